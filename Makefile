@@ -1,0 +1,43 @@
+# Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contracts clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The function runs on Python 3.13, so the local AWS should too; any Python from 3.11 on does for everything else.
+PYTHON ?= $(shell layer/find-python)
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	npm ci --silent --no-progress --no-audit --no-fund
+	@touch $@
+
+demo: $(VENV)/.installed node_modules/.installed ## The main job on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
+	@$(BIN)/ecs-alert-router demo
+
+test: $(VENV)/.installed node_modules/.installed ## Unit, template and end-to-end tests
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+lint: $(VENV)/.installed ## ruff, format and rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(VENV)/.installed ## Who may import whom
+	$(BIN)/lint-imports
+
+check: lint types contracts test ## All that must pass before a commit lands (cfn-lint runs among the template tests)
+
+clean: ## Remove all that was built
+	rm -rf $(VENV) node_modules .build .serverless

@@ -1,0 +1,20 @@
+"""The public facade: all that a channel plugin may know of the router (docs/architecture.md)."""
+
+from router.errors import PayloadRejected, PermanentError, TransientError
+from router.http import post_json
+from router.model import Alert, ChannelConfig, Incident, Message, Notification, Severity
+from router.plugins import hookimpl
+
+__all__ = [
+    "Alert",
+    "ChannelConfig",
+    "Incident",
+    "Message",
+    "Notification",
+    "PayloadRejected",
+    "PermanentError",
+    "Severity",
+    "TransientError",
+    "hookimpl",
+    "post_json",
+]

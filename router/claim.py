@@ -1,0 +1,116 @@
+"""Claim: takes alerts in, once, and says who is to be told what.
+
+One transaction writes the alerts' rows (each only if it is not there yet), how things stand with their subject (only if
+nobody has moved it on), and in it the leases of what is to be sent now. So an alert is counted exactly once, a row is
+never without its decision, and should this process die, what was leased is due again when the lease ends:
+
+    read standing ─► absorb alerts, lease due cells ─► commit ─┬─ written: ours to send
+                  ▲                                            ├─ a row was there: settled already, leave it out ─┐
+                  └── again ◄──────────────────────────────────┴─ the standing moved on ◄─────────────────────────┘
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from router.errors import Conflict, HistoryUnavailable
+from router.incidents import Reach, Saying, Standing, absorb, advance, lease
+from router.items import Row, row_key
+from router.model import Alert, Decision, Event, Severity
+from router.runtime import Runtime
+
+TRIES = 6
+"""Reads again this often when others are writing to the same subject; then the records are received again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """An alert that was classified and routed, with the event it came from."""
+
+    event: Event
+    alert: Alert
+    reached: tuple[Reach, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who may send what was leased, and until when (clock time)."""
+
+    owner: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What was committed for one subject.
+
+    Attributes:
+        rows: the alerts that were new. sayings: what is to be sent under our lease.
+        due_before: when somebody had to look at the subject before (clock time).
+    """
+
+    standing: Standing
+    rows: tuple[Row, ...] = ()
+    sayings: tuple[Saying, ...] = ()
+    due_before: float | None = None
+
+
+def claim(routed: Sequence[Routed], standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
+    """Takes in alerts of one subject.
+
+    Args:
+        standing: as read at the start of the batch; read again where it has moved on.
+
+    Raises:
+        HistoryUnavailable: nothing was written.
+    """
+    fresh = sorted({each.alert.id: each for each in routed}.values(), key=lambda each: each.alert.at)
+    for attempt in range(TRIES):
+        if not fresh:
+            break
+        now = runtime.clock()
+        if attempt:
+            standing = runtime.history.standing(standing.subject, now)
+        made = _decide(fresh, advance(standing, now), lease_, runtime.resolve_after, now)
+        try:
+            moved_on = made.standing != standing
+            stored = runtime.history.commit(now, made.rows, made.standing if moved_on else None)
+        except Conflict as conflict:
+            fresh = [each for each in fresh if row_key(each.alert.id) not in conflict.keys]
+            runtime.pause(attempt)
+        else:
+            return Claim(stored or standing, made.rows, made.sayings, standing.due_at)
+    if fresh:
+        raise HistoryUnavailable(f"{standing.subject.fingerprint} was written to by others {TRIES} times in a row")
+    return Claim(standing, due_before=standing.due_at)
+
+
+def _decide(fresh: Iterable[Routed], standing: Standing, lease_: Lease, resolve_after: float, now: float) -> Claim:
+    rows = []
+    for each in fresh:
+        standing, decision = absorb(standing, each.alert, each.reached, now, resolve_after)
+        counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
+        incident = standing.incident.id if counts and standing.incident else ""
+        rows.append(Row(each.alert, decision, incident, each.event))
+    standing, sayings = lease(standing, now, lease_.owner, lease_.until)
+    return Claim(standing, tuple(rows), sayings)
+
+
+def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
+    """Takes the due cells of a subject that nothing new has happened to.
+
+    Raises HistoryUnavailable. When somebody else is at it already, there is nothing to send.
+    """
+    now = runtime.clock()
+    moved, sayings = lease(advance(standing, now), now, lease_.owner, lease_.until)
+    if moved == standing:
+        return Claim(standing, due_before=standing.due_at)
+    try:
+        stored = runtime.history.commit(now, standing=moved)
+    except Conflict:
+        return Claim(standing, due_before=standing.due_at)
+    return Claim(stored or moved, (), sayings, standing.due_at)
+
+
+def concerns_subject(alert: Alert) -> bool:
+    """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
+    return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)

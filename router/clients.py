@@ -1,0 +1,28 @@
+"""Where AWS clients are made; nothing else of the core knows boto3. Endpoints follow the SDK's own AWS_ENDPOINT_URL."""
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+_SETTINGS = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    # The deadline of an invocation is near; what is not done in three tries is tried again by the queue.
+    retries={"mode": "standard", "total_max_attempts": 3},
+    # One thread per channel may settle while others read.
+    max_pool_connections=10,
+)
+
+
+def dynamodb() -> Any:
+    return _client("dynamodb")
+
+
+def sqs() -> Any:
+    return _client("sqs")
+
+
+def _client(service: str) -> Any:
+    """From boto3's default session: a session of its own for each client would cost 80 ms of a cold start."""
+    return boto3.client(service, config=_SETTINGS)

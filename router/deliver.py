@@ -1,0 +1,134 @@
+"""Deliver: one thread per channel, so that a channel that fails, hangs or breaks costs only itself.
+
+A channel only says how it failed; what comes of that is `router.incidents.settle`'s to decide, and nobody waits here.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from router.errors import ChannelError, PayloadRejected, TransientError
+from router.incidents import Delivery, Saying, Standing
+from router.model import ChannelConfig, Notification, Outcome
+from router.plugins import Channel
+
+log = logging.getLogger("ecs-alert-router.deliver")
+
+_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One notification for one channel.
+
+    Attributes:
+        standing: as it was when the lease was taken.
+        notify: renders the notification; called in the channel's thread.
+        channel: None where the channel cannot be used; `unusable` says why.
+    """
+
+    standing: Standing
+    saying: Saying
+    config: ChannelConfig
+    notify: Callable[[], Notification]
+    channel: Channel | None = None
+    unusable: str = ""
+
+
+Done = tuple[Job, Delivery]
+Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
+
+
+def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    """Sends every job, and yields what came of them as it becomes known, all that is known at once.
+
+    Args:
+        remaining: seconds until the invocation must come to its end. What has not answered by then is left behind
+            and counts as a retry.
+    """
+    done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+    over = threading.Event()
+    for name, mine in _by_channel(jobs).items():
+        threading.Thread(target=_work, args=(mine, done, over), name=f"channel-{name}", daemon=True).start()
+    waiting = {id(job): job for job in jobs}
+    while waiting:
+        ready = _ready(done, max(0.0, remaining()))
+        for job, _ in ready:
+            del waiting[id(job)]
+        if not ready:
+            over.set()  # a thread that comes back later must not go on sending
+            yield [(job, _retry(job, "no answer before the deadline")) for job in waiting.values()]
+            return
+        yield ready
+
+
+def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+    channels: dict[str, list[Job]] = {}
+    for job in jobs:
+        channels.setdefault(job.config.name, []).append(job)
+    return channels
+
+
+def _work(jobs: Sequence[Job], done: "queue.SimpleQueue[Done]", over: threading.Event) -> None:
+    for job in jobs:
+        if over.is_set():
+            return
+        done.put((job, attempt(job)))
+
+
+def _ready(done: "queue.SimpleQueue[Done]", timeout: float) -> list[Done]:
+    """Everything that is done, waiting up to `timeout` seconds for the first of it."""
+    ready: list[Done] = []
+    try:
+        ready.append(done.get(timeout=timeout))
+        while True:
+            ready.append(done.get_nowait())
+    except queue.Empty:
+        return ready
+
+
+def attempt(job: Job) -> Delivery:
+    """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
+    if job.channel is None:
+        return Delivery(job.saying, Outcome.FAILED, job.unusable)
+    try:
+        _send(job.channel, job.notify())
+    except TransientError as error:
+        return _retry(job, _words(error, job.config), error.retry_after)
+    except ChannelError as error:
+        return Delivery(job.saying, Outcome.FAILED, _words(error, job.config))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
+        # What a broken plugin raises may hold its secrets: its type must do.
+        log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
+        return Delivery(job.saying, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
+    return Delivery(job.saying, Outcome.SENT)
+
+
+def _send(channel: Channel, notification: Notification) -> None:
+    try:
+        channel.send(channel.render(notification))
+    except PayloadRejected:
+        plain: Callable[[Notification], dict[str, Any]] | None = getattr(channel, "render_plain", None)
+        if plain is None:
+            raise
+        channel.send(plain(notification))
+
+
+def _retry(job: Job, why: str, retry_after: float | None = None) -> Delivery:
+    return Delivery(job.saying, Outcome.RETRY, why, retry_after)
+
+
+def _words(error: ChannelError, config: ChannelConfig) -> str:
+    """What the channel said, for history: without its options, some of which are secrets."""
+    text = f"{error} ({error.answer})" if error.answer and error.answer not in str(error) else str(error)
+    return _without(text, config.options)[:300]
+
+
+def _without(text: str, options: Mapping[str, Any]) -> str:
+    for value in sorted((str(each) for each in options.values()), key=len, reverse=True):
+        if len(value) >= _SECRET_LENGTH:
+            text = text.replace(value, "[secret]")
+    return text

@@ -1,0 +1,96 @@
+"""Everything that can go wrong, in one small tree. Each message names the fix.
+
+RouterError
+├── ConfigError         alert-router.toml or the environment is wrong; lists every problem
+├── PluginError         a channel plugin cannot be registered; names its file
+├── UnreadableEvent     the input is no event of ours: to the dead-letter queue, with the reason
+├── HistoryError
+│   ├── HistoryUnavailable   DynamoDB did not do it: try again later
+│   └── Conflict             another writer was faster: read again
+└── ChannelError        raised by channel plugins
+    ├── TransientError       try again later
+    └── PermanentError       trying again will not help
+        └── PayloadRejected  the remote did not like the layout; plain text may do
+"""
+
+from collections.abc import Iterable
+
+
+class RouterError(Exception):
+    """The root: whoever catches this catches every error that the router raises on purpose."""
+
+
+class ConfigError(RouterError):
+    """The configuration is wrong.
+
+    Attributes:
+        problems: every problem found, each with its place and its fix.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(RouterError):
+    """A plugin cannot be used; the message names the file it came from."""
+
+
+class UnreadableEvent(RouterError):
+    """The input is not an event that the router reads; the message is the reason, short enough for an SQS attribute."""
+
+
+class HistoryError(RouterError):
+    """Something about the history table."""
+
+
+class HistoryUnavailable(HistoryError):
+    """DynamoDB refused, throttled or did not answer; nothing is known about what it did."""
+
+
+class Conflict(HistoryError):
+    """A condition failed, so nothing of the commit was written.
+
+    Attributes:
+        keys: the (pk, sk) of the items whose condition failed; empty when DynamoDB saw two transactions collide.
+    """
+
+    def __init__(self, keys: Iterable[tuple[str, str]] = ()) -> None:
+        self.keys = frozenset(keys)
+        super().__init__(f"another writer was faster: {sorted(self.keys) or 'transaction collision'}")
+
+
+class ChannelError(RouterError):
+    """How a channel failed. A channel only says it; the deliver step alone retries.
+
+    Attributes:
+        status: the remote's HTTP status, or None where there was no answer.
+        answer: what the remote said, at most 200 characters; stands in history, so it must hold no secret.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, answer: str = "") -> None:
+        self.status = status
+        self.answer = answer[:200]
+        super().__init__(message)
+
+
+class TransientError(ChannelError):
+    """The remote may accept the same payload later.
+
+    Attributes:
+        retry_after: seconds the remote asked us to wait, or None where it did not say.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, status: int | None = None, answer: str = ""
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, status=status, answer=answer)
+
+
+class PermanentError(ChannelError):
+    """The remote will not accept this, however often it is tried."""
+
+
+class PayloadRejected(PermanentError):
+    """The remote did not like the layout: the deliver step sends the plugin's `render_plain` once, if it has one."""

@@ -1,0 +1,186 @@
+"""The history table in the words of the router: what is committed together, and the questions it answers.
+
+Nothing here decides anything. The items themselves are in `router.items`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from router.incidents import Delivery, Standing
+from router.items import (
+    SHARDS,
+    Row,
+    delivery_item,
+    iso,
+    row_item,
+    row_key,
+    standing_item,
+    standing_key,
+    to_standing,
+)
+from router.model import Severity, Subject
+from router.table import Item, Key, Put, Query, Table
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsWanted:
+    """Which alerts are asked for, newest first.
+
+    Attributes:
+        since, until: event times, in seconds.
+        subject: `service:web`; the narrowest question. cluster: its name. severity: one of the four.
+            What is empty does not narrow.
+    """
+
+    since: float
+    until: float
+    limit: int = 50
+    subject: str = ""
+    cluster: str = ""
+    severity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The table, with the retention of what is written to it.
+
+    Attributes:
+        retention: seconds after which a row expires.
+    """
+
+    table: Table
+    retention: float
+
+    def standing(self, subject: Subject, now: float) -> Standing:
+        """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
+        return self.standings([subject], now)[subject]
+
+    def standings(self, subjects: Sequence[Subject], now: float) -> dict[Subject, Standing]:
+        """The same for many, in one call for up to 100."""
+        found = self.table.get([standing_key(subject) for subject in subjects], now)
+        return {
+            subject: to_standing(item) if (item := found.get(standing_key(subject))) else Standing(subject)
+            for subject in subjects
+        }
+
+    def archived(self, subject: Subject, number: int, now: float) -> Standing | None:
+        """The standing of an incident that a later one has replaced."""
+        key = standing_key(subject, number)
+        item = self.table.get([key], now).get(key)
+        return to_standing(item) if item else None
+
+    def incident(self, incident_id: str, now: float) -> Standing | None:
+        """The incident of that id, newest or archived, or None."""
+        subject_key, _, number = incident_id.rpartition("-")
+        if not (subject_key and number.isdecimal()):
+            return None
+        keys = [(f"subject#{subject_key}", "incident"), (f"subject#{subject_key}", f"incident#{int(number):06}")]
+        for item in self.table.get(keys, now).values():
+            if item["number"] == int(number):
+                return to_standing(item)
+        return None
+
+    def commit(
+        self,
+        now: float,
+        rows: Sequence[Row] = (),
+        standing: Standing | None = None,
+        deliveries: Sequence[Delivery] = (),
+    ) -> Standing | None:
+        """Writes all or nothing: rows if absent, the standing if nobody has moved it on, and what was delivered.
+
+        Returns:
+            The standing as it is now stored, for the next commit.
+
+        Raises:
+            Conflict: a row was there already, or the standing has moved on; its keys say which.
+            HistoryUnavailable: nothing is known.
+        """
+        ttl = int(now + self.retention)
+        puts = [Put(row_item(row, ttl, now), 0) for row in rows]
+        if standing:
+            both = filter(None, (standing, standing.replaced))
+            puts += [Put(standing_item(each, ttl), each.version) for each in both]
+            puts += [Put(delivery_item(standing, each, ttl, now)) for each in deliveries]
+            standing = replace(standing, version=standing.version + 1, replaced=None)
+        if puts:
+            self.table.commit(puts, now)
+        return standing
+
+    def row(self, alert_id: str, now: float) -> Item | None:
+        """The row of that alert, or None."""
+        key = row_key(alert_id)
+        return self.table.get([key], now).get(key) if key else None
+
+    def about(self, occurrence: str, now: float) -> tuple[Item, ...]:
+        """Every row about one task (by its id), deployment, alarm change or service action."""
+        return self.table.query(Query(None, f"alert#{occurrence}"), now).items
+
+    def deliveries(self, incident_id: str, now: float) -> tuple[Item, ...]:
+        """Every attempt to tell a channel of an incident, oldest first."""
+        subject_key, _, number = incident_id.rpartition("-")
+        prefix = f"delivery#{int(number):06}#"
+        return self.table.query(Query(None, f"subject#{subject_key}", (prefix, prefix + "~")), now).items
+
+    def due(self, now: float) -> list[Standing]:
+        """The standings that somebody must look at, the longest overdue first; read consistently."""
+        keys = [
+            (item["pk"], item["sk"])
+            for shard in range(SHARDS)
+            for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=100), now).items
+        ]
+        found = [to_standing(item) for item in self.table.get(keys, now).values()] if keys else []
+        return sorted((each for each in found if each.due_at is not None and each.due_at <= now), key=_due_at)
+
+    def load(self, key: Key, now: float) -> Standing | None:
+        """The standing with that key, read consistently, or None."""
+        item = self.table.get([key], now).get(key)
+        return to_standing(item) if item else None
+
+    def open_incidents(self, now: float) -> list[Item]:
+        """Every open incident, the longest open first."""
+        found = [
+            item
+            for shard in range(SHARDS)
+            for item in self.table.query(Query("open_incidents", f"open#{shard}"), now).items
+        ]
+        return sorted(found, key=lambda item: str(item["opened_at"]))
+
+    def alerts(self, wanted: AlertsWanted, now: float) -> list[Item]:
+        """The alerts asked for, newest first: the narrowest index is asked, the rest filters."""
+        span = (iso(wanted.since), iso(wanted.until))
+        index, partitions, filters = _place(wanted)
+        found: list[Item] = []
+        for partition in partitions:
+            query = Query(index, partition, span, newest_first=True, limit=wanted.limit, filters=filters)
+            found += self.table.query(query, now).items
+        return sorted(found, key=lambda item: str(item["at"]), reverse=True)[: wanted.limit]
+
+
+def _place(wanted: AlertsWanted) -> tuple[str, list[str], Mapping[str, str]]:
+    """The index, its partitions, and what is left to filter by."""
+    filters = {"severity": wanted.severity} if wanted.severity else {}
+    if wanted.subject:
+        return "alerts_by_subject", [wanted.subject], filters
+    days = list(_days(wanted.since, wanted.until))
+    if wanted.cluster:
+        return "alerts_by_cluster", _sharded([f"{wanted.cluster}#{day}" for day in days]), filters
+    severities = [wanted.severity] if wanted.severity else list(Severity)
+    return "alerts_by_severity", _sharded([f"{each}#{day}" for day in days for each in severities]), {}
+
+
+def _sharded(prefixes: Sequence[str]) -> list[str]:
+    return [f"{prefix}#{shard}" for prefix in prefixes for shard in range(SHARDS)]
+
+
+def _days(since: float, until: float) -> Iterator[str]:
+    """Newest first."""
+    day = datetime.fromtimestamp(until, UTC).date()
+    while day >= datetime.fromtimestamp(since, UTC).date():
+        yield day.isoformat()
+        day -= timedelta(days=1)
+
+
+def _due_at(standing: Standing) -> float:
+    return standing.due_at or 0.0

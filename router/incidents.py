@@ -1,0 +1,477 @@
+"""The life of an incident, as pure functions from how things stand, and something that happened, to how they stand now.
+
+    absent ──alert──► open ──resolving event──► recovering ──resolve_after──► resolved ──alert within 1 h──► open
+                      │ ◄────────alert─────────────┘                             └───────alert later──► the next one
+                      └──nothing new for 24 h──► lapsed
+
+What came before what is decided by the events' own times, never by arrival; windows and leases run on the clock: `now`.
+
+There is one mechanism for all sending, the cell: what one channel should have been told of one incident (`want`) and
+what it was told (`told`). First announcement, retry, end of a window and end of a recovery all only set `due_at`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from router.model import Alert, Decision, Incident, Kind, Outcome, Severity, Subject
+
+HOUR = 3600.0
+LADDER = (1 * HOUR, 4 * HOUR, 24 * HOUR)
+"""The windows of an incident after its first (`dedup_window`), in seconds; the last repeats."""
+LAPSE_AFTER = 24 * HOUR
+REOPEN_WITHIN = 1 * HOUR
+RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
+"""Seconds until the next attempt where the remote does not say; the last repeats, for `RETRY_FOR`."""
+RETRY_FOR = 24 * HOUR
+TASKS_SHOWN = 10
+EXITS_REMEMBERED = 50
+
+RUN_COMPLETED = "task_completed"
+CONTAINER_EXITED = "container_exited"
+DEPLOYMENT_FAILED = "deployment_failed"
+DEPLOYMENT_COMPLETED = "deployment_completed"
+ROLLING_BACK = "deployment_rolling_back"
+
+
+class Reach(NamedTuple):
+    """A channel that an alert's routes reach.
+
+    Attributes:
+        dedup_window: seconds of the first window. stateful: see `router.plugins.Channel`.
+    """
+
+    channel: str
+    dedup_window: float
+    stateful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What one channel should have been told of one incident, and what it was told.
+
+    Attributes:
+        want, told: revisions of what there is to say; the channel is behind while want > told.
+        heard: the kind of the last notification that it took; None before the first.
+        severity: the worst that it was told of.
+        held: alerts per cause that it was not told of yet.
+        rung: windows begun so far. window_ends_at: clock time, None outside of a window.
+        attempt: attempts at what is wanted now. trying_since: clock time of the first of them.
+        due_at: clock time at which somebody must work on this cell; None when there is nothing to do.
+        lease: who works on it, until lease_ends_at (clock time).
+        outcome, answer: of the last attempt.
+    """
+
+    dedup_window: float
+    stateful: bool = False
+    want: int = 0
+    told: int = 0
+    heard: Kind | None = None
+    severity: Severity = Severity.INFO
+    held: Mapping[str, int] = field(default_factory=dict)
+    rung: int = 0
+    window_ends_at: float | None = None
+    attempt: int = 0
+    trying_since: float | None = None
+    due_at: float | None = None
+    lease: str = ""
+    lease_ends_at: float = 0.0
+    outcome: Outcome | None = None
+    answer: str = ""
+
+    @property
+    def behind(self) -> bool:
+        return self.want > self.told
+
+    def leased(self, now: float) -> bool:
+        return bool(self.lease) and self.lease_ends_at > now
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand with one subject: one item of the table, so that one conditional write moves it on.
+
+    Attributes:
+        version: of the stored item; 0 when there is none yet.
+        quiet_from: event time of the latest resolving event: an older alert wakes nobody.
+        deployed_from: the same for `deployment_failed`, which a rollback's success does not end.
+        rollbacks: ids of the deployments that roll a failed one back.
+        going_on: what has not ended yet, with the event time of its newest alert; a container that exited in a task
+            that runs on stands for itself, since it ends with that task alone.
+        resolve_at: clock time at which a recovery is announced. lapse_at: when the incident lapses.
+        archived: whether a later incident has taken this one's place; what is still to be said of it is said.
+        replaced: the standing with the incident before, to be archived in the same write; not stored.
+    """
+
+    subject: Subject
+    version: int = 0
+    quiet_from: float = 0.0
+    deployed_from: float = 0.0
+    rollbacks: tuple[str, ...] = ()
+    incident: Incident | None = None
+    going_on: Mapping[str, float] = field(default_factory=dict)
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    resolve_at: float | None = None
+    lapse_at: float | None = None
+    archived: bool = False
+    replaced: "Standing | None" = None
+
+    @property
+    def due_at(self) -> float | None:
+        """Clock time at which somebody must look at this subject, or None."""
+        times = [self.resolve_at, self.lapse_at, *(cell.due_at for cell in self.cells.values())]
+        return min((time for time in times if time is not None), default=None)
+
+
+class Saying(NamedTuple):
+    """What is to be said to a channel under a lease: fixed when the lease is taken, noted down when it was said.
+
+    Attributes:
+        first: whether the channel has heard nothing of this incident yet.
+    """
+
+    channel: str
+    kind: Kind
+    revision: int
+    attempt: int
+    first: bool
+    severity: Severity
+    held: Mapping[str, int]
+
+
+class Delivery(NamedTuple):
+    """What came of one attempt. `retry_after`: seconds that the remote asked for, or None."""
+
+    saying: Saying
+    outcome: Outcome
+    answer: str = ""
+    retry_after: float | None = None
+
+
+# --- an alert comes ---------------------------------------------------------------------------------------------------
+
+
+def absorb(
+    standing: Standing, alert: Alert, reached: Sequence[Reach], now: float, resolve_after: float
+) -> tuple[Standing, Decision]:
+    """Takes an alert in, once: the caller sees to it that the same occurrence never comes twice."""
+    standing = _note_rollback(standing, alert)
+    if alert.stopped:
+        standing = _end(standing, {_exit_of(alert)}, alert.at, now, resolve_after)
+    if alert.resolves:
+        return _recover(standing, alert, now, resolve_after), Decision.RESOLVING
+    if not alert.severity.at_least(Severity.WARNING):
+        return standing, Decision.BELOW_THRESHOLD
+    if not reached:
+        return standing, Decision.NO_ROUTE
+    if alert.at < _quiet_from(standing, alert.cause):
+        return standing, Decision.ALREADY_RESOLVED
+    after = _count(standing, alert, now)
+    return _announce(after, alert, reached, now, news=_is_news(standing.incident, alert))
+
+
+def _is_news(incident: Incident | None, alert: Alert) -> bool:
+    """Whether this changes what a message that is under way says: the incident gets worse, or is not over after all."""
+    return incident is None or incident.over or alert.severity.worse_than(incident.severity)
+
+
+def _count(standing: Standing, alert: Alert, now: float) -> Standing:
+    """The incident with this alert in it: the open one, the last one come back, or a new one."""
+    incident = standing.incident
+    if incident is None or (incident.over and not _comes_back(incident, alert)):
+        return _open(standing, alert, now)
+    worse = alert.severity.worse_than(incident.severity)
+    incident = replace(
+        incident,
+        status="open",
+        ended_at=None,
+        reopened=incident.reopened + incident.over,
+        severity=alert.severity if worse else incident.severity,
+        alert=alert if worse else incident.alert,
+        causes=_plus(incident.causes, {alert.cause: 1}),
+        tasks=_with_task(incident.tasks, alert.task),
+        opened_at=min(incident.opened_at, alert.at),
+        last_at=max(incident.last_at, alert.at),
+    )
+    return replace(
+        standing,
+        incident=incident,
+        going_on=_still(standing.going_on, alert),
+        resolve_at=None,
+        lapse_at=now + LAPSE_AFTER,
+    )
+
+
+def _open(standing: Standing, alert: Alert, now: float) -> Standing:
+    previous = standing.incident
+    incident = Incident(
+        number=previous.number + 1 if previous else 1,
+        status="open",
+        subject=standing.subject,
+        severity=alert.severity,
+        causes={alert.cause: 1},
+        tasks=_with_task((), alert.task),
+        alert=alert,
+        opened_at=alert.at,
+        last_at=alert.at,
+    )
+    return replace(
+        standing,
+        incident=incident,
+        going_on=_still({}, alert),
+        cells={},
+        resolve_at=None,
+        lapse_at=now + LAPSE_AFTER,
+        replaced=replace(standing, version=0, archived=True) if previous else None,
+    )
+
+
+def _comes_back(incident: Incident, alert: Alert) -> bool:
+    return incident.status == "resolved" and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
+
+
+def _announce(
+    standing: Standing, alert: Alert, reached: Sequence[Reach], now: float, *, news: bool
+) -> tuple[Standing, Decision]:
+    """Moves the cell of each channel that is reached; announced when one of them shall speak because of this alert."""
+    cells = dict(standing.cells)
+    decision = Decision.HELD_BACK
+    for reach in reached:
+        before = cells.get(reach.channel) or Cell(reach.dedup_window, reach.stateful)
+        cell = replace(before, held=_plus(before.held, {alert.cause: 1}))
+        if news if before.leased(now) else _speaks_now(before, alert, now):
+            decision = Decision.ANNOUNCED
+            cell = _wanting(cell, now)
+        elif not cell.behind:
+            cell = replace(cell, due_at=cell.window_ends_at)
+        cells[reach.channel] = cell
+    return replace(standing, cells=cells), decision
+
+
+def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
+    """Whether a channel is told of an alert at once: it knows nothing, it thinks all is well, or it gets worse."""
+    if cell.behind:
+        return False  # something is waiting to be said already, and the newest is what will be said
+    if cell.heard in {None, Kind.RESOLVED}:
+        return True
+    return alert.severity.worse_than(cell.severity) or cell.window_ends_at is None or cell.window_ends_at <= now
+
+
+def _wanting(cell: Cell, now: float) -> Cell:
+    """One more revision to say: at once, unless the channel failed lately and its next attempt has its time already."""
+    waiting = cell.due_at is not None and (cell.attempt > 0 or cell.leased(now))
+    return replace(cell, want=cell.want + 1, due_at=cell.due_at if waiting else now)
+
+
+# --- trouble ends -----------------------------------------------------------------------------------------------------
+
+
+def _note_rollback(standing: Standing, alert: Alert) -> Standing:
+    if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in standing.rollbacks:
+        return standing
+    return replace(standing, rollbacks=(*standing.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
+
+
+def _recover(standing: Standing, alert: Alert, now: float, resolve_after: float) -> Standing:
+    """A resolving event: notes since when the subject is quiet, and ends what it can end.
+
+    A completed standalone run ends only what failed before it started. While a rollback is what made the service well,
+    the deployment that failed is still failed.
+    """
+    quiet_from = alert.at
+    if alert.cause == RUN_COMPLETED and alert.started_at is not None:
+        quiet_from = alert.started_at
+    rollbacks = standing.rollbacks
+    if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
+        rollbacks = ()
+    standing = replace(
+        standing,
+        rollbacks=rollbacks,
+        quiet_from=max(standing.quiet_from, quiet_from),
+        deployed_from=standing.deployed_from if rollbacks else max(standing.deployed_from, quiet_from),
+    )
+    ended = {what for what, newest in standing.going_on.items() if newest <= _quiet_from(standing, what)}
+    return _end(standing, ended, alert.at, now, resolve_after)
+
+
+def _quiet_from(standing: Standing, what: str) -> float:
+    """Event time up to which `what` (a cause, or a container's exit) is over."""
+    if what.startswith(CONTAINER_EXITED):
+        return 0.0  # the task runs on without its container: it ends when that task stops
+    return standing.deployed_from if what == DEPLOYMENT_FAILED else standing.quiet_from
+
+
+def _end(standing: Standing, ended: Iterable[str], at: float, now: float, resolve_after: float) -> Standing:
+    """Takes `ended` out of what goes on; when nothing is left, the recovery is announced after `resolve_after`."""
+    left = {what: newest for what, newest in standing.going_on.items() if what not in ended}
+    incident = standing.incident
+    if incident is None or len(left) == len(standing.going_on):
+        return standing
+    if left or incident.status != "open":
+        return replace(standing, going_on=left)
+    incident = replace(incident, status="recovering", ended_at=at)
+    return replace(standing, incident=incident, going_on=left, resolve_at=now + resolve_after)
+
+
+def _still(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
+    what = _exit_of(alert) if alert.cause == CONTAINER_EXITED else alert.cause
+    newest = max(alert.at, going_on.get(what, alert.at))
+    others = [(key, time) for key, time in going_on.items() if key != what]
+    return dict([*others[-EXITS_REMEMBERED:], (what, newest)])
+
+
+def _exit_of(alert: Alert) -> str:
+    return f"{CONTAINER_EXITED}/{alert.task}"
+
+
+# --- time passes ------------------------------------------------------------------------------------------------------
+
+
+def advance(standing: Standing, now: float) -> Standing:
+    """What the clock alone brings about: the end of a recovery, and the lapse of what nothing resolves."""
+    incident = standing.incident
+    if incident is None:
+        return standing
+    if standing.resolve_at is not None and standing.resolve_at <= now:
+        return _close(standing, replace(incident, status="resolved"), now)
+    if standing.lapse_at is not None and standing.lapse_at <= now:
+        if any(cell.due_at is not None for cell in standing.cells.values()):
+            return replace(standing, lapse_at=now + HOUR)  # something is still to be said: not before that
+        return _close(standing, replace(incident, status="lapsed", ended_at=now), now)
+    return standing
+
+
+def _close(standing: Standing, incident: Incident, now: float) -> Standing:
+    cells = {name: _at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
+    return replace(standing, incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None)
+
+
+def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
+    """The cell when its incident is over: who was told of the incident is owed the end of it.
+
+    Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote, which was never
+    triggered, has nothing to resolve.
+    """
+    if cell.leased(now):
+        return cell  # `settle` comes here again
+    if cell.heard is None:
+        return replace(cell, want=cell.told, due_at=None) if cell.stateful else cell
+    owed = cell.heard is not Kind.RESOLVED and (cell.stateful or incident.status != "lapsed")
+    if owed:
+        return cell if cell.behind else _wanting(cell, now)
+    return replace(cell, want=cell.told, due_at=None)
+
+
+# --- somebody speaks --------------------------------------------------------------------------------------------------
+
+
+def lease(
+    standing: Standing, now: float, owner: str, until: float, skip: frozenset[str] = frozenset()
+) -> tuple[Standing, tuple[Saying, ...]]:
+    """Takes the due cells for `owner` until `until` (clock time), and says what each channel is to be told.
+
+    Args:
+        skip: channels that are not to be tried now.
+    """
+    if standing.incident is None:
+        return standing, ()
+    cells = dict(standing.cells)
+    sayings = []
+    for name, cell in standing.cells.items():
+        if name in skip or cell.due_at is None or cell.due_at > now or cell.leased(now):
+            continue
+        if not cell.behind:  # the end of a window: a digest of what was held back
+            cell = replace(cell, want=cell.want + 1)  # noqa: PLW2901 - the cell moves on
+        cells[name] = replace(
+            cell,
+            lease=owner,
+            lease_ends_at=until,
+            due_at=until,  # should this process die, the due index brings the cell back when the lease has ended
+            attempt=cell.attempt + 1,
+            trying_since=now if cell.trying_since is None else cell.trying_since,
+        )
+        sayings.append(_saying(standing.incident, name, cells[name]))
+    return replace(standing, cells=cells), tuple(sayings)
+
+
+def _saying(incident: Incident, channel: str, cell: Cell) -> Saying:
+    kind = Kind.UPDATED
+    if incident.over:
+        kind = Kind.RESOLVED
+    elif cell.heard in {None, Kind.RESOLVED}:
+        kind = Kind.OPENED
+    return Saying(channel, kind, cell.want, cell.attempt, cell.heard is None, incident.severity, dict(cell.held))
+
+
+def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitter: float) -> Standing:
+    """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
+
+    Args:
+        jitter: 0 to 1, so that what failed together does not come back together.
+    """
+    cell = standing.cells.get(delivery.saying.channel)
+    if cell is None or cell.lease != owner:
+        return standing
+    cell = replace(cell, lease="", lease_ends_at=0.0, outcome=delivery.outcome, answer=delivery.answer)
+    if delivery.outcome is Outcome.SENT:
+        cell = _sent(cell, delivery.saying, now)
+    elif delivery.outcome is Outcome.RETRY and now - (cell.trying_since or now) < RETRY_FOR:
+        cell = replace(cell, due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
+    else:
+        cell = _gave_up(cell)
+    if standing.incident and standing.incident.over and delivery.saying.kind is not Kind.RESOLVED:
+        cell = _at_the_end(cell, standing.incident, now)
+    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})
+
+
+def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
+    held = {cause: count - saying.held.get(cause, 0) for cause, count in cell.held.items()}
+    held = {cause: count for cause, count in held.items() if count > 0}
+    over = saying.kind is Kind.RESOLVED
+    window_ends_at = None if over else now + _window(cell)
+    cell = replace(
+        cell,
+        told=saying.revision,
+        heard=saying.kind,
+        severity=Severity.INFO if over else saying.severity,
+        held={} if over else held,
+        rung=cell.rung if over else cell.rung + 1,
+        window_ends_at=window_ends_at,
+        attempt=0,
+        trying_since=None,
+    )
+    return replace(cell, due_at=now if cell.behind else window_ends_at if cell.held else None)
+
+
+def _window(cell: Cell) -> float:
+    """Seconds of the window that begins: `dedup_window`, then 1 h, 4 h, then daily."""
+    if cell.rung == 0:
+        return cell.dedup_window
+    return max(cell.dedup_window, LADDER[min(cell.rung, len(LADDER)) - 1])
+
+
+def _gave_up(cell: Cell) -> Cell:
+    """Nothing more is tried until something new happens; a failed send never opens a window."""
+    return replace(
+        cell, want=cell.told, attempt=0, trying_since=None, due_at=None, window_ends_at=None, outcome=Outcome.FAILED
+    )
+
+
+def retry_delay(attempt: int, retry_after: float | None, jitter: float) -> float:
+    """Seconds until the next attempt: what the remote asked for, else the schedule, up to a fifth longer."""
+    if retry_after is not None:
+        return retry_after * (1 + 0.05 * jitter)
+    return RETRY_SCHEDULE[min(max(attempt, 1), len(RETRY_SCHEDULE)) - 1] * (1 + 0.2 * jitter)
+
+
+# --- counting ---------------------------------------------------------------------------------------------------------
+
+
+def _plus(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {**counts, **{cause: counts.get(cause, 0) + count for cause, count in more.items()}}
+
+
+def _with_task(tasks: tuple[str, ...], task: str) -> tuple[str, ...]:
+    if not task or task in tasks or len(tasks) >= TASKS_SHOWN:
+        return tasks
+    return (*tasks, task)

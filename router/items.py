@@ -1,0 +1,285 @@
+"""The items of the history table, and back: keys, attributes, redaction (docs/history.md).
+
+    pk                 sk                               item
+    alert#OCCURRENCE   CAUSE.SUBJECT                    an alert: one row for each occurrence; of a task, all its rows
+    subject#SUBJECT    incident                         how things stand with a subject: its newest incident and cells
+    subject#SUBJECT    incident#NNNNNN                  an incident before the newest
+    subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     one attempt to tell a channel of incident NNNNNN
+
+OCCURRENCE is the task's id (a hash for what is not about a task), SUBJECT the hash of the fingerprint. Days and shards
+stand in the index keys under which a whole account's writes would else meet.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from router.incidents import Cell, Delivery, Standing
+from router.model import (
+    Alert,
+    Container,
+    Decision,
+    Event,
+    Incident,
+    Kind,
+    Outcome,
+    Severity,
+    Subject,
+)
+from router.table import Item, Key
+
+SCHEMA = 1
+SHARDS = 10
+"""Index keys that would gather a whole account's writes end in one of these: ten times 1,000 writes a second."""
+EVENT_LIMIT = 32_768
+"""Bytes of a compressed event in its row; a larger one is left out, its classification and containers are not."""
+_REDACTED = "[redacted]"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An alert, what was decided about it, and the incident that it counts in (`""` for none)."""
+
+    alert: Alert
+    decision: Decision
+    incident: str
+    event: Event | None = None
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def row_key(alert_id: str) -> Key | None:
+    """`OCCURRENCE.CAUSE.SUBJECT` is the id; neither a cause nor a hash holds a dot."""
+    parts = alert_id.rsplit(".", 2)
+    return (f"alert#{parts[0]}", f"{parts[1]}.{parts[2]}") if len(parts) == 3 else None  # noqa: PLR2004
+
+
+def standing_key(subject: Subject, archived_number: int | None = None) -> Key:
+    return f"subject#{subject.key}", "incident" if archived_number is None else f"incident#{archived_number:06}"
+
+
+def key_of(standing: Standing) -> Key:
+    archived = standing.incident.number if standing.archived and standing.incident else None
+    return standing_key(standing.subject, archived)
+
+
+def iso(time: float) -> str:
+    """Sorts as text: UTC, always with milliseconds."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def shard(text: str) -> int:
+    """0 to `SHARDS` - 1, evenly spread and always the same for one text."""
+    return zlib.crc32(text.encode()) % SHARDS
+
+
+# --- items ------------------------------------------------------------------------------------------------------------
+
+
+def row_item(row: Row, ttl: int, now: float) -> Item:
+    """An alert's row."""
+    alert, subject = row.alert, row.alert.subject
+    pk, sk = row_key(alert.id) or (f"alert#{alert.id}", "-")
+    at = iso(alert.at)
+    day = f"{at[:10]}#{shard(alert.id)}"
+    return {
+        "pk": pk,
+        "sk": sk,
+        "schema": SCHEMA,
+        "version": 1,
+        "ttl": ttl,
+        "recorded_at": iso(now),
+        "decision": row.decision.value,
+        "incident": row.incident,
+        "cluster_day": f"{subject.cluster}#{day}",
+        "severity_day": f"{alert.severity}#{day}",
+        **_alert_item(alert),
+        "at": at,
+        **_subject_item(subject),
+        **({"event": _packed(row.event)} if row.event else {}),
+    }
+
+
+def standing_item(standing: Standing, ttl: int) -> Item:
+    """A subject's item: what people query on top, the state that the router works on below `state`."""
+    pk, sk = key_of(standing)
+    incident = standing.incident
+    item: Item = {
+        "pk": pk,
+        "sk": sk,
+        "schema": SCHEMA,
+        "version": standing.version + 1,
+        "ttl": ttl,
+        **_subject_item(standing.subject),
+        "state": _state(standing),
+    }
+    if incident:
+        item |= {
+            "id": incident.id,
+            "number": incident.number,
+            "status": incident.status,
+            "severity": incident.severity.value,
+            "cause": incident.alert.cause,
+            "title": incident.alert.title,
+            "opened_at": iso(incident.opened_at),
+        }
+        if not incident.over:
+            item["open_shard"] = f"open#{shard(pk)}"
+    if standing.due_at is not None:
+        item |= {"due_shard": f"due#{shard(pk)}", "due_at": standing.due_at}
+    return item
+
+
+def delivery_item(standing: Standing, delivery: Delivery, ttl: int, now: float) -> Item:
+    """One attempt, as the ledger keeps it."""
+    incident, saying = standing.incident, delivery.saying
+    if incident is None:
+        raise ValueError("a delivery is always of an incident")
+    at = iso(now)
+    item: Item = {
+        "pk": standing_key(standing.subject)[0],
+        "sk": f"delivery#{incident.number:06}#{at}#{saying.channel}",
+        "schema": SCHEMA,
+        "ttl": ttl,
+        "at": at,
+        "incident": incident.id,
+        "channel": saying.channel,
+        "kind": saying.kind.value,
+        "outcome": delivery.outcome.value,
+        "attempt": saying.attempt,
+        "answer": delivery.answer,
+    }
+    if delivery.outcome is Outcome.FAILED:
+        item["failed_day"] = f"failed#{at[:10]}#{shard(item['sk'])}"
+    return item
+
+
+def _subject_item(subject: Subject) -> Item:
+    return {
+        "fingerprint": subject.fingerprint,
+        "account": subject.account,
+        "region": subject.region,
+        "cluster": subject.cluster,
+        "subject": subject.name,
+    }
+
+
+def _alert_item(alert: Alert) -> Item:
+    item = asdict(replace(alert, subject=Subject("", "", "", "")))
+    del item["subject"]
+    return {**item, "severity": alert.severity.value, "containers": [asdict(each) for each in alert.containers]}
+
+
+def _state(standing: Standing) -> Item:
+    incident = standing.incident
+    state: Item = {
+        "quiet_from": standing.quiet_from,
+        "deployed_from": standing.deployed_from,
+        "rollbacks": list(standing.rollbacks),
+        "going_on": dict(standing.going_on),
+        "resolve_at": standing.resolve_at,
+        "lapse_at": standing.lapse_at,
+        "archived": standing.archived,
+        "cells": {name: {**asdict(cell), "severity": cell.severity.value} for name, cell in standing.cells.items()},
+    }
+    if incident:
+        state["incident"] = {
+            "causes": dict(incident.causes),
+            "tasks": list(incident.tasks),
+            "alert": _alert_item(incident.alert),
+            "opened_at": incident.opened_at,
+            "last_at": incident.last_at,
+            "ended_at": incident.ended_at,
+            "reopened": incident.reopened,
+        }
+    return state
+
+
+def to_standing(item: Mapping[str, Any]) -> Standing:
+    """The inverse of `standing_item`."""
+    state = item["state"]
+    subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
+    return Standing(
+        subject=subject,
+        version=item["version"],
+        quiet_from=state["quiet_from"],
+        deployed_from=state["deployed_from"],
+        rollbacks=tuple(state["rollbacks"]),
+        incident=_to_incident(item, subject) if "number" in item else None,
+        going_on=state["going_on"],
+        cells={name: _to_cell(cell) for name, cell in state["cells"].items()},
+        resolve_at=state["resolve_at"],
+        lapse_at=state["lapse_at"],
+        archived=state["archived"],
+    )
+
+
+def _to_incident(item: Mapping[str, Any], subject: Subject) -> Incident:
+    kept = item["state"]["incident"]
+    return Incident(
+        **{
+            **kept,
+            "number": item["number"],
+            "status": item["status"],
+            "subject": subject,
+            "severity": Severity(item["severity"]),
+            "tasks": tuple(kept["tasks"]),
+            "alert": _to_alert(kept["alert"], subject),
+        }
+    )
+
+
+def _to_alert(item: Mapping[str, Any], subject: Subject) -> Alert:
+    containers = tuple(Container(**each) for each in item["containers"])
+    return Alert(**{**item, "subject": subject, "severity": Severity(item["severity"]), "containers": containers})
+
+
+def _to_cell(item: Mapping[str, Any]) -> Cell:
+    return Cell(
+        **{
+            **item,
+            "severity": Severity(item["severity"]),
+            "heard": Kind(item["heard"]) if item["heard"] else None,
+            "outcome": Outcome(item["outcome"]) if item["outcome"] else None,
+        }
+    )
+
+
+# --- the event itself -------------------------------------------------------------------------------------------------
+
+
+def _packed(event: Event) -> bytes | None:
+    packed = zlib.compress(json.dumps(redacted(event.detail), ensure_ascii=False).encode("utf-8", "replace"))
+    return packed if len(packed) <= EVENT_LIMIT else None
+
+
+def unpacked(packed: bytes) -> Any:
+    """The event's `detail` as its row keeps it."""
+    return json.loads(zlib.decompress(packed))
+
+
+def redacted(value: Any) -> Any:
+    """A copy without the values of environment variables: the `overrides` of a task may hold secrets there."""
+    if isinstance(value, Mapping):
+        return {
+            key: _without_values(each) if key == "environment" and isinstance(each, list) else redacted(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted(each) for each in value]
+    return value
+
+
+def _without_values(variables: list[Any]) -> list[Any]:
+    return [
+        {**each, "value": _REDACTED} if isinstance(each, Mapping) and "value" in each else redacted(each)
+        for each in variables
+    ]

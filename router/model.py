@@ -1,0 +1,289 @@
+"""The words of the router, as frozen data (README, "Words"). Behaviour lives in the steps.
+
+Times are POSIX seconds in UTC, as `time.time()` gives them.
+"""
+
+import enum
+import hashlib
+from base64 import b32encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Severity(enum.StrEnum):
+    """PagerDuty's four, worst first. Compare with `worse_than` and `at_least`: the strings do not sort by meaning."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for info up to 3 for critical."""
+        return _RANKS[self]
+
+    def at_least(self, other: "Severity") -> bool:
+        return self.rank >= other.rank
+
+    def worse_than(self, other: "Severity") -> bool:
+        return self.rank > other.rank
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(reversed(Severity))}
+
+
+class Decision(enum.StrEnum):
+    """What was decided about an alert; stands in its row for good."""
+
+    ANNOUNCED = "announced"
+    HELD_BACK = "held back by window"
+    ALREADY_RESOLVED = "already resolved"
+    GATHERED = "gathered"
+    SILENCED = "silenced"
+    NO_ROUTE = "no route"
+    BELOW_THRESHOLD = "below threshold"
+    RESOLVING = "resolving"
+    UNREADABLE = "unreadable"
+
+
+class Outcome(enum.StrEnum):
+    """What came of one attempt to deliver one notification to one channel."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    FAILED = "failed"
+
+
+class Kind(enum.StrEnum):
+    """What one channel is asked to say of one incident."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+
+
+def short_hash(*parts: str) -> str:
+    """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
+    digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()
+    return b32encode(digest).decode().rstrip("=").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What can be in trouble and recover: a service, a task family, an alarm, an instance or a daemon.
+
+    Attributes:
+        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID` or `daemon:NAME`.
+        cluster: its name; `-` where the event names none.
+    """
+
+    account: str
+    region: str
+    cluster: str
+    name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the subject everywhere: never the task id, never the task definition's revision."""
+        return f"{self.account}/{self.region}/{self.cluster}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The fingerprint as a short hash: the first half of an incident's id."""
+        return short_hash(self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a task, as far as the event told. `exit_code` is None where none is known."""
+
+    name: str = ""
+    status: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One EventBridge event, normalised: every field is there and has its type, whatever came in.
+
+    Attributes:
+        id: EventBridge's id; a hash of the event where it has none.
+        at: when it happened by the event's own word: stoppedAt, updatedAt, createdAt, else the envelope's time.
+        occurrence: names the thing that happened, the same for all events that ECS sends about it: the task's id,
+            else a hash of the deployment, alarm change or service action.
+        status: `lastStatus` of a task or container instance, upper case; "" for other events.
+        stop_code: the event's, or inferred from the stopped reason; "" where unknown.
+        name: `eventName`, upper case, or "".
+        type: `eventType`, upper case, or "".
+        reason: `stoppedReason` of a task, `reason` of all else.
+        started_at: when the task started (else was created), or None.
+        detail: what came in, for the history row; treat as read-only.
+    """
+
+    id: str
+    source: str
+    detail_type: str
+    account: str
+    region: str
+    at: float
+    subject: Subject
+    occurrence: str
+    task: str = ""
+    status: str = ""
+    desired_status: str = ""
+    stop_code: str = ""
+    reason: str = ""
+    containers: tuple[Container, ...] = ()
+    task_definition: str = ""
+    started_at: float | None = None
+    name: str = ""
+    type: str = ""
+    deployment: str = ""
+    state: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What the classify step says of an event. `rule` names the table row, plugin or user rule that decided."""
+
+    severity: Severity
+    cause: str
+    resolves: bool
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An occurrence with severity, cause, title and subject: what rules, routes and messages speak of.
+
+    Attributes:
+        id: its row in history: `ecs-alert-router history show ID`.
+        cause: a stable slug such as `out_of_memory` (docs/classification.md).
+        resolves: whether it ends trouble of its subject.
+        title: one English line; messages have their own, in the reader's language.
+        at: event time. started_at: when the task started, or None.
+        task: the task's id, "" for what is not about a task. task_definition: `web:42`.
+        stopped: whether it says that the task has stopped.
+        reason: ECS's own words: the container's that tells most, else the task's or service's.
+        deployment: `ecs-svc/…` id of a deployment event, else "".
+    """
+
+    id: str
+    event_id: str
+    at: float
+    severity: Severity
+    cause: str
+    resolves: bool
+    rule: str
+    title: str
+    subject: Subject
+    task: str = ""
+    stopped: bool = False
+    started_at: float | None = None
+    containers: tuple[Container, ...] = ()
+    stop_code: str = ""
+    reason: str = ""
+    task_definition: str = ""
+    deployment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """The trouble of one subject, from its first announced alert until it is resolved or lapses.
+
+    Attributes:
+        number: 1 for the subject's first.
+        status: `open`, `recovering` (a resolving event came; it is announced after `resolve_after`), `resolved`,
+            `lapsed` (nothing for 24 h) or `closed` (by hand).
+        severity: the worst so far.
+        causes: alerts counted per cause, in the order of their first.
+        tasks: ids of the first ten tasks.
+        alert: the one to speak of: the first of the worst severity.
+        opened_at, last_at: event times of the first and the newest alert.
+        ended_at: event time of the recovery, or when it lapsed or was closed; None while it goes on.
+        reopened: how often it came back within an hour of its resolution.
+    """
+
+    number: int
+    status: str
+    subject: Subject
+    severity: Severity
+    causes: Mapping[str, int]
+    tasks: tuple[str, ...]
+    alert: Alert
+    opened_at: float
+    last_at: float
+    ended_at: float | None = None
+    reopened: int = 0
+
+    @property
+    def id(self) -> str:
+        """For people and for `history show`: the subject's hash and the number, `k3f9x2a7m2c4q-12`."""
+        return f"{self.subject.key}-{self.number}"
+
+    @property
+    def count(self) -> int:
+        return sum(self.causes.values())
+
+    @property
+    def over(self) -> bool:
+        return self.status not in {"open", "recovering"}
+
+    @property
+    def dedup_key(self) -> str:
+        """PagerDuty's: of fingerprint and number, so that a late resolve of one incident never closes the next."""
+        return short_hash(self.subject.fingerprint, str(self.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The localised text that every channel lays out in its own way.
+
+    Everything in it may hold text from outside: a channel escapes what its format needs escaped.
+
+    Attributes:
+        title: the cause in plain words and where, one line.
+        text: what happened, a few lines.
+        facts: (label, value) pairs.
+        links: (label, https URL) pairs.
+        log_excerpt: the last lines of the container that died, or "".
+    """
+
+    title: str
+    text: str
+    facts: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    log_excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What one channel is asked to say of one incident."""
+
+    kind: Kind
+    message: Message
+    alert: Alert
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """A named destination of one kind, references resolved.
+
+    Attributes:
+        options: the keys of its table in alert-router.toml that are the plugin's own. They hold secrets, so they
+            are left out of the repr.
+        language: `en` or `ja`. time_zone: IANA name. dedup_window: seconds.
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, str] = field(repr=False)
+    language: str = "en"
+    time_zone: str = "UTC"
+    dedup_window: float = 900.0

@@ -1,0 +1,92 @@
+"""Everything that messages say besides the causes, in English and Japanese (AWS's own terms where it has them).
+
+A test proves that both languages have every key, with the same placeholders.
+"""
+
+from typing import Any
+
+PHRASES: dict[str, dict[str, str]] = {
+    "title_opened": {"en": "{cause}: {subject} in {cluster}", "ja": "{cause}: {subject} ({cluster})"},
+    "title_updated": {
+        "en": "Still going on: {cause}: {subject} in {cluster}",
+        "ja": "継続中: {cause}: {subject} ({cluster})",
+    },
+    "title_resolved": {"en": "Resolved: {cause}: {subject} in {cluster}", "ja": "解決: {cause}: {subject} ({cluster})"},
+    "container_with_meaning": {
+        "en": "Container {container} exited with code {code}: {meaning}.",
+        "ja": "コンテナ {container} が終了コード {code} で終了しました: {meaning}。",
+    },
+    "container_with_code": {
+        "en": "Container {container} exited with code {code}.",
+        "ja": "コンテナ {container} が終了コード {code} で終了しました。",
+    },
+    "container_without_code": {
+        "en": "Container {container} stopped without an exit code: it never ran, or ECS lost sight of it.",
+        "ja": "コンテナ {container} は終了コードなしで停止しました (起動していないか、状態を取得できませんでした)。",
+    },
+    "going_on": {
+        "en": "{counts} since the last message; {total} in all since {since}.",
+        "ja": "前回の通知以降: {counts}。{since} からの合計 {total} 件。",
+    },
+    "over": {"en": "Over after {lasted}: {counts}.", "ja": "{lasted} で解決しました: {counts}。"},
+    "over_unheard": {
+        "en": "It began and was over after {lasted}, before this channel could be told: {counts}.",
+        "ja": "このチャネルに通知できる前に発生し、{lasted} で解決しました: {counts}。",
+    },
+    "lapsed": {
+        "en": "No further occurrence in 24 h, so this is taken to be over: {counts}.",
+        "ja": "24 時間発生がないため終了とみなします: {counts}。",
+    },
+    "span_d": {"en": "{count} d", "ja": "{count} 日"},
+    "span_h": {"en": "{count} h", "ja": "{count} 時間"},
+    "span_min": {"en": "{count} min", "ja": "{count} 分"},
+    "span_s": {"en": "{count} s", "ja": "{count} 秒"},
+    "severity_critical": {"en": "critical", "ja": "重大 (critical)"},
+    "severity_error": {"en": "error", "ja": "エラー (error)"},
+    "severity_warning": {"en": "warning", "ja": "警告 (warning)"},
+    "severity_info": {"en": "info", "ja": "情報 (info)"},
+    "label_severity": {"en": "Severity", "ja": "重要度"},
+    "label_subject": {"en": "What", "ja": "対象"},
+    "label_cluster": {"en": "Cluster", "ja": "クラスター"},
+    "label_place": {"en": "Account", "ja": "アカウント"},
+    "label_container": {"en": "Container", "ja": "コンテナ"},
+    "label_exit_code": {"en": "Exit code", "ja": "終了コード"},
+    "label_image": {"en": "Image", "ja": "イメージ"},
+    "label_task_definition": {"en": "Task definition", "ja": "タスク定義"},
+    "label_task": {"en": "Task", "ja": "タスク"},
+    "label_since": {"en": "Since", "ja": "発生時刻"},
+    "label_alerts": {"en": "Alerts", "ja": "件数"},
+    "label_incident": {"en": "Incident", "ja": "インシデント"},
+    "label_more": {"en": "More", "ja": "詳細"},
+    "link_service": {"en": "Open the service", "ja": "サービスを開く"},
+    "link_task": {"en": "Open the task", "ja": "タスクを開く"},
+    "link_cluster": {"en": "Open the cluster", "ja": "クラスターを開く"},
+    "link_alarm": {"en": "Open the alarm", "ja": "アラームを開く"},
+    # Exit codes: 128 + n is death by signal n (POSIX shells, and what container runtimes report).
+    "exit_0": {"en": "it ended by itself, without an error", "ja": "正常終了"},
+    "exit_1": {"en": "the application reported an error", "ja": "アプリケーションエラー"},
+    "exit_126": {"en": "the command cannot be executed", "ja": "コマンドを実行できません"},
+    "exit_127": {"en": "the command was not found", "ja": "コマンドが見つかりません"},
+    "exit_132": {
+        "en": "illegal instruction (SIGILL); is the image for this CPU architecture?",
+        "ja": "不正な命令 (SIGILL)。イメージの CPU アーキテクチャを確認してください",
+    },
+    "exit_134": {"en": "the process aborted (SIGABRT)", "ja": "異常終了 (SIGABRT)"},
+    "exit_137": {
+        "en": "killed (SIGKILL): out of memory, or it did not stop in time",
+        "ja": "強制終了 (SIGKILL): メモリ不足、または停止タイムアウト",
+    },
+    "exit_139": {"en": "segmentation fault (SIGSEGV)", "ja": "セグメンテーション違反 (SIGSEGV)"},
+    "exit_143": {"en": "asked to stop (SIGTERM)", "ja": "停止要求 (SIGTERM)"},
+    "exit_255": {
+        "en": "the runtime failed, or the application ended with -1",
+        "ja": "ランタイムの障害、またはアプリケーションが -1 で終了",
+    },
+}
+
+
+def phrase(key: str, language: str, *, default: str | None = None, **values: Any) -> str:
+    """The phrase in that language, filled in; `default` (else KeyError) where there is none."""
+    if default is not None and key not in PHRASES:
+        return default
+    return PHRASES[key][language].format(**values)

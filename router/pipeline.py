@@ -1,0 +1,248 @@
+"""The whole way of an event, on one page.
+
+    normalise ─► classify ─► route ─► claim ─► enrich ─► render ─► deliver ─► settle
+    └──── understand: pure ───────┘   │        └─── per channel, side by side ──┘ │
+                                      └───────────── history: DynamoDB ───────────┘
+
+What is due (a retry, the end of a window or of a recovery) goes the same way from `wake` on.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from router.claim import Claim, Lease, Routed, claim, concerns_subject, wake
+from router.classify import alert, classify
+from router.config import Config
+from router.deliver import Deliver, Done, Job
+from router.enrich import enrich
+from router.errors import HistoryUnavailable, UnreadableEvent
+from router.incidents import Delivery, Reach, Standing
+from router.items import key_of
+from router.model import Alert, ChannelConfig, Classification, Decision, Event, Subject
+from router.normalise import normalise
+from router.plugins import Plugins
+from router.queues import MAX_DELAY, Queues
+from router.render import notification
+from router.route import route
+from router.runtime import Runtime
+from router.settle import settle
+
+log = logging.getLogger("ecs-alert-router")
+
+LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Everything that the steps need, put together once per process (`router.handler`)."""
+
+    config: Config
+    plugins: Plugins
+    runtime: Runtime
+    queues: Queues
+    deliver: Deliver
+    new_id: Callable[[], str]
+
+
+@dataclass(slots=True)
+class Handled:
+    """What came of one event.
+
+    Attributes:
+        routed: None where the event is unreadable; `reason` says why.
+        error: why its state could not be written; None once it is safe.
+    """
+
+    routed: Routed | None = None
+    reason: str = ""
+    decision: Decision | None = None
+    deliveries: list[Delivery] = field(default_factory=list)
+    error: HistoryUnavailable | None = None
+
+
+def process(raws: Sequence[object], router: Router, remaining: Callable[[], float]) -> list[Handled]:
+    """Takes events in and tells whoever is to be told. Events of one subject are put together.
+
+    Args:
+        raws: EventBridge events, or whatever else came in their place.
+        remaining: seconds until the invocation must come to its end.
+
+    Returns:
+        One answer per event, in their order.
+    """
+    handled = [_understood(raw, router) for raw in raws]
+    lease = _lease(router, remaining)
+    claims = list(_claim_all([each for each in handled if each.routed], lease, router))
+    for standing, deliveries in _tell(claims, lease, router, remaining):
+        for each in _announced(handled, standing):
+            each.deliveries += deliveries
+    _observe(handled, router)
+    return handled
+
+
+def work_on(due: Iterable[Standing], router: Router, remaining: Callable[[], float]) -> list[Delivery]:
+    """Says what has become due, with nothing new having happened. Raises HistoryUnavailable."""
+    lease = _lease(router, remaining)
+    claims = [wake(standing, lease, router.runtime) for standing in due]  # whoever is first sends, the others do not
+    return [delivery for _, deliveries in _tell(claims, lease, router, remaining) for delivery in deliveries]
+
+
+# --- normalise, classify, route: pure ---------------------------------------------------------------------------------
+
+
+def _understood(raw: object, router: Router) -> Handled:
+    try:
+        return Handled(understand(raw, router))
+    except UnreadableEvent as error:
+        return Handled(reason=str(error), decision=Decision.UNREADABLE)
+
+
+def understand(raw: object, router: Router) -> Routed:
+    """Raises UnreadableEvent."""
+    event = normalise(raw, now=router.runtime.clock())
+    made = alert(event, _classification(event, router.plugins))
+    return Routed(event, made, tuple(_reach(route(made, router.config.routes), router.config)))
+
+
+def _classification(event: Event, plugins: Plugins) -> Classification:
+    """The first plugin that has an answer; else the core's table."""
+    for plugin, answer in plugins.ask("classify_event", event=event):
+        if isinstance(answer, Classification):
+            return answer
+        if answer is not None:
+            log.warning("%s: classify_event gave %s, which is no classification", plugin, type(answer).__name__)
+    return classify(event)
+
+
+def _reach(names: Iterable[str], config: Config) -> Iterable[Reach]:
+    """Channels that are not configured are left out; one that is disabled is reached, and fails with its reason."""
+    for name in names:
+        if name in config.channels:
+            settings, channel = config.channels[name]
+            yield Reach(name, settings.dedup_window, getattr(channel, "stateful", False))
+        elif name in config.disabled:
+            yield Reach(name, ChannelConfig(name, "", {}).dedup_window)
+
+
+# --- claim ------------------------------------------------------------------------------------------------------------
+
+
+def _lease(router: Router, remaining: Callable[[], float]) -> Lease:
+    return Lease(router.new_id(), router.runtime.clock() + remaining() + LEASE_MARGIN)
+
+
+def _claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iterable[Claim]:
+    """One claim per subject; one that fails leaves its neighbours alone."""
+    groups: dict[Subject, list[Handled]] = {}
+    for each in handled:
+        groups.setdefault(_alert(each).subject, []).append(each)
+    concerned = [subject for subject, mine in groups.items() if any(concerns_subject(_alert(each)) for each in mine)]
+    try:
+        standings = router.runtime.history.standings(concerned, router.runtime.clock()) if concerned else {}
+    except HistoryUnavailable as error:
+        _failed(handled, error)
+        return
+    for subject, mine in groups.items():
+        standing = standings.get(subject, Standing(subject))
+        try:
+            made = claim([each.routed for each in mine if each.routed], standing, lease, router.runtime)
+            _note_decisions(mine, made, router)
+        except HistoryUnavailable as error:
+            _failed(mine, error)
+        else:
+            yield made
+
+
+def _note_decisions(handled: Iterable[Handled], made: Claim, router: Router) -> None:
+    """An alert that was there before has the decision that its row holds."""
+    decided = {row.alert.id: row.decision for row in made.rows}
+    for each in handled:
+        alert_id = _alert(each).id
+        each.decision = decided.get(alert_id)
+        if each.decision is None and (row := router.runtime.history.row(alert_id, router.runtime.clock())):
+            each.decision = Decision(row["decision"])
+
+
+def _alert(handled: Handled) -> Alert:
+    assert handled.routed is not None
+    return handled.routed.alert
+
+
+def _announced(handled: Iterable[Handled], standing: Standing) -> Iterable[Handled]:
+    """The alerts of a subject because of which something was said now."""
+    for each in handled:
+        if each.routed and each.routed.alert.subject == standing.subject and each.decision is Decision.ANNOUNCED:
+            yield each
+
+
+def _failed(handled: Iterable[Handled], error: HistoryUnavailable) -> None:
+    for each in handled:
+        each.error = error
+
+
+# --- enrich, render, deliver, settle ----------------------------------------------------------------------------------
+
+
+def _tell(
+    claims: Sequence[Claim], lease: Lease, router: Router, remaining: Callable[[], float]
+) -> Iterable[tuple[Standing, list[Delivery]]]:
+    """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
+    standings = {key_of(each.standing): each.standing for each in claims}
+    jobs = [job for each in claims for job in _jobs(each, router)]
+    for done in router.deliver(jobs, lambda: remaining() - LEASE_MARGIN) if jobs else ():
+        for key, deliveries in _by_standing(done).items():
+            try:
+                standings[key] = settle(standings[key], deliveries, lease.owner, router.runtime)
+            except HistoryUnavailable:
+                log.exception("not recorded, so it may be said once more when the lease ends: %s", deliveries)
+            yield standings[key], deliveries
+    for each in claims:
+        _recall(each, standings[key_of(each.standing)], router)
+
+
+def _jobs(made: Claim, router: Router) -> Iterable[Job]:
+    incident = made.standing.incident
+    if incident is None or not made.sayings:
+        return
+    facts = enrich(incident.alert, router.plugins)
+    for saying in made.sayings:
+        unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
+        settings, channel = router.config.channels.get(saying.channel, (ChannelConfig(saying.channel, "", {}), None))
+        notify = partial(notification, saying, incident, settings, facts)
+        yield Job(made.standing, saying, settings, notify, channel, unusable)
+
+
+def _by_standing(done: Iterable[Done]) -> dict[tuple[str, str], list[Delivery]]:
+    groups: dict[tuple[str, str], list[Delivery]] = {}
+    for job, delivery in done:
+        groups.setdefault(key_of(job.standing), []).append(delivery)
+    return groups
+
+
+def _recall(made: Claim, standing: Standing, router: Router) -> None:
+    """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
+    due_at, now = standing.due_at, router.runtime.clock()
+    if due_at is not None and due_at != made.due_before and due_at - now < MAX_DELAY - 1:
+        router.queues.recall(key_of(standing), due_at - now)
+
+
+def _observe(handled: Iterable[Handled], router: Router) -> None:
+    for each in handled:
+        if each.deliveries and each.routed:
+            deliveries = [summary(delivery) for delivery in each.deliveries]
+            for plugin, answer in router.plugins.ask("alert_settled", alert=each.routed.alert, deliveries=deliveries):
+                if isinstance(answer, Exception):
+                    log.warning("%s: alert_settled raised %s", plugin, type(answer).__name__)
+
+
+def summary(delivery: Delivery) -> dict[str, str | int]:
+    """A delivery as the handler's callers and observers see it."""
+    saying = delivery.saying
+    return {
+        "channel": saying.channel,
+        "kind": saying.kind.value,
+        "outcome": delivery.outcome.value,
+        "attempt": saying.attempt,
+    }

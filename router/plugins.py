@@ -1,0 +1,147 @@
+"""The one typed place that knows pluggy: finds plugins, asks their hooks, isolates each from the others.
+
+Hooks collect, plain loops act: in pluggy one raising implementation stops all the others and throws away what was
+collected, so every implementation is called by itself here, and the fan-out to channels is the deliver step's loop.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import pluggy
+
+from router.errors import PluginError
+from router.model import Alert, ChannelConfig, Classification, Event, Notification
+
+_PROJECT = "ecs_alert_router"
+_hookspec = pluggy.HookspecMarker(_PROJECT)
+hookimpl = pluggy.HookimplMarker(_PROJECT)
+
+
+class Channel(Protocol):
+    """What a kind's factory makes of one channel's configuration.
+
+    Two attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
+    rejected the layout. `stateful = True` says that the remote keeps an alert open until it is told otherwise, as
+    PagerDuty does: it is also told when an incident lapses, and nothing of an incident that was over before it heard.
+    """
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        """The JSON-able payload; pure."""
+
+    def send(self, payload: dict[str, Any]) -> None:
+        """Delivers once. Raises TransientError or PermanentError; never sleeps, retries or swallows."""
+
+
+ChannelFactory = Callable[[ChannelConfig], Channel]
+
+
+class Hooks:
+    """The whole extension surface."""
+
+    @_hookspec
+    def register_channels(self, register: Callable[[str, ChannelFactory], None]) -> None:
+        """Calls `register(kind, factory)` for each kind of channel that the plugin provides."""
+
+    @_hookspec
+    def classify_event(self, event: Event) -> Classification | None:
+        """Classifies an event before the core does; the first answer wins, None leaves it to the next."""
+
+    @_hookspec
+    def enrich_alert(self, alert: Alert) -> Mapping[str, str] | None:
+        """More facts for the messages about this alert, as label and value. Asked only of what is announced."""
+
+    @_hookspec
+    def alert_settled(self, alert: Alert, deliveries: Sequence[Mapping[str, Any]]) -> None:
+        """Observes what came of an alert that was announced: `{channel, kind, outcome, attempt}` for each delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What was found.
+
+    Attributes:
+        kinds: the factory of each kind of channel.
+        problems: what is wrong with plugins that cannot be used; each names its file.
+    """
+
+    manager: pluggy.PluginManager
+    kinds: Mapping[str, ChannelFactory]
+    problems: tuple[str, ...]
+
+    def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Calls each implementation by itself; yields (plugin, its answer, or the exception that it raised)."""
+        return _ask(self.manager, hook, arguments)
+
+
+def _ask(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for implementation in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        wanted = {name: arguments[name] for name in implementation.argnames}
+        try:
+            yield implementation.plugin_name, implementation.function(**wanted)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is that plugin's alone
+            yield implementation.plugin_name, error
+
+
+def load(directory: Path) -> Plugins:
+    """Registers every plugin file in `directory`, in the order of their names. Never raises for a broken plugin."""
+    manager = pluggy.PluginManager(_PROJECT)
+    manager.add_hookspecs(Hooks)
+    problems = []
+    for path in sorted(directory.glob("[!_]*.py")):
+        try:
+            _register(manager, path)
+        except PluginError as error:
+            problems.append(str(error))
+    kinds, clashes = _collect_kinds(manager)
+    return Plugins(manager, kinds, (*problems, *clashes))
+
+
+def _register(manager: pluggy.PluginManager, path: Path) -> None:
+    place = f"{path.parent.name}/{path.name}"
+    try:
+        module = _import(path)
+    except Exception as error:
+        raise PluginError(f"{place}: cannot be imported: {type(error).__name__}: {error}") from error
+    try:
+        manager.register(module, name=place)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        manager.unregister(module)
+        raise PluginError(f"{place}: not a hook of the router (is it misspelt?): {error}") from error
+
+
+def _import(path: Path) -> ModuleType:
+    name = f"plugins.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as `import` does: dataclasses and pickling look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _collect_kinds(manager: pluggy.PluginManager) -> tuple[dict[str, ChannelFactory], list[str]]:
+    kinds: dict[str, ChannelFactory] = {}
+    owners: dict[str, str] = {}
+    problems: list[str] = []
+    offered: list[tuple[str, ChannelFactory]] = []
+
+    def register(kind: str, factory: ChannelFactory) -> None:
+        offered.append((kind, factory))
+
+    for plugin, answer in _ask(manager, "register_channels", {"register": register}):
+        if isinstance(answer, Exception):
+            problems.append(f"{plugin}: register_channels raised {type(answer).__name__}: {answer}")
+        for kind, factory in offered:
+            if kind in owners:
+                problems.append(f"{plugin}: kind {kind!r} is already provided by {owners[kind]}; rename one of them")
+            else:
+                kinds[kind], owners[kind] = factory, plugin
+        offered.clear()
+    return kinds, problems

@@ -1,0 +1,50 @@
+"""The router's own queues: what it cannot read is put aside, what is due soon is recalled to mind."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from router.table import Key
+
+log = logging.getLogger("ecs-alert-router.queues")
+
+SOURCE = "ecs-alert-router"
+DUE = "Router Due"
+MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
+_REASON_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """Where the router writes to itself.
+
+    Attributes:
+        client: a low-level boto3 SQS client.
+        due_url: delayed messages. dead_letter_url: what somebody must look at.
+    """
+
+    client: Any
+    due_url: str
+    dead_letter_url: str
+
+    def bury(self, body: str, reason: str) -> None:
+        """Puts what cannot be read on the dead-letter queue, the reason beside it. Raises what the client raises."""
+        printable = "".join(character if character.isprintable() else " " for character in reason)
+        attributes = {"reason": {"DataType": "String", "StringValue": printable[:_REASON_LENGTH] or "unreadable"}}
+        self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body or "-", MessageAttributes=attributes)
+
+    def recall(self, key: Key, delay: float) -> None:
+        """A hint that something is due in `delay` seconds. It only saves waiting: the tick finds what is due anyway."""
+        body = {"source": SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}
+        try:
+            self.later(json.dumps(body), delay)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.warning("hint not sent: %s", type(error).__name__)
+
+    def later(self, body: str, delay: float) -> None:
+        """Delivers `body` to the router again after `delay` seconds. Raises what the client raises."""
+        seconds = max(0, round(delay + 0.5))
+        if seconds > MAX_DELAY:
+            raise ValueError(f"SQS delays by at most {MAX_DELAY} s, not {seconds}")
+        self.client.send_message(QueueUrl=self.due_url, MessageBody=body, DelaySeconds=seconds)

@@ -1,0 +1,153 @@
+"""Render: the message of a notification, in the reader's language and time zone. Channels lay it out; see `Message`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from router.catalogue import cause_words
+from router.incidents import Saying
+from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Notification, Subject
+from router.phrases import phrase
+
+_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+_CONSOLE = "console.aws.amazon.com"
+SIGTERM = 143  # the exit code of a container that was asked to stop
+_REASON_SHOWN = 1024  # characters; what ECS itself allows a container's reason
+
+
+def notification(
+    saying: Saying, incident: Incident, config: ChannelConfig, enrichment: Mapping[str, str] | None = None
+) -> Notification:
+    """What a channel is asked to say, with the message in that channel's language.
+
+    Args:
+        enrichment: more facts, from plugins.
+    """
+    message = _message(saying, incident, config, enrichment or {})
+    return Notification(saying.kind, message, incident.alert, incident)
+
+
+def _message(saying: Saying, incident: Incident, config: ChannelConfig, enrichment: Mapping[str, str]) -> Message:
+    alert, language = incident.alert, config.language
+    words = cause_words(alert.cause, language)
+    title = phrase(
+        f"title_{saying.kind}", language, cause=words, subject=alert.subject.name, cluster=alert.subject.cluster
+    )
+    lines = [_lead(saying, incident, config), "" if saying.kind is Kind.RESOLVED else _reason(alert)]
+    facts = _facts(incident, config) + tuple(enrichment.items())
+    return Message(title, "\n".join(filter(None, lines)), facts, _links(alert, language))
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _lead(saying: Saying, incident: Incident, config: ChannelConfig) -> str:
+    """What happened, in one or two sentences."""
+    language = config.language
+    match saying.kind:
+        case Kind.OPENED:
+            return _what_died(incident.alert, language)
+        case Kind.UPDATED:
+            return phrase(
+                "going_on",
+                language,
+                counts=_counts(saying.held or incident.causes, language),
+                total=incident.count,
+                since=_clock(incident.opened_at, config),
+            )
+    key = {"lapsed": "lapsed", "resolved": "over_unheard" if saying.first else "over"}.get(incident.status, "over")
+    lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
+    return phrase(
+        key, language, lasted=_span(lasted, language), counts=_counts(incident.causes, language), total=incident.count
+    )
+
+
+def _what_died(alert: Alert, language: str) -> str:
+    dead = culprit(alert)
+    if dead is None:
+        return ""
+    if dead.exit_code is None:
+        return phrase("container_without_code", language, container=dead.name)
+    meaning = phrase(f"exit_{dead.exit_code}", language, default="")
+    key = "container_with_meaning" if meaning else "container_with_code"
+    return phrase(key, language, container=dead.name, code=dead.exit_code, meaning=meaning)
+
+
+def culprit(alert: Alert) -> Container | None:
+    """The container that tells why: one with a reason, else with a bad exit code, else the first that stopped."""
+    stopped = [container for container in alert.containers if container.status == "STOPPED"]
+    ranked = sorted(stopped, key=lambda each: (not each.reason, each.exit_code in {0, None}, each.exit_code == SIGTERM))
+    return ranked[0] if ranked else None
+
+
+def _reason(alert: Alert) -> str:
+    return alert.reason if len(alert.reason) <= _REASON_SHOWN else alert.reason[: _REASON_SHOWN - 1] + "…"
+
+
+def _counts(counts: Mapping[str, int], language: str) -> str:
+    return ", ".join(f"{count} × {cause_words(cause, language)}" for cause, count in counts.items())
+
+
+def _clock(time: float, config: ChannelConfig) -> str:
+    zone = ZoneInfo(config.time_zone)
+    return datetime.fromtimestamp(time, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _span(seconds: float, language: str) -> str:
+    """`42 s`, `12 min`, `3 h 5 min`, `2 d 4 h`: two units are enough."""
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    left = round(seconds)
+    parts: list[str] = []
+    for unit, size in units:
+        if left >= size or (unit == "s" and not parts):
+            parts.append(phrase(f"span_{unit}", language, count=left // size))
+        left %= size
+    return " ".join(parts[:2])
+
+
+# --- facts and links --------------------------------------------------------------------------------------------------
+
+
+def _facts(incident: Incident, config: ChannelConfig) -> tuple[tuple[str, str], ...]:
+    alert, subject = incident.alert, incident.subject
+    dead = culprit(alert)
+    values = {
+        "severity": phrase(f"severity_{incident.severity}", config.language),
+        "subject": subject.name,
+        "cluster": "" if subject.cluster == "-" else subject.cluster,
+        "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
+        "container": dead.name if dead else "",
+        "exit_code": str(dead.exit_code) if dead and dead.exit_code is not None else "",
+        "image": dead.image if dead else "",
+        "task_definition": alert.task_definition,
+        "task": alert.task,
+        "since": _clock(incident.opened_at, config),
+        "alerts": str(incident.count) if incident.count > 1 else "",
+        "incident": incident.id,
+        "more": f"ecs-alert-router history show {incident.id}",
+    }
+    return tuple((phrase(f"label_{name}", config.language), value) for name, value in values.items() if value)
+
+
+def _links(alert: Alert, language: str) -> tuple[tuple[str, str], ...]:
+    """Pages of the current ECS and CloudWatch consoles, in the subject's partition; none where the place is unknown."""
+    subject = alert.subject
+    if subject.region == "-" or (subject.cluster == "-" and not subject.name.startswith("alarm:")):
+        return ()
+    links = [(phrase(f"link_{name}", language), url) for name, url in _pages(alert, subject)]
+    return tuple(links)
+
+
+def _pages(alert: Alert, subject: Subject) -> list[tuple[str, str]]:
+    console = next((host for prefix, host in _CONSOLES.items() if subject.region.startswith(prefix)), _CONSOLE)
+    ecs = f"https://{quote(subject.region)}.{console}/ecs/v2/clusters/{quote(subject.cluster)}"
+    region = f"?region={quote(subject.region)}"
+    kind, _, name = subject.name.partition(":")
+    name = quote(name, safe="")
+    if kind == "alarm":
+        return [("alarm", f"https://{quote(subject.region)}.{console}/cloudwatch/home{region}#alarmsV2:alarm/{name}")]
+    pages = [("service", f"{ecs}/services/{name}/health{region}")] if kind == "service" else []
+    if alert.task:
+        pages.append(("task", f"{ecs}/tasks/{quote(alert.task, safe='')}/configuration{region}"))
+    return pages or [("cluster", f"{ecs}/services{region}")]

@@ -1,0 +1,123 @@
+"""The whole router in memory: a clock that a test moves, a table, queues and channels that remember what they got."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from router.config import Config, Route
+from router.deliver import Done, Job, attempt
+from router.history import History
+from router.incidents import Delivery
+from router.items import Item
+from router.model import ChannelConfig, Kind, Notification, Severity
+from router.pipeline import Handled, Router, process, work_on
+from router.plugins import Hooks, Plugins
+from router.queues import Queues
+from router.runtime import Runtime
+from tests.doubles.memory_table import MemoryTable
+
+START = 1_760_000_000.0
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Recorder:
+    """A channel that remembers what it was told, and fails as it is told to."""
+
+    def __init__(self, name: str, *, stateful: bool = False) -> None:
+        self.name = name
+        self.stateful = stateful
+        self.told: list[Notification] = []
+        self.tried = 0
+        self.failure: Callable[[], Exception | None] = lambda: None
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        return {"notification": notification}
+
+    def send(self, payload: dict[str, Any]) -> None:
+        self.tried += 1
+        if failure := self.failure():
+            raise failure
+        self.told.append(payload["notification"])
+
+    @property
+    def kinds(self) -> list[Kind]:
+        return [notification.kind for notification in self.told]
+
+
+@dataclass
+class Sqs:
+    """The two SQS calls that the router makes, remembered."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def send_message(self, **message: Any) -> None:
+        self.sent.append(message)
+
+    def on(self, queue: str) -> list[dict[str, Any]]:
+        return [message for message in self.sent if message["QueueUrl"] == queue]
+
+
+def serially(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    """`router.deliver.deliver` without threads: the same order every time."""
+    del remaining
+    for job in jobs:
+        yield [(job, attempt(job))]
+
+
+def no_plugins() -> Plugins:
+    manager = pluggy.PluginManager("ecs_alert_router")
+    manager.add_hookspecs(Hooks)
+    return Plugins(manager, {}, ())
+
+
+class World:
+    """Slack and e-mail hear of warnings and worse, the pager (stateful, as PagerDuty) of errors and worse."""
+
+    def __init__(self, routes: Sequence[Route] | None = None, **settings: Any) -> None:
+        self.now = START
+        self.table = MemoryTable()
+        self.sqs = Sqs()
+        self.channels = {name: Recorder(name, stateful=name == "pager") for name in ("slack", "email", "pager")}
+        self.slack, self.email, self.pager = self.channels.values()
+        everyone = Route(Severity.ERROR, channels=("slack", "email", "pager"))
+        self.config = Config(
+            channels={name: (ChannelConfig(name, "recorder", {}), channel) for name, channel in self.channels.items()},
+            routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=("slack", "email")))),
+            **settings,
+        )
+        self.history = History(self.table, self.config.retention)
+        ids = itertools.count(1)
+        self.router = Router(
+            config=self.config,
+            plugins=no_plugins(),
+            runtime=Runtime(self.history, lambda: self.now, lambda: 0.0, lambda _: None, self.config.resolve_after),
+            queues=Queues(self.sqs, "due", "dead-letters"),
+            deliver=serially,
+            new_id=lambda: f"invocation-{next(ids)}",
+        )
+
+    def receive(self, *events: object) -> list[Handled]:
+        """One invocation with a batch of events."""
+        return process(events, self.router, lambda: 60.0)
+
+    def decisions(self, *events: object) -> list[str | None]:
+        return [handled.decision for handled in self.receive(*events)]
+
+    def tick(self) -> list[Delivery]:
+        return work_on(self.history.due(self.now), self.router, lambda: 60.0)
+
+    def wait(self, seconds: float, step: float = MINUTE) -> None:
+        """Lets time pass, with a tick every minute."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(self.now + step, end)
+            self.tick()
+
+    def rows(self, prefix: str) -> list[Item]:
+        """What is in the table under keys that begin so, e.g. `alert#`."""
+        return [item for item in self.table.rows() if item["pk"].startswith(prefix)]
