@@ -37,6 +37,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "No further occurrence in 24 h, so this is taken to be over: {counts}.",
         "ja": "24 時間発生がないため終了とみなします: {counts}。",
     },
+    "history_unavailable": {
+        "en": "History is unavailable: this may repeat, and nothing will say when it is over.",
+        "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
+    },
     "span_d": {"en": "{count} d", "ja": "{count} 日"},
     "span_h": {"en": "{count} h", "ja": "{count} 時間"},
     "span_min": {"en": "{count} min", "ja": "{count} 分"},

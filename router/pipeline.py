@@ -18,7 +18,7 @@ from router.config import Config
 from router.deliver import Deliver, Done, Job
 from router.enrich import enrich
 from router.errors import HistoryUnavailable, UnreadableEvent
-from router.incidents import Delivery, Reach, Standing
+from router.incidents import Delivery, Reach, Saying, Standing
 from router.items import key_of
 from router.model import Alert, ChannelConfig, Classification, Decision, Event, Subject
 from router.normalise import normalise
@@ -36,7 +36,11 @@ LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below th
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """Everything that the steps need, put together once per process (`router.handler`)."""
+    """Everything that the steps need, put together once per process (`router.handler`).
+
+    Attributes:
+        memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
+    """
 
     config: Config
     plugins: Plugins
@@ -44,6 +48,7 @@ class Router:
     queues: Queues
     deliver: Deliver
     new_id: Callable[[], str]
+    memory: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -190,7 +195,7 @@ def _tell(
 ) -> Iterable[tuple[Standing, list[Delivery]]]:
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims}
-    jobs = [job for each in claims for job in _jobs(each, router)]
+    jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router)]
     for done in router.deliver(jobs, lambda: remaining() - LEASE_MARGIN) if jobs else ():
         for key, deliveries in _by_standing(done).items():
             try:
@@ -202,16 +207,17 @@ def _tell(
         _recall(each, standings[key_of(each.standing)], router)
 
 
-def _jobs(made: Claim, router: Router) -> Iterable[Job]:
-    incident = made.standing.incident
-    if incident is None or not made.sayings:
+def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> Iterable[Job]:
+    """What is to be sent, with the plugins' facts in it."""
+    incident = standing.incident
+    if incident is None or not sayings:
         return
     facts = enrich(incident.alert, router.plugins)
-    for saying in made.sayings:
+    for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
         settings, channel = router.config.channels.get(saying.channel, (ChannelConfig(saying.channel, "", {}), None))
         notify = partial(notification, saying, incident, settings, facts)
-        yield Job(made.standing, saying, settings, notify, channel, unusable)
+        yield Job(standing, saying, settings, notify, channel, unusable)
 
 
 def _by_standing(done: Iterable[Done]) -> dict[tuple[str, str], list[Delivery]]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ log = logging.getLogger("ecs-alert-router.queues")
 SOURCE = "ecs-alert-router"
 DUE = "Router Due"
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
-_REASON_LENGTH = 256
+_NOTE_LENGTH = 256  # characters of a message attribute
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,16 @@ class Queues:
     due_url: str
     dead_letter_url: str
 
-    def bury(self, body: str, reason: str) -> None:
-        """Puts what cannot be read on the dead-letter queue, the reason beside it. Raises what the client raises."""
-        printable = "".join(character if character.isprintable() else " " for character in reason)
-        attributes = {"reason": {"DataType": "String", "StringValue": printable[:_REASON_LENGTH] or "unreadable"}}
+    def bury(self, body: str, reason: str, announced: Iterable[str] = ()) -> None:
+        """Puts an event on the dead-letter queue, the reason beside it. Raises what the client raises.
+
+        Args:
+            announced: channels that were told of it all the same.
+        """
+        notes = {"reason": reason, "announced": ",".join(announced)}
+        attributes = {
+            name: {"DataType": "String", "StringValue": _printable(value)} for name, value in notes.items() if value
+        }
         self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body or "-", MessageAttributes=attributes)
 
     def recall(self, key: Key, delay: float) -> None:
@@ -48,3 +55,8 @@ class Queues:
         if seconds > MAX_DELAY:
             raise ValueError(f"SQS delays by at most {MAX_DELAY} s, not {seconds}")
         self.client.send_message(QueueUrl=self.due_url, MessageBody=body, DelaySeconds=seconds)
+
+
+def _printable(text: str) -> str:
+    """SQS refuses control characters, and XML's other outcasts, in an attribute."""
+    return "".join(character if character.isprintable() else " " for character in text)[:_NOTE_LENGTH]

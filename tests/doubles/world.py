@@ -11,12 +11,12 @@ from router.config import Config, Route
 from router.deliver import Done, Job, attempt
 from router.history import History
 from router.incidents import Delivery
-from router.items import Item
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.pipeline import Handled, Router, process, work_on
 from router.plugins import Hooks, Plugins
 from router.queues import Queues
 from router.runtime import Runtime
+from router.table import Item
 from tests.doubles.memory_table import MemoryTable
 
 START = 1_760_000_000.0
