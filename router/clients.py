@@ -26,3 +26,9 @@ def sqs() -> Any:
 def _client(service: str) -> Any:
     """From boto3's default session: a session of its own for each client would cost 80 ms of a cold start."""
     return boto3.client(service, config=_SETTINGS)
+
+
+def stack_outputs(stack: str) -> dict[str, str]:
+    """What a deployed stack gives out, by name. Raises what the client raises."""
+    (found,) = _client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

@@ -403,6 +403,14 @@ def _saying(incident: Incident, channel: str, cell: Cell) -> Saying:
     return Saying(channel, kind, cell.want, cell.attempt, cell.heard is None, incident.severity, dict(cell.held))
 
 
+def judge(standing: Standing, delivery: Delivery, now: float) -> Delivery:
+    """A retry is no retry any more, but failed, once the channel was tried for 24 h."""
+    cell = standing.cells.get(delivery.saying.channel)
+    if delivery.outcome is Outcome.RETRY and cell and cell.trying_since and now - cell.trying_since >= RETRY_FOR:
+        return delivery._replace(outcome=Outcome.FAILED)
+    return delivery
+
+
 def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitter: float) -> Standing:
     """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
 
@@ -415,7 +423,7 @@ def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitte
     cell = replace(cell, lease="", lease_ends_at=0.0, outcome=delivery.outcome, answer=delivery.answer)
     if delivery.outcome is Outcome.SENT:
         cell = _sent(cell, delivery.saying, now)
-    elif delivery.outcome is Outcome.RETRY and now - (cell.trying_since or now) < RETRY_FOR:
+    elif delivery.outcome is Outcome.RETRY:
         cell = replace(cell, due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
     else:
         cell = _gave_up(cell)

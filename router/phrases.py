@@ -6,12 +6,10 @@ A test proves that both languages have every key, with the same placeholders.
 from typing import Any
 
 PHRASES: dict[str, dict[str, str]] = {
-    "title_opened": {"en": "{cause}: {subject} in {cluster}", "ja": "{cause}: {subject} ({cluster})"},
-    "title_updated": {
-        "en": "Still going on: {cause}: {subject} in {cluster}",
-        "ja": "継続中: {cause}: {subject} ({cluster})",
-    },
-    "title_resolved": {"en": "Resolved: {cause}: {subject} in {cluster}", "ja": "解決: {cause}: {subject} ({cluster})"},
+    "title_opened": {"en": "{cause}: {subject}", "ja": "{cause}: {subject}"},
+    "title_updated": {"en": "Still going on: {cause}: {subject}", "ja": "継続中: {cause}: {subject}"},
+    "title_resolved": {"en": "Resolved: {cause}: {subject}", "ja": "解決: {cause}: {subject}"},
+    "subject_in_cluster": {"en": "{subject} in {cluster}", "ja": "{subject} ({cluster})"},
     "container_with_meaning": {
         "en": "Container {container} exited with code {code}: {meaning}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました: {meaning}。",
@@ -20,9 +18,13 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Container {container} exited with code {code}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました。",
     },
+    "container_never_ran": {
+        "en": "Container {container} never ran.",
+        "ja": "コンテナ {container} は起動していません。",
+    },
     "container_without_code": {
-        "en": "Container {container} stopped without an exit code: it never ran, or ECS lost sight of it.",
-        "ja": "コンテナ {container} は終了コードなしで停止しました (起動していないか、状態を取得できませんでした)。",
+        "en": "Container {container} stopped without an exit code: ECS does not know how it ended.",
+        "ja": "コンテナ {container} は終了コードなしで停止しました (ECS は終了理由を取得していません)。",
     },
     "going_on": {
         "en": "{counts} since the last message; {total} in all since {since}.",

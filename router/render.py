@@ -1,5 +1,6 @@
 """Render: the message of a notification, in the reader's language and time zone. Channels lay it out; see `Message`."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -12,7 +13,10 @@ from router.phrases import phrase
 
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
 _CONSOLE = "console.aws.amazon.com"
+_REGION = re.compile("[a-z]+(-[a-z]+)+-[0-9]+")
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
 SIGTERM = 143  # the exit code of a container that was asked to stop
+_NO_NEWS = "essential container in task exited"
 _REASON_SHOWN = 1024  # characters; what ECS itself allows a container's reason
 
 
@@ -31,15 +35,19 @@ def notification(
 def _message(saying: Saying, incident: Incident, config: ChannelConfig, enrichment: Mapping[str, str]) -> Message:
     alert, language = incident.alert, config.language
     words = cause_words(alert.cause, language)
-    title = phrase(
-        f"title_{saying.kind}", language, cause=words, subject=alert.subject.name, cluster=alert.subject.cluster
-    )
+    title = phrase(f"title_{saying.kind}", language, cause=words, subject=_where(alert.subject, language))
     lines = [_lead(saying, incident, config), "" if saying.kind is Kind.RESOLVED else _reason(alert)]
     facts = _facts(incident, config) + tuple(enrichment.items())
     return Message(title, "\n".join(filter(None, lines)), facts, _links(alert, language))
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _where(subject: Subject, language: str) -> str:
+    if subject.cluster == "-":
+        return subject.name
+    return phrase("subject_in_cluster", language, subject=subject.name, cluster=subject.cluster)
 
 
 def _lead(saying: Saying, incident: Incident, config: ChannelConfig) -> str:
@@ -68,8 +76,11 @@ def _what_died(alert: Alert, language: str) -> str:
     if dead is None:
         return ""
     if dead.exit_code is None:
-        return phrase("container_without_code", language, container=dead.name)
-    meaning = phrase(f"exit_{dead.exit_code}", language, default="")
+        never_ran = alert.stop_code == "TaskFailedToStart"
+        return phrase("container_never_ran" if never_ran else "container_without_code", language, container=dead.name)
+    # 137 has several meanings; where ECS says that it was memory, the others would only confuse.
+    known = alert.cause == "out_of_memory"
+    meaning = "" if known else phrase(f"exit_{dead.exit_code}", language, default="")
     key = "container_with_meaning" if meaning else "container_with_code"
     return phrase(key, language, container=dead.name, code=dead.exit_code, meaning=meaning)
 
@@ -82,6 +93,9 @@ def culprit(alert: Alert) -> Container | None:
 
 
 def _reason(alert: Alert) -> str:
+    """ECS's own words, unless they say no more than the title does."""
+    if alert.reason.lower().startswith(_NO_NEWS):
+        return ""
     return alert.reason if len(alert.reason) <= _REASON_SHOWN else alert.reason[: _REASON_SHOWN - 1] + "…"
 
 
@@ -91,7 +105,7 @@ def _counts(counts: Mapping[str, int], language: str) -> str:
 
 def _clock(time: float, config: ChannelConfig) -> str:
     zone = ZoneInfo(config.time_zone)
-    return datetime.fromtimestamp(time, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _span(seconds: float, language: str) -> str:
@@ -133,7 +147,7 @@ def _facts(incident: Incident, config: ChannelConfig) -> tuple[tuple[str, str], 
 def _links(alert: Alert, language: str) -> tuple[tuple[str, str], ...]:
     """Pages of the current ECS and CloudWatch consoles, in the subject's partition; none where the place is unknown."""
     subject = alert.subject
-    if subject.region == "-" or (subject.cluster == "-" and not subject.name.startswith("alarm:")):
+    if not _REGION.fullmatch(subject.region) or (subject.cluster == "-" and not subject.name.startswith("alarm:")):
         return ()
     links = [(phrase(f"link_{name}", language), url) for name, url in _pages(alert, subject)]
     return tuple(links)
@@ -141,12 +155,12 @@ def _links(alert: Alert, language: str) -> tuple[tuple[str, str], ...]:
 
 def _pages(alert: Alert, subject: Subject) -> list[tuple[str, str]]:
     console = next((host for prefix, host in _CONSOLES.items() if subject.region.startswith(prefix)), _CONSOLE)
-    ecs = f"https://{quote(subject.region)}.{console}/ecs/v2/clusters/{quote(subject.cluster)}"
-    region = f"?region={quote(subject.region)}"
+    ecs = f"https://{subject.region}.{console}/ecs/v2/clusters/{quote(subject.cluster, safe='')}"
+    region = f"?region={subject.region}"
     kind, _, name = subject.name.partition(":")
     name = quote(name, safe="")
     if kind == "alarm":
-        return [("alarm", f"https://{quote(subject.region)}.{console}/cloudwatch/home{region}#alarmsV2:alarm/{name}")]
+        return [("alarm", f"https://{subject.region}.{console}/cloudwatch/home{region}#alarmsV2:alarm/{name}")]
     pages = [("service", f"{ecs}/services/{name}/health{region}")] if kind == "service" else []
     if alert.task:
         pages.append(("task", f"{ecs}/tasks/{quote(alert.task, safe='')}/configuration{region}"))

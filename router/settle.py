@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from router.errors import Conflict, HistoryUnavailable
 from router.history import History
-from router.incidents import Delivery, Standing
+from router.incidents import Delivery, Standing, judge
 from router.incidents import settle as move
 from router.items import key_of
 from router.runtime import Runtime
@@ -25,11 +25,12 @@ def settle(standing: Standing, deliveries: Sequence[Delivery], owner: str, runti
     """
     for attempt in range(TRIES):
         now = runtime.clock()
+        judged = [judge(standing, delivery, now) for delivery in deliveries]
         moved = standing
-        for delivery in deliveries:
+        for delivery in judged:
             moved = move(moved, delivery, owner, now, runtime.jitter())
         try:
-            return runtime.history.commit(now, standing=moved, deliveries=deliveries) or moved
+            return runtime.history.commit(now, standing=moved, deliveries=judged) or moved
         except Conflict:
             runtime.pause(attempt)
             standing = _again(runtime.history, standing, now)

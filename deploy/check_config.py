@@ -1,0 +1,41 @@
+"""Refuses a wrong alert-router.toml before anything is deployed.
+
+deploy/prepare.js runs this with the settings that the function will have. It needs no installed package: what the
+router imports is in the layer that has just been built.
+"""
+
+# ruff: noqa: INP001  a script that is run by its path, not a package
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from unittest.mock import MagicMock
+
+ROOT = Path(__file__).resolve().parent.parent
+OF_THE_RUNTIME = ("boto3", "botocore", "botocore.config", "botocore.exceptions")
+
+
+def main() -> int:
+    """Print every problem, one per line; return the exit code."""
+    sys.path[:0] = [str(ROOT), str(ROOT / ".build" / "layer" / "python")]
+    if importlib.util.find_spec("boto3") is None:
+        # AWS's runtime brings it along, the deployer's machine need not: channels only make a client of it here.
+        sys.modules.update(dict.fromkeys(OF_THE_RUNTIME, MagicMock()))
+    problems = _problems(Path(os.environ["ALERT_ROUTER_CONFIG"]))
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    return 1 if problems else 0
+
+
+def _problems(file: Path) -> tuple[str, ...]:
+    from router import config, plugins  # noqa: PLC0415  the path has to be set first
+    from router.errors import ConfigError  # noqa: PLC0415
+
+    try:
+        return config.load(file, plugins.load(ROOT / "plugins"), os.environ).problems
+    except ConfigError as error:
+        return error.problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())

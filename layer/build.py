@@ -1,0 +1,131 @@
+"""Builds what the Lambda layer holds: the packages of requirements.txt, for arm64 and Python 3.13, in .build/layer.
+
+Any machine and any Python from 3.11 on will do: pip downloads wheels for the function's platform, none for this one.
+`serverless deploy` calls this on its own (deploy/prepare.js). After a change of requirements.in:
+
+    uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \\
+        layer/requirements.in -o layer/requirements.txt
+"""
+
+# ruff: noqa: INP001  a script that is run by its path, not a package
+
+import compileall
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "layer" / "requirements.txt"
+BUILD = ROOT / ".build"
+LAYER = BUILD / "layer"
+FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
+
+RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
+TARGET = (
+    "--only-binary=:all:",
+    "--platform=manylinux2014_aarch64",
+    "--python-version=3.13",
+    "--implementation=cp",
+)
+
+
+class BuildError(Exception):
+    """Says in one line why there is no layer."""
+
+
+def main() -> int:
+    """Build the layer unless it is up to date; return the exit code."""
+    try:
+        with _alone():
+            built = build()
+    except BuildError as error:
+        _say(str(error))
+        return 1
+    _say("built" if built else "up to date")
+    return 0
+
+
+def build() -> bool:
+    """Build the layer unless its fingerprint says that it is up to date; return whether it was built."""
+    fingerprint = _fingerprint()
+    if LAYER.is_dir() and FINGERPRINT.is_file() and FINGERPRINT.read_text() == fingerprint:
+        return False
+    # Removed first: what is interrupted from here on is built again.
+    FINGERPRINT.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
+        packages = Path(scratch, "layer", "python")  # Lambda puts /opt/python on the path
+        _download(packages)
+        shutil.rmtree(packages / "bin", ignore_errors=True)  # command lines of the packages; nobody calls them there
+        _compile(packages)
+        shutil.rmtree(LAYER, ignore_errors=True)
+        packages.parent.rename(LAYER)
+    FINGERPRINT.write_text(fingerprint)
+    return True
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock of this checkout: two deployments may package at the same time."""
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "layer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fingerprint() -> str:
+    """Sum up all that the layer's bytes depend on: the requirements, this file, and whether there is bytecode."""
+    content = REQUIREMENTS.read_bytes() + Path(__file__).read_bytes() + str(_compiles()).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _download(target: Path) -> None:
+    # pip's own bytecode would be for this Python and would carry time stamps: --no-compile.
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
+    how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}", f"--requirement={REQUIREMENTS}")
+    result = subprocess.run([*pip, *TARGET, *how], capture_output=True, text=True, check=False)  # noqa: S603  fixed words
+    if "No module named pip" in result.stderr:
+        raise BuildError(f"{sys.executable} has no pip; install it, or name another Python in the variable PYTHON")
+    if result.returncode:
+        raise BuildError(f"pip could not get the packages: {_reason(result.stderr)}")
+
+
+def _reason(stderr: str) -> str:
+    """Pick the line that says most from what pip printed."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors or lines[-1:] or ["it did not say why"])[0]
+
+
+def _compiles() -> bool:
+    """Tell whether this Python makes the function's bytecode; another's would only be dead weight."""
+    return sys.version_info[:2] == RUNTIME_VERSION and sys.implementation.name == "cpython"
+
+
+def _compile(packages: Path) -> None:
+    """Ship bytecode: Lambda's file system is read-only, so without it every cold start compiles every module anew."""
+    if not _compiles():
+        _say("no bytecode, as this Python is not 3.13; cold starts take about twice as long")
+        return
+    compileall.compile_dir(
+        packages,
+        quiet=1,
+        # Zip files lose the time stamps that bytecode is checked by; unchecked also keeps the bytes reproducible.
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+        stripdir=packages.parent,
+        prependdir="/opt",  # where the files lie in Lambda, for tracebacks
+    )
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"layer: {message}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""Deploys this checkout to a local AWS with the real Serverless CLI."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_aws.runtime import ROOT
+from local_aws.server import LocalAws
+
+SERVICE = "ecs-alert-router"
+DEPLOY_SECONDS = 300.0  # about 5, and a minute more where the layer has to be built over a slow line
+OUTPUT_TAIL = 30  # lines
+
+# What the CLI gets to see of a checkout: see `_view`.
+VISIBLE = (
+    ".build",
+    "alert-router.toml",
+    "deploy",
+    "layer",
+    "node_modules",
+    "package.json",
+    "plugins",
+    "router",
+    "serverless.yml",
+)
+
+# Settings that are not asked for must not slip in from the developer's shell.
+SETTINGS = (
+    "ALARM_NAME_PREFIX",
+    "ALERT_EMAILS",
+    "OPERATOR_EMAILS",
+    "PAGERDUTY_EVENTS_URL",
+    "PAGERDUTY_ROUTING_KEY",
+    "SLACK_WEBHOOK_URL",
+    "TEAMS_WEBHOOK_URL",
+)
+
+
+class DeployError(Exception):
+    """The Serverless CLI failed; the message ends with what it said last."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a deployed stack is reached by: the outputs of serverless.yml."""
+
+    table_name: str
+    events_queue_url: str
+    due_queue_url: str
+    dead_letter_queue_url: str
+    alerts_topic_arn: str
+    operators_topic_arn: str
+    function_name: str
+
+
+def deploy(
+    aws: LocalAws,
+    *,
+    environment: Mapping[str, str],
+    stage: str = "dev",
+    checkout: Path = ROOT,
+    configuration: Path | None = None,
+) -> Stack:
+    """Package and deploy; return the stack. `environment` holds the settings that the deploying shell would have.
+
+    `configuration` takes the place of the checkout's alert-router.toml.
+    """
+    words = ("deploy", "--stage", stage)
+    run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration)
+    stack = _stack(aws, stage)
+    _enable_ttl(aws, stack)
+    return stack
+
+
+def remove(aws: LocalAws, *, stage: str = "dev", checkout: Path = ROOT) -> None:
+    """Remove the stack. The history table stays, as it would on AWS."""
+    run_osls(aws, "remove", "--stage", stage, environment={}, checkout=checkout)
+
+
+def function_logs(aws: LocalAws, stack: Stack) -> list[str]:
+    """Return the lines that the function has logged so far, oldest first."""
+    pages = aws.client("logs").get_paginator("filter_log_events")
+    found = pages.paginate(logGroupName=f"/aws/lambda/{stack.function_name}")
+    return [event["message"] for page in found for event in page["events"]]
+
+
+def run_osls(
+    aws: LocalAws,
+    *words: str,
+    environment: Mapping[str, str],
+    checkout: Path = ROOT,
+    configuration: Path | None = None,
+) -> str:
+    """Run the Serverless CLI of the checkout against the local AWS; return what it printed."""
+    if not (checkout / "node_modules" / ".bin" / "osls").exists():
+        raise DeployError(f"osls is not installed: run `npm ci` in {checkout}")
+    with _view(checkout, configuration) as directory:
+        returncode, output = _run(words, directory, _environment(aws, environment))
+    if returncode:
+        tail = "\n".join(output.splitlines()[-OUTPUT_TAIL:])
+        raise DeployError(f"osls {words[0]} failed:\n{tail}")
+    return output
+
+
+@contextmanager
+def _view(checkout: Path, configuration: Path | None) -> Iterator[Path]:
+    """Show the CLI a directory with what deploying takes and nothing else.
+
+    No `.env`: a demo that talks to the developer's real channels is the last thing he wants. No virtual environment:
+    the CLI searches every file there is. And a `.serverless` of its own: test workers deploy at the same time.
+    """
+    (checkout / ".build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="checkout-") as directory:
+        for source in (checkout / name for name in VISIBLE):
+            if source.is_dir():
+                Path(directory, source.name).symlink_to(source)
+            else:  # a link would not do: the CLI takes a plain file for its configuration
+                shutil.copy(source, directory)
+        if configuration:
+            shutil.copy(configuration, Path(directory, "alert-router.toml"))
+        yield Path(directory)
+
+
+def _run(words: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run osls; return its exit code and what it printed. Nothing of it runs on, whatever happens here."""
+    process = subprocess.Popen(  # noqa: S603  words of this file and of the tests
+        ["npx", "--no-install", "osls", *words],  # noqa: S607  wherever the developer has Node
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # npx starts further processes; one group ends them all
+    )
+    try:
+        output, _ = process.communicate(timeout=DEPLOY_SECONDS)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return process.returncode, output
+
+
+def _environment(aws: LocalAws, environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if name not in SETTINGS and not name.startswith("AWS_")},
+        "AWS_ACCESS_KEY_ID": aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_key,
+        "AWS_REGION": aws.region,
+        "AWS_ENDPOINT_URL": aws.endpoint,
+        # No profile of the developer's may lead to a real account.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NODE_NO_WARNINGS": "1",
+        "SLS_AWS_MONITORING_FREQUENCY": "200",  # ms between looks at the stack; its own choice is 5000
+        **environment,
+    }
+
+
+def _stack(aws: LocalAws, stage: str) -> Stack:
+    (found,) = aws.client("cloudformation").describe_stacks(StackName=f"{SERVICE}-{stage}")["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    return Stack(
+        table_name=outputs["TableName"],
+        events_queue_url=outputs["EventsQueueUrl"],
+        due_queue_url=outputs["DueQueueUrl"],
+        dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
+        alerts_topic_arn=outputs["AlertsTopicArn"],
+        operators_topic_arn=outputs["OperatorsTopicArn"],
+        function_name=outputs["FunctionName"],
+    )
+
+
+def _enable_ttl(aws: LocalAws, stack: Stack) -> None:
+    """Do what MiniStack's CloudFormation leaves out."""
+    aws.client("dynamodb").update_time_to_live(
+        TableName=stack.table_name, TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True}
+    )

@@ -1,0 +1,125 @@
+"""The process behind `running()`: MiniStack, bent in three places to what AWS does.
+
+Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
+input. What it touches of MiniStack is private: the version is pinned, and a test pins the names.
+"""
+
+# ruff: noqa: SLF001  see above
+
+import functools
+import hashlib
+import io
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import ministack.app
+from ministack.core import iam_evaluator, lambda_runtime
+from ministack.services import eventbridge, lambda_svc
+
+# Of all that this process has in its environment a function may see only the path to its programs: see server.py.
+PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNTIME_PYTHON", "TMPDIR")
+
+# Lambda looks for modules in the function's code, then in its layers, then in what the runtime brings along.
+BOOTSTRAP = """#!/bin/sh
+unset {private}
+export PYTHONPATH="$LAMBDA_TASK_ROOT:{layers}" TZ=:UTC LANG=en_US.UTF-8
+export AWS_EXECUTION_ENV=AWS_Lambda_{runtime} AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/{function}
+exec {python} -m awslambdaric "$_HANDLER"
+"""
+
+
+class RuntimeClientWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]  # MiniStack has no type information
+    """Runs a Python function by AWS's own runtime client, against the Runtime API that MiniStack has for binaries.
+
+    MiniStack's worker for Python is a script of its own, in which logs, errors and the search path differ from AWS.
+    """
+
+    def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
+        layers = [unpacked_layer(lambda_svc._resolve_layer_zip(layer)) for layer in config.get("Layers", [])]
+        script = BOOTSTRAP.format(
+            private=" ".join(PRIVATE_SETTINGS),
+            layers=":".join(shlex.quote(str(layer / "python")) for layer in layers),
+            runtime=config["Runtime"],
+            function=func_name,
+            python=shlex.quote(os.environ["RUNTIME_PYTHON"]),
+        )
+        super().__init__(func_name, config, _with_bootstrap(code_zip, script))
+
+
+def _with_bootstrap(code_zip: bytes, script: str) -> bytes:
+    package = io.BytesIO(code_zip)
+    with zipfile.ZipFile(package, "a") as archive:
+        # A fixed date: MiniStack unpacks equal bytes only once.
+        archive.writestr(zipfile.ZipInfo("bootstrap"), script)
+    return package.getvalue()
+
+
+_unpacking = threading.Lock()
+
+
+def unpacked_layer(content: bytes) -> Path:
+    """Return the directory that plays /opt for this layer, unpacked on first use."""
+    with _unpacking:
+        return _unpack(content)
+
+
+@functools.cache
+def _unpack(content: bytes) -> Path:
+    directory = Path(tempfile.gettempdir(), "opt", hashlib.sha256(content).hexdigest())
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(directory)
+    return directory
+
+
+def use_runtime_client() -> None:
+    """Run Python functions by AWS's runtime client, and keep the error payload that it reports."""
+    original = lambda_runtime._worker_class_for
+
+    def worker_class_for(config: dict[str, Any]) -> Any:
+        return RuntimeClientWorker if config.get("Runtime", "").startswith("python") else original(config)
+
+    lambda_runtime._worker_class_for = worker_class_for
+    lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
+
+
+def accept_events_of_aws() -> None:
+    """Let PutEvents take sources that begin with "aws.": here nobody else can play Amazon ECS."""
+    eventbridge._put_events = functools.partial(eventbridge._put_events, allow_aws_source=True)
+
+
+def pass_for_encrypted() -> None:
+    """Let plain HTTP on the loopback interface pass for TLS: the policies of the stack refuse anything else."""
+
+    def pin_request_origin(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001  MiniStack's signature
+        iam_evaluator.pin_request_origin(source_ip, secure_transport=True)
+
+    ministack.app.pin_request_origin = pin_request_origin
+
+
+def end_with_parent() -> None:
+    """End this process and its functions as soon as the parent is gone, however it went: then the pipe is closed."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    end_with_parent()
+    accept_events_of_aws()
+    pass_for_encrypted()
+    use_runtime_client()
+    ministack.app.main()
+
+
+if __name__ == "__main__":
+    main()

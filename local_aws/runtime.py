@@ -1,0 +1,48 @@
+"""The Python that plays Lambda's: a virtual environment with only what AWS's runtime holds."""
+
+import fcntl
+import hashlib
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "local_aws" / "runtime-requirements.txt"
+ENVIRONMENT = ROOT / ".build" / "lambda-runtime"
+
+
+class StartError(Exception):
+    """The local AWS did not start; the message ends with what was said last."""
+
+
+def runtime_python() -> Path:
+    """Return the interpreter, made on first use (about ten seconds) and again when its requirements change."""
+    ENVIRONMENT.parent.mkdir(exist_ok=True)
+    with ENVIRONMENT.with_suffix(".lock").open("w") as lock:  # test workers ask at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_current():
+            _create()
+    return ENVIRONMENT / "bin" / "python"
+
+
+def _is_current() -> bool:
+    stamp = ENVIRONMENT / "fingerprint"
+    return stamp.is_file() and stamp.read_text() == _fingerprint()
+
+
+def _create() -> None:
+    base = _run(ROOT / "layer" / "find-python")
+    _run(base, "-m", "venv", "--clear", ENVIRONMENT)
+    pip = (ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    _run(*pip, "--require-hashes", "--requirement", REQUIREMENTS)
+    (ENVIRONMENT / "fingerprint").write_text(_fingerprint())
+
+
+def _run(*command: str | Path) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words, all of them
+    if result.returncode:
+        raise StartError(f"Lambda's Python could not be made in {ENVIRONMENT}:\n{result.stderr.strip()}")
+    return result.stdout.strip()
+
+
+def _fingerprint() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()

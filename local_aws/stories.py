@@ -1,0 +1,118 @@
+"""The demo's stories: what happens on a bad day in one cluster, and what must come of it."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from local_aws.events import Raw, container, deployment, service_action, task_stopped
+
+OOM = "OutOfMemoryError: Container killed due to memory usage"
+NO_IMAGE = (
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+    "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:1.4.3: not found"
+)
+SCALE_IN = "Scaling activity initiated by (deployment ecs-svc/4632134779785246340)"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens to one service.
+
+    Attributes:
+        events: seconds after the start, and the event as ECS sends it.
+        expected: the kinds of messages that each channel must get, in their order; nothing else may come.
+    """
+
+    name: str
+    service: str
+    events: Sequence[tuple[float, Raw]]
+    expected: tuple[str, ...]
+
+
+def stories() -> tuple[Story, ...]:
+    """All of them; the events are stamped when they are sent (`stamped`)."""
+    oom = _died("api", container("app", 137, OOM))
+    return (
+        Story("a crash loop", "checkout", [(i * 1.2, _died("checkout")) for i in range(8)], ("opened", "updated")),
+        Story("an out-of-memory kill, delivered twice", "api", [(0.5, oom), (2, oom)], ("opened",)),
+        Story("an image that is not there", "web", [(1, _never_started("web"))], ("opened",)),
+        Story("a failed deployment, and the next one", "orders", _deployments("orders"), ("opened", "resolved")),
+        Story("a scale-in at night", "worker", [(i, _scaled_in("worker")) for i in range(3)], ()),
+    )
+
+
+def stamped(raw: Mapping[str, Any], moment: float) -> dict[str, Any]:
+    """The event as of now: every time in it that says when it happened."""
+    now = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    detail = {
+        key: now if key in {"updatedAt", "stoppedAt", "createdAt", "startedAt"} else value
+        for key, value in raw["detail"].items()
+    }
+    return {**raw, "detail": detail}
+
+
+def in_order(told: Iterable[Story]) -> list[tuple[float, Raw]]:
+    """Every event of the stories, the earliest first."""
+    return sorted((timed for story in told for timed in story.events), key=lambda timed: timed[0])
+
+
+def send(events: Sequence[tuple[float, Raw]], client: Any) -> None:
+    """Puts the events on the default bus, each at its time."""
+    start = time.time()
+    first_seen: dict[int, float] = {}
+    for after, raw in events:
+        time.sleep(max(0.0, start + after - time.time()))
+        moment = first_seen.setdefault(id(raw), time.time())  # what is delivered again is the same to the letter
+        put(stamped(raw, moment), client)
+
+
+def put(raw: Mapping[str, Any], client: Any) -> None:
+    """Puts one event on the default bus, as ECS would."""
+    entry = {
+        "Source": raw["source"],
+        "DetailType": raw["detail-type"],
+        "Detail": json.dumps(raw["detail"]),
+        "Resources": raw["resources"],
+    }
+    answer = client.put_events(Entries=[entry])
+    if answer["FailedEntryCount"]:
+        raise RuntimeError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorMessage')}")
+
+
+def _died(service: str, *containers: Raw) -> Raw:
+    return task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        *(containers or (container("app", 1),)),
+        service=service,
+        family=service,
+        task=uuid.uuid4().hex,
+    )
+
+
+def _never_started(service: str) -> Raw:
+    failed = container("app", reason=NO_IMAGE)
+    return task_stopped("TaskFailedToStart", NO_IMAGE, failed, service=service, family=service, task=uuid.uuid4().hex)
+
+
+def _scaled_in(service: str) -> Raw:
+    killed = container("app", 137)
+    return task_stopped(
+        "ServiceSchedulerInitiated", SCALE_IN, killed, service=service, family=service, task=uuid.uuid4().hex
+    )
+
+
+def _deployments(service: str) -> list[tuple[float, Raw]]:
+    """One that fails; the next, six seconds later, that comes through."""
+    bad, good = "ecs-svc/1111111111111111111", "ecs-svc/2222222222222222222"
+    return [
+        (0, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=bad)),
+        (2, deployment("SERVICE_DEPLOYMENT_FAILED", service=service, deploymentId=bad)),
+        (8, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=good)),
+        (9, deployment("SERVICE_DEPLOYMENT_COMPLETED", service=service, deploymentId=good)),
+        (9.5, service_action("SERVICE_STEADY_STATE", service=service)),
+    ]

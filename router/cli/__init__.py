@@ -1,0 +1,39 @@
+"""`ecs-alert-router`, for people and their scripts. Never shipped in the function.
+
+Exit code 0: done. 1: a finding or failure, in one line on stderr. 2: wrong usage. Data goes to stdout, all else to
+stderr.
+"""
+
+from typing import Any
+
+import click
+
+from router.cli.classify import classify_command
+from router.cli.config import config_group
+from router.cli.demo import demo_command
+from router.cli.history import history_group
+from router.errors import ConfigError, RouterError
+
+
+class _Router(click.Group):
+    """Turns the router's own errors into one line and exit code 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ConfigError as error:
+            raise click.ClickException("\n  ".join(["the configuration is wrong:", *error.problems])) from error
+        except RouterError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Router, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ecs-alert-router")
+def main() -> None:
+    """Hears every Amazon ECS event, knows which ones matter, remembers them all, and tells the right people once."""
+
+
+main.add_command(classify_command)
+main.add_command(config_group)
+main.add_command(demo_command)
+main.add_command(history_group)

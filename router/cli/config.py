@@ -1,0 +1,58 @@
+"""`ecs-alert-router config`: whether alert-router.toml is right, before it is deployed."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from router import config, plugins
+
+_ROOT = Path(__file__).parents[2]
+
+
+@click.group("config")
+def config_group() -> None:
+    """The configuration, alert-router.toml."""
+
+
+@config_group.command("check")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The file; alert-router.toml beside the code if not given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
+    """Say all that is wrong, or "ok" with the channels and routes. References are read from this environment."""
+    found = config.load(path or _ROOT / "alert-router.toml", plugins.load(_ROOT / "plugins"), os.environ)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "ok": not found.problems,
+                    "problems": found.problems,
+                    "channels": {name: settings.kind for name, (settings, _) in found.channels.items()},
+                    "unset": found.unset,
+                    "routes": [list(route.channels) for route in found.routes],
+                }
+            )
+        )
+    elif found.problems:
+        click.echo("\n".join(found.problems), err=True)
+    else:
+        click.echo(_described(found))
+    context.exit(1 if found.problems else 0)
+
+
+def _described(found: config.Config) -> str:
+    lines = ["ok"]
+    lines += [f"channel {name} ({settings.kind})" for name, (settings, _) in found.channels.items()]
+    lines += [f"channel {name}: not configured, {option} is unset" for name, option in found.unset.items()]
+    lines += [
+        f"route {position}: {route.severity} and worse to {', '.join(route.channels)}"
+        for position, route in enumerate(found.routes, start=1)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,176 @@
+"""`ecs-alert-router demo`: the main job, deployed for real to a local AWS, and what every recipient gets of it."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, console, show_incident_of, table_of
+from router.history import AlertsWanted, History
+from router.table import DynamoTable
+
+if TYPE_CHECKING:
+    from local_aws.mailbox import Mail, Mailbox
+    from local_aws.slack import SlackDouble
+    from local_aws.stories import Story
+
+PATIENCE = 60.0  # seconds to wait for what must come
+SILENCE = 2.0  # seconds to wait for what must not
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """What the recipients got: (service, kind) of each message, in the order of arrival."""
+
+    slack: list[dict[str, Any]]
+    mails: "list[Mail]"
+
+
+@click.command("demo")
+@click.pass_context
+def demo_command(context: click.Context) -> None:
+    """Deploy to a local AWS, let things go wrong in ECS, and show what everybody is told.
+
+    Everything runs on this machine and nothing is left running. The exit code is 0 only if what had to arrive arrived,
+    and nothing else did.
+    """
+    try:
+        from local_aws.stories import stories  # noqa: PLC0415 - only a checkout has a local AWS
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"the demo runs from a checkout ({error.name} is missing): make demo") from error
+    with contextlib.ExitStack() as stack:
+        told = stories()
+        history, arrived = _run(told, stack)
+        _show(told, arrived, history)
+        findings = list(_findings(told, arrived))
+    for finding in findings:
+        click.echo(f"not as it should be: {finding}", err=True)
+    if not findings:
+        console().print("\n[bold green]Everything that should have arrived arrived, once, and nothing else did.[/]")
+    context.exit(1 if findings else 0)
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+def _run(told: "Sequence[Story]", stack: contextlib.ExitStack) -> "tuple[History, _Arrived]":
+    from local_aws.deploy import deploy  # noqa: PLC0415
+    from local_aws.mailbox import Mailbox  # noqa: PLC0415
+    from local_aws.server import running  # noqa: PLC0415
+    from local_aws.slack import SlackDouble  # noqa: PLC0415
+    from local_aws.stories import in_order, send  # noqa: PLC0415
+
+    slack = stack.enter_context(SlackDouble())
+    with _step("starting a local AWS"):
+        aws = stack.enter_context(running())
+    with _step("deploying the stack with the Serverless Framework's CLI (CloudFormation, EventBridge, SQS, Lambda, …)"):
+        configuration = Path(__file__).parents[2] / "local_aws" / "demo.toml"
+        environment = {"SLACK_WEBHOOK_URL": slack.webhook_url, "ALERT_EMAILS": "oncall@example.com"}
+        deployed = deploy(aws, environment=environment, configuration=configuration)
+        mailbox = Mailbox(aws, deployed.alerts_topic_arn)
+    events = in_order(told)
+    with _step(f"letting things go wrong: {len(events)} ECS events through EventBridge"):
+        send(events, aws.client("events"))
+    with _step("waiting for the last message (a digest, and a recovery that must prove itself)"):
+        arrived = _wait(told, slack, mailbox)
+    return History(DynamoTable(aws.client("dynamodb"), deployed.table_name), retention=0.0), arrived
+
+
+def _wait(told: "Sequence[Story]", slack: "SlackDouble", mailbox: "Mailbox") -> "_Arrived":
+    """Until everything expected has come, and then a moment for what should not."""
+    expected = sum(len(story.expected) for story in told)
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends and min(len(slack.received), len(mailbox.mails)) < expected:
+        time.sleep(0.1)
+    time.sleep(SILENCE)
+    return _Arrived([dict(received.payload) for received in slack.received], mailbox.mails)
+
+
+@contextlib.contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Says what is going on, on stderr, and how long it took."""
+    progress, began = Console(stderr=True, highlight=False), time.monotonic()
+    with progress.status(what) if progress.is_terminal else contextlib.nullcontext():
+        yield
+    progress.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {what}")
+
+
+# --- show -------------------------------------------------------------------------------------------------------------
+
+
+def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> None:
+    out, now = console(), time.time()
+    out.rule("What happened")
+    for story in told:
+        out.print(f"  service:{story.service:9} {story.name}")
+    out.rule("What Slack got")
+    for payload in arrived.slack:
+        out.print(_slack_panel(payload))
+    out.rule("What the e-mail subscribers got")
+    for mail in arrived.mails[:1]:
+        out.print(Panel(escape(mail.text.strip()), title=escape(mail.subject), title_align="left", width=100))
+    for mail in arrived.mails[1:]:
+        out.print(f"  and: {escape(mail.subject)}")
+    out.rule("What was decided about each alert, and what was held back (ecs-alert-router history list)")
+    alerts = history.alerts(AlertsWanted(now - 3600, now + 60, 100), now)
+    out.print(table_of(alerts, LIST_COLUMNS))
+    out.print(f"\n  {_sums(Counter(str(alert['decision']) for alert in alerts))}")
+    out.rule("What is still open (ecs-alert-router history open)")
+    incidents = history.open_incidents(now)
+    out.print(table_of(incidents, OPEN_COLUMNS))
+    if incidents:
+        out.rule(f"All about one of them (ecs-alert-router history show {incidents[0]['id']})")
+        show_incident_of(history, incidents[0]["id"], now)
+
+
+def _sums(counts: "Counter[str]") -> str:
+    return ", ".join(f"{count} {decision}" for decision, count in counts.most_common())
+
+
+def _slack_panel(payload: dict[str, Any]) -> Panel:
+    """A Slack message as far as a terminal can draw it."""
+    attachments = payload.get("attachments", [])
+    blocks = payload.get("blocks", []) + [block for each in attachments for block in each.get("blocks", [])]
+    lines = [line for block in blocks for line in _block_lines(block)]
+    title, *rest = lines or [payload.get("text", "")]
+    colour = next((each["color"] for each in attachments if "color" in each), "default")
+    return Panel(escape("\n".join(rest)), title=escape(title), title_align="left", border_style=colour, width=100)
+
+
+def _block_lines(block: dict[str, Any]) -> Iterator[str]:
+    parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
+    for part in parts:
+        if isinstance(part, dict):
+            text = part["text"]["text"] if isinstance(part.get("text"), dict) else part.get("text", "")
+            yield f"[{text}] {part['url']}" if "url" in part else str(text).replace("\n", " ")
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
+    """What did not arrive, and what arrived besides."""
+    channels: dict[str, Callable[[str], list[str]]] = {
+        "e-mail": lambda service: [
+            mail.attributes["kind"] for mail in arrived.mails if mail.attributes.get("service") == service
+        ],
+        "Slack": lambda service: [_kind(each) for each in arrived.slack if f"service:{service}" in each["text"]],
+    }
+    for story in told:
+        for channel, kinds_of in channels.items():
+            kinds = tuple(kinds_of(story.service))
+            if kinds != story.expected:
+                yield f"{channel} of service:{story.service} ({story.name}): {kinds}, expected {story.expected}"
+
+
+def _kind(payload: dict[str, Any]) -> str:
+    text = payload["text"]
+    return "resolved" if "Resolved: " in text else "updated" if "Still going on: " in text else "opened"

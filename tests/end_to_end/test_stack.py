@@ -1,0 +1,200 @@
+"""The stack as users deploy it, on a local AWS with IAM enforced: from EventBridge to Slack, e-mail and history.
+
+The function runs under AWS's own runtime client, in an environment that holds only what Lambda's does.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from local_aws.deploy import Stack, deploy, function_logs
+from local_aws.events import Raw, container, service_action, task_stopped
+from local_aws.mailbox import Mailbox
+from local_aws.server import LocalAws, running
+from local_aws.slack import SlackDouble
+from local_aws.stories import OOM, put, stamped
+from router.cli import main
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
+
+CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
+PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
+
+
+@dataclass(frozen=True)
+class Deployed:
+    aws: LocalAws
+    stack: Stack
+    slack: SlackDouble
+    mailbox: Mailbox
+
+    def happen(self, raw: Raw) -> None:
+        put(stamped(raw, time.time()), self.aws.client("events"))
+
+    def slack_of(self, service: str) -> list[str]:
+        """The notification texts about a service that Slack accepted."""
+        texts = [str(received.payload["text"]) for received in self.slack.received]
+        return [text for text in texts if f"service:{service} " in text]
+
+    def kinds_mailed(self, service: str) -> list[str]:
+        return [mail.attributes["kind"] for mail in self.mailbox.mails if mail.attributes.get("service") == service]
+
+    def history(self, *words: str) -> Any:
+        environment = {
+            "HISTORY_TABLE": self.stack.table_name,
+            "AWS_ENDPOINT_URL": self.aws.endpoint,
+            "AWS_REGION": self.aws.region,
+            "AWS_DEFAULT_REGION": self.aws.region,
+            "AWS_ACCESS_KEY_ID": self.aws.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.aws.secret_key,
+        }
+        result = CliRunner().invoke(main, ["history", *words, "--json"], env=environment)
+        assert result.exit_code == 0, result.output
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    with SlackDouble() as slack, running(enforce_iam=True) as aws:
+        environment = {"SLACK_WEBHOOK_URL": slack.webhook_url, "ALERT_EMAILS": "oncall@example.com"}
+        stack = deploy(aws, environment=environment, configuration=CONFIGURATION)
+        yield Deployed(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn))
+
+
+def eventually(condition: Callable[[], Any], deployed: Deployed) -> Any:
+    """What the condition gives as soon as it is true; with the function's logs where it never is."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    logs = "".join(function_logs(deployed.aws, deployed.stack)[-40:])
+    raise AssertionError(f"not within {PATIENCE:.0f} s; the function's last words:\n{logs}")
+
+
+def died(service: str, *containers: Raw) -> Raw:
+    return task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        *(containers or (container("app", 1),)),
+        service=service,
+        task=uuid.uuid4().hex,
+    )
+
+
+def test_an_oom_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
+    deployed.happen(died("oom", container("app", 137, OOM)))
+    eventually(lambda: deployed.slack_of("oom") and deployed.kinds_mailed("oom"), deployed)
+    assert deployed.slack_of("oom") == ["🔴 Out of memory: service:oom in prod"]
+    assert deployed.kinds_mailed("oom") == ["opened"]
+    (row,) = deployed.history("list", "--service", "oom")
+    assert (row["severity"], row["cause"], row["decision"]) == ("critical", "out_of_memory", "announced")
+    incident = eventually(lambda: _with_deliveries(deployed, row["incident"], 2), deployed)
+    assert {(each["channel"], each["outcome"]) for each in incident["deliveries"]} == {
+        ("slack", "sent"),
+        ("email", "sent"),
+    }
+    assert row["incident"] in {each["id"] for each in deployed.history("open")}
+
+
+def _with_deliveries(deployed: Deployed, incident_id: str, count: int) -> Any:
+    (incident,) = deployed.history("show", incident_id)
+    return incident if len(incident["deliveries"]) >= count else None
+
+
+def test_the_same_event_50_times_at_once_is_announced_once(deployed: Deployed) -> None:
+    raw = stamped(died("twins"), time.time())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: put(raw, deployed.aws.client("events")), range(50)))
+    eventually(lambda: deployed.slack_of("twins") and deployed.kinds_mailed("twins"), deployed)
+    eventually(lambda: _is_drained(deployed), deployed)
+    assert len(deployed.slack_of("twins")) == 1
+    assert deployed.kinds_mailed("twins") == ["opened"]
+    assert len(deployed.history("list", "--service", "twins")) == 1
+
+
+def _is_drained(deployed: Deployed) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = deployed.aws.client("sqs").get_queue_attributes(
+        QueueUrl=deployed.stack.events_queue_url, AttributeNames=names
+    )
+    return all(answer["Attributes"][name] == "0" for name in names)
+
+
+def test_a_scale_in_wakes_nobody_and_is_remembered(deployed: Deployed) -> None:
+    killed = container("app", 137)
+    deployed.happen(
+        task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (x)", killed, service="night")
+    )
+    (row,) = eventually(lambda: deployed.history("list", "--service", "night"), deployed)
+    assert (row["cause"], row["decision"]) == ("stopped_by_scheduler", "below threshold")
+    assert deployed.slack_of("night") == []
+
+
+def test_a_slack_that_is_over_its_limit_hears_later_and_e_mail_does_not_wait(deployed: Deployed) -> None:
+    deployed.slack.answer_with(429, '{"ok":false,"error":"rate_limited"}', headers={"Retry-After": "3"})
+    began = time.time()
+    deployed.happen(died("busy"))
+    eventually(lambda: deployed.kinds_mailed("busy"), deployed)
+    assert deployed.slack_of("busy") == []
+    eventually(lambda: deployed.slack_of("busy"), deployed)
+    assert time.time() - began >= 3
+    assert len(deployed.slack_of("busy")) == 1
+    assert deployed.kinds_mailed("busy") == ["opened"]
+
+
+def test_a_layout_that_slack_rejects_is_sent_as_plain_text(deployed: Deployed) -> None:
+    deployed.slack.answer_with(400, "invalid_blocks")
+    deployed.happen(died("layout"))
+    (text,) = eventually(lambda: deployed.slack_of("layout"), deployed)
+    assert "service:layout" in text
+    assert not any("layout" in json.dumps(each.payload.get("attachments", "")) for each in deployed.slack.received)
+
+
+def test_a_recovery_is_announced_when_it_has_proved_itself(deployed: Deployed) -> None:
+    deployed.happen(died("phoenix"))
+    eventually(lambda: deployed.slack_of("phoenix"), deployed)
+    deployed.happen(service_action("SERVICE_STEADY_STATE", service="phoenix"))
+    eventually(lambda: len(deployed.slack_of("phoenix")) > 1, deployed)
+    assert deployed.slack_of("phoenix")[1].startswith("✅ Resolved: ")
+
+
+def test_what_is_no_event_ends_on_the_dead_letter_queue_with_the_reason(deployed: Deployed) -> None:
+    sqs = deployed.aws.client("sqs")
+    sqs.send_message(QueueUrl=deployed.stack.events_queue_url, MessageBody="not JSON")
+
+    def buried() -> Any:
+        return sqs.receive_message(
+            QueueUrl=deployed.stack.dead_letter_queue_url, MessageAttributeNames=["All"], WaitTimeSeconds=1
+        ).get("Messages")
+
+    (message,) = eventually(buried, deployed)
+    assert message["Body"] == "not JSON"
+    assert message["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_a_bare_event_is_answered_with_what_came_of_it(deployed: Deployed) -> None:
+    raw = stamped(died("bare"), time.time())
+    answer = deployed.aws.client("lambda").invoke(FunctionName=deployed.stack.function_name, Payload=json.dumps(raw))
+    summary = json.load(answer["Payload"])
+    assert (summary["severity"], summary["cause"]) == ("critical", "essential_container_exited")
+    assert summary["decision"] == "announced"
+    assert sorted(summary["deliveries"], key=lambda each: str(each["channel"])) == [
+        {"channel": "email", "kind": "opened", "outcome": "sent", "attempt": 1},
+        {"channel": "slack", "kind": "opened", "outcome": "sent", "attempt": 1},
+    ]
+
+
+def test_no_secret_is_in_the_logs(deployed: Deployed) -> None:
+    secret = deployed.slack.webhook_url.rpartition("/")[2]
+    logs = "".join(function_logs(deployed.aws, deployed.stack))
+    assert "START" in logs
+    assert secret not in logs

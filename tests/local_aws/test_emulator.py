@@ -1,0 +1,25 @@
+"""The local AWS stands on private names of MiniStack; they are pinned here, as its version is."""
+
+# ruff: noqa: SLF001  private names are what this is about
+
+import inspect
+from importlib.metadata import version
+
+import ministack.app
+from ministack.core import lambda_runtime
+from ministack.services import eventbridge, lambda_svc
+
+
+def test_the_private_names_of_ministack_that_the_emulator_bends_are_what_they_were() -> None:
+    """A new version of MiniStack is looked at before it is taken."""
+    assert version("ministack") == "1.5.33"
+    signatures = {
+        lambda_runtime.ProvidedWorker.__init__: ["self", "func_name", "config", "code_zip"],
+        lambda_runtime._worker_class_for: ["config"],
+        lambda_svc._resolve_layer_zip: ["attachment"],
+        lambda_svc._execute_function_warm: ["func", "event", "request_id"],
+        lambda_svc._execute_function_provided_warm: ["func", "event", "request_id"],
+        eventbridge._put_events: ["data", "allow_aws_source"],
+        ministack.app.pin_request_origin: ["source_ip", "secure_transport"],
+    }
+    assert {name: list(inspect.signature(name).parameters) for name in signatures} == signatures

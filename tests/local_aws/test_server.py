@@ -1,0 +1,43 @@
+"""The local AWS is gone when it is no longer needed, however that came about."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local_aws import running
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN_FOR_EVER = """
+import time
+from local_aws import running
+with running() as aws:
+    print(aws.endpoint, flush=True)
+    time.sleep(600)
+"""
+
+
+def answers(endpoint: str) -> bool:
+    address = urlsplit(endpoint)
+    with socket.socket() as client:
+        return client.connect_ex((str(address.hostname), int(address.port or 0))) == 0
+
+
+def test_nothing_listens_once_the_block_is_left() -> None:
+    with running() as aws:
+        assert answers(aws.endpoint)
+    assert not answers(aws.endpoint)
+
+
+def test_it_ends_with_its_parent_even_if_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", RUN_FOR_EVER], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        endpoint = parent.stdout.readline().strip()
+        assert answers(endpoint)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while answers(endpoint) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not answers(endpoint)

@@ -1,0 +1,59 @@
+"""The stack as the real Serverless CLI packages it."""
+
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_aws import LocalAws
+from local_aws.deploy import run_osls
+
+ENVIRONMENT = {
+    "ALERT_EMAILS": "first@example.com, second@example.com",
+    "SLACK_WEBHOOK_URL": "ssm:/ecs-alert-router/slack",
+    "PAGERDUTY_ROUTING_KEY": "secretsmanager:pagerduty#routing_key",
+}
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """What one run of `osls package` left behind."""
+
+    directory: Path
+
+    @property
+    def template_file(self) -> Path:
+        return self.directory / "cloudformation-template-update-stack.json"
+
+    @property
+    def template(self) -> dict[str, Any]:
+        template: dict[str, Any] = json.loads(self.template_file.read_text())
+        return template
+
+    def resource(self, name: str) -> dict[str, Any]:
+        resource: dict[str, Any] = self.template["Resources"][name]
+        return resource
+
+    def properties(self, name: str) -> dict[str, Any]:
+        properties: dict[str, Any] = self.resource(name)["Properties"]
+        return properties
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of all resources of this type, by their logical ids."""
+        resources = self.template["Resources"].items()
+        return {name: resource["Properties"] for name, resource in resources if resource["Type"] == kind}
+
+    def without_timestamps(self) -> str:
+        """The template's text; each packaging names its place in the bucket after the time."""
+        return re.sub(r"serverless/[^\"]*/\d+-[^/\"]*/", "serverless/TIME/", self.template_file.read_text())
+
+    def files(self, archive: str) -> list[str]:
+        with zipfile.ZipFile(self.directory / archive) as package:
+            return sorted(name for name in package.namelist() if not name.endswith("/"))
+
+
+def package(aws: LocalAws, directory: Path, **environment: str) -> Packaged:
+    run_osls(aws, "package", "--package", str(directory), environment={**ENVIRONMENT, **environment})
+    return Packaged(directory)

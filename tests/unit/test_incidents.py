@@ -1,0 +1,313 @@
+"""The life of an incident (README, "What is said when"), through the whole router in memory."""
+
+from itertools import pairwise
+
+import pytest
+
+from router.config import Route
+from router.errors import PermanentError, TransientError
+from router.items import iso
+from router.model import Decision, Kind, Severity
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World
+from tests.events import (
+    DEPLOYMENT,
+    Raw,
+    alarm,
+    container,
+    deployment,
+    service_action,
+    task_event,
+    task_stopped,
+)
+
+OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
+SPOT = "Your Spot Task was interrupted."
+
+
+def crash(task: str, at: float, **fields: object) -> Raw:
+    """A critical alert of service:web."""
+    return task_stopped(task=task, stoppedAt=iso(at), event_id=f"{task}-{at}", **fields)
+
+
+def spot(task: str, at: float) -> Raw:
+    """A warning of service:web."""
+    return task_stopped("SpotInterruption", SPOT, task=task, stoppedAt=iso(at), event_id=f"spot-{task}")
+
+
+def steady(at: float) -> Raw:
+    return service_action(createdAt=iso(at)) | {"id": f"steady-{at}"}
+
+
+def deployed(name: str, at: float, deployment_id: str = DEPLOYMENT, reason: str = "") -> Raw:
+    raw = deployment(name, reason, deploymentId=deployment_id, updatedAt=iso(at))
+    return raw | {"id": f"{name}-{deployment_id}-{at}"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+class TestOpening:
+    def test_the_first_alert_opens_an_incident_on_every_channel_that_its_route_reaches(self, world: World) -> None:
+        assert world.decisions(crash("t1", START)) == [Decision.ANNOUNCED]
+        assert [channel.kinds for channel in world.channels.values()] == [[OPENED]] * 3
+
+    def test_an_info_alert_is_a_row_and_nothing_else(self, world: World) -> None:
+        scaled_in = task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment x)")
+        assert world.decisions(scaled_in) == [Decision.BELOW_THRESHOLD]
+        assert world.slack.tried == 0
+        assert len(world.rows("alert#")) == 1
+
+    def test_an_alert_that_no_route_matches_is_a_row_and_nothing_else(self) -> None:
+        world = World(routes=[Route(clusters=("elsewhere",), channels=("slack",))])
+        assert world.decisions(crash("t1", START)) == [Decision.NO_ROUTE]
+        assert world.slack.tried == 0
+
+    def test_the_same_event_again_is_announced_once_and_keeps_its_decision(self, world: World) -> None:
+        event = crash("t1", START)
+        assert world.decisions(event, event) == [Decision.ANNOUNCED] * 2
+        assert world.decisions(event) == [Decision.ANNOUNCED]
+        assert world.slack.kinds == [OPENED]
+        assert world.slack.told[0].incident.count == 1
+
+    def test_all_events_of_one_failing_task_are_one_occurrence(self, world: World) -> None:
+        notice = task_event(stopCode="SpotInterruption", stoppedReason=SPOT, desiredStatus="STOPPED", event_id="notice")
+        stopped = task_stopped("SpotInterruption", SPOT, event_id="stopped")
+        world.receive(notice)
+        world.receive(stopped)
+        assert len(world.rows("alert#")) == 1
+        assert world.slack.kinds == [OPENED]
+
+    def test_subjects_do_not_share_incidents(self, world: World) -> None:
+        world.receive(crash("t1", START), crash("t2", START, service="api"))
+        assert [told.incident.subject.name for told in world.slack.told] == ["service:web", "service:api"]
+
+
+class TestGoingOn:
+    def test_alerts_in_the_window_are_held_back_and_told_as_one_digest_at_its_end(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        for number in range(2, 7):
+            world.wait(MINUTE)
+            assert world.decisions(crash(f"t{number}", world.now)) == [Decision.HELD_BACK]
+        assert world.slack.kinds == [OPENED]
+        world.wait(15 * MINUTE)
+        assert world.slack.kinds == [OPENED, UPDATED]
+        assert "5 × Essential container exited" in world.slack.told[1].message.text
+        assert world.slack.told[1].incident.count == 6
+
+    def test_a_window_in_which_nothing_was_held_back_ends_in_silence(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        world.wait(2 * HOUR)
+        assert world.slack.kinds == [OPENED]
+
+    def test_windows_do_not_slide_and_grow_from_15_minutes_to_1_hour_4_hours_and_a_day(self, world: World) -> None:
+        told_at = []
+        for number in range(2 * 24 * 6):
+            before = len(world.slack.told)
+            world.receive(crash(f"t{number}", world.now))
+            world.wait(10 * MINUTE, step=10 * MINUTE)
+            if len(world.slack.told) > before:
+                told_at.append(world.now - START)
+        gaps = [later - earlier for earlier, later in pairwise(told_at)]
+        assert gaps == pytest.approx([15 * MINUTE, HOUR, 4 * HOUR, DAY], abs=11 * MINUTE)
+
+    def test_what_is_worse_than_what_was_announced_is_announced_at_once(self, world: World) -> None:
+        world.receive(spot("t1", START))
+        assert world.pager.tried == 0
+        assert world.decisions(crash("t2", START + 1)) == [Decision.ANNOUNCED]
+        assert world.slack.kinds == [OPENED, UPDATED]
+        assert world.slack.told[1].alert.severity is Severity.CRITICAL
+
+    def test_a_channel_that_the_routes_reach_only_now_gets_opened_whatever_the_window(self, world: World) -> None:
+        world.receive(spot("t1", START))
+        world.receive(crash("t2", START + 1))
+        assert world.pager.kinds == [OPENED]
+
+    def test_an_incident_lapses_after_a_day_without_news_and_only_the_stateful_channel_hears_of_it(
+        self, world: World
+    ) -> None:
+        world.receive(crash("t1", START))
+        world.wait(DAY + 5 * MINUTE)
+        assert world.slack.kinds == [OPENED]
+        assert world.pager.kinds == [OPENED, RESOLVED]
+        assert "No further occurrence in 24 h" in world.pager.told[-1].message.text
+        assert world.history.open_incidents(world.now) == []
+
+
+class TestRecovery:
+    def test_a_recovery_is_announced_after_resolve_after_to_those_who_were_told(self, world: World) -> None:
+        world.receive(spot("t1", START))
+        world.wait(2 * MINUTE)
+        assert world.decisions(steady(world.now)) == [Decision.RESOLVING]
+        world.wait(4 * MINUTE)
+        assert world.slack.kinds == [OPENED]
+        world.wait(2 * MINUTE)
+        assert world.slack.kinds == world.email.kinds == [OPENED, RESOLVED]
+        assert world.pager.tried == 0
+
+    def test_a_new_alert_cancels_a_recovery_that_was_not_announced_yet(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        world.wait(MINUTE)
+        world.receive(steady(world.now))
+        world.wait(2 * MINUTE)
+        world.receive(crash("t2", world.now))
+        world.wait(10 * MINUTE)
+        assert RESOLVED not in world.slack.kinds
+
+    def test_resolving_events_that_keep_coming_do_not_put_the_announcement_off(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        for _ in range(6):
+            world.wait(MINUTE)
+            world.receive(steady(world.now))
+        world.wait(MINUTE)
+        assert world.slack.kinds == [OPENED, RESOLVED]
+
+    def test_an_alert_older_than_the_recovery_wakes_nobody(self, world: World) -> None:
+        world.receive(steady(START))
+        assert world.decisions(crash("t1", START - 30)) == [Decision.ALREADY_RESOLVED]
+        assert world.slack.tried == 0
+
+    def test_what_is_back_within_an_hour_is_the_same_incident_on_the_same_rung(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        world.wait(MINUTE)
+        world.receive(steady(world.now))
+        world.wait(10 * MINUTE)
+        world.receive(crash("t2", world.now))
+        assert world.slack.kinds == [OPENED, RESOLVED, OPENED]
+        assert {told.incident.number for told in world.slack.told} == {1}
+        world.receive(crash("t3", world.now + 1))
+        world.wait(20 * MINUTE)
+        assert world.slack.kinds == [OPENED, RESOLVED, OPENED]  # 1 h is the second window, not another 15 min
+        world.wait(45 * MINUTE)
+        assert world.slack.kinds[3:] == [UPDATED]
+
+    def test_what_is_back_after_an_hour_is_the_next_incident_with_another_dedup_key(self, world: World) -> None:
+        world.receive(crash("t1", START))
+        world.receive(steady(START + 1))
+        world.wait(2 * HOUR)
+        world.receive(crash("t2", world.now))
+        first, last = world.slack.told[0].incident, world.slack.told[-1].incident
+        assert (first.number, last.number) == (1, 2)
+        assert first.dedup_key != last.dedup_key
+        assert world.history.incident(first.id, world.now) is not None
+
+    def test_a_completed_run_ends_only_what_failed_before_it_started(self, world: World) -> None:
+        failed_meanwhile = crash("t1", START, service=None)
+        completed = task_stopped(
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            container(exit_code=0),
+            service=None,
+            task="t2",
+            startedAt=iso(START - HOUR),
+            stoppedAt=iso(START + 60),
+        )
+        world.receive(failed_meanwhile)
+        world.receive(completed)
+        world.wait(HOUR)
+        assert RESOLVED not in world.slack.kinds
+        later = completed["detail"] | {"startedAt": iso(START + 100), "stoppedAt": iso(START + 200)}
+        later["taskArn"] = later["taskArn"].replace("t2", "t3")
+        world.receive(completed | {"detail": later, "id": "later"})
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds[-1] is RESOLVED
+
+    def test_steady_state_does_not_end_a_container_exit_in_a_task_that_runs_on(self, world: World) -> None:
+        sidecar = task_event(
+            containers=[container("app", status="RUNNING"), container("sidecar", 1)], updatedAt=iso(START)
+        )
+        world.receive(sidecar)
+        world.receive(steady(START + 60))
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED]
+        stopped = task_stopped(
+            "ServiceSchedulerInitiated", "Scaling activity initiated by (x)", stoppedAt=iso(world.now)
+        )
+        world.receive(stopped)
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds == [OPENED, RESOLVED]
+
+    def test_the_completion_of_a_rollback_does_not_end_the_failed_deployment(self, world: World) -> None:
+        back = "ecs-svc/9"
+        world.receive(deployed("SERVICE_DEPLOYMENT_FAILED", START))
+        rolling = deployed(
+            "SERVICE_DEPLOYMENT_IN_PROGRESS", START + 5, back, f"circuit breaker: rolling back to deploymentId {back}."
+        )
+        world.receive(rolling)
+        world.receive(deployed("SERVICE_DEPLOYMENT_COMPLETED", START + 60, back), steady(START + 61))
+        world.wait(30 * MINUTE)
+        assert RESOLVED not in world.slack.kinds
+        world.receive(deployed("SERVICE_DEPLOYMENT_COMPLETED", world.now, "ecs-svc/10"))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds[-1] is RESOLVED
+
+    def test_an_alarm_that_is_ok_again_resolves(self, world: World) -> None:
+        world.receive(alarm("ALARM", at=iso(START)))
+        world.receive(alarm("OK", at=iso(START + 60)) | {"id": "ok"})
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds == [OPENED, RESOLVED]
+
+
+class TestFailingChannels:
+    def test_a_failed_channel_costs_only_itself_and_hears_the_newest_when_it_is_back(self, world: World) -> None:
+        world.slack.failure = lambda: TransientError("503")
+        world.receive(crash("t1", START))
+        assert world.email.kinds == world.pager.kinds == [OPENED]
+        world.wait(10 * MINUTE)
+        assert world.email.kinds == [OPENED]
+        for number in range(2, 5):
+            world.receive(crash(f"t{number}", world.now))
+        world.slack.failure = lambda: None
+        world.wait(20 * MINUTE)
+        assert world.slack.kinds[0] is OPENED
+        assert world.slack.told[0].incident.count == 4
+
+    def test_retries_follow_the_schedule_and_honour_retry_after(self, world: World) -> None:
+        world.slack.failure = lambda: TransientError("503")
+        world.receive(crash("t1", START))
+        tried_at = []
+        for _ in range(60):
+            before = world.slack.tried
+            world.wait(30, step=30)
+            if world.slack.tried > before:
+                tried_at.append(world.now - START)
+        assert tried_at[:5] == pytest.approx([30, 90, 210, 510, 1410], abs=31)
+        world.slack.failure = lambda: TransientError("429", retry_after=3 * HOUR)
+        world.wait(16 * MINUTE)
+        before = world.slack.tried
+        world.wait(3 * HOUR - 20 * MINUTE)
+        assert world.slack.tried == before
+
+    def test_after_24_hours_of_retries_the_delivery_has_failed(self, world: World) -> None:
+        world.slack.failure = lambda: TransientError("503")
+        world.receive(crash("t1", START))
+        world.wait(25 * HOUR)
+        outcomes = [row["outcome"] for row in world.rows("subject#") if row.get("channel") == "slack"]
+        assert outcomes[-1] == "failed"
+        tried = world.slack.tried
+        world.wait(HOUR)
+        assert world.slack.tried == tried
+
+    def test_a_permanent_error_is_not_retried_and_the_next_alert_tries_again(self, world: World) -> None:
+        world.slack.failure = lambda: PermanentError("404")
+        world.receive(crash("t1", START))
+        world.wait(HOUR)
+        assert world.slack.tried == 1
+        world.slack.failure = lambda: None
+        world.receive(crash("t2", world.now))
+        assert world.slack.kinds == [OPENED]
+
+    def test_what_was_over_before_chat_could_be_told_is_told_once_and_the_stateful_channel_hears_nothing(
+        self, world: World
+    ) -> None:
+        world.slack.failure = world.pager.failure = lambda: TransientError("503", status=503)
+        world.receive(crash("t1", START))
+        world.wait(2 * MINUTE)
+        world.receive(steady(world.now))
+        world.wait(10 * MINUTE)
+        world.slack.failure = world.pager.failure = lambda: None
+        world.wait(30 * MINUTE)
+        assert world.slack.kinds == [RESOLVED]
+        assert "before this channel could be told" in world.slack.told[0].message.text
+        assert world.pager.kinds == []
