@@ -1,0 +1,441 @@
+"""plugins.slack: what Slack accepts, whatever comes in; and what its words mean."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local_aws.slack import SlackDouble, judge
+from plugins.slack import Slack
+from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
+from router.model import Alert, Incident, Kind, Message, Severity, Subject
+
+STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER LETTER GRAVE ACCENT}"
+PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
+SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+ALERT = Alert(
+    "a1",
+    "e1",
+    1.0,
+    Severity.CRITICAL,
+    "out_of_memory",
+    resolves=False,
+    rule="oom",
+    title="Out of memory: service:web",
+    subject=SUBJECT,
+)
+INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
+MESSAGE = Message(
+    "Out of memory: service:web in prod",
+    "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
+    (("Cluster", "prod"), ("Task definition", "web:42")),
+    (("Task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
+    "java.lang.OutOfMemoryError: Java heap space",
+)
+SLACK = Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://hooks.slack.com{PATH}"}))
+
+# Anything at all: control characters, bidi marks, halves of surrogate pairs, emoji, and Slack's own syntax.
+NASTY = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_categories=())),
+        st.sampled_from(
+            ["<!channel>", "<!here>", "<@U1>", "@everyone", "```", "`", "&lt;", "*", "_", "\u202e", "😀", "\n"]
+        ),
+        st.sampled_from(["x", "&", "<", "😀", "`", "\ud800", "語"]).map(lambda char: char * 1200),
+    ),
+    max_size=6,
+).map("".join)
+PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
+LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=5).map(tuple)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY)
+
+
+def notification(
+    message: Message = MESSAGE, kind: Kind = Kind.OPENED, severity: Severity = Severity.CRITICAL
+) -> Notification:
+    return Notification(kind, message, replace(ALERT, severity=severity), INCIDENT)
+
+
+def render(**parts: Any) -> dict[str, Any]:
+    return SLACK.render(notification(replace(MESSAGE, **parts)))
+
+
+def blocks(payload: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    everything = payload["blocks"] + payload["attachments"][0]["blocks"]
+    return [block for block in everything if block["type"] == kind]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every string that Slack shows."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts(item) if not isinstance(item, str) else [item] if key == "text" else []
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+
+
+def mrkdwn(value: Any) -> list[str]:
+    """Every string in which Slack reads formatting: `mrkdwn` objects, and the message's own text."""
+    if isinstance(value, list):
+        return [text for item in value for text in mrkdwn(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["text"]] if isinstance(value.get("text"), str) and value.get("type") != "plain_text" else []
+    return own + [text for item in value.values() for text in mrkdwn(item)]
+
+
+def log_of(payload: dict[str, Any]) -> str:
+    (found,) = [each for each in texts(payload) if each.startswith("```")]
+    return found
+
+
+# --- layout -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_phone_shows_sign_cause_and_place() -> None:
+    """The notification's one line is the title, and begins with the severity's sign."""
+    assert render()["text"] == "🔴 Out of memory: service:web in prod"
+
+
+def test_every_part_of_the_message_is_shown() -> None:
+    """Title, text, facts, log and links each have their place."""
+    payload = render()
+    assert blocks(payload, "header")[0]["text"]["text"] == "🔴 Out of memory: service:web in prod"
+    assert [field["text"] for field in blocks(payload, "section")[1]["fields"]] == [
+        "*Cluster*\nprod",
+        "*Task definition*\nweb:42",
+    ]
+    assert blocks(payload, "section")[0]["text"]["text"] == MESSAGE.text
+    assert log_of(payload) == f"```\n{MESSAGE.log_excerpt}\n```"
+    (button,) = blocks(payload, "actions")[0]["elements"]
+    assert (button["text"]["text"], button["url"]) == MESSAGE.links[0]
+    assert INCIDENT.id in blocks(payload, "context")[0]["elements"][0]["text"]
+
+
+def test_colours_tell_severities_and_the_end_apart() -> None:
+    """Five looks, all different; the end is green whatever it was."""
+    looks = {
+        (SLACK.render(each)["attachments"][0]["color"], SLACK.render(each)["text"][0])
+        for each in [notification(severity=severity) for severity in Severity]
+    }
+    ends = {
+        (SLACK.render(each)["attachments"][0]["color"], SLACK.render(each)["text"][0])
+        for each in [notification(kind=Kind.RESOLVED, severity=severity) for severity in Severity]
+    }
+    assert ends == {("#2eb67d", "✅")}
+    assert len({colour for colour, _ in looks | ends}) == len({sign for _, sign in looks | ends}) == 5
+
+
+def test_empty_parts_are_left_out() -> None:
+    """Slack refuses empty text; a message of nothing still says the cause."""
+    payload = SLACK.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n")))
+    assert payload["text"] == "🔴 out_of_memory"
+    assert [block["type"] for block in payload["attachments"][0]["blocks"]] == ["context"]
+    assert judge(PATH, json.dumps(payload).encode()) == (200, "ok")
+
+
+# --- text from outside is text ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<!channel> & <@U123>", "&lt;!channel&gt; &amp; &lt;@U123&gt;"),
+        ("<https://evil|click>", "&lt;https://evil|click&gt;"),
+        ("&lt;", "&amp;lt;"),
+        ("@everyone @here @CHANNEL", "@\u2060everyone @\u2060here @\u2060CHANNEL"),
+        ("@here_ @here*", f"@\u2060hereˍ @\u2060here{STAR}"),
+        ("*a* ~b~ `c`", f"{STAR}a{STAR} {TILDE}b{TILDE} {GRAVE}c{GRAVE}"),
+        ("_a_ my_service a__b __init__", "ˍaˍ my_service a__b ˍˍinitˍˍ"),
+        ("a" + "_" * 262_144 + "b", "a" + "_" * 2998 + "…"),
+        ("a\x1b[31m\x00\u202eb\ud800", "a[31mb"),
+        ("a\tb\nc", "a\tb\nc"),
+    ],
+)
+def test_outside_text_formats_and_pings_nothing(text: str, shown: str) -> None:
+    """What Slack would read as syntax is escaped, or replaced where it cannot be."""
+    payload = render(text=text)
+    assert blocks(payload, "section")[0]["text"]["text"] == shown
+
+
+def test_slack_is_told_to_link_nothing() -> None:
+    """`verbatim` keeps names and channels in all mrkdwn from being linked."""
+    payload = render()
+    objects = re.findall(r'\{"type": "mrkdwn"[^}]*\}', json.dumps(payload))
+    assert len(objects) == 5
+    assert all('"verbatim": true' in each for each in objects)
+
+
+def test_log_cannot_leave_its_fence() -> None:
+    """Backticks in a log are look-alikes, so the fence opens and closes once."""
+    shown = log_of(render(log_excerpt="a ``` <!channel> ```` b"))
+    assert shown == f"```\na {GRAVE * 3} &lt;!channel&gt; {GRAVE * 4} b\n```"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "http://plain.example/",
+        "https://",
+        "https://a b/",
+        "https://a/<!channel>",
+        "https://a/語",
+        "https://a/" + "x" * 3000,
+        'https://a/"',
+        "https://a/|x",
+        "https://a/\n",
+        "https://a/`x`",
+        "https://a/@everyone",
+        "https://good.example@evil.example/",
+    ],
+)
+def test_odd_links_are_left_out(url: str) -> None:
+    """One bad URL would reject the whole message; half a URL leads nowhere."""
+    payload = render(links=(("Bad", url), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
+    assert [button["text"]["text"] for button in blocks(payload, "actions")[0]["elements"]] == ["Good"]
+    assert "Bad" not in SLACK.render_plain(notification(replace(MESSAGE, links=(("Bad", url),))))["text"]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_long_text_is_cut_between_characters() -> None:
+    """A cut ends in "…", fills the limit, and never splits an escape."""
+    for char, shown in (("x", "x"), ("<", "&lt;"), ("&", "&amp;"), ("語", "語")):
+        text = blocks(render(text=char * 5000), "section")[0]["text"]["text"]
+        assert 2990 < len(text) <= 3000
+        assert re.fullmatch(f"({re.escape(shown)})+…", text)
+
+
+def test_text_that_just_fits_is_whole() -> None:
+    """The limit itself is allowed."""
+    assert blocks(render(text="x" * 3000), "section")[0]["text"]["text"] == "x" * 3000
+    assert blocks(render(text="x" * 3001), "section")[0]["text"]["text"] == "x" * 2999 + "…"
+
+
+def test_long_log_keeps_its_end() -> None:
+    """The last lines tell why it died."""
+    shown = log_of(render(log_excerpt="start" + "<" * 9000 + "the end"))
+    assert shown.startswith("```\n…&lt;")
+    assert shown.endswith("the end\n```")
+    assert len(shown) <= 3000
+
+
+def test_emoji_count_twice() -> None:
+    """Slack does not say how it counts, so the strictest way is taken."""
+    assert len(blocks(render(text="😀" * 3000), "section")[0]["text"]["text"]) == 1500
+
+
+def test_many_facts_share_the_space() -> None:
+    """Ten to a section, twenty at most, each whole as long as there is room."""
+    payload = render(facts=tuple((f"L{n}", "v" * 5000) for n in range(30)))
+    fields = [block["fields"] for block in blocks(payload, "section") if "fields" in block]
+    assert [len(each) for each in fields] == [10, 10]
+    assert sum(len(field["text"]) for each in fields for field in each) <= 4000
+    (only,) = [block["fields"] for block in blocks(render(facts=(("L", "v" * 1500),)), "section") if "fields" in block]
+    assert only[0]["text"] == "*L*\n" + "v" * 1500
+
+
+def test_the_largest_message_is_within_what_slack_takes() -> None:
+    """All limits reached at once stay below some 12,000 characters."""
+    big = "x" * 262_144
+    payload = SLACK.render(notification(Message(big, big, ((big, big),) * 99, ((big, "https://a/"),) * 99, big)))
+    assert 10_000 < sum(map(len, texts(payload["blocks"] + payload["attachments"]))) <= 12_000
+    assert judge(PATH, json.dumps(payload).encode()) == (200, "ok")
+
+
+@settings(deadline=None)
+@given(MESSAGES, st.sampled_from(Kind))
+def test_whatever_comes_in_slack_accepts(message: Message, kind: Kind) -> None:
+    """Any text in any place: valid JSON in UTF-8, within all limits, no syntax left, fences balanced."""
+    for payload in (SLACK.render(notification(message, kind)), SLACK.render_plain(notification(message, kind))):
+        body = json.dumps(payload, ensure_ascii=False).encode()
+        assert judge(PATH, body) == (200, "ok")
+        for text in mrkdwn(payload):
+            assert re.fullmatch(r"[^`]+|```\n[^`]+\n```", text)
+        for text in texts(payload):
+            assert "<" not in text
+            assert ">" not in text
+            assert not re.search("&(?!amp;|lt;|gt;)", text)
+            assert not re.search("@(channel|everyone|here)", text)
+            assert len(text.encode("utf-16-le")) // 2 <= 4000
+
+
+@settings(deadline=None)
+@given(NASTY)
+def test_log_stands_in_exactly_one_fence(log: str) -> None:
+    """Whatever the log holds, its block begins and ends with the only fences in it."""
+    for text in texts(render(log_excerpt=log)):
+        if "```" in text:
+            assert re.fullmatch(r"```\n[^`]+\n```", text)
+
+
+# --- plain text -------------------------------------------------------------------------------------------------------
+
+
+def test_plain_text_says_the_same() -> None:
+    """The way out when Slack refuses the blocks: text alone, with title, text, links, facts and the history id."""
+    payload = SLACK.render_plain(notification())
+    assert list(payload) == ["text"]
+    for part in ("🔴 Out of memory", "exited with code 137", "Cluster: prod", "region=eu-west-1&amp;a=b", INCIDENT.id):
+        assert part in payload["text"]
+
+
+def test_plain_text_is_short_and_keeps_the_history_id() -> None:
+    """Below 4000 characters however much there is to say, and the id to find the rest is not what is cut."""
+    said = notification(replace(MESSAGE, text="<" * 9000, facts=(("a", "b" * 9000),)))
+    far_away = replace(INCIDENT, subject=replace(SUBJECT, region="&" * 400))
+    text = SLACK.render_plain(replace(said, incident=far_away))["text"]
+    assert 3500 < len(text) < 4000
+    assert text.endswith(far_away.id)
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def sent_to(double: SlackDouble) -> None:
+    slack = Slack(ChannelConfig("ops", "slack", {"webhook_url": double.webhook_url}))
+    slack.send(slack.render(notification()))
+
+
+def test_message_arrives_as_rendered() -> None:
+    """`send` adds nothing and loses nothing."""
+    with SlackDouble() as double:
+        sent_to(double)
+        assert [message.payload for message in double.received] == [render()]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        *((400, word, PayloadRejected) for word in ("invalid_payload", "invalid_blocks", "invalid_blocks_format")),
+        *((400, word, PayloadRejected) for word in ("no_text", "too_many_attachments", "msg_blocks_too_long")),
+        (400, "missing_text_or_fallback_or_attachments", PayloadRejected),
+        (400, "user_not_found", PayloadRejected),
+        *((403, word, PermanentError) for word in ("invalid_token", "action_prohibited", "team_disabled")),
+        (403, "posting_to_general_channel_denied", PermanentError),
+        *((404, word, PermanentError) for word in ("no_service", "no_service_id", "no_team", "no_active_hooks")),
+        (404, "channel_not_found", PermanentError),
+        (410, "channel_is_archived", PermanentError),
+        (418, "never heard of", PermanentError),
+        (429, "rate_limited", TransientError),
+        (500, "rollup_error", TransientError),
+        (503, "<html>busy</html>", TransientError),
+        # The word counts more than the status.
+        (400, "rollup_error", TransientError),
+        (500, "no_service", PermanentError),
+        (500, "invalid_blocks", PayloadRejected),
+        (404, "invalid_blocks", PayloadRejected),
+        (400, "channel_is_archived\n", PermanentError),
+        (200, "invalid_blocks", PayloadRejected),
+        (200, "no_service", PermanentError),
+        (200, '{"ok":false,"error":"rate_limited"}', TransientError),
+        (200, "", PermanentError),
+        (200, "okay", PermanentError),
+        (202, "", PermanentError),
+    ],
+)
+def test_words_decide_then_status(status: int, body: str, error: type[Exception]) -> None:
+    """Only 200 `ok` is success; Slack's word says whether to retry, to send plain text, or to give up."""
+    with SlackDouble() as double:
+        double.answer_with(status, body)
+        with pytest.raises(error) as caught:
+            sent_to(double)
+    assert type(caught.value) is error
+    assert getattr(caught.value, "status", None) == status
+    assert PATH not in str(caught.value)
+
+
+def test_rate_limit_says_how_long() -> None:
+    """Slack's wait reaches the deliver step, from the header or from the body."""
+    limited = '{"retry_after":7,"ok":false,"error":"rate_limited"}'
+    with SlackDouble() as double:
+        double.answer_with(429, limited, headers={"Retry-After": "30"})
+        double.answer_with(429, limited)
+        for wait in (30, 7):
+            with pytest.raises(TransientError) as caught:
+                sent_to(double)
+            assert caught.value.retry_after == wait
+
+
+def test_lost_connection_is_transient() -> None:
+    """A reset after the request was written: perhaps it arrived, so it is tried again."""
+    with SlackDouble() as double:
+        double.reset_connection()
+        with pytest.raises(TransientError):
+            sent_to(double)
+        sent_to(double)
+        assert [request.status for request in double.requests] == [0, 200]
+
+
+def test_workflow_urls_are_refused_without_printing_them() -> None:
+    """Workflow Builder's URLs take flat variables, not messages: better said at deploy than at night."""
+    for kind in ("triggers", "workflows"):
+        with pytest.raises(ValueError, match="incoming webhook") as caught:
+            Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://hooks.slack.com/{kind}/T1/2/secret"}))
+        assert "secret" not in str(caught.value)
+    with pytest.raises(KeyError, match="webhook_url"):
+        Slack(ChannelConfig("ops", "slack", {}))
+
+
+# --- the double -------------------------------------------------------------------------------------------------------
+
+TEXT = {"type": "mrkdwn", "text": "x"}
+PLAIN = {"type": "plain_text", "text": "x"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"),
+    [
+        ({"text": "x"}, "ok"),
+        ({}, "no_text"),
+        ([], "invalid_payload"),
+        ({"attachments": [{"text": "x"}] * 100}, "ok"),
+        ({"attachments": [{"text": "x"}] * 101}, "too_many_attachments"),
+        ({"blocks": [{"type": "divider"}] * 50}, "ok"),
+        ({"blocks": [{"type": "divider"}] * 51}, "invalid_blocks"),
+        ({"blocks": [{"type": "unknown"}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "header", "text": PLAIN | {"text": "x" * 150}}]}, "ok"),
+        ({"blocks": [{"type": "header", "text": PLAIN | {"text": "x" * 151}}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "header", "text": TEXT}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "text": TEXT | {"text": "x" * 3000}}]}, "ok"),
+        ({"blocks": [{"type": "section", "text": TEXT | {"text": "x" * 3001}}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "text": TEXT | {"text": ""}}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "fields": [TEXT] * 11}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "fields": [TEXT | {"text": "x" * 2001}]}]}, "invalid_blocks"),
+        ({"attachments": [{"blocks": [{"type": "section"}]}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "actions", "elements": []}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "actions", "elements": [{"type": "button", "text": TEXT}]}]}, "invalid_blocks"),
+        ({"blocks": [{"type": "section", "text": TEXT | {"text": "x" * 3000}}] * 5}, "msg_blocks_too_long"),
+    ],
+)
+def test_double_judges_as_slack_does(payload: Any, answer: str) -> None:
+    """A test against the double is worth something only where it refuses what Slack refuses."""
+    assert judge(PATH, json.dumps(payload).encode())[1] == answer
+    assert judge("/services/elsewhere", json.dumps(payload).encode()) == (404, "no_service")
+
+
+def test_double_plays_its_script_and_leaves_no_thread() -> None:
+    """Scripted answers come first and in order, stalls end with the double, and nothing runs on."""
+    before = threading.active_count()
+    with SlackDouble() as double, ThreadPoolExecutor(1) as pool:
+        double.answer_with(503, "busy", times=2)
+        for _ in range(2):
+            with pytest.raises(TransientError):
+                sent_to(double)
+        pool.submit(sent_to, double)
+        assert len(double.wait_for(1)) == 1
+        assert [request.status for request in double.requests] == [503, 503, 200]
+        double.stall(60)
+        with pytest.raises(TransientError, match="in time"):
+            post_json(double.webhook_url, {"text": "x"}, timeout=0.2)
+    assert threading.active_count() == before

@@ -1,0 +1,280 @@
+"""plugins.sns: what SNS accepts, and mail that reads well."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from unittest.mock import Mock
+
+import boto3
+import pytest
+from botocore import exceptions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+from moto.sns.models import sns_backends
+
+from plugins.sns import Sns
+from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
+from router.model import Alert, Incident, Kind, Message, Severity, Subject
+
+REGION = "eu-west-1"
+TOPIC = f"arn:aws:sns:{REGION}:123456789012:alerts"
+SUBJECT = Subject("123456789012", REGION, "prod", "service:web")
+ALERT = Alert(
+    "a1",
+    "e1",
+    1.0,
+    Severity.CRITICAL,
+    "out_of_memory",
+    resolves=False,
+    rule="oom",
+    title="Out of memory: service:web",
+    subject=SUBJECT,
+)
+INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
+MESSAGE = Message(
+    "Out of memory: service:web in prod",
+    "Container app exited with code 137.",
+    (("Cluster", "prod"), ("タスク", "abc"), ("Exit code", "137")),
+    (("Task", "https://eu-west-1.console.aws.amazon.com/ecs"),),
+    "java.lang.OutOfMemoryError: Java heap space",
+)
+NASTY = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_categories=())),
+        st.sampled_from(["\r\nBcc: x@y", "\x00", "\u202e", "é", "ﬁ", "…", "—", " ", "\u2028", "\ufffe", "\ud800"]),
+        st.sampled_from(["x", "語", "😀", " ", "\n"]).map(lambda char: char * 300),
+    ),
+    max_size=5,
+).map("".join)
+PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=5).map(tuple)
+
+
+def notification(kind: Kind = Kind.OPENED, *, message: Message = MESSAGE, **alert: Any) -> Notification:
+    return Notification(kind, message, replace(ALERT, **alert), INCIDENT)
+
+
+def titled(title: str) -> Message:
+    return replace(MESSAGE, title=title)
+
+
+@pytest.fixture(scope="module")
+def sns() -> Iterator[Sns]:
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        patch.delenv("AWS_REGION", raising=False)
+        patch.delenv("AWS_DEFAULT_REGION", raising=False)
+        boto3.client("sns", REGION).create_topic(Name="alerts")
+        yield Sns(ChannelConfig("email", "sns", {"topic_arn": TOPIC}))
+
+
+def assert_publishable(payload: dict[str, Any]) -> None:
+    """SNS's own rules, which moto does not all know (API_Publish, and botocore's service model)."""
+    subject, message, attributes = payload["Subject"], payload["Message"], payload.get("MessageAttributes", {})
+    assert re.fullmatch(r"[!-~][ -~]{0,98}", subject)
+    assert not subject.endswith(" ")
+    assert message.strip()
+    size = len(message.encode())
+    for name, attribute in attributes.items():
+        assert attribute["DataType"] == "String"
+        assert attribute["StringValue"].strip()
+        size += len(name) + len("String") + len(attribute["StringValue"].encode())
+    assert size <= 256 * 1024
+    unsupported = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    assert not re.search(unsupported, message + "".join(each["StringValue"] for each in attributes.values()))
+    json.dumps(payload)
+
+
+# --- subject ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_notification", "subject"),
+    [
+        (notification(), "[CRITICAL] Out of memory: service:web in prod"),
+        (notification(severity=Severity.WARNING), "[WARNING] Out of memory: service:web in prod"),
+        (notification(Kind.UPDATED), "[CRITICAL] Out of memory: service:web in prod"),
+        (notification(Kind.RESOLVED, message=titled("Resolved: x")), "[RESOLVED] Out of memory: service:web"),
+        (notification(message=titled("メモリ不足: service:web (prod)")), "[CRITICAL] Out of memory: service:web"),
+        (notification(message=titled("メモリ"), title="Café — ﬁn…"), "[CRITICAL] Cafe fin..."),
+        (notification(message=titled(" \n")), "[CRITICAL] Out of memory: service:web"),
+        (notification(message=titled("a\r\nBcc: x\ty")), "[CRITICAL] a Bcc: x y"),
+        (notification(message=titled("x" * 88)), "[CRITICAL] " + "x" * 88),
+        (notification(message=titled("x" * 89)), "[CRITICAL] " + "x" * 85 + "..."),
+        (notification(message=titled("語"), title="語"), "[CRITICAL] out_of_memory"),
+    ],
+)
+def test_subject(sns: Sns, given_notification: Notification, subject: str) -> None:
+    """State first, then the title in ASCII: the English one where the reader's is not; fewer than 100 characters."""
+    assert sns.render(given_notification)["Subject"] == subject
+
+
+# --- message ----------------------------------------------------------------------------------------------------------
+
+
+def test_mail_reads_well(sns: Sns) -> None:
+    """Title, text, facts below each other, links on lines of their own, the log, and the id for history."""
+    assert sns.render(notification())["Message"] == (
+        "Out of memory: service:web in prod\n\n"
+        "Container app exited with code 137.\n\n"
+        "Cluster:   prod\n"
+        "タスク:    abc\n"
+        "Exit code: 137\n\n"
+        "Task:\nhttps://eu-west-1.console.aws.amazon.com/ecs\n\n"
+        "java.lang.OutOfMemoryError: Java heap space\n\n"
+        f"-- \n{INCIDENT.id}\n"
+    )
+
+
+def test_empty_message_says_the_title(sns: Sns) -> None:
+    """SNS refuses an empty message."""
+    payload = sns.render(notification(message=Message("", "")))
+    assert payload["Message"] == f"Out of memory: service:web\n\n-- \n{INCIDENT.id}\n"
+
+
+def test_everything_huge_at_once(sns: Sns) -> None:
+    """A quarter of a megabyte in every place still makes a mail, quickly."""
+    huge = "語 " * 131_072
+    message = Message(huge, huge, ((huge, huge),) * 50, ((huge, huge),), huge)
+    subject = replace(SUBJECT, cluster=huge, name=f"service:{huge}")
+    assert_publishable(sns.render(notification(message=message, subject=subject, title=huge, cause=huge)))
+
+
+@pytest.mark.parametrize("char", ["x", "é", "語", "😀"])
+def test_large_mail_is_cut_between_characters(sns: Sns, char: str) -> None:
+    """256 KiB with the attributes, no half characters, and the id that finds the rest is still there."""
+    payload = sns.render(notification(message=replace(MESSAGE, log_excerpt=char * 300_000)))
+    assert_publishable(payload)
+    assert re.search(f"{char}…\n\n-- \n{INCIDENT.id}\n$", payload["Message"])
+    assert len(payload["Message"].encode()) > 261_000
+    assert "\ufffd" not in payload["Message"]
+
+
+def test_attributes_let_subscribers_filter(sns: Sns) -> None:
+    """Severity, cause, cluster, service and kind; of what is not known there is no attribute."""
+    full = sns.render(notification())["MessageAttributes"]
+    assert {name: each["StringValue"] for name, each in full.items()} == {
+        "severity": "critical",
+        "cause": "out_of_memory",
+        "cluster": "prod",
+        "service": "web",
+        "kind": "opened",
+    }
+    nowhere = replace(SUBJECT, cluster="-", name="alarm:cpu")
+    assert set(sns.render(notification(subject=nowhere))["MessageAttributes"]) == {"severity", "cause", "kind"}
+
+
+@given(st.lists(NASTY, min_size=4, max_size=4), PAIRS, st.sampled_from(Kind))
+@settings(deadline=None)
+def test_whatever_comes_in_sns_accepts(
+    sns: Sns, words: list[str], facts: tuple[tuple[str, str], ...], kind: Kind
+) -> None:
+    """Any text in any place stays within SNS's rules for subject, message and attributes."""
+    title, english, text, log = words
+    subject = replace(SUBJECT, cluster=title, name=f"service:{text}")
+    message = Message(title, text, facts, facts, log)
+    said = notification(kind, message=message, title=english, subject=subject, cause=english or "x")
+    assert_publishable(sns.render(said))
+    assert_publishable(sns.render_plain(said))
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def test_message_arrives_as_rendered(sns: Sns) -> None:
+    """`send` adds the topic, and nothing else."""
+    sent = sns_backends["123456789012"][REGION].topics[TOPIC].sent_notifications
+    for payload in (sns.render(notification()), sns.render_plain(notification())):
+        sns.send(payload)
+        _, message, subject, attributes, _ = sent[-1]
+        assert (message, subject) == (payload["Message"], payload["Subject"])
+        assert set(attributes or {}) == set(payload.get("MessageAttributes", {}))
+
+
+def test_missing_topic_is_permanent(sns: Sns) -> None:
+    """A deleted topic does not come back by itself."""
+    gone = Sns(ChannelConfig("email", "sns", {"topic_arn": f"{TOPIC}-gone"}))
+    with pytest.raises(PermanentError, match="NotFound") as caught:
+        gone.send(sns.render(notification()))
+    assert caught.value.status == 404
+
+
+def client_error(code: str, status: int) -> exceptions.ClientError:
+    answer = {"Error": {"Code": code, "Message": "why"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return exceptions.ClientError(answer, "Publish")
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        *((client_error(code, 400), PayloadRejected) for code in ("InvalidParameter", "ParameterValueInvalid")),
+        (client_error("NotFound", 404), PermanentError),
+        (client_error("AuthorizationError", 403), PermanentError),
+        (client_error("EndpointDisabled", 400), PermanentError),
+        *((client_error(f"KMS{what}", 400), PermanentError) for what in ("Disabled", "NotFound", "AccessDenied")),
+        *((client_error(f"KMS{what}", 400), PermanentError) for what in ("InvalidState", "OptInRequired")),
+        (client_error("KMSThrottling", 400), TransientError),
+        (client_error("InternalError", 500), TransientError),
+        *((client_error(code, 429), TransientError) for code in ("Throttling", "ThrottledException", "New")),
+        (client_error("Throttling", 400), TransientError),
+        (client_error("ExpiredToken", 403), TransientError),
+        (client_error("New", 503), TransientError),
+        (client_error("New", 400), PermanentError),
+        (exceptions.EndpointConnectionError(endpoint_url="x"), TransientError),
+        (exceptions.ConnectTimeoutError(endpoint_url="x"), TransientError),
+        (exceptions.ReadTimeoutError(endpoint_url="x"), TransientError),
+        (exceptions.ConnectionClosedError(endpoint_url="x"), TransientError),
+        (exceptions.NoCredentialsError(), PermanentError),
+        (exceptions.ParamValidationError(report="x"), PermanentError),
+    ],
+)
+def test_codes_decide(sns: Sns, monkeypatch: pytest.MonkeyPatch, raised: Exception, error: type[Exception]) -> None:
+    """SNS's code says whether to retry; of an unknown code the status does; no answer is tried again."""
+    publish = Mock(side_effect=raised)
+    monkeypatch.setattr(sns, "_client", Mock(publish=publish))
+    with pytest.raises(error) as caught:
+        sns.send(sns.render(notification()))
+    assert type(caught.value) is error
+    assert publish.call_count == 1
+
+
+def test_client_tries_once_and_not_for_long(sns: Sns) -> None:
+    """The deliver step alone retries: boto3 neither does, nor waits longer than a webhook may."""
+    meta = sns._client.meta  # noqa: SLF001 - what boto3 was told is seen nowhere else
+    assert meta.region_name == REGION
+    assert meta.config.retries["total_max_attempts"] == 1
+    assert (meta.config.connect_timeout, meta.config.read_timeout) == (3, 8)
+
+
+@pytest.mark.parametrize("arn", ["alerts", "arn:aws:sqs:eu-west-1:123456789012:q", f"{TOPIC}.fifo", f"{TOPIC}\n"])
+def test_wrong_topic_is_a_configuration_error(arn: str) -> None:
+    """Said when the channel is made, not at night; FIFO topics have no e-mail."""
+    with pytest.raises(ValueError, match="topic_arn"):
+        Sns(ChannelConfig("email", "sns", {"topic_arn": arn}))
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_region_comes_from_the_topic(partition: str) -> None:
+    """The topic may be in another region than the function, in any partition."""
+    channel = Sns(ChannelConfig("email", "sns", {"topic_arn": f"arn:{partition}:sns:us-gov-west-1:123456789012:x"}))
+    assert channel._client.meta.region_name == "us-gov-west-1"  # noqa: SLF001 - as above
+
+
+def test_importing_does_not_import_boto3() -> None:
+    """A function without an SNS channel, or with one that is not configured, does not pay for boto3."""
+    code = """
+import sys, plugins.sns
+from router import ChannelConfig
+try:
+    plugins.sns.Sns(ChannelConfig("email", "sns", {}))
+except KeyError:
+    print("boto3" in sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"

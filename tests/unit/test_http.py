@@ -1,0 +1,411 @@
+"""router.http: one POST, judged by its status, that lets no secret out."""
+
+import json
+import logging
+import socket
+import ssl
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.errors import ChannelError, PermanentError, TransientError
+from router.http import Connections, Reply, post_json, retry_after
+from tests.doubles.http_server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
+
+SECRET = "Xq7secretTokenZz91"
+PATH = f"/services/T0AAAAAAAA/B0BBBBBBBB/{SECRET}?sig={SECRET}%2Fplus"
+PAYLOAD = {"text": "hello", "routing_key": "R0123456789abcdefSecretRoutingKey"}
+HEADERS = {"Authorization": "Bearer HeaderSecret12345"}
+SECRETS = (SECRET, "/services/", "T0AAAAAAAA", "R0123456789abcdef", "HeaderSecret12345", "sig=")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts as a cold Lambda does, and never asks a proxy for loopback."""
+    monkeypatch.setattr("router.http._connections", Connections())
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+
+def post(*behaviours: Behaviour, timeout: float = 5) -> Reply:
+    with ScriptedServer(*behaviours) as server:
+        return post_json(server.url(PATH), PAYLOAD, headers=HEADERS, timeout=timeout)
+
+
+def failure(*behaviours: Behaviour, timeout: float = 5) -> ChannelError:
+    with pytest.raises(ChannelError) as caught:
+        post(*behaviours, timeout=timeout)
+    return caught.value
+
+
+# --- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_payload_arrives_as_utf8_json() -> None:
+    """The body is compact UTF-8: Teams counts bytes, and \\u escapes would double Japanese."""
+    with ScriptedServer(answer(200, "ok")) as server:
+        post_json(server.url(), {"text": "メモリ不足", "n": [1, None]}, headers={"X-One": "1"})
+        head, body = server.requests[0]
+    assert body.decode() == '{"text":"メモリ不足","n":[1,null]}'
+    assert head.startswith("POST / HTTP/1.1")
+    assert "Content-Type: application/json" in head
+    assert "X-One: 1" in head
+
+
+def test_half_a_surrogate_pair_is_sent_as_a_question_mark() -> None:
+    """Text that UTF-8 cannot hold does not stop a message."""
+    with ScriptedServer(answer(200)) as server:
+        post_json(server.url(), {"text": "a\ud800b"})
+        assert json.loads(server.requests[0][1]) == {"text": "a?b"}
+
+
+def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the payload and the given headers tells one post from the next."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with ScriptedServer(answer(200, "ok", {"Set-Cookie": "a=b; Path=/"})) as server:
+        post_json(server.url(), {})
+        post_json(server.url(), {})
+        heads = "".join(head for head, _ in server.requests)
+    assert "Cookie" not in heads
+    assert "Authorization" not in heads
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_2xx_is_a_reply(status: int) -> None:
+    """Any 2xx is an answer to the caller, who knows what its body means."""
+    body = "" if status == 204 else "fine"
+    assert post(answer(status, body)) == Reply(status, body)
+
+
+def test_chunked_answer_is_read() -> None:
+    """An answer without a length is as good as one with."""
+    assert (
+        post(answer(200, "2\r\nok\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked", "Content-Length": "99"})).text == "ok"
+    )
+
+
+def test_body_is_bounded() -> None:
+    """A remote that answers with a gigabyte costs 64 KiB."""
+    assert len(post(answer(200, "y" * 1_000_000)).text) == 65_536
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 413, 422])
+def test_4xx_is_permanent(status: int) -> None:
+    """A refusal is final, and says who refused, with what status and words."""
+    error = failure(answer(status, "no_service\r\n\x1b[31m"))
+    assert isinstance(error, PermanentError)
+    assert (error.status, error.answer) == (status, "no_service [31m")
+    assert str(error) == f"127.0.0.1 answered {status}: no_service [31m"
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_try_again_statuses_are_transient(status: int) -> None:
+    """What may work later is retried; without a Retry-After the wait is the deliver step's choice."""
+    error = failure(answer(status, "busy"))
+    assert isinstance(error, TransientError)
+    assert (error.status, error.answer, error.retry_after) == (status, "busy", None)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 304])
+def test_redirects_are_not_followed(status: int) -> None:
+    """A redirect is a wrong configuration: following it would post the alert to who knows whom."""
+    with ScriptedServer(answer(200, "ok")) as elsewhere:
+        error = failure(answer(status, headers={"Location": elsewhere.url("/")}))
+        assert elsewhere.requests == []
+    assert isinstance(error, PermanentError)
+    assert "redirects are not followed" in str(error)
+
+
+def test_redirect_that_drips_ends_in_time() -> None:
+    """The body of a redirect is under the deadline as well."""
+    error = failure(drip(b"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\n\r\n", 0.02), timeout=0.3)
+    assert isinstance(error, TransientError)
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "expected"),
+    [
+        ("30", "", 30),
+        ("1.5", "", 1.5),
+        ("0", "", 1),
+        ("9" * 400, "", 3600),
+        ("-5", "", None),
+        ("soon", "", None),
+        ("inf", "", None),
+        ("nan", "", None),
+        ("٣", "", None),
+        ("", "", None),
+        ("", '{"retry_after":7,"ok":false,"error":"rate_limited"}', 7),
+        ("soon", '{"retry_after": 2.5}', 2.5),
+        ("20", '{"retry_after": 7}', 20),
+        ("", '{"retry_after": 1e9}', 3600),
+        ("", '{"retry_after": NaN}', None),
+        ("", '{"retry_after": true}', None),
+        ("", '{"retry_after": "7"}', None),
+        ("", '{"retry_after": -1}', None),
+        ("", "[7]", None),
+        ("", "[" * 100_000, None),
+        (formatdate(1_000_060, usegmt=True), "", 60),
+        (formatdate(999_000, usegmt=True), "", 1),
+        (formatdate(9_999_999, usegmt=True), "", 3600),
+        ("Wed, 99 Foo 2026 07:28:00 GMT", "", None),
+    ],
+)
+def test_retry_after(header: str, body: str, expected: float | None) -> None:
+    """Seconds, a date, or Slack's JSON; between a second and an hour; rubbish is as good as nothing."""
+    assert retry_after(header, body, now=1_000_000) == expected
+
+
+@given(st.text(), st.text())
+def test_any_retry_after_is_harmless(header: str, body: str) -> None:
+    """Whatever a remote writes there, the wait is unknown or between a second and an hour."""
+    wait = retry_after(header, body, now=1_000_000)
+    assert wait is None or 1 <= wait <= 3600
+
+
+def test_retry_after_header_reaches_the_error() -> None:
+    """The deliver step can honour it."""
+    error = failure(answer(429, "", {"Retry-After": "17"}))
+    assert isinstance(error, TransientError)
+    assert error.retry_after == 17
+
+
+# --- no answer --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        stall(),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.02),
+        drip(b"HTTP/1.1 200 OK\r\n\r\n", 0.02),
+        drip(b"HTTP/1.1 404 X\r\n\r\n", 0.02),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 0.4),
+    ],
+)
+def test_slow_answers_end_in_time(behaviour: Behaviour) -> None:
+    """Neither silence nor a body that drips in for ever holds the caller past twice the timeout."""
+    start = time.monotonic()
+    error = failure(behaviour, timeout=0.3)
+    assert isinstance(error, TransientError)
+    assert str(error) == "127.0.0.1 did not answer in time"
+    assert 0.25 < time.monotonic() - start < 0.9
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        reset(),
+        reset(after=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"),
+        send(b""),
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"),
+        send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        send(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    ],
+)
+def test_broken_connections_are_transient(behaviour: Behaviour) -> None:
+    """A connection that breaks before, in or after the answer's head is tried again."""
+    error = failure(behaviour)
+    assert isinstance(error, TransientError)
+    assert error.status is None
+
+
+def test_refused_connection_is_transient() -> None:
+    """A host that is down may come back."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}{PATH}"
+        with pytest.raises(TransientError, match=r"no answer from 127\.0\.0\.1: ConnectionRefusedError"):
+            post_json(url, PAYLOAD)
+
+
+def test_nothing_is_retried_here() -> None:
+    """One call is one request, whatever came of it: the deliver step alone retries."""
+    for behaviour in (answer(503), answer(429, "", {"Retry-After": "0"}), reset(), send(b"")):
+        with ScriptedServer(behaviour) as server:
+            with pytest.raises(TransientError):
+                post_json(server.url(), {})
+            assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        f"hooks.slack.com{PATH}",
+        f"https://{PATH}",
+        f"ftp://host{PATH}",
+        f"file://{PATH}",
+        f"https://[::1{PATH}",
+        f"http://a b{PATH}",
+        f"https://host:port{PATH}",
+        f"https://{'a' * 300}.com{PATH}",
+        f"https://.example.com{PATH}",
+    ],
+)
+def test_malformed_url_is_permanent(url: str) -> None:
+    """A URL that leads nowhere is a wrong configuration, and is not printed."""
+    with pytest.raises(PermanentError, match="malformed") as caught:
+        post_json(url, PAYLOAD)
+    assert_no_secret(caught.value)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
+def test_payload_that_is_not_json_is_permanent(value: Any) -> None:
+    """A plugin's mistake is not retried."""
+    with pytest.raises(PermanentError, match="not JSON"):
+        post_json("http://127.0.0.1:9/", {"text": value})
+
+
+def test_header_that_cannot_be_sent_is_permanent() -> None:
+    """A line break in a header is refused, not sent, and not printed."""
+    with ScriptedServer(answer(200)) as server, pytest.raises(PermanentError, match="malformed") as caught:
+        post_json(server.url(PATH), {}, headers={"Authorization": f"{HEADERS['Authorization']}\r\nX: y"})
+    assert_no_secret(caught.value)
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_certificate_is_permanent_and_says_what_to_do(tmp_path: Path) -> None:
+    """A certificate that does not verify stops the post before anything was sent."""
+    with ScriptedServer(answer(200, "ok"), certificate=self_signed(tmp_path)) as server:
+        with pytest.raises(PermanentError, match=r"127\.0\.0\.1 has a TLS certificate.*REQUESTS_CA_BUNDLE") as caught:
+            post_json(server.url(PATH), PAYLOAD)
+        assert server.requests == []
+    assert_no_secret(caught.value)
+
+
+def test_known_certificate_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """REQUESTS_CA_BUNDLE names a company's own CA."""
+    pem = self_signed(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    with ScriptedServer(answer(200, "ok"), certificate=pem) as server:
+        assert post_json(server.url(), {}).text == "ok"
+
+
+def test_certificate_of_another_host_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known CA does not vouch for every name."""
+    pem = self_signed(tmp_path, "other.example")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    with ScriptedServer(answer(200), certificate=pem) as server, pytest.raises(PermanentError, match="certificate"):
+        post_json(server.url(), {})
+
+
+def test_no_tls_at_the_other_end_is_transient() -> None:
+    """Only a certificate is final: a handshake that breaks is an outage of the other side."""
+    with ScriptedServer(answer(200)) as server, pytest.raises(TransientError):
+        post_json(server.url().replace("http:", "https:"), {}, timeout=1)
+
+
+def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading a CA bundle costs 16 ms of CPU: once per process, not once per host or connection."""
+    pem = self_signed(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
+    load = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr("ssl.create_default_context", load)
+    monkeypatch.setattr("router.http._connections", Connections())
+    assert load.call_count == 0
+    with ScriptedServer(answer(200), certificate=pem) as one, ScriptedServer(answer(200), certificate=pem) as two:
+        post_json(one.url(), {})
+        pem.unlink()  # whoever read it again would fail
+        post_json(one.url(host="localhost"), {})
+        post_json(two.url(), {})
+    assert load.call_count == 1
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+def test_connections_are_kept_for_the_next_post() -> None:
+    """A burst of posts to one host pays for one connection."""
+    with ScriptedServer(answer(200, "ok")) as server:
+        for _ in range(3):
+            post_json(server.url(), {})
+        assert (server.connections, len(server.requests)) == (1, 3)
+
+
+def test_idle_connections_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a long silence the other side has forgotten the connection: a post on it may or may not have arrived."""
+    with ScriptedServer(answer(200, "ok")) as server:
+        post_json(server.url(), {})
+        later = time.time() + 31
+        monkeypatch.setattr("time.time", lambda: later)
+        post_json(server.url(), {})
+        assert server.connections == 2
+
+
+def test_threads_may_post_at_once() -> None:
+    """Several channels post from several threads, through one session."""
+    with ScriptedServer(answer(200, "ok")) as server, ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda n: post_json(server.url(), {"n": n}), range(40)))
+        bodies = sorted(json.loads(body)["n"] for _, body in server.requests)
+    assert replies == [Reply(200, "ok")] * 40
+    assert bodies == list(range(40))
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        yield from chain(error.__cause__)
+        error = error.__context__
+
+
+def assert_no_secret(error: BaseException, *more: str) -> None:
+    texts = [f"{link!s} {link!r} {link.args} {vars(link)}" for link in chain(error)]
+    texts += ["".join(traceback.format_exception(link)) for link in chain(error)]
+    shown = "\n".join([*texts, *more])
+    assert [secret for secret in SECRETS if secret in shown] == []
+
+
+ECHO = f"Not found: {PATH} {PATH.replace('/', chr(92) + '/')} {json.dumps(PAYLOAD)} {HEADERS}"
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        answer(404, ECHO),
+        answer(503, ECHO),
+        answer(302, headers={"Location": PATH}),
+        stall(),
+        reset(),
+        send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+        send(f"HTTP/1.1 500 {SECRET}\r\nBad header {SECRET}\r\n\r\n".encode()),
+    ],
+)
+def test_errors_and_logs_hold_no_secret(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither URL, path, query, header nor key is in an error, its chain, its traceback or any log, DEBUG included."""
+    caplog.set_level(logging.DEBUG)
+    assert_no_secret(failure(behaviour, timeout=0.5), caplog.text)
+
+
+def test_error_has_nothing_behind_it() -> None:
+    """`from None` only hides requests' error, which holds the URL; here there is none to find."""
+    for behaviour in (reset(), answer(500), answer(404)):
+        error = failure(behaviour)
+        assert (error.__cause__, error.__context__) == (None, None)
+
+
+def test_success_logs_and_returns_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """urllib3 writes each request's path at DEBUG, and a WARNING with the URL when headers do not parse."""
+    caplog.set_level(logging.DEBUG)
+    reply = post(send(f"HTTP/1.1 200 OK\r\nNo colon here\r\nX: y\r\n\r\n{ECHO}".encode()))
+    assert [secret for secret in SECRETS if secret in caplog.text] == []
+    assert [secret for secret in SECRETS if secret in reply.text] == []
+    assert "…" in reply.text
