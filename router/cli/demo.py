@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, console, show_incident_of, table_of
+from router.cli.preview import slack_panel
 from router.history import AlertsWanted, History
 from router.table import DynamoTable
 
@@ -113,7 +114,7 @@ def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> Non
         out.print(f"  service:{story.service:9} {story.name}")
     out.rule("What Slack got")
     for payload in arrived.slack:
-        out.print(_slack_panel(payload))
+        out.print(slack_panel(payload))
     out.rule("What the e-mail subscribers got")
     for mail in arrived.mails[:1]:
         out.print(Panel(escape(mail.text.strip()), title=escape(mail.subject), title_align="left", width=100))
@@ -133,24 +134,6 @@ def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> Non
 
 def _sums(counts: "Counter[str]") -> str:
     return ", ".join(f"{count} {decision}" for decision, count in counts.most_common())
-
-
-def _slack_panel(payload: dict[str, Any]) -> Panel:
-    """A Slack message as far as a terminal can draw it."""
-    attachments = payload.get("attachments", [])
-    blocks = payload.get("blocks", []) + [block for each in attachments for block in each.get("blocks", [])]
-    lines = [line for block in blocks for line in _block_lines(block)]
-    title, *rest = lines or [payload.get("text", "")]
-    colour = next((each["color"] for each in attachments if "color" in each), "default")
-    return Panel(escape("\n".join(rest)), title=escape(title), title_align="left", border_style=colour, width=100)
-
-
-def _block_lines(block: dict[str, Any]) -> Iterator[str]:
-    parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
-    for part in parts:
-        if isinstance(part, dict):
-            text = part["text"]["text"] if isinstance(part.get("text"), dict) else part.get("text", "")
-            yield f"[{text}] {part['url']}" if "url" in part else str(text).replace("\n", " ")
 
 
 # --- check ------------------------------------------------------------------------------------------------------------

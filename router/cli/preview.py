@@ -1,0 +1,62 @@
+"""What a Slack message looks like, as far as a terminal can draw it."""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 88  # columns; about what Slack gives a message
+_BOLD = re.compile(r"\*([^*\n]+)\*")
+
+
+def slack_panel(payload: Mapping[str, Any]) -> Panel:
+    """A payload for an incoming webhook: the header as the title, a bar of the attachment's colour around the rest."""
+    attachments = payload.get("attachments", [])
+    blocks = [*payload.get("blocks", []), *(block for each in attachments for block in each.get("blocks", []))]
+    header = next((block["text"]["text"] for block in blocks if block["type"] == "header"), payload.get("text", ""))
+    colour = next((each["color"] for each in attachments if "color" in each), "default")
+    body = Group(*(part for block in blocks if block["type"] != "header" for part in _parts(block)))
+    title = Text(header, style="bold default")
+    return Panel(body, title=title, title_align="left", border_style=colour, width=WIDTH, padding=(0, 1))
+
+
+def _parts(block: Mapping[str, Any]) -> Iterator[RenderableType]:
+    if "text" in block:
+        yield _mrkdwn(block["text"]["text"])
+    if fields := block.get("fields"):
+        yield Text("")
+        yield _grid([_mrkdwn(field["text"]) for field in fields])
+    if elements := block.get("elements"):
+        buttons = block["type"] == "actions"
+        yield Text("")
+        yield Text("  ").join(_button(each) if buttons else _mrkdwn(each["text"], "dim") for each in elements)
+
+
+def _grid(cells: list[Text]) -> Table:
+    """Slack sets fields in two columns."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(ratio=1)
+    grid.add_column(ratio=1)
+    for left, right in zip(cells[::2], [*cells[1::2], Text("")], strict=False):
+        grid.add_row(left, right)
+    return grid
+
+
+def _button(element: Mapping[str, Any]) -> Text:
+    return Text(f" {element['text']['text']} ", style=f"reverse link {element['url']}")
+
+
+def _mrkdwn(text: str, style: str = "") -> Text:
+    """Slack's own markup: `*bold*`, and three escaped characters."""
+    drawn = Text(style=style)
+    position = 0
+    for match in _BOLD.finditer(text):
+        drawn.append(html.unescape(text[position : match.start()]))
+        drawn.append(html.unescape(match[1]), "bold")
+        position = match.end()
+    return drawn.append(html.unescape(text[position:]))
