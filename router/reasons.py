@@ -1,0 +1,69 @@
+"""What the texts say that ECS gives as reasons: the error that they name, and why a task was stopped.
+
+Texts are matched without regard to case; they may be prefixed, cut short, and free. Sources: "Stopped task error
+messages" in the Amazon ECS Developer Guide, the ECS agent's error names, and reasons found in real events.
+"""
+
+import re
+
+STOP_CODES = {
+    code.lower(): code
+    for code in (
+        "TaskFailedToStart",
+        "EssentialContainerExited",
+        "UserInitiated",
+        "ServiceSchedulerInitiated",
+        "SpotInterruption",
+        "TerminationNotice",
+        "InfrastructureHealth",
+    )
+}
+
+# Reasons speak for the stop code where the event has none (before 2018) or one not known here. First match wins.
+_STOP_CODE_OF_REASON = tuple(
+    (re.compile(pattern), code)
+    for pattern, code in (
+        (r"essential container", "EssentialContainerExited"),
+        (r"task ?failed ?to ?start|timeout wait|network interface", "TaskFailedToStart"),
+        (
+            r"scaling activity|rebalancing|failed .*health check|health check.* failed|maintenance|draining",
+            "ServiceSchedulerInitiated",
+        ),
+        (r"your spot task was interrupted", "SpotInterruption"),
+        (r"host ec2 \(instance|instance deregistration", "TerminationNotice"),
+        (r"task stopped by user", "UserInitiated"),
+    )
+)
+_START_ERROR = re.compile(
+    r"cannot(pull|start|create)|resourceinitializationerror|dockertimeouterror|containerruntime\w*error"
+)
+# A name stands first, or after a prefix that ends in ": ", ") " and the like; anywhere else it is only mentioned. The
+# `Cannot…` families also count without their "Error": some wrappers cut a reason after a few characters.
+_ERROR_NAME = re.compile(r"(?:^|: |[(\[]|[)\]] |- )[\"']?(\w+error|cannot(?:pull|start|create)\w+)\b")
+_SERVICE_PREFIX = re.compile(r"^service \S+: ")
+
+
+def wording(text: str) -> str:
+    """A reason as rules match it: lower case, single spaces, without the `Service NAME: ` that some reasons begin with.
+
+    The prefix goes because its name is free text: a service called `maintenance` is not under maintenance.
+    """
+    return _SERVICE_PREFIX.sub("", " ".join(text.lower().split()))
+
+
+def error_name(reason: str) -> str:
+    """The `…Error` that a reason leads with, in lower case, or "". The first counts where two are named."""
+    found = _ERROR_NAME.search(wording(reason))
+    return found[1] if found else ""
+
+
+def stop_code(stated: str, reason: str) -> str:
+    """The event's stop code as AWS spells it; inferred from the reason where it is absent or not known here."""
+    known = STOP_CODES.get(stated.lower())
+    if known:
+        return known
+    text = wording(reason)
+    inferred = next((code for pattern, code in _STOP_CODE_OF_REASON if pattern.search(text)), "")
+    if _START_ERROR.match(error_name(reason)):  # before the phrases: an error's text may hold any of them
+        inferred = "TaskFailedToStart"
+    return inferred or stated

@@ -1,0 +1,139 @@
+"""`ecs-alert-router classify`: events in, one JSON line per event out."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from router.cli.classify import _documents, classify_command
+from tests import events
+
+KEYS = ["event_id", "severity", "cause", "resolves", "rule", "title", "fingerprint"]
+STOPPED = events.task_stopped()
+ALARM = events.alarm("OK")
+
+
+def run(text: str | bytes, *arguments: str) -> Result:
+    return CliRunner().invoke(classify_command, list(arguments), input=text)
+
+
+def causes(result: Result) -> list[str]:
+    return [json.loads(line)["cause"] for line in result.stdout.splitlines()]
+
+
+def test_a_line_holds_the_documented_keys_in_their_order() -> None:
+    result = run(json.dumps(STOPPED))
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert list(json.loads(result.stdout).items()) == [
+        ("event_id", STOPPED["id"]),
+        ("severity", "critical"),
+        ("cause", "essential_container_exited"),
+        ("resolves", False),
+        ("rule", "exited badly"),
+        ("title", "Essential container exited: service:web in prod"),
+        ("fingerprint", "123456789012/eu-west-1/prod/service:web"),
+    ]
+
+
+BOTH = ["essential_container_exited", "cloudwatch_alarm"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (json.dumps(STOPPED, indent=2), BOTH[:1]),
+        (json.dumps([STOPPED, ALARM]), BOTH),
+        (json.dumps([STOPPED, ALARM], indent=2), BOTH),
+        (f"{json.dumps(STOPPED)}\n{json.dumps(ALARM)}\n", BOTH),
+        (f"\n\n{json.dumps(STOPPED)}\r\n\r\n{json.dumps(ALARM)}", BOTH),
+        (f"[{json.dumps(STOPPED)},\n{json.dumps(ALARM)}]", BOTH),
+        ("\ufeff" + json.dumps(STOPPED), BOTH[:1]),
+        ("[]", []),
+        ("", []),
+    ],
+)
+def test_one_event_an_array_or_json_lines_are_read(text: str, expected: list[str]) -> None:
+    result = run(text)
+    assert (result.exit_code, causes(result)) == (0, expected)
+
+
+def test_a_file_and_standard_input_give_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(STOPPED))
+    assert run("", str(file)).stdout == run(json.dumps(STOPPED), "-").stdout == run(json.dumps(STOPPED)).stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("nonsense", "not JSON"),
+        ('{"source": "aws.ecs", ', "not JSON"),
+        ('{"source": "aws.ec2"}', "unknown source 'aws.ec2'"),
+        ("7", "not an object"),
+        ("NaN", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_line_that_cannot_be_read_is_named_and_the_others_are_classified(
+    broken: str, reason: str, place: int
+) -> None:
+    lines = [json.dumps(STOPPED), json.dumps(ALARM)]
+    lines.insert(place - 1, broken)
+    result = run("\n".join(lines))
+    assert (result.exit_code, causes(result)) == (1, BOTH)
+    assert result.stderr.startswith(f"line {place}: {reason}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_item_of_an_array_that_cannot_be_read_is_named() -> None:
+    result = run(json.dumps([STOPPED, 5, ALARM]))
+    assert (result.exit_code, causes(result)) == (1, BOTH)
+    assert result.stderr == "line 1, item 2: not an object\n"
+
+
+def test_a_document_that_is_cut_off_is_one_error() -> None:
+    result = run(json.dumps(STOPPED, indent=2)[:-20])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["no-such-file.json"], ["a", "b"], ["--no-such-option"], ["/"]])
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    result = run("", *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_bytes_that_are_no_text_are_no_traceback() -> None:
+    result = run(b"\xff\xfe\xff\n" + json.dumps(STOPPED).encode())
+    assert (result.exit_code, causes(result)) == (1, BOTH[:1])
+    assert "Traceback" not in result.output
+
+
+def test_text_that_no_terminal_can_encode_comes_out() -> None:
+    result = run(json.dumps(events.alarm(name="メモリ \ud800")))
+    assert result.exit_code == 0
+    assert "メモリ" in json.loads(result.stdout)["title"]
+
+
+def test_json_lines_are_passed_on_one_by_one() -> None:
+    read = []
+
+    def lines() -> Iterator[bytes]:
+        for number in range(100):
+            read.append(number)
+            yield json.dumps(STOPPED).encode() + b"\n"
+
+    documents = _documents(lines())
+    assert [next(documents)[0] for _ in range(3)] == ["line 1", "line 2", "line 3"]
+    assert len(read) == 3
+
+
+def test_keys_are_the_contract() -> None:
+    lines = io.StringIO(run(json.dumps([STOPPED, ALARM])).stdout)
+    assert all(list(json.loads(line)) == KEYS for line in lines)
