@@ -32,3 +32,11 @@ def stack_outputs(stack: str) -> dict[str, str]:
     """What a deployed stack gives out, by name. Raises what the client raises."""
     (found,) = _client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def ssm() -> Any:
+    return _client("ssm")
+
+
+def secretsmanager() -> Any:
+    return _client("secretsmanager")

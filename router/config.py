@@ -17,8 +17,9 @@ from router.model import ChannelConfig, Severity
 from router.plugins import Channel, Plugins
 
 LANGUAGES = ("en", "ja")
-_DURATION = re.compile(r"(\d+)([smhd])")
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
@@ -153,22 +154,32 @@ def _make(
     channels: _Channels, reader: "_Reader", config: ChannelConfig, unset: frozenset[str], plugins: Plugins
 ) -> None:
     """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
-    place = f"channels.{config.name}"
     try:
-        channels.made[config.name] = config, plugins.kinds[config.kind](config)
+        channel = plugins.kinds[config.kind](config)
     except KeyError as error:
         option = str(error.args[0]) if error.args else ""
         if option in unset:
             channels.unset[config.name] = option
             return
-        reader.problems.append(f"{place}: {option!r} is missing")
-        channels.disabled[config.name] = f"{option!r} is missing"
+        problem = f"{option!r} is missing"
     except ValueError as error:
-        reader.problems.append(f"{place}: {error}")
-        channels.disabled[config.name] = str(error)
+        problem = str(error)
     except Exception as error:  # noqa: BLE001 - a plugin that breaks disables its channel alone; it may hold a secret
-        reader.problems.append(f"{place}: its plugin raised {type(error).__name__}")
-        channels.disabled[config.name] = f"its plugin raised {type(error).__name__}"
+        problem = f"its plugin raised {type(error).__name__}"
+    else:
+        channels.made[config.name] = config, channel
+        return
+    problem = _without_values(problem, config.options)
+    reader.problems.append(f"channels.{config.name}: {problem}")
+    channels.disabled[config.name] = problem
+
+
+def _without_values(text: str, options: Mapping[str, Any]) -> str:
+    """Options hold secrets, which have no place in a problem: it names the option instead."""
+    for name, value in sorted(options.items(), key=lambda each: len(str(each[1])), reverse=True):
+        if len(str(value)) >= _SECRET_LENGTH:
+            text = text.replace(str(value), f"[{name}]")
+    return text
 
 
 def _options(values: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], frozenset[str]]:

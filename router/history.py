@@ -94,15 +94,17 @@ class History:
             The standing as it is now stored, for the next commit.
 
         Raises:
-            Conflict: a row was there already, or the standing has moved on; its keys say which.
+            Conflict: a row was there already (of a delivery: one of this very millisecond), or the standing has moved
+                on; its keys say which.
             HistoryUnavailable: nothing is known.
         """
         ttl = int(now + self.retention)
         puts = [Put(row_item(row, ttl, now), 0) for row in rows]
         if standing:
-            both = filter(None, (standing, standing.replaced))
-            puts += [Put(standing_item(each, ttl), each.version) for each in both]
-            puts += [Put(delivery_item(standing, each, ttl, now)) for each in deliveries]
+            puts.append(Put(standing_item(standing, ttl), standing.version))
+            if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
+                puts.append(Put(standing_item(standing.replaced, ttl)))
+            puts += [Put(delivery_item(standing, each, ttl, now), 0) for each in deliveries]
             standing = replace(standing, version=standing.version + 1, replaced=None)
         if puts:
             self.table.commit(puts, now)
@@ -150,24 +152,28 @@ class History:
     def alerts(self, wanted: AlertsWanted, now: float) -> list[Item]:
         """The alerts asked for, newest first: the narrowest index is asked, the rest filters."""
         span = (iso(wanted.since), iso(wanted.until))
-        index, partitions, filters = _place(wanted)
+        index, days, filters = _place(wanted)
         found: list[Item] = []
-        for partition in partitions:
-            query = Query(index, partition, span, newest_first=True, limit=wanted.limit, filters=filters)
-            found += self.table.query(query, now).items
+        for partitions in days:
+            for partition in partitions:
+                query = Query(index, partition, span, newest_first=True, limit=wanted.limit, filters=filters)
+                found += self.table.query(query, now).items
+            if len(found) >= wanted.limit:
+                break  # whatever is older than a day that fills the answer is not in it
         return sorted(found, key=lambda item: str(item["at"]), reverse=True)[: wanted.limit]
 
 
-def _place(wanted: AlertsWanted) -> tuple[str, list[str], Mapping[str, str]]:
-    """The index, its partitions, and what is left to filter by."""
-    filters = {"severity": wanted.severity} if wanted.severity else {}
+def _place(wanted: AlertsWanted) -> tuple[str, Iterator[list[str]], Mapping[str, str]]:
+    """The index, its partitions day by day (newest first), and what is left to filter by."""
+    days = _days(wanted.since, wanted.until)
+    filters = {name: value for name, value in (("severity", wanted.severity), ("cluster", wanted.cluster)) if value}
     if wanted.subject:
-        return "alerts_by_subject", [wanted.subject], filters
-    days = list(_days(wanted.since, wanted.until))
+        return "alerts_by_subject", iter([[wanted.subject]]), filters
     if wanted.cluster:
-        return "alerts_by_cluster", _sharded([f"{wanted.cluster}#{day}" for day in days]), filters
+        del filters["cluster"]
+        return "alerts_by_cluster", (_sharded([f"{wanted.cluster}#{day}"]) for day in days), filters
     severities = [wanted.severity] if wanted.severity else list(Severity)
-    return "alerts_by_severity", _sharded([f"{each}#{day}" for day in days for each in severities]), {}
+    return "alerts_by_severity", (_sharded([f"{each}#{day}" for each in severities]) for day in days), {}
 
 
 def _sharded(prefixes: Sequence[str]) -> list[str]:

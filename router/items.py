@@ -269,17 +269,15 @@ def unpacked(packed: bytes) -> Any:
 def redacted(value: Any) -> Any:
     """A copy without the values of environment variables: the `overrides` of a task may hold secrets there."""
     if isinstance(value, Mapping):
-        return {
-            key: _without_values(each) if key == "environment" and isinstance(each, list) else redacted(each)
-            for key, each in value.items()
-        }
+        return {key: _names_alone(each) if key == "environment" else redacted(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(each) for each in value]
     return value
 
 
-def _without_values(variables: list[Any]) -> list[Any]:
+def _names_alone(variables: Any) -> Any:
+    if not isinstance(variables, list):
+        return _REDACTED
     return [
-        {**each, "value": _REDACTED} if isinstance(each, Mapping) and "value" in each else redacted(each)
-        for each in variables
+        {"name": each.get("name"), "value": _REDACTED} if isinstance(each, Mapping) else _REDACTED for each in variables
     ]

@@ -29,6 +29,7 @@ TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
 NAME_LIMIT = 255  # ECS's own for services, clusters and families; CloudWatch's for alarms
 REASON_LIMIT = 4096  # ECS cuts its reasons at 1024, alarms' are longer
 DEPTH_LIMIT = 64  # a real event nests 6 deep; what is far deeper would end in a RecursionError in some later step
+CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
 EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access violation)
 
 # What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
@@ -349,9 +350,11 @@ def _family(detail: Mapping[str, Any]) -> str:
 
 
 def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float) -> float:
+    """A time far ahead of the clock is none: a recovery that bears it would hide every failure until then."""
     own = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
-    at = _first_time(*own, _text(_object(detail, "state"), "timestamp"), _text(envelope, "time"))
-    return now if at is None else at
+    texts = (*own, _text(_object(detail, "state"), "timestamp"), _text(envelope, "time"))
+    moments = (moment for moment in map(_moment, texts) if moment is not None and moment <= now + CLOCK_SKEW)
+    return next(moments, now)
 
 
 def _first_time(*texts: str) -> float | None:

@@ -88,17 +88,20 @@ def _ask(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any])
 
 
 def load(directory: Path) -> Plugins:
-    """Registers every plugin file in `directory`, in the order of their names. Never raises for a broken plugin."""
+    """Registers every plugin file in `directory`; hooks are asked in the order of the files' names.
+
+    Never raises for a broken plugin.
+    """
     manager = pluggy.PluginManager(_PROJECT)
     manager.add_hookspecs(Hooks)
     problems = []
-    for path in sorted(directory.glob("[!_]*.py")):
+    for path in sorted(directory.glob("[!_]*.py"), reverse=True):  # pluggy asks first whoever registered last
         try:
             _register(manager, path)
         except PluginError as error:
             problems.append(str(error))
     kinds, clashes = _collect_kinds(manager)
-    return Plugins(manager, kinds, (*problems, *clashes))
+    return Plugins(manager, kinds, (*reversed(problems), *clashes))
 
 
 def _register(manager: pluggy.PluginManager, path: Path) -> None:
@@ -111,7 +114,8 @@ def _register(manager: pluggy.PluginManager, path: Path) -> None:
         manager.register(module, name=place)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        manager.unregister(module)
+        if manager.is_registered(module):  # it is not where `register` itself refused it
+            manager.unregister(module)
         raise PluginError(f"{place}: not a hook of the router (is it misspelt?): {error}") from error
 
 
@@ -122,7 +126,11 @@ def _import(path: Path) -> ModuleType:
         raise ImportError(f"{path.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # as `import` does: dataclasses and pickling look their module up there
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Queues:
 
     def later(self, body: str, delay: float) -> None:
         """Delivers `body` to the router again after `delay` seconds. Raises what the client raises."""
-        seconds = max(0, round(delay + 0.5))
+        seconds = max(0, math.ceil(delay))
         if seconds > MAX_DELAY:
             raise ValueError(f"SQS delays by at most {MAX_DELAY} s, not {seconds}")
         self.client.send_message(QueueUrl=self.due_url, MessageBody=body, DelaySeconds=seconds)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from router.errors import ChannelError, PermanentError, TransientError
 from router.http import Connections, Reply, post_json, retry_after
-from tests.doubles.http_server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
+from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
 
 SECRET = "Xq7secretTokenZz91"
 PATH = f"/services/T0AAAAAAAA/B0BBBBBBBB/{SECRET}?sig={SECRET}%2Fplus"

@@ -11,7 +11,7 @@ from router.errors import UnreadableEvent
 from router.normalise import normalise, parse
 from tests import events
 
-NOW = 1_700_000_000.0
+NOW = 1_760_000_000.0
 
 
 def seconds(*moment: int, fraction: float = 0.0) -> float:
@@ -130,6 +130,11 @@ def test_an_events_time_is_stopped_at_then_updated_at_then_created_at_then_the_e
 @pytest.mark.parametrize("rubbish", ["", "date", None, 5, True, [], "2024-13-45T99:99:99Z", "0001-01-01T00:00:00Z"])
 def test_a_time_that_is_rubbish_gives_way_to_the_next(rubbish: object) -> None:
     raw = events.task_event(stoppedAt=rubbish, updatedAt="2024-01-03T00:00:00Z")
+    assert normalise(raw, now=NOW).at == seconds(2024, 1, 3)
+
+
+def test_a_time_far_ahead_of_the_clock_gives_way_to_the_next() -> None:
+    raw = events.task_event(stoppedAt="9999-01-01T00:00:00Z", updatedAt="2024-01-03T00:00:00Z")
     assert normalise(raw, now=NOW).at == seconds(2024, 1, 3)
 
 

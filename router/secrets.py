@@ -1,0 +1,104 @@
+"""References to secrets: `ssm:/path` (a SecureString) and `secretsmanager:name` or `secretsmanager:name#key`.
+
+They are read with the plain client, by whoever needs them first, and kept for five minutes.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.errors import PermanentError, TransientError
+
+KEPT_FOR = 300.0  # seconds
+SSM = "ssm:"
+SECRETS_MANAGER = "secretsmanager:"
+
+# What AWS answers that will not change by itself; all else may be better in a moment.
+_FINAL = {
+    "AccessDeniedException": "the function may not read it: deploy again, so that its role is given the permission",
+    "ParameterNotFound": "there is no such parameter: create it, or correct the reference",
+    "ResourceNotFoundException": "there is no such secret: create it, or correct the reference",
+    "ValidationException": "the reference is not well-formed",
+    "InvalidRequestException": "the secret is marked for deletion: restore it",
+    "DecryptionFailure": "its key may not be used by the function",
+}
+
+
+def is_reference(value: object) -> bool:
+    """Whether a value of alert-router.toml, or of the environment, stands for a secret that is kept elsewhere."""
+    return isinstance(value, str) and value.startswith((SSM, SECRETS_MANAGER))
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Reads secrets, and keeps them for a while.
+
+    Attributes:
+        ssm, secretsmanager: make a low-level boto3 client; called only when the first reference needs one.
+        clock: seconds; only differences count.
+    """
+
+    ssm: Callable[[], Any]
+    secretsmanager: Callable[[], Any]
+    clock: Callable[[], float]
+    _kept: dict[str, tuple[str, float]] = field(default_factory=dict, repr=False)
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)  # channels have threads of their own
+
+    def read(self, reference: str, *, anew: bool = False) -> str:
+        """The secret.
+
+        Args:
+            anew: even if it was read within the last five minutes.
+
+        Raises:
+            PermanentError: it cannot be read, and the message says what to do; the secret is not in it.
+            TransientError: AWS did not answer, or asked for patience.
+        """
+        with self._lock:
+            value, until = self._kept.get(reference, ("", 0.0))
+            if anew or self.clock() >= until:
+                value = self._fetch(reference)
+                self._kept[reference] = value, self.clock() + KEPT_FOR
+        return value
+
+    def _fetch(self, reference: str) -> str:
+        try:
+            if reference.startswith(SSM):
+                return self._parameter(reference.removeprefix(SSM))
+            return self._secret(reference.removeprefix(SECRETS_MANAGER))
+        except PermanentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, none of it is worth its text in a log
+            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+        if code in _FINAL:
+            raise PermanentError(f"{reference}: {_FINAL[code]}") from None
+        raise TransientError(f"{reference} could not be read: {code}") from None
+
+    def _parameter(self, name: str) -> str:
+        client = self._client("ssm", self.ssm)
+        return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+
+    def _secret(self, name: str) -> str:
+        name, _, key = name.partition("#")
+        text = self._client("secretsmanager", self.secretsmanager).get_secret_value(SecretId=name).get("SecretString")
+        if text is None:
+            raise PermanentError(f"{SECRETS_MANAGER}{name}: it is binary; a channel needs text")
+        return _member(name, key, text) if key else str(text)
+
+    def _client(self, service: str, make: Callable[[], Any]) -> Any:
+        if service not in self._clients:
+            self._clients[service] = make()
+        return self._clients[service]
+
+
+def _member(name: str, key: str, text: str) -> str:
+    try:
+        members = json.loads(text)
+    except ValueError:
+        members = None
+    if not isinstance(members, Mapping) or not isinstance(members.get(key), str):
+        raise PermanentError(f"{SECRETS_MANAGER}{name}#{key}: the secret is no JSON object with a text of that key")
+    return str(members[key])

@@ -1,0 +1,83 @@
+"""`ecs-alert-router config check`: what is wrong with alert-router.toml, before it is deployed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from router.cli import main
+
+SECRET = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXX"
+RIGHT = """
+    [channels.chat]
+    kind = "slack"
+    webhook_url = "env:SLACK_WEBHOOK_URL"
+
+    [channels.spare]
+    kind = "slack"
+    webhook_url = "env:SPARE_WEBHOOK_URL"
+
+    [[routes]]
+    severity = "error"
+    channels = ["chat", "spare"]
+"""
+WRONG = 'colour = "red"\n' + RIGHT.replace('"error"', '"fatal"')
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", SECRET)
+    monkeypatch.delenv("SPARE_WEBHOOK_URL", raising=False)
+    return tmp_path / "alert-router.toml"
+
+
+def check(file: Path, text: str, *options: str) -> Result:
+    file.write_text(text)
+    return CliRunner().invoke(main, ["config", "check", "--config", str(file), *options])
+
+
+def test_ok_comes_with_the_channels_and_routes(file: Path) -> None:
+    result = check(file, RIGHT)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "ok",
+        "channel chat (slack)",
+        "channel spare: not configured, webhook_url is unset",
+        "route 1: error and worse to chat, spare",
+    ]
+
+
+def test_every_problem_has_its_line_on_stderr_and_the_exit_code_is_1(file: Path) -> None:
+    result = check(file, WRONG)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["routes[1].severity", "colour"]
+
+
+def test_json_says_the_same(file: Path) -> None:
+    right, wrong = check(file, RIGHT, "--json"), check(file, WRONG, "--json")
+    assert (right.exit_code, wrong.exit_code) == (0, 1)
+    assert json.loads(right.stdout).items() >= {"ok": True, "problems": [], "channels": {"chat": "slack"}}.items()
+    assert json.loads(wrong.stdout)["ok"] is False
+    assert len(json.loads(wrong.stdout)["problems"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("language = ", "is not TOML"), ("", "no channel is usable"), (None, "cannot be read")]
+)
+def test_what_would_stop_the_cold_start_is_told_without_a_traceback(text: str | None, told: str, file: Path) -> None:
+    result = check(file, text or "")
+    if text is None:
+        file.unlink()
+        result = CliRunner().invoke(main, ["config", "check", "--config", str(file)])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("Error: the configuration is wrong:\n")
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("text", [RIGHT, WRONG, RIGHT.replace('"slack"', '"slakc"')])
+def test_no_secret_is_shown(text: str, file: Path) -> None:
+    for options in ((), ("--json",)):
+        result = check(file, text, *options)
+        assert "hooks.slack.com" not in result.stdout + result.stderr

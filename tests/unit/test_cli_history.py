@@ -1,0 +1,285 @@
+"""`ecs-alert-router history`: what was recorded, for people and for machines."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from router.cli import main
+from router.errors import PermanentError
+from router.history import History
+from router.items import iso
+from router.table import DynamoTable
+from router_conformance.server import Behaviour, ScriptedServer, answer
+from tests import events
+from tests.doubles.dynamodb import create_history_table
+from tests.doubles.world import DAY, HOUR, MINUTE, World
+
+TABLE = "alert-history"
+TASKS = [f"{number:032x}" for number in range(9)]
+SECRET = "hunter2-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account with the table, and nobody's real settings."""
+    for name in ("HISTORY_TABLE", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        create_history_table(boto3.client("dynamodb"), TABLE)
+        yield
+
+
+@pytest.fixture
+def world() -> World:
+    """The router, writing its history to that table, now."""
+    made = World()
+    made.now = time.time()
+    return writing(made, 90 * DAY)
+
+
+def writing(world: World, retention: float) -> World:
+    world.history = History(DynamoTable(boto3.client("dynamodb"), TABLE), retention)
+    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    return world
+
+
+def died(number: int, before: float, *, service: str | None = "web", **fields: Any) -> events.Raw:
+    """Task `number` died so many seconds ago."""
+    stopped_at = iso(time.time() - before)
+    return events.task_stopped(task=TASKS[number], service=service, stoppedAt=stopped_at, **fields)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["history", *arguments, "--table", TABLE])
+
+
+def lines(*arguments: str) -> list[dict[str, Any]]:
+    result = run(*arguments, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def one_line_error(result: Result) -> str:
+    """Checks that a failure is told in one line, on stderr, without a traceback."""
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert isinstance(result.exception, SystemExit)
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+# --- list -------------------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_the_alerts_newest_first(world: World) -> None:
+    world.receive(died(1, 20 * MINUTE), died(2, 10 * MINUTE, service="api"))
+    result = run("list")
+    head, newest, older = (line.split() for line in result.stdout.splitlines())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert head == ["When", "Severity", "What", "Cluster", "Cause", "Decision", "Incident"]
+    assert newest[2:7] == ["critical", "service:api", "prod", "essential_container_exited", "announced"]
+    assert older[3] == "service:web"
+
+
+def test_list_as_json_has_one_line_for_each_alert_and_none_of_the_routers_own_keys(world: World) -> None:
+    world.receive(died(1, MINUTE))
+    (line,) = lines("list")
+    assert line.items() >= {"task": TASKS[1], "severity": "critical", "decision": "announced"}.items()
+    assert not line.keys() & {"pk", "sk", "ttl", "schema", "version", "event"}
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), [4, 3, 2, 1]),
+        (("--service", "web"), [3, 1]),
+        (("--service", "api"), [2]),
+        (("--family", "web"), [4]),
+        (("--cluster", "prod"), [4, 3, 2, 1]),
+        (("--cluster", "test"), []),
+        (("--severity", "critical"), [4, 2, 1]),
+        (("--severity", "warning"), [3]),
+        (("--since", "15m"), [4, 3]),
+        (("--since", "1h", "--limit", "1"), [4]),
+        (("--since", "3d"), [4, 3, 2, 1, 5]),
+    ],
+)
+def test_list_is_narrowed_by_its_options(options: tuple[str, ...], found: list[int], world: World) -> None:
+    spot = {"stop_code": "SpotInterruption", "reason": "Your Spot Task was interrupted."}
+    world.receive(
+        died(1, 30 * MINUTE),
+        died(2, 20 * MINUTE, service="api"),
+        died(3, 10 * MINUTE, **spot),
+        died(4, 5 * MINUTE, service=None),
+        died(5, 2 * DAY),
+    )
+    assert [int(line["task"], 16) for line in lines("list", *options)] == found
+
+
+def test_nothing_found_is_said_to_people_and_not_to_machines() -> None:
+    result = run("list")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No alerts.\n")
+    assert lines("list") == []
+
+
+def test_what_has_expired_is_not_shown_though_dynamodb_has_not_yet_deleted_it(world: World) -> None:
+    writing(world, retention=HOUR)
+    now, world.now = world.now, world.now - 2 * HOUR
+    (handled,) = world.receive(died(1, 10 * MINUTE))
+    world.now = now
+    assert handled.routed is not None
+    assert boto3.client("dynamodb").scan(TableName=TABLE)["Count"] > 0
+    assert lines("list") == lines("open") == []
+    for gone in (handled.routed.alert.id, TASKS[1]):
+        assert "or it has expired" in one_line_error(run("show", gone))
+
+
+def test_names_from_outside_are_shown_as_they_are(world: World) -> None:
+    """Square brackets are no markup."""
+    world.receive(died(1, MINUTE, service="[red]web[/]"))
+    assert "service:[red]web[/]" in run("list").stdout
+
+
+# --- open and show ----------------------------------------------------------------------------------------------------
+
+
+def test_open_shows_the_open_incidents_the_longest_open_first(world: World) -> None:
+    world.receive(died(1, 10 * MINUTE), died(2, 20 * MINUTE, service="api"))
+    assert [line["subject"] for line in lines("open")] == ["service:api", "service:web"]
+    assert [line.split()[3] for line in run("open").stdout.splitlines()[1:]] == ["service:api", "service:web"]
+    world.receive(events.service_action(service="api", createdAt=iso(time.time())))
+    world.wait(HOUR, step=HOUR)
+    assert [line["subject"] for line in lines("open")] == ["service:web"]
+
+
+def test_no_open_incident_is_good_news() -> None:
+    result = run("open")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No incident is open.\n")
+
+
+def test_show_says_everything_about_an_incident(world: World) -> None:
+    world.pager.failure = lambda: PermanentError("no such service")
+    world.receive(died(1, 10 * MINUTE), died(2, 5 * MINUTE))
+    (incident,) = lines("open")
+    (shown,) = lines("show", incident["id"])
+    expected = {"id": incident["id"], "status": "open", "alerts": 2, "tasks": TASKS[1:3]}
+    assert shown.items() >= expected.items()
+    told = {each["channel"]: (each["outcome"], each["answer"]) for each in shown["deliveries"]}
+    assert told == {"slack": ("sent", ""), "email": ("sent", ""), "pager": ("failed", "no such service")}
+    text = run("show", incident["id"]).stdout
+    assert all(word in text for word in (incident["id"], "service:web", *TASKS[1:3], "no such service"))
+
+
+def test_show_says_everything_about_an_alert_but_secrets(world: World) -> None:
+    environment = [{"name": "TOKEN", "value": SECRET}]
+    raw = died(1, MINUTE, overrides={"containerOverrides": [{"name": "app", "environment": environment}]})
+    (handled,) = world.receive(raw)
+    assert handled.routed is not None
+    alert_id = handled.routed.alert.id
+    (shown,) = lines("show", alert_id)
+    assert shown["id"] == alert_id
+    assert shown["containers"][0]["exit_code"] == 1
+    assert shown["event"]["taskArn"] == raw["detail"]["taskArn"]
+    assert SECRET not in json.dumps(shown)
+    text = run("show", alert_id).stdout
+    assert "exit_code 1" in text
+    assert "Essential container in task exited" in text
+
+
+def test_show_of_a_task_shows_all_that_is_known_about_it(world: World) -> None:
+    oom = (events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage"),)
+    world.receive(died(1, MINUTE), died(1, MINUTE, containers=oom), died(2, MINUTE))
+    assert {line["cause"] for line in lines("show", TASKS[1])} == {"essential_container_exited", "out_of_memory"}
+
+
+@pytest.mark.parametrize("name", ["nothing", "abc-1", "abc-x", "a.b.c", "-"])
+def test_show_of_what_is_not_there_is_a_failure_in_one_line(name: str) -> None:
+    assert one_line_error(run("show", name)) == f"Error: there is no incident, alert or task {name} (or it has expired)"
+
+
+# --- which table, and wrong usage -------------------------------------------------------------------------------------
+
+
+def test_the_table_is_named_by_the_environment_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.receive(died(1, MINUTE))
+    monkeypatch.setenv("HISTORY_TABLE", TABLE)
+    assert len(CliRunner().invoke(main, ["history", "list", "--json"]).stdout.splitlines()) == 1
+
+
+STACK = f"""
+    <DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+      <DescribeStacksResult><Stacks><member><Outputs><member>
+        <OutputKey>TableName</OutputKey><OutputValue>{TABLE}</OutputValue>
+      </member></Outputs></member></Stacks></DescribeStacksResult>
+    </DescribeStacksResponse>
+"""
+NO_STACK = """
+    <ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+      <Error><Code>ValidationError</Code><Message>Stack with id ecs-alert-router-dev does not exist</Message></Error>
+    </ErrorResponse>
+"""
+
+
+def without_table(answered: Behaviour, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Result, str]:
+    """Runs `list` where no table is named; also gives what CloudFormation was asked."""
+    with ScriptedServer(answered) as cloudformation:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation.url())
+        result = CliRunner().invoke(main, ["history", "list", "--json", *arguments])
+        ((_, asked),) = cloudformation.requests
+    return result, asked.decode()
+
+
+def test_the_table_of_a_stage_is_the_one_that_its_stack_gives_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.receive(died(1, MINUTE))
+    result, asked = without_table(answer(200, STACK), monkeypatch, "--stage", "blue")
+    assert "StackName=ecs-alert-router-blue" in asked
+    assert [json.loads(line)["task"] for line in result.stdout.splitlines()] == [TASKS[1]]
+
+
+def test_a_stage_that_is_not_deployed_is_a_failure_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = without_table(answer(400, NO_STACK), monkeypatch)
+    error = one_line_error(result)
+    assert "ecs-alert-router-dev does not exist" in error
+    assert "--stage or --table" in error
+
+
+@pytest.mark.parametrize("command", [("list",), ("open",), ("show", "abc-1")])
+def test_a_table_that_is_not_there_is_a_failure_in_one_line(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, ["history", *command, "--table", "nowhere"])
+    assert "ResourceNotFoundException" in one_line_error(result)
+
+
+def test_without_a_region_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert "region" in one_line_error(run("list"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list", "--since", "yesterday"),
+        ("list", "--since", "24"),
+        ("list", "--since", "99999d"),
+        ("list", "--severity", "fatal"),
+        ("list", "--limit", "0"),
+        ("list", "--service", "web", "--family", "web"),
+        ("list", "web"),
+        ("show",),
+        ("shwo", "abc"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: ")

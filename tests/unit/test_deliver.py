@@ -1,0 +1,252 @@
+"""Deliver: channels side by side, each of which fails alone."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import pytest
+
+from router.deliver import LONGEST_SEND, Job, deliver
+from router.errors import PayloadRejected, PermanentError, TransientError
+from router.incidents import Delivery, Saying, Standing
+from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
+from router.plugins import Channel
+from tests import events
+from tests.doubles.world import World
+
+LONG_ENOUGH = 20.0  # seconds; a test that waits so long has failed
+
+
+def announced() -> Notification:
+    world = World()
+    world.receive(events.task_stopped())
+    return world.slack.told[0]
+
+
+NOTIFICATION = announced()
+
+
+class Sink:
+    """Takes what it is sent, and does beforehand what the test wants."""
+
+    def __init__(self, *before: Callable[[], object]) -> None:
+        self.before = list(before)
+        self.sent: list[dict[str, Any]] = []
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        return {"rich": notification.message.title}
+
+    def send(self, payload: dict[str, Any]) -> None:
+        if self.before:
+            self.before.pop(0)()
+        self.sent.append(payload)
+
+
+class PlainSink(Sink):
+    def render_plain(self, notification: Notification) -> dict[str, Any]:
+        return {"plain": notification.message.title}
+
+
+def raises(error: Exception) -> Callable[[], NoReturn]:
+    def fail() -> NoReturn:
+        raise error
+
+    return fail
+
+
+def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusable: str = "", **options: Any) -> Job:
+    saying = Saying(name, Kind.OPENED, revision, 1, first=True, severity=Severity.ERROR, held={})
+    config = ChannelConfig(name, "sink", options)
+    return Job(Standing(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, channel, unusable)
+
+
+def delivered(*jobs: Job) -> dict[str, Delivery]:
+    """What came of each job, by channel."""
+    done = [each for batch in deliver(jobs, lambda: LONG_ENOUGH) for each in batch]
+    assert sorted(id(job) for job, _ in done) == sorted(map(id, jobs))
+    return {job.config.name: delivery for job, delivery in done}
+
+
+def outcome_of(channel: Channel | None, **settings: Any) -> Delivery:
+    return delivered(job(channel, **settings))["chat"]
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_send_is_nothing_done() -> None:
+    assert list(deliver([], lambda: LONG_ENOUGH)) == []
+
+
+def test_channels_are_told_side_by_side() -> None:
+    """Each is sent to only when the other is being sent to as well."""
+    together = threading.Barrier(2, timeout=LONG_ENOUGH)
+    done = delivered(job(Sink(together.wait), "a"), job(Sink(together.wait), "b"))
+    assert [each.outcome for each in done.values()] == [Outcome.SENT, Outcome.SENT]
+
+
+def test_an_answer_is_known_before_a_slower_channel_has_answered() -> None:
+    answered = threading.Event()
+    slow = job(Sink(lambda: answered.wait(LONG_ENOUGH)), "slow")
+    quick = job(Sink(), "quick")
+    batches = deliver([slow, quick], lambda: LONG_ENOUGH)
+    assert [told.config.name for told, _ in next(batches)] == ["quick"]
+    answered.set()
+    assert [told.config.name for told, _ in next(batches)] == ["slow"]
+    assert list(batches) == []
+
+
+def test_within_a_channel_the_order_is_kept() -> None:
+    """Though the first takes longest: a resolve never overtakes its trigger."""
+    started = threading.Event()
+    sink = Sink(lambda: started.wait(LONG_ENOUGH))
+    jobs = [job(sink, revision=revision) for revision in (1, 2, 3)]
+    other = job(Sink(started.set), "other")
+    done = [told for batch in deliver([*jobs, other], lambda: LONG_ENOUGH) for told, _ in batch]
+    assert [told.saying.revision for told in done if told is not other] == [1, 2, 3]
+
+
+def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_retry() -> None:
+    """The remote may have taken what was begun, but not what was not; the thread keeps no process alive, and should it
+    come back, it sends nothing more.
+    """
+    begun, came_back = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        came_back.wait(LONG_ENOUGH)
+
+    stuck = Sink(hang)
+    hanging = [job(stuck, "stuck", revision=revision) for revision in (1, 2)]
+    quick = job(Sink(lambda: begun.wait(LONG_ENOUGH)), "quick")
+    left = LONG_ENOUGH
+    batches = deliver([*hanging, quick], lambda: left)
+    assert [(told, delivery.outcome) for told, delivery in next(batches)] == [(quick, Outcome.SENT)]
+    left = 0.0
+    last = next(batches)
+    assert [(told, delivery.outcome) for told, delivery in last] == [(each, Outcome.RETRY) for each in hanging]
+    assert [delivery.unanswered for _, delivery in last] == [True, False]
+    assert list(batches) == []
+    (thread,) = [each for each in threading.enumerate() if each.name == "channel-stuck"]
+    assert thread.daemon
+    came_back.set()
+    thread.join(LONG_ENOUGH)
+    assert len(stuck.sent) == 1
+
+
+@pytest.mark.parametrize(("left", "outcome"), [(LONGEST_SEND, Outcome.SENT), (LONGEST_SEND - 0.1, Outcome.RETRY)])
+def test_what_cannot_end_in_time_is_not_begun(left: float, outcome: Outcome) -> None:
+    """So that the remote is known not to have it."""
+    sink = Sink()
+    (((_, delivery),),) = deliver([job(sink)], lambda: left)
+    assert (delivery.outcome, delivery.unanswered) == (outcome, False)
+    assert len(sink.sent) == (outcome is Outcome.SENT)
+
+
+# --- how a channel fails ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_taken_is_sent() -> None:
+    sink = Sink()
+    assert outcome_of(sink).outcome is Outcome.SENT
+    assert sink.sent == [{"rich": NOTIFICATION.message.title}]
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "retry_after", "unanswered"),
+    [
+        (TransientError("busy", retry_after=7, status=429), Outcome.RETRY, 7, False),
+        (TransientError("down", status=503), Outcome.RETRY, None, False),
+        (TransientError("timed out"), Outcome.RETRY, None, True),
+        (PermanentError("gone", status=404), Outcome.FAILED, None, False),
+    ],
+)
+def test_a_channel_says_how_it_failed(
+    error: Exception, outcome: Outcome, retry_after: float | None, *, unanswered: bool
+) -> None:
+    """Without an answer, the remote may have taken it."""
+    sink = Sink(raises(error))
+    delivery = outcome_of(sink)
+    assert (delivery.outcome, delivery.answer) == (outcome, str(error))
+    assert (delivery.retry_after, delivery.unanswered) == (retry_after, unanswered)
+    assert sink.sent == []
+
+
+@pytest.mark.parametrize("place", ["notify", "render", "send"])
+def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
+    place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hold the plugin's secrets: the type of the error must do."""
+    fail = raises(RuntimeError("token hunter2"))
+    broken = job(Sink(fail) if place == "send" else Sink(), "broken")
+    if place == "render":
+        monkeypatch.setattr(broken.channel, "render", lambda _: fail())
+    if place == "notify":
+        broken = replace(broken, notify=fail)
+    with caplog.at_level(logging.DEBUG):
+        done = delivered(broken, job(Sink(), "good"))
+    assert done["good"].outcome is Outcome.SENT
+    assert (done["broken"].outcome, done["broken"].answer) == (Outcome.FAILED, "the plugin raised RuntimeError")
+    assert "hunter2" not in caplog.text
+
+
+def test_a_channel_that_cannot_be_used_fails_with_the_reason() -> None:
+    delivery = outcome_of(None, unusable="url is missing")
+    assert (delivery.outcome, delivery.answer) == (Outcome.FAILED, "url is missing")
+
+
+# --- the layout is rejected -------------------------------------------------------------------------------------------
+
+REJECTED = raises(PayloadRejected("invalid_blocks", status=400))
+
+
+def test_a_layout_that_is_rejected_is_sent_once_more_as_plain_text() -> None:
+    sink = PlainSink(REJECTED)
+    assert outcome_of(sink).outcome is Outcome.SENT
+    assert sink.sent == [{"plain": NOTIFICATION.message.title}]
+
+
+def test_plain_text_that_is_rejected_too_has_failed() -> None:
+    sink = PlainSink(REJECTED, REJECTED)
+    assert outcome_of(sink).outcome is Outcome.FAILED
+    assert (sink.before, sink.sent) == ([], [])
+
+
+def test_plain_text_that_finds_the_remote_busy_is_tried_again() -> None:
+    sink = PlainSink(REJECTED, raises(TransientError("busy", retry_after=3, status=429)))
+    delivery = outcome_of(sink)
+    assert (delivery.outcome, delivery.retry_after) == (Outcome.RETRY, 3)
+
+
+def test_a_plugin_without_plain_text_has_failed() -> None:
+    delivery = outcome_of(Sink(REJECTED))
+    assert (delivery.outcome, delivery.answer) == (Outcome.FAILED, "invalid_blocks")
+
+
+@pytest.mark.parametrize("error", [TransientError("busy"), PermanentError("gone"), RuntimeError("broken")])
+def test_only_a_rejected_layout_is_sent_as_plain_text(error: Exception) -> None:
+    sink = PlainSink(raises(error))
+    outcome_of(sink)
+    assert sink.sent == []
+
+
+# --- what is recorded -------------------------------------------------------------------------------------------------
+
+
+def test_the_remotes_answer_is_recorded_once_and_bounded() -> None:
+    answer = outcome_of(Sink(raises(PermanentError("refused", answer="no_service")))).answer
+    assert answer == "refused (no_service)"
+    answer = outcome_of(Sink(raises(PermanentError("refused: no_service", answer="no_service")))).answer
+    assert answer == "refused: no_service"
+    assert len(outcome_of(Sink(raises(PermanentError("x" * 5000)))).answer) == 300
+
+
+@pytest.mark.parametrize("error", [TransientError, PermanentError, PayloadRejected])
+def test_no_option_of_the_channel_is_recorded(error: type[TransientError | PermanentError]) -> None:
+    """Which of its options are secrets only the plugin knows; short ones are words."""
+    options = {"url": "https://hooks.example.com/T0/B0/abcdef", "key": "https://hooks.example.com", "room": "#ops"}
+    failure = error(f"{options['url']} refused {options['room']}", answer=f"bad {options['key']}")
+    answer = outcome_of(Sink(raises(failure)), **options).answer
+    assert answer == "[secret] refused #ops (bad [secret])"

@@ -1,0 +1,188 @@
+"""The Lambda's entry: a cold start from a real environment, against an emulated AWS and a webhook on this machine."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from router.errors import ConfigError
+from router.handler import lambda_handler, make_router
+from router_conformance.server import ScriptedServer, answer
+from tests import events
+from tests.doubles.dynamodb import create_history_table
+
+CONFIG = """
+    [channels.chat]
+    kind = "slack"
+    webhook_url = "env:SLACK_WEBHOOK_URL"
+
+    [[routes]]
+    severity = "warning"
+    channels = ["chat"]
+"""
+TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
+
+
+@dataclass
+class Context:
+    """What Lambda passes in."""
+
+    seconds: float = 60.0
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Stack:
+    """What a deployment would have made."""
+
+    config: Path
+    slack: ScriptedServer
+
+    def configure(self, text: str) -> None:
+        self.config.write_text(text)
+
+    def on(self, queue: str) -> list[dict[str, Any]]:
+        """What is on a queue now."""
+        answer = boto3.client("sqs").receive_message(
+            QueueUrl=os.environ[queue], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        )
+        return list(answer.get("Messages", []))
+
+    def rows(self) -> int:
+        """How many items are in the table."""
+        return int(boto3.client("dynamodb").scan(TableName=os.environ["HISTORY_TABLE"])["Count"])
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A deployed stack, in whose environment the function has not started yet."""
+    config = tmp_path / "alert-router.toml"
+    config.write_text(CONFIG)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "MAX_RECEIVES"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws(), ScriptedServer(answer(200, "ok")) as slack:
+        environment = {
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "NO_PROXY": "127.0.0.1",
+            "ALERT_ROUTER_CONFIG": str(config),
+            "HISTORY_TABLE": "history",
+            "SLACK_WEBHOOK_URL": slack.url("/services/T0/B0/secret"),
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        create_history_table(boto3.client("dynamodb"), "history")
+        for name in ("DUE_QUEUE_URL", "DLQ_URL"):
+            monkeypatch.setenv(name, boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"])
+        make_router.cache_clear()
+        yield Stack(config, slack)
+        make_router.cache_clear()
+
+
+def batch(*bodies: str, receives: int = 1) -> dict[str, Any]:
+    attributes = {"ApproximateReceiveCount": str(receives)}
+    return {
+        "Records": [
+            {"messageId": str(number), "body": body, "attributes": attributes} for number, body in enumerate(bodies)
+        ]
+    }
+
+
+# --- what comes in ----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_told_recorded_and_acknowledged(stack: Stack) -> None:
+    answer = lambda_handler(batch(json.dumps(events.task_stopped()), "junk"), Context())
+    assert answer == {"batchItemFailures": []}
+    ((_, body),) = stack.slack.requests
+    assert "Essential container exited: service:web in prod" in json.loads(body)["text"]
+    assert stack.rows() == 3  # the alert, the incident, the delivery
+    (buried,) = stack.on("DLQ_URL")
+    assert buried["Body"] == "junk"
+    assert buried["MessageAttributes"]["reason"]["StringValue"].startswith("not JSON")
+
+
+@pytest.mark.parametrize("context", [Context(), None])
+def test_a_bare_event_is_answered_with_json(context: Context | None, stack: Stack) -> None:
+    """Whoever calls it need not pass a context."""
+    answer = lambda_handler(events.task_stopped(), context)
+    assert json.loads(json.dumps(answer)) == {
+        "severity": "critical",
+        "cause": "essential_container_exited",
+        "decision": "announced",
+        "deliveries": [{"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 1}],
+    }
+
+
+def test_the_tick_is_answered_with_the_number_of_deliveries(stack: Stack) -> None:
+    assert lambda_handler(TICK, Context()) == {"deliveries": 0}
+
+
+def test_of_what_must_be_tried_again_there_is_a_delayed_hint_on_the_due_queue(stack: Stack) -> None:
+    stack.slack.script = [answer(503)]
+    summary = lambda_handler(events.task_stopped(), Context())
+    assert [delivery["outcome"] for delivery in summary["deliveries"]] == ["retry"]
+    delayed = "ApproximateNumberOfMessagesDelayed"
+    queue = boto3.client("sqs").get_queue_attributes(QueueUrl=os.environ["DUE_QUEUE_URL"], AttributeNames=[delayed])
+    assert queue["Attributes"] == {delayed: "1"}
+
+
+def test_how_often_a_record_is_received_is_set_by_the_environment(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the last time, an event is announced even without history."""
+    monkeypatch.setenv("HISTORY_TABLE", "nowhere")
+    monkeypatch.setenv("MAX_RECEIVES", "3")
+    event = json.dumps(events.task_stopped())
+    assert lambda_handler(batch(event, receives=2), Context()) == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert stack.slack.requests == []
+    assert lambda_handler(batch(event, receives=3), Context()) == {"batchItemFailures": []}
+    assert len(stack.slack.requests) == 1
+    assert [message["Body"] for message in stack.on("DLQ_URL")] == [event]
+
+
+# --- the cold start ---------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_made_once_per_process(stack: Stack) -> None:
+    lambda_handler(TICK, Context())
+    stack.config.unlink()
+    assert lambda_handler(TICK, Context()) == {"deliveries": 0}
+
+
+@pytest.mark.parametrize("text", ["channels = [", None])
+def test_a_file_that_cannot_be_read_stops_it(text: str | None, stack: Stack) -> None:
+    stack.config.unlink() if text is None else stack.configure(text)
+    with pytest.raises(ConfigError, match=r"alert-router\.toml"):
+        lambda_handler(TICK, Context())
+
+
+def test_no_usable_channel_stops_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "")
+    with pytest.raises(ConfigError, match=r"channels\.chat: webhook_url is unset"):
+        lambda_handler(TICK, Context())
+
+
+def test_no_other_mistake_stops_it(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    """What is wrong is logged, and a wrong channel disables itself alone: its delivery fails with the reason."""
+    stack.configure('colour = "red"\n[channels.odd]\nkind = "smoke"\n' + CONFIG.replace('["chat"]', '["odd", "chat"]'))
+    summary = lambda_handler(events.task_stopped(), Context())
+    outcomes = {delivery["channel"]: delivery["outcome"] for delivery in summary["deliveries"]}
+    assert outcomes == {"odd": "failed", "chat": "sent"}
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [error.split(": ")[1] for error in errors] == ["channels.odd", "colour"]
+
+
+def test_what_it_logs_holds_no_secret(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    stack.slack.script = [answer(404, "no_service")]
+    lambda_handler(events.task_stopped(), Context())
+    assert "/services/" not in caplog.text

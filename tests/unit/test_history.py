@@ -1,0 +1,268 @@
+"""The questions that history answers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from router.classify import alert, classify
+from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
+from router.history import AlertsWanted, History
+from router.incidents import Standing
+from router.items import Row, iso, standing_key
+from router.model import Decision, Severity, Subject
+from router.normalise import normalise
+from router.table import Item, Query
+from tests import events
+from tests.doubles.memory_table import MemoryTable
+from tests.doubles.world import DAY, HOUR, MINUTE, World
+
+AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
+RETENTION = 90 * DAY
+SERVICES = ("web", "api", "mail", "search", "billing", "login")
+WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, "service:web")
+
+
+def row(
+    number: int, at: float, *, service: str = "web", cluster: str = "prod", spot: bool = False, **detail: Any
+) -> Row:
+    """The alert of task `number`: critical, or a warning where it was a Spot interruption."""
+    code = "SpotInterruption" if spot else "EssentialContainerExited"
+    raw = events.task_stopped(code, "", task=f"{number:032x}", service=service, stoppedAt=iso(at), **detail)
+    event = normalise(json.loads(json.dumps(raw).replace(events.CLUSTER, cluster)))
+    return Row(alert(event, classify(event)), Decision.ANNOUNCED, "", event)
+
+
+def history_with(*rows: Row, now: float = AT) -> History:
+    history = History(MemoryTable(), RETENTION)
+    for each in rows:
+        history.commit(now, [each])
+    return history
+
+
+def tasks(found: Sequence[Item]) -> list[int]:
+    return [int(item["task"], 16) for item in found]
+
+
+def ask(history: History, *, until: float = AT, hours: float = 1, now: float = AT, **wanted: Any) -> list[int]:
+    return tasks(history.alerts(AlertsWanted(until - hours * HOUR, until, **wanted), now))
+
+
+# --- alerts -----------------------------------------------------------------------------------------------------------
+
+MANY = history_with(
+    row(1, AT - 50 * MINUTE),
+    row(2, AT - 40 * MINUTE, service="api"),
+    row(3, AT - 30 * MINUTE, cluster="test"),
+    row(4, AT - 20 * MINUTE, spot=True),
+    row(5, AT - 10 * MINUTE, service="api", spot=True),
+    row(6, AT - 2 * DAY),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [5, 4, 3, 2, 1]),
+        ({"subject": "service:api"}, [5, 2]),
+        ({"subject": "service:nothing"}, []),
+        ({"subject": "service:web", "severity": "critical"}, [3, 1]),
+        ({"cluster": "prod"}, [5, 4, 2, 1]),
+        ({"cluster": "prod", "severity": "warning"}, [5, 4]),
+        ({"subject": "service:web", "cluster": "prod"}, [4, 1]),
+        ({"severity": "warning"}, [5, 4]),
+        ({"severity": "error"}, []),
+        ({"limit": 2}, [5, 4]),
+        ({"subject": "service:web", "limit": 1}, [4]),
+        ({"cluster": "prod", "severity": "critical", "limit": 1}, [2]),
+        ({"hours": 0.4}, [5, 4]),
+        ({"until": AT - 15 * MINUTE, "hours": 0.3}, [4, 3]),
+        ({"hours": 72}, [5, 4, 3, 2, 1, 6]),
+        ({"cluster": "prod", "hours": 72}, [5, 4, 2, 1, 6]),
+        ({"subject": "service:web", "hours": 72}, [4, 3, 1, 6]),
+    ],
+)
+def test_alerts_are_found_by_subject_cluster_severity_and_time_newest_first(
+    wanted: dict[str, Any], found: list[int]
+) -> None:
+    assert ask(MANY, **wanted) == found
+
+
+def test_alerts_on_both_sides_of_midnight_are_found() -> None:
+    midnight = datetime(2024, 8, 9, tzinfo=UTC).timestamp()
+    history = history_with(row(1, midnight - 1), row(2, midnight), now=midnight)
+    later = midnight + 60
+    assert ask(history, until=later, now=later) == [2, 1]
+    assert ask(history, until=later, now=later, cluster="prod") == [2, 1]
+    assert ask(history, until=later, now=later, subject="service:web") == [2, 1]
+    assert ask(history, until=later, now=later, severity="critical") == [2, 1]
+
+
+def test_the_newest_are_found_however_they_are_spread_over_the_shards() -> None:
+    history = history_with(*(row(number, AT - number) for number in range(1, 60)))
+    assert ask(history, limit=30) == list(range(1, 31))
+
+
+def test_what_has_expired_is_not_shown_though_dynamodb_has_not_yet_deleted_it() -> None:
+    history = history_with(row(1, AT - 60), now=AT - RETENTION - 1)
+    history.commit(AT, [row(2, AT - 30)])
+    assert ask(history) == [2]
+    (gone, kept) = (row(number, AT).alert for number in (1, 2))
+    assert (history.row(gone.id, AT), history.about(gone.task, AT)) == (None, ())
+    assert history.row(kept.id, AT) is not None
+
+
+# --- one alert, one task ----------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_found_by_the_alerts_id() -> None:
+    found = MANY.row(row(1, AT).alert.id, AT)
+    assert found is not None
+    assert (found["task"], found["decision"]) == (f"{1:032x}", "announced")
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "a.b.c", f"{1:032x}"])
+def test_what_is_no_alerts_id_finds_no_row(text: str) -> None:
+    assert MANY.row(text, AT) is None
+
+
+def test_everything_about_a_task_is_found_by_its_id() -> None:
+    oom = events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage")
+    history = history_with(row(1, AT), row(1, AT, containers=[oom]), row(2, AT))
+    assert {item["cause"] for item in history.about(f"{1:032x}", AT)} == {
+        "essential_container_exited",
+        "out_of_memory",
+    }
+    assert history.about("nothing", AT) == ()
+
+
+# --- incidents --------------------------------------------------------------------------------------------------------
+
+
+def crashing(*services: str) -> World:
+    """One incident for each service, a minute apart."""
+    world = World()
+    for number, service in enumerate(services):
+        world.receive(events.task_stopped(task=f"{number:032x}", service=service))
+        world.now += MINUTE
+    return world
+
+
+def test_open_incidents_are_those_that_are_not_over_the_longest_open_first() -> None:
+    world = World()
+    for number, service in enumerate(SERVICES):  # the newest comes first
+        stopped_at = iso(AT - number * MINUTE)
+        world.receive(events.task_stopped(task=f"{number:032x}", service=service, stoppedAt=stopped_at))
+    found = [item["subject"] for item in world.history.open_incidents(world.now)]
+    assert found == [f"service:{service}" for service in reversed(SERVICES)]
+    world.receive(events.service_action(service=SERVICES[0], createdAt=iso(AT + MINUTE)))
+    world.wait(HOUR, step=HOUR)
+    assert [item["subject"] for item in world.history.open_incidents(world.now)] == found[:-1]
+
+
+def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None:
+    world = crashing("web")
+    world.receive(events.service_action())
+    world.wait(HOUR)
+    again = {"createdAt": "2024-08-09T17:00:00Z", "stoppedAt": "2024-08-09T17:00:00Z"}
+    world.receive(events.task_stopped(task="b" * 32, **again))
+    for number, status in ((1, "resolved"), (2, "open")):
+        standing = world.history.incident(f"{WEB.key}-{number}", world.now)
+        assert standing is not None
+        assert standing.incident is not None
+        assert (standing.incident.number, standing.incident.status) == (number, status)
+    assert world.history.incident(f"{WEB.key}-3", world.now) is None
+
+
+@pytest.mark.parametrize("text", ["", "-", "abc", "abc-", "-1", "abc-x", "abc-1", "a-b-1"])
+def test_what_is_no_incidents_id_finds_none(text: str) -> None:
+    world = crashing("web")
+    assert world.history.incident(text, world.now) is None
+
+
+def test_deliveries_of_an_incident_are_those_of_this_incident_oldest_first() -> None:
+    world = World()
+    world.slack.failure = lambda: TransientError("busy")
+    world.pager.failure = lambda: PermanentError("no such service")
+    world.receive(events.task_stopped(), events.task_stopped(service="api", task="b" * 32))
+    world.slack.failure = lambda: None
+    world.wait(MINUTE)
+    found = world.history.deliveries(f"{WEB.key}-1", world.now)
+    said = [(item["channel"], item["outcome"], item["attempt"], item["answer"]) for item in found]
+    assert sorted(said[:3]) == [
+        ("email", "sent", 1, ""),
+        ("pager", "failed", 1, "no such service"),
+        ("slack", "retry", 1, "busy"),
+    ]
+    assert said[3:] == [("slack", "sent", 2, "")]
+    assert world.history.deliveries(f"{WEB.key}-2", world.now) == ()
+
+
+def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None:
+    world = World()
+    world.slack.failure = lambda: TransientError("busy")
+    for number, service in enumerate(SERVICES):
+        world.receive(events.task_stopped(service=service, task=f"{number:032x}"))
+        world.now += 1
+    assert world.history.due(world.now) == []
+    world.now += 30
+    assert [each.subject.name for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
+
+
+# --- commits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
+    history = history_with(row(1, AT))
+    with pytest.raises(Conflict) as caught:
+        history.commit(AT, [row(1, AT), row(2, AT)], Standing(WEB))
+    assert caught.value.keys == {(f"alert#{1:032x}", row(1, AT).alert.id.partition(".")[2])}
+    assert ask(history) == [1]
+    assert history.standing(WEB, AT) == Standing(WEB)
+
+
+def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
+    history = history_with()
+    stored = history.commit(AT, standing=Standing(WEB))
+    assert stored == replace(Standing(WEB), version=1)
+    assert history.standing(WEB, AT) == stored
+    with pytest.raises(Conflict) as caught:
+        history.commit(AT, [row(1, AT)], Standing(WEB))
+    assert caught.value.keys == {standing_key(WEB)}
+    assert ask(history) == []
+
+
+def test_a_commit_of_nothing_asks_for_nothing() -> None:
+    class Untouched(MemoryTable):
+        def commit(self, *_: object) -> None:
+            raise HistoryUnavailable("must not be asked")
+
+    assert History(Untouched(), RETENTION).commit(AT) is None
+
+
+# --- never a whole account's writes on one key ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cluster_day", "severity_day"])
+def test_a_days_alerts_are_spread_over_ten_partitions(name: str) -> None:
+    history = history_with(*(row(number, AT) for number in range(100)))
+    assert isinstance(history.table, MemoryTable)
+    assert len({item[name] for item in history.table.rows()}) == 10
+
+
+def test_no_question_reads_a_partition_twice() -> None:
+    asked: list[tuple[str | None, str]] = []
+
+    class Watched(MemoryTable):
+        def query(self, query: Query, now: float) -> Any:
+            asked.append((query.index, query.partition))
+            return super().query(query, now)
+
+    history = History(Watched(), RETENTION)
+    history.alerts(AlertsWanted(AT - DAY, AT, cluster="prod"), AT)
+    history.alerts(AlertsWanted(AT - DAY, AT, severity=Severity.ERROR), AT)
+    history.alerts(AlertsWanted(AT - DAY, AT, subject="service:web"), AT)
+    assert len(set(asked)) == len(asked) == 2 * 10 + 2 * 10 + 1

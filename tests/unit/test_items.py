@@ -1,0 +1,287 @@
+"""The items of the history table: their keys, what they hold, and the way back."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.classify import alert, classify
+from router.incidents import Cell, Delivery, Saying, Standing
+from router.items import (
+    EVENT_LIMIT,
+    SHARDS,
+    Row,
+    delivery_item,
+    iso,
+    key_of,
+    redacted,
+    row_item,
+    row_key,
+    seconds,
+    shard,
+    standing_item,
+    standing_key,
+    to_standing,
+    unpacked,
+)
+from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Subject
+from router.normalise import normalise
+from router.table import INDEXES, Item, plain_item, typed_item
+from tests import events
+
+NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
+TTL = 1_800_000_000
+SECRET = "hunter2-hunter2"
+
+
+def row_of(raw: events.Raw, decision: Decision = Decision.ANNOUNCED) -> Row:
+    event = normalise(raw)
+    return Row(alert(event, classify(event)), decision, "abc-1", event)
+
+
+def stored(item: Item) -> Item:
+    """What comes back from DynamoDB."""
+    return plain_item(typed_item(item))
+
+
+# --- an alert's row ---------------------------------------------------------------------------------------------------
+
+DIED = row_of(events.task_stopped())
+
+
+def test_the_id_of_an_alert_says_where_its_row_is() -> None:
+    item = row_item(DIED, TTL, NOW)
+    assert row_key(DIED.alert.id) == (item["pk"], item["sk"])
+    assert item["pk"] == f"alert#{events.TASK}"
+
+
+def test_all_rows_about_one_task_stand_together() -> None:
+    oom = row_of(events.task_stopped(None, None, events.container(reason="OutOfMemoryError: killed", exit_code=137)))
+    items = [row_item(row, TTL, NOW) for row in (DIED, oom)]
+    assert items[0]["pk"] == items[1]["pk"]
+    assert items[0]["sk"] != items[1]["sk"]
+
+
+@pytest.mark.parametrize("text", ["", "abc", "abc-12", "a.b", events.TASK])
+def test_what_is_no_alerts_id_has_no_row(text: str) -> None:
+    assert row_key(text) is None
+
+
+def test_a_row_says_what_happened_and_what_was_decided() -> None:
+    item = row_item(DIED, TTL, NOW)
+    expected = {
+        "id": DIED.alert.id,
+        "severity": "critical",
+        "cause": "essential_container_exited",
+        "rule": "exited badly",
+        "decision": "announced",
+        "incident": "abc-1",
+        "at": "2024-08-08T17:19:02.670Z",
+        "recorded_at": "2024-08-08T17:20:00.000Z",
+        "fingerprint": "123456789012/eu-west-1/prod/service:web",
+        "cluster": "prod",
+        "subject": "service:web",
+        "task": events.TASK,
+        "schema": 1,
+        "ttl": TTL,
+    }
+    assert item.items() >= expected.items()
+    assert [(each["name"], each["exit_code"]) for each in item["containers"]] == [("app", 1)]
+
+
+def test_indexes_that_would_gather_an_accounts_writes_have_day_and_shard_in_their_keys() -> None:
+    item = row_item(DIED, TTL, NOW)
+    day = f"2024-08-08#{shard(DIED.alert.id)}"
+    assert item["cluster_day"] == f"prod#{day}"
+    assert item["severity_day"] == f"critical#{day}"
+
+
+def test_the_day_is_that_of_the_event_not_of_its_arrival() -> None:
+    item = row_item(DIED, TTL, NOW + 86400)
+    assert item["cluster_day"].startswith("prod#2024-08-08#")
+
+
+def test_shards_are_spread_evenly_and_stay() -> None:
+    shards = [shard(str(number)) for number in range(10_000)]
+    assert set(shards) == set(range(SHARDS))
+    assert all(800 < shards.count(each) < 1200 for each in range(SHARDS))
+    assert shard("0d6e3df3") == 1
+
+
+@pytest.mark.parametrize("time", [0.0, 1_723_137_542.67, 1_723_137_600.0, 253_402_300_799.0])
+def test_times_sort_as_text_and_come_back(time: float) -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso(time))
+    assert seconds(iso(time)) == pytest.approx(time, abs=0.001)
+
+
+@given(st.lists(st.floats(0, 253_402_300_799), min_size=2, max_size=2))
+def test_an_earlier_time_never_sorts_behind_a_later_one(times: list[float]) -> None:
+    earlier, later = sorted(times)
+    assert iso(earlier) <= iso(later)
+
+
+# --- the event in it --------------------------------------------------------------------------------------------------
+
+
+def with_environment(value: Any) -> events.Raw:
+    return events.task_stopped(overrides={"containerOverrides": [{"name": "app", "environment": value}]})
+
+
+def test_the_event_is_kept_whole_but_for_secrets() -> None:
+    raw = with_environment([{"name": "TOKEN", "value": SECRET}])
+    item = stored(row_item(row_of(raw), TTL, NOW))
+    detail = unpacked(item["event"])
+    assert detail.pop("overrides") == {
+        "containerOverrides": [{"name": "app", "environment": [{"name": "TOKEN", "value": "[redacted]"}]}]
+    }
+    assert detail == {key: value for key, value in stored(raw["detail"]).items() if key != "overrides"}
+
+
+variables = st.recursive(
+    st.just(SECRET),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["value", "Value", "valueFrom", "x"]), inner),
+)
+
+
+@given(variables=variables, path=st.lists(st.sampled_from(["overrides", "x", 0]), max_size=5))
+def test_no_value_of_an_environment_variable_is_kept_however_deep(variables: Any, path: list[str | int]) -> None:
+    """Whatever shape they have: only names are known to be harmless."""
+    value: Any = {"environment": variables, "kept": 1}
+    for step in path:
+        value = [value] if step == 0 else {step: value}
+    assert SECRET not in str(redacted(value))
+    assert "'kept': 1" in str(redacted(value))
+
+
+def test_redaction_leaves_what_came_in_as_it_was() -> None:
+    """The event goes on to be classified and announced."""
+    raw = {"environment": [{"name": "A", "value": SECRET}]}
+    redacted(raw)
+    assert raw == {"environment": [{"name": "A", "value": SECRET}]}
+
+
+def test_an_event_that_is_too_large_is_left_out_and_the_rest_of_its_row_is_there() -> None:
+    noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(EVENT_LIMIT))
+    item = stored(row_item(row_of(events.task_stopped(noise=noise)), TTL, NOW))
+    assert not item.get("event")
+    assert (item["cause"], len(item["containers"])) == ("essential_container_exited", 1)
+
+
+def test_an_event_whose_text_no_encoding_can_hold_is_kept_all_the_same() -> None:
+    item = stored(row_item(row_of(events.task_stopped(odd="half a \ud83d pair")), TTL, NOW))
+    assert unpacked(item["event"])["odd"] == "half a ? pair"
+
+
+# --- how things stand with a subject ----------------------------------------------------------------------------------
+
+TIMES = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
+COUNTS = st.integers(0, 10**9)
+OF_HINT: Mapping[Any, st.SearchStrategy[Any]] = {
+    float: TIMES,
+    float | None: st.none() | TIMES,
+    int: COUNTS,
+    int | None: st.none() | COUNTS,
+    Mapping[str, int]: st.dictionaries(st.text(), COUNTS, max_size=3),
+    Mapping[str, float]: st.dictionaries(st.text(), TIMES, max_size=3),
+}
+
+
+def whole(kind: type[Any], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Every field of a dataclass, those with a default too, so that a field that is added cannot be forgotten."""
+    hints = get_type_hints(kind)
+    others = (field.name for field in fields(kind) if field.name not in given)
+    return st.builds(kind, **given, **{name: OF_HINT.get(hints[name], st.from_type(hints[name])) for name in others})
+
+
+SUBJECTS = whole(Subject)
+
+
+def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
+    containers = st.lists(whole(Container), max_size=2).map(tuple)
+    return whole(
+        Incident, subject=st.just(subject), alert=whole(Alert, subject=st.just(subject), containers=containers)
+    )
+
+
+STANDINGS = SUBJECTS.flatmap(
+    lambda subject: whole(
+        Standing,
+        subject=st.just(subject),
+        incident=st.none() | incidents_of(subject),
+        cells=st.dictionaries(st.text(), whole(Cell), max_size=3),
+        replaced=st.none(),
+    )
+)
+
+
+@given(STANDINGS)
+def test_a_standing_comes_back_as_it_was_one_version_on(standing: Standing) -> None:
+    item = stored(standing_item(standing, TTL))
+    assert to_standing(item) == replace(standing, version=standing.version + 1)
+    assert (item["pk"], item["sk"]) == key_of(standing)
+
+
+SUBJECT = DIED.alert.subject
+OPEN = Incident(1, "open", SUBJECT, Severity.CRITICAL, {"x": 1}, (), DIED.alert, NOW, NOW)
+
+
+def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_number() -> None:
+    newest = Standing(SUBJECT, incident=replace(OPEN, number=12))
+    assert key_of(newest) == standing_key(SUBJECT) == (f"subject#{SUBJECT.key}", "incident")
+    assert key_of(replace(newest, archived=True)) == (f"subject#{SUBJECT.key}", "incident#000012")
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [("open", True), ("recovering", True), ("resolved", False), ("lapsed", False), ("closed", False)],
+)
+def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, shown: bool) -> None:
+    item = standing_item(Standing(SUBJECT, incident=replace(OPEN, status=status)), TTL)
+    index = INDEXES["open_incidents"]
+    assert (index.partition in item) is shown
+    assert item[index.sort] == iso(NOW)
+
+
+@pytest.mark.parametrize(
+    ("standing", "due_at"),
+    [
+        (Standing(SUBJECT), None),
+        (Standing(SUBJECT, incident=OPEN, lapse_at=NOW + 9, cells={"chat": Cell(900.0, due_at=NOW + 5)}), NOW + 5),
+        (Standing(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
+    ],
+)
+def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(standing: Standing, due_at: float | None) -> None:
+    item = standing_item(standing, TTL)
+    index = INDEXES["due"]
+    assert item.get(index.sort) == due_at
+    assert item.get(index.partition) == (None if due_at is None else f"due#{shard(item['pk'])}")
+
+
+# --- a delivery -------------------------------------------------------------------------------------------------------
+
+
+def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery:
+    return Delivery(Saying(channel, Kind.OPENED, 1, 2, first=True, severity=Severity.ERROR, held={}), outcome, "ok")
+
+
+def test_a_delivery_stands_with_its_incident_in_the_order_of_time() -> None:
+    item = delivery_item(Standing(SUBJECT, incident=replace(OPEN, number=7)), delivery(), TTL, NOW)
+    assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat")
+    said = {"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 2, "answer": "ok"}
+    assert item.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, **said}.items()
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones(outcome: Outcome) -> None:
+    item = delivery_item(Standing(SUBJECT, incident=OPEN), delivery(outcome), TTL, NOW)
+    expected = f"failed#2024-08-08#{shard(item['sk'])}" if outcome is Outcome.FAILED else None
+    assert item.get(INDEXES["failed_deliveries"].partition) == expected
+
+
+def test_a_delivery_of_no_incident_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="always of an incident"):
+        delivery_item(Standing(SUBJECT), delivery(), TTL, NOW)

@@ -1,0 +1,316 @@
+"""Plugins: one file is enough, and one that is broken costs only itself."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import router
+from router.config import load as load_config
+from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich
+from router.model import Outcome
+from router.plugins import Plugins, load
+from router_conformance.server import ScriptedServer, answer
+from tests import events
+from tests.doubles.world import World
+
+MATTERMOST = '''
+    """Mattermost, through an incoming webhook."""
+    from router import ChannelConfig, Notification, hookimpl, post_json
+
+    class Mattermost:
+        def __init__(self, config: ChannelConfig) -> None:
+            self.url = config.options["webhook_url"]
+
+        def render(self, notification: Notification) -> dict:      # pure, JSON-able
+            return {"text": f"**{notification.message.title}**\\n{notification.message.text}"}
+
+        def send(self, payload: dict) -> None:                     # once; raises TransientError or PermanentError
+            post_json(self.url, payload)
+
+    @hookimpl
+    def register_channels(register) -> None:
+        register("mattermost", Mattermost)
+'''
+"""The example of the plugin API, as a reader would copy it."""
+
+GOOD = """
+    from router import hookimpl
+
+    @hookimpl
+    def register_channels(register):
+        register("good", dict)
+"""
+
+
+class Directory:
+    """A directory of plugins that a test fills."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, **files: str) -> Plugins:
+        for name, source in files.items():
+            (self.path / f"{name}.py").write_text(dedent(source))
+        return load(self.path)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Directory]:
+    path = tmp_path / "plugins"
+    path.mkdir()
+    before = dict(sys.modules)
+    yield Directory(path)
+    for name in sys.modules.keys() - before.keys():
+        del sys.modules[name]
+
+
+def world_with(plugins: Plugins) -> World:
+    world = World()
+    world.router = replace(world.router, plugins=plugins)
+    return world
+
+
+# --- the facade -------------------------------------------------------------------------------------------------------
+
+
+def test_the_facade_has_these_names_and_no_others() -> None:
+    """Plugins outside of this repository import them: to take one away breaks people, to add one is a promise."""
+    assert set(router.__all__) == {
+        "Alert",
+        "ChannelConfig",
+        "Incident",
+        "Message",
+        "Notification",
+        "PayloadRejected",
+        "PermanentError",
+        "Severity",
+        "TransientError",
+        "hookimpl",
+        "post_json",
+    }
+    assert all(hasattr(router, name) for name in router.__all__)
+
+
+# --- found in a directory ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_dropped_into_the_directory_registers_its_kind(directory: Directory) -> None:
+    plugins = directory.load(good=GOOD)
+    assert (list(plugins.kinds), plugins.problems) == (["good"], ())
+
+
+def test_an_empty_or_missing_directory_is_no_problem(tmp_path: Path) -> None:
+    plugins = load(tmp_path / "nowhere")
+    assert (dict(plugins.kinds), plugins.problems) == ({}, ())
+
+
+def test_files_whose_names_begin_with_an_underscore_are_no_plugins(directory: Directory) -> None:
+    plugins = directory.load(__init__="raise RuntimeError", _draft="raise RuntimeError")
+    assert (dict(plugins.kinds), plugins.problems) == ({}, ())
+
+
+def test_a_dataclass_in_a_plugin_finds_its_module(directory: Directory) -> None:
+    """With postponed annotations, dataclasses look their module up by its name."""
+    source = """
+        from __future__ import annotations
+        from dataclasses import KW_ONLY, dataclass
+        from router import hookimpl
+
+        @dataclass
+        class Webhook:
+            _: KW_ONLY
+            url: str
+
+        @hookimpl
+        def register_channels(register):
+            register("webhook", Webhook)
+    """
+    plugins = directory.load(webhook=source)
+    assert plugins.problems == ()
+    assert list(plugins.kinds) == ["webhook"]
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import no_such_module", "plugins/bad.py: cannot be imported: ModuleNotFoundError"),
+        ("def (", "plugins/bad.py: cannot be imported: SyntaxError"),
+        ("1 / 0", "plugins/bad.py: cannot be imported: ZeroDivisionError"),
+        (GOOD.replace("register_channels", "register_chanels"), "plugins/bad.py: not a hook of the router"),
+        (GOOD.replace("(register)", "(registry)"), "plugins/bad.py: not a hook of the router"),
+        (GOOD.replace("dict)", "1 / 0)"), "plugins/bad.py: register_channels raised ZeroDivisionError"),
+    ],
+)
+@pytest.mark.parametrize("neighbour", ["a_good_one", "good"])
+def test_a_broken_plugin_is_an_error_that_names_its_file_and_the_others_work(
+    source: str, told: str, neighbour: str, directory: Directory
+) -> None:
+    plugins = directory.load(bad=source, **{neighbour: GOOD})
+    (problem,) = plugins.problems
+    assert problem.startswith(told)
+    assert list(plugins.kinds) == ["good"]
+
+
+def test_a_plugin_that_cannot_be_imported_leaves_nothing_behind(directory: Directory) -> None:
+    directory.load(half_done="value = 1\nimport no_such_module")
+    assert "plugins.half_done" not in sys.modules
+
+
+def test_every_broken_plugin_is_named_in_the_order_of_their_names(directory: Directory) -> None:
+    problems = directory.load(b="1 / 0", a="1 / 0", c="1 / 0").problems
+    assert [problem.partition(":")[0] for problem in problems] == ["plugins/a.py", "plugins/b.py", "plugins/c.py"]
+
+
+def test_of_two_plugins_that_claim_one_kind_the_first_by_name_keeps_it(directory: Directory) -> None:
+    """The error names both files; what else the second one provides is there."""
+    second = GOOD.replace("dict)", "list)") + '        register("more", list)\n'
+    plugins = directory.load(b=second, a=GOOD)
+    assert dict(plugins.kinds) == {"good": dict, "more": list}
+    assert plugins.problems == ("plugins/b.py: kind 'good' is already provided by plugins/a.py; rename one of them",)
+
+
+def test_what_a_plugin_registered_before_it_raised_is_there(directory: Directory) -> None:
+    plugins = directory.load(half=GOOD + "        1 / 0\n")
+    assert list(plugins.kinds) == ["good"]
+    assert plugins.problems == ("plugins/half.py: register_channels raised ZeroDivisionError: division by zero",)
+
+
+# --- asked one by one -------------------------------------------------------------------------------------------------
+
+RAISES = """
+    from router import hookimpl
+
+    @hookimpl
+    def {hook}({arguments}):
+        raise RuntimeError("secret")
+"""
+
+
+def test_hooks_are_asked_in_the_order_of_the_files_and_one_that_raises_stops_no_other(directory: Directory) -> None:
+    says = RAISES.replace('raise RuntimeError("secret")', 'return {{"from": __name__}}')
+    answers = {"a": says, "b": RAISES, "c": says}
+    sources = {name: source.format(hook="enrich_alert", arguments="alert") for name, source in answers.items()}
+    asked = list(directory.load(**sources).ask("enrich_alert", alert=None))
+    assert [plugin for plugin, _ in asked] == ["plugins/a.py", "plugins/b.py", "plugins/c.py"]
+    answered = [repr(answer) for _, answer in asked]
+    assert answered == ["{'from': 'plugins.a'}", "RuntimeError('secret')", "{'from': 'plugins.c'}"]
+
+
+def test_a_hook_takes_only_the_arguments_that_it_names(directory: Directory) -> None:
+    source = RAISES.format(hook="alert_settled", arguments="").replace('raise RuntimeError("secret")', "return 1")
+    assert list(directory.load(a=source).ask("alert_settled", alert=1, deliveries=2)) == [("plugins/a.py", 1)]
+
+
+CLASSIFIES = """
+    from router import hookimpl
+    from router.model import Classification, Severity
+
+    @hookimpl
+    def classify_event(event):
+        return {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "cause"),
+    [
+        (["None"], "essential_container_exited"),
+        (["1 / 0"], "essential_container_exited"),
+        (["'critical'"], "essential_container_exited"),
+        (["Classification(Severity.INFO, 'ours', False, 'r')"], "ours"),
+        (["None", "1 / 0", "Classification(Severity.INFO, 'ours', False, 'r')"], "ours"),
+        ([f"Classification(Severity.INFO, '{cause}', False, 'r')" for cause in ("first", "second")], "first"),
+    ],
+)
+def test_the_first_plugin_that_classifies_decides_and_the_core_answers_last(
+    answers: list[str], cause: str, directory: Directory
+) -> None:
+    plugins = directory.load(**{f"p{place}": CLASSIFIES.format(answer=each) for place, each in enumerate(answers)})
+    (handled,) = world_with(plugins).receive(events.task_stopped())
+    assert handled.routed is not None
+    assert handled.routed.alert.cause == cause
+
+
+ENRICHES = """
+    from router import hookimpl
+
+    @hookimpl
+    def enrich_alert(alert):
+        return {answer}
+"""
+
+
+def test_facts_of_plugins_stand_in_the_message(directory: Directory) -> None:
+    facts = "{'Runbook': 'wiki/' + alert.cause, 'Owner': 7}"
+    world = world_with(directory.load(a=ENRICHES.format(answer=facts)))
+    world.receive(events.task_stopped())
+    (told,) = world.slack.told
+    assert told.message.facts[-2:] == (("Runbook", "wiki/essential_container_exited"), ("Owner", "7"))
+
+
+@pytest.mark.parametrize("answer", ["None", "1 / 0", "['Owner']", "'Owner'", "7", "{}"])
+def test_decoration_never_blocks_an_alert(answer: str, directory: Directory) -> None:
+    """Whatever a plugin gives for facts, the alert is sent, with the facts of the others."""
+    plugins = directory.load(a=ENRICHES.format(answer=answer), b=ENRICHES.format(answer="{'Owner': 'web team'}"))
+    world = world_with(plugins)
+    world.receive(events.task_stopped())
+    assert world.slack.told[0].message.facts[-1] == ("Owner", "web team")
+
+
+def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
+    answer = "{str(number): 'x' * 10_000 for number in range(100)}"
+    world = World()
+    (handled,) = world.receive(events.task_stopped())
+    assert handled.routed is not None
+    facts = enrich(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer)))
+    assert (len(facts), {len(value) for value in facts.values()}) == (FACTS_SHOWN, {FACT_LENGTH})
+
+
+OBSERVES = """
+    from router import hookimpl
+
+    seen = []
+
+    @hookimpl
+    def alert_settled(alert, deliveries):
+        seen.append((alert.cause, deliveries))
+        {then}
+"""
+
+
+@pytest.mark.parametrize("then", ["pass", "1 / 0"])
+def test_observers_hear_what_came_of_an_announced_alert(then: str, directory: Directory) -> None:
+    world = world_with(directory.load(watch=OBSERVES.format(then=then), b=OBSERVES.format(then="pass")))
+    world.receive(events.task_stopped(), events.task_stopped(task="0" * 32), events.service_action())
+    sent = [
+        {"channel": name, "kind": "opened", "outcome": "sent", "attempt": 1} for name in ("slack", "email", "pager")
+    ]
+    for name in ("watch", "b"):
+        assert sys.modules[f"plugins.{name}"].seen == [("essential_container_exited", sent)]
+
+
+# --- a whole channel --------------------------------------------------------------------------------------------------
+
+
+def test_the_documented_example_is_a_working_channel(
+    directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    plugins = directory.load(mattermost=MATTERMOST)
+    file = tmp_path / "alert-router.toml"
+    file.write_text('[channels.x]\nkind = "mattermost"\nwebhook_url = "env:HOOK"\n[[routes]]\nchannels = ["x"]\n')
+    with ScriptedServer(answer(200, "ok")) as server:
+        config = load_config(file, plugins, {"HOOK": server.url("/hooks/xyz")})
+        world = World()
+        world.router = replace(world.router, plugins=plugins, config=config)
+        (handled,) = world.receive(events.task_stopped())
+        ((head, body),) = server.requests
+    assert (plugins.problems, config.problems) == ((), ())
+    assert [(each.saying.channel, each.outcome) for each in handled.deliveries] == [("x", Outcome.SENT)]
+    assert head.startswith("POST /hooks/xyz ")
+    assert json.loads(body)["text"].startswith("**Essential container exited: service:web in prod**\n")

@@ -1,0 +1,103 @@
+"""Which channels an alert goes to."""
+
+import pytest
+
+from router.classify import alert, classify
+from router.config import Route
+from router.model import Alert, Severity
+from router.normalise import normalise
+from router.route import route
+from tests import events
+
+
+def of(raw: events.Raw) -> Alert:
+    event = normalise(raw)
+    return alert(event, classify(event))
+
+
+CRITICAL = of(events.task_stopped())
+"""essential_container_exited of service:web in prod, account 123456789012, eu-west-1"""
+STANDALONE = of(events.task_stopped(service=None, family="nightly"))
+ALARM = of(events.alarm())
+"""error; its cluster is unknown"""
+SPOT = of(events.task_stopped("SpotInterruption", "Your Spot Task was interrupted."))
+
+
+def test_the_first_route_that_matches_decides() -> None:
+    routes = [Route(Severity.ERROR, channels=("pager",)), Route(channels=("chat",))]
+    assert route(CRITICAL, routes) == ("pager",)
+    assert route(SPOT, routes) == ("chat",)
+
+
+def test_no_route_matches_and_nobody_is_told() -> None:
+    assert route(SPOT, [Route(Severity.ERROR, channels=("pager",))]) == ()
+    assert route(SPOT, []) == ()
+
+
+def test_continue_looks_at_the_routes_after_it_too() -> None:
+    routes = [
+        Route(channels=("chat", "mail"), proceed=True),
+        Route(Severity.CRITICAL, channels=("pager", "chat"), proceed=True),
+        Route(channels=("log",)),
+        Route(channels=("never",)),
+    ]
+    assert route(CRITICAL, routes) == ("chat", "mail", "pager", "log")
+    assert route(SPOT, routes) == ("chat", "mail", "log")
+
+
+@pytest.mark.parametrize(
+    ("least", "reached"), [("info", True), ("warning", True), ("error", True), ("critical", False)]
+)
+def test_severity_means_at_least(least: str, *, reached: bool) -> None:
+    assert ALARM.severity is Severity.ERROR
+    assert bool(route(ALARM, [Route(Severity(least), channels=("chat",))])) is reached
+
+
+@pytest.mark.parametrize("field", ["clusters", "causes", "accounts", "regions"])
+@pytest.mark.parametrize(
+    ("globs", "reached"),
+    [
+        ((), True),
+        (("*",), True),
+        (("nowhere", "{0}"), True),
+        (("{0:.3}*",), True),
+        (("?{1}",), True),
+        (("[{0[0]}]*",), True),
+        (("{0:.3}",), False),
+        (("nowhere*",), False),
+    ],
+)
+def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, reached: bool) -> None:
+    subject = CRITICAL.subject
+    value = {"clusters": subject.cluster, "causes": CRITICAL.cause, "accounts": subject.account}.get(
+        field, subject.region
+    )
+    filled = tuple(glob.format(value, value[1:]) for glob in globs)
+    assert bool(route(CRITICAL, [Route(channels=("chat",), **{field: filled})])) is reached  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
+def test_case_does_not_count(cluster: str) -> None:
+    assert route(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
+
+
+def test_all_that_a_route_asks_for_must_hold() -> None:
+    assert route(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
+
+
+@pytest.mark.parametrize(
+    ("services", "families", "reached"),
+    [
+        (("web",), (), [CRITICAL]),
+        ((), ("nightly",), [STANDALONE]),
+        (("web",), ("nightly",), [CRITICAL, STANDALONE]),
+        (("*",), (), [CRITICAL]),
+        (("nightly",), ("web",), []),
+        ((), (), [CRITICAL, STANDALONE, ALARM]),
+    ],
+)
+def test_services_and_families_are_names_of_subjects_and_either_may_match(
+    services: tuple[str, ...], families: tuple[str, ...], reached: list[Alert]
+) -> None:
+    only = Route(channels=("chat",), services=services, families=families)
+    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == reached
