@@ -1,7 +1,7 @@
 # Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts clean
+.PHONY: help demo test check lint types contracts soak mutants docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,13 +12,15 @@ help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@echo "Setting up $(VENV) with $(PYTHON): a minute or two, once"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 node_modules/.installed: package-lock.json
-	npm ci --silent --no-progress --no-audit --no-fund
+	@echo "Installing the Serverless CLI: some seconds, once"
+	@npm ci --silent --no-progress --no-audit --no-fund
 	@touch $@
 
 demo: $(VENV)/.installed node_modules/.installed ## The main job on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
@@ -38,6 +40,16 @@ contracts: $(VENV)/.installed ## Who may import whom
 	$(BIN)/lint-imports
 
 check: lint types contracts test ## All that must pass before a commit lands (cfn-lint runs among the template tests)
+
+SECONDS ?= 300
+soak: $(VENV)/.installed ## The fault simulation for as long as one likes: make soak SECONDS=3600
+	$(BIN)/python -m tests.simulation.soak --seconds $(SECONDS)
+
+mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of the simulation that notices
+	$(BIN)/python -m tests.simulation.mutants
+
+docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
+	$(BIN)/python -m docs.pictures
 
 clean: ## Remove all that was built
 	rm -rf $(VENV) node_modules .build .serverless

@@ -12,8 +12,8 @@ from typing import Any
 
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, hookimpl, post_json
 
-# Characters. What one message may hold adds up to 11,200: past some 12,000 Slack answers msg_blocks_too_long.
-_TITLE, _TEXT, _LOG, _CONTEXT = 150, 3000, 3000, 300
+# Characters. What one message may hold adds up to 11,600: past some 12,000 Slack answers msg_blocks_too_long.
+_TITLE, _TEXT, _LOG, _CONTEXT, _MENTION = 150, 3000, 3000, 300, 200
 _FACTS, _FACT_COUNT = 4000, 20  # all facts together; ten to a section, which is Slack's limit
 _LABEL = 40
 _LINK_COUNT, _LINK_LABEL, _LINK_URL = 10, 75, 3000
@@ -76,9 +76,10 @@ class Slack:
         """The title as a header, the rest beside a coloured bar, and `text` for notifications and screen readers."""
         colour, title = _look(notification)
         header = {"type": "header", "text": {"type": "plain_text", "text": _fit(_clean(title), _TITLE), "emoji": True}}
+        called = [{"type": "section", "text": {"type": "mrkdwn", "text": mention}} for mention in _called(notification)]
         return {
-            "text": _fit(_literal(title), _TITLE),
-            "blocks": [header],
+            "text": " ".join((*_called(notification), _fit(_literal(title), _TITLE))),
+            "blocks": [header, *called],
             "attachments": [{"color": colour, "blocks": _body(notification)}],
         }
 
@@ -86,7 +87,13 @@ class Slack:
         message = notification.message
         facts = (f"{_literal(label)}: {_literal(value)}" for label, value in message.facts)
         links = (f"{_literal(label)}: {url}" for label, url in message.links if _sendable(url))
-        lines = (_literal(_look(notification)[1]), _literal(message.text)[:_TEXT], *links, *facts)
+        lines = (
+            *_called(notification),
+            _literal(_look(notification)[1]),
+            _literal(message.text)[:_TEXT],
+            *links,
+            *facts,
+        )
         return {"text": _fit("\n".join(lines), _PLAIN - _CONTEXT) + "\n" + _footer(notification)}
 
     def send(self, payload: dict[str, Any]) -> None:
@@ -101,6 +108,11 @@ class Slack:
                 return
             failure = PermanentError("Slack did not answer ok", status=reply.status, answer=reply.text.strip())
         raise _by_word(failure)
+
+
+def _called(notification: Notification) -> tuple[str, ...]:
+    """Whom the configuration wants called, as it stands there: `<!here>`, `<@U…>`; blocks alone notify anybody."""
+    return (notification.mention[:_MENTION],) if notification.mention else ()
 
 
 def _by_word(failure: TransientError | PermanentError) -> TransientError | PermanentError:

@@ -33,10 +33,15 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who may send what was leased, and until when (clock time)."""
+    """Who may send what was leased, and until when (clock time).
+
+    Attributes:
+        begin_by: clock time after which there is no time left to send and to write down what came of it.
+    """
 
     owner: str
     until: float
+    begin_by: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +96,20 @@ def _decide(fresh: Iterable[Routed], standing: Standing, lease_: Lease, resolve_
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = standing.incident.id if counts and standing.incident else ""
         rows.append(Row(each.alert, decision, incident, each.event))
-    standing, sayings = lease(standing, now, lease_.owner, lease_.until)
+    sayings: tuple[Saying, ...] = ()
+    if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
+        standing, sayings = lease(standing, now, lease_.owner, lease_.until)
     return Claim(standing, tuple(rows), sayings)
 
 
 def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
     """Takes the due cells of a subject that nothing new has happened to.
 
-    Raises HistoryUnavailable. When somebody else is at it already, there is nothing to send.
+    Raises HistoryUnavailable. When somebody else is at it already, or no time is left, there is nothing to send.
     """
     now = runtime.clock()
+    if now >= lease_.begin_by:
+        return Claim(standing, due_before=standing.due_at)
     moved, sayings = lease(advance(standing, now), now, lease_.owner, lease_.until)
     if moved == standing:
         return Claim(standing, due_before=standing.due_at)

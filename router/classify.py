@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from router.catalogue import cause_words
 from router.model import Alert, Classification, Container, Event, Severity, Subject
@@ -300,6 +301,17 @@ def classify(event: Event, essential: Mapping[str, bool] | None = None) -> Class
     rule = next(rule for rule in RULES if all(question(case) for question in rule.when))
     cause = rule.cause if isinstance(rule.cause, str) else rule.cause(event)
     return Classification(rule.severity, cause, rule.resolves, rule.name)
+
+
+def given_by(answer: Mapping[str, Any], plugin: str) -> Classification | None:
+    """What a plugin's `classify_event` says: `{"severity": "error", "cause": "slug"}`, and `"resolves": True` if so.
+
+    None where it is not of that form.
+    """
+    severity, cause = answer.get("severity"), answer.get("cause")
+    if severity not in tuple(Severity) or not isinstance(cause, str) or not cause:
+        return None
+    return Classification(Severity(severity), _slug(cause), bool(answer.get("resolves")), plugin)
 
 
 def alert(event: Event, classification: Classification) -> Alert:

@@ -1,25 +1,29 @@
 """alert-router.toml, checked whole: every problem is found and named with its place before anything runs.
 
-A value is a literal or a reference, `env:NAME`. Empty is the same as unset: an option that is unset is absent, and a
+A value is a literal or a reference: `env:NAME`, `ssm:/path`, `secretsmanager:name` or `secretsmanager:name#key`; a
+variable may itself hold a reference to a secret. Empty is the same as unset: an option that is unset is absent, and a
 channel that lacks an option which it requires is simply not configured.
 """
 
 import re
+import time
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from router.errors import ConfigError
+from router.channels import OptionMissing, Source, refuse
+from router.errors import ConfigError, PermanentError
+from router.hours import Hours, parse_hours
 from router.model import ChannelConfig, Severity
-from router.plugins import Channel, Plugins
+from router.plugins import Plugins
+from router.rules import FACTS, UserRule
+from router.secrets import Secrets
+from router.toml_reader import Reader, TomlTable, known
 
 LANGUAGES = ("en", "ja")
-_DURATION = re.compile(r"([0-9]{1,6})([smhd])")
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
+_SLUG = re.compile(r"[a-z0-9_]+")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
@@ -30,6 +34,9 @@ class Route:
     Attributes:
         severity: at least this.
         services, families: names of subjects; where both are given, either may match.
+        hours: the alert's time is in one of these, in `time_zone`; empty for always.
+        mention: a text that the configuration, and nobody else, may put into a message, such as `<!here>`.
+        language, time_zone, dedup_window: in place of the channel's; "" or 0 leaves it.
         proceed: whether later routes are looked at, too (`continue = true`).
     """
 
@@ -41,6 +48,11 @@ class Route:
     accounts: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    hours: tuple[Hours, ...] = ()
+    mention: str = ""
+    language: str = ""
+    time_zone: str = ""
+    dedup_window: float = 0.0
     proceed: bool = False
 
 
@@ -49,7 +61,9 @@ class Config:
     """What alert-router.toml says, references resolved. Durations are in seconds.
 
     Attributes:
-        channels: made by their plugins, by name, with their configuration.
+        time_zone: of hours in routes.
+        channels: by name.
+        rules: the user's own word on classifications.
         unset: channels that are not configured because a required option is unset, and which option that is.
         disabled: channels that cannot work, and why. Their deliveries fail with that reason; the others go on.
         problems: everything that `config check` and a deployment refuse.
@@ -57,63 +71,87 @@ class Config:
 
     resolve_after: float = 300.0
     retention: float = 90 * 86400.0
-    channels: Mapping[str, tuple[ChannelConfig, Channel]] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    channels: Mapping[str, Source] = field(default_factory=dict)
+    rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()
     unset: Mapping[str, str] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
-def load(path: Path, plugins: Plugins, environ: Mapping[str, str]) -> Config:
-    """Reads the file. Raises ConfigError where it cannot be read or no channel is usable; all else is in `problems`."""
+def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
+    """Reads the file. Raises ConfigError where it cannot be read or no channel is usable; all else is in `problems`.
+
+    Args:
+        secrets: reads references when a channel is needed; None where nothing will be sent.
+    """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-    config = parse(table, plugins, environ)
+    config = parse(table, plugins, environ, secrets)
     if not config.channels:
         lacking = [f"channels.{name}: {option} is unset" for name, option in config.unset.items()]
         raise ConfigError([f"{path}: no channel is usable: set the option of one of them", *lacking, *config.problems])
     return config
 
 
-def parse(table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str]) -> Config:
+def parse(
+    table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None
+) -> Config:
     """Turns the parsed TOML into a Config. Never raises: what is wrong is in `problems`."""
-    reader = _Reader(list(plugins.problems))
+    reader = Reader(list(plugins.problems))
     top = reader.table("", table)
-    defaults = ChannelConfig(
-        name="",
-        kind="",
-        options={},
-        language=top.choice("language", LANGUAGES, "en"),
-        time_zone=top.time_zone("time_zone", "UTC"),
-        dedup_window=top.duration("dedup_window", 900.0),
-    )
+    defaults = _settings(top, ChannelConfig(name="", kind="", options={}))
+    shipped = Config()
     config = Config(
-        resolve_after=top.duration("resolve_after", 300.0), retention=top.duration("retention", 90 * 86400.0)
+        resolve_after=top.duration("resolve_after", shipped.resolve_after),
+        retention=top.duration("retention", shipped.retention),
+        time_zone=defaults.time_zone,
     )
-    channels = _channels(reader, top.tables("channels"), defaults, plugins, environ)
-    declared = {*channels.made, *channels.unset, *channels.disabled}
+    kinds = top.tables("kinds")
+    of_kind = {kind: _of_kind(reader.table(f"kinds.{kind}", content), defaults) for kind, content in kinds.items()}
+    channels = _Channels(reader, plugins, environ, secrets or Secrets(refuse, refuse, time.monotonic))
+    for name, content in top.tables("channels").items():
+        channels.add(reader.table(f"channels.{name}", content), name, of_kind, defaults)
     routes = tuple(
-        _route(reader.table(f"routes[{position}]", route), declared)
+        _route(reader.table(f"routes[{position}]", route), channels)
         for position, route in enumerate(top.array("routes"), start=1)
     )
+    rules = tuple(
+        _rule(reader.table(f"rules[{position}]", rule)) for position, rule in enumerate(top.array("rules"), start=1)
+    )
     top.done()
-    for position, route in enumerate(routes, start=1):
-        if route.channels and not {*channels.made, *channels.disabled} & {*route.channels}:
-            reader.problems.append(f"routes[{position}]: none of its channels is configured: {list(route.channels)}")
     if not routes:
         reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
     return replace(
         config,
         channels=channels.made,
         routes=routes,
+        rules=rules,
         unset=channels.unset,
         disabled=channels.disabled,
         problems=tuple(reader.problems),
     )
+
+
+def _settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
+    """What the file as a whole, a kind and a channel may each say."""
+    return replace(
+        defaults,
+        language=table.choice("language", LANGUAGES, defaults.language),
+        time_zone=table.time_zone("time_zone", defaults.time_zone),
+        dedup_window=table.duration("dedup_window", defaults.dedup_window),
+    )
+
+
+def _of_kind(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
+    settings = _settings(table, defaults)
+    table.done()
+    return settings
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------
@@ -121,188 +159,105 @@ def parse(table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str]
 
 @dataclass(slots=True)
 class _Channels:
-    made: dict[str, tuple[ChannelConfig, Channel]] = field(default_factory=dict)
+    reader: Reader
+    plugins: Plugins
+    environ: Mapping[str, str]
+    secrets: Secrets
+    made: dict[str, Source] = field(default_factory=dict)
     unset: dict[str, str] = field(default_factory=dict)
     disabled: dict[str, str] = field(default_factory=dict)
 
-
-def _channels(
-    reader: "_Reader", tables: Mapping[str, Any], defaults: ChannelConfig, plugins: Plugins, environ: Mapping[str, str]
-) -> _Channels:
-    channels = _Channels()
-    for name, content in tables.items():
-        place = f"channels.{name}"
-        table = reader.table(place, content)
-        config = replace(
-            defaults,
-            name=name,
-            kind=table.text("kind"),
-            language=table.choice("language", LANGUAGES, defaults.language),
-            time_zone=table.time_zone("time_zone", defaults.time_zone),
-            dedup_window=table.duration("dedup_window", defaults.dedup_window),
-        )
-        options, unset = _options(table.rest(), environ)
-        if config.kind not in plugins.kinds:
-            reader.problems.append(f"{place}: no plugin provides the kind {config.kind!r}; {_known(plugins.kinds)}")
-            channels.disabled[name] = f"no plugin provides the kind {config.kind!r}"
-            continue
-        _make(channels, reader, replace(config, options=options), unset, plugins)
-    return channels
-
-
-def _make(
-    channels: _Channels, reader: "_Reader", config: ChannelConfig, unset: frozenset[str], plugins: Plugins
-) -> None:
-    """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
-    try:
-        channel = plugins.kinds[config.kind](config)
-    except KeyError as error:
-        option = str(error.args[0]) if error.args else ""
-        if option in unset:
-            channels.unset[config.name] = option
+    def add(self, table: TomlTable, name: str, of_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
+        kind = table.text("kind")
+        config = replace(_settings(table, of_kind.get(kind, defaults)), name=name, kind=kind)
+        options = {option: _resolved(value, self.environ) for option, value in table.rest().items()}
+        unset = {option for option, value in options.items() if value == ""}
+        config = replace(config, options={key: value for key, value in options.items() if key not in unset})
+        if kind not in self.plugins.kinds:
+            self._disable(name, f"no plugin provides the kind {kind!r}; {known(self.plugins.kinds)}")
             return
-        problem = f"{option!r} is missing"
-    except ValueError as error:
-        problem = str(error)
-    except Exception as error:  # noqa: BLE001 - a plugin that breaks disables its channel alone; it may hold a secret
-        problem = f"its plugin raised {type(error).__name__}"
-    else:
-        channels.made[config.name] = config, channel
-        return
-    problem = _without_values(problem, config.options)
-    reader.problems.append(f"channels.{config.name}: {problem}")
-    channels.disabled[config.name] = problem
+        source = Source(config, self.plugins.kinds[kind], self.secrets)
+        try:
+            if not source.secret:
+                source.open()
+            self.made[name] = source
+        except OptionMissing as error:
+            if error.option in unset:
+                self.unset[name] = error.option
+            else:
+                self._disable(name, str(error))
+        except PermanentError as error:
+            self._disable(name, str(error))
+
+    def _disable(self, name: str, problem: str) -> None:
+        self.reader.problems.append(f"channels.{name}: {problem}")
+        self.disabled[name] = problem
 
 
-def _without_values(text: str, options: Mapping[str, Any]) -> str:
-    """Options hold secrets, which have no place in a problem: it names the option instead."""
-    for name, value in sorted(options.items(), key=lambda each: len(str(each[1])), reverse=True):
-        if len(str(value)) >= _SECRET_LENGTH:
-            text = text.replace(str(value), f"[{name}]")
-    return text
-
-
-def _options(values: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], frozenset[str]]:
-    """The options that are set, references resolved, and the names of those that are not."""
-    resolved = {name: _resolve(value, environ) for name, value in values.items()}
-    unset = frozenset(name for name, value in resolved.items() if value == "")
-    return {name: value for name, value in resolved.items() if name not in unset}, unset
-
-
-def _resolve(value: Any, environ: Mapping[str, str]) -> Any:
+def _resolved(value: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(value, str) and value.startswith("env:"):
         return environ.get(value.removeprefix("env:"), "").strip()
     return value
 
 
-# --- routes -----------------------------------------------------------------------------------------------------------
+# --- routes and rules -------------------------------------------------------------------------------------------------
 
 
-def _route(table: "_Table", declared: set[str]) -> Route:
+def _route(table: TomlTable, channels: _Channels) -> Route:
     route = Route(
         severity=Severity(table.choice("severity", tuple(Severity), Severity.INFO)),
         channels=table.texts("channels"),
+        hours=table.parsed("hours", parse_hours),
+        mention=table.text("mention"),
+        language=table.choice("language", ("", *LANGUAGES), ""),
+        time_zone=table.time_zone("time_zone", ""),
+        dedup_window=table.duration("dedup_window", 0.0),
         proceed=table.flag("continue"),
         **{name: table.texts(name) for name in _GLOBS},
     )
+    declared = {*channels.made, *channels.unset, *channels.disabled}
     if not route.channels:
         table.problem("channels", "names no channel")
     for channel in route.channels:
         if channel not in declared:
-            table.problem("channels", f"there is no channel {channel!r}; {_known(declared)}")
+            table.problem("channels", f"there is no channel {channel!r}; {known(declared)}")
+    if route.channels and not {*channels.made, *channels.disabled} & {*route.channels}:
+        table.problem("channels", f"none of them is configured: {list(route.channels)}")
     table.done()
     return route
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+def _rule(table: TomlTable) -> UserRule:
+    match = TomlTable(f"{table.place}.match", table.take("match", dict, {}, "a table"), table.problems)
+    severity = table.optional("severity", str, "a severity")
+    if severity is not None and severity not in tuple(Severity):
+        table.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
+        severity = None
+    cause = table.optional("cause", str, "a slug such as nightly_batch_failed")
+    if cause is not None and not _SLUG.fullmatch(cause):
+        table.problem("cause", f"must be a slug such as nightly_batch_failed, not {cause!r}")
+        cause = None
+    rule = UserRule(
+        name=table.text("name") or table.place,
+        match={fact: globs for fact in FACTS if (globs := match.one_or_more(fact))},
+        exit_codes=_exit_codes(match),
+        severity=Severity(severity) if severity else None,
+        cause=cause,
+        resolves=table.optional("resolves", bool, "true or false"),
+        runbook_url=table.text("runbook_url"),
+    )
+    if rule.runbook_url and not rule.runbook_url.startswith("https://"):
+        table.problem("runbook_url", "must begin with https://")
+    match.done()
+    table.done()
+    return rule
 
 
-@dataclass(slots=True)
-class _Reader:
-    problems: list[str]
-
-    def table(self, place: str, content: Any) -> "_Table":
-        if not isinstance(content, dict):
-            self.problems.append(f"{place}: must be a table")
-            content = {}
-        return _Table(place, dict(content), self.problems)
-
-
-@dataclass(slots=True)
-class _Table:
-    """One TOML table; what is read is taken out of it, so that what is left is unknown."""
-
-    place: str
-    content: dict[str, Any]
-    problems: list[str]
-    known: list[str] = field(default_factory=list)
-
-    def problem(self, key: str, what: str) -> None:
-        self.problems.append(f"{self.place}.{key}: {what}".lstrip("."))
-
-    def take(self, key: str, kind: type, default: Any, what: str) -> Any:
-        self.known.append(key)
-        value = self.content.pop(key, default)
-        if isinstance(value, kind):
-            return value
-        self.problem(key, f"must be {what}, not {value!r}")
-        return default
-
-    def text(self, key: str) -> str:
-        return str(self.take(key, str, "", "a string"))
-
-    def flag(self, key: str) -> bool:
-        return bool(self.take(key, bool, False, "true or false"))  # noqa: FBT003 - the default
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self.take(key, list, [], "a list of strings")
-        if all(isinstance(value, str) for value in values):
-            return tuple(values)
-        self.problem(key, "must be a list of strings")
-        return ()
-
-    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
-        value = str(self.take(key, str, default, "a string"))
-        if value in choices:
-            return value
-        self.problem(key, f"must be one of {', '.join(choices)}, not {value!r}")
-        return default
-
-    def duration(self, key: str, default: float) -> float:
-        value = self.take(key, str, None, "a duration such as 15m") if key in self.content else None
-        self.known.append(key)
-        if value is None:
-            return default
-        match = _DURATION.fullmatch(value)
-        if match and int(match[1]) > 0:
-            return int(match[1]) * _SECONDS[match[2]]
-        self.problem(key, f"must be a duration such as 30s, 15m, 4h or 90d, not {value!r}")
-        return default
-
-    def time_zone(self, key: str, default: str) -> str:
-        value = str(self.take(key, str, default, "a time zone such as Asia/Tokyo"))
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.problem(key, f"must be a time zone such as Asia/Tokyo, not {value!r}")
-            return default
-        return value
-
-    def tables(self, key: str) -> Mapping[str, Any]:
-        return dict(self.take(key, dict, {}, "a table of tables"))
-
-    def array(self, key: str) -> list[Any]:
-        return list(self.take(key, list, [], "an array of tables"))
-
-    def rest(self) -> dict[str, Any]:
-        """Everything that was not read; nothing is left."""
-        rest, self.content = self.content, {}
-        return rest
-
-    def done(self) -> None:
-        for key in self.content:
-            self.problem(key, f"is not a key of this table; {_known(self.known)}")
-
-
-def _known(names: Iterable[str]) -> str:
-    return f"there are {', '.join(sorted(names)) or 'none'}"
+def _exit_codes(match: TomlTable) -> frozenset[int]:
+    value = match.content.get("exit_code")
+    codes = [value] if isinstance(value, int) else match.take("exit_code", list, [], "a number or a list of numbers")
+    match.content.pop("exit_code", None)
+    if all(isinstance(code, int) and not isinstance(code, bool) for code in codes):
+        return frozenset(codes)
+    match.problem("exit_code", "must be a number or a list of numbers")
+    return frozenset()

@@ -6,10 +6,11 @@ A channel only says how it failed; what comes of that is `router.incidents.settl
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from router.channels import Source
 from router.errors import ChannelError, PayloadRejected, TransientError
 from router.incidents import Delivery, Saying, Standing
 from router.model import ChannelConfig, Notification, Outcome
@@ -17,7 +18,10 @@ from router.plugins import Channel
 
 log = logging.getLogger("ecs-alert-router.deliver")
 
-_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
+LONGEST_SEND = 10.0
+"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun."""
+
+_REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,14 @@ class Job:
     Attributes:
         standing: as it was when the lease was taken.
         notify: renders the notification; called in the channel's thread.
-        channel: None where the channel cannot be used; `unusable` says why.
+        source: None where the channel cannot be used; `unusable` says why.
     """
 
     standing: Standing
     saying: Saying
     config: ChannelConfig
     notify: Callable[[], Notification]
-    channel: Channel | None = None
+    source: Source | None = None
     unusable: str = ""
 
 
@@ -50,9 +54,11 @@ def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[lis
             and counts as a retry.
     """
     done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+    begun: dict[int, Job] = {}
     over = threading.Event()
     for name, mine in _by_channel(jobs).items():
-        threading.Thread(target=_work, args=(mine, done, over), name=f"channel-{name}", daemon=True).start()
+        arguments = (mine, begun, done, lambda: over.is_set() or remaining() < LONGEST_SEND)
+        threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
         ready = _ready(done, max(0.0, remaining()))
@@ -60,7 +66,7 @@ def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[lis
             del waiting[id(job)]
         if not ready:
             over.set()  # a thread that comes back later must not go on sending
-            yield [(job, _retry(job, "no answer before the deadline")) for job in waiting.values()]
+            yield [(job, _left_behind(job, begun=key in begun)) for key, job in waiting.items()]
             return
         yield ready
 
@@ -72,11 +78,21 @@ def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
     return channels
 
 
-def _work(jobs: Sequence[Job], done: "queue.SimpleQueue[Done]", over: threading.Event) -> None:
+def _work(
+    jobs: Sequence[Job], begun: dict[int, Job], done: "queue.SimpleQueue[Done]", too_late: Callable[[], bool]
+) -> None:
     for job in jobs:
-        if over.is_set():
-            return
-        done.put((job, attempt(job)))
+        if too_late():
+            done.put((job, _left_behind(job, begun=False)))
+        else:
+            begun[id(job)] = job
+            done.put((job, attempt(job)))
+
+
+def _left_behind(job: Job, *, begun: bool) -> Delivery:
+    if begun:
+        return _retry(job, "no answer before the deadline", unanswered=True)
+    return _retry(job, "no time was left to send it", unanswered=False)
 
 
 def _ready(done: "queue.SimpleQueue[Done]", timeout: float) -> list[Done]:
@@ -92,19 +108,29 @@ def _ready(done: "queue.SimpleQueue[Done]", timeout: float) -> list[Done]:
 
 def attempt(job: Job) -> Delivery:
     """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
-    if job.channel is None:
+    if job.source is None:
         return Delivery(job.saying, Outcome.FAILED, job.unusable)
     try:
-        _send(job.channel, job.notify())
+        _say(job.source, job.notify())
     except TransientError as error:
-        return _retry(job, _words(error, job.config), error.retry_after)
+        return _retry(job, _words(error, job.source), error.retry_after, unanswered=error.status is None)
     except ChannelError as error:
-        return Delivery(job.saying, Outcome.FAILED, _words(error, job.config))
+        return Delivery(job.saying, Outcome.FAILED, _words(error, job.source))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
         # What a broken plugin raises may hold its secrets: its type must do.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
         return Delivery(job.saying, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
     return Delivery(job.saying, Outcome.SENT)
+
+
+def _say(source: Source, notification: Notification) -> None:
+    """Once; once more with another secret, where the remote refused this one and there is another by now."""
+    try:
+        _send(source.open()[1], notification)
+    except ChannelError as error:
+        if error.status not in _REFUSED or not source.renewed():
+            raise
+        _send(source.open()[1], notification)
 
 
 def _send(channel: Channel, notification: Notification) -> None:
@@ -117,18 +143,11 @@ def _send(channel: Channel, notification: Notification) -> None:
         channel.send(plain(notification))
 
 
-def _retry(job: Job, why: str, retry_after: float | None = None) -> Delivery:
-    return Delivery(job.saying, Outcome.RETRY, why, retry_after)
+def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: bool) -> Delivery:
+    return Delivery(job.saying, Outcome.RETRY, why, retry_after, unanswered)
 
 
-def _words(error: ChannelError, config: ChannelConfig) -> str:
+def _words(error: ChannelError, source: Source) -> str:
     """What the channel said, for history: without its options, some of which are secrets."""
     text = f"{error} ({error.answer})" if error.answer and error.answer not in str(error) else str(error)
-    return _without(text, config.options)[:300]
-
-
-def _without(text: str, options: Mapping[str, Any]) -> str:
-    for value in sorted((str(each) for each in options.values()), key=len, reverse=True):
-        if len(value) >= _SECRET_LENGTH:
-            text = text.replace(value, "[secret]")
-    return text
+    return source.hide(text)[:300]

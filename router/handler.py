@@ -22,6 +22,7 @@ from router.inbox import handle
 from router.pipeline import Router
 from router.queues import Queues
 from router.runtime import Runtime
+from router.secrets import Secrets
 from router.table import DynamoTable
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +47,8 @@ def make_router() -> Router:
     """Everything real, made once per process from the environment."""
     environ = os.environ
     loaded = plugins.load(ROOT / "plugins")
-    settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ)
+    secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
+    settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         logger.error("configuration: %s", problem)
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])

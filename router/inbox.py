@@ -5,7 +5,7 @@ An event ends in history, or on the dead-letter queue with the reason beside it;
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from router.errors import HistoryUnavailable, UnreadableEvent
@@ -72,7 +72,8 @@ def _batch(
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
             failures.append(message_id)
-    return failures + _own_messages(own, router, remaining)
+    _own_messages(own.values(), router, remaining)
+    return failures
 
 
 def _receives(record: Mapping[str, Any]) -> int:
@@ -94,18 +95,16 @@ def _bury(
     return []
 
 
-def _own_messages(own: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> list[str]:
-    failures = []
-    for message_id, message in own.items():
+def _own_messages(own: Iterable[Any], router: Router, remaining: Callable[[], float]) -> None:
+    """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
+    for message in own:
         try:
             if _is_own(message, TICK):
                 _tick(router, remaining)
             else:
                 _recalled(message, router, remaining)
         except HistoryUnavailable as error:
-            log.warning("to be received again: %s", error)
-            failures.append(message_id)
-    return failures
+            log.warning("left to the next tick: %s", error)
 
 
 def _recalled(message: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> None:

@@ -34,6 +34,21 @@ DEPLOYMENT_COMPLETED = "deployment_completed"
 ROLLING_BACK = "deployment_rolling_back"
 
 
+class Manner(NamedTuple):
+    """How a route wants its channels to be spoken to; "" where it leaves that to the channel.
+
+    Attributes:
+        mention: whom to call, in the channel's own notation; from the configuration alone.
+    """
+
+    mention: str = ""
+    language: str = ""
+    time_zone: str = ""
+
+
+_AS_CONFIGURED = Manner()
+
+
 class Reach(NamedTuple):
     """A channel that an alert's routes reach.
 
@@ -44,6 +59,7 @@ class Reach(NamedTuple):
     channel: str
     dedup_window: float
     stateful: bool = False
+    manner: Manner = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,7 @@ class Cell:
     """What one channel should have been told of one incident, and what it was told.
 
     Attributes:
+        dedup_window, stateful, manner: of the route that reached it last; see `Reach`.
         want, told: revisions of what there is to say; the channel is behind while want > told.
         heard: the kind of the last notification that it took; None before the first.
         severity: the worst that it was told of.
@@ -59,11 +76,13 @@ class Cell:
         attempt: attempts at what is wanted now. trying_since: clock time of the first of them.
         due_at: clock time at which somebody must work on this cell; None when there is nothing to do.
         lease: who works on it, until lease_ends_at (clock time).
+        unsure: whether there was an attempt since the last success of which nobody knows if the remote took it.
         outcome, answer: of the last attempt.
     """
 
     dedup_window: float
     stateful: bool = False
+    manner: Manner = _AS_CONFIGURED
     want: int = 0
     told: int = 0
     heard: Kind | None = None
@@ -76,6 +95,7 @@ class Cell:
     due_at: float | None = None
     lease: str = ""
     lease_ends_at: float = 0.0
+    unsure: bool = False
     outcome: Outcome | None = None
     answer: str = ""
 
@@ -137,15 +157,22 @@ class Saying(NamedTuple):
     first: bool
     severity: Severity
     held: Mapping[str, int]
+    manner: Manner = Manner()
 
 
 class Delivery(NamedTuple):
-    """What came of one attempt. `retry_after`: seconds that the remote asked for, or None."""
+    """What came of one attempt.
+
+    Attributes:
+        retry_after: seconds that the remote asked for, or None.
+        unanswered: whether the remote may have taken it all the same.
+    """
 
     saying: Saying
     outcome: Outcome
     answer: str = ""
     retry_after: float | None = None
+    unanswered: bool = False
 
 
 # --- an alert comes ---------------------------------------------------------------------------------------------------
@@ -237,8 +264,9 @@ def _announce(
     cells = dict(standing.cells)
     decision = Decision.HELD_BACK
     for reach in reached:
-        before = cells.get(reach.channel) or Cell(reach.dedup_window, reach.stateful)
-        cell = replace(before, held=_plus(before.held, {alert.cause: 1}))
+        before = cells.get(reach.channel) or Cell(reach.dedup_window)
+        held = _plus(before.held, {alert.cause: 1})
+        cell = replace(before, held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
         if news if before.leased(now) else _speaks_now(before, alert, now):
             decision = Decision.ANNOUNCED
             cell = _wanting(cell, now)
@@ -335,8 +363,8 @@ def advance(standing: Standing, now: float) -> Standing:
     if standing.resolve_at is not None and standing.resolve_at <= now:
         return _close(standing, replace(incident, status="resolved"), now)
     if standing.lapse_at is not None and standing.lapse_at <= now:
-        if any(cell.due_at is not None for cell in standing.cells.values()):
-            return replace(standing, lapse_at=now + HOUR)  # something is still to be said: not before that
+        if any(cell.due_at is not None and not cell.attempt for cell in standing.cells.values()):
+            return replace(standing, lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
         return _close(standing, replace(incident, status="lapsed", ended_at=now), now)
     return standing
 
@@ -349,14 +377,15 @@ def _close(standing: Standing, incident: Incident, now: float) -> Standing:
 def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
     """The cell when its incident is over: who was told of the incident is owed the end of it.
 
-    Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote, which was never
-    triggered, has nothing to resolve.
+    Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote that was not
+    triggered has nothing to resolve. If nobody knows whether it was, it is told: it drops what it has no use for.
     """
     if cell.leased(now):
         return cell  # `settle` comes here again
-    if cell.heard is None:
-        return replace(cell, want=cell.told, due_at=None) if cell.stateful else cell
-    owed = cell.heard is not Kind.RESOLVED and (cell.stateful or incident.status != "lapsed")
+    if cell.heard in {None, Kind.RESOLVED}:
+        owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind
+    else:
+        owed = cell.stateful or cell.behind or incident.status != "lapsed"
     if owed:
         return cell if cell.behind else _wanting(cell, now)
     return replace(cell, want=cell.told, due_at=None)
@@ -365,20 +394,14 @@ def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
 # --- somebody speaks --------------------------------------------------------------------------------------------------
 
 
-def lease(
-    standing: Standing, now: float, owner: str, until: float, skip: frozenset[str] = frozenset()
-) -> tuple[Standing, tuple[Saying, ...]]:
-    """Takes the due cells for `owner` until `until` (clock time), and says what each channel is to be told.
-
-    Args:
-        skip: channels that are not to be tried now.
-    """
+def lease(standing: Standing, now: float, owner: str, until: float) -> tuple[Standing, tuple[Saying, ...]]:
+    """Takes the due cells for `owner` until `until` (clock time), and says what each channel is to be told."""
     if standing.incident is None:
         return standing, ()
     cells = dict(standing.cells)
     sayings = []
     for name, cell in standing.cells.items():
-        if name in skip or cell.due_at is None or cell.due_at > now or cell.leased(now):
+        if cell.due_at is None or cell.due_at > now or cell.leased(now):
             continue
         if not cell.behind:  # the end of a window: a digest of what was held back
             cell = replace(cell, want=cell.want + 1)  # noqa: PLW2901 - the cell moves on
@@ -386,6 +409,7 @@ def lease(
             cell,
             lease=owner,
             lease_ends_at=until,
+            unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
             due_at=until,  # should this process die, the due index brings the cell back when the lease has ended
             attempt=cell.attempt + 1,
             trying_since=now if cell.trying_since is None else cell.trying_since,
@@ -400,7 +424,8 @@ def _saying(incident: Incident, channel: str, cell: Cell) -> Saying:
         kind = Kind.RESOLVED
     elif cell.heard in {None, Kind.RESOLVED}:
         kind = Kind.OPENED
-    return Saying(channel, kind, cell.want, cell.attempt, cell.heard is None, incident.severity, dict(cell.held))
+    first = cell.heard is None
+    return Saying(channel, kind, cell.want, cell.attempt, first, incident.severity, dict(cell.held), cell.manner)
 
 
 def judge(standing: Standing, delivery: Delivery, now: float) -> Delivery:
@@ -420,7 +445,14 @@ def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitte
     cell = standing.cells.get(delivery.saying.channel)
     if cell is None or cell.lease != owner:
         return standing
-    cell = replace(cell, lease="", lease_ends_at=0.0, outcome=delivery.outcome, answer=delivery.answer)
+    cell = replace(
+        cell,
+        lease="",
+        lease_ends_at=0.0,
+        unsure=cell.unsure or delivery.unanswered,
+        outcome=delivery.outcome,
+        answer=delivery.answer,
+    )
     if delivery.outcome is Outcome.SENT:
         cell = _sent(cell, delivery.saying, now)
     elif delivery.outcome is Outcome.RETRY:
@@ -443,6 +475,7 @@ def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
         heard=saying.kind,
         severity=Severity.INFO if over else saying.severity,
         held={} if over else held,
+        unsure=False,
         rung=cell.rung if over else cell.rung + 1,
         window_ends_at=window_ends_at,
         attempt=0,

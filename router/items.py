@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from router.incidents import Cell, Delivery, Standing
+from router.incidents import Cell, Delivery, Manner, Standing
 from router.model import (
     Alert,
     Container,
@@ -248,6 +248,7 @@ def _to_cell(item: Mapping[str, Any]) -> Cell:
             **item,
             "severity": Severity(item["severity"]),
             "heard": Kind(item["heard"]) if item["heard"] else None,
+            "manner": Manner(*item["manner"]),
             "outcome": Outcome(item["outcome"]) if item["outcome"] else None,
         }
     )

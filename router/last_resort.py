@@ -11,7 +11,7 @@ from router.claim import Routed
 from router.incidents import Delivery, Standing, absorb, lease
 from router.model import Decision, Notification, Outcome
 from router.phrases import phrase
-from router.pipeline import Router, jobs_of
+from router.pipeline import SETTLE_MARGIN, Router, jobs_of
 from router.table import Key
 
 REASON = "history unavailable"
@@ -37,7 +37,7 @@ def announce(routed: Routed, router: Router, remaining: Callable[[], float], mem
     standing = replace(standing, incident=replace(standing.incident, number=0))
     standing, sayings = lease(standing, now, "", now)
     jobs = [replace(job, notify=_marked(job.notify, job.config.language)) for job in jobs_of(standing, sayings, router)]
-    told = [delivery for done in router.deliver(jobs, remaining) for _, delivery in done]
+    told = [delivery for done in router.deliver(jobs, lambda: remaining() - SETTLE_MARGIN) for _, delivery in done]
     windows = {each.channel: each.dedup_window for each in reached}
     for delivery in told:
         if delivery.outcome is Outcome.SENT:

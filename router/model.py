@@ -171,6 +171,7 @@ class Alert:
         stopped: whether it says that the task has stopped.
         reason: ECS's own words: the container's that tells most, else the task's or service's.
         deployment: `ecs-svc/…` id of a deployment event, else "".
+        runbook_url: of the user's rule that matched, else "".
     """
 
     id: str
@@ -190,6 +191,7 @@ class Alert:
     reason: str = ""
     task_definition: str = ""
     deployment: str = ""
+    runbook_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +265,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What one channel is asked to say of one incident."""
+    """What one channel is asked to say of one incident.
+
+    Attributes:
+        mention: whom to call, in the channel's own notation, such as `<!here>` on Slack; it comes from the
+            configuration alone, so it is the one text that a channel may pass on as it stands.
+    """
 
     kind: Kind
     message: Message
     alert: Alert
     incident: Incident
+    mention: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ PHRASES: dict[str, dict[str, str]] = {
     "label_alerts": {"en": "Alerts", "ja": "件数"},
     "label_incident": {"en": "Incident", "ja": "インシデント"},
     "label_more": {"en": "More", "ja": "詳細"},
+    "link_runbook": {"en": "Open the runbook", "ja": "ランブックを開く"},
     "link_service": {"en": "Open the service", "ja": "サービスを開く"},
     "link_task": {"en": "Open the task", "ja": "タスクを開く"},
     "link_cluster": {"en": "Open the cluster", "ja": "クラスターを開く"},

@@ -8,17 +8,18 @@ What is due (a retry, the end of a window or of a recovery) goes the same way fr
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from router.claim import Claim, Lease, Routed, claim, concerns_subject, wake
-from router.classify import alert, classify
-from router.config import Config
-from router.deliver import Deliver, Done, Job
+from router.classify import alert, classify, given_by
+from router.config import Config, Route
+from router.deliver import LONGEST_SEND, Deliver, Done, Job
 from router.enrich import enrich
 from router.errors import HistoryUnavailable, UnreadableEvent
-from router.incidents import Delivery, Reach, Saying, Standing
+from router.incidents import Delivery, Manner, Reach, Saying, Standing
 from router.items import key_of
 from router.model import Alert, ChannelConfig, Classification, Decision, Event, Subject
 from router.normalise import normalise
@@ -26,12 +27,14 @@ from router.plugins import Plugins
 from router.queues import MAX_DELAY, Queues
 from router.render import notification
 from router.route import route
+from router.rules import apply
 from router.runtime import Runtime
 from router.settle import settle
 
 log = logging.getLogger("ecs-alert-router")
 
 LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
+SETTLE_MARGIN = 5.0  # seconds at the end of an invocation in which nothing is waited for but history
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,9 @@ def process(raws: Sequence[object], router: Router, remaining: Callable[[], floa
 
 
 def work_on(due: Iterable[Standing], router: Router, remaining: Callable[[], float]) -> list[Delivery]:
-    """Says what has become due, with nothing new having happened. Raises HistoryUnavailable."""
+    """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick."""
     lease = _lease(router, remaining)
-    claims = [wake(standing, lease, router.runtime) for standing in due]  # whoever is first sends, the others do not
+    claims = list(_wake_all(due, lease, router))  # whoever is first sends, the others do not
     return [delivery for _, deliveries in _tell(claims, lease, router, remaining) for delivery in deliveries]
 
 
@@ -102,40 +105,70 @@ def _understood(raw: object, router: Router) -> Handled:
         return Handled(understand(raw, router))
     except UnreadableEvent as error:
         return Handled(reason=str(error), decision=Decision.UNREADABLE)
+    except Exception as error:  # a plugin's answer of the wrong type, say: the other events must not suffer for it
+        log.exception("an event cannot be understood")
+        return Handled(reason=f"cannot be understood: {type(error).__name__}", decision=Decision.UNREADABLE)
 
 
 def understand(raw: object, router: Router) -> Routed:
     """Raises UnreadableEvent."""
     event = normalise(raw, now=router.runtime.clock())
-    made = alert(event, _classification(event, router.plugins))
-    return Routed(event, made, tuple(_reach(route(made, router.config.routes), router.config)))
+    made = judged(event, router.config, router.plugins)
+    return Routed(event, made, reach(made, router.config))
+
+
+def judged(event: Event, config: Config, plugins: Plugins) -> Alert:
+    """The alert that a plugin, else the core's table, and then the user's own rules make of an event."""
+    classification, rule = apply(config.rules, event, _classification(event, plugins))
+    made = alert(event, classification)
+    return replace(made, runbook_url=rule.runbook_url) if rule else made
 
 
 def _classification(event: Event, plugins: Plugins) -> Classification:
     """The first plugin that has an answer; else the core's table."""
     for plugin, answer in plugins.ask("classify_event", event=event):
-        if isinstance(answer, Classification):
-            return answer
+        if isinstance(answer, Mapping) and (given := given_by(answer, plugin)):
+            return given
         if answer is not None:
-            log.warning("%s: classify_event gave %s, which is no classification", plugin, type(answer).__name__)
+            log.warning("%s: classify_event gave no classification: %s", plugin, type(answer).__name__)
     return classify(event)
 
 
-def _reach(names: Iterable[str], config: Config) -> Iterable[Reach]:
-    """Channels that are not configured are left out; one that is disabled is reached, and fails with its reason."""
-    for name in names:
-        if name in config.channels:
-            settings, channel = config.channels[name]
-            yield Reach(name, settings.dedup_window, getattr(channel, "stateful", False))
-        elif name in config.disabled:
-            yield Reach(name, ChannelConfig(name, "", {}).dedup_window)
+def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
+    """The channels that the alert's routes reach: each once, as the first route that names it says.
+
+    Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
+    """
+    reached: dict[str, Reach] = {}
+    for each in route(made, config.routes, config.time_zone):
+        for name in each.channels:
+            if name not in reached and (name in config.channels or name in config.disabled):
+                reached[name] = _reached(name, each, config)
+    return tuple(reached.values())
+
+
+def _reached(name: str, by: Route, config: Config) -> Reach:
+    source = config.channels.get(name)
+    settings = source.config if source else ChannelConfig(name, "", {})
+    manner = Manner(by.mention, by.language, by.time_zone)
+    return Reach(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), manner)
 
 
 # --- claim ------------------------------------------------------------------------------------------------------------
 
 
 def _lease(router: Router, remaining: Callable[[], float]) -> Lease:
-    return Lease(router.new_id(), router.runtime.clock() + remaining() + LEASE_MARGIN)
+    ends = router.runtime.clock() + remaining()
+    return Lease(router.new_id(), ends + LEASE_MARGIN, ends - SETTLE_MARGIN - LONGEST_SEND)
+
+
+def _wake_all(due: Iterable[Standing], lease: Lease, router: Router) -> Iterable[Claim]:
+    """One claim per subject; one that fails leaves its neighbours alone."""
+    for standing in due:
+        try:
+            yield wake(standing, lease, router.runtime)
+        except HistoryUnavailable as error:
+            log.warning("%s stays due: %s", standing.subject.fingerprint, error)
 
 
 def _claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iterable[Claim]:
@@ -153,21 +186,23 @@ def _claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iter
         standing = standings.get(subject, Standing(subject))
         try:
             made = claim([each.routed for each in mine if each.routed], standing, lease, router.runtime)
-            _note_decisions(mine, made, router)
         except HistoryUnavailable as error:
             _failed(mine, error)
         else:
+            _note_decisions(mine, made, router)
             yield made
 
 
 def _note_decisions(handled: Iterable[Handled], made: Claim, router: Router) -> None:
-    """An alert that was there before has the decision that its row holds."""
+    """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now."""
     decided = {row.alert.id: row.decision for row in made.rows}
     for each in handled:
         alert_id = _alert(each).id
         each.decision = decided.get(alert_id)
-        if each.decision is None and (row := router.runtime.history.row(alert_id, router.runtime.clock())):
-            each.decision = Decision(row["decision"])
+        if each.decision is None:
+            with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
+                row = router.runtime.history.row(alert_id, router.runtime.clock())
+                each.decision = Decision(row["decision"]) if row else None
 
 
 def _alert(handled: Handled) -> Alert:
@@ -196,7 +231,7 @@ def _tell(
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims}
     jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router)]
-    for done in router.deliver(jobs, lambda: remaining() - LEASE_MARGIN) if jobs else ():
+    for done in router.deliver(jobs, lambda: remaining() - SETTLE_MARGIN) if jobs else ():
         for key, deliveries in _by_standing(done).items():
             try:
                 standings[key] = settle(standings[key], deliveries, lease.owner, router.runtime)
@@ -215,9 +250,10 @@ def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> It
     facts = enrich(incident.alert, router.plugins)
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
-        settings, channel = router.config.channels.get(saying.channel, (ChannelConfig(saying.channel, "", {}), None))
+        source = router.config.channels.get(saying.channel)
+        settings = source.config if source else ChannelConfig(saying.channel, "", {})
         notify = partial(notification, saying, incident, settings, facts)
-        yield Job(standing, saying, settings, notify, channel, unusable)
+        yield Job(standing, saying, settings, notify, source, unusable)
 
 
 def _by_standing(done: Iterable[Done]) -> dict[tuple[str, str], list[Delivery]]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pluggy
 
 from router.errors import PluginError
-from router.model import Alert, ChannelConfig, Classification, Event, Notification
+from router.model import Alert, ChannelConfig, Event, Notification
 
 _PROJECT = "ecs_alert_router"
 _hookspec = pluggy.HookspecMarker(_PROJECT)
@@ -48,8 +48,11 @@ class Hooks:
         """Calls `register(kind, factory)` for each kind of channel that the plugin provides."""
 
     @_hookspec
-    def classify_event(self, event: Event) -> Classification | None:
-        """Classifies an event before the core does; the first answer wins, None leaves it to the next."""
+    def classify_event(self, event: Event) -> Mapping[str, Any] | None:
+        """Classifies an event before the core does: `{"severity": "error", "cause": "slug", "resolves": False}`.
+
+        The first answer wins; None leaves it to the next plugin, and at last to the core.
+        """
 
     @_hookspec
     def enrich_alert(self, alert: Alert) -> Mapping[str, str] | None:

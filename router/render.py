@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -28,8 +29,11 @@ def notification(
     Args:
         enrichment: more facts, from plugins.
     """
+    language, time_zone = saying.manner.language or config.language, saying.manner.time_zone or config.time_zone
+    config = replace(config, language=language, time_zone=time_zone)
     message = _message(saying, incident, config, enrichment or {})
-    return Notification(saying.kind, message, incident.alert, incident)
+    mention = "" if saying.kind is Kind.RESOLVED else saying.manner.mention  # nobody is called for good news
+    return Notification(saying.kind, message, incident.alert, incident, mention)
 
 
 def _message(saying: Saying, incident: Incident, config: ChannelConfig, enrichment: Mapping[str, str]) -> Message:
@@ -145,12 +149,12 @@ def _facts(incident: Incident, config: ChannelConfig) -> tuple[tuple[str, str], 
 
 
 def _links(alert: Alert, language: str) -> tuple[tuple[str, str], ...]:
-    """Pages of the current ECS and CloudWatch consoles, in the subject's partition; none where the place is unknown."""
+    """The runbook, and pages of the current ECS and CloudWatch consoles in the subject's partition, if it is known."""
     subject = alert.subject
-    if not _REGION.fullmatch(subject.region) or (subject.cluster == "-" and not subject.name.startswith("alarm:")):
-        return ()
-    links = [(phrase(f"link_{name}", language), url) for name, url in _pages(alert, subject)]
-    return tuple(links)
+    known = _REGION.fullmatch(subject.region) and (subject.cluster != "-" or subject.name.startswith("alarm:"))
+    pages = [("runbook", alert.runbook_url)] if alert.runbook_url else []
+    pages += _pages(alert, subject) if known else []
+    return tuple((phrase(f"link_{name}", language), url) for name, url in pages)
 
 
 def _pages(alert: Alert, subject: Subject) -> list[tuple[str, str]]:

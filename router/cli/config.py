@@ -34,8 +34,9 @@ def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
                 {
                     "ok": not found.problems,
                     "problems": found.problems,
-                    "channels": {name: settings.kind for name, (settings, _) in found.channels.items()},
+                    "channels": {name: source.config.kind for name, source in found.channels.items()},
                     "unset": found.unset,
+                    "disabled": found.disabled,
                     "routes": [list(route.channels) for route in found.routes],
                 }
             )
@@ -49,7 +50,7 @@ def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
 
 def _described(found: config.Config) -> str:
     lines = ["ok"]
-    lines += [f"channel {name} ({settings.kind})" for name, (settings, _) in found.channels.items()]
+    lines += [f"channel {name} ({source.config.kind})" for name, source in found.channels.items()]
     lines += [f"channel {name}: not configured, {option} is unset" for name, option in found.unset.items()]
     lines += [
         f"route {position}: {route.severity} and worse to {', '.join(route.channels)}"

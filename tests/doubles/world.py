@@ -7,6 +7,7 @@ from typing import Any
 
 import pluggy
 
+from router.channels import Source
 from router.config import Config, Route
 from router.deliver import Done, Job, attempt
 from router.history import History
@@ -86,7 +87,9 @@ class World:
         self.slack, self.email, self.pager = self.channels.values()
         everyone = Route(Severity.ERROR, channels=("slack", "email", "pager"))
         self.config = Config(
-            channels={name: (ChannelConfig(name, "recorder", {}), channel) for name, channel in self.channels.items()},
+            channels={
+                name: Source.of(ChannelConfig(name, "recorder", {}), channel) for name, channel in self.channels.items()
+            },
             routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=("slack", "email")))),
             **settings,
         )

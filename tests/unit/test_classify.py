@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from local_aws import events
+from local_aws.events import Raw, container, task_event, task_stopped
 from router.catalogue import CAUSES, cause_words
 from router.classify import RULES, alert, classify
 from router.model import Classification, Severity
 from router.normalise import normalise
-from tests import events
-from tests.events import Raw, container, task_event, task_stopped
 
 OOM = "OutOfMemoryError: Container killed due to memory usage"
 RUNC_OOM = (

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_aws import events
 from router.classify import alert, classify
 from router.errors import UnreadableEvent
 from router.model import Alert
 from router.normalise import SOURCES, normalise
 from router.reasons import STOP_CODES
-from tests import events
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from local_aws import events
 from router.cli.classify import _documents, classify_command
-from tests import events
 
 KEYS = ["event_id", "severity", "cause", "resolves", "rule", "title", "fingerprint"]
 STOPPED = events.task_stopped()

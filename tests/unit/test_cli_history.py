@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
+from local_aws import events
 from router.cli import main
 from router.errors import PermanentError
 from router.history import History
 from router.items import iso
 from router.table import DynamoTable
 from router_conformance.server import Behaviour, ScriptedServer, answer
-from tests import events
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 

@@ -90,7 +90,7 @@ def test_as_shipped_every_channel_whose_value_is_set_is_used(
 def test_what_is_not_said_has_its_documented_default() -> None:
     config = parsed()
     assert (config.resolve_after, config.retention) == (300.0, 90 * 86400.0)
-    settings, _ = config.channels["chat"]
+    settings, _ = config.channels["chat"].open()
     assert (settings.language, settings.time_zone, settings.dedup_window) == ("en", "UTC", 900.0)
     assert config.routes == (Route(severity=Severity.INFO, channels=("chat",)),)
     assert config.problems == ()
@@ -105,7 +105,7 @@ def test_what_is_not_said_has_its_documented_default() -> None:
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     config = parsed({"dedup_window": text, "resolve_after": text, "retention": text})
     assert config.problems == ()
-    settings, _ = config.channels["chat"]
+    settings, _ = config.channels["chat"].open()
     assert settings.dedup_window == config.resolve_after == config.retention == seconds
 
 
@@ -120,7 +120,7 @@ def test_what_is_no_duration_is_a_problem(text: str) -> None:
 def test_a_channel_overrides_language_time_zone_and_window() -> None:
     own = {"language": "ja", "time_zone": "Asia/Tokyo", "dedup_window": "1h"}
     config = parsed({"dedup_window": "5m", "time_zone": "Europe/Berlin"}, channels={"tokyo": {**CHAT, **own}})
-    tokyo, chat = config.channels["tokyo"][0], config.channels["chat"][0]
+    tokyo, chat = config.channels["tokyo"].config, config.channels["chat"].config
     assert (tokyo.language, tokyo.time_zone, tokyo.dedup_window) == ("ja", "Asia/Tokyo", 3600)
     assert (chat.language, chat.time_zone, chat.dedup_window) == ("en", "Europe/Berlin", 300)
     assert config.problems == ()
@@ -128,14 +128,14 @@ def test_a_channel_overrides_language_time_zone_and_window() -> None:
 
 def test_a_plugin_gets_its_own_options_alone_with_references_resolved() -> None:
     channel = {"kind": "chat", "url": "env:CHAT_URL", "room": "ops", "language": "ja"}
-    settings, made = parsed(channels={"chat": channel}, environ={"CHAT_URL": f" {SECRET}\n"}).channels["chat"]
+    settings, made = parsed(channels={"chat": channel}, environ={"CHAT_URL": f" {SECRET}\n"}).channels["chat"].open()
     assert settings.options == {"url": SECRET, "room": "ops"}
     assert isinstance(made, Chat)
 
 
 @pytest.mark.parametrize("room", ["env:ROOM", ""])
 def test_an_optional_option_that_is_unset_is_absent(room: str) -> None:
-    settings, made = parsed(channels={"chat": {**CHAT, "room": room}}).channels["chat"]
+    settings, made = parsed(channels={"chat": {**CHAT, "room": room}}).channels["chat"].open()
     assert "room" not in settings.options
     assert isinstance(made, Chat)
     assert made.room == "the default"

@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 
 import pytest
 
+from local_aws import events
+from router.channels import Source
 from router.deliver import LONGEST_SEND, Job, deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.incidents import Delivery, Saying, Standing
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from router.plugins import Channel
-from tests import events
 from tests.doubles.world import World
 
 LONG_ENOUGH = 20.0  # seconds; a test that waits so long has failed
@@ -59,7 +60,8 @@ def raises(error: Exception) -> Callable[[], NoReturn]:
 def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusable: str = "", **options: Any) -> Job:
     saying = Saying(name, Kind.OPENED, revision, 1, first=True, severity=Severity.ERROR, held={})
     config = ChannelConfig(name, "sink", options)
-    return Job(Standing(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, channel, unusable)
+    source = Source.of(config, channel) if channel else None
+    return Job(Standing(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
 
 
 def delivered(*jobs: Job) -> dict[str, Delivery]:
@@ -182,7 +184,8 @@ def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
     fail = raises(RuntimeError("token hunter2"))
     broken = job(Sink(fail) if place == "send" else Sink(), "broken")
     if place == "render":
-        monkeypatch.setattr(broken.channel, "render", lambda _: fail())
+        assert broken.source
+        monkeypatch.setattr(broken.source.open()[1], "render", lambda _: fail())
     if place == "notify":
         broken = replace(broken, notify=fail)
     with caplog.at_level(logging.DEBUG):

@@ -12,10 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local_aws import events
 from router.errors import ConfigError
 from router.handler import lambda_handler, make_router
 from router_conformance.server import ScriptedServer, answer
-from tests import events
 from tests.doubles.dynamodb import create_history_table
 
 CONFIG = """

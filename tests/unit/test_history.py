@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local_aws import events
 from router.classify import alert, classify
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
 from router.history import AlertsWanted, History
@@ -16,7 +17,6 @@ from router.items import Row, iso, standing_key
 from router.model import Decision, Severity, Subject
 from router.normalise import normalise
 from router.table import Item, Query
-from tests import events
 from tests.doubles.memory_table import MemoryTable
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 

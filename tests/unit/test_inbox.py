@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from local_aws import events
 from router.config import Route
 from router.errors import HistoryUnavailable, TransientError
 from router.history import History
 from router.inbox import handle
 from router.model import Kind, Severity
 from router.table import Item, Key, Page, Put, Query
-from tests import events
 from tests.doubles.memory_table import MemoryTable
 from tests.doubles.world import MINUTE, START, World
 

@@ -1,15 +1,11 @@
 """The life of an incident (README, "What is said when"), through the whole router in memory."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from router.config import Route
-from router.errors import PermanentError, TransientError
-from router.items import iso
-from router.model import Decision, Kind, Severity
-from tests.doubles.world import DAY, HOUR, MINUTE, START, World
-from tests.events import (
+from local_aws.events import (
     DEPLOYMENT,
     Raw,
     alarm,
@@ -19,12 +15,17 @@ from tests.events import (
     task_event,
     task_stopped,
 )
+from router.config import Route
+from router.errors import PermanentError, TransientError
+from router.items import iso
+from router.model import Decision, Kind, Severity
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
 SPOT = "Your Spot Task was interrupted."
 
 
-def crash(task: str, at: float, **fields: object) -> Raw:
+def crash(task: str, at: float, **fields: Any) -> Raw:
     """A critical alert of service:web."""
     return task_stopped(task=task, stoppedAt=iso(at), event_id=f"{task}-{at}", **fields)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_aws import events
 from router.classify import alert, classify
 from router.incidents import Cell, Delivery, Saying, Standing
 from router.items import (
@@ -31,7 +32,6 @@ from router.items import (
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Subject
 from router.normalise import normalise
 from router.table import INDEXES, Item, plain_item, typed_item
-from tests import events
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
 TTL = 1_800_000_000

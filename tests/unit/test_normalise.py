@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from local_aws import events
 from router.errors import UnreadableEvent
 from router.normalise import normalise, parse
-from tests import events
 
 NOW = 1_760_000_000.0
 

@@ -10,12 +10,12 @@ from textwrap import dedent
 import pytest
 
 import router
+from local_aws import events
 from router.config import load as load_config
 from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich
 from router.model import Outcome
 from router.plugins import Plugins, load
 from router_conformance.server import ScriptedServer, answer
-from tests import events
 from tests.doubles.world import World
 
 MATTERMOST = '''

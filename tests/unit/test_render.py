@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_aws import events
 from router.classify import alert, classify
 from router.incidents import Saying
 from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Severity, Subject
 from router.normalise import normalise
 from router.render import notification
-from tests import events
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 

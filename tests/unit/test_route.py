@@ -2,12 +2,12 @@
 
 import pytest
 
+from local_aws import events
 from router.classify import alert, classify
 from router.config import Route
 from router.model import Alert, Severity
 from router.normalise import normalise
 from router.route import route
-from tests import events
 
 
 def of(raw: events.Raw) -> Alert:
@@ -23,15 +23,20 @@ ALARM = of(events.alarm())
 SPOT = of(events.task_stopped("SpotInterruption", "Your Spot Task was interrupted."))
 
 
+def channels(alert: Alert, routes: list[Route]) -> tuple[str, ...]:
+    """The channels of the routes that it takes."""
+    return tuple(dict.fromkeys(channel for taken in route(alert, routes) for channel in taken.channels))
+
+
 def test_the_first_route_that_matches_decides() -> None:
     routes = [Route(Severity.ERROR, channels=("pager",)), Route(channels=("chat",))]
-    assert route(CRITICAL, routes) == ("pager",)
-    assert route(SPOT, routes) == ("chat",)
+    assert channels(CRITICAL, routes) == ("pager",)
+    assert channels(SPOT, routes) == ("chat",)
 
 
 def test_no_route_matches_and_nobody_is_told() -> None:
-    assert route(SPOT, [Route(Severity.ERROR, channels=("pager",))]) == ()
-    assert route(SPOT, []) == ()
+    assert channels(SPOT, [Route(Severity.ERROR, channels=("pager",))]) == ()
+    assert channels(SPOT, []) == ()
 
 
 def test_continue_looks_at_the_routes_after_it_too() -> None:
@@ -41,8 +46,8 @@ def test_continue_looks_at_the_routes_after_it_too() -> None:
         Route(channels=("log",)),
         Route(channels=("never",)),
     ]
-    assert route(CRITICAL, routes) == ("chat", "mail", "pager", "log")
-    assert route(SPOT, routes) == ("chat", "mail", "log")
+    assert channels(CRITICAL, routes) == ("chat", "mail", "pager", "log")
+    assert channels(SPOT, routes) == ("chat", "mail", "log")
 
 
 @pytest.mark.parametrize(
@@ -78,11 +83,11 @@ def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, reac
 
 @pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
 def test_case_does_not_count(cluster: str) -> None:
-    assert route(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
+    assert channels(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
 
 
 def test_all_that_a_route_asks_for_must_hold() -> None:
-    assert route(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
+    assert channels(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Configured channels: each is made by its plugin when it is first needed, and anew when its secrets have changed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from router.errors import PermanentError
+from router.model import ChannelConfig
+from router.plugins import Channel, ChannelFactory
+from router.secrets import Secrets, is_reference
+
+_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
+
+
+class OptionMissing(PermanentError):
+    """The plugin looked an option up that is not there."""
+
+    def __init__(self, option: str) -> None:
+        self.option = option
+        super().__init__(f"{option!r} is missing")
+
+
+@dataclass(slots=True)
+class Source:
+    """Where a channel comes from.
+
+    Attributes:
+        config: as configured; its options may hold references to secrets.
+    """
+
+    config: ChannelConfig
+    factory: ChannelFactory
+    secrets: Secrets
+    _made: tuple[ChannelConfig, Channel] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, config: ChannelConfig, channel: Channel) -> Self:
+        """A channel that is made already."""
+        source = cls(config, lambda _: channel, Secrets(refuse, refuse, time.monotonic))
+        source.open()
+        return source
+
+    @property
+    def stateful(self) -> bool:
+        """See `router.plugins.Channel`; the class says it where the channel cannot be made yet."""
+        return bool(getattr(self._made[1] if self._made else self.factory, "stateful", False))
+
+    @property
+    def secret(self) -> bool:
+        """Whether the channel can only be made by reading a secret."""
+        return any(is_reference(value) for value in self.config.options.values())
+
+    def open(self, *, anew: bool = False) -> tuple[ChannelConfig, Channel]:
+        """The channel, and its configuration with the secrets in it.
+
+        Args:
+            anew: read the secrets even if they were read lately.
+
+        Raises:
+            PermanentError: a secret cannot be read, or the plugin takes no channel so configured.
+            TransientError: a secret cannot be read now.
+        """
+        options = {
+            name: self.secrets.read(value, anew=anew) if is_reference(value) else value
+            for name, value in self.config.options.items()
+        }
+        if self._made is None or self._made[0].options != options:
+            config = replace(self.config, options=options)
+            self._made = config, self._make(config)
+        return self._made
+
+    def renewed(self) -> bool:
+        """Reads the secrets once more; whether there is another channel now. Raises as `open`."""
+        before = self._made
+        return self.secret and self.open(anew=True) is not before
+
+    def hide(self, text: str) -> str:
+        """The text without the values of the channel's options, some of which are secrets."""
+        return without_values(text, (self._made[0] if self._made else self.config).options)
+
+    def _make(self, config: ChannelConfig) -> Channel:
+        """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
+        try:
+            return self.factory(config)
+        except KeyError as error:
+            raise OptionMissing(without_values(str(error.args[0]) if error.args else "", config.options)) from None
+        except ValueError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - a plugin that breaks disables its channel alone
+            problem = f"its plugin raised {type(error).__name__}"
+        raise PermanentError(without_values(problem, config.options))
+
+
+def refuse() -> Any:
+    """In place of a client, where no secret is to be read."""
+    raise PermanentError("no secret is read here")
+
+
+def without_values(text: str, options: Mapping[str, Any]) -> str:
+    """The text without the values of options, some of which are secrets: it names the option instead."""
+    for name, value in sorted(options.items(), key=lambda each: len(str(each[1])), reverse=True):
+        if len(str(value)) >= _SECRET_LENGTH:
+            text = text.replace(str(value), f"[{name}]")
+    return text

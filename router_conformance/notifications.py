@@ -1,0 +1,96 @@
+"""Notifications of every kind and severity, ordinary ones and hostile ones: text from outside in every place."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from router.model import Alert, Incident, Kind, Message, Notification, Severity, Subject
+
+LONG = 262_144  # characters; an event may have 256 KB
+
+_SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+_ALERT = Alert(
+    id="01J4S3Z5Y1ALERT",
+    event_id="315c1398-40ff-a850-213b-158f73e60175",
+    at=1723137542.67,
+    severity=Severity.CRITICAL,
+    cause="out_of_memory",
+    resolves=False,
+    rule="out-of-memory",
+    title="Out of memory: service:web in prod",
+    subject=_SUBJECT,
+    task="0d6e3df3e26e4d67ac070a491bda29f7",
+    reason="OutOfMemoryError: Container killed due to memory usage",
+)
+_INCIDENT = Incident(
+    number=3,
+    status="open",
+    subject=_SUBJECT,
+    severity=Severity.CRITICAL,
+    causes={"out_of_memory": 2},
+    tasks=(_ALERT.task,),
+    alert=_ALERT,
+    opened_at=_ALERT.at,
+    last_at=_ALERT.at + 60,
+)
+_MESSAGE = Message(
+    title=_ALERT.title,
+    text=f"Container app exited with code 137.\n{_ALERT.reason}",
+    facts=(("Cluster", "prod"), ("Exit code", "137"), ("タスク定義", "web:42")),
+    links=(
+        ("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1"),
+    ),
+    log_excerpt="java.lang.OutOfMemoryError: Java heap space\n    at com.example.Main.main(Main.java:42)",
+)
+
+# What has been in a stopped reason, a container's name or a log, or could be.
+HOSTILE: Mapping[str, str] = {
+    "nothing": "",
+    "blank": " \r\n\t ",
+    "control characters": "a" + "".join(map(chr, [*range(32), *range(127, 160)])) + "b",
+    "text that runs backwards": "a\u202eb\u2066c\u200fd",
+    "halves of surrogate pairs": "a\ud800b\udfffc",
+    "emoji": "\U0001f469\u200d\U0001f4bb\U0001f600 " * 50,
+    "Japanese": "メモリ不足のためコンテナが停止しました。" * 20,
+    "mentions": "<!channel> <!here> <@U123> @everyone @here @channel @all <at>Everyone</at> &lt;at&gt;x&lt;/at&gt;",
+    "Markdown": "# h\n- l\n1. n\n> q\n*i* **b** _i_ ~~s~~ `c` ```\nf\n``` [x](https://evil.example) ![x](https://evil.example)",
+    "HTML": "<script>alert(1)</script><img src=x onerror=alert(1)><a href='https://evil.example'>x</a> &amp; &#60;",
+    "headers": "x\r\nBcc: everybody@example.com\r\n\r\ny\u2028z",
+    "JSON": '"}],"text":"x","attachments":[{"\\',
+    "templates": "{{DATE(2024-08-08T17:19:02Z)}} ${x} @{y} {0} %s %n <%= z %>",
+    "a formula": '=HYPERLINK("https://evil.example")\t+1\t-1\t@SUM(A1)',
+    "256 KB of Japanese": "語" * LONG,
+    "256 KB of lines": "- x\n" * (LONG // 4),
+    "256 KB of syntax": '<*_[`&\\"' * (LONG // 8),
+}
+
+
+def notifications() -> Mapping[str, Notification]:
+    """By a name for each."""
+    return dict(_notifications())
+
+
+def _notifications() -> Iterator[tuple[str, Notification]]:
+    for kind in Kind:
+        for severity in Severity:
+            yield f"{kind}, {severity}", _notification(kind, _MESSAGE, replace(_ALERT, severity=severity))
+    for kind in (Kind.OPENED, Kind.RESOLVED):  # a channel lays out `updated` as it does `opened`
+        for name, text in HOSTILE.items():
+            yield f"{kind}, {name}", _notification(kind, _hostile_message(text), _hostile_alert(text))
+
+
+def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
+    over = {"status": "resolved", "ended_at": alert.at + 600} if kind is Kind.RESOLVED else {"status": "open"}
+    incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
+    return Notification(kind, message, alert, replace(incident, **over))
+
+
+def _hostile_message(text: str) -> Message:
+    links = ((text, f"https://example.com/{text}"), (text, f"javascript:{text}"), *_MESSAGE.links)
+    facts = ((text, text), *((text[:300], text[:5000]) for _ in range(30)))
+    return Message(text, text, facts, links, text)
+
+
+def _hostile_alert(text: str) -> Alert:
+    name = text.encode("utf-8", "replace").decode()[:255]  # this much the router sees to before anything is rendered
+    subject = replace(_SUBJECT, cluster=name, name=f"service:{name}")
+    return replace(_ALERT, title=text, cause=name.lower() or "unknown", reason=text, subject=subject)

@@ -1,0 +1,199 @@
+"""Shows that the simulation finds bugs: each mutant is a bug put into a copy of the router, and a seed catches it.
+
+`python -m tests.simulation.mutants [WORD]` (names that hold WORD) prints the first seed that catches each, and by which
+promise. It ends with 1 if one survives, and stops where the text that a mutation replaces is not there any more.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 240  # until a mutant is taken to survive
+
+
+class Mutant(NamedTuple):
+    """A bug: in `file`, `text` becomes `bug`. `first`: where to begin, as few seeds bring a rare bug to light."""
+
+    name: str
+    file: str
+    text: str
+    bug: str
+    first: int = 0
+
+
+MUTANTS = (
+    Mutant(
+        "rows are written without a condition",
+        "history.py",
+        "[Put(row_item(row, ttl, now), 0) for row in rows]",
+        "[Put(row_item(row, ttl, now)) for row in rows]",
+    ),
+    Mutant(
+        "the standing is written without a condition",
+        "history.py",
+        "Put(standing_item(standing, ttl), standing.version)",
+        "Put(standing_item(standing, ttl))",
+    ),
+    Mutant(
+        "what is to be sent is recorded as sent before it is",
+        "claim.py",
+        "        standing, sayings = lease(standing, now, lease_.owner, lease_.until)\n    return Claim(standing, tup",
+        "        standing, sayings = lease(standing, now, lease_.owner, lease_.until)\n"
+        "        from router.incidents import Delivery, Outcome, settle\n"
+        "        for each in sayings:\n"
+        "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n"
+        "    return Claim(standing, tup",
+    ),
+    Mutant(
+        "a failed send is swallowed",
+        "deliver.py",
+        "        return _retry(job, _words(error, job.source), error.retry_after, unanswered=error.status is None)",
+        "        return Delivery(job.saying, Outcome.SENT, str(error))",
+    ),
+    Mutant(
+        "cells are not leased",
+        "incidents.py",
+        "if cell.due_at is None or cell.due_at > now or cell.leased(now):",
+        "if not cell.behind and (cell.due_at is None or cell.due_at > now):",
+    ),
+    Mutant(
+        "news that comes while a lease is held is held back",
+        "incidents.py",
+        "return bool(self.lease) and self.lease_ends_at > now",
+        "return False",
+        first=800,
+    ),
+    Mutant(
+        "the window begins again with each alert",
+        "incidents.py",
+        "            cell = replace(cell, due_at=cell.window_ends_at)\n",
+        "            cell = replace(cell, window_ends_at=now + _window(cell), due_at=now + _window(cell))\n",
+    ),
+    Mutant(
+        "a failed send opens a window",
+        "incidents.py",
+        "        cell = _gave_up(cell)\n",
+        "        cell = replace(_sent(cell, delivery.saying, now), outcome=Outcome.FAILED)\n",
+    ),
+    Mutant(
+        "one failing channel makes all of them due again",
+        "incidents.py",
+        "    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})\n",
+        "    others = dict(standing.cells)\n"
+        "    if delivery.outcome is Outcome.RETRY:\n"
+        "        others = {n: replace(c, want=c.told + 1, due_at=cell.due_at) for n, c in others.items()}\n"
+        "    return replace(standing, cells={**others, delivery.saying.channel: cell})\n",
+    ),
+    Mutant(
+        "what was leased is never due again after a crash",
+        "incidents.py",
+        "due_at=until,",
+        "due_at=None,",
+    ),
+    Mutant(
+        "a stateful channel that was never told hears that it is over",
+        "incidents.py",
+        "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
+        "owed = cell.behind",
+    ),
+    Mutant(
+        "a stateful channel that may have been told never hears that it is over",
+        "incidents.py",
+        "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
+        "owed = not cell.stateful and cell.behind",
+    ),
+    Mutant(
+        "a duplicate is counted once more",
+        "claim.py",
+        "if row_key(each.alert.id) not in conflict.keys]",
+        "]\n            made = made",
+    ),
+    Mutant(
+        "quiet_from is ignored",
+        "incidents.py",
+        "if alert.at < _quiet_from(standing, alert.cause):",
+        "if False:",
+    ),
+    Mutant(
+        "the tick does not ask what is due",
+        "inbox.py",
+        "due = router.runtime.history.due(router.runtime.clock())",
+        "due = router.runtime.history.due(0.0)",
+    ),
+    Mutant(
+        "an incident that has been replaced is settled into the one that replaced it",
+        "settle.py",
+        "newest.incident.number == number",
+        "newest.incident.number",
+    ),
+    Mutant(
+        "nothing is done on the last receive",
+        "inbox.py",
+        "elif handled.error and _receives(record) >= max_receives:",
+        "elif handled.error and _receives(record) > max_receives:",
+    ),
+    Mutant(
+        "a failure to bury is swallowed",
+        "inbox.py",
+        '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return [message_id]',
+        '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return []',
+    ),
+    Mutant(
+        "one subject's failure fails the whole batch",
+        "pipeline.py",
+        "            _failed(mine, error)\n        else:",
+        "            _failed(handled, error)\n        else:",
+        first=5_500,
+    ),
+    Mutant(
+        "a lapse waits for a channel that fails",
+        "incidents.py",
+        "if any(cell.due_at is not None and not cell.attempt for",
+        "if any(cell.due_at is not None for",
+    ),
+)
+
+
+def caught(mutant: Mutant) -> str:
+    """The line that tells which seed catches the mutant; "" where it survives."""
+    with tempfile.TemporaryDirectory() as directory:
+        for part in ("router", "tests"):
+            shutil.copytree(ROOT / part, Path(directory, part), ignore=shutil.ignore_patterns("__pycache__"))
+        path = Path(directory, "router", mutant.file)
+        code = path.read_text("utf-8")
+        if code.count(mutant.text) != 1:
+            raise ValueError(f"{mutant.name}: its text is not in {mutant.file} (any more), or more than once")
+        path.write_text(code.replace(mutant.text, mutant.bug), "utf-8")
+        soak = [sys.executable, "-m", "tests.simulation.soak", "--seconds", str(_SECONDS), "--seed", str(mutant.first)]
+        done = subprocess.run(
+            soak,
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": directory},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = (done.stdout or done.stderr).splitlines()
+    if done.returncode == 0 or not done.stdout:
+        return "" if done.stdout else lines[-1]
+    return f"{lines[0].partition(':')[0]}: {lines[1].strip()}"
+
+
+def main() -> int:
+    chosen = [mutant for mutant in MUTANTS if all(word in mutant.name for word in sys.argv[1:])]
+    survivors = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, line in zip(chosen, pool.map(caught, chosen), strict=True):
+            print(f"{mutant.name}\n    {line or 'SURVIVES'}", flush=True)
+            survivors += not line
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""The two AWS services that the router calls, with their faults: the history table, and SQS's `SendMessage`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from router.errors import Conflict, HistoryUnavailable
+from router.table import Item, Key, Page, Put, Query, expired
+from tests.doubles.memory_table import MemoryTable
+from tests.simulation.boundary import Boundary, Unanswered
+from tests.simulation.scheduler import Process
+
+T = TypeVar("T")
+_STALE = 2.0  # seconds that an index may lag behind
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One item as it was committed: when, and by which invocation."""
+
+    at: float
+    by: Process
+    item: Item
+
+
+class _SharedTable(MemoryTable):
+    """The same without copies that protect against a reader or writer who changes an item: the router's are frozen.
+
+    A third of a run would else be spent on them. What a float loses on its way to DynamoDB and back is still lost.
+    """
+
+    def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
+        found = {key: self._stored[key] for key in keys if key in self._stored}
+        return {key: item for key, item in found.items() if not expired(item, now)}
+
+    def commit(self, puts: Sequence[Put], now: float) -> None:
+        refused = [put.key for put in puts if not self._allows(put, now)]
+        if refused:
+            raise Conflict(refused)
+        self._stored.update((put.key, _stored(put.item)) for put in puts)
+
+
+def _stored(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _stored(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_stored(each) for each in value]
+        case float():
+            value = round(value, 3)
+            return int(value) if value.is_integer() else value
+        case str():
+            return str(value)
+    return value
+
+
+class SimulatedTable:
+    """`MemoryTable` behind a boundary. The due index lags behind, as DynamoDB's do.
+
+    Attributes:
+        writes: every item ever committed, in order: what has expired since is still there.
+        watch: told of each standing that is written.
+    """
+
+    def __init__(self, boundary: Boundary, watch: Callable[[Item], None]) -> None:
+        self._boundary = boundary
+        self._table = _SharedTable()
+        self._watch = watch
+        self._due: dict[Key, tuple[str, float, float]] = {}
+        self.writes: list[Write] = []
+
+    def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
+        return self._call(lambda: self._table.get(keys, now), "get", *(key[1] for key in keys))
+
+    def commit(self, puts: Sequence[Put], now: float) -> None:
+        self._call(lambda: self._commit(puts, now), "commit", *(put.key[1] for put in puts))
+
+    def query(self, query: Query, now: float) -> Page:
+        if query.index != "due":
+            return self._call(lambda: self._table.query(query, now), "query", query.partition)
+        return self._call(lambda: self._query_due(query), "query", query.partition)
+
+    def rows(self) -> list[Item]:
+        return self._table.rows()
+
+    def sweep(self, now: float) -> None:
+        self._table.sweep(now)
+
+    def next_due(self) -> float | None:
+        """When somebody must look at a subject next."""
+        return min((due for _, due, _ in self._due.values()), default=None)
+
+    def _call(self, do: Callable[[], T], *what: object) -> T:
+        boundary = self._boundary
+        fault = boundary.fault()
+        if any(begins <= boundary.elapsed < ends for begins, ends in boundary.plan.outages):
+            fault = "refused"
+        if fault == "collision":
+            fault = ""
+            if what[0] == "commit":
+                boundary.trouble()
+                do = _collide
+        try:
+            return boundary.call(do, *what, fault=fault or "none")
+        except Unanswered as error:
+            raise HistoryUnavailable(f"DynamoDB: {error}") from error
+
+    def _commit(self, puts: Sequence[Put], now: float) -> None:
+        self._table.commit(puts, now)
+        at, thread = self._boundary.scheduler.now, self._boundary.scheduler.current
+        assert thread
+        for put in puts:
+            item = put.item
+            self.writes.append(Write(at, thread.process, item))
+            if "state" in item:
+                self._note_due(put.key, item, at)
+                self._watch(item)
+
+    def _note_due(self, key: Key, item: Item, at: float) -> None:
+        if "due_at" in item:
+            self._due[key] = (item["due_shard"], item["due_at"], at)
+        else:
+            self._due.pop(key, None)
+
+    def _query_due(self, query: Query) -> Page:
+        """What the index holds by now."""
+        due = sorted(
+            (due, key, written) for key, (shard, due, written) in self._due.items() if shard == query.partition
+        )
+        return Page(tuple({"pk": key[0], "sk": key[1]} for due, key, written in due if self._shows(due, written)))
+
+    def _shows(self, due: float, written: float) -> bool:
+        now = self._boundary.scheduler.now
+        lags = self._boundary.stormy and not self._boundary.plan.steady and now - written < _STALE
+        return due <= now and not (lags and self._boundary.chance.random() < 0.5)
+
+
+def _collide() -> NoReturn:
+    raise Conflict
+
+
+class SqsClient:
+    """What `router.queues.Queues` calls."""
+
+    def __init__(self, boundary: Boundary, accept: Callable[[str, str, float, dict[str, Any]], None]) -> None:
+        self._boundary, self._accept = boundary, accept
+
+    def send_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803 - SQS's own names
+        MessageBody: str,  # noqa: N803
+        DelaySeconds: float = 0,  # noqa: N803
+        MessageAttributes: dict[str, Any] | None = None,  # noqa: N803
+    ) -> None:
+        self._boundary.call(
+            lambda: self._accept(QueueUrl, MessageBody, DelaySeconds, MessageAttributes or {}), "send", QueueUrl
+        )

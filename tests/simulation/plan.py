@@ -1,0 +1,125 @@
+"""What a seed stands for: which faults there are in a run, how many, and where. Each run has some of them, not all.
+
+A run with every fault at once hides more than it shows: nothing gets far enough to go wrong in an interesting way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+MINUTE = 60.0
+HOUR = 3600.0
+
+CHANNELS = ("slack", "email", "pager")
+MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
+"""How a channel's remote may answer besides `fine`; see `tests.simulation.remotes`."""
+
+TABLE_FAULTS = ("refused", "answer lost", "late and lost", "collision", "crash before", "crash after", "slow")
+SQS_FAULTS = ("refused", "answer lost", "crash before", "crash after", "slow")
+SEND_FAULTS = ("crash before", "crash after")
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """A span of virtual time in which a remote does not answer as it should."""
+
+    begins: float
+    ends: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The faults of one run. Times are seconds since its start; rates are per call.
+
+    Attributes:
+        steady: every call takes the same time, and nothing but the moods goes wrong: two runs that differ in one
+            channel's moods can be compared.
+        storm: how long the workload and the faults last. After it, all is well.
+        outages: spans in which the table refuses everything.
+        doubled, undeleted, lost: of SQS messages: delivered twice at once, not deleted, never delivered (hints only).
+        tick_missing, tick_twice: of the ticks.
+        bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
+        processes: how many invocations run at once.
+    """
+
+    seed: int
+    storm: float
+    steady: bool = False
+    table: dict[str, float] = field(default_factory=dict)
+    sqs: dict[str, float] = field(default_factory=dict)
+    send: dict[str, float] = field(default_factory=dict)
+    outages: Sequence[tuple[float, float]] = ()
+    moods: dict[str, tuple[Mood, ...]] = field(default_factory=dict)
+    doubled: float = 0.0
+    undeleted: float = 0.0
+    lost: float = 0.0
+    tick_missing: float = 0.0
+    tick_twice: float = 0.0
+    bare: float = 0.0
+    processes: int = 8
+    retention: float = 90 * 24 * HOUR
+
+    @property
+    def history_is_sound(self) -> bool:
+        """Whether nothing but channels, queues and ticks goes wrong: no crash, and every call to the table is done."""
+        return not (self.table or self.send or self.outages or any("crash" in name for name in self.sqs))
+
+
+def plan(seed: int) -> Plan:
+    chance = Random(f"plan {seed}")
+    storm = chance.choice((5 * MINUTE, 20 * MINUTE, 20 * MINUTE, HOUR, 3 * HOUR))
+    kind = chance.choices(("calm", "one channel", "channels", "everything"), (2, 2, 3, 5))[0]
+    sick = {"calm": 0, "one channel": 1, "channels": 3, "everything": chance.randint(0, 3)}[kind]
+    moods = {name: _moods(chance, storm) for name in chance.sample(CHANNELS, sick)}
+    if kind in {"calm", "one channel"} and chance.random() < 0.5:
+        return Plan(seed, storm, steady=True, moods=moods, processes=30)
+    everything = kind == "everything"
+    table, sqs, send = (_some(chance, kinds, everything) for kinds in (TABLE_FAULTS, SQS_FAULTS, SEND_FAULTS))
+    return Plan(
+        seed,
+        storm,
+        table=table,
+        sqs=sqs,
+        send=send,
+        outages=_outages(chance, storm) if everything else (),
+        moods=moods,
+        doubled=chance.choice((0.0, 0.1, 0.5)),
+        undeleted=chance.choice((0.0, 0.05, 0.3)),
+        lost=chance.choice((0.0, 0.2, 1.0)),
+        tick_missing=chance.choice((0.0, 0.0, 0.3)),
+        tick_twice=chance.choice((0.0, 0.0, 0.5)),
+        bare=chance.choice((0.0, 0.0, 0.3)),
+        processes=chance.choice((1, 2, 4, 8)),
+        retention=chance.choice((90, 90, 3)) * 24 * HOUR,
+    )
+
+
+def _some(chance: Random, kinds: Sequence[str], everything: bool) -> dict[str, float]:  # noqa: FBT001
+    if not everything or chance.random() < 0.3:
+        return {}
+    rates = {kind: chance.choice((0.0, 0.0, 0.0, 0.01, 0.05, 0.2)) for kind in kinds}
+    return {kind: rate for kind, rate in rates.items() if rate}
+
+
+def _outages(chance: Random, storm: float) -> Sequence[tuple[float, float]]:
+    if chance.random() < 0.7:
+        return ()
+    begins = chance.uniform(0, storm)
+    return ((begins, begins + chance.choice((10.0, 5 * MINUTE, 40 * MINUTE))),)
+
+
+def _moods(chance: Random, storm: float) -> tuple[Mood, ...]:
+    """A few spans one after the other, some of them longer than anybody tries again for."""
+    moods = []
+    if chance.random() < 0.1:  # an incident lapses meanwhile, and the next one opens
+        return (Mood(0.0, 26 * HOUR + storm, chance.choice(("stuck", "stuck", "mute"))),)
+    begins = chance.choice((0.0, chance.uniform(0, storm)))
+    for _ in range(chance.randint(1, 3)):
+        name = chance.choice(MOODS)
+        lasts = chance.choices((20.0, 3 * MINUTE, 20 * MINUTE, 90 * MINUTE, 30 * HOUR), (3, 4, 4, 2, 1))[0]
+        if name == "busy":
+            lasts = min(lasts, 20 * MINUTE)  # it asks to be tried again very often
+        moods.append(Mood(begins, begins + lasts, name))
+        begins += lasts + chance.choice((0.0, MINUTE, 30 * MINUTE))
+    return tuple(moods)

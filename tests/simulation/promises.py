@@ -1,0 +1,446 @@
+"""The promises (docs/reliability.md) as invariants of a finished run. Each yields what breaks it, in words."""
+
+import json
+from bisect import bisect
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from router.claim import Routed
+from router.errors import UnreadableEvent
+from router.incidents import LADDER, Cell, Standing
+from router.items import row_key, to_standing
+from router.model import Decision, Incident, Kind
+from router.pipeline import understand
+from router.table import Item
+from tests.simulation.remotes import Try
+from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, Simulation
+from tests.simulation.workload import SECRET
+
+_ABSORBED = {Decision.ANNOUNCED, Decision.HELD_BACK}
+_SLACK = 12 * 60.0  # seconds: hints lost, some ticks in a row missing, an invocation that waits for its turn
+_LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
+_LONGEST_RETRY = 15 * 60 * 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An alert's row, as it was first committed.
+
+    Attributes:
+        number: the how-manieth of its incident it is; a notification that counts so many knows of it.
+        routed: what the event means, understood once more; so the routes are known.
+    """
+
+    at: float
+    item: Item
+    incident: str
+    number: int
+    routed: Routed
+
+    @property
+    def decision(self) -> Decision:
+        return Decision(self.item["decision"])
+
+    @property
+    def channels(self) -> list[str]:
+        return [reach.channel for reach in self.routed.reached]
+
+
+class Outcome:
+    """What a run left behind, put in order for the invariants."""
+
+    def __init__(self, run: Simulation) -> None:
+        self.run = run
+        self.understood: dict[str, Routed] = {}
+        self.unreadable: list[str] = []
+        self.event_ids: dict[str, str] = {}
+        for body in dict.fromkeys(arrival.body for arrival in run.accepted):
+            self._understand(body)
+
+    def _understand(self, body: str) -> None:
+        arrival = next(arrival for arrival in self.run.accepted if arrival.body == body)
+        if arrival.raw is None:
+            self.unreadable.append(body)
+            return
+        try:
+            routed = understand(arrival.raw, self.run.router)
+        except UnreadableEvent as error:
+            raise AssertionError(f"the workload holds what it takes for an event: {error}") from error
+        self.understood[routed.event.id] = routed
+        self.event_ids[body] = routed.event.id
+
+    @cached_property
+    def _births(self) -> dict[str, list[float]]:
+        """When each subject's numbers began at 1: anew after its item has expired."""
+        births = defaultdict(list)
+        for write in self.run.table.writes:
+            if write.item["sk"] == "incident" and write.item["version"] == 1:
+                births[write.item["pk"].removeprefix("subject#")].append(write.at)
+        return births
+
+    def identity(self, incident_id: str, at: float) -> str:
+        """Names an incident for good, even where its number comes again."""
+        born = bisect(self._births[incident_id.rpartition("-")[0]], at)
+        return f"{incident_id}/{born}"
+
+    @cached_property
+    def recorded(self) -> list[Recorded]:
+        """Every alert's row, in the order in which they were committed."""
+        rows, counts = [], Counter[str]()
+        for write in self.run.table.writes:
+            item = write.item
+            if item["pk"].startswith("alert#"):
+                absorbed = item["decision"] in _ABSORBED
+                incident = self.identity(item["incident"], write.at) if absorbed else ""
+                counts[incident] += 1
+                number = counts[incident] if absorbed else 0
+                rows.append(Recorded(write.at, item, incident, number, self.understood[item["event_id"]]))
+        return rows
+
+    @cached_property
+    def standings(self) -> dict[str, Standing]:
+        """The last state of every incident there was, by its id."""
+        found = {}
+        for write in self.run.table.writes:
+            if "number" in write.item:
+                found[self.identity(write.item["id"], write.at)] = to_standing(write.item)
+        return found
+
+    @property
+    def incidents(self) -> Iterator[tuple[str, Incident, Standing]]:
+        for incident_id, standing in self.standings.items():
+            assert standing.incident
+            yield incident_id, standing.incident, standing
+
+    @property
+    def cells(self) -> Iterator[tuple[str, str, Incident, Cell]]:
+        for incident_id, incident, standing in self.incidents:
+            for channel, cell in standing.cells.items():
+                yield incident_id, channel, incident, cell
+
+    @cached_property
+    def failed(self) -> dict[tuple[str, str], float]:
+        """Incidents and channels of which the ledger says that a delivery failed for good, and when it last did."""
+        return {
+            (self.identity(write.item["incident"], write.at), write.item["channel"]): write.at
+            for write in self.run.table.writes
+            if write.item["sk"].startswith("delivery#") and write.item["outcome"] == "failed"
+        }
+
+    @cached_property
+    def tries(self) -> dict[tuple[str, str], list[Try]]:
+        """What reached a remote, by incident and channel; without what was said while history was unreachable."""
+        found = defaultdict(list)
+        for channel, remote in self.run.remotes.items():
+            for each in remote.tries:
+                if not each.incident.endswith("-0"):
+                    found[self.identity(each.incident, each.at), channel].append(each)
+        return found
+
+    def heard(self, incident: str, channel: str) -> list[Try]:
+        return [each for each in self.tries.get((incident, channel), ()) if each.accepted]
+
+    def undisturbed(self, channel: str) -> bool:
+        """Whether nothing befell this channel's remote, history, or the function in this run."""
+        return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
+
+
+Promise = Callable[[Outcome], Iterable[str]]
+
+
+def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
+    """An event that was accepted is in history, or on the dead-letter queue."""
+    rows = {(each.item["pk"], each.item["sk"]) for each in outcome.recorded}
+    buried = {each.body for each in outcome.run.buried}
+    for arrival in outcome.run.accepted:
+        if arrival.raw is None or arrival in outcome.run.dropped:
+            continue
+        alert = outcome.understood[arrival.raw["id"]].alert
+        if row_key(alert.id) not in rows and arrival.body not in buried:
+            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.name}) is nowhere"
+
+
+def only_trouble_buries_events(outcome: Outcome) -> Iterator[str]:
+    """An event that can be read ends on the dead-letter queue only if history failed or the function died."""
+    plan = outcome.run.plan
+    if plan.history_is_sound:
+        for buried in outcome.run.buried:
+            often = not buried.reason and (plan.doubled or plan.undeleted)  # SQS itself counts receives, not failures
+            if not often and buried.body not in {body or "-" for body in outcome.unreadable}:
+                yield f"buried for no reason ({buried.reason!r}): {buried.body[:80]}"
+
+
+def bad_input_is_buried_with_its_reason(outcome: Outcome) -> Iterator[str]:
+    """What cannot be read is on the dead-letter queue, with the reason; once, if nothing went wrong."""
+    run = outcome.run
+    sound = run.plan.history_is_sound and not (run.plan.sqs or run.plan.doubled or run.plan.undeleted)
+    for body in outcome.unreadable:
+        copies = [each for each in run.buried if each.body == (body or "-")]
+        hint = "Router Due" in body
+        if not hint and not any(each.reason for each in copies) and not (copies and not run.plan.history_is_sound):
+            yield f"not buried with a reason: {body[:60]!r}"
+        if sound and len(copies) > 1:
+            yield f"buried {len(copies)} times: {body[:60]!r}"
+
+
+def no_record_fails_with_its_neighbour(outcome: Outcome) -> Iterator[str]:
+    """What comes again is what could not be written: nothing that this very receive has put into history."""
+    run = outcome.run
+    if any("lost" in name for name in run.plan.table):
+        return  # a commit that was not answered may have been done
+    written = {(write.by, write.item["event_id"]) for write in run.table.writes if "event_id" in write.item}
+    for refused in run.refused:
+        if (refused.by, outcome.event_ids.get(refused.body)) in written:
+            yield f"event {outcome.event_ids[refused.body]} was put into history, and given back"
+
+
+def the_last_receive_ends_well(outcome: Outcome) -> Iterator[str]:
+    """On its last receive a record is told without history and buried with the reason: it is not given back again."""
+    if not outcome.run.plan.sqs:
+        for refused in outcome.run.refused:
+            if refused.receives >= MAX_RECEIVES:
+                yield f"given back for the last time: {refused.body[:80]}"
+
+
+def no_batch_raises(outcome: Outcome) -> Iterator[str]:
+    """A failure is a record's, never the batch's: its neighbours would come again with it."""
+    yield from outcome.run.broken
+
+
+def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
+    """An incident counts each of its occurrences once, however often and in however many events it came."""
+    rows = Counter((each.item["pk"], each.item["sk"]) for each in outcome.recorded)
+    if outcome.run.plan.retention > _LONG:
+        yield from (f"row {key} was written {count} times" for key, count in rows.items() if count > 1)
+    counted = Counter(each.incident for each in outcome.recorded if each.number)
+    for incident_id, incident, _ in outcome.incidents:
+        if incident.count != counted[incident_id]:
+            yield f"{incident_id} counts {incident.count}, not {counted[incident_id]}"
+
+
+def everything_drains(outcome: Outcome) -> Iterator[str]:
+    """In the end nothing is due, nothing is waited for, and every incident is over."""
+    for incident_id, incident, standing in outcome.incidents:
+        if standing.due_at is not None:
+            yield f"{incident_id} stays due"
+        if not incident.over:
+            yield f"{incident_id} stays {incident.status}"
+
+
+def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
+    """What is said of a cell in the end is that it was sent, or failed, or that there was nothing to say."""
+    for incident_id, channel, _, cell in outcome.cells:
+        if cell.behind:
+            yield f"{channel} stays behind with {incident_id}"
+        if cell.outcome == "retry" and not (cell.stateful and cell.heard is None):
+            yield f"{channel} waits for ever to be tried again with {incident_id}"
+
+
+def every_alert_is_told(outcome: Outcome) -> Iterator[str]:
+    """A counted alert is told to each channel that it reaches: by a notification that counts it, or it failed."""
+    for row in outcome.recorded:
+        if not row.number:
+            continue
+        incident_id = row.incident
+        for channel in row.channels:
+            told = any(each.count >= row.number for each in outcome.heard(incident_id, channel))
+            over_before = channel == "pager" and not outcome.heard(incident_id, channel)
+            failed = outcome.failed.get((incident_id, channel), 0.0) >= row.at
+            if not (told or over_before or failed):
+                yield f"{channel} never hears of {row.item['cause']}, number {row.number} of {incident_id}"
+
+
+def nothing_is_said_twice(outcome: Outcome) -> Iterator[str]:
+    """A revision is accepted once; once more for each answer that never came, and each crash or failed record."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        accepted = [each for each in tries if each.accepted]
+        for each, again in pairwise(sorted(accepted, key=lambda each: (each.saying.revision, each.at))):
+            if each.saying.revision != again.saying.revision:
+                continue
+            if each.answered and not each.invocation.troubled_since(each.at):
+                yield f"{channel} is told revision {again.saying.revision} of {incident_id} twice"
+
+
+def windows_hold_back(outcome: Outcome) -> Iterator[str]:
+    """Between two updates of an incident that neither got worse nor came back lies at least the window; it grows."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        known = [each for each in tries if each.accepted and each.answered]
+        heard = [each for each in known if not each.invocation.troubled_since(each.at)]  # the others open no window
+        for number, (before, after) in enumerate(pairwise(heard)):
+            worse = after.saying.severity.worse_than(before.saying.severity)
+            on = after.kind is Kind.UPDATED and before.kind is not Kind.RESOLVED and after.reopened == before.reopened
+            if on and not worse:
+                rung = sum(each.kind is not Kind.RESOLVED for each in heard[: number + 1])
+                if after.at - before.at < _window(rung) - 1:
+                    yield f"{channel} is told of {incident_id} again after {after.at - before.at:.0f} s"
+
+
+def _window(rung: int) -> float:
+    return DEDUP_WINDOW if rung == 1 else LADDER[min(rung - 2, len(LADDER) - 1)]
+
+
+def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
+    """What was held back is told when the window ends, however many alerts come; and at once where none is open."""
+    for row in outcome.recorded:
+        if not row.number:
+            continue
+        incident_id = row.incident
+        for channel in row.channels:
+            if not outcome.undisturbed(channel):
+                continue
+            heard = outcome.heard(incident_id, channel)
+            told = next((each.at for each in heard if each.count >= row.number), None)
+            latest = _latest(row, heard)
+            if told is None or told > latest:
+                yield f"{channel} hears {row.number} of {incident_id} at {told}, later than {latest}: {row.at}"
+
+
+def _latest(row: Recorded, heard: list[Try]) -> float:
+    before = [each for each in heard if each.count < row.number]
+    if not before or before[-1].kind is Kind.RESOLVED:
+        return row.at + _SLACK
+    if all(row.routed.alert.severity.worse_than(each.saying.severity) for each in before):
+        return row.at + _SLACK
+    rung = sum(each.kind is not Kind.RESOLVED for each in before)
+    return max(row.at, before[-1].at + _window(rung)) + _SLACK
+
+
+def a_failed_send_opens_no_window(outcome: Outcome) -> Iterator[str]:
+    """After `failed`, the next alert is tried at once; after `retry`, no later than the schedule has it."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    for row in outcome.recorded:
+        for channel in row.channels if row.number else ():
+            tries = outcome.tries.get((row.incident, channel), [])
+            before = [each for each in tries if each.at <= row.at or (each.accepted and each.count < row.number)]
+            if not before or before[-1].accepted or not before[-1].answered or before[-1].mood in {"picky", "buggy"}:
+                continue
+            if outcome.failed.get((row.incident, channel), 0.0) >= row.at:
+                continue  # it came while what failed was under way
+            wait = 0.0 if before[-1].mood == "gone" else _LONGEST_RETRY
+            following = next((each.at for each in tries if each.at > before[-1].at and each.count >= row.number), None)
+            if following is None and not (channel == "pager" and not outcome.heard(row.incident, channel)):
+                yield f"{channel} failed, and is never tried again with number {row.number} of {row.item['incident']}"
+            elif following is not None and following > row.at + wait + _SLACK:
+                yield f"{channel} failed, and is tried again only after {following - row.at:.0f} s"
+
+
+def no_resolve_overtakes(outcome: Outcome) -> Iterator[str]:
+    """`resolved` comes after an `opened`; alone only as the one word that it opened and is over."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        opened = said_over = False
+        unsure = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
+        for each in tries:
+            if each.kind is not Kind.RESOLVED and each.accepted:
+                opened, said_over = True, False
+            elif each.kind is Kind.RESOLVED and not opened and channel == "pager" and not unsure:
+                yield f"pager hears that {incident_id} is over, of which it never heard"
+            elif each.kind is Kind.RESOLVED and each.accepted:
+                if said_over and not unsure:
+                    yield f"{channel} hears twice that {incident_id} is over"
+                if not opened and not each.saying.first:
+                    yield f"{channel} hears that {incident_id} is over before it hears of it"
+                said_over = True
+            unsure = unsure or not each.answered or bool(each.invocation.troubles)
+
+
+def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
+    """What is over is over on the stateful remote too, unless it refused to hear it."""
+    pager = outcome.run.remotes["pager"]
+    for incident_id, channel, incident, cell in outcome.cells:
+        if channel == "pager" and incident.over and incident.dedup_key in pager.open and cell.outcome != "failed":
+            yield f"{incident_id} is over, and stays open on the pager"
+
+
+def one_remote_alert_for_one_incident(outcome: Outcome) -> Iterator[str]:
+    """The stateful remote opens an alert once for each opening of the incident."""
+    pager = outcome.run.remotes["pager"]
+    allowed = Counter(each.dedup_key for each in pager.tries if each.incident.endswith("-0"))
+    for _, incident, _ in outcome.incidents:
+        allowed[incident.dedup_key] += 1 + incident.reopened
+    for key, count in pager.openings.items():
+        if count > allowed[key]:
+            yield f"{key} was opened {count} times on the pager, not {allowed[key]}"
+
+
+def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
+    """An alert older than what its subject has recovered from since is already resolved; a newer one is not."""
+    quiet: dict[str, float] = defaultdict(float)
+    if outcome.run.plan.retention < _LONG:
+        return
+    for row in outcome.recorded:
+        alert = row.routed.alert
+        where = alert.subject.fingerprint
+        if row.decision is Decision.RESOLVING:
+            since = alert.started_at if alert.cause == "task_completed" and alert.started_at else alert.at
+            quiet[where] = max(quiet[where], since)
+        over = alert.at < quiet[where]
+        if row.decision in _ABSORBED and over and alert.cause not in {"container_exited", "deployment_failed"}:
+            yield f"{alert.cause} of {where} was over and is {row.decision}"
+        if row.decision is Decision.ALREADY_RESOLVED and not over:
+            yield f"{alert.cause} of {where} was not over and is {row.decision}"
+
+
+def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
+    """A delivery is noted with the incident that it was of, even if a later one has taken its place meanwhile."""
+    tries: dict[tuple[object, str], set[tuple[str, int]]] = defaultdict(set)
+    for channel, remote in outcome.run.remotes.items():
+        for each in remote.tries:
+            tries[each.invocation, channel].add((each.incident, each.saying.attempt))
+    for write in outcome.run.table.writes:
+        item = write.item
+        if item["sk"].startswith("delivery#") and (made := tries.get((write.by, item["channel"]))):
+            unsent = item["answer"].startswith("no time")
+            if not unsent and (item["incident"], item["attempt"]) not in made:
+                yield f"{item['channel']} is said to have been told of {item['incident']}, and was told of {made}"
+
+
+def there_are_no_storms(outcome: Outcome) -> Iterator[str]:
+    """A channel hears of an incident no more often than it has alerts and endings, and one for each trouble."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        heard = [each for each in tries if each.accepted and each.answered]
+        troubles = {id(each.invocation) for each in tries if each.invocation.troubles}
+        _, incident, _ = next(each for each in outcome.incidents if each[0] == incident_id)
+        if len(heard) > incident.count + 1 + incident.reopened + len(troubles):
+            yield f"{channel} hears {len(heard)} times of {incident_id}, which counts {incident.count}"
+
+
+def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
+    """Neither the options of a channel nor the environment of a task is in history."""
+    for write in outcome.run.table.writes:
+        if SECRET in json.dumps(write.item, default=str):
+            yield f"a secret is in {write.item['pk']} {write.item['sk']}"
+
+
+PROMISES: tuple[Promise, ...] = (
+    everything_is_accounted_for,
+    only_trouble_buries_events,
+    bad_input_is_buried_with_its_reason,
+    no_record_fails_with_its_neighbour,
+    the_last_receive_ends_well,
+    no_batch_raises,
+    an_occurrence_is_counted_once,
+    everything_drains,
+    every_channel_is_told_or_failed,
+    every_alert_is_told,
+    nothing_is_said_twice,
+    windows_hold_back,
+    a_window_ends_in_time,
+    a_failed_send_opens_no_window,
+    no_resolve_overtakes,
+    nothing_stays_open_remotely,
+    one_remote_alert_for_one_incident,
+    decisions_follow_the_rules,
+    the_ledger_is_true,
+    there_are_no_storms,
+    secrets_stay_secret,
+)
+
+
+def broken(run: Simulation) -> list[str]:
+    """What is broken after a run; empty where every promise was kept."""
+    outcome = Outcome(run)
+    return [f"{promise.__name__}: {what}" for promise in PROMISES for what in promise(outcome)]

@@ -1,0 +1,161 @@
+"""The far ends of the channels: they accept, refuse, stall or say nothing, and remember all that they accepted."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.deliver import Job
+from router.errors import PayloadRejected, PermanentError, TransientError
+from router.incidents import Saying
+from router.model import Kind, Notification
+from tests.simulation.boundary import Boundary, Invocation
+from tests.simulation.workload import SECRET
+
+_TIMEOUT = 10.0  # seconds after which a plugin gives up on its remote
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One send that reached a remote.
+
+    Attributes:
+        mood: how the remote was; `fine` where all was well.
+        accepted: whether it took it. answered: whether it said so, or how it failed.
+    """
+
+    at: float
+    invocation: Invocation
+    saying: Saying
+    incident: str
+    dedup_key: str
+    count: int
+    reopened: int
+    kind: Kind
+    mood: str
+    accepted: bool
+    answered: bool
+
+
+@dataclass(slots=True)
+class Remote:
+    """One channel's far end; as a `Channel` it only tells whether it is stateful: jobs are sent by a `Line`.
+
+    Attributes:
+        tries: every send that came, in order.
+        openings: of a stateful remote, how often each dedup key was opened. open: those that are.
+    """
+
+    name: str
+    boundary: Boundary
+    stateful: bool
+    tries: list[Try] = field(default_factory=list)
+    openings: dict[str, int] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+
+    def mood(self) -> str:
+        now = self.boundary.elapsed
+        moods = self.boundary.plan.moods.get(self.name, ())
+        return next((mood.name for mood in moods if mood.begins <= now < mood.ends), "fine")
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def send(self, payload: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def receive(self, saying: Saying, notification: Notification, *, plain: bool) -> None:
+        """One request, from connecting to the answer or its absence."""
+        mood = self.mood()
+        if mood == "picky" and plain:
+            mood = "fine"
+        act = getattr(self, f"_{mood}")
+        said = (saying, notification, mood)
+        self.boundary.call(lambda: act(said), f"tell {self.name}", saying.kind, f"revision {saying.revision}", mood)
+
+    def _take(self, said: tuple[Saying, Notification, str], *, accepted: bool, answered: bool = True) -> None:
+        saying, notification, mood = said
+        incident = notification.incident
+        process = self.boundary.scheduler.current
+        assert process
+        assert isinstance(process.process, Invocation)
+        self.tries.append(
+            Try(
+                self.boundary.scheduler.now,
+                process.process,
+                saying,
+                incident.id,
+                incident.dedup_key,
+                incident.count,
+                incident.reopened,
+                notification.kind,
+                mood,
+                accepted,
+                answered,
+            )
+        )
+        if accepted and self.stateful:
+            self._keep(incident.dedup_key, notification.kind)
+
+    def _keep(self, key: str, kind: Kind) -> None:
+        if kind is Kind.RESOLVED:
+            self.open.discard(key)
+        elif key not in self.open:
+            self.open.add(key)
+            self.openings[key] = self.openings.get(key, 0) + 1
+
+    def _fine(self, said: Any) -> None:
+        self._take(said, accepted=True)
+
+    def _busy(self, said: Any) -> None:
+        self._take(said, accepted=False)
+        wait = 1 + 100 * self.boundary.chance.random()
+        raise TransientError("429", status=429, retry_after=wait, answer="slow down")
+
+    def _broken(self, said: Any) -> None:
+        self._take(said, accepted=False)
+        raise TransientError("500", status=500, answer=f"cannot handle {SECRET}")
+
+    def _gone(self, said: Any) -> None:
+        self._take(said, accepted=False)
+        raise PermanentError(f"404 at https://hooks.example/{SECRET}", status=404)
+
+    def _picky(self, said: Any) -> None:
+        self._take(said, accepted=False)
+        raise PayloadRejected("400 invalid_blocks", status=400)
+
+    def _mute(self, said: Any) -> None:
+        """It takes the message, and its answer is lost."""
+        self._take(said, accepted=True, answered=False)
+        self.boundary.scheduler.sleep(_TIMEOUT * self.boundary.chance.random())
+        raise TransientError("connection reset")
+
+    def _deaf(self, said: Any) -> None:
+        self._take(said, accepted=False, answered=False)
+        self.boundary.scheduler.sleep(_TIMEOUT)
+        raise TransientError("no answer")
+
+    def _stuck(self, said: Any) -> None:
+        """A plugin without a time-out of its own: it hangs until long after the deadline."""
+        self._take(said, accepted=self.boundary.chance.random() < 0.5, answered=False)
+        self.boundary.scheduler.sleep(60 + 120 * self.boundary.chance.random())
+        raise TransientError("no answer at all")
+
+    def _buggy(self, said: Any) -> None:
+        self._take(said, accepted=False)
+        raise KeyError(SECRET)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way of one job to its remote, so that what arrives there can be told by its lease."""
+
+    remote: Remote
+    job: Job
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        return {"notification": notification, "plain": False}
+
+    def render_plain(self, notification: Notification) -> dict[str, Any]:
+        return {"notification": notification, "plain": True}
+
+    def send(self, payload: dict[str, Any]) -> None:
+        self.remote.receive(self.job.saying, payload["notification"], plain=payload["plain"])

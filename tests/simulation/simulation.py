@@ -1,0 +1,330 @@
+"""One run: the real router, from `router.inbox.handle` on, in a world that is all made up. A seed says what happens.
+
+After the storm that a plan describes all is well again, and time goes on until nothing is left to be done.
+"""
+
+import itertools
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+from router import deliver as deliver_step
+from router.channels import Source
+from router.config import Config, Route
+from router.deliver import Done, Job, deliver
+from router.history import History
+from router.inbox import TICK, handle
+from router.model import ChannelConfig, Severity
+from router.pipeline import Router
+from router.queues import DUE, SOURCE, Queues
+from router.runtime import Runtime
+from router.table import Item
+from tests.doubles.world import no_plugins
+from tests.simulation.boundary import Boundary, Invocation, Log
+from tests.simulation.neighbours import SimulatedTable, SqsClient
+from tests.simulation.plan import CHANNELS, MINUTE, Plan, plan
+from tests.simulation.remotes import Line, Remote
+from tests.simulation.scheduler import Process, QueueDouble, Scheduler, ThreadingDouble
+from tests.simulation.workload import SECRET, Arrival, arrivals
+
+START = 1_760_000_000.0
+DEADLINE = 60.0  # seconds that an invocation may take
+VISIBILITY = 360.0
+MAX_RECEIVES = 5
+RESOLVE_AFTER = 300.0
+DEDUP_WINDOW = 900.0
+_PATIENCE = 15 * 24 * 3600.0  # virtual seconds after the storm in which everything must have come to its end
+_INVOCATIONS = 3_000
+
+Receipt = Callable[[Invocation, dict[str, Any]], object]
+"""What is done with an invocation's answer."""
+
+
+class Endless(Exception):
+    """The run does not come to its end: something is due again and again."""
+
+
+@dataclass(slots=True)
+class Message:
+    """One message on a queue. `visible_at` is when it can be received (again)."""
+
+    id: str
+    body: str
+    visible_at: float
+    receives: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that an invocation gave back, to be received again."""
+
+    by: Process
+    body: str
+    receives: int
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """What is on the dead-letter queue; `reason` is empty where SQS itself has moved it there."""
+
+    body: str
+    reason: str = ""
+    announced: str = ""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What an execution environment of the function keeps between invocations, until it dies."""
+
+    told: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+class Simulation:
+    """A run and what came of it.
+
+    Attributes:
+        accepted: everything that came in. dropped: what the function was invoked with and did not come back from.
+        buried: the dead-letter queue. refused: records that were given back.
+        broken: invocations that raised what they must not.
+    """
+
+    def __init__(self, what: Plan | int) -> None:
+        self.plan = plan(what) if isinstance(what, int) else what
+        seed = self.plan.seed
+        self.scheduler = Scheduler(START)
+        self.log = Log(self.scheduler)
+        self.table = SimulatedTable(self._boundary("table", self.plan.table), self._note_due)
+        self.remotes = {name: self._remote(name) for name in CHANNELS}
+        self.accepted: list[Arrival] = arrivals(seed, START, self.plan.storm)
+        self.dropped: dict[Arrival, None] = {}
+        self.buried: list[Buried] = []
+        self.refused: list[Refused] = []
+        self.broken: list[str] = []
+        self._chances = {name: Random(f"{name} {seed}") for name in ("events", "due", "lambda", "tick", "jitter")}
+        self._queues: dict[str, list[Message]] = {"events": [], "due": []}
+        self._ids = itertools.count(1)
+        self._invocations = 0
+        self._running = 0
+        self._idle: list[Memory] = []
+        self._ticks: set[float] = set()
+        self.router = self._put_together()
+
+    def run(self) -> "Simulation":
+        for arrival in self.accepted:
+            self.scheduler.at(arrival.comes, partial(self._arrive, arrival))
+        threads, queues = ThreadingDouble(self.scheduler), QueueDouble(self.scheduler)
+        disabled = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            with patch.multiple(deliver_step, threading=threads, queue=queues):
+                self.scheduler.run()
+        finally:
+            logging.disable(disabled)
+        return self
+
+    @property
+    def stormy(self) -> bool:
+        return self.scheduler.now < START + self.plan.storm
+
+    # --- the router, put together -------------------------------------------------------------------------------------
+
+    def _boundary(self, name: str, rates: dict[str, float]) -> Boundary:
+        return Boundary(self.scheduler, self.plan, self.log, name, rates)
+
+    def _remote(self, name: str) -> Remote:
+        return Remote(name, self._boundary(name, self.plan.send), stateful=name == "pager")
+
+    def _put_together(self) -> Router:
+        everyone = Route(Severity.ERROR, channels=CHANNELS)
+        settings = {
+            name: ChannelConfig(name, "double", {"url": f"https://hooks.example/{SECRET}", "key": SECRET})
+            for name in CHANNELS
+        }
+        config = Config(
+            resolve_after=RESOLVE_AFTER,
+            retention=self.plan.retention,
+            channels={name: Source.of(settings[name], remote) for name, remote in self.remotes.items()},
+            routes=(everyone, Route(Severity.WARNING, channels=("slack", "email"))),
+        )
+        runtime = Runtime(
+            history=History(self.table, config.retention),
+            clock=lambda: self.scheduler.now,
+            jitter=self._jitter,
+            pause=self._pause,
+            resolve_after=config.resolve_after,
+        )
+        sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)
+        new_id = partial(next, map("lease-{}".format, self._ids))
+        return Router(config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id)
+
+    def _jitter(self) -> float:
+        return 0.5 if self.plan.steady else self._chances["jitter"].random()
+
+    def _pause(self, attempt: int) -> None:
+        """As `router.handler` waits."""
+        self.scheduler.sleep(self._jitter() * 0.02 * 2**attempt)
+
+    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+        """The real step, with the remotes at the end of its lines."""
+        lines = (Source.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
+        return deliver([replace(job, source=line) for job, line in zip(jobs, lines, strict=True)], remaining)
+
+    # --- SQS ----------------------------------------------------------------------------------------------------------
+
+    def _accept(self, queue: str, body: str, delay: float, attributes: dict[str, Any]) -> None:
+        if queue == "dead":
+            notes = {name: value["StringValue"] for name, value in attributes.items()}
+            self.buried.append(Buried(body, **notes))
+        elif f'"{DUE}"' in body and self.stormy and self._chances["due"].random() < self.plan.lost:
+            self.log.note("the hint is lost")
+        else:
+            self._enqueue(queue, body, delay)
+
+    def _arrive(self, arrival: Arrival) -> None:
+        if arrival.raw and self._chances["events"].random() < self.plan.bare:
+            self.dropped[arrival] = None
+            self._invoke("bare", arrival.raw, lambda *_: self.dropped.pop(arrival))
+        else:
+            self._enqueue("events", arrival.body, 0.0)
+
+    def _enqueue(self, queue: str, body: str, delay: float) -> None:
+        message = Message(f"{queue}-{next(self._ids)}", body, self.scheduler.now + delay)
+        self._queues[queue].append(message)
+        self._poll_at(queue, message.visible_at)
+
+    def _poll_at(self, queue: str, when: float) -> None:
+        batching = 0.1 if self.plan.steady else self._chances[queue].choice((0.0, 0.01, 0.3, 2.0, 20.0))
+        self.scheduler.at(when + batching, partial(self._poll, queue))
+
+    def _poll(self, queue: str) -> None:
+        """One receive by the event source mapping, if there is anything to receive and anybody to give it to."""
+        now, chance = self.scheduler.now, self._chances[queue]
+        self._queues[queue] = [message for message in self._queues[queue] if not message.deleted]
+        visible = [message for message in self._queues[queue] if message.visible_at <= now]
+        if not visible:
+            return
+        if self._running >= self.plan.processes:
+            self._poll_at(queue, now + 1.0)
+            return
+        batch = visible if self.plan.steady else chance.sample(visible, min(len(visible), chance.randint(1, 10)))
+        if len(batch) < len(visible):
+            self._poll_at(queue, now)
+        records = [record for message in batch[:10] if (record := self._receive(queue, message))]
+        if records:
+            self._invoke(f"{queue}", {"Records": records}, partial(self._receipt, queue, batch[:10], records))
+
+    def _receive(self, queue: str, message: Message) -> dict[str, Any] | None:
+        message.receives += 1
+        if message.receives > MAX_RECEIVES:
+            message.deleted = True
+            self.log.note(message.id, "moved to the dead-letter queue by SQS")
+            self.buried.append(Buried(message.body))
+            return None
+        doubled = self.stormy and self._chances[queue].random() < self.plan.doubled
+        message.visible_at = self.scheduler.now + (self._chances[queue].uniform(0, 5) if doubled else VISIBILITY)
+        self._poll_at(queue, message.visible_at)
+        return {
+            "messageId": message.id,
+            "body": message.body,
+            "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        }
+
+    def _receipt(
+        self,
+        queue: str,
+        batch: Sequence[Message],
+        records: Sequence[dict[str, Any]],
+        invocation: Invocation,
+        answer: dict[str, Any],
+    ) -> None:
+        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+        for record in records:
+            if record["messageId"] in failed:
+                receives = int(record["attributes"]["ApproximateReceiveCount"])
+                self.refused.append(Refused(invocation, record["body"], receives))
+        for message in batch:
+            kept = self.stormy and self._chances[queue].random() < self.plan.undeleted
+            if message.id not in failed and not kept:
+                message.deleted = True
+
+    # --- the tick -----------------------------------------------------------------------------------------------------
+
+    def _note_due(self, item: Item) -> None:
+        """A tick every minute; one that would find nothing due is left out, so that days pass quickly."""
+        if "due_at" in item:
+            self._tick_after(item["due_at"])
+
+    def _tick_after(self, when: float) -> None:
+        minute = math.ceil(max(when, self.scheduler.now) / MINUTE + 1e-9) * MINUTE
+        if minute not in self._ticks:
+            self._ticks.add(minute)
+            self.scheduler.at(minute, partial(self._tick, minute))
+
+    def _tick(self, minute: float) -> None:
+        self._ticks.discard(minute)
+        due = self.table.next_due()
+        if due is None:
+            return
+        self._tick_after(max(due, minute + 1))
+        chance = self._chances["tick"]
+        if due > minute or (self.stormy and chance.random() < self.plan.tick_missing):
+            return
+        event = {"source": SOURCE, "detail-type": TICK, "detail": {}}
+        for _ in range(2 if self.stormy and chance.random() < self.plan.tick_twice else 1):
+            late = 0.0 if self.plan.steady else chance.choice((0.0, 1.0, 40.0))
+            self.scheduler.at(self.scheduler.now + late, partial(self._invoke, "tick", event, lambda *_: None))
+        if self.scheduler.now > START + self.plan.storm + _PATIENCE:
+            raise Endless(f"still due after {_PATIENCE / 86400:.0f} days")
+        if self.plan.retention < _PATIENCE:
+            self.table.sweep(self.scheduler.now)
+
+    # --- the function -------------------------------------------------------------------------------------------------
+
+    def _invoke(self, name: str, event: dict[str, Any], receipt: Receipt) -> None:
+        self._invocations += 1
+        if self._invocations > _INVOCATIONS:
+            raise Endless(f"{_INVOCATIONS} invocations")
+        self._running += 1
+        ends = self.scheduler.now + DEADLINE
+        invocation = Invocation(f"{name}-{self._invocations}", ends)
+        memory = self._environment()
+        self.scheduler.at(ends, partial(self._time_out, invocation))
+        self.scheduler.spawn(invocation.name, invocation, partial(self._serve, invocation, memory, event, receipt))
+
+    def _environment(self) -> Memory:
+        if self._idle and self._chances["lambda"].random() < 0.9:
+            return self._idle.pop()
+        return Memory()
+
+    def _serve(self, invocation: Invocation, memory: Memory, event: dict[str, Any], receipt: Receipt) -> None:
+        router = replace(self.router, memory=memory.told)
+        self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
+        try:
+            answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
+        except Exception as error:  # noqa: BLE001 - the world outside sees a failed invocation
+            self.log.note("raises", repr(error))
+            self._note_broken(invocation, event, error)
+        else:
+            self.log.note("ends", json.dumps(answer))
+            receipt(invocation, answer)
+        finally:
+            self._running -= 1
+        invocation.done = self.scheduler.now
+        self._idle.append(memory)
+
+    def _note_broken(self, invocation: Invocation, event: dict[str, Any], error: Exception) -> None:
+        if "Records" in event or not (invocation.troubles or self.plan.sqs):
+            self.broken.append(f"{invocation.name} raised {error!r}")
+
+    def _time_out(self, invocation: Invocation) -> None:
+        if invocation.done is None and not invocation.dead:
+            self.log.note("TIME-OUT of", invocation.name)
+            invocation.troubles.append(self.scheduler.now)
+            self.scheduler.kill(invocation)

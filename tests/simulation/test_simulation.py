@@ -1,0 +1,163 @@
+"""The promises under thousands of faults, and what the simulation itself stands on: that a seed is a run."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from router.model import Decision
+from tests.simulation.plan import plan
+from tests.simulation.promises import Outcome
+from tests.simulation.scheduler import Crashed, Process, QueueDouble, Scheduler, ThreadingDouble
+from tests.simulation.simulation import Simulation
+from tests.simulation.verdict import judge, trace
+
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "350"))
+_CHUNK = 25
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, _CHUNK))
+def test_every_promise_is_kept(first: int) -> None:
+    for seed in range(first, min(first + _CHUNK, SEEDS)):
+        verdict = judge(seed)
+        assert not verdict.broken, str(verdict)
+
+
+# --- a seed is a run --------------------------------------------------------------------------------------------------
+
+_EVENTFUL = (1, 5, 29, 53, 58)
+
+
+def _fingerprint(seed: int) -> str:
+    return hashlib.sha256("\n".join(trace(Simulation(seed).run())).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("seed", _EVENTFUL)
+def test_a_seed_replays_exactly(seed: int) -> None:
+    assert _fingerprint(seed) == _fingerprint(seed)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "4711"])
+def test_a_seed_replays_exactly_in_another_process(hash_seed: str) -> None:
+    """Also where sets and dicts of strings have another order."""
+    code = (
+        "from tests.simulation.test_simulation import _EVENTFUL, _fingerprint\n"
+        "print(*map(_fingerprint, _EVENTFUL), sep='\\n')"
+    )
+    environ = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == [_fingerprint(seed) for seed in _EVENTFUL]
+
+
+# --- what happens in the runs: a promise that is never put to the test is kept in vain --------------------------------
+
+
+def test_the_runs_are_eventful() -> None:
+    """Each decision, each kind of fault, crash and time-out, and more than one incident of a subject occur."""
+    seen: Counter[str] = Counter()
+    for seed in range(150):
+        outcome = Outcome(Simulation(seed).run())
+        seen.update(row.decision for row in outcome.recorded)
+        seen.update(each.mood for remote in outcome.run.remotes.values() for each in remote.tries)
+        seen.update(each.kind for remote in outcome.run.remotes.values() for each in remote.tries)
+        seen.update(
+            word for line in trace(outcome.run) for word in ("CRASH", "TIME-OUT", "<answer lost>") if word in line
+        )
+        seen.update(buried.reason or "by SQS" for buried in outcome.run.buried)
+        seen.update(incident.status for _, incident, _ in outcome.incidents)
+        seen["reopened"] += any(incident.reopened for _, incident, _ in outcome.incidents)
+        seen["another incident"] += any(incident.number > 1 for _, incident, _ in outcome.incidents)
+    never = {Decision.GATHERED, Decision.SILENCED, Decision.NO_ROUTE, Decision.UNREADABLE}
+    wanted = {*Decision} - never | {"opened", "updated", "resolved", "lapsed", "reopened", "another incident"}
+    wanted |= {"busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy", "fine"}
+    wanted |= {"CRASH", "TIME-OUT", "<answer lost>", "history unavailable", "by SQS"}
+    assert not {word for word in wanted if not seen[word]}
+
+
+def test_plans_differ() -> None:
+    plans = [plan(seed) for seed in range(200)]
+    assert sum(each.steady for each in plans) > 10
+    assert sum(each.history_is_sound for each in plans) > 50
+    assert sum(bool(each.outages) for each in plans) > 10
+
+
+# --- threads that take turns ------------------------------------------------------------------------------------------
+
+
+def _scheduler() -> tuple[Scheduler, list[str]]:
+    return Scheduler(0.0), []
+
+
+def test_threads_run_in_the_order_of_virtual_time() -> None:
+    scheduler, said = _scheduler()
+
+    def speak(name: str, pause: float) -> None:
+        for _ in range(2):
+            scheduler.sleep(pause)
+            said.append(f"{name} at {scheduler.now:g}")
+
+    scheduler.spawn("slow", Process("one"), lambda: speak("slow", 3.0))
+    scheduler.spawn("quick", Process("two"), lambda: speak("quick", 2.0))
+    scheduler.at(5.0, lambda: said.append("outside at 5"))
+    scheduler.run()
+    assert said == ["quick at 2", "slow at 3", "quick at 4", "outside at 5", "slow at 6"]
+
+
+def test_a_killed_process_does_nothing_more() -> None:
+    scheduler, said = _scheduler()
+    process = Process("one")
+
+    def work() -> None:
+        try:
+            scheduler.sleep(10.0)
+            said.append("worked")
+        except Crashed:
+            said.append(f"killed at {scheduler.now:g}")
+            raise
+
+    scheduler.spawn("first", process, work)
+    scheduler.spawn("second", process, work)
+    scheduler.at(4.0, lambda: scheduler.kill(process))
+    scheduler.run()
+    assert said == ["killed at 4", "killed at 4"]
+
+
+def test_a_reader_gets_what_is_put_in_time() -> None:
+    scheduler, said = _scheduler()
+    process, queues, threads = Process("one"), QueueDouble(scheduler), ThreadingDouble(scheduler)
+    queue = queues.SimpleQueue()
+
+    def write(item: str) -> None:
+        scheduler.sleep(1.0)
+        queue.put(item)
+
+    def read() -> None:
+        threads.Thread(target=write, args=("news",), name="writer", daemon=True).start()
+        said.append(f"{queue.get(timeout=5.0)} at {scheduler.now:g}")
+        with pytest.raises(queues.Empty):
+            queue.get(timeout=5.0)
+        said.append(f"nothing at {scheduler.now:g}")
+
+    scheduler.spawn("reader", process, read)
+    scheduler.run()
+    assert said == ["news at 1", "nothing at 6"]
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_by_the_run() -> None:
+    scheduler, _ = _scheduler()
+
+    def fail() -> None:
+        scheduler.sleep(1.0)
+        raise ValueError("seven")
+
+    scheduler.spawn("bystander", Process("one"), lambda: scheduler.sleep(9.0))
+    scheduler.spawn("culprit", Process("two"), fail)
+    with pytest.raises(ValueError, match="seven"):
+        scheduler.run()

@@ -1,0 +1,380 @@
+"""plugins.pagerduty: one alert per incident, valid whatever comes in; and what PagerDuty's answers mean."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local_aws.pagerduty import PagerDutyDouble, judge
+from plugins.pagerduty import PagerDuty
+from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
+from router.channels import Source
+from router.deliver import Job, attempt
+from router.incidents import Saying, Standing
+from router.model import Alert, Incident, Kind, Message, Outcome, Severity, Subject
+
+KEY = "R0UT1NGKEYTHATISSECRET0123456789"
+PATH = "/v2/enqueue"
+SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+ALERT = Alert(
+    "a1",
+    "e1",
+    1723137542.67,
+    Severity.CRITICAL,
+    "out_of_memory",
+    resolves=False,
+    rule="oom",
+    title="Out of memory: service:web",
+    subject=SUBJECT,
+)
+INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
+MESSAGE = Message(
+    "Out of memory: service:web in prod",
+    "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
+    (("Cluster", "prod"), ("終了コード", "137")),
+    (("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
+    "java.lang.OutOfMemoryError: Java heap space",
+)
+NASTY = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_categories=())),
+        st.sampled_from(["x", '"', "\\", "😀", "語", "\n", "\ud800", "\x00", "\u202e"]).map(lambda char: char * 1500),
+    ),
+    max_size=5,
+).map("".join)
+PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, PAIRS, NASTY)
+
+
+def pagerduty(**options: str) -> PagerDuty:
+    return PagerDuty(ChannelConfig("oncall", "pagerduty", {"routing_key": KEY, **options}))
+
+
+def notification(kind: Kind = Kind.OPENED, *, message: Message = MESSAGE, **alert: Any) -> Notification:
+    return Notification(kind, message, replace(ALERT, **alert), INCIDENT)
+
+
+def valid(event: dict[str, Any]) -> bool:
+    body = json.dumps({"routing_key": KEY, **event}, ensure_ascii=False).encode()
+    return judge(PATH, body)[0] == 202
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.OPENED, Kind.UPDATED])
+def test_trouble_triggers(kind: Kind) -> None:
+    """The first message opens an alert, each further one joins it by the incident's key."""
+    event = pagerduty().render(notification(kind))
+    assert (event["event_action"], event["dedup_key"]) == ("trigger", INCIDENT.dedup_key)
+    assert event["client"] == "ecs-alert-router"
+    assert event["links"] == [{"href": MESSAGE.links[0][1], "text": "Open the task"}]
+    assert event["payload"] == {
+        "summary": "Out of memory: service:web in prod",
+        "source": "123456789012/eu-west-1/prod/service:web",
+        "severity": "critical",
+        "timestamp": "2024-08-08T17:19:02.670+00:00",
+        "component": "web",
+        "group": "prod",
+        "class": "out_of_memory",
+        "custom_details": {
+            "text": MESSAGE.text,
+            "Cluster": "prod",
+            "終了コード": "137",
+            "log_excerpt": MESSAGE.log_excerpt,
+        },
+    }
+
+
+def test_the_end_resolves() -> None:
+    """A resolve is the key that the trigger had, and nothing else."""
+    resolve = {"event_action": "resolve", "dedup_key": INCIDENT.dedup_key}
+    assert pagerduty().render(notification(Kind.RESOLVED)) == resolve
+    assert pagerduty().render_plain(notification(Kind.RESOLVED)) == resolve
+
+
+@pytest.mark.parametrize("severity", Severity)
+def test_severities_are_pagerdutys(severity: Severity) -> None:
+    """The router's four are PagerDuty's four."""
+    assert pagerduty().render(notification(severity=severity))["payload"]["severity"] == str(severity)
+
+
+def test_plain_event_has_what_is_required() -> None:
+    """The way out when an event is invalid: summary, source, severity, and the same key."""
+    event = pagerduty().render_plain(notification())
+    assert set(event) == {"event_action", "dedup_key", "payload"}
+    assert set(event["payload"]) == {"summary", "source", "severity"}
+    assert event["dedup_key"] == INCIDENT.dedup_key
+    assert valid(event)
+
+
+def test_no_payload_holds_the_routing_key() -> None:
+    """What is rendered stands in previews and history; `send` adds the key."""
+    for kind in Kind:
+        assert KEY not in json.dumps([pagerduty().render(notification(kind))])
+        assert KEY not in json.dumps([pagerduty().render_plain(notification(kind))])
+
+
+def test_it_is_stateful() -> None:
+    """PagerDuty rings until it is told that it is over: the router also tells it when an incident lapses."""
+    assert PagerDuty.stateful is True
+
+
+def test_empty_message_says_the_cause() -> None:
+    """PagerDuty refuses an empty summary; what is empty elsewhere is left out."""
+    nowhere = replace(SUBJECT, cluster="-", name="alarm:cpu")
+    event = pagerduty().render(notification(message=Message(" \n", "\x00", (("", "x"), ("x", ""))), subject=nowhere))
+    assert event["payload"]["summary"] == "out_of_memory"
+    assert event["payload"]["component"] == "cpu"
+    assert not {"group", "custom_details"} & set(event["payload"])
+
+
+def test_facts_of_one_label_are_all_there() -> None:
+    """Plugins may add a fact whose label is taken."""
+    facts = (("Team", "a"), ("Team", "b"), ("text", "c"))
+    details = pagerduty().render(notification(message=replace(MESSAGE, facts=facts)))["payload"]["custom_details"]
+    assert details["Team"] == "a\nb"
+    assert details["text"] == f"{MESSAGE.text}\nc"
+
+
+@pytest.mark.parametrize("at", [-1e300, -1.0, 0.0, 1e300])
+def test_any_time_has_a_timestamp(at: float) -> None:
+    """An event's own time may be anything."""
+    assert datetime.fromisoformat(pagerduty().render(notification(at=at))["payload"]["timestamp"]).tzinfo
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:x", "http://x/", "https://a b", "https://x/語", "https://x@y/", "https://"]
+)
+def test_odd_links_are_left_out(url: str) -> None:
+    """A link leads where it says, or is not there."""
+    message = replace(MESSAGE, links=(("Bad", url), ("Good", "https://a.example/?b=1#f")))
+    assert [link["text"] for link in pagerduty().render(notification(message=message))["links"]] == ["Good"]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_summary_is_cut_at_the_limit() -> None:
+    """1024 characters are allowed, and a cut shows."""
+    for length, expected in ((1024, "x" * 1024), (1025, "x" * 1023 + "…")):
+        event = pagerduty().render(notification(message=replace(MESSAGE, title="x" * length)))
+        assert event["payload"]["summary"] == expected
+
+
+def test_long_log_keeps_its_end() -> None:
+    """The last lines tell why it died."""
+    message = replace(MESSAGE, log_excerpt="start" + "x" * 99_999 + "the end", text="start" + "x" * 99_999 + "the end")
+    details = pagerduty().render(notification(message=message))["payload"]["custom_details"]
+    assert re.fullmatch("…x+the end", details["log_excerpt"])
+    assert re.fullmatch("startx+…", details["text"])
+
+
+@pytest.mark.parametrize("char", ["x", "語", "😀", '"', "\\", "x\n"])
+def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
+    """512 KB, everything at once."""
+    big = char * (262_144 // len(char))
+    message = Message(big, big, ((big, big), *(("text", big),) * 98), ((big, "https://a/" + "x" * 2900),) * 99, big)
+    subject = replace(SUBJECT, cluster=big, name=f"service:{big}")
+    event = pagerduty().render(notification(message=message, subject=subject, cause=big))
+    assert valid(event)
+    assert len(json.dumps({"routing_key": KEY, **event}, ensure_ascii=False).encode()) < 512_000
+
+
+@settings(deadline=None, max_examples=50)
+@given(MESSAGES, NASTY, st.sampled_from(Kind))
+def test_whatever_comes_in_pagerduty_accepts(message: Message, text: str, kind: Kind) -> None:
+    """Any text in any place: a valid event, in UTF-8, without control characters or marks that turn text round."""
+    subject = replace(SUBJECT, cluster=text.encode(errors="replace").decode())
+    said = notification(kind, message=message, subject=subject, cause=text or "x")
+    for event in (pagerduty().render(said), pagerduty().render_plain(said)):
+        assert valid(event)
+        assert not re.search(r"[\x00-\x08\x7f\u202e\ud800-\udfff]", json.dumps(event, ensure_ascii=False))
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def send(double: PagerDutyDouble, kind: Kind = Kind.OPENED, *, incident: Incident = INCIDENT) -> None:
+    channel = pagerduty(events_url=double.events_url)
+    channel.send(channel.render(replace(notification(kind), incident=incident)))
+
+
+def test_event_arrives_with_the_routing_key() -> None:
+    """`send` adds the key, and nothing else."""
+    with PagerDutyDouble() as double:
+        send(double)
+        (message,) = double.received
+    assert message.payload == {"routing_key": KEY, **pagerduty().render(notification())}
+
+
+def test_an_incident_is_one_alert() -> None:
+    """Opened, worse, over: one alert. The next incident of the same subject is another one."""
+    with PagerDutyDouble() as double:
+        for kind in (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED, Kind.RESOLVED):
+            send(double, kind)
+        send(double, incident=replace(INCIDENT, number=4))
+        assert [(alert.status, len(alert.events)) for alert in double.alerts] == [("resolved", 3), ("triggered", 1)]
+        assert len(double.dropped) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, '{"status":"invalid event","message":"x","errors":["summary is too long"]}', PayloadRejected),
+        (400, '{"status":"invalid event","message":"x","errors":["\'routing_key\' is invalid"]}', PermanentError),
+        (400, "Invalid Routing Key", PermanentError),
+        (413, "", PayloadRejected),
+        (401, "", PermanentError),
+        (403, "", PermanentError),
+        (404, "", PermanentError),
+        (302, "", PermanentError),
+        (200, '{"status":"success"}', PermanentError),
+        (202, "", PermanentError),
+        (202, "[]", PermanentError),
+        (202, '{"status":"queued"}', PermanentError),
+        (202, "[" * 50_000, PermanentError),
+        (429, "", TransientError),
+        (500, "", TransientError),
+        (503, "busy", TransientError),
+    ],
+)
+def test_answers(status: int, body: str, error: type[Exception]) -> None:
+    """Only 202 with `success` is success; of an invalid event a smaller one may do, unless it is the key."""
+    with PagerDutyDouble() as double:
+        double.answer_with(status, body)
+        with pytest.raises(error) as caught:
+            send(double)
+    assert type(caught.value) is error
+    assert getattr(caught.value, "status", None) == status
+    assert KEY not in repr(caught.value)
+
+
+def test_rate_limit_says_how_long() -> None:
+    """PagerDuty's wait reaches the deliver step."""
+    with PagerDutyDouble() as double:
+        double.answer_with(429, "", headers={"Retry-After": "30"})
+        with pytest.raises(TransientError) as caught:
+            send(double)
+    assert caught.value.retry_after == 30
+
+
+def test_an_echoed_key_goes_no_further() -> None:
+    """An error stands in history, so a key that PagerDuty repeats is taken out of it."""
+    with PagerDutyDouble() as double:
+        double.answer_with(403, f"no such key: {KEY}")
+        with pytest.raises(PermanentError) as caught:
+            send(double)
+    assert KEY not in f"{caught.value}{caught.value.answer}"
+
+
+def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
+    """The deliver step falls back to what PagerDuty requires, and the alert is opened all the same."""
+    with PagerDutyDouble() as double:
+        double.answer_with(400, '{"status":"invalid event","errors":["custom_details"]}')
+        channel = pagerduty(events_url=double.events_url)
+        config = ChannelConfig("oncall", "pagerduty", {"routing_key": KEY})
+        saying = Saying("oncall", Kind.OPENED, 1, 1, first=True, severity=Severity.CRITICAL, held={})
+        job = Job(Standing(SUBJECT), saying, config, notification, Source.of(config, channel))
+        assert attempt(job).outcome is Outcome.SENT
+        assert [set(alert.events[0]["payload"]) for alert in double.alerts] == [{"summary", "source", "severity"}]
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["k3y", "k3y" * 11, f"{KEY} "])
+def test_wrong_keys_are_refused_without_printing_them(key: str) -> None:
+    """Said when the channel is made, not at night."""
+    with pytest.raises(ValueError, match="routing_key must have 32 characters") as caught:
+        pagerduty(routing_key=key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "posted_to"),
+    [
+        ("https://events.eu.pagerduty.com/v2/enqueue", "https://events.eu.pagerduty.com/v2/enqueue"),
+        ("https://events.eu.pagerduty.com", "https://events.eu.pagerduty.com/v2/enqueue"),
+        ("https://events.eu.pagerduty.com/", "https://events.eu.pagerduty.com/v2/enqueue"),
+        ("http://127.0.0.1:8080/x", "http://127.0.0.1:8080/x"),
+        ("http://localhost:8080", "http://localhost:8080/v2/enqueue"),
+        (None, "https://events.pagerduty.com/v2/enqueue"),
+    ],
+)
+def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The United States unless told otherwise; a host alone is enough; plain http is for tests on loopback."""
+    asked: list[str] = []
+
+    def post(url: str, _: object) -> None:
+        asked.append(url)
+        raise TransientError("not today")
+
+    monkeypatch.setattr("plugins.pagerduty.post_json", post)
+    with pytest.raises(TransientError):
+        pagerduty(**({"events_url": url} if url else {})).send({})
+    assert asked == [posted_to]
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://events.pagerduty.com/v2/enqueue", "plain http"),
+        ("http://localhost.evil.example/", "plain http"),
+        ("events.eu.pagerduty.com", "must look like"),
+        ("ftp://events.pagerduty.com", "must look like"),
+        ("https://[x", "must look like"),
+        ("https:///v2/enqueue", "must look like"),
+    ],
+)
+def test_wrong_urls_are_refused(url: str, why: str) -> None:
+    """A routing key over plain http is one that everybody on the way can read."""
+    with pytest.raises(ValueError, match=f"events_url .*{why}"):
+        pagerduty(events_url=url)
+
+
+def test_key_is_required() -> None:
+    """A KeyError says to the router that the channel is not configured."""
+    with pytest.raises(KeyError, match="routing_key"):
+        PagerDuty(ChannelConfig("oncall", "pagerduty", {}))
+
+
+# --- the double -------------------------------------------------------------------------------------------------------
+
+PAYLOAD = {"summary": "x", "source": "x", "severity": "info"}
+TRIGGER = {"routing_key": KEY, "event_action": "trigger", "payload": PAYLOAD}
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        (TRIGGER, ""),
+        (TRIGGER | {"dedup_key": "x" * 255}, ""),
+        (TRIGGER | {"dedup_key": "x" * 256}, "dedup_key"),
+        (TRIGGER | {"routing_key": KEY[1:]}, "routing_key"),
+        (TRIGGER | {"event_action": "open"}, "event_action"),
+        (TRIGGER | {"payload": None}, "payload"),
+        *((TRIGGER | {"payload": PAYLOAD | {field: ""}}, field) for field in PAYLOAD),
+        (TRIGGER | {"payload": PAYLOAD | {"summary": "x" * 1024}}, ""),
+        (TRIGGER | {"payload": PAYLOAD | {"summary": "x" * 1025}}, "summary"),
+        (TRIGGER | {"payload": PAYLOAD | {"severity": "fatal"}}, "severity"),
+        (TRIGGER | {"payload": PAYLOAD | {"timestamp": "yesterday"}}, "timestamp"),
+        (TRIGGER | {"payload": PAYLOAD | {"custom_details": []}}, "custom_details"),
+        (TRIGGER | {"links": [{"text": "x"}]}, "links"),
+        ({"routing_key": KEY, "event_action": "resolve", "dedup_key": "x"}, ""),
+        ({"routing_key": KEY, "event_action": "resolve"}, "dedup_key"),
+        ([], "not an object"),
+    ],
+)
+def test_double_judges_as_pagerduty_does(event: Any, problem: str) -> None:
+    """A test against the double is worth something only where it refuses what PagerDuty refuses."""
+    status, answer = judge(PATH, json.dumps(event).encode())
+    assert status == (400 if problem else 202)
+    assert problem in str(json.loads(answer).get("errors", ""))
+    assert judge("/v2/change/enqueue", b"{}")[0] == 404
+    assert judge(PATH, b"x" * 524_289)[0] == 413

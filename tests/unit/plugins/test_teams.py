@@ -1,0 +1,488 @@
+"""plugins.teams: a card that Teams can post, whatever comes in; and what the workflow's answers mean."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local_aws.teams import TeamsDouble, judge, unpostable
+from plugins.teams import Teams
+from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
+from router.model import Alert, Incident, Kind, Message, Severity, Subject
+
+JOINER, NBSP = "\N{WORD JOINER}", "\N{NO-BREAK SPACE}"
+STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER LETTER GRAVE ACCENT}"
+LOW = "\N{MODIFIER LETTER LOW MACRON}"
+URL = "https://prod-12.westeurope.logic.azure.com:443/workflows/0123/triggers/manual/paths/invoke?sv=1.0&sig=S3cretSig"
+SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+ALERT = Alert(
+    "a1",
+    "e1",
+    1.0,
+    Severity.CRITICAL,
+    "out_of_memory",
+    resolves=False,
+    rule="oom",
+    title="Out of memory: service:web",
+    subject=SUBJECT,
+)
+INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
+MESSAGE = Message(
+    "Out of memory: service:web in prod",
+    "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
+    (("Cluster", "prod"), ("Task definition", "web:42")),
+    (("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
+    "java.lang.OutOfMemoryError: Java heap space\n    at Main.main",
+)
+TEAMS = Teams(ChannelConfig("ops", "teams", {"webhook_url": URL}))
+
+# Anything at all: control characters, bidi marks, halves of surrogate pairs, emoji, and the syntax of cards.
+NASTY = st.lists(
+    st.one_of(
+        st.text(st.characters(exclude_categories=())),
+        st.sampled_from(
+            ["<at>All</at>", "[x](https://e)", "**b**", "_i_", "{{DATE(2024)}}", "&lt;", "\\*", "\n- ", "\r"]
+        ),
+        st.sampled_from(["x", '"', "\\", "<a", "😀", "語", "\n", "\ud800", "\x00", "\u202e"]).map(
+            lambda char: char * 700
+        ),
+    ),
+    max_size=6,
+).map("".join)
+PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
+LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=9).map(tuple)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY)
+
+
+def notification(
+    message: Message = MESSAGE, kind: Kind = Kind.OPENED, severity: Severity = Severity.CRITICAL
+) -> Notification:
+    return Notification(kind, message, replace(ALERT, severity=severity), INCIDENT)
+
+
+def card(payload: dict[str, Any]) -> dict[str, Any]:
+    (attachment,) = payload["attachments"]
+    content: dict[str, Any] = attachment["content"]
+    return content
+
+
+def render(**parts: Any) -> dict[str, Any]:
+    return card(TEAMS.render(notification(replace(MESSAGE, **parts))))
+
+
+def elements(value: Any, kind: str) -> Iterator[dict[str, Any]]:
+    """Every element of a type, wherever it stands, in the order in which it is read."""
+    if isinstance(value, list):
+        for item in value:
+            yield from elements(item, kind)
+    elif isinstance(value, dict):
+        if value.get("type") == kind:
+            yield value
+        for item in value.values():
+            yield from elements(item, kind)
+
+
+def lines(content: dict[str, Any], *, log: bool = False) -> list[str]:
+    """The text of the blocks that hold the message's text, or its log."""
+    blocks = elements(content["body"], "TextBlock")
+    return [each["text"] for each in blocks if "spacing" in each and ("fontType" in each) == log]
+
+
+def shown(content: dict[str, Any]) -> list[str]:
+    """Every string in which a client reads formatting."""
+    facts = [text for each in elements(content, "FactSet") for fact in each["facts"] for text in fact.values()]
+    return [each["text"] for each in elements(content, "TextBlock")] + facts
+
+
+def size(payload: dict[str, Any]) -> int:
+    return len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+# --- layout -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_part_of_the_message_is_shown() -> None:
+    """Severity and title in the coloured box, then text, facts, log, place and id; a button for each link."""
+    content = render()
+    head, *_ = elements(content, "Container")
+    assert [each["text"] for each in head["items"]] == ["🔴 CRITICAL", MESSAGE.title]
+    assert lines(content) == MESSAGE.text.splitlines()
+    assert [(fact["title"], fact["value"]) for each in elements(content, "FactSet") for fact in each["facts"]] == [
+        *MESSAGE.facts
+    ]
+    assert lines(content, log=True) == ["java.lang.OutOfMemoryError: Java heap space", f"{NBSP * 4}at Main.main"]
+    assert content["body"][-1]["text"] == f"123456789012 · eu-west-1 · {INCIDENT.id}"
+    assert [(each["title"], each["url"]) for each in content["actions"]] == [*MESSAGE.links]
+    assert content["fallbackText"] == f"🔴 CRITICAL: {MESSAGE.title}"
+
+
+def test_card_is_what_the_workflow_takes() -> None:
+    """One attachment, in the form that the trigger's documentation has."""
+    payload = TEAMS.render(notification())
+    assert payload["type"] == "message"
+    (attachment,) = payload["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert attachment["contentUrl"] is None
+    assert (card(payload)["type"], card(payload)["version"]) == ("AdaptiveCard", "1.2")
+
+
+def test_severities_and_the_end_are_told_apart() -> None:
+    """Each has its word and sign, for those who do not see the colour; the end is good whatever it was."""
+    heads = {
+        (severity, kind): next(elements(card(TEAMS.render(notification(MESSAGE, kind, severity))), "Container"))
+        for severity in Severity
+        for kind in (Kind.OPENED, Kind.RESOLVED)
+    }
+    assert [heads[severity, Kind.OPENED]["style"] for severity in Severity] == [
+        "attention",
+        "attention",
+        "warning",
+        "accent",
+    ]
+    assert {heads[severity, Kind.RESOLVED]["style"] for severity in Severity} == {"good"}
+    assert len({head["items"][0]["text"] for head in heads.values()}) == 5
+
+
+def test_every_line_wraps() -> None:
+    """Without `wrap`, a phone shows the first words of each line."""
+    assert all(block["wrap"] for block in elements(render(), "TextBlock"))
+
+
+def test_empty_parts_are_left_out() -> None:
+    """A message of nothing says the cause."""
+    content = card(TEAMS.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n"))))
+    assert [each["text"] for each in elements(content, "TextBlock")][:2] == ["🔴 CRITICAL", "out_of_memory"]
+    assert len(content["body"]) == 2
+    assert "actions" not in content
+
+
+def test_plain_card_is_the_smallest() -> None:
+    """The way out when the layout is refused: one line, with severity, title and the history id."""
+    (block,) = card(TEAMS.render_plain(notification()))["body"]
+    assert block["text"] == f"🔴 CRITICAL: {MESSAGE.title} 123456789012 · eu-west-1 · {INCIDENT.id}"
+
+
+# --- text from outside is text ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<at>Everyone</at>", f"<{JOINER}at>Everyone<{JOINER}/at>"),
+        ("&lt;at&gt; &#60; a & b", f"&{JOINER}lt;at&{JOINER}gt; &{JOINER}#60; a & b"),
+        ("[x](https://evil)", f"[x]{JOINER}(https://evil)"),
+        ("[x][y] [x]: y arr[0]", f"[x]{JOINER}[y] [x]{JOINER}: y arr[0]"),
+        ("*a* ~~b~~ `c`", f"{STAR}a{STAR} {TILDE * 2}b{TILDE * 2} {GRAVE}c{GRAVE}"),
+        ("_a_ my_service __init__", f"{LOW}a{LOW} my_service {LOW * 2}init{LOW * 2}"),
+        ("{{DATE(2024-08-08T17:19:02Z)}}", f"{{{JOINER}{{DATE(2024-08-08T17:19:02Z)}}}}"),
+        (r"C:\.net \d", rf"C:\{JOINER}.net \d"),
+        ("a\x1b[31m\x00\u202eb\ud800", "a[31mb"),
+        ("# a", f"{JOINER}# a"),
+        ("- a", f"{JOINER}- a"),
+        ("1. a", f"{JOINER}1. a"),
+        ("2024 a", "2024 a"),
+        ("a" + "_" * 262_144 + "b", None),
+    ],
+)
+def test_outside_text_is_text(text: str, expected: str | None) -> None:
+    """What a client would read as a mention, a link, a date or Markdown is broken up, or replaced by a look-alike."""
+    content = render(title=text, text=text, facts=((text, text),), log_excerpt=text)
+    if expected is not None:
+        assert lines(content) == lines(content, log=True) == [expected]
+        assert [text for text in shown(content) if text == expected] == [expected] * 5
+
+
+def test_each_line_is_a_block() -> None:
+    """Clients do not agree on what a newline within a block is, and which characters are newlines."""
+    assert lines(render(text="a\nb\r\nc\rd\u2028e\n\nf")) == ["a", "b", "c", "d", "e", "f"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "http://plain.example/",
+        "https://",
+        "https://a b/",
+        "https://a/語",
+        "https://a/" + "x" * 2500,
+        'https://a/"',
+        "https://a/\\",
+        "https://a/<at>",
+        "https://a/\n",
+        "https://good.example@evil.example/",
+    ],
+)
+def test_odd_links_are_left_out(url: str) -> None:
+    """A card with a bad URL is refused when nobody looks any more; half a URL leads nowhere."""
+    content = render(links=(("Bad", url), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
+    assert [each["title"] for each in content["actions"]] == ["Good"]
+
+
+@given(NASTY)
+def test_no_text_formats_or_mentions(text: str) -> None:
+    """Whatever comes in, no string of a card begins a mention, a link, an entity, a date or an emphasis."""
+    for each in shown(render(title=text, text=text, facts=((text, text),), log_excerpt=text)):
+        assert not re.search(r"</?[A-Za-z!?]|&[#A-Za-z]|\][(\[:]|\{\{|[*~`]|\\[!-/:-@\[-`{-~]", each)
+        assert not re.search(r"(?<!\w)_|_(?!\w|_|…)", each)
+        assert not re.match(r"[#>+=|-]|\d+[.)]|\s*$", each)
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=50)
+@given(MESSAGES, st.sampled_from(Kind))
+def test_whatever_comes_in_teams_can_post(message: Message, kind: Kind) -> None:
+    """Any text in any place: a valid card of at most 20,000 bytes, with the title and the history id in it."""
+    said = notification(message, kind)
+    for payload in (TEAMS.render(said), TEAMS.render_plain(said)):
+        assert size(payload) <= 20_000
+        assert unpostable(payload) == ""
+        assert INCIDENT.id in json.dumps(payload)
+
+
+@pytest.mark.parametrize("char", ["x", '"', "\\", "語", "😀", "<a", "x\n", "[]("])
+def test_the_largest_message_is_within_what_teams_takes(char: str) -> None:
+    """All limits reached at once stay below 20,000 bytes."""
+    big = char * (262_144 // len(char))
+    links = tuple((big, "https://a/" + "x" * length) for length in range(2480, 2492))
+    subject = replace(SUBJECT, account=big, region=big)
+    said = notification(Message(big, big, ((big, big),) * 99, links, big))
+    payload = TEAMS.render(replace(said, incident=replace(INCIDENT, subject=subject)))
+    assert 10_000 < size(payload) <= 20_000
+    assert unpostable(payload) == ""
+
+
+def test_what_is_cut_is_text_facts_and_log() -> None:
+    """However much there is to say, a title and links of ordinary length are whole."""
+    big = "語" * 262_144
+    links = tuple((f"Link {n}", f"https://a.example/{n}/" + "x" * 400) for n in range(6))
+    content = render(text=big, facts=((big, big),) * 99, links=links, log_excerpt=big)
+    assert next(elements(content, "Container"))["items"][1]["text"] == MESSAGE.title
+    assert [(each["title"], each["url"]) for each in content["actions"]] == [*links]
+    assert re.fullmatch("語+…", lines(content)[0])
+    assert re.fullmatch("…語+", lines(content, log=True)[0])
+
+
+def test_long_log_keeps_its_end() -> None:
+    """The last lines tell why it died."""
+    last = lines(render(log_excerpt="\n".join(f"line {n}" for n in range(9000))), log=True)
+    assert last[-1] == "line 8999"
+    assert 20 < len(last) < 100
+
+
+def test_text_that_just_fits_is_whole() -> None:
+    """Cut only what must be, between characters, never inside of one."""
+    (longest,) = lines(render(text="x" * 9000))
+    fits = len(longest) - 1 + len("…".encode())
+    assert lines(render(text="x" * fits)) == ["x" * fits]
+    assert lines(render(text="x" * (fits + 1))) == [longest]
+    (emoji,) = lines(render(text="😀" * 9000))
+    assert emoji.strip("😀") == "…"
+
+
+def test_no_more_buttons_than_teams_shows() -> None:
+    """Six; the rest would push nothing but the first ones aside."""
+    content = render(links=tuple((f"L{n}", f"https://a.example/{n}") for n in range(9)))
+    assert [each["title"] for each in content["actions"]] == [f"L{n}" for n in range(6)]
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def sent_to(double: TeamsDouble) -> None:
+    teams = Teams(ChannelConfig("ops", "teams", {"webhook_url": double.webhook_url}))
+    teams.send(teams.render(notification()))
+
+
+def error_body(code: str) -> str:
+    return json.dumps({"error": {"code": code, "message": "why"}})
+
+
+def test_card_arrives_as_rendered() -> None:
+    """`send` adds nothing and loses nothing, and what it sends can be posted."""
+    with TeamsDouble() as double:
+        sent_to(double)
+        assert [message.payload for message in double.received] == [TEAMS.render(notification())]
+        assert double.failed_runs == []
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_accepted_is_success(status: int) -> None:
+    """202 is what Teams says; a workflow with a Response action says 200."""
+    with TeamsDouble() as double:
+        double.answer_with(status, "whatever")
+        sent_to(double)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, error_body("WorkflowTriggerIsNotEnabled"), PermanentError),
+        (400, error_body("TriggerInputSchemaMismatch"), PayloadRejected),
+        (400, "never heard of", PayloadRejected),
+        (413, "", PayloadRejected),
+        (401, error_body("DirectApiAuthorizationRequired"), PermanentError),
+        (403, "", PermanentError),
+        (404, error_body("WorkflowNotFound"), PermanentError),
+        (410, "", PermanentError),
+        (204, "", PermanentError),
+        (302, "", PermanentError),
+        (429, "", TransientError),
+        (500, "", TransientError),
+        (502, error_body("NoResponse"), TransientError),
+        (503, "<html>busy</html>", TransientError),
+    ],
+)
+def test_answers(status: int, body: str, error: type[Exception]) -> None:
+    """The code says what the matter is, then the status does; only 200 and 202 are success."""
+    with TeamsDouble() as double:
+        double.answer_with(status, body)
+        with pytest.raises(error) as caught:
+            sent_to(double)
+    assert type(caught.value) is error
+    assert getattr(caught.value, "status", None) == status
+    assert "sig=" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        ("WorkflowTriggerIsNotEnabled", "turn it on"),
+        ("DirectApiAuthorizationRequired", "copy the whole URL"),
+        ("WorkflowNotFound", "make a new one"),
+    ],
+)
+def test_errors_name_the_fix(code: str, fix: str) -> None:
+    """What is wrong with a workflow only its owner can mend, and must be told how."""
+    with TeamsDouble() as double:
+        double.answer_with(400, error_body(code))
+        with pytest.raises(PermanentError, match=f"{code}.*{fix}"):
+            sent_to(double)
+
+
+def test_throttling_says_how_long() -> None:
+    """Teams' wait reaches the deliver step."""
+    with TeamsDouble() as double:
+        double.answer_with(429, "", headers={"Retry-After": "60"})
+        with pytest.raises(TransientError) as caught:
+            sent_to(double)
+    assert caught.value.retry_after == 60
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://contoso.webhook.office.com/webhookb2/k3y@x/IncomingWebhook/k3y", "retired"),
+        ("https://webhook.office.com/k3y", "retired"),
+        ("https://outlook.office.com/webhook/k3y", "retired"),
+        ("https://CONTOSO.WEBHOOK.OFFICE.COM/k3y", "retired"),
+        ("http://contoso.webhook.office.com/k3y", "retired"),
+        ("http://prod-12.logic.azure.com/k3y", "plain http"),
+        ("http://127.0.0.1.evil.example/k3y", "plain http"),
+        ("http://localhost.evil.example/k3y", "plain http"),
+        ("ftp://prod-12.logic.azure.com/k3y", "must look like"),
+        ("k3y", "must look like"),
+        ("https:///k3y", "must look like"),
+        ("https://[k3y", "malformed"),
+        ("https://k3y℀/", "malformed"),
+    ],
+)
+def test_wrong_urls_are_refused_without_printing_them(url: str, why: str) -> None:
+    """Said when the channel is made, not at night; the URL is a secret even where it is wrong."""
+    with pytest.raises(ValueError, match=f"webhook_url .*{why}") as caught:
+        Teams(ChannelConfig("ops", "teams", {"webhook_url": url}))
+    assert not re.search("k3y|office.com|azure|evil", str(caught.value))
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        "https://env.12.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows/x?sig=y",
+        "https://webhook.office.com.example/x",
+        "http://127.0.0.1:8080/x",
+        "http://localhost/x",
+        "http://[::1]:8080/x",
+    ],
+)
+def test_other_urls_are_taken(url: str) -> None:
+    """Workflows have had several forms of URL; plain http is for tests on loopback."""
+    assert Teams(ChannelConfig("ops", "teams", {"webhook_url": url}))
+
+
+def test_url_is_required() -> None:
+    """A KeyError says to the router that the channel is not configured."""
+    with pytest.raises(KeyError, match="webhook_url"):
+        Teams(ChannelConfig("ops", "teams", {}))
+
+
+# --- the double -------------------------------------------------------------------------------------------------------
+
+TEXT = {"type": "TextBlock", "text": "x"}
+
+
+def posted(*body: Any, **content: Any) -> dict[str, Any]:
+    whole = {"type": "AdaptiveCard", "version": "1.2", "body": list(body), **content}
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": whole}
+    return {"type": "message", "attachments": [attachment]}
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (posted(TEXT), ""),
+        (posted(TEXT | {"text": "x" * 24_000}), ""),
+        (posted(TEXT | {"text": "x" * 24_228}), "MessageSizeExceeded"),
+        (posted(TEXT | {"text": "語" * 8_100}), "MessageSizeExceeded"),
+        (posted(), "without a body"),
+        (posted(TEXT, version="1.9"), "version"),
+        (posted(TEXT | {"text": ""}), "TextBlock without text"),
+        (posted({"type": "Unknown"}), "not an element"),
+        (posted({"type": "Container", "style": "red", "items": [TEXT]}), "no such style"),
+        (posted({"type": "Container", "items": []}), "container without"),
+        (posted({"type": "FactSet", "facts": [{"title": "x"}]}), "FactSet"),
+        (posted(TEXT, actions=[{"type": "Action.Submit", "title": "x"}]), "not an element"),
+        (posted(TEXT, actions=[{"type": "Action.OpenUrl", "title": "x", "url": "/x"}]), "absolute URL"),
+        (posted(TEXT, actions=[{"type": "Action.OpenUrl", "title": "x", "url": "https://x"}] * 7), "actions"),
+        ({"type": "message", "attachments": [{"contentType": "application/json"}]}, "not an"),
+        ({"type": "message", "attachments": []}, "not an"),
+    ],
+)
+def test_double_posts_what_teams_posts(payload: Any, problem: str) -> None:
+    """What the workflow took and cannot post fails its run, and the sender is told nothing."""
+    with TeamsDouble() as double:
+        assert post_json(double.webhook_url, payload).status == 202
+        assert (len(double.received), len(double.failed_runs)) == ((0, 1) if problem else (1, 0))
+        assert all(problem in run for run in double.failed_runs)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "body", "status", "code"),
+    [
+        ("?sig=x", {}, b'{"type":"message","attachments":[]}', 202, ""),
+        ("", {}, b"{}", 401, "DirectApiAuthorizationRequired"),
+        ("?sig=x", {"authorization": "Bearer x"}, b"{}", 401, "DirectApiAuthorizationRequired"),
+        ("?sig=x", {}, b"{", 400, "InvalidRequestContent"),
+        ("?sig=x", {}, b"[]", 400, "TriggerInputSchemaMismatch"),
+        ("?sig=x", {}, b'{"@type":"MessageCard","text":"x"}', 400, "TriggerInputSchemaMismatch"),
+        ("/elsewhere?sig=x", {}, b"{}", 404, "WorkflowNotFound"),
+    ],
+)
+def test_double_answers_as_the_trigger_does(
+    query: str, headers: dict[str, str], body: bytes, status: int, code: str
+) -> None:
+    """The trigger refuses at once what it can see to be wrong."""
+    path = TeamsDouble.path + query
+    assert judge(path, headers, body)[0] == status
+    assert code in judge(path, headers, body)[1]

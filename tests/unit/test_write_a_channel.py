@@ -1,0 +1,90 @@
+"""docs/write-a-channel.md: what it says to write works as it is written."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import router
+from router.config import parse
+from router.plugins import Hooks, load
+from router_conformance import ChannelConformance, RenderConformance
+from router_conformance.channel import NOTIFICATIONS
+from router_conformance.server import ScriptedServer, answer
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/write-a-channel.md").read_text("utf-8")
+PLUGIN, KIT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+(TOML,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """`plugins/`, with the page's plugin dropped into it."""
+    directory = tmp_path / "plugins"
+    directory.mkdir()
+    (directory / "__init__.py").touch()
+    (directory / "mattermost.py").write_text(PLUGIN, "utf-8")
+    return directory
+
+
+def test_the_page_quotes_the_example() -> None:
+    """What the page shows is the example, to the letter."""
+    assert (ROOT / "examples/mattermost.py").read_text("utf-8") == PLUGIN
+
+
+def test_a_file_and_a_table_are_a_working_channel(directory: Path) -> None:
+    """The page's plugin and configuration, with nothing else changed, deliver a message."""
+    with ScriptedServer(answer(200, "ok")) as server:
+        environment = {"MATTERMOST_WEBHOOK_URL": server.url("/hooks/x")}
+        config = parse(tomllib.loads(TOML), load(directory), environment)
+        _, channel = config.channels["chat"].open()
+        channel.send(channel.render(NOTIFICATIONS["opened, critical"]))
+        ((_, body),) = server.requests
+    assert config.problems == ()
+    assert json.loads(body)["text"].startswith("**Out of memory: service:web in prod**\nContainer app exited")
+
+
+def test_the_channel_is_not_configured_where_its_value_is_unset(directory: Path) -> None:
+    """A KeyError from the constructor says so, as the page says."""
+    config = parse(tomllib.loads(TOML), load(directory), {})
+    assert config.unset == {"chat": "webhook_url"}
+
+
+def test_the_example_passes_the_kit(directory: Path) -> None:
+    """The page's five lines run, and pass, without any of this repository's settings."""
+    (directory.parent / "test_mattermost.py").write_text(KIT, "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", directory.parent, "."],
+        cwd=directory.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{directory.parent}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.search(r"^[0-9]{3} passed in", run.stdout, re.MULTILINE), run.stdout
+
+
+def test_outside_text_pings_nobody_and_formats_nothing(directory: Path) -> None:
+    """The example does what the page says about text from outside."""
+    channel = load(directory).kinds["mattermost"](router.ChannelConfig("x", "x", {"webhook_url": "http://127.0.0.1"}))
+    text = channel.render(NOTIFICATIONS["opened, mentions"])["text"]
+    assert not re.search("@(everyone|here|channel|all)", text)
+    assert r"\[x\]\(https://evil.example\)" in channel.render(NOTIFICATIONS["opened, Markdown"])["text"]
+
+
+def test_the_page_names_every_hook_and_all_of_the_facade() -> None:
+    """A hook or a name that an author is not told of might as well not be there."""
+    hooks = {name for name in vars(Hooks) if not name.startswith("_")}
+    assert {name for name in hooks | {*router.__all__} if name not in PAGE} == set()
+
+
+def test_the_page_names_what_the_kit_can_be_told() -> None:
+    """Attributes of the kit's classes, all of them."""
+    told = {name for kit in (ChannelConformance, RenderConformance) for name in kit.__annotations__}
+    assert {name for name in told if f"`{name}`" not in PAGE} == {"factory"}
