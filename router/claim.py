@@ -37,11 +37,13 @@ class Lease:
 
     Attributes:
         begin_by: clock time after which there is no time left to send and to write down what came of it.
+        settle_by: clock time from which on nothing is waited for but history.
     """
 
     owner: str
     until: float
     begin_by: float
+    settle_by: float
 
 
 @dataclass(frozen=True, slots=True)

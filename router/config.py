@@ -174,7 +174,7 @@ class _Channels:
         unset = {option for option, value in options.items() if value == ""}
         config = replace(config, options={key: value for key, value in options.items() if key not in unset})
         if kind not in self.plugins.kinds:
-            self._disable(name, f"no plugin provides the kind {kind!r}; {known(self.plugins.kinds)}")
+            self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
             return
         source = Source(config, self.plugins.kinds[kind], self.secrets)
         try:
@@ -189,8 +189,8 @@ class _Channels:
         except PermanentError as error:
             self._disable(name, str(error))
 
-    def _disable(self, name: str, problem: str) -> None:
-        self.reader.problems.append(f"channels.{name}: {problem}")
+    def _disable(self, name: str, problem: str, hint: str = "") -> None:
+        self.reader.problems.append(f"channels.{name}: {problem}{hint}")
         self.disabled[name] = problem
 
 
@@ -222,7 +222,7 @@ def _route(table: TomlTable, channels: _Channels) -> Route:
         if channel not in declared:
             table.problem("channels", f"there is no channel {channel!r}; {known(declared)}")
     if route.channels and not {*channels.made, *channels.disabled} & {*route.channels}:
-        table.problem("channels", f"none of them is configured: {list(route.channels)}")
+        table.problems.append(f"{table.place}: none of its channels is configured: {list(route.channels)}")
     table.done()
     return route
 

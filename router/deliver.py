@@ -19,7 +19,8 @@ from router.plugins import Channel
 log = logging.getLogger("ecs-alert-router.deliver")
 
 LONGEST_SEND = 10.0
-"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun."""
+"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun. So a thread that
+comes back after the end does not go on sending."""
 
 _REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
 
@@ -55,9 +56,9 @@ def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[lis
     """
     done: queue.SimpleQueue[Done] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
-    over = threading.Event()
+    enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
     for name, mine in _by_channel(jobs).items():
-        arguments = (mine, begun, done, lambda: over.is_set() or remaining() < LONGEST_SEND)
+        arguments = (mine, begun, done, lambda: remaining() < enough)
         threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
@@ -65,7 +66,6 @@ def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[lis
         for job, _ in ready:
             del waiting[id(job)]
         if not ready:
-            over.set()  # a thread that comes back later must not go on sending
             yield [(job, _left_behind(job, begun=key in begun)) for key, job in waiting.items()]
             return
         yield ready
@@ -111,11 +111,21 @@ def attempt(job: Job) -> Delivery:
     if job.source is None:
         return Delivery(job.saying, Outcome.FAILED, job.unusable)
     try:
-        _say(job.source, job.notify())
-    except TransientError as error:
-        return _retry(job, _words(error, job.source), error.retry_after, unanswered=error.status is None)
+        job.source.open()
+    except TransientError as error:  # its secret cannot be read: nothing was sent
+        return _retry(job, _words(error, job.source), error.retry_after, unanswered=False)
     except ChannelError as error:
         return Delivery(job.saying, Outcome.FAILED, _words(error, job.source))
+    return _attempt(job, job.source)
+
+
+def _attempt(job: Job, source: Source) -> Delivery:
+    try:
+        _say(source, job.notify())
+    except TransientError as error:
+        return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)
+    except ChannelError as error:
+        return Delivery(job.saying, Outcome.FAILED, _words(error, source))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
         # What a broken plugin raises may hold its secrets: its type must do.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400

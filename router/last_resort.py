@@ -37,7 +37,8 @@ def announce(routed: Routed, router: Router, remaining: Callable[[], float], mem
     standing = replace(standing, incident=replace(standing.incident, number=0))
     standing, sayings = lease(standing, now, "", now)
     jobs = [replace(job, notify=_marked(job.notify, job.config.language)) for job in jobs_of(standing, sayings, router)]
-    told = [delivery for done in router.deliver(jobs, lambda: remaining() - SETTLE_MARGIN) for _, delivery in done]
+    margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copy is put on the dead-letter queue
+    told = [delivery for done in router.deliver(jobs, lambda: remaining() - margin) for _, delivery in done]
     windows = {each.channel: each.dedup_window for each in reached}
     for delivery in told:
         if delivery.outcome is Outcome.SENT:

@@ -83,7 +83,7 @@ def process(raws: Sequence[object], router: Router, remaining: Callable[[], floa
     handled = [_understood(raw, router) for raw in raws]
     lease = _lease(router, remaining)
     claims = list(_claim_all([each for each in handled if each.routed], lease, router))
-    for standing, deliveries in _tell(claims, lease, router, remaining):
+    for standing, deliveries in _tell(claims, lease, router):
         for each in _announced(handled, standing):
             each.deliveries += deliveries
     _observe(handled, router)
@@ -94,7 +94,7 @@ def work_on(due: Iterable[Standing], router: Router, remaining: Callable[[], flo
     """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick."""
     lease = _lease(router, remaining)
     claims = list(_wake_all(due, lease, router))  # whoever is first sends, the others do not
-    return [delivery for _, deliveries in _tell(claims, lease, router, remaining) for delivery in deliveries]
+    return [delivery for _, deliveries in _tell(claims, lease, router) for delivery in deliveries]
 
 
 # --- normalise, classify, route: pure ---------------------------------------------------------------------------------
@@ -158,8 +158,11 @@ def _reached(name: str, by: Route, config: Config) -> Reach:
 
 
 def _lease(router: Router, remaining: Callable[[], float]) -> Lease:
-    ends = router.runtime.clock() + remaining()
-    return Lease(router.new_id(), ends + LEASE_MARGIN, ends - SETTLE_MARGIN - LONGEST_SEND)
+    """Margins shrink where little time is left from the start: a short invocation still does what it can."""
+    left = remaining()
+    ends = router.runtime.clock() + left
+    settle_by = ends - min(SETTLE_MARGIN, left / 4)
+    return Lease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
 
 
 def _wake_all(due: Iterable[Standing], lease: Lease, router: Router) -> Iterable[Claim]:
@@ -225,13 +228,11 @@ def _failed(handled: Iterable[Handled], error: HistoryUnavailable) -> None:
 # --- enrich, render, deliver, settle ----------------------------------------------------------------------------------
 
 
-def _tell(
-    claims: Sequence[Claim], lease: Lease, router: Router, remaining: Callable[[], float]
-) -> Iterable[tuple[Standing, list[Delivery]]]:
+def _tell(claims: Sequence[Claim], lease: Lease, router: Router) -> Iterable[tuple[Standing, list[Delivery]]]:
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims}
     jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router)]
-    for done in router.deliver(jobs, lambda: remaining() - SETTLE_MARGIN) if jobs else ():
+    for done in router.deliver(jobs, lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         for key, deliveries in _by_standing(done).items():
             try:
                 standings[key] = settle(standings[key], deliveries, lease.owner, router.runtime)

@@ -18,6 +18,7 @@ from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[2]
 SECRET = "https://hooks.example.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXX"
+TEAMS = "https://prod-1.westeurope.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alerts"
 
 
@@ -70,21 +71,23 @@ def write(directory: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("environ", "used", "unset"),
+    ("environ", "used"),
     [
-        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": SECRET}, ["email", "slack"], {}),
-        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": ""}, ["email"], {"slack": "webhook_url"}),
-        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": " \n"}, ["email"], {"slack": "webhook_url"}),
-        ({"SLACK_WEBHOOK_URL": SECRET}, ["slack"], {"email": "topic_arn"}),
+        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": SECRET}, ["email", "slack"]),
+        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": ""}, ["email"]),
+        ({"SNS_TOPIC_ARN": TOPIC, "SLACK_WEBHOOK_URL": " \n"}, ["email"]),
+        ({"SLACK_WEBHOOK_URL": SECRET}, ["slack"]),
+        ({"TEAMS_WEBHOOK_URL": TEAMS, "PAGERDUTY_ROUTING_KEY": "k" * 32}, ["teams", "pagerduty"]),
     ],
 )
 def test_as_shipped_every_channel_whose_value_is_set_is_used(
-    environ: dict[str, str], used: list[str], unset: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    environ: dict[str, str], used: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Empty is the same as unset, and a channel that is not configured is no problem."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     config = load(ROOT / "alert-router.toml", plugins.load(ROOT / "plugins"), environ)
-    assert (list(config.channels), config.unset, config.disabled, config.problems) == (used, unset, {}, ())
+    assert (list(config.channels), config.disabled, config.problems) == (used, {}, ())
+    assert sorted([*config.channels, *config.unset]) == ["email", "pagerduty", "slack", "teams"]
 
 
 def test_what_is_not_said_has_its_documented_default() -> None:

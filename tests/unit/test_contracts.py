@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
-PACKAGES = ("router", "plugins", "local_aws")
+PACKAGES = ("router", "router_conformance", "plugins", "local_aws")
 
 ONE_WAY = "The core's imports point one way"
 NO_CHANNEL = "The core never imports a channel"

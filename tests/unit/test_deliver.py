@@ -142,9 +142,16 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
 def test_what_cannot_end_in_time_is_not_begun(left: float, outcome: Outcome) -> None:
     """So that the remote is known not to have it."""
     sink = Sink()
-    (((_, delivery),),) = deliver([job(sink)], lambda: left)
+    clock = iter([LONG_ENOUGH])  # enough to begin with; when the channel's turn comes, `left`
+    (((_, delivery),),) = deliver([job(sink)], lambda: next(clock, left))
     assert (delivery.outcome, delivery.unanswered) == (outcome, False)
     assert len(sink.sent) == (outcome is Outcome.SENT)
+
+
+def test_a_short_invocation_still_does_what_it_can() -> None:
+    sink = Sink()
+    (((_, delivery),),) = deliver([job(sink)], lambda: LONGEST_SEND / 3)
+    assert delivery.outcome is Outcome.SENT
 
 
 # --- how a channel fails ----------------------------------------------------------------------------------------------
@@ -252,4 +259,4 @@ def test_no_option_of_the_channel_is_recorded(error: type[TransientError | Perma
     options = {"url": "https://hooks.example.com/T0/B0/abcdef", "key": "https://hooks.example.com", "room": "#ops"}
     failure = error(f"{options['url']} refused {options['room']}", answer=f"bad {options['key']}")
     answer = outcome_of(Sink(raises(failure)), **options).answer
-    assert answer == "[secret] refused #ops (bad [secret])"
+    assert answer == "[url] refused #ops (bad [key])"

@@ -208,7 +208,6 @@ def test_a_hook_takes_only_the_arguments_that_it_names(directory: Directory) -> 
 
 CLASSIFIES = """
     from router import hookimpl
-    from router.model import Classification, Severity
 
     @hookimpl
     def classify_event(event):
@@ -222,9 +221,10 @@ CLASSIFIES = """
         (["None"], "essential_container_exited"),
         (["1 / 0"], "essential_container_exited"),
         (["'critical'"], "essential_container_exited"),
-        (["Classification(Severity.INFO, 'ours', False, 'r')"], "ours"),
-        (["None", "1 / 0", "Classification(Severity.INFO, 'ours', False, 'r')"], "ours"),
-        ([f"Classification(Severity.INFO, '{cause}', False, 'r')" for cause in ("first", "second")], "first"),
+        (["{'severity': 'info', 'cause': 'ours'}"], "ours"),
+        (["{'severity': 'dreadful', 'cause': 'ours'}"], "essential_container_exited"),
+        (["None", "1 / 0", "{'severity': 'info', 'cause': 'ours'}"], "ours"),
+        ([f"{{'severity': 'info', 'cause': '{cause}'}}" for cause in ("first", "second")], "first"),
     ],
 )
 def test_the_first_plugin_that_classifies_decides_and_the_core_answers_last(
