@@ -100,6 +100,6 @@ def refuse() -> Any:
 def without_values(text: str, options: Mapping[str, Any]) -> str:
     """The text without the values of options, some of which are secrets: it names the option instead."""
     for name, value in sorted(options.items(), key=lambda each: len(str(each[1])), reverse=True):
-        if len(str(value)) >= _SECRET_LENGTH:
+        if len(str(value)) >= _SECRET_LENGTH and not is_reference(value):
             text = text.replace(str(value), f"[{name}]")
     return text

@@ -1,0 +1,137 @@
+"""Where channels come from: made when first needed, anew when their secrets have changed."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from local_aws.events import service_action, task_stopped
+from router.channels import Source
+from router.config import Route
+from router.deliver import Job, attempt
+from router.errors import PermanentError
+from router.incidents import Delivery, Saying, Standing
+from router.items import iso
+from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
+from router.secrets import Secrets
+from tests.doubles.world import World
+
+REFERENCE = "ssm:/router/url"
+
+
+@dataclass
+class Vault:
+    """An SSM of one parameter."""
+
+    value: str = "https://old.example.com/secret"
+    reads: int = 0
+    failure: Exception | None = None
+
+    def get_parameter(self, **_: Any) -> Any:
+        self.reads += 1
+        if self.failure:
+            raise self.failure
+        return {"Parameter": {"Value": self.value}}
+
+
+@dataclass
+class Chat:
+    config: ChannelConfig
+    refuses: str = "https://old.example.com/secret"
+    sent: list[str] = field(default_factory=list)
+    status: int = 404
+
+    def render(self, notification: Notification) -> dict[str, Any]:
+        return {"title": notification.message.title}
+
+    def send(self, payload: dict[str, Any]) -> None:
+        if self.config.options["url"] == self.refuses:
+            raise PermanentError("no such webhook", status=self.status)
+        self.sent.append(payload["title"])
+
+
+class Setting:
+    def __init__(self, status: int = 404) -> None:
+        self.vault, self.made = Vault(), list[Chat]()
+
+        def make(config: ChannelConfig) -> Chat:
+            self.made.append(Chat(config, status=status))
+            return self.made[-1]
+
+        secrets = Secrets(lambda: self.vault, lambda: self.vault, lambda: 0.0)
+        self.source = Source(ChannelConfig("chat", "chat", {"url": REFERENCE}), make, secrets)
+
+    def attempt(self) -> Delivery:
+        world = World()
+        world.receive(task_stopped())
+        (told,) = world.slack.told
+        saying = Saying("chat", Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
+        return attempt(Job(Standing(told.incident.subject), saying, self.source.config, lambda: told, self.source))
+
+
+def test_a_channel_is_made_once_with_the_secret_in_its_options() -> None:
+    setting = Setting()
+    assert setting.vault.reads == 0
+    settings, channel = setting.source.open()
+    assert settings.options == {"url": setting.vault.value}
+    assert setting.source.open()[1] is channel
+    assert (setting.vault.reads, len(setting.made)) == (1, 1)
+    assert setting.vault.value not in repr(setting.source)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_remote_that_refuses_is_tried_again_with_the_secret_as_it_is_now(status: int) -> None:
+    setting = Setting(status)
+    setting.source.open()
+    setting.vault.value = "https://new.example.com/secret"
+    assert setting.attempt().outcome is Outcome.SENT
+    assert len(setting.made[-1].sent) == 1
+
+
+@pytest.mark.parametrize(("status", "reads"), [(404, 2), (410, 1)])
+def test_a_secret_that_has_not_changed_is_not_tried_again(status: int, reads: int) -> None:
+    setting = Setting(status)
+    assert setting.attempt().outcome is Outcome.FAILED
+    assert (setting.vault.reads, len(setting.made)) == (reads, 1)
+
+
+def test_a_secret_that_cannot_be_read_now_is_a_retry_of_something_that_was_not_sent() -> None:
+    setting = Setting()
+    setting.vault.failure = TimeoutError()
+    delivery = setting.attempt()
+    assert (delivery.outcome, delivery.unanswered) == (Outcome.RETRY, False)
+    assert REFERENCE in delivery.answer
+
+
+def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -> None:
+    def refuse(config: ChannelConfig) -> Any:
+        raise ValueError(f"{config.options['url']} is no address")
+
+    setting = Setting()
+    setting.source.factory = refuse
+    with pytest.raises(PermanentError, match=r"^\[url\] is no address$"):
+        setting.source.open()
+
+
+# --- what a route says in place of the channel ------------------------------------------------------------------------
+
+
+def test_a_route_gives_mention_language_time_zone_and_window() -> None:
+    route = Route(channels=("slack",), mention="<!here>", language="ja", time_zone="Asia/Tokyo", dedup_window=60.0)
+    world = World(routes=[route])
+    world.receive(task_stopped())
+    (told,) = world.slack.told
+    assert told.mention == "<!here>"
+    assert "必須コンテナが終了" in told.message.title
+    assert any("JST" in value for _, value in told.message.facts)
+    world.receive(task_stopped(task="t2"))
+    world.wait(70)
+    assert world.slack.kinds == [Kind.OPENED, Kind.UPDATED]
+
+
+def test_good_news_call_nobody() -> None:
+    world = World(routes=[Route(channels=("slack",), mention="<!here>")])
+    world.receive(task_stopped(stoppedAt=iso(world.now)))
+    world.receive(service_action(createdAt=iso(world.now + 1)))
+    world.wait(600)
+    assert [(told.kind, told.mention) for told in world.slack.told] == [(Kind.OPENED, "<!here>"), (Kind.RESOLVED, "")]

@@ -1,0 +1,95 @@
+"""The user's own rules, after the built-in table."""
+
+from typing import Any
+
+import pytest
+
+from local_aws.events import Raw, container, task_stopped
+from router.classify import classify
+from router.config import parse
+from router.model import Classification, Severity
+from router.normalise import normalise
+from router.rules import UserRule, apply
+from tests.doubles.world import World, no_plugins
+
+EXITED_WITH_1 = task_stopped("EssentialContainerExited", "Essential container in task exited", container(exit_code=1))
+
+
+def after(raw: Raw, *rules: UserRule) -> Classification:
+    event = normalise(raw)
+    return apply(rules, event, classify(event))[0]
+
+
+def rule(name: str = "mine", **fields: Any) -> UserRule:
+    return UserRule(name, **{"match": {}, **fields})
+
+
+def test_a_rule_changes_what_it_names_and_leaves_the_rest() -> None:
+    before = classify(normalise(EXITED_WITH_1))
+    assert after(EXITED_WITH_1, rule(severity=Severity.WARNING)) == Classification(
+        Severity.WARNING, before.cause, before.resolves, f"{before.rule}, then mine"
+    )
+    assert after(EXITED_WITH_1, rule(cause="batch_failed", resolves=True)).cause == "batch_failed"
+
+
+def test_the_first_rule_that_matches_counts() -> None:
+    rules = (rule(match={"cluster": ("elsewhere",)}, cause="no"), rule(cause="first"), rule(cause="second"))
+    assert after(EXITED_WITH_1, *rules).cause == "first"
+
+
+@pytest.mark.parametrize(
+    ("match", "matches"),
+    [
+        ({"cluster": ("PRO*",)}, True),
+        ({"cluster": ("batch-*", "prod")}, True),
+        ({"service": ("web",), "cause": ("essential_*",)}, True),
+        ({"service": ("web",), "cause": ("out_of_memory",)}, False),
+        ({"family": ("web",)}, False),
+        ({"container": ("app",)}, True),
+        ({"reason": ("*essential container*",)}, True),
+        ({"severity": ("critical",)}, True),
+        ({"task_definition": ("web:*",)}, True),
+    ],
+)
+def test_a_rule_matches_when_all_its_facts_do(match: dict[str, tuple[str, ...]], *, matches: bool) -> None:
+    assert (after(EXITED_WITH_1, rule(match=match, cause="mine")).cause == "mine") is matches
+
+
+@pytest.mark.parametrize(("codes", "matches"), [({1}, True), ({0, 1}, True), ({2}, False)])
+def test_a_rule_can_ask_for_exit_codes(codes: set[int], *, matches: bool) -> None:
+    assert (after(EXITED_WITH_1, rule(exit_codes=frozenset(codes), cause="mine")).cause == "mine") is matches
+
+
+def test_the_documented_rule_lowers_the_severity_and_gives_the_message_its_runbook() -> None:
+    table = {
+        "rules": [
+            {
+                "name": "nightly batch may fail with 1",
+                "match": {"cluster": "prod", "cause": "essential_container_exited", "exit_code": [1]},
+                "severity": "warning",
+                "runbook_url": "https://wiki.example.com/nightly",
+            }
+        ]
+    }
+    config = parse(table, no_plugins(), {})
+    world = World(rules=config.rules)
+    world.receive(EXITED_WITH_1)
+    assert world.pager.tried == 0  # a warning pages nobody
+    assert ("Open the runbook", "https://wiki.example.com/nightly") in world.slack.told[0].message.links
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"severity": "dreadful"}, "rules[1].severity: must be one of"),
+        ({"cause": "Not A Slug"}, "rules[1].cause: must be a slug"),
+        ({"match": {"exit_code": ["1"]}}, "rules[1].match.exit_code: must be a number"),
+        ({"match": {"planet": "mars"}}, "rules[1].match.planet: is not a key"),
+        ({"runbook_url": "javascript:alert(1)"}, "rules[1].runbook_url: must begin with https://"),
+        ({"resolves": "yes"}, "rules[1].resolves: must be true or false"),
+        ({"sevrity": "error"}, "rules[1].sevrity: is not a key"),
+    ],
+)
+def test_a_wrong_rule_is_a_problem_with_its_place(fields: dict[str, Any], problem: str) -> None:
+    problems = parse({"rules": [fields]}, no_plugins(), {}).problems
+    assert any(each.startswith(problem) for each in problems), problems
