@@ -4,11 +4,14 @@ The function runs under AWS's own runtime client, in an environment that holds o
 """
 
 import json
+import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from router.cli import main
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
+STREAM = Path(__file__).parents[3] / "shared" / "corpus" / "streams" / "defang-processexit-failure-se3n0qmzhzpm.jsonl"
 PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
 
 
@@ -149,6 +153,41 @@ def test_a_slack_that_is_over_its_limit_hears_later_and_e_mail_does_not_wait(dep
     assert time.time() - began >= 3
     assert len(deployed.slack_of("busy")) == 1
     assert deployed.kinds_mailed("busy") == ["opened"]
+
+
+def test_a_slack_that_fails_resets_or_stalls_costs_only_itself_and_hears_later(deployed: Deployed) -> None:
+    """E-mail is told at once; Slack half a minute later, and nothing is lost although it never said what it took."""
+    faults: dict[str, Callable[[], None]] = {
+        "broken": lambda: deployed.slack.answer_with(500, "internal_error"),
+        "torn": deployed.slack.reset_connection,
+        "stalled": lambda: deployed.slack.stall(15),  # past the channel's time-out; then it answers after all
+    }
+    for service, fault in faults.items():
+        fault()
+        deployed.happen(died(service))
+        eventually(partial(deployed.kinds_mailed, service), deployed)
+    for service in faults:
+        eventually(partial(deployed.slack_of, service), deployed)
+        assert deployed.kinds_mailed(service) == ["opened"]
+    assert [len(deployed.slack_of(service)) for service in ("broken", "torn")] == [1, 1]
+
+
+def test_a_shuffled_replay_of_real_events_is_one_incident_per_subject(deployed: Deployed) -> None:
+    """Fast, out of order, and each event twice; what is counted is what Slack accepted."""
+    if not STREAM.exists():
+        pytest.skip("there is no corpus of real events beside this checkout")
+    raws = [json.loads(line)["event"] for line in STREAM.read_text("utf-8").splitlines()] * 2
+    random.Random(7).shuffle(raws)
+    for raw in raws:
+        put(raw, deployed.aws.client("events"))
+    service = "testproj_web-1bb0086"
+    eventually(lambda: deployed.slack_of(service), deployed)
+    eventually(lambda: _is_drained(deployed), deployed)
+    rows = deployed.history("list", "--service", service, "--since", "3650d", "--limit", "1000")
+    assert Counter(row["cause"] for row in rows)["essential_container_exited"] == 4
+    assert deployed.kinds_mailed(service).count("opened") == 1
+    assert len(deployed.slack_of(service)) <= 3
+    assert deployed.slack_of("testproj_api-f9b8e2b") == []  # its tasks were only replaced
 
 
 def test_a_layout_that_slack_rejects_is_sent_as_plain_text(deployed: Deployed) -> None:
