@@ -132,13 +132,12 @@ class History:
             for shard in range(SHARDS)
             for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=100), now).items
         ]
-        found = [to_standing(item) for item in self.table.get(keys, now).values()] if keys else []
+        found = self.load(keys, now) if keys else []
         return sorted((each for each in found if each.due_at is not None and each.due_at <= now), key=_due_at)
 
-    def load(self, key: Key, now: float) -> Standing | None:
-        """The standing with that key, read consistently, or None."""
-        item = self.table.get([key], now).get(key)
-        return to_standing(item) if item else None
+    def load(self, keys: Sequence[Key], now: float) -> list[Standing]:
+        """The standings with those keys, as far as they are there, read consistently."""
+        return [to_standing(item) for item in self.table.get(keys, now).values()]
 
     def open_incidents(self, now: float) -> list[Item]:
         """Every open incident, the longest open first."""

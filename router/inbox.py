@@ -5,15 +5,17 @@ An event ends in history, or on the dead-letter queue with the reason beside it;
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router.errors import HistoryUnavailable, UnreadableEvent
+from router.items import is_standing_key
 from router.last_resort import REASON, announce
 from router.model import Outcome
 from router.normalise import parse
 from router.pipeline import Handled, Router, process, summary, work_on
 from router.queues import DUE, SOURCE
+from router.table import Key
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
@@ -53,7 +55,8 @@ def _batch(
 ) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
-    events, failures = {}, []
+    events: dict[str, Any] = {}
+    failures: list[str] = []
     for message_id, record in received.items():
         try:
             events[message_id] = parse(record.get("body", ""))
@@ -72,7 +75,7 @@ def _batch(
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
             failures.append(message_id)
-    _own_messages(own.values(), router, remaining)
+    _own_messages(list(own.values()), router, remaining)
     return failures
 
 
@@ -95,25 +98,25 @@ def _bury(
     return []
 
 
-def _own_messages(own: Iterable[Any], router: Router, remaining: Callable[[], float]) -> None:
+def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: Callable[[], float]) -> None:
     """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
-    for message in own:
-        try:
-            if _is_own(message, TICK):
-                _tick(router, remaining)
-            else:
-                _recalled(message, router, remaining)
-        except HistoryUnavailable as error:
-            log.warning("left to the next tick: %s", error)
+    try:
+        if any(_is_own(message, TICK) for message in own):
+            _tick(router, remaining)
+        keys = dict.fromkeys(key for message in own if (key := _recalled(message)))
+        if keys:
+            work_on(router.runtime.history.load(list(keys), router.runtime.clock()), router, remaining)
+    except HistoryUnavailable as error:
+        log.warning("left to the next tick: %s", error)
 
 
-def _recalled(message: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> None:
-    """A hint that one subject is due. One that names nothing is of no use, and none is needed."""
+def _recalled(message: Mapping[str, Any]) -> Key | None:
+    """The subject that a hint says is due; None for what is no hint, or names nothing."""
     detail = message.get("detail")
-    key = (str(detail.get("pk", "")), str(detail.get("sk", ""))) if isinstance(detail, Mapping) else ("", "")
-    standing = router.runtime.history.load(key, router.runtime.clock()) if all(key) else None
-    if standing:
-        work_on([standing], router, remaining)
+    if not _is_own(message, DUE) or not isinstance(detail, Mapping):
+        return None
+    key = str(detail.get("pk", "")), str(detail.get("sk", ""))
+    return key if is_standing_key(key) else None
 
 
 # --- (b) a bare event -------------------------------------------------------------------------------------------------

@@ -62,6 +62,10 @@ def standing_key(subject: Subject, archived_number: int | None = None) -> Key:
     return f"subject#{subject.key}", "incident" if archived_number is None else f"incident#{archived_number:06}"
 
 
+def is_standing_key(key: Key) -> bool:
+    return key[0].startswith("subject#") and key[1].startswith("incident")
+
+
 def key_of(standing: Standing) -> Key:
     archived = standing.incident.number if standing.archived and standing.incident else None
     return standing_key(standing.subject, archived)

@@ -39,10 +39,10 @@ def settle(standing: Standing, deliveries: Sequence[Delivery], owner: str, runti
 
 def _again(history: History, standing: Standing, now: float) -> Standing:
     """The same incident as it stands now: a later one may have taken its place, then it is in the archive."""
-    newest = history.load(key_of(standing), now)
     number = standing.incident.number if standing.incident else 0
-    if newest and newest.incident and newest.incident.number == number:
-        return newest
+    for newest in history.load([key_of(standing)], now):
+        if newest.incident and newest.incident.number == number:
+            return newest
     archived = history.archived(standing.subject, number, now)
     if archived is None:
         raise HistoryUnavailable(f"incident {number} of {standing.subject.fingerprint} is gone")

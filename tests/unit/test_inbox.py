@@ -355,6 +355,14 @@ def test_a_hint_says_what_is_due_of_one_subject() -> None:
     assert [told.incident.subject.name for told in world.slack.told] == ["service:api"]
 
 
+def test_a_hint_that_names_a_row_which_is_no_subject_is_let_go() -> None:
+    world = World()
+    world.receive(died())
+    (row,) = world.rows("alert#")
+    hint = {"source": "ecs-alert-router", "detail-type": "Router Due", "detail": {"pk": row["pk"], "sk": row["sk"]}}
+    assert receive(world, record("a", hint)) == []
+
+
 @pytest.mark.parametrize(
     "detail", [None, [], {}, {"pk": "subject#x"}, {"pk": "", "sk": ""}, {"pk": "subject#x", "sk": "incident"}]
 )
