@@ -35,9 +35,9 @@ class Story:
 
 def stories() -> tuple[Story, ...]:
     """All of them; the events are stamped when they are sent (`stamped`)."""
-    oom = _died("api", container("app", 137, OOM))
+    oom = died("api", container("app", 137, OOM))
     return (
-        Story("a crash loop", "checkout", [(i * 1.2, _died("checkout")) for i in range(8)], ("opened", "updated")),
+        Story("a crash loop", "checkout", [(i * 1.2, died("checkout")) for i in range(8)], ("opened", "updated")),
         Story("an out-of-memory kill, delivered twice", "api", [(0.5, oom), (2, oom)], ("opened",)),
         Story("an image that is not there", "web", [(1, _never_started("web"))], ("opened",)),
         Story("a failed deployment, and the next one", "orders", _deployments("orders"), ("opened", "resolved")),
@@ -83,7 +83,8 @@ def put(raw: Mapping[str, Any], client: Any) -> None:
         raise RuntimeError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorMessage')}")
 
 
-def _died(service: str, *containers: Raw) -> Raw:
+def died(service: str, *containers: Raw) -> Raw:
+    """A task of a service that stopped because its essential container exited; with code 1 unless said otherwise."""
     return task_stopped(
         "EssentialContainerExited",
         "Essential container in task exited",

@@ -6,7 +6,6 @@ The function runs under AWS's own runtime client, in an environment that holds o
 import json
 import random
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from local_aws.events import Raw, container, service_action, task_stopped
 from local_aws.mailbox import Mailbox
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
-from local_aws.stories import OOM, put, stamped
+from local_aws.stories import OOM, died, put, stamped
 from router.cli import main
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
@@ -82,16 +81,6 @@ def eventually(condition: Callable[[], Any], deployed: Deployed) -> Any:
         time.sleep(0.1)
     logs = "".join(function_logs(deployed.aws, deployed.stack)[-40:])
     raise AssertionError(f"not within {PATIENCE:.0f} s; the function's last words:\n{logs}")
-
-
-def died(service: str, *containers: Raw) -> Raw:
-    return task_stopped(
-        "EssentialContainerExited",
-        "Essential container in task exited",
-        *(containers or (container("app", 1),)),
-        service=service,
-        task=uuid.uuid4().hex,
-    )
 
 
 def test_an_oom_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:

@@ -16,23 +16,11 @@ from router import ChannelConfig, Notification, PayloadRejected, PermanentError,
 from router.channels import Source
 from router.deliver import Job, attempt
 from router.incidents import Saying, Standing
-from router.model import Alert, Incident, Kind, Message, Outcome, Severity, Subject
+from router.model import Incident, Kind, Message, Outcome, Severity
+from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
 PATH = "/v2/enqueue"
-SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
-ALERT = Alert(
-    "a1",
-    "e1",
-    1723137542.67,
-    Severity.CRITICAL,
-    "out_of_memory",
-    resolves=False,
-    rule="oom",
-    title="Out of memory: service:web",
-    subject=SUBJECT,
-)
-INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
 MESSAGE = Message(
     "Out of memory: service:web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",

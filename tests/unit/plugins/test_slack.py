@@ -15,23 +15,11 @@ from hypothesis import strategies as st
 from local_aws.slack import SlackDouble, judge
 from plugins.slack import Slack
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
-from router.model import Alert, Incident, Kind, Message, Severity, Subject
+from router.model import Kind, Message, Severity
+from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER LETTER GRAVE ACCENT}"
 PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
-SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
-ALERT = Alert(
-    "a1",
-    "e1",
-    1.0,
-    Severity.CRITICAL,
-    "out_of_memory",
-    resolves=False,
-    rule="oom",
-    title="Out of memory: service:web",
-    subject=SUBJECT,
-)
-INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
 MESSAGE = Message(
     "Out of memory: service:web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",

@@ -19,23 +19,11 @@ from moto.sns.models import sns_backends
 
 from plugins.sns import Sns
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
-from router.model import Alert, Incident, Kind, Message, Severity, Subject
+from router.model import Kind, Message, Severity
+from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:alerts"
-SUBJECT = Subject("123456789012", REGION, "prod", "service:web")
-ALERT = Alert(
-    "a1",
-    "e1",
-    1.0,
-    Severity.CRITICAL,
-    "out_of_memory",
-    resolves=False,
-    rule="oom",
-    title="Out of memory: service:web",
-    subject=SUBJECT,
-)
-INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
 MESSAGE = Message(
     "Out of memory: service:web in prod",
     "Container app exited with code 137.",

@@ -13,25 +13,13 @@ from hypothesis import strategies as st
 from local_aws.teams import TeamsDouble, judge, unpostable
 from plugins.teams import Teams
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
-from router.model import Alert, Incident, Kind, Message, Severity, Subject
+from router.model import Kind, Message, Severity
+from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 JOINER, NBSP = "\N{WORD JOINER}", "\N{NO-BREAK SPACE}"
 STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER LETTER GRAVE ACCENT}"
 LOW = "\N{MODIFIER LETTER LOW MACRON}"
 URL = "https://prod-12.westeurope.logic.azure.com:443/workflows/0123/triggers/manual/paths/invoke?sv=1.0&sig=S3cretSig"
-SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
-ALERT = Alert(
-    "a1",
-    "e1",
-    1.0,
-    Severity.CRITICAL,
-    "out_of_memory",
-    resolves=False,
-    rule="oom",
-    title="Out of memory: service:web",
-    subject=SUBJECT,
-)
-INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
 MESSAGE = Message(
     "Out of memory: service:web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
