@@ -1,15 +1,18 @@
 """Configured channels: each is made by its plugin when it is first needed, and anew when its secrets have changed."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from router.errors import PermanentError
 from router.model import ChannelConfig
 from router.plugins import Channel, ChannelFactory
 from router.secrets import Secrets, is_reference
 
+_LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
 _SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
 
 
@@ -82,6 +85,7 @@ class Source:
     def _make(self, config: ChannelConfig) -> Channel:
         """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
         try:
+            _refuse_plain_http(config.options)
             return self.factory(config)
         except KeyError as error:
             raise OptionMissing(without_values(str(error.args[0]) if error.args else "", config.options)) from None
@@ -90,6 +94,15 @@ class Source:
         except Exception as error:  # noqa: BLE001 - a plugin that breaks disables its channel alone
             problem = f"its plugin raised {type(error).__name__}"
         raise PermanentError(without_values(problem, config.options))
+
+
+def _refuse_plain_http(options: Mapping[str, Any]) -> None:
+    """Whatever the plugin: an address is a secret, or gets secrets. Raises ValueError."""
+    for name, value in options.items():
+        if isinstance(value, str) and value.lower().startswith("http://"):
+            host = urlsplit(value).hostname or ""
+            if not _LOOPBACK.fullmatch(host):
+                raise ValueError(f"{name} is plain http, which shows what is in it to everybody on the way: use https")
 
 
 def refuse() -> Any:

@@ -113,6 +113,29 @@ def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -
         setting.source.open()
 
 
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("http://hooks.example.com/x", True),
+        ("HTTP://10.0.0.1/x", True),
+        ("http://127.0.0.1:80@hooks.example.com/x", True),
+        ("http://[", True),
+        ("http://127.0.0.1:8080/x", False),
+        ("http://localhost/x", False),
+        ("http://[::1]:8080/x", False),
+        ("https://hooks.example.com/x", False),
+    ],
+)
+def test_an_address_in_plain_http_is_refused_unless_it_is_loopback(url: str, *, refused: bool) -> None:
+    source = Source(ChannelConfig("chat", "chat", {"url": url}), Chat, Setting().source.secrets)
+    if refused:
+        with pytest.raises(PermanentError) as raised:
+            source.open()
+        assert url not in str(raised.value)
+    else:
+        assert source.open()
+
+
 # --- what a route says in place of the channel ------------------------------------------------------------------------
 
 
