@@ -5,6 +5,9 @@ Any machine and any Python from 3.11 on will do: pip downloads wheels for the fu
 
     uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \\
         layer/requirements.in -o layer/requirements.txt
+
+Packages with channel plugins are added in plugins.txt, which is not there until somebody adds one
+(docs/write-a-channel.md).
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -12,20 +15,25 @@ Any machine and any Python from 3.11 on will do: pip downloads wheels for the fu
 import compileall
 import fcntl
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "layer" / "requirements.txt"
+REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
 BUILD = ROOT / ".build"
 LAYER = BUILD / "layer"
 FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
+
+PLUGIN_GROUP = "ecs_alert_router"
+PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
 
 RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
 TARGET = (
@@ -63,6 +71,7 @@ def build() -> bool:
         packages = Path(scratch, "layer", "python")  # Lambda puts /opt/python on the path
         _download(packages)
         shutil.rmtree(packages / "bin", ignore_errors=True)  # command lines of the packages; nobody calls them there
+        _index_plugins(packages)
         _compile(packages)
         shutil.rmtree(LAYER, ignore_errors=True)
         packages.parent.rename(LAYER)
@@ -80,20 +89,43 @@ def _alone() -> Iterator[None]:
 
 
 def _fingerprint() -> str:
-    """Sum up all that the layer's bytes depend on: the requirements, this file, and whether there is bytecode."""
-    content = REQUIREMENTS.read_bytes() + Path(__file__).read_bytes() + str(_compiles()).encode()
-    return hashlib.sha256(content).hexdigest()
+    """Sum up all that the layer's bytes depend on: the requirements, this file, and whether there is bytecode.
+
+    The requirements hold the packages' hashes: another wheel under the same name is another requirement.
+    """
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), Path(__file__))]
+    return hashlib.sha256("\n".join([*files, str(_compiles())]).encode()).hexdigest()
+
+
+def _requirements() -> list[Path]:
+    return [path for path in REQUIREMENTS if path.is_file()]
 
 
 def _download(target: Path) -> None:
     # pip's own bytecode would be for this Python and would carry time stamps: --no-compile.
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
-    how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}", f"--requirement={REQUIREMENTS}")
-    result = subprocess.run([*pip, *TARGET, *how], capture_output=True, text=True, check=False)  # noqa: S603  fixed words
+    how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}")
+    what = [f"--requirement={path}" for path in _requirements()]
+    command = [*pip, *TARGET, *how, *what]
+    # In ROOT: a path in plugins.txt means the same wherever the build is called from.
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
     if "No module named pip" in result.stderr:
         raise BuildError(f"{sys.executable} has no pip; install it, or name another Python in the variable PYTHON")
     if result.returncode:
         raise BuildError(f"pip could not get the packages: {_reason(result.stderr)}")
+
+
+def _index_plugins(packages: Path) -> None:
+    """List the plugins that the packages announce: the function would search all of them at every cold start."""
+    found = [
+        {"distribution": distribution.name, "name": entry.name, "module": entry.value}
+        for distribution in distributions(path=[str(packages)])
+        for entry in distribution.entry_points
+        if entry.group == PLUGIN_GROUP
+    ]
+    found.sort(key=lambda each: (each["distribution"], each["name"]))  # equal layers, equal bytes
+    packages.mkdir(exist_ok=True)  # pip makes none if there is nothing to put there
+    (packages / PLUGIN_INDEX).write_text(json.dumps(found, indent=2) + "\n")
 
 
 def _reason(stderr: str) -> str:

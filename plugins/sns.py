@@ -35,6 +35,8 @@ _ERRORS: dict[str, type[TransientError | PermanentError]] = {
 class Sns:
     """Options: `topic_arn`, a standard topic (a FIFO topic cannot have e-mail subscriptions)."""
 
+    limit = _MESSAGE  # SNS counts what stands in the JSON, which is a little less than the JSON
+
     def __init__(self, config: ChannelConfig) -> None:
         self._topic = config.options["topic_arn"]
         arn = _TOPIC.fullmatch(self._topic)

@@ -69,6 +69,8 @@ Element = dict[str, Any]
 class Teams:
     """Options: `webhook_url`, the secret URL that the workflow shows once it is saved; all of it, with its `sig`."""
 
+    limit = 24_000  # bytes: see above
+
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["webhook_url"]
         if problem := _problem(self._url):

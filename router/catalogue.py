@@ -112,6 +112,8 @@ CAUSES: Mapping[str, Words] = {
         "Container instance registration failed", "コンテナインスタンスの登録に失敗"
     ),
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
+    # The router's own
+    "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),
     # CloudWatch
     "cloudwatch_alarm": Words("CloudWatch alarm", "CloudWatch アラーム"),
 }

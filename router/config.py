@@ -86,17 +86,21 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secr
     Args:
         secrets: reads references when a channel is needed; None where nothing will be sent.
     """
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
-    config = parse(table, plugins, environ, secrets)
+    config = parse(read(path), plugins, environ, secrets)
     if not config.channels:
         lacking = [f"channels.{name}: {option} is unset" for name, option in config.unset.items()]
         raise ConfigError([f"{path}: no channel is usable: set the option of one of them", *lacking, *config.problems])
     return config
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file as it stands. Raises ConfigError where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: is not TOML: {error}"]) from error
 
 
 def parse(

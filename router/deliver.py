@@ -6,6 +6,7 @@ A channel only says how it failed; what comes of that is `router.incidents.settl
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,18 +48,21 @@ Done = tuple[Job, Delivery]
 Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
 
 
-def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+def deliver(
+    jobs: Sequence[Job], remaining: Callable[[], float], clock: Callable[[], float] = time.monotonic
+) -> Iterator[list[Done]]:
     """Sends every job, and yields what came of them as it becomes known, all that is known at once.
 
     Args:
         remaining: seconds until the invocation must come to its end. What has not answered by then is left behind
             and counts as a retry.
+        clock: seconds, from whenever: what a channel took is measured by it.
     """
     done: queue.SimpleQueue[Done] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
     enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
     for name, mine in _by_channel(jobs).items():
-        arguments = (mine, begun, done, lambda: remaining() < enough)
+        arguments = (mine, begun, done, lambda: remaining() < enough, clock)
         threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
@@ -79,14 +83,18 @@ def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
 
 
 def _work(
-    jobs: Sequence[Job], begun: dict[int, Job], done: "queue.SimpleQueue[Done]", too_late: Callable[[], bool]
+    jobs: Sequence[Job],
+    begun: dict[int, Job],
+    done: "queue.SimpleQueue[Done]",
+    too_late: Callable[[], bool],
+    clock: Callable[[], float],
 ) -> None:
     for job in jobs:
         if too_late():
             done.put((job, _left_behind(job, begun=False)))
         else:
             begun[id(job)] = job
-            done.put((job, attempt(job)))
+            done.put((job, attempt(job, clock)))
 
 
 def _left_behind(job: Job, *, begun: bool) -> Delivery:
@@ -106,7 +114,7 @@ def _ready(done: "queue.SimpleQueue[Done]", timeout: float) -> list[Done]:
         return ready
 
 
-def attempt(job: Job) -> Delivery:
+def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
     """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
     if job.source is None:
         return Delivery(job.saying, Outcome.FAILED, job.unusable)
@@ -116,7 +124,8 @@ def attempt(job: Job) -> Delivery:
         return _retry(job, _words(error, job.source), error.retry_after, unanswered=False)
     except ChannelError as error:
         return Delivery(job.saying, Outcome.FAILED, _words(error, job.source))
-    return _attempt(job, job.source)
+    began = clock()
+    return _attempt(job, job.source)._replace(seconds=clock() - began)
 
 
 def _attempt(job: Job, source: Source) -> Delivery:

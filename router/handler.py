@@ -19,6 +19,7 @@ from router import clients, config, plugins
 from router.deliver import deliver
 from router.history import History
 from router.inbox import handle
+from router.metrics import Meter
 from router.pipeline import Router
 from router.queues import Queues
 from router.runtime import Runtime
@@ -28,7 +29,8 @@ from router.table import DynamoTable
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
 
-logger = Logger(service="ecs-alert-router")
+logger = Logger(service="ecs-alert-router")  # parent of every logger of the router: their lines come out as its JSON
+meter = Meter()
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -39,7 +41,11 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         Exception: for (b), if what must be tried again could not be put on the due queue; for (c), if history is
             unreachable.
     """
-    return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
+    logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
+    try:
+        return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
+    finally:
+        meter.write(os.environ.get("STAGE", "dev"))
 
 
 @cache
@@ -60,7 +66,8 @@ def make_router() -> Router:
         resolve_after=settings.resolve_after,
     )
     queues = Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"])
-    return Router(settings, loaded, runtime, queues, deliver, lambda: uuid.uuid4().hex)
+    told = meter.counting(deliver)
+    return Router(settings, loaded, runtime, queues, told, lambda: uuid.uuid4().hex, decided=meter.decided)
 
 
 def _remaining(context: Any) -> Callable[[], float]:

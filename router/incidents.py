@@ -166,6 +166,7 @@ class Delivery(NamedTuple):
     Attributes:
         retry_after: seconds that the remote asked for, or None.
         unanswered: whether the remote may have taken it all the same.
+        seconds: that the channel took to render and send; None where it did not come to that, or not back.
     """
 
     saying: Saying
@@ -173,6 +174,7 @@ class Delivery(NamedTuple):
     answer: str = ""
     retry_after: float | None = None
     unanswered: bool = False
+    seconds: float | None = None
 
 
 # --- an alert comes ---------------------------------------------------------------------------------------------------

@@ -43,6 +43,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "History is unavailable: this may repeat, and nothing will say when it is over.",
         "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
     },
+    "test_sent": {
+        "en": "Somebody ran `ecs-alert-router send-test`: this channel works. There is nothing to do.",
+        "ja": "`ecs-alert-router send-test` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
+    },
     "span_d": {"en": "{count} d", "ja": "{count} 日"},
     "span_h": {"en": "{count} h", "ja": "{count} 時間"},
     "span_min": {"en": "{count} min", "ja": "{count} 分"},

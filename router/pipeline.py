@@ -42,6 +42,7 @@ class Router:
     """Everything that the steps need, put together once per process (`router.handler`).
 
     Attributes:
+        decided: hears each decision once it is in history.
         memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
     """
 
@@ -51,6 +52,7 @@ class Router:
     queues: Queues
     deliver: Deliver
     new_id: Callable[[], str]
+    decided: Callable[[Decision], None] = lambda _: None
     memory: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
@@ -192,6 +194,8 @@ def _claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iter
         except HistoryUnavailable as error:
             _failed(mine, error)
         else:
+            for row in made.rows:
+                router.decided(row.decision)
             _note_decisions(mine, made, router)
             yield made
 

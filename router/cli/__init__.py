@@ -12,6 +12,8 @@ from router.cli.classify import classify_command
 from router.cli.config import config_group
 from router.cli.demo import demo_command
 from router.cli.history import history_group
+from router.cli.send_test import send_test_command
+from router.cli.simulate import simulate_command
 from router.errors import ConfigError, RouterError
 
 
@@ -37,3 +39,5 @@ main.add_command(classify_command)
 main.add_command(config_group)
 main.add_command(demo_command)
 main.add_command(history_group)
+main.add_command(send_test_command)
+main.add_command(simulate_command)

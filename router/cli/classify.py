@@ -2,34 +2,84 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import IO
 
 import click
 
+from router import config
 from router.classify import alert, classify
+from router.cli.config import load_plugins
 from router.errors import UnreadableEvent
+from router.model import Alert, Event
 from router.normalise import normalise, parse
+from router.pipeline import judged
+
+Judge = Callable[[Event], Alert]
 
 
 @click.command("classify")
 @click.argument("file", type=click.File("rb"), default="-")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Ask the plugins first, and apply the [[rules]] of this file; the built-in table alone if not given.",
+)
 @click.pass_context
-def classify_command(context: click.Context, file: IO[bytes]) -> None:
+def classify_command(context: click.Context, file: IO[bytes], path: Path | None) -> None:
     """Say what events mean: severity, cause and the rule that decided.
 
     FILE holds one event, a JSON array of events, or JSON Lines; without it, standard input is read. One JSON line per
     event comes out.
     """
-    failed = False
-    for place, text in _documents(file):
-        for where, outcome in _verdicts(place, text):
-            failed = failed or isinstance(outcome, UnreadableEvent)
-            if isinstance(outcome, UnreadableEvent):
-                click.echo(f"{where}: {outcome}", err=True)
-            else:
-                click.echo(outcome)
+    judge, problems = _configured(path) if path else (_built_in, [])
+    failed = bool(problems)
+    for problem in problems:
+        click.echo(problem, err=True)
+    for where, event in read_events(file):
+        if isinstance(event, UnreadableEvent):
+            click.echo(f"{where}: {event}", err=True)
+            failed = True
+        else:
+            click.echo(json.dumps(verdict(judge(event))))
     context.exit(1 if failed else 0)
+
+
+def verdict(told: Alert) -> dict[str, str | bool]:
+    """The documented keys, in their order."""
+    return {
+        "event_id": told.event_id,
+        "severity": told.severity,
+        "cause": told.cause,
+        "resolves": told.resolves,
+        "rule": told.rule,
+        "title": told.title,
+        "fingerprint": told.subject.fingerprint,
+    }
+
+
+def _built_in(event: Event) -> Alert:
+    return alert(event, classify(event))
+
+
+def _configured(path: Path) -> tuple[Judge, list[str]]:
+    """What the router would say with that file, and what is wrong with its rules. Channels and routes do not matter."""
+    loaded = load_plugins()
+    settings = config.parse(config.read(path), loaded, {})
+    problems = [problem for problem in settings.problems if problem.startswith("rules") or problem in loaded.problems]
+    return partial(judged, config=settings, plugins=loaded), problems
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read_events(lines: Iterable[bytes]) -> Iterator[tuple[str, Event | UnreadableEvent]]:
+    """Each event of a file, or why it is none, with its place: one event, a JSON array, or JSON Lines."""
+    for place, text in _documents(lines):
+        yield from _events(place, text)
 
 
 def _documents(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -68,8 +118,8 @@ def _is_readable(line: bytes) -> bool:
         return False
 
 
-def _verdicts(place: str, text: bytes) -> Iterator[tuple[str, str | UnreadableEvent]]:
-    """The verdict on each event of a JSON text, or why there is none, with its place."""
+def _events(place: str, text: bytes) -> Iterator[tuple[str, Event | UnreadableEvent]]:
+    """Each event of a JSON text, or why it is none, with its place."""
     try:
         document = parse(text)
     except UnreadableEvent as error:
@@ -79,22 +129,6 @@ def _verdicts(place: str, text: bytes) -> Iterator[tuple[str, str | UnreadableEv
     places = (f"{place}, item {number}" for number in itertools.count(1)) if items is document else [place]
     for where, item in zip(places, items, strict=False):
         try:
-            yield where, _verdict(item)
+            yield where, normalise(item)
         except UnreadableEvent as error:
             yield where, error
-
-
-def _verdict(item: object) -> str:
-    event = normalise(item)
-    told = alert(event, classify(event))
-    return json.dumps(
-        {
-            "event_id": told.event_id,
-            "severity": told.severity,
-            "cause": told.cause,
-            "resolves": told.resolves,
-            "rule": told.rule,
-            "title": told.title,
-            "fingerprint": told.subject.fingerprint,
-        }
-    )

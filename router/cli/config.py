@@ -8,7 +8,21 @@ import click
 
 from router import config, plugins
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
+
+
+def load_plugins() -> plugins.Plugins:
+    """Those of this checkout, as the function has them."""
+    return plugins.load(ROOT / "plugins")
+
+
+config_option = click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    default=ROOT / "alert-router.toml",
+    help="The file; alert-router.toml beside the code if not given.",
+)
 
 
 @click.group("config")
@@ -17,17 +31,12 @@ def config_group() -> None:
 
 
 @config_group.command("check")
-@click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    help="The file; alert-router.toml beside the code if not given.",
-)
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
-def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
+def check(context: click.Context, path: Path, *, as_json: bool) -> None:
     """Say all that is wrong, or "ok" with the channels and routes. References are read from this environment."""
-    found = config.load(path or _ROOT / "alert-router.toml", plugins.load(_ROOT / "plugins"), os.environ)
+    found = config.load(path, load_plugins(), os.environ)
     if as_json:
         click.echo(
             json.dumps(
@@ -46,6 +55,15 @@ def check(context: click.Context, path: Path | None, *, as_json: bool) -> None:
     else:
         click.echo(_described(found))
     context.exit(1 if found.problems else 0)
+
+
+def choose(names: tuple[str, ...], found: config.Config) -> set[str]:
+    """The channels that --channel names; without it, all of them."""
+    known = {*found.channels, *found.unset, *found.disabled}
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"there is no channel {name!r}; there is {', '.join(sorted(known))}")
+    return {*names} or known
 
 
 def _described(found: config.Config) -> str:

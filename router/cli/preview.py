@@ -1,8 +1,11 @@
-"""What a Slack message looks like, as far as a terminal can draw it."""
+"""What a message looks like, as far as a terminal can draw it: Slack's as Slack shows it, others laid out plainly."""
 
 import html
+import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
+from itertools import chain, repeat
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +15,39 @@ from rich.text import Text
 
 WIDTH = 88  # columns; about what Slack gives a message
 _BOLD = re.compile(r"\*([^*\n]+)\*")
+
+
+def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
+    """What a channel of that kind makes of the payload."""
+    if kind == "slack":
+        return slack_panel(payload)
+    return Panel(Text("\n".join(_lines(payload))), width=WIDTH, padding=(0, 1))
+
+
+def printable(text: str) -> str:
+    """Without what is invisible, some of which steers a terminal."""
+    return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
+
+
+def _lines(value: Any) -> list[str]:
+    """`name: value` a line; what is nested, or has several lines, stands below its name."""
+    if isinstance(value, Mapping):
+        return [line for name, member in value.items() for line in _named(printable(str(name)), member)]
+    if isinstance(value, list | tuple):
+        return [
+            mark + line
+            for member in value
+            for mark, line in zip(chain(["- "], repeat("  ")), _lines(member), strict=False)
+        ]
+    text = value if isinstance(value, str) else json.dumps(value)
+    return [printable(line) for line in text.splitlines()] or [""]
+
+
+def _named(name: str, value: Any) -> list[str]:
+    lines = _lines(value)
+    if len(lines) == 1 and not isinstance(value, Mapping | list | tuple):
+        return [f"{name}: {lines[0]}"]
+    return [f"{name}:", *(f"  {line}" for line in lines)]
 
 
 def slack_panel(payload: Mapping[str, Any]) -> Panel:

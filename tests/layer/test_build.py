@@ -1,6 +1,9 @@
-"""The layer builds once, and says in one line why it does not."""
+"""The layer builds once, lists the plugins that are in it, and says in one line why it does not."""
 
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-LAYER = Path(__file__).resolve().parents[2] / "layer"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "write-a-channel.md").read_text("utf-8")
+INDEX = "ecs_alert_router_plugins.json"
 
 
 def build(checkout: Path, python: str | Path = sys.executable) -> tuple[int, str]:
@@ -22,12 +27,42 @@ def build(checkout: Path, python: str | Path = sys.executable) -> tuple[int, str
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    shutil.copytree(LAYER, tmp_path / "layer", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "layer", tmp_path / "layer", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of docs/write-a-channel.md, built as its author would."""
+    source, dist = tmp_path_factory.mktemp("acme-chat"), tmp_path_factory.mktemp("dist")
+    _, pyproject = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (source / "pyproject.toml").write_text(pyproject)
+    shutil.copy(ROOT / "examples" / "mattermost.py", source / "acme_chat.py")
+    offline = ("--no-index", "--no-deps", "--no-build-isolation")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", *offline, f"--wheel-dir={dist}", source], check=True
+    )
+    (built,) = dist.glob("*.whl")
+    return built
 
 
 def require_nothing(checkout: Path) -> None:
     (checkout / "layer" / "requirements.txt").write_text("# nothing\n")
+
+
+def add_plugin(checkout: Path, wheel: Path) -> None:
+    """As the page says: by its path from the root of the checkout, with its hash."""
+    shutil.copy(wheel, checkout)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (checkout / "layer" / "plugins.txt").write_text(f"./{wheel.name} --hash=sha256:{digest}\n")
+
+
+def index(checkout: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((checkout / ".build" / "layer" / "python" / INDEX).read_text())
+    return found
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_layer_that_is_up_to_date_is_left_alone(checkout: Path) -> None:
@@ -61,3 +96,58 @@ def test_a_python_without_pip_is_named(checkout: Path) -> None:
     python = checkout / "bare" / "bin" / "python"
     message = f"layer: {python} has no pip; install it, or name another Python in the variable PYTHON\n"
     assert build(checkout, python) == (1, message)
+
+
+# --- plugins ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_without_plugins_says_so(checkout: Path) -> None:
+    """An index that is not there would have the function search all packages."""
+    require_nothing(checkout)
+    build(checkout)
+    assert index(checkout) == []
+
+
+def test_a_package_in_plugins_txt_is_in_the_layer_and_in_its_index(checkout: Path, wheel: Path) -> None:
+    """It comes beside the locked requirements, which stay as they are."""
+    require_nothing(checkout)
+    add_plugin(checkout, wheel)
+    assert build(checkout)[0] == 0
+    assert index(checkout) == [{"distribution": "acme-chat", "name": "mattermost", "module": "acme_chat"}]
+    assert (checkout / ".build" / "layer" / "python" / "acme_chat.py").is_file()
+
+
+def test_to_add_a_plugin_builds_the_layer_anew_and_so_does_to_take_it_away(checkout: Path, wheel: Path) -> None:
+    require_nothing(checkout)
+    build(checkout)
+    add_plugin(checkout, wheel)
+    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert build(checkout) == (0, "layer: up to date\n")
+    (checkout / "layer" / "plugins.txt").unlink()
+    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert index(checkout) == []
+
+
+def test_a_package_without_its_hash_is_refused(checkout: Path, wheel: Path) -> None:
+    """What is shipped is what was looked at."""
+    require_nothing(checkout)
+    add_plugin(checkout, wheel)
+    (checkout / "layer" / "plugins.txt").write_text(f"./{wheel.name}\n")
+    returncode, said = build(checkout)
+    assert returncode == 1
+    assert said.startswith("layer: pip could not get the packages: Hashes are required")
+
+
+def test_a_deployment_knows_the_kinds_of_installed_plugins(checkout: Path, wheel: Path) -> None:
+    """deploy/check_config.py looks into the layer that has just been built."""
+    require_nothing(checkout)
+    add_plugin(checkout, wheel)
+    build(checkout)
+    for package in ("router", "plugins", "deploy"):
+        shutil.copytree(ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
+    config = checkout / "alert-router.toml"
+    config.write_text('[channels.x]\nkind = "mattermost"\nwebhook_url = "env:HOOK"\n[[routes]]\nchannels = ["x"]\n')
+    environment = {"ALERT_ROUTER_CONFIG": str(config), "HOOK": "https://chat.example.com/hooks/x"}
+    check: list[str | Path] = [sys.executable, checkout / "deploy" / "check_config.py"]
+    result = subprocess.run(check, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")

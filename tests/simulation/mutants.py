@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         "a failed send is swallowed",
         "deliver.py",
-        "        return _retry(job, _words(error, job.source), error.retry_after, unanswered=error.status is None)",
+        "        return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)",
         "        return Delivery(job.saying, Outcome.SENT, str(error))",
     ),
     Mutant(

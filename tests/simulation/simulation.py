@@ -174,7 +174,8 @@ class Simulation:
     def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
         """The real step, with the remotes at the end of its lines."""
         lines = (Source.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
-        return deliver([replace(job, source=line) for job, line in zip(jobs, lines, strict=True)], remaining)
+        lined = [replace(job, source=line) for job, line in zip(jobs, lines, strict=True)]
+        return deliver(lined, remaining, lambda: self.scheduler.now)
 
     # --- SQS ----------------------------------------------------------------------------------------------------------
 

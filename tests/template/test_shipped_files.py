@@ -27,10 +27,15 @@ def test_the_command_line_is_not_shipped(packaged: Packaged) -> None:
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
 def test_the_layer_holds_what_the_router_needs_with_its_metadata(packaged: Packaged, name: str) -> None:
-    """Without the dist-info no installed package could announce a channel by an entry point."""
+    """Packages ask the dist-info for their own version."""
     files = packaged.files(LAYER)
     assert f"python/{name}/__init__.py" in files
     assert any(fnmatch(file, f"python/{name}-*.dist-info/METADATA") for file in files)
+
+
+def test_the_layer_holds_the_index_of_its_plugins(packaged: Packaged) -> None:
+    """Without it the function would search all packages at every cold start."""
+    assert "python/ecs_alert_router_plugins.json" in packaged.files(LAYER)
 
 
 def test_the_layer_leaves_out_what_the_runtime_has(packaged: Packaged) -> None:

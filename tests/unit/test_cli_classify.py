@@ -137,3 +137,64 @@ def test_json_lines_are_passed_on_one_by_one() -> None:
 def test_keys_are_the_contract() -> None:
     lines = io.StringIO(run(json.dumps([STOPPED, ALARM])).stdout)
     assert all(list(json.loads(line)) == KEYS for line in lines)
+
+
+# --- --config ---------------------------------------------------------------------------------------------------------
+
+RULE = """
+    [channels.chat]
+    kind = "slack"
+    webhook_url = "env:NOT_SET"
+
+    [[routes]]
+    channels = ["chat"]
+
+    [[rules]]
+    name = "web may fail"
+    match = { service = "web" }
+    severity = "warning"
+    cause = "web_again"
+"""
+PLUGIN = """
+from router import hookimpl
+
+@hookimpl
+def classify_event(event):
+    return {"severity": "error", "cause": "ours"} if event.source == "aws.cloudwatch" else None
+"""
+
+
+def written(directory: Path, text: str) -> str:
+    file = directory / "alert-router.toml"
+    file.write_text(text)
+    return str(file)
+
+
+def test_with_a_file_its_rules_apply_whether_or_not_its_channels_are_set(tmp_path: Path) -> None:
+    result = run(json.dumps(STOPPED), "--config", written(tmp_path, RULE))
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = json.loads(result.stdout)
+    assert list(told) == KEYS
+    assert (told["severity"], told["cause"], told["rule"]) == (
+        "warning",
+        "web_again",
+        "exited badly, then web may fail",
+    )
+
+
+def test_with_a_file_plugins_are_asked_first_and_without_one_they_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "ours.py").write_text(PLUGIN)
+    text = json.dumps([STOPPED, ALARM])
+    assert causes(run(text, "--config", written(tmp_path, ""))) == ["essential_container_exited", "ours"]
+    assert causes(run(text)) == BOTH
+
+
+def test_a_wrong_rule_is_told_and_the_exit_code_is_1(tmp_path: Path) -> None:
+    result = run(json.dumps(STOPPED), "--config", written(tmp_path, RULE.replace('"warning"', '"fatal"')))
+    assert (result.exit_code, causes(result)) == (1, ["web_again"])
+    assert result.stderr.startswith("rules[1].severity: ")
+    assert len(result.stderr.splitlines()) == 1

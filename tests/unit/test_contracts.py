@@ -18,6 +18,7 @@ APART = "Channels know nothing of each other"
 LOCAL = "Only a checkout's demo has a local AWS"
 CLIENTS = "AWS clients are made in one place"
 PLUGGY = "One module knows pluggy"
+POWERTOOLS = "Powertools is the handler's"
 HTTP = "One module speaks HTTP"
 TERMINAL = "The function carries nothing for terminals"
 
@@ -64,6 +65,7 @@ def test_every_contract_holds(tree: Path) -> None:
         ("plugins/sns.py", "import local_aws.server", LOCAL),
         ("router/table.py", "import boto3", CLIENTS),
         ("router/config.py", "import pluggy", PLUGGY),
+        ("router/deliver.py", "import aws_lambda_powertools", POWERTOOLS),
         ("plugins/slack.py", "import requests", HTTP),
         ("router/deliver.py", "import urllib3", HTTP),
         ("router/handler.py", "import click", TERMINAL),

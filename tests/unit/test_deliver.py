@@ -154,6 +154,22 @@ def test_a_short_invocation_still_does_what_it_can() -> None:
     assert delivery.outcome is Outcome.SENT
 
 
+def test_it_is_known_how_long_a_channel_took() -> None:
+    """In seconds, by the clock that is passed in; also where the channel failed."""
+    taken, failed = job(Sink(), "taken"), job(Sink(raises(PermanentError("gone"))), "failed")
+    for told in (taken, failed):
+        clock = iter([100.0, 102.5])
+        (((_, delivery),),) = deliver([told], lambda: LONG_ENOUGH, lambda: next(clock))  # noqa: B023 - used up at once
+        assert delivery.seconds == 2.5
+
+
+def test_what_was_never_sent_took_no_time() -> None:
+    """Rather than no seconds, which would make a channel look quick."""
+    assert outcome_of(None, unusable="webhook_url must begin with https://").seconds is None
+    (((_, late),),) = deliver([job(Sink())], lambda: 0.0)
+    assert late.seconds is None
+
+
 # --- how a channel fails ----------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,10 @@
 """The Lambda's entry: a cold start from a real environment, against an emulated AWS and a webhook on this machine."""
 
+import io
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from moto import mock_aws
 
 from local_aws import events
 from router.errors import ConfigError
-from router.handler import lambda_handler, make_router
+from router.handler import lambda_handler, logger, make_router
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
 
@@ -35,6 +36,7 @@ class Context:
     """What Lambda passes in."""
 
     seconds: float = 60.0
+    aws_request_id: str = "6bc28136"
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self.seconds * 1000)
@@ -180,6 +182,81 @@ def test_no_other_mistake_stops_it(stack: Stack, caplog: pytest.LogCaptureFixtur
     assert outcomes == {"odd": "failed", "chat": "sent"}
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert [error.split(": ")[1] for error in errors] == ["channels.odd", "colour"]
+
+
+# --- what it says of itself -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
+    """What came out as the log, all of which is JSON. The handler holds the standard output of when it was imported."""
+    (output,) = logger.handlers
+    stream = io.StringIO()
+    monkeypatch.setattr(output, "stream", stream)
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def test_every_line_of_the_routers_log_is_json_with_the_id_of_its_request(stack: Stack, lines: Lines) -> None:
+    """Of the modules' loggers, too, and of each request anew."""
+    for request in ("first", "second"):
+        lambda_handler(batch("junk"), Context(aws_request_id=request))
+    assert [(line["function_request_id"], line["level"]) for line in lines()] == [
+        ("first", "WARNING"),
+        ("second", "WARNING"),
+    ]
+    assert all(line["message"].startswith("put on the dead-letter queue: not JSON") for line in lines())
+    assert {line["service"] for line in lines()} == {"ecs-alert-router"}
+
+
+def test_the_log_begins_at_info(stack: Stack, lines: Lines) -> None:
+    log = logging.getLogger("ecs-alert-router.inbox")
+    log.debug("not this")
+    log.info("but this")
+    assert [line["message"] for line in lines()] == ["but this"]
+
+
+def test_no_event_is_logged(stack: Stack, lines: Lines, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is in it may be anybody's data; neither in the log nor beside it, whatever comes of it."""
+    stack.slack.script = [answer(503)]
+    told = events.task_stopped("TaskFailedToStart", "canary in the reason", events.container("canary-app", 1))
+    unreadable = '{"source": "aws.ecs", "detail": "canary in the body"}'
+    lambda_handler(batch(json.dumps(told), unreadable, "canary in no JSON"), Context())
+    assert len(lines()) == 2  # of what was put on the dead-letter queue
+    assert "canary" not in json.dumps(lines()) + "".join(capfd.readouterr())
+
+
+def test_metrics_are_printed_once_per_channel_and_for_alerts(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE", "prod")
+    lambda_handler(batch(json.dumps(events.task_stopped())), Context())
+    channel, alerts = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (channel["channel"], channel["stage"], channel["Sent"]) == ("chat", "prod", [1.0])
+    (latency,) = channel["Latency"]
+    assert 0 < latency < 10_000
+    assert (alerts["stage"], alerts["Announced"]) == ("prod", [1.0])
+
+
+def test_metrics_are_printed_even_if_the_invocation_fails(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent before was sent."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("router.inbox._summary", fail)
+    with pytest.raises(RuntimeError):
+        lambda_handler(events.task_stopped(), Context())
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_tick_that_finds_nothing_prints_nothing(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    lambda_handler(TICK, Context())
+    assert capsys.readouterr().out == ""
 
 
 def test_what_it_logs_holds_no_secret(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:

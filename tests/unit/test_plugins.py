@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +15,7 @@ from local_aws import events
 from router.config import load as load_config
 from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich
 from router.model import Outcome
-from router.plugins import Plugins, load
+from router.plugins import INDEX, Plugins, load
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.world import World
 
@@ -178,6 +179,108 @@ def test_what_a_plugin_registered_before_it_raised_is_there(directory: Directory
     plugins = directory.load(half=GOOD + "        1 / 0\n")
     assert list(plugins.kinds) == ["good"]
     assert plugins.problems == ("plugins/half.py: register_channels raised ZeroDivisionError: division by zero",)
+
+
+# --- installed --------------------------------------------------------------------------------------------------------
+
+
+class Site:
+    """A directory of installed distributions that is on the path, each with one module."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def install(self, **sources: str) -> None:
+        """Announces each module as a distribution of that name does, for whoever searches."""
+        for module, source in sources.items():
+            (self.path / f"{module}.py").write_text(dedent(source))
+            metadata = self.path / f"acme_{module}-1.0.dist-info"
+            metadata.mkdir()
+            (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: acme-{module}\nVersion: 1.0\n")
+            (metadata / "entry_points.txt").write_text(f"[ecs_alert_router]\nchat = {module}\n")
+
+    def list(self, *modules: str) -> None:
+        """Writes the index, as layer/build.py does."""
+        found = [{"distribution": f"acme-{module}", "name": "chat", "module": module} for module in modules]
+        (self.path / INDEX).write_text(json.dumps(found))
+
+
+@pytest.fixture
+def site(tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch) -> Site:
+    path = tmp_path / "site-packages"
+    path.mkdir()
+    monkeypatch.syspath_prepend(path)
+    return Site(path)
+
+
+def test_an_installed_package_registers_its_kind(site: Site, directory: Directory) -> None:
+    """Without an index, as for the command line, every distribution is searched."""
+    site.install(good=GOOD)
+    plugins = directory.load()
+    assert (list(plugins.kinds), plugins.problems) == (["good"], ())
+
+
+def test_where_there_is_an_index_nothing_is_searched(
+    site: Site, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search costs each cold start some 20 ms; the index is believed, an empty one too."""
+
+    def search(**_: str) -> NoReturn:
+        pytest.fail("searched")
+
+    monkeypatch.setattr("router.plugins.entry_points", search)
+    site.install(good=GOOD, unlisted="1 / 0")
+    site.list("good")
+    assert list(directory.load().kinds) == ["good"]
+    site.list()
+    assert list(directory.load().kinds) == []
+
+
+@pytest.mark.parametrize("listed", [("bad", "good"), ()])
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import no_such_module", "acme-bad (bad): cannot be imported: ModuleNotFoundError"),
+        ("1 / 0", "acme-bad (bad): cannot be imported: ZeroDivisionError"),
+        (GOOD.replace("register_channels", "register_chanels"), "acme-bad (bad): not a hook of the router"),
+        (GOOD.replace("dict)", "1 / 0)"), "acme-bad (bad): register_channels raised ZeroDivisionError"),
+    ],
+)
+def test_a_broken_package_is_an_error_that_names_it_and_the_others_work(
+    source: str, told: str, listed: tuple[str, ...], site: Site, directory: Directory
+) -> None:
+    site.install(bad=source, good=GOOD)
+    if listed:
+        site.list(*listed)
+    plugins = directory.load(ours=GOOD.replace('"good"', '"ours"'))
+    (problem,) = plugins.problems
+    assert problem.startswith(told)
+    assert list(plugins.kinds) == ["ours", "good"]
+
+
+def test_of_a_file_and_a_package_that_claim_one_kind_the_file_keeps_it(site: Site, directory: Directory) -> None:
+    """Whatever their names: the file is the word of whoever deploys the router. The clash is an error all the same."""
+    site.install(a=GOOD.replace("dict)", "list)") + '        register("more", list)\n')
+    plugins = directory.load(z=GOOD)
+    assert dict(plugins.kinds) == {"good": dict, "more": list}
+    assert plugins.problems == ("acme-a (a): kind 'good' is already provided by plugins/z.py; rename one of them",)
+
+
+def test_files_are_asked_before_packages(site: Site, directory: Directory) -> None:
+    classifies = CLASSIFIES.format(answer="{'severity': 'info', 'cause': __name__.rpartition('.')[2]}")
+    site.install(a=classifies)
+    world = world_with(directory.load(z=classifies))
+    (handled,) = world.receive(events.task_stopped())
+    assert handled.routed
+    assert handled.routed.alert.cause == "z"
+
+
+def test_a_module_that_is_announced_twice_is_registered_once(site: Site, directory: Directory) -> None:
+    site.install(good=GOOD)
+    site.list("good", "good")
+    plugins = directory.load()
+    assert list(plugins.kinds) == ["good"]
+    assert plugins.problems == ("acme-good (good): its module is a plugin already; announce it once",)
 
 
 # --- asked one by one -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 import router
 from router.config import parse
-from router.plugins import Hooks, load
+from router.plugins import INDEX, Hooks, load
 from router_conformance import ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
 from router_conformance.server import ScriptedServer, answer
@@ -20,7 +20,7 @@ from router_conformance.server import ScriptedServer, answer
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/write-a-channel.md").read_text("utf-8")
 PLUGIN, KIT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-(TOML,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+TOML, PYPROJECT = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -54,6 +54,19 @@ def test_the_channel_is_not_configured_where_its_value_is_unset(directory: Path)
     """A KeyError from the constructor says so, as the page says."""
     config = parse(tomllib.loads(TOML), load(directory), {})
     assert config.unset == {"chat": "webhook_url"}
+
+
+def test_an_entry_point_is_a_working_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file as a module that a distribution announces as the page's pyproject.toml does."""
+    announced = tomllib.loads(PYPROJECT)["project"]["entry-points"]["ecs_alert_router"]
+    (module,) = announced.values()
+    (tmp_path / f"{module}.py").write_text(PLUGIN, "utf-8")
+    index = [{"distribution": "acme-chat", "name": name, "module": module} for name in announced]
+    (tmp_path / INDEX).write_text(json.dumps(index), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins = load(tmp_path / "plugins")
+    config = parse(tomllib.loads(TOML), plugins, {"MATTERMOST_WEBHOOK_URL": "http://127.0.0.1/x"})
+    assert (list(config.channels), config.problems) == (["chat"], ())
 
 
 def test_the_example_passes_the_kit(directory: Path) -> None:

@@ -1,0 +1,124 @@
+"""`ecs-alert-router send-test`: a test alert through the channels, as the router itself would send it."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+
+from router import clients, config
+from router.channels import Source
+from router.cli.config import choose, config_option, load_plugins
+from router.cli.preview import printable
+from router.config import Config
+from router.deliver import Job, deliver
+from router.incidents import Delivery, Saying, Standing
+from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
+from router.phrases import phrase
+from router.render import notification
+from router.secrets import Secrets
+
+PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
+CAUSE = "test_alert"
+
+
+@click.command("send-test")
+@config_option
+@click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
+@click.option("--severity", type=click.Choice([each.value for each in Severity]), default="info", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each delivery.")
+@click.pass_context
+def send_test_command(
+    context: click.Context, path: Path, names: tuple[str, ...], severity: str, *, as_json: bool
+) -> None:
+    """Send an alert that is marked as a test, and say what came of it on each channel.
+
+    References are read from this environment, secrets from AWS. History is not touched. Where an alert stays open until
+    it is resolved, as on PagerDuty, the test is resolved at once. The exit code is 1 if a channel failed.
+    """
+    secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
+    settings = config.load(path, load_plugins(), os.environ, secrets)
+    chosen = choose(names, settings)
+    _warn(settings, chosen)
+    usable = [name for name in (*settings.channels, *settings.disabled) if name in chosen]
+    if not usable:
+        raise click.ClickException("no channel is configured")
+    failed = any(name in settings.unset for name in names)
+    for delivery in _sent([job for name in usable for job in _jobs(name, settings, Severity(severity))]):
+        click.echo(_json(delivery) if as_json else _line(delivery))
+        failed = failed or delivery.outcome is not Outcome.SENT
+    context.exit(1 if failed else 0)
+
+
+def _warn(settings: Config, chosen: set[str]) -> None:
+    """What else there is to know about the configuration, on stderr."""
+    for problem in settings.problems:
+        click.echo(problem, err=True)
+    for name in sorted(chosen & settings.unset.keys()):
+        click.echo(f"channels.{name}: not configured, {settings.unset[name]} is unset", err=True)
+
+
+# --- the test ---------------------------------------------------------------------------------------------------------
+
+
+def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
+    """One to open it; one more to resolve it where the remote would keep it open."""
+    source = settings.channels.get(name)
+    incident = _incident(name, severity, time.time())
+    yield _job(name, Kind.OPENED, incident, source, settings)
+    if source and source.stateful:
+        over = replace(incident, status="resolved", ended_at=incident.last_at)
+        yield _job(name, Kind.RESOLVED, over, source, settings)
+
+
+def _incident(channel: str, severity: Severity, at: float) -> Incident:
+    """One of its own for each channel and second, so that two tests do not end each other."""
+    subject = Subject("-", "-", "-", f"channel:{channel}")
+    title = f"TEST alert, nothing is wrong: {subject.name}"
+    alert = Alert(
+        f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
+    )
+    return Incident(int(at), "open", subject, severity, {CAUSE: 1}, (), alert, at, at)
+
+
+def _job(name: str, kind: Kind, incident: Incident, source: Source | None, settings: Config) -> Job:
+    told_of = source.config if source else ChannelConfig(name, "", {})
+    saying = Saying(name, kind, 1, 1, first=False, severity=incident.severity, held={})
+    notify = partial(_marked, partial(notification, saying, incident, told_of), told_of.language)
+    return Job(Standing(incident.subject), saying, told_of, notify, source, settings.disabled.get(name, ""))
+
+
+def _marked(notify: Callable[[], Notification], language: str) -> Notification:
+    """Says that it is a test, and names no command that would find it in history."""
+    told = notify()
+    facts = tuple(fact for fact in told.message.facts if fact[0] != phrase("label_more", language))
+    return replace(told, message=replace(told.message, text=phrase("test_sent", language), facts=facts))
+
+
+def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
+    """What came of each, as it becomes known."""
+    ends = time.monotonic() + PATIENCE
+    for done in deliver(jobs, lambda: ends - time.monotonic()):
+        for _, delivery in done:
+            yield delivery
+
+
+# --- what came of it --------------------------------------------------------------------------------------------------
+
+
+def _line(delivery: Delivery) -> str:
+    saying = delivery.saying
+    if delivery.outcome is Outcome.SENT:
+        return f"{saying.channel}: {saying.kind} sent"
+    return f"{saying.channel}: {saying.kind} failed: {printable(delivery.answer)}"
+
+
+def _json(delivery: Delivery) -> str:
+    """Nobody tries again, so that a retry is a failure here."""
+    outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
+    told = {"channel": delivery.saying.channel, "kind": delivery.saying.kind, "outcome": outcome}
+    return json.dumps({**told, "reason": delivery.answer} if delivery.answer else told)

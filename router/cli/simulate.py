@@ -1,0 +1,214 @@
+"""`ecs-alert-router simulate`: the whole way of events without sending, AWS or secrets."""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from router import config
+from router.cli.classify import read_events, verdict
+from router.cli.config import choose, config_option, load_plugins
+from router.cli.history import console
+from router.cli.placeholders import filled
+from router.cli.preview import preview, printable
+from router.config import Config
+from router.enrich import enrich
+from router.errors import PermanentError, UnreadableEvent
+from router.incidents import Saying, Standing, absorb, lease
+from router.model import Alert, Decision, Event, Incident, Kind
+from router.pipeline import judged, reach
+from router.plugins import Plugins
+from router.render import notification
+from router.route import route
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What one channel would be sent, or why it would not.
+
+    Attributes:
+        sent: the payload as it is sent: compact JSON in UTF-8.
+        limit: bytes that the channel takes, or None where its plugin does not say.
+    """
+
+    channel: str
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    sent: bytes = b""
+    limit: int | None = None
+    error: str = ""
+
+    @property
+    def too_large(self) -> bool:
+        return self.limit is not None and len(self.sent) > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What would come of one event that is the first of its subject.
+
+    Attributes:
+        routes: the routes that match: their position in the file, and their channels.
+    """
+
+    alert: Alert
+    decision: Decision
+    routes: Mapping[int, tuple[str, ...]]
+    bodies: tuple[Body, ...]
+
+
+@click.command("simulate")
+@click.argument("file", type=click.File("rb"))
+@config_option
+@click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
+@click.option(
+    "--kind", type=click.Choice([each.value for each in Kind]), default="opened", show_default=True, help="What to say."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each event and channel.")
+@click.pass_context
+def simulate_command(
+    context: click.Context, file: IO[bytes], path: Path, names: tuple[str, ...], kind: str, *, as_json: bool
+) -> None:
+    """Show what would be made of events, and the exact body that each channel would be sent.
+
+    FILE holds one event, a JSON array of events, or JSON Lines; - is standard input. Nothing is sent, no AWS is asked
+    and no secret is read: placeholders stand for options that are unset or secret. The exit code is 1 if anything is
+    wrong: with the configuration, an event, or a body.
+    """
+    loaded = load_plugins()
+    settings = _settings(path, loaded)
+    chosen = choose(names, settings)
+    problems = [*settings.problems, *(f"channels.{name}: {_refused(settings.unset[name])}" for name in settings.unset)]
+    for problem in problems:
+        click.echo(problem, err=True)
+    failed = bool(problems)
+    for where, event in read_events(file):
+        if isinstance(event, UnreadableEvent):
+            click.echo(f"{where}: {event}", err=True)
+            failed = True
+            continue
+        made = simulate(event, settings, loaded, Kind(kind), chosen)
+        (_print_json if as_json else _show)(made, kind)
+        failed |= any(body.error or body.too_large for body in made.bodies)
+    context.exit(1 if failed else 0)
+
+
+def _settings(path: Path, loaded: Plugins) -> Config:
+    parse = partial(config.parse, plugins=loaded, environ=os.environ)
+    return parse(filled(config.read(path), parse))
+
+
+def _refused(option: str) -> str:
+    return f"cannot be simulated: {option} is unset, and its plugin accepts no placeholder"
+
+
+# --- the way ----------------------------------------------------------------------------------------------------------
+
+
+def simulate(event: Event, settings: Config, loaded: Plugins, kind: Kind, chosen: Collection[str]) -> Simulated:
+    """What the router would do if this were the first event of its subject; the chosen channels' bodies say `kind`."""
+    alert = judged(event, settings, loaded)
+    taken = route(alert, settings.routes, settings.time_zone)
+    routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
+    standing, decision = absorb(
+        Standing(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after
+    )
+    standing, sayings = lease(standing, alert.at, "simulation", alert.at)
+    if standing.incident is None:
+        return Simulated(alert, decision, routes, ())
+    incident, facts = _grown(standing.incident, kind, settings.resolve_after), enrich(alert, loaded)
+    told = [saying._replace(kind=kind, first=False) for saying in sayings if saying.channel in chosen]
+    return Simulated(alert, decision, routes, tuple(_body(saying, incident, settings, facts) for saying in told))
+
+
+def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
+    """The incident by the time at which a notification of that kind is sent."""
+    if kind is not Kind.RESOLVED:
+        return incident
+    return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
+
+
+def _body(saying: Saying, incident: Incident, settings: Config, facts: Mapping[str, str]) -> Body:
+    name = saying.channel
+    source = settings.channels.get(name)
+    if source is None:
+        return Body(name, "", error=settings.disabled[name])
+    kind = source.config.kind
+    if source.secret:
+        return Body(name, kind, error="its plugin accepts no placeholder for its secret")
+    try:
+        configured, channel = source.open()
+        payload = channel.render(notification(saying, incident, configured, facts))
+        limit = getattr(channel, "limit", None)
+        return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None)
+    except PermanentError as error:
+        return Body(name, kind, error=str(error))
+    except Exception as error:  # noqa: BLE001 - what a plugin raises may hold its options: its type must do
+        return Body(name, kind, error=f"render raised {type(error).__name__}, or made no JSON")
+
+
+def compact(payload: Mapping[str, Any]) -> bytes:
+    """As `router.post_json` sends it."""
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+
+
+# --- for machines -----------------------------------------------------------------------------------------------------
+
+
+def _print_json(made: Simulated, kind: str) -> None:
+    """One line per channel; one without a channel where none is reached."""
+    event = {
+        **verdict(made.alert),
+        "decision": made.decision,
+        "kind": kind,
+        "routes": [{"position": at, "channels": list(channels)} for at, channels in made.routes.items()],
+    }
+    for body in made.bodies:
+        told = {"channel": body.channel, "channel_kind": body.kind, "limit": body.limit}
+        said = {"error": body.error} if body.error else {"bytes": len(body.sent), "body": body.payload}
+        click.echo(json.dumps({**event, **told, **said}))
+    if not made.bodies:
+        click.echo(json.dumps({**event, "channel": None}))
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def _show(made: Simulated, kind: str) -> None:
+    out, alert = console(), made.alert
+    out.rule(escape(printable(alert.title)), align="left")
+    rows = {
+        "severity": alert.severity,
+        "cause": alert.cause,
+        "rule": alert.rule,
+        "resolves": "yes" if alert.resolves else "",
+        "fingerprint": alert.subject.fingerprint,
+        "decision": f"{made.decision} (on a clean history)",
+    }
+    for name, value in rows.items():
+        if value:
+            out.print(f"[bold]{name:12}[/]{escape(printable(value))}", soft_wrap=True)
+    for position, channels in made.routes.items():
+        out.print(f"[bold]{f'route {position}':12}[/]{escape(', '.join(channels))}", soft_wrap=True)
+    for body in made.bodies:
+        _show_body(out, body, kind)
+    out.print()
+
+
+def _show_body(out: Console, body: Body, kind: str) -> None:
+    name = f"\n[bold]{escape(body.channel)}[/]" + (f" ({escape(body.kind)})" if body.kind else "")
+    if body.error:
+        out.print(f"{name}: [bold red]cannot be simulated:[/] {escape(printable(body.error))}", soft_wrap=True)
+        return
+    limit = "" if body.limit is None else f" of {body.limit:,}"
+    over = " [bold red]too large[/]" if body.too_large else ""
+    out.print(f"{name}, {kind}: {len(body.sent):,}{limit} bytes{over}", soft_wrap=True)
+    click.echo(body.sent)
+    out.print(preview(body.kind, body.payload))

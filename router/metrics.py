@@ -1,0 +1,68 @@
+"""What an invocation did, as CloudWatch metrics: a line of the embedded metric format for each channel and for alerts.
+
+Few on purpose, and none of what did not happen: CloudWatch charges for each. What is counted here is also in history,
+to the row; these are for graphs and alarms.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from router.deliver import Deliver, Done, Job
+from router.incidents import Delivery
+from router.model import Decision, Outcome
+
+_OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
+_DECISIONS = {Decision.ANNOUNCED: "Announced", Decision.HELD_BACK: "HeldBack"}
+
+
+@dataclass(slots=True)
+class Meter:
+    """Listens to the deliver step and to decisions until it is told to write what it heard."""
+
+    _deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
+    _decisions: Counter[Decision] = field(default_factory=Counter)
+
+    def counting(self, deliver: Deliver) -> Deliver:
+        """The same deliver step, listened to."""
+
+        def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+            for done in deliver(jobs, remaining):
+                for job, delivery in done:
+                    self._deliveries.setdefault(job.config.name, []).append(delivery)
+                yield done
+
+        return counted
+
+    def decided(self, decision: Decision) -> None:
+        self._decisions[decision] += 1
+
+    def write(self, stage: str) -> None:
+        """Prints what was heard since the last time; nothing, where nothing was."""
+        deliveries, decisions = self._deliveries, self._decisions
+        self._deliveries, self._decisions = {}, Counter()
+        for channel, mine in deliveries.items():
+            latencies = [each.seconds * 1000 for each in mine if each.seconds is not None]
+            counts = Counter(_OUTCOMES[each.outcome] for each in mine)
+            _print({"channel": channel, "stage": stage}, counts, latencies)
+        alerts = {name: decisions[decision] for decision, name in _DECISIONS.items() if decision in decisions}
+        if alerts:
+            _print({"stage": stage}, alerts)
+
+
+def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Iterable[float] = ()) -> None:
+    # Not Powertools' `Metrics`: all its instances share one set of dimensions, and each channel needs its own.
+    line = EphemeralMetrics(
+        namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "EcsAlertRouter"),
+        service=os.environ.get("POWERTOOLS_SERVICE_NAME", "ecs-alert-router"),
+    )
+    for name, value in dimensions.items():
+        line.add_dimension(name, value)
+    for latency in latencies:  # before the counts: a hundred values make a line of their own
+        line.add_metric("Latency", MetricUnit.Milliseconds, latency)
+    for name, count in counts.items():
+        line.add_metric(name, MetricUnit.Count, count)
+    line.flush_metrics()

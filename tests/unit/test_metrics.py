@@ -1,0 +1,186 @@
+"""Metrics: what CloudWatch makes of the lines that an invocation prints."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local_aws import events
+from router.deliver import Done, Job
+from router.errors import TransientError
+from router.incidents import Delivery, Saying, Standing
+from router.metrics import Meter
+from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
+from tests.doubles.world import World
+
+Attempt = tuple[str, Outcome, float | None]
+"""A channel, and what came of it in how many seconds."""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The lines that were printed since the last time, all of which are JSON."""
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+Printed = Callable[[], list[dict[str, Any]]]
+
+
+def job(channel: str) -> Job:
+    saying = Saying(channel, Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
+    subject = Subject("111122223333", "eu-west-1", "prod", "service:web")
+    return Job(Standing(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
+
+
+def told(*attempts: Attempt) -> Meter:
+    """A meter that has listened to a deliver step in which this came of things."""
+    jobs = [job(channel) for channel, _, _ in attempts]
+
+    def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+        for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
+            yield [(each, Delivery(each.saying, outcome, seconds=seconds))]
+
+    meter = Meter()
+    assert [each for done in meter.counting(deliver)(jobs, lambda: 60.0) for each, _ in done] == jobs
+    return meter
+
+
+def values(line: dict[str, Any]) -> dict[str, list[float]]:
+    return {metric["Name"]: line[metric["Name"]] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+
+
+# --- a channel's ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name"), [(Outcome.SENT, "Sent"), (Outcome.RETRY, "Retry"), (Outcome.FAILED, "Failed")]
+)
+def test_what_came_of_deliveries_is_counted_and_nothing_that_did_not_happen(
+    outcome: Outcome, name: str, printed: Printed
+) -> None:
+    told(("slack", outcome, None), ("slack", outcome, None)).write("dev")
+    (line,) = printed()
+    assert values(line) == {name: [2.0]}
+
+
+def test_latency_is_each_send_in_milliseconds(printed: Printed) -> None:
+    """Each by itself, so that CloudWatch has the percentiles; what was never sent has none."""
+    attempts = [("slack", Outcome.SENT, 0.25), ("slack", Outcome.RETRY, 10.0), ("slack", Outcome.RETRY, None)]
+    told(*attempts).write("dev")
+    (line,) = printed()
+    assert values(line) == {"Latency": [250.0, 10_000.0], "Sent": [1.0], "Retry": [2.0]}
+
+
+def test_units_are_said(printed: Printed) -> None:
+    told(("slack", Outcome.SENT, 0.25)).write("dev")
+    (line,) = printed()
+    (definition,) = line["_aws"]["CloudWatchMetrics"]
+    units = {metric["Name"]: metric["Unit"] for metric in definition["Metrics"]}
+    assert units == {"Latency": "Milliseconds", "Sent": "Count"}
+
+
+def test_each_channel_is_one_line_with_its_dimensions(printed: Printed) -> None:
+    told(("slack", Outcome.SENT, 0.1), ("email", Outcome.FAILED, None), ("slack", Outcome.RETRY, 0.2)).write("prod")
+    lines = printed()
+    assert [line["channel"] for line in lines] == ["slack", "email"]
+    for line in lines:
+        (definition,) = line["_aws"]["CloudWatchMetrics"]
+        assert definition["Namespace"] == "EcsAlertRouter"
+        assert [sorted(dimensions) for dimensions in definition["Dimensions"]] == [["channel", "service", "stage"]]
+        assert (line["service"], line["stage"]) == ("ecs-alert-router", "prod")
+
+
+def test_namespace_and_service_are_those_of_the_environment(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Ours")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "our-router")
+    told(("slack", Outcome.SENT, 0.1)).write("dev")
+    (line,) = printed()
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Ours"
+    assert line["service"] == "our-router"
+
+
+def test_no_send_is_lost_where_there_are_more_than_a_line_holds(printed: Printed) -> None:
+    """A line of the format holds a hundred values of a metric."""
+    told(*[("slack", Outcome.SENT, 0.1)] * 250).write("dev")
+    lines = [values(line) for line in printed()]
+    assert [len(line["Latency"]) for line in lines] == [100, 100, 50]
+    assert sum(sum(line.get("Sent", [])) for line in lines) == 250
+
+
+# --- of alerts --------------------------------------------------------------------------------------------------------
+
+
+def metered(world: World) -> Meter:
+    meter = Meter()
+    deliver = meter.counting(world.router.deliver)
+    world.router = replace(world.router, deliver=deliver, decided=meter.decided)
+    return meter
+
+
+def test_announced_and_held_back_alerts_are_counted_for_all_channels_together(printed: Printed) -> None:
+    world = World()
+    meter = metered(world)
+    world.receive(events.task_stopped(task="1"), events.task_stopped(task="2"), events.task_stopped(task="3"))
+    meter.write("dev")
+    *_, line = printed()
+    assert values(line) == {"Announced": [1.0], "HeldBack": [2.0]}
+    (definition,) = line["_aws"]["CloudWatchMetrics"]
+    assert [sorted(dimensions) for dimensions in definition["Dimensions"]] == [["service", "stage"]]
+
+
+def test_an_event_that_comes_twice_is_counted_once(printed: Printed) -> None:
+    """SQS delivers at least once."""
+    world = World()
+    meter = metered(world)
+    for _ in range(2):
+        world.receive(events.task_stopped())
+    meter.write("dev")
+    assert [values(line)["Announced"] for line in printed() if "channel" not in line] == [[1.0]]
+
+
+def test_other_decisions_are_no_metric(printed: Printed) -> None:
+    meter = Meter()
+    for decision in {*Decision} - {Decision.ANNOUNCED, Decision.HELD_BACK}:
+        meter.decided(decision)
+    meter.write("dev")
+    assert printed() == []
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_happened_nothing_is_printed(printed: Printed) -> None:
+    Meter().write("dev")
+    assert printed() == []
+
+
+def test_what_was_written_is_not_written_again(printed: Printed) -> None:
+    """The function lives on: the next invocation begins from nothing."""
+    meter = told(("slack", Outcome.SENT, 0.1))
+    meter.decided(Decision.ANNOUNCED)
+    meter.write("dev")
+    assert len(printed()) == 2
+    meter.write("dev")
+    assert printed() == []
+
+
+def test_a_retry_is_counted_when_it_is_sent(printed: Printed) -> None:
+    """What the tick sends is a delivery like any other, and no new alert."""
+    world = World()
+    meter = metered(world)
+    world.slack.failure = lambda: TransientError("busy", status=503)
+    world.receive(events.task_stopped())
+    meter.write("dev")
+    assert [values(line).get("Retry") for line in printed() if line.get("channel") == "slack"] == [[1.0]]
+    world.slack.failure = lambda: None
+    world.wait(60.0)
+    meter.write("dev")
+    assert [(line["channel"], values(line)["Sent"]) for line in printed()] == [("slack", [1.0])]
