@@ -9,26 +9,25 @@ never without its decision, and should this process die, what was leased is due 
                   └── again ◄──────────────────────────────────┴─ the standing moved on ◄─────────────────────────┘
 """
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router.errors import Conflict, HistoryUnavailable
-from router.incidents import Reach, Saying, Standing, absorb, advance, lease
+from router.incidents import Saying, Standing, absorb, advance, lease
 from router.items import Row, row_key
-from router.model import Alert, Decision, Event, Severity
+from router.model import Alert, Decision, Severity, Subject
+from router.parts import LONGEST_SEND, Handled, Routed, Router
 from router.runtime import Runtime
+
+log = logging.getLogger("ecs-alert-router.claim")
+
+LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
+SETTLE_MARGIN = 5.0  # seconds at the end of an invocation in which nothing is waited for but history
 
 TRIES = 6
 """Reads again this often when others are writing to the same subject; then the records are received again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """An alert that was classified and routed, with the event it came from."""
-
-    event: Event
-    alert: Alert
-    reached: tuple[Reach, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +124,69 @@ def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
 def concerns_subject(alert: Alert) -> bool:
     """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
     return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
+
+
+# --- many subjects at once --------------------------------------------------------------------------------------------
+
+
+def new_lease(router: Router, remaining: Callable[[], float]) -> Lease:
+    """Margins shrink where little time is left from the start: a short invocation still does what it can."""
+    left = remaining()
+    ends = router.runtime.clock() + left
+    settle_by = ends - min(SETTLE_MARGIN, left / 4)
+    return Lease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
+
+
+def wake_all(due: Iterable[Standing], lease: Lease, router: Router) -> Iterable[Claim]:
+    """One claim per subject; one that fails leaves its neighbours alone."""
+    for standing in due:
+        try:
+            yield wake(standing, lease, router.runtime)
+        except HistoryUnavailable as error:
+            log.warning("%s stays due: %s", standing.subject.fingerprint, error)
+
+
+def claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iterable[Claim]:
+    """One claim per subject; one that fails leaves its neighbours alone."""
+    groups: dict[Subject, list[Handled]] = {}
+    for each in handled:
+        groups.setdefault(_alert(each).subject, []).append(each)
+    concerned = [subject for subject, mine in groups.items() if any(concerns_subject(_alert(each)) for each in mine)]
+    try:
+        standings = router.runtime.history.standings(concerned, router.runtime.clock()) if concerned else {}
+    except HistoryUnavailable as error:
+        _failed(handled, error)
+        return
+    for subject, mine in groups.items():
+        standing = standings.get(subject, Standing(subject))
+        try:
+            made = claim([each.routed for each in mine if each.routed], standing, lease, router.runtime)
+        except HistoryUnavailable as error:
+            _failed(mine, error)
+        else:
+            for row in made.rows:
+                router.decided(row.decision)
+            _note_decisions(mine, made, router)
+            yield made
+
+
+def _note_decisions(handled: Iterable[Handled], made: Claim, router: Router) -> None:
+    """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now."""
+    decided = {row.alert.id: row.decision for row in made.rows}
+    for each in handled:
+        alert_id = _alert(each).id
+        each.decision = decided.get(alert_id)
+        if each.decision is None:
+            with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
+                row = router.runtime.history.row(alert_id, router.runtime.clock())
+                each.decision = Decision(row["decision"]) if row else None
+
+
+def _alert(handled: Handled) -> Alert:
+    assert handled.routed is not None
+    return handled.routed.alert
+
+
+def _failed(handled: Iterable[Handled], error: HistoryUnavailable) -> None:
+    for each in handled:
+        each.error = error

@@ -8,44 +8,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from router.channels import Source
 from router.errors import ChannelError, PayloadRejected, TransientError
-from router.incidents import Delivery, Saying, Standing
-from router.model import ChannelConfig, Notification, Outcome
+from router.incidents import Delivery
+from router.model import Notification, Outcome
+from router.parts import LONGEST_SEND, Done, Job
 from router.plugins import Channel
 
 log = logging.getLogger("ecs-alert-router.deliver")
 
-LONGEST_SEND = 10.0
-"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun. So a thread that
-comes back after the end does not go on sending."""
-
 _REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One notification for one channel.
-
-    Attributes:
-        standing: as it was when the lease was taken.
-        notify: renders the notification; called in the channel's thread.
-        source: None where the channel cannot be used; `unusable` says why.
-    """
-
-    standing: Standing
-    saying: Saying
-    config: ChannelConfig
-    notify: Callable[[], Notification]
-    source: Source | None = None
-    unusable: str = ""
-
-
-Done = tuple[Job, Delivery]
-Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
 
 
 def deliver(

@@ -20,7 +20,7 @@ from router.deliver import deliver
 from router.history import History
 from router.inbox import handle
 from router.metrics import Meter
-from router.pipeline import Router
+from router.parts import Router
 from router.queues import Queues
 from router.runtime import Runtime
 from router.secrets import Secrets

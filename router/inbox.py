@@ -13,9 +13,11 @@ from router.items import is_standing_key
 from router.last_resort import REASON, announce
 from router.model import Outcome
 from router.normalise import parse
-from router.pipeline import Handled, Router, process, summary, work_on
+from router.parts import Handled, Router
+from router.pipeline import process, work_on
 from router.queues import DUE, SOURCE
 from router.table import Key
+from router.tell import summary
 
 log = logging.getLogger("ecs-alert-router.inbox")
 

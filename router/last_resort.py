@@ -7,12 +7,13 @@ marked with the channels that were told, so that whoever puts it into history la
 from collections.abc import Callable
 from dataclasses import replace
 
-from router.claim import Routed
+from router.claim import SETTLE_MARGIN
 from router.incidents import Delivery, Standing, absorb, lease
 from router.model import Decision, Notification, Outcome
+from router.parts import Routed, Router
 from router.phrases import phrase
-from router.pipeline import SETTLE_MARGIN, Router, jobs_of
 from router.table import Key
+from router.tell import jobs_of
 
 REASON = "history unavailable"
 _REMEMBERED = 1_000  # subjects; the oldest are forgotten first

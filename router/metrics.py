@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from router.deliver import Deliver, Done, Job
 from router.incidents import Delivery
 from router.model import Decision, Outcome
+from router.parts import Deliver, Done, Job
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {Decision.ANNOUNCED: "Announced", Decision.HELD_BACK: "HeldBack"}

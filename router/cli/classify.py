@@ -15,7 +15,7 @@ from router.cli.config import load_plugins
 from router.errors import UnreadableEvent
 from router.model import Alert, Event
 from router.normalise import normalise, parse
-from router.pipeline import judged
+from router.understand import judged
 
 Judge = Callable[[Event], Alert]
 

@@ -23,10 +23,10 @@ from router.enrich import enrich
 from router.errors import PermanentError, UnreadableEvent
 from router.incidents import Saying, Standing, absorb, lease
 from router.model import Alert, Decision, Event, Incident, Kind
-from router.pipeline import judged, reach
 from router.plugins import Plugins
 from router.render import notification
 from router.route import route
+from router.understand import judged, reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ import pluggy
 
 from router.channels import Source
 from router.config import Config, Route
-from router.deliver import Done, Job, attempt
+from router.deliver import attempt
 from router.history import History
 from router.incidents import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
-from router.pipeline import Handled, Router, process, work_on
+from router.parts import Done, Handled, Job, Router
+from router.pipeline import process, work_on
 from router.plugins import Hooks, Plugins
 from router.queues import Queues
 from router.runtime import Runtime

@@ -146,7 +146,7 @@ MUTANTS = (
     ),
     Mutant(
         "one subject's failure fails the whole batch",
-        "pipeline.py",
+        "claim.py",
         "            _failed(mine, error)\n        else:",
         "            _failed(handled, error)\n        else:",
         first=5_500,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from router.claim import Routed
 from router.errors import UnreadableEvent
 from router.incidents import LADDER, Cell, Standing
 from router.items import row_key, to_standing
 from router.model import Decision, Incident, Kind
-from router.pipeline import understand
+from router.parts import Routed
 from router.table import Item
+from router.understand import understand
 from tests.simulation.remotes import Try
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, Simulation
 from tests.simulation.workload import SECRET

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from router.deliver import Job
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.incidents import Saying
 from router.model import Kind, Notification
+from router.parts import Job
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 

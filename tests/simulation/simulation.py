@@ -17,11 +17,11 @@ from unittest.mock import patch
 from router import deliver as deliver_step
 from router.channels import Source
 from router.config import Config, Route
-from router.deliver import Done, Job, deliver
+from router.deliver import deliver
 from router.history import History
 from router.inbox import TICK, handle
 from router.model import ChannelConfig, Severity
-from router.pipeline import Router
+from router.parts import Done, Job, Router
 from router.queues import DUE, SOURCE, Queues
 from router.runtime import Runtime
 from router.table import Item

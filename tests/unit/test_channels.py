@@ -8,11 +8,12 @@ import pytest
 from local_aws.events import service_action, task_stopped
 from router.channels import Source
 from router.config import Route
-from router.deliver import Job, attempt
+from router.deliver import attempt
 from router.errors import PermanentError
 from router.incidents import Delivery, Saying, Standing
 from router.items import iso
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
+from router.parts import Job
 from router.secrets import Secrets
 from tests.doubles.world import World
 

@@ -10,10 +10,11 @@ import pytest
 
 from local_aws import events
 from router.channels import Source
-from router.deliver import LONGEST_SEND, Job, deliver
+from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.incidents import Delivery, Saying, Standing
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
+from router.parts import LONGEST_SEND, Job
 from router.plugins import Channel
 from tests.doubles.world import World
 

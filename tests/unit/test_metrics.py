@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from local_aws import events
-from router.deliver import Done, Job
 from router.errors import TransientError
 from router.incidents import Delivery, Saying, Standing
 from router.metrics import Meter
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
+from router.parts import Done, Job
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]

@@ -1,0 +1,83 @@
+"""What the steps hand on to each other, and what all of them need."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from router.channels import Source
+from router.config import Config
+from router.errors import HistoryUnavailable
+from router.incidents import Delivery, Reach, Saying, Standing
+from router.model import Alert, ChannelConfig, Decision, Event, Notification
+from router.plugins import Plugins
+from router.queues import Queues
+from router.runtime import Runtime
+
+LONGEST_SEND = 10.0
+"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun. So a thread that
+comes back after the end does not go on sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """An alert that was classified and routed, with the event it came from."""
+
+    event: Event
+    alert: Alert
+    reached: tuple[Reach, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One notification for one channel.
+
+    Attributes:
+        standing: as it was when the lease was taken.
+        notify: renders the notification; called in the channel's thread.
+        source: None where the channel cannot be used; `unusable` says why.
+    """
+
+    standing: Standing
+    saying: Saying
+    config: ChannelConfig
+    notify: Callable[[], Notification]
+    source: Source | None = None
+    unusable: str = ""
+
+
+Done = tuple[Job, Delivery]
+Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
+
+
+@dataclass(slots=True)
+class Handled:
+    """What came of one event.
+
+    Attributes:
+        routed: None where the event is unreadable; `reason` says why.
+        error: why its state could not be written; None once it is safe.
+    """
+
+    routed: Routed | None = None
+    reason: str = ""
+    decision: Decision | None = None
+    deliveries: list[Delivery] = field(default_factory=list)
+    error: HistoryUnavailable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Everything that the steps need, put together once per process (`router.handler`).
+
+    Attributes:
+        decided: hears each decision once it is in history.
+        memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
+    """
+
+    config: Config
+    plugins: Plugins
+    runtime: Runtime
+    queues: Queues
+    deliver: Deliver
+    new_id: Callable[[], str]
+    decided: Callable[[Decision], None] = lambda _: None
+    memory: dict[tuple[str, str], float] = field(default_factory=dict)

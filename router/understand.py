@@ -1,0 +1,73 @@
+"""Understand: normalise, classify and route an event. Pure: nothing outside is asked but plugins."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from router.classify import alert, classify, given_by
+from router.config import Config, Route
+from router.errors import UnreadableEvent
+from router.incidents import Manner, Reach
+from router.model import Alert, ChannelConfig, Classification, Decision, Event
+from router.normalise import normalise
+from router.parts import Handled, Routed, Router
+from router.plugins import Plugins
+from router.route import route
+from router.rules import apply
+
+log = logging.getLogger("ecs-alert-router.understand")
+
+
+def understood(raw: object, router: Router) -> Handled:
+    """The event understood, or why it cannot be."""
+    try:
+        return Handled(understand(raw, router))
+    except UnreadableEvent as error:
+        return Handled(reason=str(error), decision=Decision.UNREADABLE)
+    except Exception as error:  # a plugin's answer of the wrong type, say: the other events must not suffer for it
+        log.exception("an event cannot be understood")
+        return Handled(reason=f"cannot be understood: {type(error).__name__}", decision=Decision.UNREADABLE)
+
+
+def understand(raw: object, router: Router) -> Routed:
+    """Raises UnreadableEvent."""
+    event = normalise(raw, now=router.runtime.clock())
+    made = judged(event, router.config, router.plugins)
+    return Routed(event, made, reach(made, router.config))
+
+
+def judged(event: Event, config: Config, plugins: Plugins) -> Alert:
+    """The alert that a plugin, else the core's table, and then the user's own rules make of an event."""
+    classification, rule = apply(config.rules, event, _classification(event, plugins))
+    made = alert(event, classification)
+    return replace(made, runbook_url=rule.runbook_url) if rule else made
+
+
+def _classification(event: Event, plugins: Plugins) -> Classification:
+    """The first plugin that has an answer; else the core's table."""
+    for plugin, answer in plugins.ask("classify_event", event=event):
+        if isinstance(answer, Mapping) and (given := given_by(answer, plugin)):
+            return given
+        if answer is not None:
+            log.warning("%s: classify_event gave no classification: %s", plugin, type(answer).__name__)
+    return classify(event)
+
+
+def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
+    """The channels that the alert's routes reach: each once, as the first route that names it says.
+
+    Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
+    """
+    reached: dict[str, Reach] = {}
+    for each in route(made, config.routes, config.time_zone):
+        for name in each.channels:
+            if name not in reached and (name in config.channels or name in config.disabled):
+                reached[name] = _reached(name, each, config)
+    return tuple(reached.values())
+
+
+def _reached(name: str, by: Route, config: Config) -> Reach:
+    source = config.channels.get(name)
+    settings = source.config if source else ChannelConfig(name, "", {})
+    manner = Manner(by.mention, by.language, by.time_zone)
+    return Reach(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), manner)
