@@ -22,19 +22,22 @@ def main() -> int:
     if importlib.util.find_spec("boto3") is None:
         # AWS's runtime brings it along, the deployer's machine need not: channels only make a client of it here.
         sys.modules.update(dict.fromkeys(OF_THE_RUNTIME, MagicMock()))
-    problems = _problems(Path(os.environ["ALERT_ROUTER_CONFIG"]))
+    problems, warnings = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
     return 1 if problems else 0
 
 
-def _problems(file: Path) -> tuple[str, ...]:
+def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems and warnings."""
     from router import config, plugins  # noqa: PLC0415  the path has to be set first
     from router.errors import ConfigError  # noqa: PLC0415
 
     try:
-        return config.load(file, plugins.load(ROOT / "plugins"), os.environ).problems
+        found = config.load(file, plugins.load(ROOT / "plugins"), os.environ)
     except ConfigError as error:
-        return error.problems
+        return error.problems, ()
+    return found.problems, found.warnings
 
 
 if __name__ == "__main__":

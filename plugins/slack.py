@@ -65,6 +65,8 @@ _ADDRESS = re.compile(r"https://[!#-;=?A-_a-{}~]+")
 class Slack:
     """Options: `webhook_url`, the secret URL of an incoming webhook (…/services/T…/B…/…)."""
 
+    secret_options = ("webhook_url",)
+
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["webhook_url"]
         if re.search("/(triggers|workflows)/", self._url):

@@ -70,6 +70,7 @@ class Teams:
     """Options: `webhook_url`, the secret URL that the workflow shows once it is saved; all of it, with its `sig`."""
 
     limit = 24_000  # bytes: see above
+    secret_options = ("webhook_url",)
 
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["webhook_url"]

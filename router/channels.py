@@ -50,6 +50,13 @@ class Source:
         return bool(getattr(self._made[1] if self._made else self.factory, "stateful", False))
 
     @property
+    def literal_secrets(self) -> tuple[str, ...]:
+        """The options that the plugin calls secret, and that are no references."""
+        options = self.config.options
+        named: tuple[str, ...] = getattr(self.factory, "secret_options", ())
+        return tuple(name for name in named if name in options and not is_reference(options[name]))
+
+    @property
     def secret(self) -> bool:
         """Whether the channel can only be made by reading a secret."""
         return any(is_reference(value) for value in self.config.options.values())

@@ -23,6 +23,7 @@ from router.secrets import Secrets
 from router.toml_reader import Reader, TomlTable, known
 
 LANGUAGES = ("en", "ja")
+PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 _SLUG = re.compile(r"[a-z0-9_]+")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
@@ -67,6 +68,7 @@ class Config:
         unset: channels that are not configured because a required option is unset, and which option that is.
         disabled: channels that cannot work, and why. Their deliveries fail with that reason; the others go on.
         problems: everything that `config check` and a deployment refuse.
+        warnings: what they let pass with a word: a secret that stands where others can read it.
     """
 
     resolve_after: float = 300.0
@@ -78,6 +80,7 @@ class Config:
     unset: Mapping[str, str] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
@@ -139,6 +142,7 @@ def parse(
         unset=channels.unset,
         disabled=channels.disabled,
         problems=tuple(reader.problems),
+        warnings=tuple(channels.warnings),
     )
 
 
@@ -170,6 +174,7 @@ class _Channels:
     made: dict[str, Source] = field(default_factory=dict)
     unset: dict[str, str] = field(default_factory=dict)
     disabled: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def add(self, table: TomlTable, name: str, of_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
         kind = table.text("kind")
@@ -181,6 +186,7 @@ class _Channels:
             self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
             return
         source = Source(config, self.plugins.kinds[kind], self.secrets)
+        self._judge_literals(source)
         try:
             if not source.secret:
                 source.open()
@@ -192,6 +198,13 @@ class _Channels:
                 self._disable(name, str(error))
         except PermanentError as error:
             self._disable(name, str(error))
+
+    def _judge_literals(self, source: Source) -> None:
+        """A secret in the file or in a variable can be read by whoever sees the repository or the function."""
+        said = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
+        for option in source.literal_secrets:
+            place = f"channels.{source.config.name}.{option}"
+            said.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
 
     def _disable(self, name: str, problem: str, hint: str = "") -> None:
         self.reader.problems.append(f"channels.{name}: {problem}{hint}")

@@ -36,10 +36,11 @@ hookimpl = pluggy.HookimplMarker(_PROJECT)
 class Channel(Protocol):
     """What a kind's factory makes of one channel's configuration.
 
-    Three attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
+    Four attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
     rejected the layout. `stateful = True` says that the remote keeps an alert open until it is told otherwise, as
     PagerDuty does: it is also told when an incident lapses, and nothing of an incident that was over before it heard.
-    `limit` is how many bytes of compact JSON in UTF-8 the remote takes: `simulate` compares.
+    `limit` is how many bytes of compact JSON in UTF-8 the remote takes: `simulate` compares. `secret_options` names the
+    options that are secrets: stage `prod` refuses them as literals, other stages warn.
     """
 
     def render(self, notification: Notification) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
                 {
                     "ok": not found.problems,
                     "problems": found.problems,
+                    "warnings": found.warnings,
                     "channels": {name: source.config.kind for name, source in found.channels.items()},
                     "unset": found.unset,
                     "disabled": found.disabled,
@@ -54,6 +55,8 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
         click.echo("\n".join(found.problems), err=True)
     else:
         click.echo(_described(found))
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
     context.exit(1 if found.problems else 0)
 
 

@@ -39,7 +39,7 @@ def check(file: Path, text: str, *options: str) -> Result:
 
 def test_ok_comes_with_the_channels_and_routes(file: Path) -> None:
     result = check(file, RIGHT)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "ok",
         "channel chat (slack)",
@@ -51,7 +51,14 @@ def test_ok_comes_with_the_channels_and_routes(file: Path) -> None:
 def test_every_problem_has_its_line_on_stderr_and_the_exit_code_is_1(file: Path) -> None:
     result = check(file, WRONG)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert [line.partition(":")[0] for line in result.stderr.splitlines()] == ["routes[1].severity", "colour"]
+    places = [line.partition(":")[0] for line in result.stderr.splitlines()]
+    assert places == ["routes[1].severity", "colour", "warning"]
+
+
+def test_a_literal_secret_is_a_warning_on_stderr_and_no_failure(file: Path) -> None:
+    result = check(file, RIGHT)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (0, 1)
+    assert result.stderr.startswith("warning: channels.chat.webhook_url: is a literal secret")
 
 
 def test_json_says_the_same(file: Path) -> None:

@@ -22,7 +22,7 @@ from router.history import History
 from router.items import Row
 from router.model import Decision
 from router.normalise import normalise
-from router.plugins import load
+from router.plugins import Hooks, load
 from router.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 
@@ -63,6 +63,12 @@ def test_every_make_target_that_is_named_exists(target: str) -> None:
 def test_every_link_within_the_repository_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", TEXTS[page]):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("hook", [name for name in vars(Hooks) if not name.startswith("_")])
+def test_every_hook_is_documented_and_tested(hook: str) -> None:
+    assert hook in TEXTS["docs/write-a-channel.md"]
+    assert hook in (ROOT / "tests/unit/test_plugins.py").read_text("utf-8")
 
 
 def test_the_readme_shows_the_example_that_is_tested() -> None:
