@@ -27,6 +27,7 @@ from router.cli import main
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
+PARAMETER = "/ecs-alert-router/end-to-end/slack"  # so the function's role must be let read it, and nothing else
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 STREAM = Path(__file__).parents[3] / "shared" / "corpus" / "streams" / "defang-processexit-failure-se3n0qmzhzpm.jsonl"
 PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
@@ -67,7 +68,8 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
     with SlackDouble() as slack, running(enforce_iam=True) as aws:
-        environment = {"SLACK_WEBHOOK_URL": slack.webhook_url, "ALERT_EMAILS": "oncall@example.com"}
+        aws.client("ssm").put_parameter(Name=PARAMETER, Value=slack.webhook_url, Type="SecureString")
+        environment = {"SLACK_WEBHOOK_URL": f"ssm:{PARAMETER}", "ALERT_EMAILS": "oncall@example.com"}
         stack = deploy(aws, environment=environment, configuration=CONFIGURATION)
         yield Deployed(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn))
 
