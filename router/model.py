@@ -8,6 +8,7 @@ import hashlib
 from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 
@@ -64,6 +65,7 @@ class Kind(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+@lru_cache(maxsize=4096)  # a subject's key is asked for at every turn
 def short_hash(*parts: str) -> str:
     """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()
