@@ -11,11 +11,11 @@ from typing import Any
 from router.errors import HistoryUnavailable, UnreadableEvent
 from router.items import is_standing_key
 from router.last_resort import REASON, announce
-from router.model import Outcome
+from router.model import OWN_SOURCE, Outcome
 from router.normalise import parse
 from router.parts import Handled, Router
 from router.pipeline import process, work_on
-from router.queues import DUE, SOURCE
+from router.queues import DUE
 from router.table import Key
 from router.tell import summary
 
@@ -46,7 +46,7 @@ def handle(event: Any, router: Router, remaining: Callable[[], float], max_recei
 
 
 def _is_own(event: Any, detail_type: str) -> bool:
-    return isinstance(event, Mapping) and event.get("source") == SOURCE and event.get("detail-type") == detail_type
+    return isinstance(event, Mapping) and event.get("source") == OWN_SOURCE and event.get("detail-type") == detail_type
 
 
 # --- (a) a batch ------------------------------------------------------------------------------------------------------

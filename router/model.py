@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+OWN_SOURCE = "ecs-alert-router"
+"""The `source` of the events that the router sends to itself."""
+
 
 class Severity(enum.StrEnum):
     """PagerDuty's four, worst first. Compare with `worse_than` and `at_least`: the strings do not sort by meaning."""

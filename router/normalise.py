@@ -18,10 +18,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from router.errors import UnreadableEvent
-from router.model import Container, Event, Subject, short_hash
+from router.model import OWN_SOURCE, Container, Event, Subject, short_hash
 from router.reasons import stop_code
 
-OWN_SOURCE = "ecs-alert-router"
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from router.model import OWN_SOURCE
 from router.table import Key
 
 log = logging.getLogger("ecs-alert-router.queues")
 
-SOURCE = "ecs-alert-router"
 DUE = "Router Due"
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute
@@ -44,7 +44,7 @@ class Queues:
 
     def recall(self, key: Key, delay: float) -> None:
         """A hint that something is due in `delay` seconds. It only saves waiting: the tick finds what is due anyway."""
-        body = {"source": SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}
+        body = {"source": OWN_SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}
         try:
             self.later(json.dumps(body), delay)
         except Exception as error:  # noqa: BLE001 - see above

@@ -20,9 +20,9 @@ from router.config import Config, Route
 from router.deliver import deliver
 from router.history import History
 from router.inbox import TICK, handle
-from router.model import ChannelConfig, Severity
+from router.model import OWN_SOURCE, ChannelConfig, Severity
 from router.parts import Done, Job, Router
-from router.queues import DUE, SOURCE, Queues
+from router.queues import DUE, Queues
 from router.runtime import Runtime
 from router.table import Item
 from tests.doubles.world import no_plugins
@@ -277,7 +277,7 @@ class Simulation:
         chance = self._chances["tick"]
         if due > minute or (self.stormy and chance.random() < self.plan.tick_missing):
             return
-        event = {"source": SOURCE, "detail-type": TICK, "detail": {}}
+        event = {"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}
         for _ in range(2 if self.stormy and chance.random() < self.plan.tick_twice else 1):
             late = 0.0 if self.plan.steady else chance.choice((0.0, 1.0, 40.0))
             self.scheduler.at(self.scheduler.now + late, partial(self._invoke, "tick", event, lambda *_: None))
