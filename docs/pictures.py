@@ -12,7 +12,7 @@ from local_aws.stories import OOM
 from plugins.slack import Slack
 from router.classify import alert, classify
 from router.cli.preview import WIDTH, slack_panel
-from router.incidents import Reach, Standing, absorb, lease
+from router.incidents import Reach, Standing, Terms, Turn, absorb, lease
 from router.model import ChannelConfig
 from router.normalise import normalise
 from router.render import notification
@@ -35,7 +35,7 @@ def slack_out_of_memory() -> str:
     event = normalise(killed)
     told = alert(event, classify(event))
     standing, _ = absorb(Standing(told.subject), told, [Reach("slack", 900)], told.at, 300)
-    standing, (saying,) = lease(standing, told.at, "picture", told.at)
+    standing, (saying,) = lease(standing, told.at, Terms("picture", told.at, {"slack": Turn.ALONE}))
     assert standing.incident is not None
     payload = Slack(config).render(notification(saying, standing.incident, config))
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)

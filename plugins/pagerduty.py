@@ -41,6 +41,7 @@ class PagerDuty:
     stateful = True  # an alert stays open, and rings again, until it is resolved
     limit = 512_000  # bytes
     secret_options = ("routing_key",)
+    budget = (16, 10.0)  # an integration key takes about 120 events a minute
 
     def __init__(self, config: ChannelConfig) -> None:
         self._key = config.options["routing_key"]

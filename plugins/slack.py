@@ -66,6 +66,7 @@ class Slack:
     """Options: `webhook_url`, the secret URL of an incoming webhook (…/services/T…/B…/…)."""
 
     secret_options = ("webhook_url",)
+    budget = (1, 1.0)  # Slack, "Rate limits": one message per second and webhook
 
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["webhook_url"]

@@ -71,6 +71,7 @@ class Teams:
 
     limit = 24_000  # bytes: see above
     secret_options = ("webhook_url",)
+    budget = (4, 60.0)  # a workflow posts at most 25 cards in 300 s (connectors/teams, "Throttling limits")
 
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["webhook_url"]

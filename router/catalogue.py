@@ -113,6 +113,7 @@ CAUSES: Mapping[str, Words] = {
     ),
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
     # The router's own
+    "channel_failing": Words("Alert channel is failing", "通知チャネルに障害"),
     "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),
     # CloudWatch
     "cloudwatch_alarm": Words("CloudWatch alarm", "CloudWatch アラーム"),
@@ -121,6 +122,7 @@ CAUSES: Mapping[str, Words] = {
 # Causes that both open and resolve: said of the event that resolves, their words would be the opposite of the news.
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
+    "channel_failing": Words("Alert channel works again", "通知チャネルが復旧"),
     "cloudwatch_alarm": Words("CloudWatch alarm is OK again", "CloudWatch アラームが OK に復帰"),
 }
 

@@ -8,11 +8,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from router.errors import PermanentError
-from router.model import ChannelConfig
+from router.model import ChannelConfig, short_hash
 from router.plugins import Channel, ChannelFactory
 from router.secrets import Secrets, is_reference
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
+DEFAULT_BUDGET = (1, 1.0)
 _SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
 
 
@@ -47,7 +48,24 @@ class Source:
     @property
     def stateful(self) -> bool:
         """See `router.plugins.Channel`; the class says it where the channel cannot be made yet."""
-        return bool(getattr(self._made[1] if self._made else self.factory, "stateful", False))
+        return bool(self._says("stateful", default=False))
+
+    def _says(self, attribute: str, *, default: Any) -> Any:
+        """What the plugin says of itself; its class, where the channel is not made yet."""
+        return getattr(self._made[1] if self._made else self.factory, attribute, default)
+
+    @property
+    def endpoint(self) -> str:
+        """Names what the channel speaks to: the same for two channels that share a webhook; shows no secret."""
+        named: tuple[str, ...] = getattr(self.factory, "secret_options", ()) or tuple(self.config.options)
+        values = (str(self.config.options.get(name, "")) for name in sorted(named))
+        return short_hash(self.config.kind, *values) if self.config.options else self.config.name
+
+    @property
+    def budget(self) -> tuple[int, float]:
+        """Messages, and seconds within which the endpoint takes so many; see `router.plugins.Channel`."""
+        budget: tuple[int, float] = self._says("budget", default=DEFAULT_BUDGET)
+        return budget
 
     @property
     def literal_secrets(self) -> tuple[str, ...]:
@@ -93,7 +111,7 @@ class Source:
         """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
         try:
             _refuse_plain_http(config.options)
-            return self.factory(config)
+            return _with_sound_budget(self.factory(config))
         except KeyError as error:
             raise OptionMissing(without_values(str(error.args[0]) if error.args else "", config.options)) from None
         except ValueError as error:
@@ -110,6 +128,14 @@ def _refuse_plain_http(options: Mapping[str, Any]) -> None:
             host = urlsplit(value).hostname or ""
             if not _LOOPBACK.fullmatch(host):
                 raise ValueError(f"{name} is plain http, which shows what is in it to everybody on the way: use https")
+
+
+def _with_sound_budget(channel: Channel) -> Channel:
+    """Raises ValueError."""
+    match getattr(channel, "budget", DEFAULT_BUDGET):
+        case (int(limit), int() | float() as period) if limit > 0 and period > 0:
+            return channel
+    raise ValueError("its plugin's budget must be (messages, seconds), such as (4, 60.0)")
 
 
 def refuse() -> Any:

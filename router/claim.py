@@ -1,33 +1,42 @@
-"""Claim: takes alerts in, once, and says who is to be told what.
+"""Claim: takes alerts in, once, and says who is to be told what, by whom.
 
-One transaction writes the alerts' rows (each only if it is not there yet), how things stand with their subject (only if
-nobody has moved it on), and in it the leases of what is to be sent now. So an alert is counted exactly once, a row is
-never without its decision, and should this process die, what was leased is due again when the lease ends:
+One transaction writes the alerts' rows (each only if it is not there yet), how things stand with their subjects and
+with the channels (only if nobody has moved them on), and in them the leases of what is to be sent now. So an alert is
+counted exactly once, a row is never without its decision, no budget is spent twice, and should this process die, what
+was leased is due again when the lease ends:
 
-    read standing ─► absorb alerts, lease due cells ─► commit ─┬─ written: ours to send
-                  ▲                                            ├─ a row was there: settled already, leave it out ─┐
-                  └── again ◄──────────────────────────────────┴─ the standing moved on ◄─────────────────────────┘
+    read ─► absorb alerts ─► share out budgets ─► lease ─► commit ─┬─ written: ours to send
+      ▲                                                            ├─ a row was there: settled already, leave it out ─┐
+      └── again ◄──────────────────────────────────────────────────┴─ a standing, or the channels, moved on ◄─────────┘
+
+A batch is one transaction while that goes well; one that does not is taken subject by subject.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from router.budgets import Allotment, Budget, Line, Want, allot
+from router.condition import Condition
 from router.errors import Conflict, HistoryUnavailable
-from router.incidents import Saying, Standing, absorb, advance, lease
-from router.items import Row, row_key
-from router.model import Alert, Decision, Severity, Subject
+from router.history import Change
+from router.incidents import Saying, Standing, Terms, Turn, absorb, advance, due_cells, kind_of, lease
+from router.items import CONDITION_KEY, Row, key_of, row_key
+from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
-from router.runtime import Runtime
+from router.table import MAX_PUTS, Key
 
 log = logging.getLogger("ecs-alert-router.claim")
 
 LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
 SETTLE_MARGIN = 5.0  # seconds at the end of an invocation in which nothing is waited for but history
 
+TOGETHER = 2
+"""Tries at a whole batch; then its subjects are taken one by one."""
 TRIES = 6
 """Reads again this often when others are writing to the same subject; then the records are received again."""
+_FAILURES = 3  # of history, one after the other, after which the rest of a long list is left to the next tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,82 +60,31 @@ class Claim:
 
     Attributes:
         rows: the alerts that were new. sayings: what is to be sent under our lease.
-        due_before: when somebody had to look at the subject before (clock time).
+        recalled: when somebody had to look at the subject before (clock time).
     """
 
     standing: Standing
     rows: tuple[Row, ...] = ()
     sayings: tuple[Saying, ...] = ()
-    due_before: float | None = None
+    recalled: float | None = None
 
 
-def claim(routed: Sequence[Routed], standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
-    """Takes in alerts of one subject.
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was committed for a batch.
 
-    Args:
-        standing: as read at the start of the batch; read again where it has moved on.
-
-    Raises:
-        HistoryUnavailable: nothing was written.
+    Attributes:
+        condition: of the channels, as far as it is known.
+        gather_at: clock times at which a gathering is to take place that was not to before.
     """
-    fresh = sorted({each.alert.id: each for each in routed}.values(), key=lambda each: each.alert.at)
-    for attempt in range(TRIES):
-        if not fresh:
-            break
-        now = runtime.clock()
-        if attempt:
-            standing = runtime.history.standing(standing.subject, now)
-        made = _decide(fresh, advance(standing, now), lease_, runtime.resolve_after, now)
-        try:
-            moved_on = made.standing != standing
-            stored = runtime.history.commit(now, made.rows, made.standing if moved_on else None)
-        except Conflict as conflict:
-            fresh = [each for each in fresh if row_key(each.alert.id) not in conflict.keys]
-            runtime.pause(attempt)
-        else:
-            return Claim(stored or standing, made.rows, made.sayings, standing.due_at)
-    if fresh:
-        raise HistoryUnavailable(f"{standing.subject.fingerprint} was written to by others {TRIES} times in a row")
-    return Claim(standing, due_before=standing.due_at)
 
+    made: tuple[Claim, ...] = ()
+    condition: Condition = field(default_factory=Condition)
+    gather_at: tuple[float, ...] = ()
 
-def _decide(fresh: Iterable[Routed], standing: Standing, lease_: Lease, resolve_after: float, now: float) -> Claim:
-    rows = []
-    for each in fresh:
-        standing, decision = absorb(standing, each.alert, each.reached, now, resolve_after)
-        counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
-        incident = standing.incident.id if counts and standing.incident else ""
-        rows.append(Row(each.alert, decision, incident, each.event))
-    sayings: tuple[Saying, ...] = ()
-    if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
-        standing, sayings = lease(standing, now, lease_.owner, lease_.until)
-    return Claim(standing, tuple(rows), sayings)
-
-
-def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
-    """Takes the due cells of a subject that nothing new has happened to.
-
-    Raises HistoryUnavailable. When somebody else is at it already, or no time is left, there is nothing to send.
-    """
-    now = runtime.clock()
-    if now >= lease_.begin_by:
-        return Claim(standing, due_before=standing.due_at)
-    moved, sayings = lease(advance(standing, now), now, lease_.owner, lease_.until)
-    if moved == standing:
-        return Claim(standing, due_before=standing.due_at)
-    try:
-        stored = runtime.history.commit(now, standing=moved)
-    except Conflict:
-        return Claim(standing, due_before=standing.due_at)
-    return Claim(stored or moved, (), sayings, standing.due_at)
-
-
-def concerns_subject(alert: Alert) -> bool:
-    """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
-    return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
-
-
-# --- many subjects at once --------------------------------------------------------------------------------------------
+    def __add__(self, other: "Claims") -> "Claims":
+        condition = other.condition if other.condition.version else self.condition
+        return Claims((*self.made, *other.made), condition, (*self.gather_at, *other.gather_at))
 
 
 def new_lease(router: Router, remaining: Callable[[], float]) -> Lease:
@@ -137,43 +95,161 @@ def new_lease(router: Router, remaining: Callable[[], float]) -> Lease:
     return Lease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
 
 
-def wake_all(due: Iterable[Standing], lease: Lease, router: Router) -> Iterable[Claim]:
-    """One claim per subject; one that fails leaves its neighbours alone."""
-    for standing in due:
-        try:
-            yield wake(standing, lease, router.runtime)
-        except HistoryUnavailable as error:
-            log.warning("%s stays due: %s", standing.subject.fingerprint, error)
+# --- alerts come in ---------------------------------------------------------------------------------------------------
+
+_Groups = Mapping[Subject, Sequence[Handled]]
 
 
-def claim_all(handled: Sequence[Handled], lease: Lease, router: Router) -> Iterable[Claim]:
-    """One claim per subject; one that fails leaves its neighbours alone."""
+def claim_all(handled: Sequence[Handled], lease_: Lease, router: Router) -> Claims:
+    """Takes in the alerts of a batch, and notes in `handled` what was decided, or why it could not be written."""
     groups: dict[Subject, list[Handled]] = {}
     for each in handled:
         groups.setdefault(_alert(each).subject, []).append(each)
-    concerned = [subject for subject, mine in groups.items() if any(concerns_subject(_alert(each)) for each in mine)]
-    try:
-        standings = router.runtime.history.standings(concerned, router.runtime.clock()) if concerned else {}
-    except HistoryUnavailable as error:
-        _failed(handled, error)
-        return
-    for subject, mine in groups.items():
-        standing = standings.get(subject, Standing(subject))
+    made = Claims()
+    for lot in _lots(groups):
         try:
-            made = claim([each.routed for each in mine if each.routed], standing, lease, router.runtime)
+            made += _claim(lot, lease_, router, TOGETHER if len(lot) > 1 else TRIES)
         except HistoryUnavailable as error:
-            _failed(mine, error)
+            made += _one_by_one(lot, lease_, router) if len(lot) > 1 else _failed(lot, error)
+    return made
+
+
+def _lots(groups: _Groups) -> Iterator[_Groups]:
+    """As many subjects as one transaction takes; a subject with more alerts than that, in lots of its own."""
+    lot: dict[Subject, Sequence[Handled]] = {}
+    size = 1  # for the channels
+    for subject, all_mine in groups.items():
+        most = MAX_PUTS - 3
+        for mine in (all_mine[start : start + most] for start in range(0, len(all_mine), most)):
+            if lot and (size + len(mine) + 2 > MAX_PUTS or subject in lot):
+                yield lot
+                lot, size = {}, 1
+            lot[subject] = mine
+            size += len(mine) + 2  # its standing, and the one that it may replace
+    if lot:
+        yield lot
+
+
+def _one_by_one(lot: _Groups, lease_: Lease, router: Router) -> Claims:
+    """What fails for one subject leaves its neighbours alone."""
+    made = Claims()
+    for subject, mine in lot.items():
+        alone = {subject: mine}
+        try:
+            made += _claim(alone, lease_, router, TRIES)
+        except HistoryUnavailable as error:
+            made += _failed(alone, error)
+    return made
+
+
+def _failed(lot: _Groups, error: HistoryUnavailable) -> Claims:
+    for each in (each for mine in lot.values() for each in mine):
+        each.error = error
+    return Claims()
+
+
+def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims:
+    """Raises HistoryUnavailable: nothing was written, or nothing is known."""
+    runtime = router.runtime
+    fresh = {subject: _by_time(mine) for subject, mine in groups.items()}
+    concerned = [subject for subject, mine in fresh.items() if any(_concerns_subject(each.alert) for each in mine)]
+    claims = Claims()
+    for attempt in range(tries):
+        now = runtime.clock()
+        found = runtime.history.standings(concerned, now) if concerned else ({}, Condition())
+        drafts = [_absorb(found[0].get(subject, Standing(subject)), fresh[subject], router, now) for subject in fresh]
+        claims, changes, condition = _decide(drafts, found[1], lease_, router, now)
+        try:
+            stored = runtime.history.commit_all(now, changes, condition)
+        except Conflict as conflict:
+            fresh = _without(fresh, conflict)
+            runtime.pause(attempt)
         else:
-            for row in made.rows:
-                router.decided(row.decision)
-            _note_decisions(mine, made, router)
-            yield made
+            made = zip(claims.made, stored, strict=True)
+            claims = replace(claims, made=tuple(replace(each, standing=new or each.standing) for each, new in made))
+            break
+        claims = Claims()
+        if not fresh:
+            break
+    else:
+        raise HistoryUnavailable(f"{next(iter(fresh)).fingerprint} was written to by others {tries} times in a row")
+    _note_decisions(groups, claims, router)
+    return claims
 
 
-def _note_decisions(handled: Iterable[Handled], made: Claim, router: Router) -> None:
+def _by_time(handled: Iterable[Handled]) -> list[Routed]:
+    unique = {each.routed.alert.id: each.routed for each in handled if each.routed}
+    return sorted(unique.values(), key=lambda routed: routed.alert.at)
+
+
+def _without(fresh: Mapping[Subject, Sequence[Routed]], conflict: Conflict) -> dict[Subject, list[Routed]]:
+    left = {
+        subject: [each for each in mine if row_key(each.alert.id) not in conflict.keys]
+        for subject, mine in fresh.items()
+    }
+    return {subject: mine for subject, mine in left.items() if mine}
+
+
+def _concerns_subject(alert: Alert) -> bool:
+    """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
+    return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    before: Standing
+    standing: Standing
+    rows: tuple[Row, ...] = ()
+
+
+def _absorb(before: Standing, fresh: Iterable[Routed], router: Router, now: float) -> _Draft:
+    standing, rows = advance(before, now), []
+    for each in fresh:
+        standing, decision = absorb(standing, each.alert, each.reached, now, router.runtime.resolve_after)
+        counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
+        incident = standing.incident.id if counts and standing.incident else ""
+        rows.append(Row(each.alert, decision, incident, each.event))
+    return _Draft(before, standing, tuple(rows))
+
+
+def _decide(
+    drafts: Sequence[_Draft], condition: Condition, lease_: Lease, router: Router, now: float
+) -> tuple[Claims, list[Change], Condition | None]:
+    """Who speaks now, and what is to be written for that."""
+    allotted = Allotment(condition)
+    if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
+        allotted = _allotted([draft.standing for draft in drafts], condition, router, now, collecting=False)
+    made, changes = [], []
+    for draft in drafts:
+        terms = _terms(draft.standing, lease_, allotted, allotted.waits)
+        standing, sayings = lease(draft.standing, now, terms)
+        rows = tuple(_told_how(row, sayings, standing) for row in draft.rows)
+        changes.append(Change(rows, standing if standing != draft.before else None))
+        made.append(Claim(standing, rows, sayings, draft.before.recall_at))
+    claims = Claims(tuple(made), allotted.condition, _new_gatherings(condition, allotted))
+    return claims, changes, _spent(condition, allotted)
+
+
+def _terms(standing: Standing, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> Terms:
+    return Terms(lease_.owner, lease_.until, allotted.turns.get(key_of(standing), {}), waits)
+
+
+def _told_how(row: Row, sayings: Iterable[Saying], standing: Standing) -> Row:
+    """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
+    if row.decision is not Decision.ANNOUNCED or any(saying.turn is Turn.ALONE for saying in sayings):
+        return row
+    gathered = any(saying.turn is Turn.GATHERED for saying in sayings) or any(
+        cell.waiting and not cell.stateful for cell in standing.cells.values()
+    )
+    return replace(row, decision=Decision.GATHERED) if gathered else row
+
+
+def _note_decisions(groups: _Groups, claims: Claims, router: Router) -> None:
     """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now."""
-    decided = {row.alert.id: row.decision for row in made.rows}
-    for each in handled:
+    decided = {row.alert.id: row.decision for each in claims.made for row in each.rows}
+    for decision in decided.values():
+        router.decided(decision)
+    for each in (each for mine in groups.values() for each in mine):
         alert_id = _alert(each).id
         each.decision = decided.get(alert_id)
         if each.decision is None:
@@ -187,6 +263,105 @@ def _alert(handled: Handled) -> Alert:
     return handled.routed.alert
 
 
-def _failed(handled: Iterable[Handled], error: HistoryUnavailable) -> None:
-    for each in handled:
-        each.error = error
+# --- time has come ----------------------------------------------------------------------------------------------------
+
+
+def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecting: bool) -> Claims:
+    """Takes the due cells of subjects that nothing new has happened to, as far as the budgets go.
+
+    What somebody else is at already, or what cannot be written, is left to the next tick.
+
+    Args:
+        collecting: whether this is everything that is due; see `router.budgets`.
+    """
+    runtime = router.runtime
+    now = runtime.clock()
+    if now >= lease_.begin_by:
+        return Claims()
+    condition = runtime.history.condition(now)
+    advanced = [advance(standing, now) for standing in due]
+    allotted = _allotted(advanced, condition, router, now, collecting=collecting)
+    woken = [
+        (before, *lease(standing, now, _terms(standing, lease_, allotted, {})))  # what waits already needs no writing
+        for before, standing in zip(due, advanced, strict=True)
+    ]
+    moved = [(Change((), after), sayings, before) for before, after, sayings in woken if after != before]
+    written = _write_all([change for change, _, _ in moved], _spent(condition, allotted), router, now)
+    made = tuple(
+        Claim(written[key_of(before)], (), sayings, before.recall_at)
+        for _, sayings, before in moved
+        if key_of(before) in written
+    )
+    return Claims(made, allotted.condition, _new_gatherings(condition, allotted))
+
+
+def _write_all(
+    changes: Sequence[Change], condition: Condition | None, router: Router, now: float
+) -> dict[Key, Standing]:
+    """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
+
+    Returns:
+        What is stored now, by key. Nothing, where somebody else has shared out the budgets meanwhile.
+    """
+    written: dict[Key, Standing] = {}
+    left, failures = list(changes), 0
+    while left or condition:
+        lot = left[: 1 if failures else MAX_PUTS - 1]
+        try:
+            stored = router.runtime.history.commit_all(now, lot, condition)
+        except Conflict as conflict:
+            if CONDITION_KEY in conflict.keys:
+                return written
+            failures += not conflict.keys
+            left = [each for each in left if each.standing and key_of(each.standing) not in conflict.keys]
+        except HistoryUnavailable as error:
+            log.warning("left to the next tick: %s", error)
+            failures += 1
+            left = left[len(lot) :] if len(lot) == 1 else left
+            if failures > _FAILURES or not left:
+                return written
+        else:
+            written |= {key_of(each): each for each in stored if each}
+            left, condition, failures = left[len(lot) :], None, 0
+    return written
+
+
+# --- budgets ----------------------------------------------------------------------------------------------------------
+
+
+def _allotted(
+    standings: Iterable[Standing], condition: Condition, router: Router, now: float, *, collecting: bool
+) -> Allotment:
+    asked = [want for standing in standings for want in wants(standing, now)]
+    if not asked and not (collecting and condition.gathering):
+        return Allotment(condition)
+    return allot(condition, asked, channel_lines(router), now, collecting=collecting)
+
+
+def wants(standing: Standing, now: float) -> Iterator[Want]:
+    """What is to be said of an incident now, if the budgets allow it."""
+    incident = standing.incident
+    if incident is None:
+        return
+    for channel in due_cells(standing, now):
+        over = kind_of(incident, standing.cells[channel]) is Kind.RESOLVED
+        yield Want(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
+
+
+def channel_lines(router: Router) -> dict[str, Line]:
+    """The configured channels, as the budgets see them."""
+    return {
+        name: Line(source.endpoint, Budget(*source.budget), source.stateful)
+        for name, source in router.config.channels.items()
+    }
+
+
+def _spent(before: Condition, allotted: Allotment) -> Condition | None:
+    """What is to be written of the channels; nothing, where only time has passed."""
+    changed = allotted.turns or allotted.condition.gathering != before.gathering
+    return allotted.condition if changed else None
+
+
+def _new_gatherings(before: Condition, allotted: Allotment) -> tuple[float, ...]:
+    gatherings = allotted.condition.gathering
+    return tuple(each.at for name, each in gatherings.items() if before.gathering.get(name) != each)

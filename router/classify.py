@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from router.catalogue import cause_words
-from router.model import Alert, Classification, Container, Event, Severity, Subject
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject
 from router.normalise import TASK_EVENTS
 from router.reasons import STOP_CODES, error_name, wording
 
@@ -216,6 +216,7 @@ class Rule:
 _alarm = of_type("cloudwatch alarm state change")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
+_channel = of_type(CHANNEL_HEALTH.lower())
 _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
@@ -284,6 +285,9 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm", (_alarm, in_state("ALARM")), ERROR, "cloudwatch_alarm"),
     Rule("alarm over", (_alarm, in_state("OK")), INFO, "cloudwatch_alarm", resolves=True),
     Rule("alarm without data", (_alarm,), INFO, "cloudwatch_alarm"),
+    # The router's own channels.
+    Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
+    Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),
     # All else, unknown detail-types included, by eventType. Services say WARN, daemons WARNING.
     Rule("event type error", (typed("ERROR"),), ERROR, by_name),
     Rule("event type warning", (typed("WARN", "WARNING"),), WARNING, by_name),

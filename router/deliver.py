@@ -63,12 +63,17 @@ def _work(
     too_late: Callable[[], bool],
     clock: Callable[[], float],
 ) -> None:
+    told_to_wait: float | None = None
     for job in jobs:
         if too_late():
             done.put((job, _left_behind(job, begun=False)))
+        elif told_to_wait is not None:  # what comes before that is refused too, and counts against us
+            done.put((job, _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)))
         else:
             begun[id(job)] = job
-            done.put((job, attempt(job, clock)))
+            delivery = attempt(job, clock)
+            told_to_wait = delivery.retry_after
+            done.put((job, delivery))
 
 
 def _left_behind(job: Job, *, begun: bool) -> Delivery:
@@ -108,7 +113,8 @@ def _attempt(job: Job, source: Source) -> Delivery:
     except TransientError as error:
         return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)
     except ChannelError as error:
-        return Delivery(job.saying, Outcome.FAILED, _words(error, source))
+        rejected = isinstance(error, PayloadRejected)
+        return Delivery(job.saying, Outcome.FAILED, _words(error, source), rejected=rejected)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
         # What a broken plugin raises may hold its secrets: its type must do.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400

@@ -6,21 +6,40 @@ Nothing here decides anything. The items themselves are in `router.items`.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from router.condition import Condition
 from router.incidents import Delivery, Standing
 from router.items import (
+    CONDITION_KEY,
     SHARDS,
     Row,
+    condition_item,
     delivery_item,
     iso,
     row_item,
     row_key,
     standing_item,
     standing_key,
+    to_condition,
     to_standing,
 )
 from router.model import Severity, Subject
 from router.table import Item, Key, Put, Query, Table
+
+
+class Change(NamedTuple):
+    """What is written of one subject, together or not at all."""
+
+    rows: Sequence[Row] = ()
+    standing: Standing | None = None
+    deliveries: Sequence[Delivery] = ()
+
+    @property
+    def size(self) -> int:
+        """Items that it writes."""
+        standing = self.standing
+        return len(self.rows) + (1 + bool(standing.replaced) + len(self.deliveries) if standing else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +73,20 @@ class History:
 
     def standing(self, subject: Subject, now: float) -> Standing:
         """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
-        return self.standings([subject], now)[subject]
+        return self.standings([subject], now)[0][subject]
 
-    def standings(self, subjects: Sequence[Subject], now: float) -> dict[Subject, Standing]:
-        """The same for many, in one call for up to 100."""
-        found = self.table.get([standing_key(subject) for subject in subjects], now)
-        return {
+    def standings(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, Standing], Condition]:
+        """The same for many, and with the channels, in one call for up to 99."""
+        found = self.table.get([CONDITION_KEY, *(standing_key(subject) for subject in subjects)], now)
+        standings = {
             subject: to_standing(item) if (item := found.get(standing_key(subject))) else Standing(subject)
             for subject in subjects
         }
+        return standings, to_condition(found.get(CONDITION_KEY))
+
+    def condition(self, now: float) -> Condition:
+        """How things stand with the channels, read consistently."""
+        return to_condition(self.table.get([CONDITION_KEY], now).get(CONDITION_KEY))
 
     def archived(self, subject: Subject, number: int, now: float) -> Standing | None:
         """The standing of an incident that a later one has replaced."""
@@ -88,27 +112,44 @@ class History:
         standing: Standing | None = None,
         deliveries: Sequence[Delivery] = (),
     ) -> Standing | None:
-        """Writes all or nothing: rows if absent, the standing if nobody has moved it on, and what was delivered.
+        """Writes of one subject, as `commit_all`. Returns the standing as it is now stored, for the next commit."""
+        return self.commit_all(now, [Change(rows, standing, deliveries)])[0]
+
+    def commit_all(
+        self, now: float, changes: Sequence[Change], condition: Condition | None = None
+    ) -> list[Standing | None]:
+        """Writes all or nothing: rows if absent, standings if nobody has moved them on, and what was delivered.
+
+        Args:
+            changes: of different subjects; at most `MAX_PUTS` items, of which `size` says how many a change has.
+            condition: of the channels, where it changes.
 
         Returns:
-            The standing as it is now stored, for the next commit.
+            The standings as they are now stored, for the next commit.
 
         Raises:
             Conflict: a row was there already (of a delivery: one of this very millisecond), or the standing has moved
                 on; its keys say which.
             HistoryUnavailable: nothing is known.
         """
-        ttl = int(now + self.retention)
-        puts = [Put(row_item(row, ttl, now), 0) for row in rows]
-        if standing:
-            puts.append(Put(standing_item(standing, ttl), standing.version))
-            if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
-                puts.append(Put(standing_item(standing.replaced, ttl)))
-            puts += [Put(delivery_item(standing, each, ttl, now), 0) for each in deliveries]
-            standing = replace(standing, version=standing.version + 1, replaced=None)
+        puts = [put for change in changes for put in self._puts(change, now)]
+        if condition:
+            puts.append(Put(condition_item(condition), condition.version))
         if puts:
             self.table.commit(puts, now)
-        return standing
+        standings = (change.standing for change in changes)
+        return [each and replace(each, version=each.version + 1, replaced=None) for each in standings]
+
+    def _puts(self, change: Change, now: float) -> Iterator[Put]:
+        ttl, standing = int(now + self.retention), change.standing
+        for row in change.rows:
+            yield Put(row_item(row, ttl, now), 0)
+        if standing:
+            yield Put(standing_item(standing, ttl), standing.version)
+            if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
+                yield Put(standing_item(standing.replaced, ttl))
+            for each in change.deliveries:
+                yield Put(delivery_item(standing, each, ttl, now), 0)
 
     def row(self, alert_id: str, now: float) -> Item | None:
         """The row of that alert, or None."""

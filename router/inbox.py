@@ -6,25 +6,24 @@ An event ends in history, or on the dead-letter queue with the reason beside it;
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from router.errors import HistoryUnavailable, UnreadableEvent
+from router.errors import Conflict, HistoryUnavailable, UnreadableEvent
+from router.health import news
 from router.items import is_standing_key
 from router.last_resort import REASON, announce
 from router.model import OWN_SOURCE, Outcome
 from router.normalise import parse
 from router.parts import Handled, Router
 from router.pipeline import process, work_on
-from router.queues import DUE
+from router.queues import DUE, TICK
 from router.table import Key
 from router.tell import summary
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
-TICK = "Router Tick"
 RETRY_BARE_AFTER = 30.0  # seconds until a bare event whose state could not be written is tried again
-_DUE_AT_ONCE = 20  # standings worked on side by side; the rest while there is time
-_TIME_FOR_MORE = 20.0  # seconds that must be left to begin another lot
 
 
 def handle(event: Any, router: Router, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
@@ -66,13 +65,15 @@ def _batch(
             failures += _bury(message_id, record, str(error), router)
     own = {key: each for key, each in events.items() if _is_own(each, DUE) or _is_own(each, TICK)}
     others = {key: each for key, each in events.items() if key not in own}
-    for message_id, handled in zip(others, process(list(others.values()), router, remaining), strict=True):
+    done = dict(zip(others, process(list(others.values()), router, remaining), strict=True))
+    last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
+    told = announce([each for each in last.values() if each], router, remaining) if last else {}
+    for message_id, handled in done.items():
         record = received[message_id]
         if handled.routed is None:
             failures += _bury(message_id, record, handled.reason, router)
-        elif handled.error and _receives(record) >= max_receives:
-            told = announce(handled.routed, router, remaining, router.memory)
-            announced = [each.saying.channel for each in told if each.outcome is Outcome.SENT]
+        elif message_id in last:
+            announced = [each.saying.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT]
             failures += _bury(message_id, record, REASON, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
@@ -107,7 +108,8 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
             _tick(router, remaining)
         keys = dict.fromkeys(key for message in own if (key := _recalled(message)))
         if keys:
-            work_on(router.runtime.history.load(list(keys), router.runtime.clock()), router, remaining)
+            due = router.runtime.history.load(list(keys), router.runtime.clock())
+            work_on(due, router, remaining, collecting=False)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
 
@@ -149,12 +151,20 @@ def _summary(handled: Handled) -> dict[str, Any]:
 
 
 def _tick(router: Router, remaining: Callable[[], float]) -> int:
-    """Works on what is due, as far as the time goes; the next tick finds the rest."""
+    """Works on what is due, as far as time and budgets go, and on the news of the channels; the next tick goes on."""
     due = router.runtime.history.due(router.runtime.clock())
-    sent = 0
-    for start in range(0, len(due), _DUE_AT_ONCE):
-        if start and remaining() < _TIME_FOR_MORE:
-            log.warning("out of time with %s subjects still due", len(due) - start)
-            break
-        sent += len(work_on(due[start : start + _DUE_AT_ONCE], router, remaining))
-    return sent
+    sent = len(work_on(due, router, remaining, collecting=True))
+    return sent + _tell_health(router, remaining)
+
+
+def _tell_health(router: Router, remaining: Callable[[], float]) -> int:
+    """Tells the other channels of one that has been failing for long, or works again; returns the deliveries made."""
+    history, now = router.runtime.history, router.runtime.clock()
+    events, _ = news(history.condition(now), router.config.channels, now)
+    if not events:
+        return 0
+    handled = process(events, router, remaining)
+    if not any(each.error for each in handled):
+        with suppress(Conflict):  # then it is told once more at the next tick, where history knows it already
+            history.commit_all(now, (), news(history.condition(now), router.config.channels, now)[1])
+    return sum(len(each.deliveries) for each in handled)

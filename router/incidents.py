@@ -10,8 +10,10 @@ There is one mechanism for all sending, the cell: what one channel should have b
 what it was told (`told`). First announcement, retry, end of a window and end of a recovery all only set `due_at`.
 """
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.model import Alert, Decision, Incident, Kind, Outcome, Severity, Subject
@@ -62,6 +64,13 @@ class Reach(NamedTuple):
     manner: Manner = Manner()
 
 
+class Turn(enum.StrEnum):
+    """How a due cell may speak now (`router.budgets`): by itself, or in one message with the others of its channel."""
+
+    ALONE = "alone"
+    GATHERED = "gathered"
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What one channel should have been told of one incident, and what it was told.
@@ -75,6 +84,7 @@ class Cell:
         rung: windows begun so far. window_ends_at: clock time, None outside of a window.
         attempt: attempts at what is wanted now. trying_since: clock time of the first of them.
         due_at: clock time at which somebody must work on this cell; None when there is nothing to do.
+        waiting: whether it waits for its channel to have a turn for it, and not for a time of its own.
         lease: who works on it, until lease_ends_at (clock time).
         unsure: whether there was an attempt since the last success of which nobody knows if the remote took it.
         outcome, answer: of the last attempt.
@@ -93,6 +103,7 @@ class Cell:
     attempt: int = 0
     trying_since: float | None = None
     due_at: float | None = None
+    waiting: bool = False
     lease: str = ""
     lease_ends_at: float = 0.0
     unsure: bool = False
@@ -139,8 +150,30 @@ class Standing:
     @property
     def due_at(self) -> float | None:
         """Clock time at which somebody must look at this subject, or None."""
-        times = [self.resolve_at, self.lapse_at, *(cell.due_at for cell in self.cells.values())]
-        return min((time for time in times if time is not None), default=None)
+        return self._earliest(cell.due_at for cell in self.cells.values())
+
+    @property
+    def recall_at(self) -> float | None:
+        """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
+        return self._earliest(cell.due_at for cell in self.cells.values() if not cell.waiting)
+
+    def _earliest(self, due: Iterable[float | None]) -> float | None:
+        return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)
+
+
+class Terms(NamedTuple):
+    """On which somebody takes due cells.
+
+    Attributes:
+        owner, until: of the lease, until a clock time.
+        turns: by channel. A due cell that has none stays due.
+        waits: by channel, the clock time at which due cells without a turn are to be looked at again.
+    """
+
+    owner: str
+    until: float
+    turns: Mapping[str, Turn]
+    waits: Mapping[str, float] = MappingProxyType({})
 
 
 class Saying(NamedTuple):
@@ -148,6 +181,7 @@ class Saying(NamedTuple):
 
     Attributes:
         first: whether the channel has heard nothing of this incident yet.
+        turn: whether it is said by itself, or in a gathering message.
     """
 
     channel: str
@@ -158,6 +192,7 @@ class Saying(NamedTuple):
     severity: Severity
     held: Mapping[str, int]
     manner: Manner = Manner()
+    turn: Turn = Turn.ALONE
 
 
 class Delivery(NamedTuple):
@@ -166,6 +201,7 @@ class Delivery(NamedTuple):
     Attributes:
         retry_after: seconds that the remote asked for, or None.
         unanswered: whether the remote may have taken it all the same.
+        rejected: whether the remote refused this very message, which says nothing about how the channel does.
         seconds: that the channel took to render and send; None where it did not come to that, or not back.
     """
 
@@ -174,6 +210,7 @@ class Delivery(NamedTuple):
     answer: str = ""
     retry_after: float | None = None
     unanswered: bool = False
+    rejected: bool = False
     seconds: float | None = None
 
 
@@ -396,38 +433,68 @@ def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
 # --- somebody speaks --------------------------------------------------------------------------------------------------
 
 
-def lease(standing: Standing, now: float, owner: str, until: float) -> tuple[Standing, tuple[Saying, ...]]:
-    """Takes the due cells for `owner` until `until` (clock time), and says what each channel is to be told."""
+def due_cells(standing: Standing, now: float) -> tuple[str, ...]:
+    """The channels that somebody must speak to now, and that nobody is speaking to."""
     if standing.incident is None:
-        return standing, ()
+        return ()
+    cells = standing.cells.items()
+    return tuple(
+        name for name, cell in cells if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)
+    )
+
+
+def lease(standing: Standing, now: float, terms: Terms) -> tuple[Standing, tuple[Saying, ...]]:
+    """Takes the due cells that have a turn, and says what each of their channels is to be told."""
     cells = dict(standing.cells)
     sayings = []
-    for name, cell in standing.cells.items():
-        if cell.due_at is None or cell.due_at > now or cell.leased(now):
-            continue
-        if not cell.behind:  # the end of a window: a digest of what was held back
-            cell = replace(cell, want=cell.want + 1)  # noqa: PLW2901 - the cell moves on
-        cells[name] = replace(
-            cell,
-            lease=owner,
-            lease_ends_at=until,
-            unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
-            due_at=until,  # should this process die, the due index brings the cell back when the lease has ended
-            attempt=cell.attempt + 1,
-            trying_since=now if cell.trying_since is None else cell.trying_since,
-        )
-        sayings.append(_saying(standing.incident, name, cells[name]))
+    for name in due_cells(standing, now):
+        if name in terms.turns:
+            cells[name] = _leased(cells[name], now, terms)
+            sayings.append(_saying(standing, name, cells[name], terms.turns[name]))
+        elif name in terms.waits:
+            cells[name] = replace(_asked(cells[name]), due_at=terms.waits[name], waiting=True)
     return replace(standing, cells=cells), tuple(sayings)
 
 
-def _saying(incident: Incident, channel: str, cell: Cell) -> Saying:
-    kind = Kind.UPDATED
+def _asked(cell: Cell) -> Cell:
+    """A due cell that is not behind is at the end of its window: a digest of what was held back is wanted."""
+    return cell if cell.behind else replace(cell, want=cell.want + 1)
+
+
+def _leased(cell: Cell, now: float, terms: Terms) -> Cell:
+    return replace(
+        _asked(cell),
+        lease=terms.owner,
+        lease_ends_at=terms.until,
+        unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
+        due_at=terms.until,  # should this process die, the due index brings the cell back when the lease has ended
+        waiting=False,
+        attempt=cell.attempt + 1,
+        trying_since=now if cell.trying_since is None else cell.trying_since,
+    )
+
+
+def kind_of(incident: Incident, cell: Cell) -> Kind:
+    """What a channel is told now if it is told anything of this incident."""
     if incident.over:
-        kind = Kind.RESOLVED
-    elif cell.heard in {None, Kind.RESOLVED}:
-        kind = Kind.OPENED
-    first = cell.heard is None
-    return Saying(channel, kind, cell.want, cell.attempt, first, incident.severity, dict(cell.held), cell.manner)
+        return Kind.RESOLVED
+    return Kind.OPENED if cell.heard in {None, Kind.RESOLVED} else Kind.UPDATED
+
+
+def _saying(standing: Standing, channel: str, cell: Cell, turn: Turn) -> Saying:
+    incident = standing.incident
+    assert incident is not None  # else nothing is due
+    return Saying(
+        channel,
+        kind_of(incident, cell),
+        cell.want,
+        cell.attempt,
+        cell.heard is None,
+        incident.severity,
+        dict(cell.held),
+        cell.manner,
+        turn,
+    )
 
 
 def judge(standing: Standing, delivery: Delivery, now: float) -> Delivery:

@@ -5,6 +5,7 @@
     subject#SUBJECT    incident                         how things stand with a subject: its newest incident and cells
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
     subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     one attempt to tell a channel of incident NNNNNN
+    channels           condition                        what the channels were told lately, and which of them fail
 
 OCCURRENCE is the task's id (a hash for what is not about a task), SUBJECT the hash of the fingerprint. Days and shards
 stand in the index keys under which a whole account's writes would else meet.
@@ -17,7 +18,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from router.incidents import Cell, Delivery, Manner, Standing
+from router.condition import Condition, Failing, Gathering
+from router.incidents import Cell, Delivery, Manner, Standing, Turn
 from router.model import (
     Alert,
     Container,
@@ -36,6 +38,7 @@ SHARDS = 10
 """Index keys that would gather a whole account's writes end in one of these: ten times 1,000 writes a second."""
 EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row; a larger one is left out, its classification and containers are not."""
+CONDITION_KEY: Key = ("channels", "condition")
 _REDACTED = "[redacted]"
 
 
@@ -160,6 +163,7 @@ def delivery_item(standing: Standing, delivery: Delivery, ttl: int, now: float) 
         "outcome": delivery.outcome.value,
         "attempt": saying.attempt,
         "answer": delivery.answer,
+        "gathered": saying.turn is Turn.GATHERED,
     }
     if delivery.outcome is Outcome.FAILED:
         item["failed_day"] = f"failed#{at[:10]}#{shard(item['sk'])}"
@@ -182,7 +186,7 @@ def _alert_item(alert: Alert) -> Item:
     return {**item, "severity": alert.severity.value, "containers": [_fields(each) for each in alert.containers]}
 
 
-def _fields(data: Alert | Container | Cell) -> Item:
+def _fields(data: Alert | Container | Cell | Failing) -> Item:
     """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
@@ -260,6 +264,34 @@ def _to_cell(item: Mapping[str, Any]) -> Cell:
             "manner": Manner(*item["manner"]),
             "outcome": Outcome(item["outcome"]) if item["outcome"] else None,
         }
+    )
+
+
+# --- the channels -----------------------------------------------------------------------------------------------------
+
+
+def condition_item(condition: Condition) -> Item:
+    pk, sk = CONDITION_KEY
+    return {
+        "pk": pk,
+        "sk": sk,
+        "schema": SCHEMA,
+        "version": condition.version + 1,
+        "spoken": {endpoint: list(times) for endpoint, times in condition.spoken.items()},
+        "gathering": {channel: [each.at, each.rung] for channel, each in condition.gathering.items()},
+        "failing": {channel: _fields(each) for channel, each in condition.failing.items()},
+    }
+
+
+def to_condition(item: Mapping[str, Any] | None) -> Condition:
+    """The inverse of `condition_item`; where there is no item yet, every channel is calm and well."""
+    if item is None:
+        return Condition()
+    return Condition(
+        version=item["version"],
+        spoken={endpoint: tuple(times) for endpoint, times in item["spoken"].items()},
+        gathering={channel: Gathering(*each) for channel, each in item["gathering"].items()},
+        failing={channel: Failing(**each) for channel, each in item["failing"].items()},
     )
 
 

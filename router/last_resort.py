@@ -1,54 +1,75 @@
-"""Last resort: history is unreachable and the event will not come again, so it is announced without history.
+"""Last resort: history is unreachable and the events will not come again, so they are announced without history.
 
-Dedup is then this process's memory alone, and the message says so. A copy of the event goes to the dead-letter queue,
-marked with the channels that were told, so that whoever puts it into history later sends nothing.
+Dedup and budgets are then this process's memory alone, and the message says so. A copy of each event goes to the
+dead-letter queue, marked with the channels that were told, so that whoever puts it into history later sends nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from router.claim import SETTLE_MARGIN
-from router.incidents import Delivery, Standing, absorb, lease
-from router.model import Decision, Notification, Outcome
-from router.parts import Routed, Router
+from router.budgets import allot
+from router.claim import SETTLE_MARGIN, channel_lines, wants
+from router.incidents import Delivery, Standing, Terms, absorb, lease
+from router.items import key_of
+from router.model import Notification, Outcome
+from router.parts import Job, Memory, Routed, Router
 from router.phrases import phrase
-from router.table import Key
-from router.tell import jobs_of
+from router.tell import gathered, jobs_of
 
 REASON = "history unavailable"
 _REMEMBERED = 1_000  # subjects; the oldest are forgotten first
 
-Memory = dict[Key, float]
 
+def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], float]) -> dict[str, list[Delivery]]:
+    """Tells the channels that the alerts' routes reach, unless this process has told them of the subject lately.
 
-def announce(routed: Routed, router: Router, remaining: Callable[[], float], memory: Memory) -> list[Delivery]:
-    """Tells the channels that the alert's routes reach, unless this process has told them of its subject lately.
-
-    Args:
-        memory: what this process has told: (fingerprint, channel) to the clock time until which that suffices.
+    Returns:
+        What came of it, by the alerts' ids. A channel whose budget is spent is not among it.
     """
     now = router.runtime.clock()
-    fingerprint = routed.alert.subject.fingerprint
-    reached = [each for each in routed.reached if memory.get((fingerprint, each.channel), 0.0) <= now]
-    standing, decision = absorb(
-        Standing(routed.alert.subject), routed.alert, reached, now, router.runtime.resolve_after
-    )
-    if decision is not Decision.ANNOUNCED or standing.incident is None:
-        return []
-    standing = replace(standing, incident=replace(standing.incident, number=0))
-    standing, sayings = lease(standing, now, "", now)
-    jobs = [replace(job, notify=_marked(job.notify, job.config.language)) for job in jobs_of(standing, sayings, router)]
-    margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copy is put on the dead-letter queue
-    told = [delivery for done in router.deliver(jobs, lambda: remaining() - margin) for _, delivery in done]
-    windows = {each.channel: each.dedup_window for each in reached}
-    for delivery in told:
-        if delivery.outcome is Outcome.SENT:
-            channel = delivery.saying.channel
-            memory.pop((fingerprint, channel), None)  # to the end of the order in which subjects are forgotten
-            memory[fingerprint, channel] = now + windows[channel]
-    while len(memory) > _REMEMBERED:
-        del memory[next(iter(memory))]
-    return told
+    standings = _standings(routed, router, now)
+    asked = [want for standing in standings.values() for want in wants(standing, now)]
+    calm = replace(router.memory.condition, gathering={})  # nobody can wait here
+    allotted = allot(calm, asked, channel_lines(router), now, collecting=True)
+    router.memory.condition = allotted.condition
+    jobs: list[Job] = []
+    for standing in standings.values():
+        leased, sayings = lease(standing, now, Terms("", now, allotted.turns.get(key_of(standing), {})))
+        jobs += jobs_of(leased, sayings, router)
+    margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copies are put on the dead-letter queue
+    marked = [replace(job, notify=_marked(job.notify, job.config.language)) for job in gathered(jobs)]
+    done = [each for lot in router.deliver(marked, lambda: remaining() - margin) for each in lot]
+    told: dict[str, list[Delivery]] = {}
+    for job, delivery in done:
+        for standing, saying in job.parts:
+            told.setdefault(standing.subject.fingerprint, []).append(delivery._replace(saying=saying))
+    _remember(told, standings.values(), router.memory, now)
+    return {each.alert.id: told.get(each.alert.subject.fingerprint, []) for each in routed}
+
+
+def _standings(routed: Iterable[Routed], router: Router, now: float) -> dict[str, Standing]:
+    """By fingerprint: what there would be to tell, were these the first alerts of their subjects."""
+    standings: dict[str, Standing] = {}
+    for each in routed:
+        fingerprint = each.alert.subject.fingerprint
+        before = standings.get(fingerprint, Standing(each.alert.subject))
+        reached = [one for one in each.reached if router.memory.told.get((fingerprint, one.channel), 0.0) <= now]
+        after, _ = absorb(before, each.alert, reached, now, router.runtime.resolve_after)
+        if after.incident:
+            standings[fingerprint] = replace(after, incident=replace(after.incident, number=0))
+    return standings
+
+
+def _remember(told: dict[str, list[Delivery]], standings: Iterable[Standing], memory: Memory, now: float) -> None:
+    for standing in standings:
+        fingerprint = standing.subject.fingerprint
+        for delivery in told.get(fingerprint, ()):
+            if delivery.outcome is Outcome.SENT:
+                channel = delivery.saying.channel
+                memory.told.pop((fingerprint, channel), None)  # to the end of the order in which they are forgotten
+                memory.told[fingerprint, channel] = now + standing.cells[channel].dedup_window
+    while len(memory.told) > _REMEMBERED:
+        del memory.told[next(iter(memory.told))]
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Callable[[], Notification]:

@@ -13,6 +13,8 @@ from typing import Any
 
 OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
+CHANNEL_HEALTH = "Channel Health"
+"""The detail-type of the events by which it tells itself that a channel fails, or works again."""
 
 
 class Severity(enum.StrEnum):
@@ -275,6 +277,8 @@ class Notification:
     Attributes:
         mention: whom to call, in the channel's own notation, such as `<!here>` on Slack; it comes from the
             configuration alone, so it is the one text that a channel may pass on as it stands.
+        gathered: of a message about many incidents at once, all of them, worst first; `alert` and `incident` are the
+            worst's then. Empty for a message about one.
     """
 
     kind: Kind
@@ -282,6 +286,7 @@ class Notification:
     alert: Alert
     incident: Incident
     mention: str = ""
+    gathered: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from router.errors import UnreadableEvent
-from router.model import OWN_SOURCE, Container, Event, Subject, short_hash
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
 from router.reasons import stop_code
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", OWN_SOURCE})
@@ -304,6 +304,8 @@ def _subject_name(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: 
         return f"alarm:{_name(detail, 'alarmName') or next(named, '-')}"
     if _name(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
+    if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
+        return f"channel:{_name(detail, 'channel') or '-'}"
     instance = _named_in("instance", arns)
     candidates = (
         ("service", _named_in("service", arns) or _service_name(detail)),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from router.channels import Source
+from router.condition import Condition
 from router.config import Config
 from router.errors import HistoryUnavailable
 from router.incidents import Delivery, Reach, Saying, Standing
@@ -34,6 +35,7 @@ class Job:
         standing: as it was when the lease was taken.
         notify: renders the notification; called in the channel's thread.
         source: None where the channel cannot be used; `unusable` says why.
+        others: what else is in a gathering message.
     """
 
     standing: Standing
@@ -42,6 +44,12 @@ class Job:
     notify: Callable[[], Notification]
     source: Source | None = None
     unusable: str = ""
+    others: tuple[tuple[Standing, Saying], ...] = ()
+
+    @property
+    def parts(self) -> tuple[tuple[Standing, Saying], ...]:
+        """Everything that is in the message."""
+        return (self.standing, self.saying), *self.others
 
 
 Done = tuple[Job, Delivery]
@@ -64,13 +72,26 @@ class Handled:
     error: HistoryUnavailable | None = None
 
 
+@dataclass(slots=True)
+class Memory:
+    """What this process told while history was unreachable (`router.last_resort`).
+
+    Attributes:
+        told: (fingerprint, channel) to the clock time until which that suffices.
+        condition: of the channels, as far as this process knows.
+    """
+
+    told: dict[tuple[str, str], float] = field(default_factory=dict)
+    condition: Condition = field(default_factory=Condition)
+
+
 @dataclass(frozen=True, slots=True)
 class Router:
     """Everything that the steps need, put together once per process (`router.handler`).
 
     Attributes:
         decided: hears each decision once it is in history.
-        memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
+        memory: all else never changes.
     """
 
     config: Config
@@ -80,4 +101,4 @@ class Router:
     deliver: Deliver
     new_id: Callable[[], str]
     decided: Callable[[Decision], None] = lambda _: None
-    memory: dict[tuple[str, str], float] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)

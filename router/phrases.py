@@ -9,6 +9,33 @@ PHRASES: dict[str, dict[str, str]] = {
     "title_opened": {"en": "{cause}: {subject}", "ja": "{cause}: {subject}"},
     "title_updated": {"en": "Still going on: {cause}: {subject}", "ja": "継続中: {cause}: {subject}"},
     "title_resolved": {"en": "Resolved: {cause}: {subject}", "ja": "解決: {cause}: {subject}"},
+    "title_gathered": {
+        "en": "{count} incidents in {place}, worst first",
+        "ja": "{place}: インシデント {count} 件 (重大順)",
+    },
+    "title_gathered_resolved": {
+        "en": "Resolved: {count} incidents in {place}",
+        "ja": "解決: {place}: インシデント {count} 件",
+    },
+    "clusters": {"en": "{count} clusters", "ja": "{count} 個のクラスター"},
+    "gathered_opened": {
+        "en": "{count} new, {severity}, {cause} in {cluster}",
+        "ja": "新規 {count} 件 [{severity}] {cause} ({cluster})",
+    },
+    "gathered_updated": {
+        "en": "{count} still going on, {severity}, {cause} in {cluster}",
+        "ja": "継続中 {count} 件 [{severity}] {cause} ({cluster})",
+    },
+    "gathered_resolved": {
+        "en": "{count} resolved, were {severity}, {cause} in {cluster}",
+        "ja": "解決 {count} 件 [{severity}] {cause} ({cluster})",
+    },
+    "gathered_names_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
+    "gathered_more": {"en": "… and {count} more incidents", "ja": "… 他 {count} 件のインシデント"},
+    "channel_failing": {
+        "en": "Nothing has reached this alert channel for 15 minutes. What it misses, it hears when it is back.",
+        "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に最新の状態を送信します。",
+    },
     "subject_in_cluster": {"en": "{subject} in {cluster}", "ja": "{subject} ({cluster})"},
     "container_with_meaning": {
         "en": "Container {container} exited with code {code}: {meaning}.",

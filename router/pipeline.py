@@ -17,6 +17,8 @@ from router.parts import Handled, Router
 from router.tell import observe, tell
 from router.understand import understood
 
+_SPOKEN_OF = {Decision.ANNOUNCED, Decision.GATHERED}
+
 
 def process(raws: Sequence[object], router: Router, remaining: Callable[[], float]) -> list[Handled]:
     """Takes events in and tells whoever is to be told. Events of one subject are put together.
@@ -30,7 +32,7 @@ def process(raws: Sequence[object], router: Router, remaining: Callable[[], floa
     """
     handled = [understood(raw, router) for raw in raws]
     lease = new_lease(router, remaining)
-    claims = list(claim_all([each for each in handled if each.routed], lease, router))
+    claims = claim_all([each for each in handled if each.routed], lease, router)
     for standing, deliveries in tell(claims, lease, router):
         for each in _announced(handled, standing):
             each.deliveries += deliveries
@@ -38,15 +40,21 @@ def process(raws: Sequence[object], router: Router, remaining: Callable[[], floa
     return handled
 
 
-def work_on(due: Iterable[Standing], router: Router, remaining: Callable[[], float]) -> list[Delivery]:
-    """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick."""
+def work_on(
+    due: Sequence[Standing], router: Router, remaining: Callable[[], float], *, collecting: bool
+) -> list[Delivery]:
+    """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick.
+
+    Args:
+        collecting: whether this is everything that is due, so that it can be gathered (`router.budgets`).
+    """
     lease = new_lease(router, remaining)
-    claims = list(wake_all(due, lease, router))  # whoever is first sends, the others do not
+    claims = wake_all(due, lease, router, collecting=collecting)  # whoever is first sends, the others do not
     return [delivery for _, deliveries in tell(claims, lease, router) for delivery in deliveries]
 
 
 def _announced(handled: Iterable[Handled], standing: Standing) -> Iterable[Handled]:
     """The alerts of a subject because of which something was said now."""
     for each in handled:
-        if each.routed and each.routed.alert.subject == standing.subject and each.decision is Decision.ANNOUNCED:
+        if each.routed and each.routed.alert.subject == standing.subject and each.decision in _SPOKEN_OF:
             yield each

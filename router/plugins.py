@@ -36,11 +36,13 @@ hookimpl = pluggy.HookimplMarker(_PROJECT)
 class Channel(Protocol):
     """What a kind's factory makes of one channel's configuration.
 
-    Four attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
+    Five attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
     rejected the layout. `stateful = True` says that the remote keeps an alert open until it is told otherwise, as
     PagerDuty does: it is also told when an incident lapses, and nothing of an incident that was over before it heard.
     `limit` is how many bytes of compact JSON in UTF-8 the remote takes: `simulate` compares. `secret_options` names the
-    options that are secrets: stage `prod` refuses them as literals, other stages warn.
+    options that are secrets: stage `prod` refuses them as literals, other stages warn; two channels of one kind that
+    have the same secrets share an endpoint. `budget = (4, 60.0)` says that an endpoint takes 4 messages in 60 seconds,
+    (1, 1.0) where there is none: what is more is gathered into one message, or comes later where it is stateful.
     """
 
     def render(self, notification: Notification) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from router.table import Key
 log = logging.getLogger("ecs-alert-router.queues")
 
 DUE = "Router Due"
+TICK = "Router Tick"
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute
 
@@ -44,11 +45,17 @@ class Queues:
 
     def recall(self, key: Key, delay: float) -> None:
         """A hint that something is due in `delay` seconds. It only saves waiting: the tick finds what is due anyway."""
-        body = {"source": OWN_SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}
+        self._hint({"source": OWN_SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}, delay)
+
+    def _hint(self, body: Mapping[str, Any], delay: float) -> None:
         try:
             self.later(json.dumps(body), delay)
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - what it would have saved is waiting, no more
             log.warning("hint not sent: %s", type(error).__name__)
+
+    def wake(self, delay: float) -> None:
+        """A tick in `delay` seconds, for a gathering that is not to wait for the next minute's. A hint, too."""
+        self._hint({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, min(delay, MAX_DELAY))
 
     def later(self, body: str, delay: float) -> None:
         """Delivers `body` to the router again after `delay` seconds. Raises what the client raises."""

@@ -59,7 +59,8 @@ def _lead(saying: Saying, incident: Incident, config: ChannelConfig) -> str:
     language = config.language
     match saying.kind:
         case Kind.OPENED:
-            return _what_died(incident.alert, language)
+            what_died = _what_died(incident.alert, language)
+            return what_died or phrase(incident.alert.cause, language, default="")
         case Kind.UPDATED:
             return phrase(
                 "going_on",

@@ -1,36 +1,84 @@
 """Settle: writes down what came of each delivery, per channel, after the send and before anything else."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 
 from router.errors import Conflict, HistoryUnavailable
-from router.history import History
+from router.history import Change, History
 from router.incidents import Delivery, Standing, judge
 from router.incidents import settle as move
 from router.items import key_of
 from router.runtime import Runtime
+from router.table import MAX_PUTS, Key
+
+log = logging.getLogger("ecs-alert-router.settle")
 
 TRIES = 8
 """Reads again this often when others move the same subject on."""
 
+Told = Mapping[Key, tuple[Standing, Sequence[Delivery]]]
+
+
+def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, Standing]:
+    """Commits the deliveries of many subjects, as many in one transaction as it takes.
+
+    Returns:
+        The standings as far as they are known now. What could not be recorded is due again when its lease ends, so the
+        channels hear it once more: the one repeat per crash between acceptance and record.
+    """
+    known = {key: standing for key, (standing, _) in told.items()}
+    for lot in _lots(told):
+        try:
+            known |= _together(lot, owner, runtime)
+        except (Conflict, HistoryUnavailable):
+            for key, (standing, deliveries) in lot.items():
+                try:
+                    known[key] = settle(standing, deliveries, owner, runtime)
+                except HistoryUnavailable:
+                    log.exception("not recorded, so it may be said once more when the lease ends: %s", deliveries)
+    return known
+
+
+def _lots(told: Told) -> Iterator[Told]:
+    lot: dict[Key, tuple[Standing, Sequence[Delivery]]] = {}
+    size = 0
+    for key, each in told.items():
+        if size + 1 + len(each[1]) > MAX_PUTS:
+            yield lot
+            lot, size = {}, 0
+        lot[key] = each
+        size += 1 + len(each[1])
+    if lot:
+        yield lot
+
+
+def _together(lot: Told, owner: str, runtime: Runtime) -> dict[Key, Standing]:
+    now = runtime.clock()
+    changes = [_moved(standing, deliveries, owner, now, runtime) for standing, deliveries in lot.values()]
+    return {key_of(each): each for each in runtime.history.commit_all(now, changes) if each}
+
+
+def _moved(standing: Standing, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime) -> Change:
+    judged = [judge(standing, delivery, now) for delivery in deliveries]
+    for delivery in judged:
+        standing = move(standing, delivery, owner, now, runtime.jitter())
+    return Change((), standing, judged)
+
 
 def settle(standing: Standing, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> Standing:
-    """Commits the deliveries and what follows from them for the cells.
+    """Commits the deliveries of one subject and what follows from them for its cells.
 
     Returns:
         The standing as it is now stored.
 
     Raises:
-        HistoryUnavailable: it could not be written. The cells are due again when their lease ends, so the channels
-            hear the same once more: the one repeat per crash between acceptance and record.
+        HistoryUnavailable: it could not be written.
     """
     for attempt in range(TRIES):
         now = runtime.clock()
-        judged = [judge(standing, delivery, now) for delivery in deliveries]
-        moved = standing
-        for delivery in judged:
-            moved = move(moved, delivery, owner, now, runtime.jitter())
+        change = _moved(standing, deliveries, owner, now, runtime)
         try:
-            return runtime.history.commit(now, standing=moved, deliveries=judged) or moved
+            return runtime.history.commit_all(now, [change])[0] or standing
         except Conflict:
             runtime.pause(attempt)
             standing = _again(runtime.history, standing, now)

@@ -1,44 +1,51 @@
 """Tell: enrich, render, deliver and settle what was leased."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
-from router.claim import Claim, Lease
+from router.claim import Claim, Claims, Lease
 from router.enrich import enrich
-from router.errors import HistoryUnavailable
-from router.incidents import Delivery, Saying, Standing
+from router.errors import Conflict, HistoryUnavailable
+from router.gathering import gathering
+from router.health import noted
+from router.incidents import Delivery, Saying, Standing, Turn
 from router.items import key_of
 from router.model import ChannelConfig
 from router.parts import Done, Handled, Job, Router
 from router.queues import MAX_DELAY
 from router.render import notification
-from router.settle import settle
+from router.settle import TRIES, settle_all
+from router.table import Key
 
 log = logging.getLogger("ecs-alert-router.tell")
 
 
-def tell(claims: Sequence[Claim], lease: Lease, router: Router) -> Iterable[tuple[Standing, list[Delivery]]]:
+def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standing, list[Delivery]]]:
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
-    standings = {key_of(each.standing): each.standing for each in claims}
-    jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router)]
-    for done in router.deliver(jobs, lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
-        for key, deliveries in _by_standing(done).items():
-            try:
-                standings[key] = settle(standings[key], deliveries, lease.owner, router.runtime)
-            except HistoryUnavailable:
-                log.exception("not recorded, so it may be said once more when the lease ends: %s", deliveries)
-            yield standings[key], deliveries
-    for each in claims:
+    standings = {key_of(each.standing): each.standing for each in claims.made}
+    jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router)]
+    told: list[Delivery] = []
+    for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
+        told += [delivery for _, delivery in done]
+        answers = _by_standing(done)
+        standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
+        yield from ((standings[key], answers[key]) for key in answers)
+    _note_health(claims, told, router)
+    for each in claims.made:
         _recall(each, standings[key_of(each.standing)], router)
+    for gather_at in sorted({*claims.gather_at}):
+        router.queues.wake(gather_at - router.runtime.clock())
 
 
 def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> Iterable[Job]:
-    """What is to be sent, with the plugins' facts in it."""
+    """What is to be sent of one incident, with the plugins' facts in it."""
     incident = standing.incident
     if incident is None or not sayings:
         return
-    facts = enrich(incident.alert, router.plugins)
+    alone = any(saying.turn is Turn.ALONE for saying in sayings)
+    facts = enrich(incident.alert, router.plugins) if alone else {}
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
         source = router.config.channels.get(saying.channel)
@@ -47,18 +54,57 @@ def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> It
         yield Job(standing, saying, settings, notify, source, unusable)
 
 
-def _by_standing(done: Iterable[Done]) -> dict[tuple[str, str], list[Delivery]]:
-    groups: dict[tuple[str, str], list[Delivery]] = {}
+def gathered(jobs: Iterable[Job]) -> list[Job]:
+    """The same with one job for all that a channel is told in one message."""
+    alone: list[Job] = []
+    together: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.saying.turn is Turn.GATHERED:
+            together.setdefault(job.config.name, []).append(job)
+        else:
+            alone.append(job)
+    return [*alone, *(_one_of(parts) for parts in together.values())]
+
+
+def _one_of(jobs: Sequence[Job]) -> Job:
+    parts = tuple((job.standing, job.saying) for job in jobs)
+    return replace(jobs[0], others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
+
+
+def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
+    """What came of each incident; a gathering message has come, or not, of all that are in it."""
+    groups: dict[Key, list[Delivery]] = {}
     for job, delivery in done:
-        groups.setdefault(key_of(job.standing), []).append(delivery)
+        for standing, saying in job.parts:
+            groups.setdefault(key_of(standing), []).append(delivery._replace(saying=saying))
     return groups
+
+
+def _note_health(claims: Claims, told: Sequence[Delivery], router: Router) -> None:
+    """Writes down which channels fail and which work again; most of the time there is nothing new in that."""
+    now, condition = router.runtime.clock(), claims.condition
+    for attempt in range(TRIES):
+        after = noted(condition, told, now)
+        if after == condition:
+            return
+        try:
+            condition = router.runtime.history.condition(now)  # what was read before may be long ago
+            after = noted(condition, told, now)
+            router.runtime.history.commit_all(now, (), after if after != condition else None)
+        except Conflict:
+            router.runtime.pause(attempt)
+        except HistoryUnavailable as error:
+            log.warning("the next attempt will note it: %s", error)
+            return
+        else:
+            return
 
 
 def _recall(made: Claim, standing: Standing, router: Router) -> None:
     """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
-    due_at, now = standing.due_at, router.runtime.clock()
-    if due_at is not None and due_at != made.due_before and due_at - now < MAX_DELAY - 1:
-        router.queues.recall(key_of(standing), due_at - now)
+    recall_at, now = standing.recall_at, router.runtime.clock()
+    if recall_at is not None and recall_at != made.recalled and recall_at - now < MAX_DELAY - 1:
+        router.queues.recall(key_of(standing), recall_at - now)
 
 
 def observe(handled: Iterable[Handled], router: Router) -> None:

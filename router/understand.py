@@ -58,12 +58,23 @@ def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
 
     Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
     """
+    kind, _, name = made.subject.name.partition(":")
+    if kind == "channel":
+        return _all_but(name, config)
     reached: dict[str, Reach] = {}
     for each in route(made, config.routes, config.time_zone):
         for name in each.channels:
             if name not in reached and (name in config.channels or name in config.disabled):
                 reached[name] = _reached(name, each, config)
     return tuple(reached.values())
+
+
+def _all_but(name: str, config: Config) -> tuple[Reach, ...]:
+    """Of a channel that fails, every other one hears that does not speak to the same endpoint."""
+    failing = config.channels.get(name)
+    endpoint = failing.endpoint if failing else ""
+    others = (other for other, source in config.channels.items() if other != name and source.endpoint != endpoint)
+    return tuple(_reached(other, Route(), config) for other in others)
 
 
 def _reached(name: str, by: Route, config: Config) -> Reach:

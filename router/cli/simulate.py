@@ -21,7 +21,7 @@ from router.cli.preview import preview, printable
 from router.config import Config
 from router.enrich import enrich
 from router.errors import PermanentError, UnreadableEvent
-from router.incidents import Saying, Standing, absorb, lease
+from router.incidents import Saying, Standing, Terms, Turn, absorb, lease
 from router.model import Alert, Decision, Event, Incident, Kind
 from router.plugins import Plugins
 from router.render import notification
@@ -120,7 +120,8 @@ def simulate(event: Event, settings: Config, loaded: Plugins, kind: Kind, chosen
     standing, decision = absorb(
         Standing(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after
     )
-    standing, sayings = lease(standing, alert.at, "simulation", alert.at)
+    terms = Terms("simulation", alert.at, dict.fromkeys(standing.cells, Turn.ALONE))
+    standing, sayings = lease(standing, alert.at, terms)
     if standing.incident is None:
         return Simulated(alert, decision, routes, ())
     incident, facts = _grown(standing.incident, kind, settings.resolve_after), enrich(alert, loaded)

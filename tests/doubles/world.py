@@ -1,8 +1,9 @@
 """The whole router in memory: a clock that a test moves, a table, queues and channels that remember what they got."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pluggy
@@ -36,6 +37,7 @@ class Recorder:
         self.told: list[Notification] = []
         self.tried = 0
         self.failure: Callable[[], Exception | None] = lambda: None
+        self.budget = (1000, 1.0)
 
     def render(self, notification: Notification) -> dict[str, Any]:
         return {"notification": notification}
@@ -80,7 +82,12 @@ def no_plugins() -> Plugins:
 class World:
     """Slack and e-mail hear of warnings and worse, the pager (stateful, as PagerDuty) of errors and worse."""
 
-    def __init__(self, routes: Sequence[Route] | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        routes: Sequence[Route] | None = None,
+        options: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+        **settings: Any,
+    ) -> None:
         self.now = START
         self.table = MemoryTable()
         self.sqs = Sqs()
@@ -89,7 +96,8 @@ class World:
         everyone = Route(Severity.ERROR, channels=("slack", "email", "pager"))
         self.config = Config(
             channels={
-                name: Source.of(ChannelConfig(name, "recorder", {}), channel) for name, channel in self.channels.items()
+                name: Source.of(ChannelConfig(name, "recorder", options.get(name, {})), channel)
+                for name, channel in self.channels.items()
             },
             routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=("slack", "email")))),
             **settings,
@@ -113,7 +121,7 @@ class World:
         return [handled.decision for handled in self.receive(*events)]
 
     def tick(self) -> list[Delivery]:
-        return work_on(self.history.due(self.now), self.router, lambda: 60.0)
+        return work_on(self.history.due(self.now), self.router, lambda: 60.0, collecting=True)
 
     def wait(self, seconds: float, step: float = MINUTE) -> None:
         """Lets time pass, with a tick every minute."""

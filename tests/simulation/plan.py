@@ -14,6 +14,9 @@ CHANNELS = ("slack", "email", "pager")
 MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
 """How a channel's remote may answer besides `fine`; see `tests.simulation.remotes`."""
 
+_BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
+_TIGHT = ((1, 1.0), (1, 30.0), (2, 60.0), (4, 60.0))
+
 TABLE_FAULTS = ("refused", "answer lost", "late and lost", "collision", "crash before", "crash after", "slow")
 SQS_FAULTS = ("refused", "answer lost", "crash before", "crash after", "slow")
 SEND_FAULTS = ("crash before", "crash after")
@@ -41,6 +44,7 @@ class Plan:
         tick_missing, tick_twice: of the ticks.
         bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
         processes: how many invocations run at once.
+        budgets: messages, and seconds in which a channel takes so many.
     """
 
     seed: int
@@ -59,6 +63,7 @@ class Plan:
     bare: float = 0.0
     processes: int = 8
     retention: float = 90 * 24 * HOUR
+    budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(_BUDGETS))
 
     @property
     def history_is_sound(self) -> bool:
@@ -92,7 +97,15 @@ def plan(seed: int) -> Plan:
         bare=chance.choice((0.0, 0.0, 0.3)),
         processes=chance.choice((1, 2, 4, 8)),
         retention=chance.choice((90, 90, 3)) * 24 * HOUR,
+        budgets=_budgets(Random(f"budgets {seed}")),
     )
+
+
+def _budgets(chance: Random) -> dict[str, tuple[int, float]]:
+    """As the real channels have them, or so tight that even a small trouble is too much to say."""
+    if chance.random() < 0.5:
+        return dict(_BUDGETS)
+    return {name: chance.choice(_TIGHT) for name in CHANNELS}
 
 
 def _some(chance: Random, kinds: Sequence[str], everything: bool) -> dict[str, float]:  # noqa: FBT001

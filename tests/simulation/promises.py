@@ -10,8 +10,8 @@ from itertools import pairwise
 
 from router.errors import UnreadableEvent
 from router.incidents import LADDER, Cell, Standing
-from router.items import row_key, to_standing
-from router.model import Decision, Incident, Kind
+from router.items import CONDITION_KEY, row_key, to_condition, to_standing, unpacked
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind
 from router.parts import Routed
 from router.table import Item
 from router.understand import understand
@@ -19,7 +19,7 @@ from tests.simulation.remotes import Try
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, Simulation
 from tests.simulation.workload import SECRET
 
-_ABSORBED = {Decision.ANNOUNCED, Decision.HELD_BACK}
+_ABSORBED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
 _SLACK = 12 * 60.0  # seconds: hints lost, some ticks in a row missing, an invocation that waits for its turn
 _LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
 _LONGEST_RETRY = 15 * 60 * 1.2
@@ -97,8 +97,20 @@ class Outcome:
                 incident = self.identity(item["incident"], write.at) if absorbed else ""
                 counts[incident] += 1
                 number = counts[incident] if absorbed else 0
-                rows.append(Recorded(write.at, item, incident, number, self.understood[item["event_id"]]))
+                routed = self.understood.get(item["event_id"]) or self._news(item)
+                rows.append(Recorded(write.at, item, incident, number, routed))
         return rows
+
+    def _news(self, item: Item) -> Routed:
+        """The event by which the router told itself of a channel that fails, or works again."""
+        raw = {
+            "id": item["event_id"],
+            "source": OWN_SOURCE,
+            "detail-type": CHANNEL_HEALTH,
+            "time": item["at"],
+            "detail": unpacked(item["event"]),
+        }
+        return understand(raw, self.run.router)
 
     @cached_property
     def standings(self) -> dict[str, Standing]:
@@ -393,9 +405,30 @@ def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
     for write in outcome.run.table.writes:
         item = write.item
         if item["sk"].startswith("delivery#") and (made := tries.get((write.by, item["channel"]))):
-            unsent = item["answer"].startswith("no time")
+            unsent = item["answer"].startswith(("no time", "not tried"))
             if not unsent and (item["incident"], item["attempt"]) not in made:
                 yield f"{item['channel']} is said to have been told of {item['incident']}, and was told of {made}"
+
+
+def budgets_hold(outcome: Outcome) -> Iterator[str]:
+    """No endpoint is given more turns within its period than its budget allows, and no more messages than turns."""
+    sources = outcome.run.router.config.channels
+    given: dict[str, set[float]] = defaultdict(set)
+    turns: Counter[str] = Counter()
+    for write in outcome.run.table.writes:
+        if (write.item["pk"], write.item["sk"]) == CONDITION_KEY:
+            for endpoint, times in to_condition(write.item).spoken.items():
+                turns[endpoint] += sum(time == max(times) for time in times) if max(times) not in given[endpoint] else 0
+                given[endpoint] |= {*times}
+                yield from (
+                    f"{name} was given {len(times)} turns at once"
+                    for name, source in sources.items()
+                    if source.endpoint == endpoint and len(times) > source.budget[0]
+                )
+    for name, remote in outcome.run.remotes.items():
+        messages = {each.message for each in remote.tries if each.mood != "picky" and not each.incident.endswith("-0")}
+        if len(messages) > turns[sources[name].endpoint]:
+            yield f"{name} was sent {len(messages)} messages with {turns[sources[name].endpoint]} turns"
 
 
 def there_are_no_storms(outcome: Outcome) -> Iterator[str]:
@@ -435,6 +468,7 @@ PROMISES: tuple[Promise, ...] = (
     one_remote_alert_for_one_incident,
     decisions_follow_the_rules,
     the_ledger_is_true,
+    budgets_hold,
     there_are_no_storms,
     secrets_stay_secret,
 )

@@ -1,16 +1,19 @@
 """The far ends of the channels: they accept, refuse, stall or say nothing, and remember all that they accepted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incidents import Saying
-from router.model import Kind, Notification
+from router.incidents import Saying, Standing
+from router.model import Incident, Kind, Notification
 from router.parts import Job
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 
 _TIMEOUT = 10.0  # seconds after which a plugin gives up on its remote
+
+Part = tuple[Standing, Saying]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,13 @@ class Try:
     """One send that reached a remote.
 
     Attributes:
+        message: numbers the messages of a remote; a gathering message is a try for each incident in it.
         mood: how the remote was; `fine` where all was well.
         accepted: whether it took it. answered: whether it said so, or how it failed.
     """
 
     at: float
+    message: int
     invocation: Invocation
     saying: Saying
     incident: str
@@ -46,10 +51,12 @@ class Remote:
 
     name: str
     boundary: Boundary
+    budget: tuple[int, float]
     stateful: bool
     tries: list[Try] = field(default_factory=list)
     openings: dict[str, int] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
+    messages: int = 0
 
     def mood(self) -> str:
         now = self.boundary.elapsed
@@ -62,38 +69,44 @@ class Remote:
     def send(self, payload: dict[str, Any]) -> None:
         raise NotImplementedError
 
-    def receive(self, saying: Saying, notification: Notification, *, plain: bool) -> None:
+    def receive(self, parts: Sequence[Part], *, plain: bool) -> None:
         """One request, from connecting to the answer or its absence."""
         mood = self.mood()
         if mood == "picky" and plain:
             mood = "fine"
         act = getattr(self, f"_{mood}")
-        said = (saying, notification, mood)
-        self.boundary.call(lambda: act(said), f"tell {self.name}", saying.kind, f"revision {saying.revision}", mood)
+        said = [f"{saying.kind} revision {saying.revision}" for _, saying in parts]
+        self.boundary.call(lambda: act((parts, mood)), f"tell {self.name}", *said, mood)
 
-    def _take(self, said: tuple[Saying, Notification, str], *, accepted: bool, answered: bool = True) -> None:
-        saying, notification, mood = said
-        incident = notification.incident
+    def _take(self, said: tuple[Sequence[Part], str], *, accepted: bool, answered: bool = True) -> None:
+        parts, mood = said
+        self.messages += 1
+        for standing, saying in parts:
+            assert standing.incident
+            self._note(standing.incident, saying, mood, accepted=accepted, answered=answered)
+
+    def _note(self, incident: Incident, saying: Saying, mood: str, *, accepted: bool, answered: bool) -> None:
         process = self.boundary.scheduler.current
         assert process
         assert isinstance(process.process, Invocation)
         self.tries.append(
             Try(
                 self.boundary.scheduler.now,
+                self.messages,
                 process.process,
                 saying,
                 incident.id,
                 incident.dedup_key,
                 incident.count,
                 incident.reopened,
-                notification.kind,
+                saying.kind,
                 mood,
                 accepted,
                 answered,
             )
         )
         if accepted and self.stateful:
-            self._keep(incident.dedup_key, notification.kind)
+            self._keep(incident.dedup_key, saying.kind)
 
     def _keep(self, key: str, kind: Kind) -> None:
         if kind is Kind.RESOLVED:
@@ -158,4 +171,4 @@ class Line:
         return {"notification": notification, "plain": True}
 
     def send(self, payload: dict[str, Any]) -> None:
-        self.remote.receive(self.job.saying, payload["notification"], plain=payload["plain"])
+        self.remote.receive(self.job.parts, plain=payload["plain"])

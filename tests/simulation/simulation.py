@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -19,10 +19,10 @@ from router.channels import Source
 from router.config import Config, Route
 from router.deliver import deliver
 from router.history import History
-from router.inbox import TICK, handle
+from router.inbox import handle
 from router.model import OWN_SOURCE, ChannelConfig, Severity
-from router.parts import Done, Job, Router
-from router.queues import DUE, Queues
+from router.parts import Done, Job, Memory, Router
+from router.queues import DUE, TICK, Queues
 from router.runtime import Runtime
 from router.table import Item
 from tests.doubles.world import no_plugins
@@ -79,13 +79,6 @@ class Buried:
     announced: str = ""
 
 
-@dataclass(slots=True)
-class Memory:
-    """What an execution environment of the function keeps between invocations, until it dies."""
-
-    told: dict[tuple[str, str], float] = field(default_factory=dict)
-
-
 class Simulation:
     """A run and what came of it.
 
@@ -139,12 +132,12 @@ class Simulation:
         return Boundary(self.scheduler, self.plan, self.log, name, rates)
 
     def _remote(self, name: str) -> Remote:
-        return Remote(name, self._boundary(name, self.plan.send), stateful=name == "pager")
+        return Remote(name, self._boundary(name, self.plan.send), self.plan.budgets[name], stateful=name == "pager")
 
     def _put_together(self) -> Router:
         everyone = Route(Severity.ERROR, channels=CHANNELS)
         settings = {
-            name: ChannelConfig(name, "double", {"url": f"https://hooks.example/{SECRET}", "key": SECRET})
+            name: ChannelConfig(name, "double", {"url": f"https://hooks.example/{name}/{SECRET}", "key": SECRET})
             for name in CHANNELS
         }
         config = Config(
@@ -305,7 +298,7 @@ class Simulation:
         return Memory()
 
     def _serve(self, invocation: Invocation, memory: Memory, event: dict[str, Any], receipt: Receipt) -> None:
-        router = replace(self.router, memory=memory.told)
+        router = replace(self.router, memory=memory)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)

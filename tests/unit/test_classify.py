@@ -253,6 +253,12 @@ TASKS = {
     },
 }
 
+
+def channel_health(value: str) -> events.Raw:
+    detail = {"channel": "slack", "state": {"value": value, "reason": "Slack answered 503"}}
+    return {"id": "1", "source": "ecs-alert-router", "detail-type": "Channel Health", "detail": detail}
+
+
 OTHERS = {
     "deployment failed": (events.deployment("SERVICE_DEPLOYMENT_FAILED"), "critical deployment_failed"),
     "deployment failed, as a service action": (
@@ -306,6 +312,8 @@ OTHERS = {
     ),
     "agent disconnected": (events.instance_state(connected=False), "info agent_disconnected"),
     "instance draining": (events.instance_state("DRAINING"), "info container_instance_draining"),
+    "channel failing": (channel_health("FAILING"), "error channel_failing"),
+    "channel works again": (channel_health("WORKING"), "info channel_failing!"),
     "alarm": (events.alarm("ALARM"), "error cloudwatch_alarm"),
     "alarm over": (events.alarm("OK"), "info cloudwatch_alarm!"),
     "alarm without data": (events.alarm("INSUFFICIENT_DATA"), "info cloudwatch_alarm"),

@@ -319,17 +319,6 @@ def test_a_tick_that_comes_through_the_queue_does_the_same() -> None:
     assert world.slack.kinds == [Kind.OPENED]
 
 
-@pytest.mark.parametrize(("left", "told"), [(60.0, 25), (19.0, 20)])
-def test_the_tick_begins_another_lot_only_while_there_is_time(left: float, told: int) -> None:
-    """The next tick finds the rest."""
-    world = failing_slack(*(died(task, service=task) for task in TASKS[:25]))
-    world.now += 30
-    receive(world, record("a", TICK), left=left)
-    assert len(world.slack.told) == told
-    receive(world, record("b", TICK), left=left)
-    assert len(world.slack.told) == 25
-
-
 def test_without_history_a_bare_tick_fails() -> None:
     """So that the alarm on errors sees it."""
     with pytest.raises(HistoryUnavailable):

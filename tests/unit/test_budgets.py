@@ -1,0 +1,282 @@
+"""How often an endpoint is spoken to (docs/reliability.md): the allotment itself, then the whole router."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_aws.events import Raw, container, service_action, task_stopped
+from router.budgets import GATHER_AFTER, OVERDUE, Budget, Line, Want, allot
+from router.condition import Condition, Gathering
+from router.config import Route
+from router.errors import TransientError
+from router.incidents import Turn
+from router.items import iso
+from router.model import Decision, Kind, Severity
+from tests.doubles.world import HOUR, START, Recorder, World
+
+NOW = 1000.0
+ALONE, GATHERED = Turn.ALONE, Turn.GATHERED
+CHAT, PAGER = Line("a", Budget(1, 1.0)), Line("b", Budget(2, 10.0), stateful=True)
+
+
+def wanting(number: int, channel: str = "chat", first: int = 0) -> list[Want]:
+    return [Want((f"subject#{each}", "incident"), channel, (each,)) for each in range(first, first + number)]
+
+
+def ask(
+    condition: Condition, wants: Sequence[Want], now: float = NOW, *, collecting: bool = False, **lines: Line
+) -> Any:
+    return allot(condition, wants, lines or {"chat": CHAT, "pager": PAGER}, now, collecting=collecting)
+
+
+def turns(allotted: Any) -> list[tuple[str, Turn]]:
+    return [(key[0], turn) for key, mine in allotted.turns.items() for turn in mine.values()]
+
+
+# --- the allotment ----------------------------------------------------------------------------------------------------
+
+
+def test_what_fits_the_budget_is_said_alone() -> None:
+    allotted = ask(Condition(), wanting(1))
+    assert turns(allotted) == [("subject#0", ALONE)]
+    assert allotted.condition.spoken == {"a": (NOW,)}
+    assert not allotted.condition.gathering
+
+
+def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
+    allotted = ask(Condition(), wanting(3))
+    assert {turn for _, turn in turns(allotted)} == {GATHERED}
+    assert len(turns(allotted)) == 3
+    assert allotted.condition.spoken == {"a": (NOW,)}
+    assert allotted.condition.gathering["chat"].at == NOW + GATHER_AFTER[0]
+
+
+def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:
+    allotted = ask(Condition(spoken={"a": (NOW - 0.4,)}), wanting(2))
+    assert not turns(allotted)
+    assert allotted.waits == {"chat": pytest.approx(NOW + 0.6)}
+
+
+def test_whatever_comes_while_others_wait_joins_them() -> None:
+    gathering = Condition(gathering={"chat": Gathering(NOW + 10, 1)})
+    allotted = ask(gathering, wanting(1))
+    assert not turns(allotted)
+    assert allotted.waits == {"chat": NOW + 10}
+
+
+def test_when_its_time_has_come_only_a_collection_of_all_that_is_due_is_the_gathering() -> None:
+    """A batch that comes in then must not gather its own few and make all the others wait for the next one."""
+    gathering = Condition(gathering={"chat": Gathering(NOW, 1)})
+    assert not turns(ask(gathering, wanting(3)))
+    assert len(turns(ask(gathering, wanting(3), collecting=True))) == 3
+
+
+def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
+    gathering = Condition(gathering={"chat": Gathering(NOW, 1)})
+    assert turns(ask(gathering, wanting(1), NOW + OVERDUE)) == [("subject#0", ALONE)]
+
+
+def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
+    condition, now, waits = Condition(), NOW, []
+    for _ in range(4):
+        condition = ask(condition, wanting(5), now, collecting=True).condition
+        waits.append(condition.gathering["chat"].at - now)
+        now = condition.gathering["chat"].at
+    assert waits == [15.0, 30.0, 60.0, 60.0]
+
+
+def test_a_channel_is_calm_again_when_what_waited_fits_its_budget() -> None:
+    gathering = Condition(gathering={"chat": Gathering(NOW, 3)})
+    assert not ask(gathering, wanting(1), collecting=True).condition.gathering
+    assert not ask(gathering, [], collecting=True).condition.gathering
+
+
+def test_a_pager_is_told_one_by_one_worst_first_as_the_budget_allows() -> None:
+    allotted = ask(Condition(), [*reversed(wanting(5, "pager"))])
+    assert turns(allotted) == [("subject#0", ALONE), ("subject#1", ALONE)]
+    assert allotted.waits == {"pager": NOW + 10}
+
+
+def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starves() -> None:
+    lines = {"chat": CHAT, "chat-ja": CHAT}
+    condition, now, heard = Condition(), NOW, Counter[str]()
+    for _ in range(6):
+        allotted = ask(condition, [*wanting(3), *wanting(3, "chat-ja")], now, collecting=True, **lines)
+        heard.update({channel for mine in allotted.turns.values() for channel in mine})
+        assert len(allotted.condition.spoken["a"]) == 1
+        condition, now = allotted.condition, min(each.at for each in allotted.condition.gathering.values())
+    assert heard["chat"] >= 2
+    assert heard["chat-ja"] >= 2
+
+
+def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
+    allotted = ask(Condition(), wanting(3, "gone"))
+    assert {turn for _, turn in turns(allotted)} == {ALONE}
+    assert allotted.condition == Condition()
+
+
+@given(
+    limit=st.integers(1, 5),
+    period=st.sampled_from([1.0, 10.0, 60.0]),
+    stateful=st.booleans(),
+    calls=st.lists(st.tuples(st.floats(0, 30), st.integers(0, 8), st.booleans()), max_size=30),
+)
+def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
+    limit: int, period: float, calls: list[tuple[float, int, bool]], *, stateful: bool
+) -> None:
+    line = Line("x", Budget(limit, period), stateful)
+    condition, now, messages = Condition(), NOW, list[float]()
+    for pause, number, collecting in calls:
+        now += pause
+        allotted = ask(condition, wanting(number), now, collecting=collecting, chat=line)
+        spoken = turns(allotted)
+        messages += [now] * (len(spoken) if ALONE in {turn for _, turn in spoken} else bool(spoken))
+        condition = allotted.condition
+        assert sum(time > now - period for time in messages) <= limit
+        assert len(spoken) in {0, number} or stateful
+        assert len(spoken) == number or allotted.waits["chat"] >= now - OVERDUE
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 6)), max_size=20), st.booleans())
+def test_everything_that_waits_is_said_in_the_end(calls: list[tuple[float, int]], stateful: bool) -> None:  # noqa: FBT001
+    line = Line("x", Budget(2, 10.0), stateful)
+    condition, now, names = Condition(), NOW, count()
+    waiting: list[Want] = []
+    for pause, number in [*calls, *[(60.0, 0)] * 80]:
+        now += pause
+        waiting += [Want((f"subject#{next(names)}", "incident"), "chat", (0,)) for _ in range(number)]
+        allotted = ask(condition, waiting, now, collecting=not number, chat=line)
+        condition = allotted.condition
+        waiting = [want for want in waiting if want.key not in allotted.turns]
+    assert not waiting
+
+
+# --- through the router -----------------------------------------------------------------------------------------------
+
+
+def died(service: str, at: float = START, code: int = 1) -> Raw:
+    task = f"{service}-{at}"
+    fields = {"service": service, "task": task, "stoppedAt": iso(at), "event_id": task}
+    return task_stopped(
+        "EssentialContainerExited", "Essential container in task exited", container(exit_code=code), **fields
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    """Every channel with its real budget."""
+    world = World()
+    world.slack.budget, world.email.budget, world.pager.budget = (1, 1.0), (5, 1.0), (2, 10.0)
+    return world
+
+
+def say(channel: Recorder) -> list[tuple[Kind, int]]:
+    """The kind of each message, and how many incidents it speaks of."""
+    return [(each.kind, len(each.gathered) or 1) for each in channel.told]
+
+
+def test_over_budget_openings_are_one_message_and_the_pager_hears_of_each(world: World) -> None:
+    decisions = world.decisions(*(died(f"web-{number}") for number in range(8)))
+    assert decisions[2:] == [Decision.GATHERED] * 6
+    assert say(world.slack) == [(Kind.OPENED, 8)]
+    assert say(world.email) == [(Kind.OPENED, 8)]
+    assert say(world.pager) == [(Kind.OPENED, 1)] * 2
+    world.wait(60, step=10)
+    assert say(world.pager) == [(Kind.OPENED, 1)] * 8
+
+
+def test_what_one_channel_says_alone_is_announced_and_what_is_only_gathered_says_so(world: World) -> None:
+    world.pager.budget, world.email.budget = (100, 1.0), (1, 1.0)
+    assert world.decisions(*(died(f"web-{number}") for number in range(3))) == [Decision.ANNOUNCED] * 3
+    world.now += 1
+    quiet = [died(f"api-{number}", START + 1, code=0) for number in range(3)]  # warnings, of which no pager hears
+    assert world.decisions(*quiet) == [Decision.GATHERED] * 3
+
+
+def test_what_comes_while_a_channel_gathers_is_heard_in_its_next_gathering(world: World) -> None:
+    world.receive(*(died(f"web-{number}") for number in range(8)))
+    for number in range(20):
+        world.now += 0.5
+        world.receive(died(f"api-{number}", world.now))
+    assert say(world.slack) == [(Kind.OPENED, 8)]
+    world.wait(5, step=1)
+    assert say(world.slack) == [(Kind.OPENED, 8), (Kind.OPENED, 20)]
+    world.now += HOUR
+    world.tick()
+    world.receive(died("last", world.now))
+    assert say(world.slack)[-1] == (Kind.OPENED, 1)
+
+
+def test_a_tick_is_sent_for_the_time_of_the_gathering_and_a_hint_for_none_of_its_subjects(world: World) -> None:
+    world.receive(*(died(f"web-{number}", code=0) for number in range(8)))
+    world.receive(*(died(f"api-{number}", code=0) for number in range(8)))
+    hints = [message for message in world.sqs.on("due") if '"Router Due"' in message["MessageBody"]]
+    ticks = [message["DelaySeconds"] for message in world.sqs.on("due") if '"Router Tick"' in message["MessageBody"]]
+    assert hints == []
+    assert ticks == [15]
+
+
+def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(world: World) -> None:
+    world.receive(*(died(f"web-{number}") for number in range(8)))
+    world.now += 1
+    world.receive(died("api", START + 1), service_action(service="api", createdAt=iso(START + 2)))
+    world.now += 400  # no tick has come; the recovery is announced by now
+    world.tick()
+    assert [saying for saying in say(world.slack) if saying[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
+    assert not any("api" in each.incident.subject.name for each in world.pager.told)
+
+
+def test_a_batch_that_says_nothing_new_spends_no_budget_and_writes_no_channels(world: World) -> None:
+    world.receive(died("web"))
+    (before,) = world.rows("channels")
+    world.receive(died("web", START + 1))
+    assert world.rows("channels") == [before]
+
+
+def test_several_lambdas_at_once_share_one_budget() -> None:
+    """Each reads the channels before the others have written them: the one that is late reads again, and waits."""
+    world = World([Route(Severity.WARNING, channels=("slack",))])
+    world.slack.budget = (1, 60.0)
+    original = world.history.commit_all
+    others = [died(f"api-{number}") for number in range(4)]
+
+    def interleaved(*arguments: Any) -> Any:
+        if others:
+            world.receive(others.pop())  # another Lambda comes in between the read and the write
+        return original(*arguments)
+
+    object.__setattr__(world.router.runtime, "history", Interleaved(world.history, interleaved))
+    world.receive(died("web"))
+    assert len(world.slack.told) == 1
+    world.wait(HOUR)
+    told = {each.subject.name for message in world.slack.told for each in message.gathered or (message.incident,)}
+    assert told == {"service:web", *(f"service:api-{number}" for number in range(4))}
+    assert len(world.slack.told) == 2
+
+
+class Interleaved:
+    """A history on which something happens before each commit."""
+
+    def __init__(self, history: Any, commit_all: Any) -> None:
+        self._history = history
+        self.commit_all = commit_all
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._history, name)
+
+
+def test_a_failed_gathering_is_tried_again_as_one_message_and_tells_of_each_incident(world: World) -> None:
+    world.slack.failure = lambda: TransientError("busy", retry_after=None)
+    world.receive(*(died(f"web-{number}") for number in range(8)))
+    assert world.slack.tried == 1
+    world.slack.failure = lambda: None
+    world.wait(HOUR)
+    assert say(world.slack) == [(Kind.OPENED, 8)]
+    ledger = [item for item in world.rows("subject#") if item.get("channel") == "slack" and item["outcome"] == "sent"]
+    assert len(ledger) == 8
+    assert all(item["gathered"] for item in ledger)

@@ -1,0 +1,164 @@
+"""A channel that fails for long is news on the others (docs/reliability.md)."""
+
+from typing import Any
+
+import pytest
+
+from local_aws.events import Raw, task_stopped
+from router.condition import Condition, Failing
+from router.errors import PayloadRejected, PermanentError, TransientError
+from router.health import NEWS_AFTER, REMIND_AFTER, news, noted
+from router.inbox import handle
+from router.incidents import Delivery, Saying
+from router.items import iso
+from router.model import Kind, Outcome, Severity
+from tests.doubles.world import DAY, HOUR, MINUTE, START, Recorder, World
+
+TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
+
+
+def came(outcome: Outcome, **of: Any) -> Delivery:
+    return Delivery(Saying("slack", Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={}), outcome, **of)
+
+
+# --- what is noted ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.FAILED])
+def test_the_first_failure_is_noted_and_later_ones_change_nothing(outcome: Outcome) -> None:
+    failing = noted(Condition(), [came(outcome, answer="503")], 100.0)
+    assert failing.failing == {"slack": Failing(100.0, "503", 100.0)}
+    assert noted(failing, [came(outcome, answer="500")], 160.0) == failing
+
+
+def test_a_message_that_was_refused_says_nothing_about_its_channel() -> None:
+    assert noted(Condition(), [came(Outcome.FAILED, rejected=True)], 100.0) == Condition()
+
+
+def test_a_success_forgets_a_failure_that_nobody_was_told_of() -> None:
+    failing = Condition(failing={"slack": Failing(100.0)})
+    assert noted(failing, [came(Outcome.SENT)], 160.0) == Condition()
+
+
+def test_of_two_attempts_the_later_one_counts() -> None:
+    assert noted(Condition(), [came(Outcome.RETRY), came(Outcome.SENT)], 100.0) == Condition()
+
+
+def test_it_is_news_after_a_quarter_of_an_hour_and_only_once() -> None:
+    failing = Condition(failing={"slack": Failing(100.0, "503", 100.0)})
+    assert news(failing, ["slack"], 100.0 + NEWS_AFTER - 1)[0] == []
+    (event,), told = news(failing, ["slack"], 100.0 + NEWS_AFTER)
+    assert event["detail"] == {"channel": "slack", "state": {"value": "FAILING", "reason": "503"}}
+    assert news(told, ["slack"], 100.0 + DAY)[0] == []
+
+
+def test_a_channel_that_fails_again_after_hours_is_news_once_more() -> None:
+    told = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0)})
+    again = noted(told, [came(Outcome.RETRY)], REMIND_AFTER)
+    assert news(again, ["slack"], 900.0 + REMIND_AFTER - 1)[0] == []
+    assert len(news(again, ["slack"], 900.0 + REMIND_AFTER)[0]) == 1
+
+
+def test_that_it_works_again_is_news_if_its_failure_was_and_then_it_is_forgotten() -> None:
+    told = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0)})
+    back = noted(told, [came(Outcome.SENT)], 1000.0)
+    (event,), after = news(back, ["slack"], 1060.0)
+    assert event["detail"]["state"]["value"] == "WORKING"
+    assert after == Condition()
+
+
+def test_a_channel_that_fails_before_its_return_is_told_has_not_returned() -> None:
+    back = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0, back_at=1000.0)})
+    assert news(noted(back, [came(Outcome.RETRY)], 1010.0), ["slack"], 1060.0)[0] == []
+
+
+def test_a_channel_that_is_no_longer_configured_is_forgotten() -> None:
+    told = Condition(failing={"slack": Failing(0.0, "503", 0.0)})
+    assert news(told, ["email"], DAY) == ([], Condition())
+
+
+# --- through the router -----------------------------------------------------------------------------------------------
+
+
+def died(service: str, at: float) -> Raw:
+    return task_stopped(service=service, task=f"{service}-{at}", stoppedAt=iso(at), event_id=f"{service}-{at}")
+
+
+def wait(world: World, seconds: float) -> None:
+    """Lets time pass with a real tick every minute."""
+    end = world.now + seconds
+    while world.now < end:
+        world.now = min(world.now + MINUTE, end)
+        handle(TICK, world.router, lambda: 60.0, 5)
+
+
+def of_channels(channel: Recorder) -> list[tuple[Kind, str]]:
+    told = [(each.kind, each.incident.subject.name) for each in channel.told]
+    return [each for each in told if each[1].startswith("channel:")]
+
+
+def test_the_other_channels_say_once_that_one_fails_and_once_that_it_is_back() -> None:
+    world = World()
+    world.slack.failure = lambda: TransientError("503", status=503)
+    world.receive(died("web", START))
+    wait(world, 14 * MINUTE)
+    assert of_channels(world.email) == []
+    wait(world, 2 * MINUTE)
+    assert of_channels(world.email) == of_channels(world.pager) == [(Kind.OPENED, "channel:slack")]
+    wait(world, HOUR)
+    world.slack.failure = lambda: None
+    wait(world, HOUR)
+    said = [(Kind.OPENED, "channel:slack"), (Kind.RESOLVED, "channel:slack")]
+    assert of_channels(world.email) == of_channels(world.pager) == said
+    assert of_channels(world.slack) == []
+
+
+def test_what_it_missed_it_hears_as_the_newest_state_of_each_incident() -> None:
+    world = World()
+    world.slack.failure = lambda: TransientError("503", status=503)
+    for minute in range(30):
+        world.receive(died("web", world.now))
+        wait(world, MINUTE)
+        assert not minute or world.slack.tried
+    world.slack.failure = lambda: None
+    wait(world, 20 * MINUTE)
+    assert [(each.kind, each.incident.count) for each in world.slack.told] == [(Kind.OPENED, 30)]
+
+
+def test_a_revoked_webhook_is_news_too() -> None:
+    world = World()
+    world.slack.failure = lambda: PermanentError("404 no_service", status=404)
+    world.receive(died("web", START))
+    wait(world, 16 * MINUTE)
+    assert of_channels(world.email) == [(Kind.OPENED, "channel:slack")]
+    (message,) = [each.message for each in world.email.told if each.incident.subject.name == "channel:slack"]
+    assert "Alert channel is failing" in message.title
+    assert "404 no_service" in message.text
+
+
+def test_one_refused_message_is_no_news() -> None:
+    world = World()
+    world.slack.failure = lambda: PayloadRejected("400", status=400)
+    world.receive(died("web", START))
+    wait(world, HOUR)
+    assert of_channels(world.email) == []
+
+
+def test_a_channel_that_shares_the_failing_endpoint_is_not_asked_to_say_so() -> None:
+    same = {"webhook_url": "https://hooks.example/one"}
+    world = World(options={"slack": same, "email": same})
+    world.slack.failure = lambda: TransientError("503", status=503)
+    world.receive(died("web", START))
+    wait(world, 16 * MINUTE)
+    assert of_channels(world.email) == []
+    assert of_channels(world.pager) == [(Kind.OPENED, "channel:slack")]
+
+
+def test_no_secret_is_in_the_news() -> None:
+    world = World(options={"slack": {"webhook_url": "https://hooks.example/T0/B0/secret"}})
+    world.slack.failure = lambda: TransientError("no way to https://hooks.example/T0/B0/secret")
+    world.receive(died("web", START))
+    wait(world, 16 * MINUTE)
+    assert of_channels(world.email)
+    assert not any("secret" in repr(each) for each in world.email.told)
+    assert not any("T0/B0" in repr(item) for item in world.rows("channels"))
