@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from local_aws.server import LocalAws
@@ -9,11 +10,12 @@ from local_aws.server import LocalAws
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One message as a subscriber gets it. `attributes`: name to value."""
+    """One message as a subscriber gets it. `attributes`: name to value. `at`: when SNS took it, in POSIX seconds."""
 
     subject: str
     text: str
     attributes: dict[str, str]
+    at: float = 0.0
 
 
 class Mailbox:
@@ -50,4 +52,5 @@ def _admitting(topic_arn: str, queue_arn: str) -> str:
 
 def _mail(envelope: dict[str, Any]) -> Mail:
     attributes = {name: each["Value"] for name, each in envelope.get("MessageAttributes", {}).items()}
-    return Mail(envelope.get("Subject", ""), envelope["Message"], attributes)
+    at = datetime.fromisoformat(envelope["Timestamp"]).timestamp()
+    return Mail(envelope.get("Subject", ""), envelope["Message"], attributes, at)

@@ -36,6 +36,7 @@ class Sns:
     """Options: `topic_arn`, a standard topic (a FIFO topic cannot have e-mail subscriptions)."""
 
     limit = _MESSAGE  # SNS counts what stands in the JSON, which is a little less than the JSON
+    budget = (5, 1.0)  # past some 10 e-mails a second SNS ends the subscription
 
     def __init__(self, config: ChannelConfig) -> None:
         self._topic = config.options["topic_arn"]

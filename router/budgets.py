@@ -2,7 +2,7 @@
 
     calm ──more is to be said than the budget has left──► one message says all of it; gathering
      ▲                                                       │ whatever comes now waits for `Gathering.at`, when
-     └──────────── what waits fits the budget again ─────────┘ one message says all that has come; ever less often
+     └──────────── hardly anything waits any more ───────────┘ one message says all that has come; ever less often
 
 A stateful channel, a pager, has one alert for each incident, so there what is too much comes one by one, worst first,
 as the budget allows. The budget is exact: never more than its limit within any period, whoever speaks.
@@ -87,7 +87,7 @@ def allot(
         if before and now < before.at + (0.0 if collecting else OVERDUE):
             share = _Share(0, 0, Turn.ALONE, before)
         else:
-            share = _share(len(mine), line, spoken.get(line.endpoint, ()), before.rung if before else 0, now)
+            share = _share(len(mine), line, spoken.get(line.endpoint, ()), before, now)
         spoken[line.endpoint] = (*spoken.get(line.endpoint, ()), *(now,) * share.messages)
         for want in mine[: share.speaking]:
             turns.setdefault(want.key, {})[channel] = share.turn
@@ -110,11 +110,12 @@ class _Share(NamedTuple):
     gathering: Gathering | None
 
 
-def _share(wanting: int, line: Line, spoken: Sequence[float], rung: int, now: float) -> _Share:
+def _share(wanting: int, line: Line, spoken: Sequence[float], before: Gathering | None, now: float) -> _Share:
     if line.budget is None:
         return _Share(wanting, 0, Turn.ALONE, None)
     left = line.budget.limit - len(spoken)
-    if wanting <= left:
+    rung = before.rung if before else 0
+    if wanting <= (left if rung == 0 or line.stateful else min(left, 1)):  # while the storm goes on, two are too many
         return _Share(wanting, wanting, Turn.ALONE, None)
     if left <= 0:
         return _Share(0, 0, Turn.ALONE, Gathering(spoken[-line.budget.limit] + line.budget.period, rung))

@@ -91,15 +91,15 @@ class World:
         self.now = START
         self.table = MemoryTable()
         self.sqs = Sqs()
-        self.channels = {name: Recorder(name, stateful=name == "pager") for name in ("slack", "email", "pager")}
-        self.slack, self.email, self.pager = self.channels.values()
-        everyone = Route(Severity.ERROR, channels=("slack", "email", "pager"))
+        self.channels = self.make_channels()
+        quiet = tuple(name for name, channel in self.channels.items() if not channel.stateful)
+        everyone = Route(Severity.ERROR, channels=tuple(self.channels))
         self.config = Config(
             channels={
                 name: Source.of(ChannelConfig(name, "recorder", options.get(name, {})), channel)
                 for name, channel in self.channels.items()
             },
-            routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=("slack", "email")))),
+            routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=quiet))),
             **settings,
         )
         self.history = History(self.table, self.config.retention)
@@ -112,6 +112,21 @@ class World:
             deliver=serially,
             new_id=lambda: f"invocation-{next(ids)}",
         )
+
+    def make_channels(self) -> dict[str, Recorder]:
+        return {name: Recorder(name, stateful=name == "pager") for name in ("slack", "email", "pager")}
+
+    @property
+    def slack(self) -> Recorder:
+        return self.channels["slack"]
+
+    @property
+    def email(self) -> Recorder:
+        return self.channels["email"]
+
+    @property
+    def pager(self) -> Recorder:
+        return self.channels["pager"]
 
     def receive(self, *events: object) -> list[Handled]:
         """One invocation with a batch of events."""
