@@ -73,6 +73,7 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
     for kind in Kind:
         for severity in Severity:
             yield f"{kind}, {severity}", _notification(kind, _MESSAGE, replace(_ALERT, severity=severity))
+        yield f"{kind}, many incidents", _of_many(_notification(kind, _MESSAGE, _ALERT))
     for kind in (Kind.OPENED, Kind.RESOLVED):  # a channel lays out `updated` as it does `opened`
         for name, text in HOSTILE.items():
             yield f"{kind}, {name}", _notification(kind, _hostile_message(text), _hostile_alert(text))
@@ -82,6 +83,15 @@ def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
     over = {"status": "resolved", "ended_at": alert.at + 600} if kind is Kind.RESOLVED else {"status": "open"}
     incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
     return Notification(kind, message, alert, replace(incident, **over))
+
+
+def _of_many(notification: Notification) -> Notification:
+    """As where more is to be said than the channel's budget allows."""
+    subjects = [replace(_SUBJECT, name=f"service:web-{number}") for number in range(200)]
+    gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
+    text = ", ".join(subject.name for subject in subjects)
+    message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
+    return replace(notification, message=message, incident=gathered[0], gathered=gathered)
 
 
 def _hostile_message(text: str) -> Message:

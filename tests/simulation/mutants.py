@@ -31,8 +31,8 @@ MUTANTS = (
     Mutant(
         "rows are written without a condition",
         "history.py",
-        "[Put(row_item(row, ttl, now), 0) for row in rows]",
-        "[Put(row_item(row, ttl, now)) for row in rows]",
+        "yield Put(row_item(row, ttl, now), 0)",
+        "yield Put(row_item(row, ttl, now))",
     ),
     Mutant(
         "the standing is written without a condition",
@@ -43,12 +43,11 @@ MUTANTS = (
     Mutant(
         "what is to be sent is recorded as sent before it is",
         "claim.py",
-        "        standing, sayings = lease(standing, now, lease_.owner, lease_.until)\n    return Claim(standing, tup",
-        "        standing, sayings = lease(standing, now, lease_.owner, lease_.until)\n"
+        "        standing, sayings = lease(draft.standing, now, terms)\n",
+        "        standing, sayings = lease(draft.standing, now, terms)\n"
         "        from router.incidents import Delivery, Outcome, settle\n"
         "        for each in sayings:\n"
-        "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n"
-        "    return Claim(standing, tup",
+        "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n",
     ),
     Mutant(
         "a failed send is swallowed",
@@ -59,8 +58,8 @@ MUTANTS = (
     Mutant(
         "cells are not leased",
         "incidents.py",
-        "if cell.due_at is None or cell.due_at > now or cell.leased(now):",
-        "if not cell.behind and (cell.due_at is None or cell.due_at > now):",
+        "if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)",
+        "if cell.behind or (cell.due_at is not None and cell.due_at <= now)",
     ),
     Mutant(
         "news that comes while a lease is held is held back",
@@ -93,7 +92,7 @@ MUTANTS = (
     Mutant(
         "what was leased is never due again after a crash",
         "incidents.py",
-        "due_at=until,",
+        "due_at=terms.until,",
         "due_at=None,",
     ),
     Mutant(
@@ -147,9 +146,33 @@ MUTANTS = (
     Mutant(
         "one subject's failure fails the whole batch",
         "claim.py",
-        "            _failed(mine, error)\n        else:",
-        "            _failed(handled, error)\n        else:",
+        "            made += _failed(alone, error)\n",
+        "            return _failed(lot, error)\n",
         first=5_500,
+    ),
+    Mutant(
+        "what a budget has given is not written down",
+        "claim.py",
+        "return allotted.condition if changed else None",
+        "return None",
+    ),
+    Mutant(
+        "a budget has one turn too many",
+        "budgets.py",
+        "left = line.budget.limit - len(spoken)",
+        "left = line.budget.limit - len(spoken) + 1",
+    ),
+    Mutant(
+        "what waits for a gathering is never looked at again",
+        "incidents.py",
+        "due_at=terms.waits[name], waiting=True",
+        "due_at=None, waiting=True",
+    ),
+    Mutant(
+        "a gathering is settled for the worst of its incidents alone",
+        "tell.py",
+        "        for standing, saying in job.parts:\n",
+        "        for standing, saying in job.parts[:1]:\n",
     ),
     Mutant(
         "a lapse waits for a channel that fails",
