@@ -111,7 +111,7 @@ MUTANTS = (
         "a duplicate is counted once more",
         "claim.py",
         "if row_key(each.alert.id) not in conflict.keys]",
-        "]\n            made = made",
+        "]",
     ),
     Mutant(
         "quiet_from is ignored",
