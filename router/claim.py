@@ -10,12 +10,12 @@ never without its decision, and should this process die, what was leased is due 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from router.errors import Conflict, HistoryUnavailable
-from router.incidents import Saying, Standing, absorb, advance, lease
+from router.incidents import Saying, Standing, absorb, advance, any_due, hold, lease
 from router.items import Row, row_key
 from router.model import Alert, Decision, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
@@ -76,7 +76,7 @@ def claim(routed: Sequence[Routed], standing: Standing, lease_: Lease, runtime: 
         now = runtime.clock()
         if attempt:
             standing = runtime.history.standing(standing.subject, now)
-        made = _decide(fresh, advance(standing, now), lease_, runtime.resolve_after, now)
+        made = _decide(fresh, advance(standing, now), lease_, runtime, now)
         try:
             moved_on = made.standing != standing
             stored = runtime.history.commit(now, made.rows, made.standing if moved_on else None)
@@ -90,17 +90,34 @@ def claim(routed: Sequence[Routed], standing: Standing, lease_: Lease, runtime: 
     return Claim(standing, due_before=standing.due_at)
 
 
-def _decide(fresh: Iterable[Routed], standing: Standing, lease_: Lease, resolve_after: float, now: float) -> Claim:
+def _decide(fresh: Iterable[Routed], standing: Standing, lease_: Lease, runtime: Runtime, now: float) -> Claim:
     rows = []
     for each in fresh:
-        standing, decision = absorb(standing, each.alert, each.reached, now, resolve_after)
+        by = _silenced_by(each, runtime, now)
+        standing, decision = absorb(standing, each.alert, each.reached, now, runtime.resolve_after, by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = standing.incident.id if counts and standing.incident else ""
-        rows.append(Row(each.alert, decision, incident, each.event))
+        rows.append(Row(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {}))
     sayings: tuple[Saying, ...] = ()
     if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
-        standing, sayings = lease(standing, now, lease_.owner, lease_.until)
+        standing, sayings = lease(held_back(standing, runtime, now), now, lease_.owner, lease_.until)
     return Claim(standing, tuple(rows), sayings)
+
+
+def _silenced_by(routed: Routed, runtime: Runtime, now: float) -> Mapping[str, str]:
+    """Id and reason of the silence that holds an alert back, if it would be heard of at all."""
+    if not (routed.reached and routed.alert.severity.at_least(Severity.WARNING)):
+        return {}
+    silence = runtime.silences.active(routed.alert, now)
+    return {silence.id: silence.reason} if silence else {}
+
+
+def held_back(standing: Standing, runtime: Runtime, now: float) -> Standing:
+    """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
+    if standing.incident is None or standing.incident.over or not any_due(standing, now):
+        return standing
+    silence = runtime.silences.active(standing.incident.alert, now)
+    return hold(standing, now, silence.look_again_at(now)) if silence else standing
 
 
 def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
@@ -111,7 +128,8 @@ def wake(standing: Standing, lease_: Lease, runtime: Runtime) -> Claim:
     now = runtime.clock()
     if now >= lease_.begin_by:
         return Claim(standing, due_before=standing.due_at)
-    moved, sayings = lease(advance(standing, now), now, lease_.owner, lease_.until)
+    moved = held_back(advance(standing, now), runtime, now)
+    moved, sayings = lease(moved, now, lease_.owner, lease_.until)
     if moved == standing:
         return Claim(standing, due_before=standing.due_at)
     try:

@@ -24,11 +24,15 @@ Memory = dict[Key, float]
 def announce(routed: Routed, router: Router, remaining: Callable[[], float], memory: Memory) -> list[Delivery]:
     """Tells the channels that the alert's routes reach, unless this process has told them of its subject lately.
 
+    The silences that this process has read hold.
+
     Args:
         memory: what this process has told: (fingerprint, channel) to the clock time until which that suffices.
     """
     now = router.runtime.clock()
     fingerprint = routed.alert.subject.fingerprint
+    if router.runtime.silences.known(routed.alert, now):
+        return []
     reached = [each for each in routed.reached if memory.get((fingerprint, each.channel), 0.0) <= now]
     standing, decision = absorb(
         Standing(routed.alert.subject), routed.alert, reached, now, router.runtime.resolve_after
