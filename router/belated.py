@@ -46,7 +46,7 @@ def _write(routed: Routed, announced: Collection[str], runtime: Runtime) -> Deci
         before = advance(stored, now)
         standing, decision = absorb(before, alert, routed.reached, now, runtime.resolve_after)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
-        after, deliveries = told_without_history(standing, alert, announced, before, now) if counts else (standing, ())
+        after, deliveries = told_without_history(standing, announced, before, now) if counts else (standing, ())
         incident = after.incident.id if counts and after.incident else ""
         row = Row(alert, decision, incident, routed.event)
         try:

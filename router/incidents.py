@@ -588,22 +588,23 @@ def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]
 
 
 def told_without_history(
-    standing: Standing, alert: Alert, announced: Collection[str], before: Standing, now: float
+    standing: Standing, announced: Collection[str], before: Standing, now: float
 ) -> tuple[Standing, tuple[Delivery, ...]]:
-    """Writes down what became of an alert while history was unreachable, so that nothing of it is said again.
+    """Writes down what became of it while history was unreachable, so that nothing of it is said again.
 
     Args:
-        standing, before: with the alert absorbed, and as it was before that.
+        standing, before: with an alert absorbed, and as it was before that.
         announced: the channels that were told. The others that would be told now were not, and are not.
     """
     incident, cells, deliveries = standing.incident, dict(standing.cells), []
     known = before.cells if before.incident and incident and before.incident.number == incident.number else {}
     for name, cell in standing.cells.items() if incident else ():
-        news = cell.want > (known[name].want if name in known else 0)
-        if incident is None or cell.leased(now) or not (news or name in announced):
+        was = known.get(name, replace(cell, want=0, held={}, due_at=None))
+        if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
+            cells[name] = replace(cell, held=was.held, due_at=was.due_at)
             continue
-        cell = cell if cell.behind else replace(cell, want=cell.want + 1)  # noqa: PLW2901 - the cell moves on
-        saying = _saying(incident, name, replace(cell, attempt=1, held={alert.cause: 1}))
+        cell = replace(cell, want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
+        saying = _saying(incident, name, replace(cell, attempt=1, held={}))
         if name in announced:
             cells[name] = replace(_sent(cell, saying, now), outcome=Outcome.SENT, answer=UNRECORDED)
             deliveries.append(Delivery(saying, Outcome.SENT, UNRECORDED))
