@@ -29,6 +29,16 @@ class Mood:
 
 
 @dataclass(frozen=True, slots=True)
+class Muting:
+    """A silence of one subject, in seconds since the start; it may end before the end that was planned."""
+
+    name: str
+    begins: float
+    ends: float
+    planned: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The faults of one run. Times are seconds since its start; rates are per call.
 
@@ -41,6 +51,7 @@ class Plan:
         tick_missing, tick_twice: of the ticks.
         bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
         processes: how many invocations run at once.
+        silences: what operators do not want to hear of for a while.
     """
 
     seed: int
@@ -59,6 +70,7 @@ class Plan:
     bare: float = 0.0
     processes: int = 8
     retention: float = 90 * 24 * HOUR
+    silences: Sequence[Muting] = ()
 
     @property
     def history_is_sound(self) -> bool:
@@ -92,6 +104,7 @@ def plan(seed: int) -> Plan:
         bare=chance.choice((0.0, 0.0, 0.3)),
         processes=chance.choice((1, 2, 4, 8)),
         retention=chance.choice((90, 90, 3)) * 24 * HOUR,
+        silences=_silences(Random(f"silences {seed}"), storm),
     )
 
 
@@ -100,6 +113,16 @@ def _some(chance: Random, kinds: Sequence[str], everything: bool) -> dict[str, f
         return {}
     rates = {kind: chance.choice((0.0, 0.0, 0.0, 0.01, 0.05, 0.2)) for kind in kinds}
     return {kind: rate for kind, rate in rates.items() if rate}
+
+
+def _silences(chance: Random, storm: float) -> Sequence[Muting]:
+    made = []
+    for _ in range(chance.choice((0, 0, 0, 1, 1, 2))):
+        begins = chance.choice((0.0, chance.uniform(0, storm)))
+        planned = begins + chance.choice((3 * MINUTE, 20 * MINUTE, 3 * HOUR, 30 * HOUR))
+        ends = chance.choice((planned, planned, begins + (planned - begins) * chance.random()))
+        made.append(Muting(chance.choice(("s0", "s0", "s1")), begins, ends, planned))
+    return tuple(made)
 
 
 def _outages(chance: Random, storm: float) -> Sequence[tuple[float, float]]:

@@ -20,15 +20,17 @@ from router.config import Config, Route
 from router.deliver import deliver
 from router.history import History
 from router.inbox import TICK, handle
+from router.items import silence_item
 from router.model import OWN_SOURCE, ChannelConfig, Severity
 from router.parts import Done, Job, Router
 from router.queues import DUE, Queues
 from router.runtime import Runtime
-from router.table import Item
+from router.silences import Silence, Silences
+from router.table import Item, Put
 from tests.doubles.world import no_plugins
 from tests.simulation.boundary import Boundary, Invocation, Log
 from tests.simulation.neighbours import SimulatedTable, SqsClient
-from tests.simulation.plan import CHANNELS, MINUTE, Plan, plan
+from tests.simulation.plan import CHANNELS, MINUTE, Muting, Plan, plan
 from tests.simulation.remotes import Line, Remote
 from tests.simulation.scheduler import Process, QueueDouble, Scheduler, ThreadingDouble
 from tests.simulation.workload import SECRET, Arrival, arrivals
@@ -83,6 +85,7 @@ class Buried:
 class Memory:
     """What an execution environment of the function keeps between invocations, until it dies."""
 
+    silences: Silences
     told: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
@@ -119,6 +122,8 @@ class Simulation:
     def run(self) -> "Simulation":
         for arrival in self.accepted:
             self.scheduler.at(arrival.comes, partial(self._arrive, arrival))
+        for number, muting in enumerate(self.plan.silences):
+            self._silence(f"silence-{number}", muting)
         threads, queues = ThreadingDouble(self.scheduler), QueueDouble(self.scheduler)
         disabled = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
@@ -187,6 +192,14 @@ class Simulation:
             self.log.note("the hint is lost")
         else:
             self._enqueue(queue, body, delay)
+
+    def _silence(self, id_: str, muting: Muting) -> None:
+        """Somebody adds a silence, and perhaps ends it early."""
+        begins, ends, planned = (START + time for time in (muting.begins, muting.ends, muting.planned))
+        made = Silence(id_, {"subject": (f"*:{muting.name}",)}, "planned", "ann", begins, begins, planned, planned)
+        ttl = int(planned + _PATIENCE)
+        for when, silence in ((begins, made), (ends, replace(made, ends_at=ends, version=1))):
+            self.scheduler.at(when, partial(self.table.put, Put(silence_item(silence, ttl), silence.version), when))
 
     def _arrive(self, arrival: Arrival) -> None:
         if arrival.raw and self._chances["events"].random() < self.plan.bare:
@@ -302,10 +315,11 @@ class Simulation:
     def _environment(self) -> Memory:
         if self._idle and self._chances["lambda"].random() < 0.9:
             return self._idle.pop()
-        return Memory()
+        return Memory(Silences(self.router.runtime.history.silences))
 
     def _serve(self, invocation: Invocation, memory: Memory, event: dict[str, Any], receipt: Receipt) -> None:
-        router = replace(self.router, memory=memory.told)
+        runtime = replace(self.router.runtime, silences=memory.silences)
+        router = replace(self.router, memory=memory.told, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
