@@ -21,7 +21,7 @@ from router.budgets import Allotment, Budget, Line, Want, allot
 from router.condition import Condition
 from router.errors import Conflict, HistoryUnavailable
 from router.history import Change
-from router.incidents import Saying, Standing, Terms, Turn, absorb, advance, due_cells, kind_of, lease
+from router.incidents import Saying, Standing, Terms, Turn, absorb, advance, due_cells, hold, kind_of, lease
 from router.items import CONDITION_KEY, Row, key_of, row_key
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
@@ -205,11 +205,28 @@ class _Draft:
 def _absorb(before: Standing, fresh: Iterable[Routed], router: Router, now: float) -> _Draft:
     standing, rows = advance(before, now), []
     for each in fresh:
-        standing, decision = absorb(standing, each.alert, each.reached, now, router.runtime.resolve_after)
+        by = _silenced_by(each, router, now)
+        standing, decision = absorb(standing, each.alert, each.reached, now, router.runtime.resolve_after, by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = standing.incident.id if counts and standing.incident else ""
-        rows.append(Row(each.alert, decision, incident, each.event))
-    return _Draft(before, standing, tuple(rows))
+        rows.append(Row(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {}))
+    return _Draft(before, _held_back(standing, router, now), tuple(rows))
+
+
+def _silenced_by(routed: Routed, router: Router, now: float) -> Mapping[str, str]:
+    """Id and reason of the silence that holds an alert back, if it would be heard of at all."""
+    if not (routed.reached and routed.alert.severity.at_least(Severity.WARNING)):
+        return {}
+    silence = router.runtime.silences.active(routed.alert, now)
+    return {silence.id: silence.reason} if silence else {}
+
+
+def _held_back(standing: Standing, router: Router, now: float) -> Standing:
+    """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
+    if standing.incident is None or standing.incident.over or not due_cells(standing, now):
+        return standing
+    silence = router.runtime.silences.active(standing.incident.alert, now)
+    return hold(standing, now, silence.look_again_at(now)) if silence else standing
 
 
 def _decide(
@@ -279,7 +296,7 @@ def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecti
     if now >= lease_.begin_by:
         return Claims()
     condition = runtime.history.condition(now)
-    advanced = [advance(standing, now) for standing in due]
+    advanced = [_held_back(advance(standing, now), router, now) for standing in due]
     allotted = _allotted(advanced, condition, router, now, collecting=collecting)
     woken = [
         (before, *lease(standing, now, _terms(standing, lease_, allotted, {})))  # what waits already needs no writing

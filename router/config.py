@@ -20,6 +20,8 @@ from router.model import ChannelConfig, Severity
 from router.plugins import Plugins
 from router.rules import FACTS, UserRule
 from router.secrets import Secrets
+from router.silences import FACTS as SILENCE_FACTS
+from router.silences import Silence, wrong_severities
 from router.toml_reader import Reader, TomlTable, known
 
 LANGUAGES = ("en", "ja")
@@ -65,6 +67,7 @@ class Config:
         time_zone: of hours in routes.
         channels: by name.
         rules: the user's own word on classifications.
+        maintenance: windows in which what they match is silenced.
         unset: channels that are not configured because a required option is unset, and which option that is.
         disabled: channels that cannot work, and why. Their deliveries fail with that reason; the others go on.
         problems: everything that `config check` and a deployment refuse.
@@ -77,6 +80,7 @@ class Config:
     channels: Mapping[str, Source] = field(default_factory=dict)
     rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()
+    maintenance: tuple[Silence, ...] = ()
     unset: Mapping[str, str] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -131,6 +135,10 @@ def parse(
     rules = tuple(
         _rule(reader.table(f"rules[{position}]", rule)) for position, rule in enumerate(top.array("rules"), start=1)
     )
+    maintenance = [
+        _maintenance(reader.table(f"maintenance[{position}]", window), defaults.time_zone)
+        for position, window in enumerate(top.array("maintenance"), start=1)
+    ]
     top.done()
     if not routes:
         reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
@@ -139,6 +147,7 @@ def parse(
         channels=channels.made,
         routes=routes,
         rules=rules,
+        maintenance=tuple(window for window in maintenance if window),
         unset=channels.unset,
         disabled=channels.disabled,
         problems=tuple(reader.problems),
@@ -217,7 +226,7 @@ def _resolved(value: Any, environ: Mapping[str, str]) -> Any:
     return value
 
 
-# --- routes and rules -------------------------------------------------------------------------------------------------
+# --- routes, rules, maintenance ---------------------------------------------------------------------------------------
 
 
 def _route(table: TomlTable, channels: _Channels) -> Route:
@@ -245,7 +254,7 @@ def _route(table: TomlTable, channels: _Channels) -> Route:
 
 
 def _rule(table: TomlTable) -> UserRule:
-    match = TomlTable(f"{table.place}.match", table.take("match", dict, {}, "a table"), table.problems)
+    match = TomlTable(f"{table.place}.match", dict(table.take("match", dict, {}, "a table")), table.problems)
     severity = table.optional("severity", str, "a severity")
     if severity is not None and severity not in tuple(Severity):
         table.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
@@ -268,6 +277,28 @@ def _rule(table: TomlTable) -> UserRule:
     match.done()
     table.done()
     return rule
+
+
+def _maintenance(table: TomlTable, time_zone: str) -> Silence | None:
+    """The window, or None where anything is wrong with it: half understood, it would silence what it should not."""
+    already = len(table.problems)
+    match = TomlTable(f"{table.place}.match", dict(table.take("match", dict, {}, "a table")), table.problems)
+    window = Silence(
+        id=table.text("name") or table.place,
+        match={fact: globs for fact in SILENCE_FACTS if (globs := match.one_or_more(fact))},
+        reason=table.text("reason"),
+        hours=table.parsed("hours", parse_hours),
+        time_zone=table.time_zone("time_zone", time_zone),
+    )
+    if not (window.match or match.content or match.problems[already:]):
+        table.problem("match", 'matches everything: say so with match = { cluster = "*" }, or name what it silences')
+    if not window.hours and len(table.problems) == already:
+        table.problem("hours", "names none such as sat 02:00-04:00, so it would never end")
+    for severity in wrong_severities(window.match):
+        match.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
+    match.done()
+    table.done()
+    return window if len(table.problems) == already else None
 
 
 def _exit_codes(match: TomlTable) -> frozenset[int]:

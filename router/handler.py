@@ -24,6 +24,7 @@ from router.parts import Router
 from router.queues import Queues
 from router.runtime import Runtime
 from router.secrets import Secrets
+from router.silences import Silences
 from router.table import DynamoTable
 
 ROOT = Path(__file__).parent.parent
@@ -58,12 +59,14 @@ def make_router() -> Router:
     for problem in settings.problems:
         logger.error("configuration: %s", problem)
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])
+    history = History(table, settings.retention)
     runtime = Runtime(
-        history=History(table, settings.retention),
+        history=history,
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
         resolve_after=settings.resolve_after,
+        silences=Silences(history.silences, settings.maintenance),
     )
     queues = Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"])
     told = meter.counting(deliver)

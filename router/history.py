@@ -13,18 +13,22 @@ from router.incidents import Delivery, Standing
 from router.items import (
     CONDITION_KEY,
     SHARDS,
+    SILENCES,
     Row,
     condition_item,
     delivery_item,
     iso,
     row_item,
     row_key,
+    silence_item,
     standing_item,
     standing_key,
     to_condition,
+    to_silence,
     to_standing,
 )
 from router.model import Severity, Subject
+from router.silences import Silence
 from router.table import Item, Key, Put, Query, Table
 
 
@@ -201,6 +205,33 @@ class History:
             if len(found) >= wanted.limit:
                 break  # whatever is older than a day that fills the answer is not in it
         return sorted(found, key=lambda item: str(item["at"]), reverse=True)[: wanted.limit]
+
+    # --- silences -----------------------------------------------------------------------------------------------------
+
+    def silences(self, now: float) -> list[Silence]:
+        """Those that have not ended, the first to end first; read consistently."""
+        return self._silences((iso(now), "~"), now)
+
+    def all_silences(self, now: float) -> list[Silence]:
+        """The same with those that have ended, as far as they are still kept."""
+        return self._silences(None, now)
+
+    def put_silence(self, silence: Silence, now: float) -> None:
+        """Writes a new silence, or one that ends earlier now. Raises Conflict and HistoryUnavailable."""
+        kept = int(max(now, silence.planned_end) + self.retention)
+        self.table.commit([Put(silence_item(silence, kept), silence.version)], now)
+
+    def _silences(self, between: tuple[str, str] | None, now: float) -> list[Silence]:
+        return [to_silence(item) for item in self.table.query(Query(None, SILENCES, between), now).items]
+
+    # --- what failed --------------------------------------------------------------------------------------------------
+
+    def failed_deliveries(self, since: float, now: float) -> list[Item]:
+        """What failed for good since a clock time, the oldest first."""
+        span = (iso(since), iso(now))
+        partitions = _sharded([f"failed#{day}" for day in _days(since, now)])
+        found = (self.table.query(Query("failed_deliveries", each, span), now).items for each in partitions)
+        return sorted((item for items in found for item in items), key=lambda item: str(item["at"]))
 
 
 def _place(wanted: AlertsWanted) -> tuple[str, Iterator[list[str]], Mapping[str, str]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from router.belated import write
 from router.errors import Conflict, HistoryUnavailable, UnreadableEvent
 from router.health import news
 from router.items import is_standing_key
@@ -64,7 +65,10 @@ def _batch(
         except UnreadableEvent as error:
             failures += _bury(message_id, record, str(error), router)
     own = {key: each for key, each in events.items() if _is_own(each, DUE) or _is_own(each, TICK)}
-    others = {key: each for key, each in events.items() if key not in own}
+    belated = {key: each for key, each in events.items() if _note(received[key], "reason") == REASON}
+    for message_id, event in belated.items():
+        failures += _belated(message_id, received[message_id], event, router, max_receives)
+    others = {key: each for key, each in events.items() if key not in own and key not in belated}
     done = dict(zip(others, process(list(others.values()), router, remaining), strict=True))
     last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
     told = announce([each for each in last.values() if each], router, remaining) if last else {}
@@ -80,6 +84,27 @@ def _batch(
             failures.append(message_id)
     _own_messages(list(own.values()), router, remaining)
     return failures
+
+
+def _belated(message_id: str, record: Mapping[str, Any], event: Any, router: Router, max_receives: int) -> list[str]:
+    """Back from the dead-letter queue: it was announced without history, and is never announced again."""
+    announced = _note(record, "announced").split(",")
+    handled = write(event, announced, router)
+    if handled.routed is None:
+        return _bury(message_id, record, handled.reason, router)
+    if handled.error and _receives(record) >= max_receives:
+        return _bury(message_id, record, REASON, router, announced)
+    if handled.error:
+        log.warning("to be received again: %s", handled.error)
+        return [message_id]
+    return []
+
+
+def _note(record: Mapping[str, Any], name: str) -> str:
+    """What stands beside a message that was on the dead-letter queue (`router.queues.Queues.bury`)."""
+    notes = record.get("messageAttributes")
+    note = notes.get(name) if isinstance(notes, Mapping) else None
+    return str(note.get("stringValue", "")) if isinstance(note, Mapping) else ""
 
 
 def _receives(record: Mapping[str, Any]) -> int:

@@ -11,12 +11,12 @@ what it was told (`told`). First announcement, retry, end of a window and end of
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.model import Alert, Decision, Incident, Kind, Outcome, Severity, Subject
+from router.model import Alert, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
 
 HOUR = 3600.0
 LADDER = (1 * HOUR, 4 * HOUR, 24 * HOUR)
@@ -28,6 +28,9 @@ RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
 RETRY_FOR = 24 * HOUR
 TASKS_SHOWN = 10
 EXITS_REMEMBERED = 50
+SILENCES_NAMED = 3
+UNRECORDED = "sent while history was unavailable"
+UNTOLD = "not sent: history was unavailable"
 
 RUN_COMPLETED = "task_completed"
 CONTAINER_EXITED = "container_exited"
@@ -49,6 +52,7 @@ class Manner(NamedTuple):
 
 
 _AS_CONFIGURED = Manner()
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 class Reach(NamedTuple):
@@ -130,6 +134,7 @@ class Standing:
         going_on: what has not ended yet, with the event time of its newest alert; a container that exited in a task
             that runs on stands for itself, since it ends with that task alone.
         resolve_at: clock time at which a recovery is announced. lapse_at: when the incident lapses.
+        silenced: what silences held back and nothing has ended yet.
         archived: whether a later incident has taken this one's place; what is still to be said of it is said.
         replaced: the standing with the incident before, to be archived in the same write; not stored.
     """
@@ -144,6 +149,7 @@ class Standing:
     cells: Mapping[str, Cell] = field(default_factory=dict)
     resolve_at: float | None = None
     lapse_at: float | None = None
+    silenced: Silenced | None = None
     archived: bool = False
     replaced: "Standing | None" = None
 
@@ -217,10 +223,19 @@ class Delivery(NamedTuple):
 # --- an alert comes ---------------------------------------------------------------------------------------------------
 
 
-def absorb(
-    standing: Standing, alert: Alert, reached: Sequence[Reach], now: float, resolve_after: float
+def absorb(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
+    standing: Standing,
+    alert: Alert,
+    reached: Sequence[Reach],
+    now: float,
+    resolve_after: float,
+    silenced_by: Mapping[str, str] = _NOBODY,
 ) -> tuple[Standing, Decision]:
-    """Takes an alert in, once: the caller sees to it that the same occurrence never comes twice."""
+    """Takes an alert in, once: the caller sees to it that the same occurrence never comes twice.
+
+    Args:
+        silenced_by: id and reason of the silence that holds it back; empty where none does.
+    """
     standing = _note_rollback(standing, alert)
     if alert.stopped:
         standing = _end(standing, {_exit_of(alert)}, alert.at, now, resolve_after)
@@ -232,6 +247,8 @@ def absorb(
         return standing, Decision.NO_ROUTE
     if alert.at < _quiet_from(standing, alert.cause):
         return standing, Decision.ALREADY_RESOLVED
+    if silenced_by:
+        return _silence(standing, alert, silenced_by, now), Decision.SILENCED
     after = _count(standing, alert, now)
     return _announce(after, alert, reached, now, news=_is_news(standing.incident, alert))
 
@@ -258,6 +275,7 @@ def _count(standing: Standing, alert: Alert, now: float) -> Standing:
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
         last_at=max(incident.last_at, alert.at),
+        silenced=_both(incident.silenced, standing.silenced),
     )
     return replace(
         standing,
@@ -265,11 +283,12 @@ def _count(standing: Standing, alert: Alert, now: float) -> Standing:
         going_on=_still(standing.going_on, alert),
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
+        silenced=None,
     )
 
 
 def _open(standing: Standing, alert: Alert, now: float) -> Standing:
-    previous = standing.incident
+    previous, silenced = standing.incident, _lasting(standing.silenced, alert)
     incident = Incident(
         number=previous.number + 1 if previous else 1,
         status="open",
@@ -278,22 +297,66 @@ def _open(standing: Standing, alert: Alert, now: float) -> Standing:
         causes={alert.cause: 1},
         tasks=_with_task((), alert.task),
         alert=alert,
-        opened_at=alert.at,
+        opened_at=min(alert.at, silenced.since) if silenced else alert.at,
         last_at=alert.at,
+        silenced=silenced,
     )
     return replace(
         standing,
         incident=incident,
-        going_on=_still({}, alert),
+        going_on=_still(standing.going_on if silenced else {}, alert),
         cells={},
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
-        replaced=replace(standing, version=0, archived=True) if previous else None,
+        silenced=None,
+        replaced=replace(standing, version=0, archived=True, silenced=None, going_on={}) if previous else None,
     )
 
 
 def _comes_back(incident: Incident, alert: Alert) -> bool:
     return incident.status == "resolved" and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
+
+
+# --- a silence holds it back ------------------------------------------------------------------------------------------
+
+
+def _silence(standing: Standing, alert: Alert, by: Mapping[str, str], now: float) -> Standing:
+    """Nobody is told and nothing is counted; but the trouble goes on, and may outlast the silence."""
+    silenced = _both(_lasting(standing.silenced, alert), Silenced(alert.at, alert.at, 1, by))
+    standing = replace(standing, silenced=silenced, going_on=_still(standing.going_on, alert))
+    incident = standing.incident
+    if incident is None or incident.over:
+        return standing
+    incident = replace(incident, status="open", ended_at=None)
+    return replace(standing, incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
+
+
+def _lasting(silenced: Silenced | None, alert: Alert) -> Silenced | None:
+    """What was held back, if it is the same trouble: like an incident, it lapses when nothing comes for a day."""
+    return silenced if silenced and alert.at - silenced.last_at <= LAPSE_AFTER else None
+
+
+def _both(one: Silenced | None, other: Silenced | None) -> Silenced | None:
+    if one is None or other is None:
+        return one or other
+    by = dict(list({**one.by, **other.by}.items())[:SILENCES_NAMED])
+    return Silenced(min(one.since, other.since), max(one.last_at, other.last_at), one.count + other.count, by)
+
+
+def hold(standing: Standing, now: float, until: float) -> Standing:
+    """Puts off to `until` (clock time) what is due of an incident that a silence holds back.
+
+    That it is over is said all the same. A retry that waited begins anew, so that no silence uses up its day.
+    """
+    if standing.incident is None or standing.incident.over:
+        return standing
+    cells = dict(standing.cells)
+    for name in due_cells(standing, now):
+        cells[name] = replace(cells[name], due_at=until, waiting=False, attempt=0, trying_since=None)
+    return replace(standing, cells=cells)
+
+
+# --- and is announced -------------------------------------------------------------------------------------------------
 
 
 def _announce(
@@ -372,9 +435,11 @@ def _end(standing: Standing, ended: Iterable[str], at: float, now: float, resolv
     """Takes `ended` out of what goes on; when nothing is left, the recovery is announced after `resolve_after`."""
     left = {what: newest for what, newest in standing.going_on.items() if what not in ended}
     incident = standing.incident
-    if incident is None or len(left) == len(standing.going_on):
+    if len(left) == len(standing.going_on):
         return standing
-    if left or incident.status != "open":
+    if not left:
+        standing = replace(standing, silenced=None)
+    if left or incident is None or incident.status != "open":
         return replace(standing, going_on=left)
     incident = replace(incident, status="recovering", ended_at=at)
     return replace(standing, incident=incident, going_on=left, resolve_at=now + resolve_after)
@@ -408,9 +473,18 @@ def advance(standing: Standing, now: float) -> Standing:
     return standing
 
 
+def close(standing: Standing, author: str, reason: str, now: float) -> Standing:
+    """Ends by hand what nothing will resolve; what came before wakes nobody any more."""
+    if standing.incident is None or standing.incident.over:
+        return standing
+    incident = replace(standing.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
+    quiet = replace(standing, quiet_from=max(standing.quiet_from, now), deployed_from=max(standing.deployed_from, now))
+    return _close(quiet, incident, now)
+
+
 def _close(standing: Standing, incident: Incident, now: float) -> Standing:
     cells = {name: _at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
-    return replace(standing, incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None)
+    return replace(standing, incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None, silenced=None)
 
 
 def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
@@ -551,6 +625,50 @@ def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
         trying_since=None,
     )
     return replace(cell, due_at=now if cell.behind else window_ends_at if cell.held else None)
+
+
+def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]:
+    """Makes due again what failed for good, so that the channel hears the newest state.
+
+    Returns:
+        The standing, and why there is nothing to say; "" where there is.
+    """
+    cell, incident = standing.cells.get(channel), standing.incident
+    if cell is None or incident is None or cell.outcome is not Outcome.FAILED:
+        return standing, "told meanwhile" if cell and cell.outcome is Outcome.SENT else "tried again meanwhile"
+    if cell.due_at is not None or cell.leased(now):
+        return standing, "due already"
+    knows_of_none = cell.heard in {None, Kind.RESOLVED}
+    if incident.over and (cell.heard is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.unsure)):
+        return standing, "over, and the channel has nothing to resolve"
+    return replace(standing, cells={**standing.cells, channel: _wanting(cell, now)}), ""
+
+
+def told_without_history(
+    standing: Standing, announced: Collection[str], before: Standing, now: float
+) -> tuple[Standing, tuple[Delivery, ...]]:
+    """Writes down what became of it while history was unreachable, so that nothing of it is said again.
+
+    Args:
+        standing, before: with an alert absorbed, and as it was before that.
+        announced: the channels that were told. The others that would be told now were not, and are not.
+    """
+    incident, cells, deliveries = standing.incident, dict(standing.cells), []
+    known = before.cells if before.incident and incident and before.incident.number == incident.number else {}
+    for name, cell in standing.cells.items() if incident else ():
+        was = known.get(name, replace(cell, want=0, held={}, due_at=None))
+        if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
+            cells[name] = replace(cell, held=was.held, due_at=was.due_at)
+            continue
+        cell = replace(cell, want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
+        saying = _saying(standing, name, replace(cell, attempt=1, held={}), Turn.ALONE)
+        if name in announced:
+            cells[name] = replace(_sent(cell, saying, now), outcome=Outcome.SENT, answer=UNRECORDED)
+            deliveries.append(Delivery(saying, Outcome.SENT, UNRECORDED))
+        else:
+            cells[name] = replace(_gave_up(cell), answer=UNTOLD)
+            deliveries.append(Delivery(saying, Outcome.FAILED, UNTOLD))
+    return replace(standing, cells=cells), tuple(deliveries)
 
 
 def _window(cell: Cell) -> float:

@@ -6,6 +6,7 @@
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
     subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     one attempt to tell a channel of incident NNNNNN
     channels           condition                        what the channels were told lately, and which of them fail
+    silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
 
 OCCURRENCE is the task's id (a hash for what is not about a task), SUBJECT the hash of the fingerprint. Days and shards
 stand in the index keys under which a whole account's writes would else meet.
@@ -14,7 +15,7 @@ stand in the index keys under which a whole account's writes would else meet.
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,8 +30,10 @@ from router.model import (
     Kind,
     Outcome,
     Severity,
+    Silenced,
     Subject,
 )
+from router.silences import Silence
 from router.table import Item, Key
 
 SCHEMA = 1
@@ -40,16 +43,22 @@ EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row; a larger one is left out, its classification and containers are not."""
 CONDITION_KEY: Key = ("channels", "condition")
 _REDACTED = "[redacted]"
+_SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An alert, what was decided about it, and the incident that it counts in (`""` for none)."""
+    """An alert, what was decided about it, and the incident that it counts in (`""` for none).
+
+    Attributes:
+        silenced_by: id and reason of the silence that held it back, if one did.
+    """
 
     alert: Alert
     decision: Decision
     incident: str
     event: Event | None = None
+    silenced_by: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -112,6 +121,7 @@ def row_item(row: Row, ttl: int, now: float) -> Item:
         "at": at,
         **_subject_item(subject),
         **({"event": _packed(row.event)} if row.event else {}),
+        **{name: value for each in row.silenced_by.items() for name, value in zip(_SILENCED_BY, each, strict=True)},
     }
 
 
@@ -186,7 +196,7 @@ def _alert_item(alert: Alert) -> Item:
     return {**item, "severity": alert.severity.value, "containers": [_fields(each) for each in alert.containers]}
 
 
-def _fields(data: Alert | Container | Cell | Failing) -> Item:
+def _fields(data: Alert | Container | Cell | Failing | Silenced) -> Item:
     """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
@@ -200,6 +210,7 @@ def _state(standing: Standing) -> Item:
         "going_on": dict(standing.going_on),
         "resolve_at": standing.resolve_at,
         "lapse_at": standing.lapse_at,
+        "silenced": _silenced_item(standing.silenced),
         "archived": standing.archived,
         "cells": {name: {**_fields(cell), "severity": cell.severity.value} for name, cell in standing.cells.items()},
     }
@@ -212,8 +223,19 @@ def _state(standing: Standing) -> Item:
             "last_at": incident.last_at,
             "ended_at": incident.ended_at,
             "reopened": incident.reopened,
+            "silenced": _silenced_item(incident.silenced),
+            "closed_by": incident.closed_by,
+            "closed_because": incident.closed_because,
         }
     return state
+
+
+def _silenced_item(silenced: Silenced | None) -> Item | None:
+    return {**_fields(silenced), "by": dict(silenced.by)} if silenced else None
+
+
+def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
+    return Silenced(**item) if item else None
 
 
 def to_standing(item: Mapping[str, Any]) -> Standing:
@@ -231,6 +253,7 @@ def to_standing(item: Mapping[str, Any]) -> Standing:
         cells={name: _to_cell(cell) for name, cell in state["cells"].items()},
         resolve_at=state["resolve_at"],
         lapse_at=state["lapse_at"],
+        silenced=_to_silenced(state.get("silenced")),
         archived=state["archived"],
     )
 
@@ -246,6 +269,7 @@ def _to_incident(item: Mapping[str, Any], subject: Subject) -> Incident:
             "severity": Severity(item["severity"]),
             "tasks": tuple(kept["tasks"]),
             "alert": _to_alert(kept["alert"], subject),
+            "silenced": _to_silenced(kept.get("silenced")),
         }
     )
 
@@ -292,6 +316,43 @@ def to_condition(item: Mapping[str, Any] | None) -> Condition:
         spoken={endpoint: tuple(times) for endpoint, times in item["spoken"].items()},
         gathering={channel: Gathering(*each) for channel, each in item["gathering"].items()},
         failing={channel: Failing(**each) for channel, each in item["failing"].items()},
+    )
+
+
+# --- silences ---------------------------------------------------------------------------------------------------------
+
+SILENCES = "silences"
+
+
+def silence_item(silence: Silence, ttl: int) -> Item:
+    return {
+        "pk": SILENCES,
+        "sk": f"{iso(silence.planned_end)}#{silence.id}",
+        "schema": SCHEMA,
+        "version": silence.version + 1,
+        "ttl": ttl,
+        "id": silence.id,
+        "match": {fact: list(globs) for fact, globs in silence.match.items()},
+        "reason": silence.reason,
+        "author": silence.author,
+        "created_at": iso(silence.created_at),
+        "starts_at": iso(silence.starts_at),
+        "ends_at": iso(silence.ends_at),
+    }
+
+
+def to_silence(item: Mapping[str, Any]) -> Silence:
+    """The inverse of `silence_item`."""
+    return Silence(
+        id=item["id"],
+        match={fact: tuple(globs) for fact, globs in item["match"].items()},
+        reason=item["reason"],
+        author=item["author"],
+        created_at=seconds(item["created_at"]),
+        starts_at=seconds(item["starts_at"]),
+        ends_at=seconds(item["ends_at"]),
+        planned_end=seconds(item["sk"].partition("#")[0]),
+        version=item["version"],
     )
 
 

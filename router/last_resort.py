@@ -48,9 +48,14 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
 
 
 def _standings(routed: Iterable[Routed], router: Router, now: float) -> dict[str, Standing]:
-    """By fingerprint: what there would be to tell, were these the first alerts of their subjects."""
+    """By fingerprint: what there would be to tell, were these the first alerts of their subjects.
+
+    The silences that this process has read hold.
+    """
     standings: dict[str, Standing] = {}
     for each in routed:
+        if router.runtime.silences.known(each.alert, now):
+            continue
         fingerprint = each.alert.subject.fingerprint
         before = standings.get(fingerprint, Standing(each.alert.subject))
         reached = [one for one in each.reached if router.memory.told.get((fingerprint, one.channel), 0.0) <= now]

@@ -16,7 +16,12 @@ from router.model import Decision, Outcome
 from router.parts import Deliver, Done, Job
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
-_DECISIONS = {Decision.ANNOUNCED: "Announced", Decision.GATHERED: "Gathered", Decision.HELD_BACK: "HeldBack"}
+_DECISIONS = {
+    Decision.ANNOUNCED: "Announced",
+    Decision.GATHERED: "Gathered",
+    Decision.HELD_BACK: "HeldBack",
+    Decision.SILENCED: "Silenced",
+}
 
 
 @dataclass(slots=True)

@@ -202,6 +202,21 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """Alerts of one subject that silences held back, and that nothing has ended since.
+
+    Attributes:
+        since, last_at: event times of the first and the newest.
+        by: id to reason of the first silences that held them back.
+    """
+
+    since: float
+    last_at: float
+    count: int
+    by: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """The trouble of one subject, from its first announced alert until it is resolved or lapses.
 
@@ -216,6 +231,9 @@ class Incident:
         opened_at, last_at: event times of the first and the newest alert.
         ended_at: event time of the recovery, or when it lapsed or was closed; None while it goes on.
         reopened: how often it came back within an hour of its resolution.
+        silenced: what silences held back of this trouble before it was announced, or between announcements; those
+            alerts are not in `causes`.
+        closed_by, closed_because: who closed it by hand, and why.
     """
 
     number: int
@@ -229,6 +247,9 @@ class Incident:
     last_at: float
     ended_at: float | None = None
     reopened: int = 0
+    silenced: Silenced | None = None
+    closed_by: str = ""
+    closed_because: str = ""
 
     @property
     def id(self) -> str:

@@ -66,6 +66,14 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "No further occurrence in 24 h, so this is taken to be over: {counts}.",
         "ja": "24 時間発生がないため終了とみなします: {counts}。",
     },
+    "closed": {
+        "en": "Closed by hand by {by} after {lasted}: {counts}.",
+        "ja": "{by} が手動でクローズしました。継続時間 {lasted}: {counts}。",
+    },
+    "held_back": {
+        "en": "It has been going on since {since}: {count} before this one held back by silence {by}.",
+        "ja": "{since} から継続しています。これ以前の {count} 件はサイレンス {by} により通知されませんでした。",
+    },
     "history_unavailable": {
         "en": "History is unavailable: this may repeat, and nothing will say when it is over.",
         "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
@@ -93,6 +101,7 @@ PHRASES: dict[str, dict[str, str]] = {
     "label_task": {"en": "Task", "ja": "タスク"},
     "label_since": {"en": "Since", "ja": "発生時刻"},
     "label_alerts": {"en": "Alerts", "ja": "件数"},
+    "label_silenced": {"en": "Silenced", "ja": "サイレンス"},
     "label_incident": {"en": "Incident", "ja": "インシデント"},
     "label_more": {"en": "More", "ja": "詳細"},
     "link_runbook": {"en": "Open the runbook", "ja": "ランブックを開く"},

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from router.catalogue import cause_words
 from router.incidents import Saying
-from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Notification, Subject
+from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Notification, Silenced, Subject
 from router.phrases import phrase
 
 _CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
@@ -41,6 +41,7 @@ def _message(saying: Saying, incident: Incident, config: ChannelConfig, enrichme
     words = cause_words(alert.cause, language)
     title = phrase(f"title_{saying.kind}", language, cause=words, subject=_where(alert.subject, language))
     lines = [_lead(saying, incident, config), "" if saying.kind is Kind.RESOLVED else _reason(alert)]
+    lines += [_held_back(incident, config)] if saying.kind is Kind.OPENED else []
     facts = _facts(incident, config) + tuple(enrichment.items())
     return Message(title, "\n".join(filter(None, lines)), facts, _links(alert, language))
 
@@ -69,11 +70,32 @@ def _lead(saying: Saying, incident: Incident, config: ChannelConfig) -> str:
                 total=incident.count,
                 since=_clock(incident.opened_at, config),
             )
-    key = {"lapsed": "lapsed", "resolved": "over_unheard" if saying.first else "over"}.get(incident.status, "over")
+    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if saying.first else "over"}
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
     return phrase(
-        key, language, lasted=_span(lasted, language), counts=_counts(incident.causes, language), total=incident.count
+        keys.get(incident.status, "over"),
+        language,
+        lasted=_span(lasted, language),
+        counts=_counts(incident.causes, language),
+        by=_with(incident.closed_by, incident.closed_because),
     )
+
+
+def _held_back(incident: Incident, config: ChannelConfig) -> str:
+    """Why nothing was heard of it before."""
+    silenced = incident.silenced
+    if silenced is None:
+        return ""
+    by, since = _silences(silenced), _clock(silenced.since, config)
+    return phrase("held_back", config.language, since=since, count=silenced.count, by=by)
+
+
+def _silences(silenced: Silenced) -> str:
+    return ", ".join(_with(name, reason) for name, reason in silenced.by.items())
+
+
+def _with(name: str, reason: str) -> str:
+    return f"{name} ({reason})" if reason else name
 
 
 def _what_died(alert: Alert, language: str) -> str:
@@ -143,6 +165,7 @@ def _facts(incident: Incident, config: ChannelConfig) -> tuple[tuple[str, str], 
         "task": alert.task,
         "since": _clock(incident.opened_at, config),
         "alerts": str(incident.count) if incident.count > 1 else "",
+        "silenced": f"{incident.silenced.count}: {_silences(incident.silenced)}" if incident.silenced else "",
         "incident": incident.id,
         "more": f"ecs-alert-router history show {incident.id}",
     }

@@ -54,7 +54,7 @@ def apply(
     facts = _facts(event, classification)
     exit_codes = {container.exit_code for container in event.containers}
     for rule in rules:
-        if _matches(rule, facts) and (not rule.exit_codes or rule.exit_codes & exit_codes):
+        if matches(rule.match, facts) and (not rule.exit_codes or rule.exit_codes & exit_codes):
             return _changed(classification, rule), rule
     return classification, None
 
@@ -69,10 +69,11 @@ def _changed(before: Classification, rule: UserRule) -> Classification:
     )
 
 
-def _matches(rule: UserRule, facts: Mapping[str, Sequence[str]]) -> bool:
+def matches(match: Mapping[str, Sequence[str]], facts: Mapping[str, Sequence[str]]) -> bool:
+    """Whether, of every fact that `match` names, some value matches some glob, without regard to case."""
     return all(
         any(fnmatchcase(value.lower(), glob.lower()) for value in facts[fact] for glob in globs)
-        for fact, globs in rule.match.items()
+        for fact, globs in match.items()
     )
 
 

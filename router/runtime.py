@@ -1,9 +1,10 @@
 """The world outside, passed in: the table, the clock, chance and waiting. Tests and simulations pass their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router.history import History
+from router.silences import Silences
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Runtime:
         jitter: 0 to 1, as `random.random`.
         pause: waits before try n + 1 (from 0), so that writers to one subject do not keep colliding.
         resolve_after: seconds between a recovery and its announcement.
+        silences: what is silenced now.
     """
 
     history: History
@@ -22,3 +24,4 @@ class Runtime:
     jitter: Callable[[], float]
     pause: Callable[[int], None]
     resolve_after: float
+    silences: Silences = field(default_factory=Silences)

@@ -12,7 +12,10 @@ from router.cli.classify import classify_command
 from router.cli.config import config_group
 from router.cli.demo import demo_command
 from router.cli.history import history_group
+from router.cli.incident import incident_group
+from router.cli.redrive import redrive_command
 from router.cli.send_test import send_test_command
+from router.cli.silence import silence_group
 from router.cli.simulate import simulate_command
 from router.errors import ConfigError, RouterError
 
@@ -39,5 +42,8 @@ main.add_command(classify_command)
 main.add_command(config_group)
 main.add_command(demo_command)
 main.add_command(history_group)
+main.add_command(incident_group)
+main.add_command(redrive_command)
 main.add_command(send_test_command)
+main.add_command(silence_group)
 main.add_command(simulate_command)

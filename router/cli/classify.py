@@ -15,9 +15,11 @@ from router.cli.config import load_plugins
 from router.errors import UnreadableEvent
 from router.model import Alert, Event
 from router.normalise import normalise, parse
+from router.silences import Silence, Silences
 from router.understand import judged
 
 Judge = Callable[[Event], Alert]
+WindowOf = Callable[[Alert], Silence | None]
 
 
 @click.command("classify")
@@ -33,9 +35,9 @@ def classify_command(context: click.Context, file: IO[bytes], path: Path | None)
     """Say what events mean: severity, cause and the rule that decided.
 
     FILE holds one event, a JSON array of events, or JSON Lines; without it, standard input is read. One JSON line per
-    event comes out.
+    event comes out; with --config, `silence` names the maintenance window that the event happened in, if any.
     """
-    judge, problems = _configured(path) if path else (_built_in, [])
+    judge, window, problems = _configured(path) if path else (_built_in, lambda _: None, [])
     failed = bool(problems)
     for problem in problems:
         click.echo(problem, err=True)
@@ -44,7 +46,9 @@ def classify_command(context: click.Context, file: IO[bytes], path: Path | None)
             click.echo(f"{where}: {event}", err=True)
             failed = True
         else:
-            click.echo(json.dumps(verdict(judge(event))))
+            told = judge(event)
+            silence = window(told)
+            click.echo(json.dumps(verdict(told) | ({"silence": silence.id} if silence else {})))
     context.exit(1 if failed else 0)
 
 
@@ -65,12 +69,18 @@ def _built_in(event: Event) -> Alert:
     return alert(event, classify(event))
 
 
-def _configured(path: Path) -> tuple[Judge, list[str]]:
+def window_of(told: Alert, settings: config.Config) -> Silence | None:
+    """The maintenance window that would silence an alert which comes in when it happens."""
+    return Silences(windows=settings.maintenance).known(told, told.at)
+
+
+def _configured(path: Path) -> tuple[Judge, WindowOf, list[str]]:
     """What the router would say with that file, and what is wrong with its rules. Channels and routes do not matter."""
     loaded = load_plugins()
     settings = config.parse(config.read(path), loaded, {})
-    problems = [problem for problem in settings.problems if problem.startswith("rules") or problem in loaded.problems]
-    return partial(judged, config=settings, plugins=loaded), problems
+    ours = ("rules", "maintenance")
+    problems = [problem for problem in settings.problems if problem.startswith(ours) or problem in loaded.problems]
+    return partial(judged, config=settings, plugins=loaded), partial(window_of, settings=settings), problems
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
 
 from router import config, plugins
+from router.silences import Silence
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +50,7 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
                     "unset": found.unset,
                     "disabled": found.disabled,
                     "routes": [list(route.channels) for route in found.routes],
+                    "maintenance": [window.id for window in found.maintenance],
                 }
             )
         )
@@ -77,4 +80,14 @@ def _described(found: config.Config) -> str:
         f"route {position}: {route.severity} and worse to {', '.join(route.channels)}"
         for position, route in enumerate(found.routes, start=1)
     ]
+    lines += [f"maintenance {described(window)}: {matchers(window.match)}" for window in found.maintenance]
     return "\n".join(lines)
+
+
+def described(silence: Silence) -> str:
+    """Its id, and why it is there."""
+    return f"{silence.id} ({silence.reason})" if silence.reason else silence.id
+
+
+def matchers(match: Mapping[str, Iterable[str]]) -> str:
+    return ", ".join(f"{fact}={glob}" for fact, globs in match.items() for glob in globs) or "everything"

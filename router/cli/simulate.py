@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from router import config
-from router.cli.classify import read_events, verdict
-from router.cli.config import choose, config_option, load_plugins
+from router.cli.classify import read_events, verdict, window_of
+from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.history import console
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
@@ -26,6 +26,7 @@ from router.model import Alert, Decision, Event, Incident, Kind
 from router.plugins import Plugins
 from router.render import notification
 from router.route import route
+from router.silences import Silence
 from router.understand import judged, reach
 
 
@@ -56,12 +57,14 @@ class Simulated:
 
     Attributes:
         routes: the routes that match: their position in the file, and their channels.
+        window: the maintenance window that would silence it, if it came in when it happened.
     """
 
     alert: Alert
     decision: Decision
     routes: Mapping[int, tuple[str, ...]]
     bodies: tuple[Body, ...]
+    window: Silence | None = None
 
 
 @click.command("simulate")
@@ -117,13 +120,15 @@ def simulate(event: Event, settings: Config, loaded: Plugins, kind: Kind, chosen
     alert = judged(event, settings, loaded)
     taken = route(alert, settings.routes, settings.time_zone)
     routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
+    window = window_of(alert, settings)
+    by = {window.id: window.reason} if window else {}
     standing, decision = absorb(
-        Standing(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after
+        Standing(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after, by
     )
     terms = Terms("simulation", alert.at, dict.fromkeys(standing.cells, Turn.ALONE))
     standing, sayings = lease(standing, alert.at, terms)
     if standing.incident is None:
-        return Simulated(alert, decision, routes, ())
+        return Simulated(alert, decision, routes, (), window)
     incident, facts = _grown(standing.incident, kind, settings.resolve_after), enrich(alert, loaded)
     told = [saying._replace(kind=kind, first=False) for saying in sayings if saying.channel in chosen]
     return Simulated(alert, decision, routes, tuple(_body(saying, incident, settings, facts) for saying in told))
@@ -168,6 +173,7 @@ def _print_json(made: Simulated, kind: str) -> None:
     event = {
         **verdict(made.alert),
         "decision": made.decision,
+        **({"silence": made.window.id} if made.window else {}),
         "kind": kind,
         "routes": [{"position": at, "channels": list(channels)} for at, channels in made.routes.items()],
     }
@@ -192,6 +198,7 @@ def _show(made: Simulated, kind: str) -> None:
         "resolves": "yes" if alert.resolves else "",
         "fingerprint": alert.subject.fingerprint,
         "decision": f"{made.decision} (on a clean history)",
+        "maintenance": described(made.window) if made.window else "",
     }
     for name, value in rows.items():
         if value:

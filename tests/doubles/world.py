@@ -19,6 +19,7 @@ from router.pipeline import process, work_on
 from router.plugins import Hooks, Plugins
 from router.queues import Queues
 from router.runtime import Runtime
+from router.silences import Silence, Silences
 from router.table import Item
 from tests.doubles.memory_table import MemoryTable
 
@@ -107,7 +108,14 @@ class World:
         self.router = Router(
             config=self.config,
             plugins=no_plugins(),
-            runtime=Runtime(self.history, lambda: self.now, lambda: 0.0, lambda _: None, self.config.resolve_after),
+            runtime=Runtime(
+                history=self.history,
+                clock=lambda: self.now,
+                jitter=lambda: 0.0,
+                pause=lambda _: None,
+                resolve_after=self.config.resolve_after,
+                silences=Silences(self.history.silences, self.config.maintenance),
+            ),
             queues=Queues(self.sqs, "due", "dead-letters"),
             deliver=serially,
             new_id=lambda: f"invocation-{next(ids)}",
@@ -137,6 +145,13 @@ class World:
 
     def tick(self) -> list[Delivery]:
         return work_on(self.history.due(self.now), self.router, lambda: 60.0, collecting=True)
+
+    def silence(self, until: float, *, id_: str = "s1", reason: str = "deploying", **match: str) -> Silence:
+        """Somebody adds a silence that begins now; the router reads it within a minute."""
+        globs = {fact: (glob,) for fact, glob in match.items()}
+        made = Silence(id_, globs, reason, "ann", self.now, self.now, until, until)
+        self.history.put_silence(made, self.now)
+        return made
 
     def wait(self, seconds: float, step: float = MINUTE) -> None:
         """Lets time pass, with a tick every minute."""

@@ -52,17 +52,21 @@ class Deployed:
         return [mail.attributes["kind"] for mail in self.mailbox.mails if mail.attributes.get("service") == service]
 
     def history(self, *words: str) -> Any:
+        exit_code, lines = self.type("history", *words, "--json")
+        assert exit_code == 0, lines
+        return lines
+
+    def type(self, *words: str) -> tuple[int, Any]:
+        """Exit code and JSON Lines of a command, which finds the stack by its stage."""
         environment = {
-            "HISTORY_TABLE": self.stack.table_name,
             "AWS_ENDPOINT_URL": self.aws.endpoint,
             "AWS_REGION": self.aws.region,
             "AWS_DEFAULT_REGION": self.aws.region,
             "AWS_ACCESS_KEY_ID": self.aws.access_key,
             "AWS_SECRET_ACCESS_KEY": self.aws.secret_key,
         }
-        result = CliRunner().invoke(main, ["history", *words, "--json"], env=environment)
-        assert result.exit_code == 0, result.output
-        return [json.loads(line) for line in result.stdout.splitlines()]
+        result = CliRunner().invoke(main, words, env=environment)
+        return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +213,37 @@ def test_what_is_no_event_ends_on_the_dead_letter_queue_with_the_reason(deployed
     (message,) = eventually(buried, deployed)
     assert message["Body"] == "not JSON"
     assert message["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_redrive_takes_in_what_was_buried_and_announces_nothing_twice(deployed: Deployed) -> None:
+    """One event that nobody could take in, and one that was announced while history was unreachable."""
+    sqs, url = deployed.aws.client("sqs"), deployed.stack.dead_letter_queue_url
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(stamped(died("buried"), time.time())))
+    notes = {"reason": "history unavailable", "announced": "slack,email"}
+    sqs.send_message(
+        QueueUrl=url,
+        MessageBody=json.dumps(stamped(died("belated"), time.time())),
+        MessageAttributes={name: {"DataType": "String", "StringValue": each} for name, each in notes.items()},
+    )
+    _, done = deployed.type("redrive", "--json", "--since", "1h")
+    assert {(each["what"], each["outcome"]) for each in done} >= {
+        ("ECS Task State Change service:buried", "back on the events queue"),
+        ("ECS Task State Change service:belated", "into history, nothing is sent"),
+    }
+    eventually(lambda: deployed.slack_of("buried") and deployed.kinds_mailed("buried"), deployed)
+    (row,) = eventually(lambda: deployed.history("list", "--service", "belated"), deployed)
+    assert row["decision"] == "announced"
+    assert (deployed.slack_of("belated"), deployed.kinds_mailed("belated")) == ([], [])
+
+
+def test_what_is_closed_by_hand_is_told_at_once(deployed: Deployed) -> None:
+    deployed.happen(died("gone"))
+    eventually(lambda: deployed.slack_of("gone") and deployed.kinds_mailed("gone"), deployed)
+    (incident,) = [each for each in deployed.history("open") if each["subject"] == "service:gone"]
+    exit_code, said = deployed.type("incident", "close", incident["id"], "--author", "ann", "--json")
+    assert (exit_code, said) == (0, [{"id": incident["id"], "status": "closed", "to_be_told": ["email", "slack"]}])
+    eventually(lambda: deployed.slack_of("gone")[1:] and deployed.kinds_mailed("gone")[1:], deployed)
+    assert deployed.kinds_mailed("gone") == ["opened", "resolved"]
 
 
 def test_a_bare_event_is_answered_with_what_came_of_it(deployed: Deployed) -> None:

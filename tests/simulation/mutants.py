@@ -180,6 +180,24 @@ MUTANTS = (
         "if any(cell.due_at is not None and not cell.attempt for",
         "if any(cell.due_at is not None for",
     ),
+    Mutant(
+        "an open incident speaks through a silence",
+        "claim.py",
+        "return hold(standing, now, silence.look_again_at(now)) if silence else standing",
+        "return standing",
+    ),
+    Mutant(
+        "what a silence held back is forgotten",
+        "incidents.py",
+        "opened_at=min(alert.at, silenced.since) if silenced else alert.at,",
+        "opened_at=alert.at,",
+    ),
+    Mutant(
+        "a silence outlives its early end",
+        "silences.py",
+        "self._read_once, self._next_read = True, now + READ_EVERY",
+        "self._read_once, self._next_read = True, now + 60 * READ_EVERY",
+    ),
 )
 
 

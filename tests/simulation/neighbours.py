@@ -80,6 +80,10 @@ class SimulatedTable:
             return self._call(lambda: self._table.query(query, now), "query", query.partition)
         return self._call(lambda: self._query_due(query), "query", query.partition)
 
+    def put(self, put: Put, now: float) -> None:
+        """Somebody else writes it, and nothing goes wrong for them."""
+        self._table.commit([put], now)
+
     def rows(self) -> list[Item]:
         return self._table.rows()
 

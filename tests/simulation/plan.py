@@ -32,6 +32,16 @@ class Mood:
 
 
 @dataclass(frozen=True, slots=True)
+class Muting:
+    """A silence of one subject, in seconds since the start; it may end before the end that was planned."""
+
+    name: str
+    begins: float
+    ends: float
+    planned: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The faults of one run. Times are seconds since its start; rates are per call.
 
@@ -45,6 +55,7 @@ class Plan:
         bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
         processes: how many invocations run at once.
         budgets: messages, and seconds in which a channel takes so many.
+        silences: what operators do not want to hear of for a while.
     """
 
     seed: int
@@ -64,6 +75,7 @@ class Plan:
     processes: int = 8
     retention: float = 90 * 24 * HOUR
     budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(_BUDGETS))
+    silences: Sequence[Muting] = ()
 
     @property
     def history_is_sound(self) -> bool:
@@ -98,6 +110,7 @@ def plan(seed: int) -> Plan:
         processes=chance.choice((1, 2, 4, 8)),
         retention=chance.choice((90, 90, 3)) * 24 * HOUR,
         budgets=_budgets(Random(f"budgets {seed}")),
+        silences=_silences(Random(f"silences {seed}"), storm),
     )
 
 
@@ -113,6 +126,16 @@ def _some(chance: Random, kinds: Sequence[str], everything: bool) -> dict[str, f
         return {}
     rates = {kind: chance.choice((0.0, 0.0, 0.0, 0.01, 0.05, 0.2)) for kind in kinds}
     return {kind: rate for kind, rate in rates.items() if rate}
+
+
+def _silences(chance: Random, storm: float) -> Sequence[Muting]:
+    made = []
+    for _ in range(chance.choice((0, 0, 0, 1, 1, 2))):
+        begins = chance.choice((0.0, chance.uniform(0, storm)))
+        planned = begins + chance.choice((3 * MINUTE, 20 * MINUTE, 3 * HOUR, 30 * HOUR))
+        ends = chance.choice((planned, planned, begins + (planned - begins) * chance.random()))
+        made.append(Muting(chance.choice(("s0", "s0", "s1")), begins, ends, planned))
+    return tuple(made)
 
 
 def _outages(chance: Random, storm: float) -> Sequence[tuple[float, float]]:

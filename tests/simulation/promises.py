@@ -9,20 +9,22 @@ from functools import cached_property
 from itertools import pairwise
 
 from router.errors import UnreadableEvent
-from router.incidents import LADDER, Cell, Standing
+from router.incidents import LADDER, LAPSE_AFTER, Cell, Standing
 from router.items import CONDITION_KEY, row_key, to_condition, to_standing, unpacked
-from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.parts import Routed
 from router.table import Item
 from router.understand import understand
+from tests.simulation.plan import Muting
 from tests.simulation.remotes import Try
-from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, Simulation
+from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, START, Simulation
 from tests.simulation.workload import SECRET
 
 _ABSORBED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
 _SLACK = 12 * 60.0  # seconds: hints lost, some ticks in a row missing, an invocation that waits for its turn
 _LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
 _LONGEST_RETRY = 15 * 60 * 1.2
+_TAKES_EFFECT = 150.0  # seconds: a minute until it is read, and what an invocation had begun before that
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,9 @@ class Outcome:
 
     def heard(self, incident: str, channel: str) -> list[Try]:
         return [each for each in self.tries.get((incident, channel), ()) if each.accepted]
+
+    def silences_of(self, subject: Subject) -> list[Muting]:
+        return [each for each in self.run.plan.silences if subject.name.endswith(f":{each.name}")]
 
     def undisturbed(self, channel: str) -> bool:
         """Whether nothing befell this channel's remote, history, or the function in this run."""
@@ -301,7 +306,7 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
             continue
         incident_id = row.incident
         for channel in row.channels:
-            if not outcome.undisturbed(channel):
+            if not outcome.undisturbed(channel) or outcome.silences_of(row.routed.alert.subject):
                 continue
             heard = outcome.heard(incident_id, channel)
             told = next((each.at for each in heard if each.count >= row.number), None)
@@ -325,6 +330,8 @@ def a_failed_send_opens_no_window(outcome: Outcome) -> Iterator[str]:
     if not outcome.run.plan.history_is_sound:
         return
     for row in outcome.recorded:
+        if outcome.silences_of(row.routed.alert.subject):
+            continue
         for channel in row.channels if row.number else ():
             tries = outcome.tries.get((row.incident, channel), [])
             before = [each for each in tries if each.at <= row.at or (each.accepted and each.count < row.number)]
@@ -394,6 +401,57 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
             yield f"{alert.cause} of {where} was over and is {row.decision}"
         if row.decision is Decision.ALREADY_RESOLVED and not over:
             yield f"{alert.cause} of {where} was not over and is {row.decision}"
+
+
+def silences_hold(outcome: Outcome) -> Iterator[str]:
+    """While a silence lasts, from a minute after it was added on, nothing it matches opens or goes on anywhere."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    for incident_id, incident, _ in outcome.incidents:
+        for muting in outcome.silences_of(incident.subject):
+            for channel in outcome.run.remotes:
+                for each in outcome.tries.get((incident_id, channel), ()):
+                    told = each.kind is not Kind.RESOLVED
+                    if told and START + muting.begins + _TAKES_EFFECT < each.at < START + muting.ends:
+                        yield f"{channel} hears of {incident_id}, which is silenced"
+
+
+def only_a_silence_silences(outcome: Outcome) -> Iterator[str]:
+    """What is held back names a silence that matches it and was there; a minute after the end none holds any more."""
+    sound = outcome.run.plan.history_is_sound
+    for row in outcome.recorded:
+        if row.decision is not Decision.SILENCED:
+            continue
+        number = int(row.item["silence"].removeprefix("silence-"))
+        muting = outcome.run.plan.silences[number]
+        ends = muting.ends if sound else muting.planned  # the last known ones hold while history is unreachable
+        if muting not in outcome.silences_of(row.routed.alert.subject):
+            yield f"{row.item['id']} is silenced by {muting}, which does not match it"
+        if not START + muting.begins <= row.at <= START + ends + _TAKES_EFFECT:
+            yield f"{row.item['id']} is silenced at {row.at - START:.0f} by {muting}"
+
+
+def what_outlasts_a_silence_is_opened_since_then(outcome: Outcome) -> Iterator[str]:
+    """The first alert after the end opens the incident, since the first that was held back and not ended meanwhile."""
+    since: dict[str, float] = {}
+    if outcome.run.plan.retention < _LONG:
+        return
+    for row in outcome.recorded:
+        alert = row.routed.alert
+        where = alert.subject.fingerprint
+        if row.decision is Decision.SILENCED:
+            since[where] = min(since.get(where, alert.at), alert.at)
+        elif row.number != 1 and (row.decision is Decision.RESOLVING or alert.stopped):
+            since.pop(where, None)  # it may have ended what was held back
+        if row.number == 1 and where in since:
+            incident = outcome.standings[row.incident].incident
+            assert incident
+            if incident.opened_at > since[where] + LAPSE_AFTER:
+                continue  # it had lapsed
+            if incident.opened_at > since[where]:
+                yield f"{row.incident} was opened at {incident.opened_at}, and held back since {since[where]}"
+        if row.number:
+            since.pop(where, None)
 
 
 def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
@@ -467,6 +525,9 @@ PROMISES: tuple[Promise, ...] = (
     nothing_stays_open_remotely,
     one_remote_alert_for_one_incident,
     decisions_follow_the_rules,
+    silences_hold,
+    only_a_silence_silences,
+    what_outlasts_a_silence_is_opened_since_then,
     the_ledger_is_true,
     budgets_hold,
     there_are_no_storms,

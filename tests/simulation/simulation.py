@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -20,15 +20,17 @@ from router.config import Config, Route
 from router.deliver import deliver
 from router.history import History
 from router.inbox import handle
+from router.items import silence_item
 from router.model import OWN_SOURCE, ChannelConfig, Severity
 from router.parts import Done, Job, Memory, Router
 from router.queues import DUE, TICK, Queues
 from router.runtime import Runtime
-from router.table import Item
+from router.silences import Silence, Silences
+from router.table import Item, Put
 from tests.doubles.world import no_plugins
 from tests.simulation.boundary import Boundary, Invocation, Log
 from tests.simulation.neighbours import SimulatedTable, SqsClient
-from tests.simulation.plan import CHANNELS, MINUTE, Plan, plan
+from tests.simulation.plan import CHANNELS, MINUTE, Muting, Plan, plan
 from tests.simulation.remotes import Line, Remote
 from tests.simulation.scheduler import Process, QueueDouble, Scheduler, ThreadingDouble
 from tests.simulation.workload import SECRET, Arrival, arrivals
@@ -79,6 +81,14 @@ class Buried:
     announced: str = ""
 
 
+@dataclass(slots=True)
+class Environment:
+    """What an execution environment of the function keeps between invocations, until it dies."""
+
+    silences: Silences
+    memory: Memory = field(default_factory=Memory)
+
+
 class Simulation:
     """A run and what came of it.
 
@@ -105,13 +115,15 @@ class Simulation:
         self._ids = itertools.count(1)
         self._invocations = 0
         self._running = 0
-        self._idle: list[Memory] = []
+        self._idle: list[Environment] = []
         self._ticks: set[float] = set()
         self.router = self._put_together()
 
     def run(self) -> "Simulation":
         for arrival in self.accepted:
             self.scheduler.at(arrival.comes, partial(self._arrive, arrival))
+        for number, muting in enumerate(self.plan.silences):
+            self._silence(f"silence-{number}", muting)
         threads, queues = ThreadingDouble(self.scheduler), QueueDouble(self.scheduler)
         disabled = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
@@ -180,6 +192,14 @@ class Simulation:
             self.log.note("the hint is lost")
         else:
             self._enqueue(queue, body, delay)
+
+    def _silence(self, id_: str, muting: Muting) -> None:
+        """Somebody adds a silence, and perhaps ends it early."""
+        begins, ends, planned = (START + time for time in (muting.begins, muting.ends, muting.planned))
+        made = Silence(id_, {"subject": (f"*:{muting.name}",)}, "planned", "ann", begins, begins, planned, planned)
+        ttl = int(planned + _PATIENCE)
+        for when, silence in ((begins, made), (ends, replace(made, ends_at=ends, version=1))):
+            self.scheduler.at(when, partial(self.table.put, Put(silence_item(silence, ttl), silence.version), when))
 
     def _arrive(self, arrival: Arrival) -> None:
         if arrival.raw and self._chances["events"].random() < self.plan.bare:
@@ -288,17 +308,18 @@ class Simulation:
         self._running += 1
         ends = self.scheduler.now + DEADLINE
         invocation = Invocation(f"{name}-{self._invocations}", ends)
-        memory = self._environment()
+        kept = self._environment()
         self.scheduler.at(ends, partial(self._time_out, invocation))
-        self.scheduler.spawn(invocation.name, invocation, partial(self._serve, invocation, memory, event, receipt))
+        self.scheduler.spawn(invocation.name, invocation, partial(self._serve, invocation, kept, event, receipt))
 
-    def _environment(self) -> Memory:
+    def _environment(self) -> Environment:
         if self._idle and self._chances["lambda"].random() < 0.9:
             return self._idle.pop()
-        return Memory()
+        return Environment(Silences(self.router.runtime.history.silences))
 
-    def _serve(self, invocation: Invocation, memory: Memory, event: dict[str, Any], receipt: Receipt) -> None:
-        router = replace(self.router, memory=memory)
+    def _serve(self, invocation: Invocation, kept: Environment, event: dict[str, Any], receipt: Receipt) -> None:
+        runtime = replace(self.router.runtime, silences=kept.silences)
+        router = replace(self.router, memory=kept.memory, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
@@ -311,7 +332,7 @@ class Simulation:
         finally:
             self._running -= 1
         invocation.done = self.scheduler.now
-        self._idle.append(memory)
+        self._idle.append(kept)
 
     def _note_broken(self, invocation: Invocation, event: dict[str, Any], error: Exception) -> None:
         if "Records" in event or not (invocation.troubles or self.plan.sqs):

@@ -3,14 +3,18 @@
 import json
 import re
 import shlex
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import click
 import pytest
+from botocore import xform_name
+from click.testing import CliRunner
 from moto import mock_aws
 
 from docs.pictures import IMAGES, PICTURES
@@ -18,13 +22,16 @@ from local_aws import events
 from router.classify import alert, classify
 from router.cli import main
 from router.config import parse
+from router.errors import PermanentError
 from router.history import History
-from router.items import Row
+from router.items import Row, iso
 from router.model import Decision
 from router.normalise import normalise
 from router.plugins import Hooks, load
 from router.table import DynamoTable
+from tests.doubles.account import Account, make_account
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -77,13 +84,16 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
 
 def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
-    everything = re.sub(r"^# (?=mention|name|match|severity|runbook|\[\[rules)", "", text, flags=re.MULTILINE)
-    assert everything.count("[[rules]]") == 1
+    everything = re.sub(
+        r"^# (?=mention|name|match|severity|runbook|hours|time_zone|reason|\[\[)", "", text, flags=re.MULTILINE
+    )
+    assert everything.count("[[rules]]") == everything.count("[[maintenance]]") == 1
     environ = {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x"}
     config = parse(tomllib.loads(everything), load(ROOT / "plugins"), environ)
     assert config.problems == ()
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
+    assert config.maintenance[0].time_zone == "Asia/Tokyo"
 
 
 # --- docs/history.md: the keys for people -----------------------------------------------------------------------------
@@ -137,3 +147,75 @@ def test_a_query_for_boto3_finds_something(block: str, table: Any) -> None:
     names: dict[str, Any] = {"TABLE": "history"}
     exec(block, names)
     assert names["found"]
+
+
+# --- docs/operate.md: what to type ------------------------------------------------------------------------------------
+
+RUNBOOK = blocks("docs/operate.md", "sh")
+TYPED = [line for block in RUNBOOK for line in block.splitlines()]
+TO_RUN = [block for block in (*RUNBOOK, blocks("README.md", "sh")[-1]) if "ecs-alert-router " in block]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """With an open incident, a silence and a failed delivery."""
+    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setattr("router.cli.redrive.WAIT", 0)
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        made = make_account()
+        made.world.slack.failure = lambda: PermanentError("gone")
+        made.decisions(events.task_stopped(stoppedAt=iso(time.time())))
+        yield made
+
+
+@pytest.mark.parametrize("block", TO_RUN)
+def test_what_the_runbook_says_to_type_works(block: str, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x")
+    monkeypatch.setattr("router.cli.send_test._sent", lambda _: iter(()))  # nothing leaves this machine
+    (incident,) = account.world.history.open_incidents(time.time())
+    known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(account)}
+    options = {"config": [], "send-test": [], "history": account.options[:2]}
+    for line in block.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        if program == "ecs-alert-router":
+            words = [known.get(word, word) for word in words]
+            result = CliRunner().invoke(main, words + options.get(words[0], account.options))
+            assert result.exit_code == 0, result.output
+
+
+def _silenced(account: Account) -> str:
+    words = ["silence", "add", "--service", "x", "--for", "1h", "--reason", "y", "--json", *account.options]
+    return str(json.loads(CliRunner().invoke(main, words).stdout)["id"])
+
+
+@pytest.mark.parametrize("line", [line for line in TYPED if line.startswith("aws ")])
+def test_what_the_runbook_asks_aws_exists(line: str) -> None:
+    _, service, operation, *words = shlex.split(line)
+    session = botocore.session.get_session()
+    model = session.get_service_model(service)
+    (name,) = [each for each in model.operation_names if xform_name(each, "-") == operation]
+    shape = model.operation_model(name).input_shape
+    members = {xform_name(each, "-") for each in shape.members} if shape else set()
+    assert {word.removeprefix("--") for word in words if word.startswith("--")} <= members
+
+
+def test_every_line_of_the_runbook_is_tested() -> None:
+    assert all(line.startswith(("ecs-alert-router ", "aws ")) for line in TYPED if line)
+
+
+def test_every_alarm_is_in_the_runbook() -> None:
+    names = re.findall(
+        r"AlarmName: alert-router-\$\{sls:stage\}-(\S+)", (ROOT / "deploy/alarms.yml").read_text("utf-8")
+    )
+    assert names
+    assert [name for name in names if f"`{name}`" not in TEXTS["docs/operate.md"]] == []
+
+
+def test_the_maintenance_window_of_the_runbook_is_read() -> None:
+    (window,) = blocks("docs/operate.md", "toml")
+    config = parse(tomllib.loads(window), no_plugins(), {})
+    assert [each for each in config.problems if each.startswith("maintenance")] == []
+    assert [each.id for each in config.maintenance] == ["patching"]

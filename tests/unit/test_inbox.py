@@ -360,3 +360,51 @@ def test_a_hint_that_names_nothing_is_let_go(detail: object) -> None:
     hint = {"source": "ecs-alert-router", "detail-type": "Router Due", "detail": detail}
     assert receive(world, record("a", hint), record("b", died())) == []
     assert world.slack.kinds == [Kind.OPENED]
+
+
+# --- back from the dead-letter queue ----------------------------------------------------------------------------------
+
+
+def redriven(message_id: str, body: object, announced: str, *, receives: int = 1) -> dict[str, Any]:
+    """A record as `redrive` puts it back: announced at the time, without history."""
+    notes = {"reason": "history unavailable", "announced": announced}
+    attributes = {name: {"stringValue": each, "dataType": "String"} for name, each in notes.items()}
+    return {**record(message_id, body, receives=receives), "messageAttributes": attributes}
+
+
+def test_what_was_announced_without_history_is_written_and_nobody_is_told() -> None:
+    world = World()
+    assert receive(world, redriven("m1", died(), "slack,email,pager")) == []
+    world.wait(2 * MINUTE)
+    assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
+    assert [row["decision"] for row in world.rows("alert#")] == ["announced"]
+    (standing,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
+    assert {cell.heard for cell in standing.cells.values()} == {Kind.OPENED}
+
+
+def test_of_two_events_that_one_process_told_as_one_neither_is_told_again() -> None:
+    world = World()
+    receive(world, redriven("m1", died(TASKS[1]), ""))
+    world.now += 1
+    receive(world, redriven("m2", died(TASKS[2]), "slack,email,pager"))
+    world.wait(20 * MINUTE)
+    assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
+    assert len(world.rows("alert#")) == 2
+
+
+def test_it_may_come_twice() -> None:
+    world = World()
+    back = redriven("m1", died(), "slack")
+    assert [receive(world, back), receive(world, back)] == [[], []]
+    assert len(world.rows("alert#")) == 1
+    assert world.slack.tried == 0
+
+
+def test_it_is_never_announced_again_however_long_history_is_unreachable() -> None:
+    world = World()
+    without_history(world)
+    assert receive(world, redriven("m1", died(), "slack")) == ["m1"]
+    assert receive(world, redriven("m1", died(), "slack", receives=MAX_RECEIVES)) == []
+    ((_, notes),) = buried(world)
+    assert notes == {"reason": "history unavailable", "announced": "slack"}
+    assert world.slack.tried == 0

@@ -29,7 +29,7 @@ from router.items import (
     to_standing,
     unpacked,
 )
-from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Subject
+from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
 from router.normalise import normalise
 from router.table import INDEXES, Item, plain_item, typed_item
 
@@ -200,10 +200,16 @@ def whole(kind: type[Any], **given: st.SearchStrategy[Any]) -> st.SearchStrategy
 SUBJECTS = whole(Subject)
 
 
+SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), max_size=3))
+
+
 def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
     containers = st.lists(whole(Container), max_size=2).map(tuple)
     return whole(
-        Incident, subject=st.just(subject), alert=whole(Alert, subject=st.just(subject), containers=containers)
+        Incident,
+        subject=st.just(subject),
+        alert=whole(Alert, subject=st.just(subject), containers=containers),
+        silenced=SILENCED,
     )
 
 
@@ -213,6 +219,7 @@ STANDINGS = SUBJECTS.flatmap(
         subject=st.just(subject),
         incident=st.none() | incidents_of(subject),
         cells=st.dictionaries(st.text(), whole(Cell), max_size=3),
+        silenced=SILENCED,
         replaced=st.none(),
     )
 )

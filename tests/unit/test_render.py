@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local_aws import events
 from router.classify import alert, classify
 from router.incidents import Saying
-from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Severity, Subject
+from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Severity, Silenced, Subject
 from router.normalise import normalise
 from router.render import notification
 
@@ -153,7 +153,8 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
     ("status", "first", "language", "text"),
     [
         ("resolved", False, "en", "Over after 12 min: 3 × Out of memory."),
-        ("closed", False, "en", "Over after 12 min: 3 × Out of memory."),
+        ("closed", False, "en", "Closed by hand by ann (moved) after 12 min: 3 × Out of memory."),
+        ("closed", False, "ja", "ann (moved) が手動でクローズしました。継続時間 12 分: 3 × メモリ不足。"),
         (
             "resolved",
             True,
@@ -173,7 +174,20 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
 )
 def test_the_end_says_how_long_and_how_many(status: str, *, first: bool, language: str, text: str) -> None:
     over = incident_of(status=status, causes={"out_of_memory": 3}, ended_at=OPENED_AT + 12 * 60)
+    over = replace(over, closed_by="ann", closed_because="moved")
     assert said(over, Kind.RESOLVED, first=first, language=language).text == text
+
+
+def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> None:
+    silenced = Silenced(OPENED_AT, OPENED_AT, 37, {"k3f9": "deploying web", "nightly": ""})
+    message = said(incident_of(silenced=silenced))
+    by = "k3f9 (deploying web), nightly"
+    since = "2024-08-08 17:19:02 UTC"
+    assert (
+        f"It has been going on since {since}: 37 before this one held back by silence {by}."
+        in message.text.splitlines()
+    )
+    assert ("Silenced", f"37: {by}") in message.facts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""`ecs-alert-router incident`: what a person decides about an incident. The router itself then says it."""
+
+import json
+import time
+
+import click
+
+from router.cli.silence import user
+from router.cli.stack import Stack, reaches_stack
+from router.errors import Conflict, HistoryError
+from router.incidents import Standing, close
+
+TRIES = 5
+"""Reads again this often when the router moves the same subject on."""
+
+
+@click.group("incident")
+def incident_group() -> None:
+    """What a person decides about an incident."""
+
+
+@incident_group.command("close")
+@click.argument("id_", metavar="ID")
+@click.option("--reason", default="", help="Why; it stands in the message.")
+@click.option("--author", default=None, help="Who; the user of this machine if not given.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@reaches_stack
+def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as_json: bool) -> None:
+    """End by hand what nothing will resolve: PagerDuty is resolved, and who was told of it is told that it is over."""
+    standing = _closed(id_, author or user(), reason, stack)
+    when = stack.hint(standing)
+    told = sorted(name for name, cell in standing.cells.items() if cell.due_at is not None)
+    if as_json:
+        click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
+    else:
+        click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
+
+
+def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> Standing:
+    """Raises HistoryError where there is no such incident, or nothing to close."""
+    for attempt in range(TRIES):
+        now = time.time()
+        standing = stack.history.incident(incident_id, now)
+        if standing is None or standing.incident is None:
+            raise HistoryError(f"there is no incident {incident_id} (or it has expired): ecs-alert-router history open")
+        if standing.incident.over:
+            raise HistoryError(f"{incident_id} is over already: {standing.incident.status}")
+        closed = close(standing, author, reason, now)
+        try:
+            return stack.history.commit(now, standing=closed) or closed
+        except Conflict:
+            time.sleep(0.05 * 2**attempt)
+    raise HistoryError(f"{incident_id} is being written to by the router all the time; try again")

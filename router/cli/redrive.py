@@ -1,0 +1,254 @@
+"""`ecs-alert-router redrive`: says what failed for good, and takes in again what lies in the dead-letter queue.
+
+This command sends nothing itself. It makes cells due, or puts messages back on the events queue; the router does the
+rest, by the same way as ever, so that nothing is said twice. It may be interrupted and repeated at any time: a message
+is deleted only after it was taken in, and a cell that is due already stays so.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from router.cli.history import Span, show_rows
+from router.cli.preview import printable
+from router.cli.stack import Stack, reaches_stack
+from router.errors import Conflict, UnreadableEvent
+from router.incidents import Standing, revive
+from router.last_resort import REASON
+from router.model import OWN_SOURCE
+from router.normalise import normalise, parse
+from router.queues import DUE, TICK
+
+TRIES = 5
+"""Reads again this often when the router moves the same subject on."""
+HIDDEN = 300
+"""Seconds for which a message that is looked at is hidden from others."""
+WAIT = 1  # seconds; so that all of SQS's servers are asked, and empty means empty
+_SHOWN = 60  # characters of a body that cannot be read
+_LEFT = "left"
+_COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", "Outcome": "outcome"}
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What became of one failed delivery or dead letter.
+
+    Attributes:
+        when: clock time at which it failed. what: the incident, or what the message is about.
+        why: it failed. outcome: begins with `left` where somebody must still see to it.
+    """
+
+    when: float
+    what: str
+    channel: str
+    why: str
+    outcome: str
+
+    @property
+    def left(self) -> bool:
+        return self.outcome.startswith(_LEFT)
+
+
+@click.command("redrive")
+@click.option("--channel", "channels", multiple=True, metavar="NAME", help="Only failed deliveries of this channel.")
+@click.option("--since", type=Span(), default="14d", show_default=True, help="Only what failed so far back: 90m, 7d.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--delete-unreadable", is_flag=True, help="Delete what no router can read from the dead-letter queue.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in seconds.")
+@reaches_stack
+@click.pass_context
+def redrive_command(
+    context: click.Context,
+    *,
+    stack: Stack,
+    channels: tuple[str, ...],
+    since: float,
+    dry_run: bool,
+    delete_unreadable: bool,
+    as_json: bool,
+) -> None:
+    """Send again what failed for good, as the newest state, and take in what sits in the dead-letter queue.
+
+    Nothing is repeated: what was told meanwhile is skipped, and an event that history knows is not announced again. The
+    exit code is 1 if anything is left.
+    """
+    begin = time.time() - since
+    with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
+        done = list(_failed_deliveries(stack, channels, begin, progress, dry_run=dry_run))
+        if stack.dead_letter_url and stack.events_url and not channels:
+            letters = DeadLetters(stack, begin, time.time(), dry_run=dry_run, delete_unreadable=delete_unreadable)
+            try:
+                done += letters.redrive(progress)
+            except Exception as error:
+                raise click.ClickException(f"the dead-letter queue cannot be worked on: {error}") from error
+        elif not channels:
+            click.echo("the dead-letter queue is not looked at: name --stage, or --dlq and --queue", err=True)
+    show_rows([_row(each, as_json=as_json) for each in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
+    left = sum(each.left for each in done)
+    if left:
+        click.echo(f"{left} of {len(done)} left", err=True)
+    context.exit(1 if left else 0)
+
+
+def _row(done: Redriven, *, as_json: bool) -> dict[str, Any]:
+    local = datetime.fromtimestamp(done.when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    told = {"what": done.what, "channel": done.channel, "why": done.why, "outcome": done.outcome}
+    return {"when": round(done.when, 3) if as_json else local} | {key: printable(each) for key, each in told.items()}
+
+
+# --- what failed for good ---------------------------------------------------------------------------------------------
+
+
+def _failed_deliveries(
+    stack: Stack, channels: tuple[str, ...], begin: float, progress: Progress, *, dry_run: bool
+) -> Iterator[Redriven]:
+    """One per incident and channel: what is said then is the newest, however often it failed."""
+    failed = {(each["incident"], each["channel"]): each for each in stack.history.failed_deliveries(begin, time.time())}
+    wanted = [each for (_, channel), each in failed.items() if not channels or channel in channels]
+    task = progress.add_task("failed deliveries", total=len(wanted))
+    for each in wanted:
+        outcome = _revived(stack, each["incident"], each["channel"], dry_run=dry_run)
+        when = datetime.fromisoformat(each["at"]).timestamp()
+        yield Redriven(when, each["incident"], each["channel"], each["answer"], outcome)
+        progress.advance(task)
+
+
+def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
+    for attempt in range(TRIES):
+        now = time.time()
+        standing = stack.history.incident(incident_id, now)
+        if standing is None:
+            return "skipped: the incident has expired"
+        revived, why_not = revive(standing, channel, now)
+        if why_not:
+            return f"skipped: {why_not}"
+        if dry_run:
+            return "would be due again"
+        try:
+            stored: Standing = stack.history.commit(now, standing=revived) or revived
+        except Conflict:
+            time.sleep(0.05 * 2**attempt)
+        else:
+            return f"due again: to be told {stack.hint(stored)}"
+    return f"{_LEFT}: its incident is being written to all the time; try again"
+
+
+# --- the dead-letter queue --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class DeadLetters:
+    """The dead-letter queue, emptied message by message as far as possible."""
+
+    stack: Stack
+    begin: float
+    end: float
+    dry_run: bool
+    delete_unreadable: bool
+
+    def redrive(self, progress: Progress) -> list[Redriven]:
+        """What is left is visible again afterwards, also after an interruption."""
+        task = progress.add_task("dead letters", total=self._count())
+        done, kept = [], {}
+        try:
+            for message in self._messages():
+                kept[message["MessageId"]] = message["ReceiptHandle"]
+                each, taken_in = self._one(message)
+                if each:
+                    done.append(each)
+                if taken_in:
+                    self._delete(message)
+                    del kept[message["MessageId"]]
+                progress.advance(task)
+        finally:
+            for handle in kept.values():
+                self.stack.sqs.change_message_visibility(
+                    QueueUrl=self.stack.dead_letter_url, ReceiptHandle=handle, VisibilityTimeout=0
+                )
+        return done
+
+    def _count(self) -> int:
+        name = "ApproximateNumberOfMessages"
+        answer = self.stack.sqs.get_queue_attributes(QueueUrl=self.stack.dead_letter_url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+    def _messages(self) -> Iterator[Mapping[str, Any]]:
+        """Each once, however often SQS gives it."""
+        seen: set[str] = set()
+        while True:
+            answer = self.stack.sqs.receive_message(
+                QueueUrl=self.stack.dead_letter_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=HIDDEN,
+                WaitTimeSeconds=WAIT,
+                MessageAttributeNames=["All"],
+                AttributeNames=["All"],
+            )
+            found = answer.get("Messages", [])
+            if not found:
+                return
+            yield from (each for each in found if each["MessageId"] not in seen)
+            seen |= {each["MessageId"] for each in found}
+
+    def _one(self, message: Mapping[str, Any]) -> tuple[Redriven | None, bool]:
+        """What became of a message, and whether it may be deleted; nothing, where it is too old or has just come."""
+        when = _sent_at(message)
+        if not self.begin <= when <= self.end:
+            return None, False
+        notes = _notes(message)
+        why = notes.get("reason") or notes.get("ERROR_CODE") or "received too often"
+        what = _about(message["Body"])
+        if what:
+            outcome, taken_in = self._back(message["Body"], notes)
+        else:
+            what, (outcome, taken_in) = message["Body"][:_SHOWN], self._unreadable()
+        return Redriven(when, what, "", why, outcome), taken_in
+
+    def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
+        """Puts an event back on the events queue: with its notes, if it was announced without history."""
+        belated = notes.get("reason") == REASON
+        kept = {name: notes[name] for name in ("reason", "announced") if belated and name in notes}
+        what = "into history, nothing is sent" if belated else "back on the events queue"
+        if self.dry_run:
+            return f"would go {what}", False
+        attributes = {name: {"DataType": "String", "StringValue": each} for name, each in kept.items()}
+        try:
+            self.stack.sqs.send_message(QueueUrl=self.stack.events_url, MessageBody=body, MessageAttributes=attributes)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message stays where it is
+            return f"{_LEFT}: the events queue did not take it ({error})", False
+        return what, True
+
+    def _unreadable(self) -> tuple[str, bool]:
+        if not self.delete_unreadable:
+            return f"{_LEFT}: it cannot be read (--delete-unreadable)", False
+        return ("would be deleted", False) if self.dry_run else ("deleted", True)
+
+    def _delete(self, message: Mapping[str, Any]) -> None:
+        self.stack.sqs.delete_message(QueueUrl=self.stack.dead_letter_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _sent_at(message: Mapping[str, Any]) -> float:
+    return int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
+
+
+def _notes(message: Mapping[str, Any]) -> dict[str, str]:
+    """The message's attributes: the router's own (`router.queues`), or EventBridge's (ERROR_CODE, RULE_ARN, …)."""
+    return {name: each.get("StringValue", "") for name, each in message.get("MessageAttributes", {}).items()}
+
+
+def _about(body: str) -> str:
+    """What an event is about, or "" where it is none that a router can read."""
+    try:
+        raw = parse(body)
+        if isinstance(raw, Mapping) and raw.get("source") == OWN_SOURCE and raw.get("detail-type") in {DUE, TICK}:
+            return str(raw["detail-type"])  # whoever takes it in looks at what is due
+        event = normalise(raw)
+    except UnreadableEvent:
+        return ""
+    return f"{event.detail_type} {event.subject.name}"

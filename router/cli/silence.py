@@ -1,0 +1,231 @@
+"""`ecs-alert-router silence`: what nobody shall hear of for a while, with who said so, why, and until when."""
+
+import getpass
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+
+import click
+
+from router.cli.config import matchers
+from router.cli.history import Span, show_rows
+from router.cli.stack import Stack, reaches_stack
+from router.errors import HistoryError
+from router.history import History
+from router.items import iso
+from router.model import Incident, short_hash
+from router.silences import FACTS, Matcher, Silence, wrong_severities
+
+_TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)")
+_ID_LENGTH = 7  # characters: 35 bits tell apart what one team silences in three months
+_OPTION_OF = {"reason": "--stopped-reason"}  # of the alert; --reason is the silence's own
+_STATUSES = ("active", "pending", "expired")
+_COLUMNS = {
+    "Silence": "id",
+    "Status": "status",
+    "From": "from",
+    "Until": "until",
+    "Matches": "matches",
+    "Reason": "reason",
+    "Author": "author",
+}
+_MATCHED = {"Incident": "id", "Severity": "severity", "What": "subject", "Cluster": "cluster", "Cause": "cause"}
+
+
+class Moment(click.ParamType[float]):
+    """`22:30` (the next), `2026-11-22T22:30` or `2026-11-22T22:30Z`, as seconds; local unless it ends in Z."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            if match := _TIME_OF_DAY.fullmatch(str(value)):
+                return _next(int(match[1]), int(match[2]))
+            return datetime.fromisoformat(str(value)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            self.fail(f"{value!r} is no time: write 22:30, 2026-11-22T22:30 or 2026-11-22T22:30:00Z", param, ctx)
+
+
+def _next(hour: int, minute: int) -> float:
+    now = datetime.now().astimezone()
+    then = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return (then if then > now else then + timedelta(days=1)).timestamp()
+
+
+@click.group("silence")
+def silence_group() -> None:
+    """What nobody shall hear of for a while: it is in history, and what outlasts the silence is announced."""
+
+
+def _matching(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds one option for each fact that a silence can match, and passes `match`."""
+
+    @wraps(command)
+    def with_match(*arguments: Any, **options: Any) -> None:
+        match = {fact: globs for fact in FACTS if (globs := options.pop(f"match_{fact}"))}
+        command(*arguments, match=match, **options)
+
+    for fact in reversed(FACTS):
+        name = _OPTION_OF.get(fact, f"--{fact.replace('_', '-')}")
+        with_match = click.option(name, f"match_{fact}", multiple=True, metavar="GLOB")(with_match)
+    return with_match
+
+
+@silence_group.command("add")
+@_matching
+@click.option("--for", "span", type=Span(), help="How long: 30m, 2h, 3d.")
+@click.option("--until", "end", type=Moment(), help="Until when: 22:30, or 2026-11-22T22:30 (local unless …Z).")
+@click.option("--from", "begin", type=Moment(), help="From then on, instead of now.")
+@click.option("--reason", required=True, help="Why: everybody who wonders reads it.")
+@click.option("--author", default=None, help="Who; the user of this machine if not given.")
+@click.option("--all", "everything", is_flag=True, help="Really silence everything.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would match now.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@reaches_stack
+def add_command(
+    *,
+    stack: Stack,
+    match: Mapping[str, tuple[str, ...]],
+    span: float | None,
+    end: float | None,
+    begin: float | None,
+    reason: str,
+    author: str | None,
+    everything: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Silence the alerts that match: of each option any glob, of all options together every one.
+
+    \b
+    ecs-alert-router silence add --service web --cluster 'prod-*' --for 2h --reason "moving the database"
+    ecs-alert-router silence add --subject 'alarm:*' --until 06:00 --reason "night of the load test"
+
+    It has its effect within a minute. Alerts are held back whatever their severity, unless --severity narrows it.
+    """
+    now = time.time()
+    starts_at = now if begin is None else begin
+    silence = Silence(
+        id=short_hash(uuid.uuid4().hex)[:_ID_LENGTH],
+        match=match,
+        reason=reason,
+        author=author or user(),
+        created_at=now,
+        starts_at=starts_at,
+        ends_at=_end(span, end, starts_at, now),
+    )
+    _refuse(silence, everything=everything)
+    silence = replace(silence, planned_end=silence.ends_at)
+    matched = _matched(silence, stack.history, now)
+    if not as_json:
+        click.echo(f"it matches {len(matched)} of the incidents that are open now", err=True)
+        if matched:
+            show_rows([_incident(each) for each in matched], _MATCHED, "", as_json=False)
+    if not dry_run:
+        stack.history.put_silence(silence, now)
+    if as_json:
+        click.echo(json.dumps({**_row(silence, now), "incidents": [each.id for each in matched], "added": not dry_run}))
+    else:
+        said = "would be silenced" if dry_run else f"silence {silence.id}"
+        click.echo(f"{said} until {_local(silence.ends_at)}: {matchers(silence.match)}")
+
+
+def _end(span: float | None, end: float | None, starts_at: float, now: float) -> float:
+    if (span is None) == (end is None):
+        raise click.UsageError("say how long: either --for 2h or --until 22:30")
+    ends_at = end if end is not None else starts_at + (span or 0.0)
+    if ends_at <= max(starts_at, now):
+        raise click.UsageError(f"it would end before it begins, or has ended already: {_local(ends_at)}")
+    return ends_at
+
+
+def _refuse(silence: Silence, *, everything: bool) -> None:
+    for severity in wrong_severities(silence.match):
+        raise click.UsageError(f"--severity: there is no severity {severity!r}")
+    if silence.everything and not everything:
+        raise click.UsageError("that matches everything, so nobody would hear of anything: say --all if it shall")
+
+
+def _matched(silence: Silence, history: History, now: float) -> list[Incident]:
+    keys = [(item["pk"], item["sk"]) for item in history.open_incidents(now)]
+    incidents = [standing.incident for standing in history.load(keys, now) if standing.incident]
+    matcher = Matcher([silence])
+    return [each for each in incidents if not each.over and any(matcher.matching(each.alert))]
+
+
+@silence_group.command("list")
+@click.option("--since", type=Span(), default="7d", show_default=True, help="Expired ones, too, so far back.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in UTC.")
+@reaches_stack
+def list_command(*, stack: Stack, since: float, as_json: bool) -> None:
+    """The silences: the active ones, the pending, the expired."""
+    now = time.time()
+    found = [each for each in stack.history.all_silences(now) if each.ends_at >= now - since]
+    found.sort(key=lambda each: (_STATUSES.index(each.status(now)), each.ends_at))
+    show_rows([_row(each, now, readable=not as_json) for each in found], _COLUMNS, "No silences.", as_json=as_json)
+
+
+@silence_group.command("end")
+@click.argument("id_", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@reaches_stack
+def end_command(*, stack: Stack, id_: str, as_json: bool) -> None:
+    """End a silence before its time. What goes on is announced with its next alert."""
+    now = time.time()
+    silence = next((each for each in stack.history.all_silences(now) if each.id == id_), None)
+    if silence is None:
+        raise HistoryError(f"there is no silence {id_} (or it has expired long ago): ecs-alert-router silence list")
+    if silence.status(now) == "expired":
+        raise HistoryError(f"silence {id_} has ended already, at {_local(silence.ends_at)}")
+    ended = replace(silence, ends_at=now)
+    stack.history.put_silence(ended, now)
+    if as_json:
+        click.echo(json.dumps(_row(ended, now)))
+    else:
+        click.echo(f"silence {id_} has ended: within a minute its alerts are told again")
+
+
+# --- for people and for machines --------------------------------------------------------------------------------------
+
+
+def _row(silence: Silence, now: float, *, readable: bool = False) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": silence.id,
+        "status": silence.status(now),
+        "match": {fact: list(globs) for fact, globs in silence.match.items()},
+        "reason": silence.reason,
+        "author": silence.author,
+        "created_at": iso(silence.created_at),
+        "starts_at": iso(silence.starts_at),
+        "ends_at": iso(silence.ends_at),
+    }
+    if readable:
+        row |= {"from": _local(silence.starts_at), "until": _local(silence.ends_at), "matches": matchers(silence.match)}
+    return row
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "severity": incident.severity.value,
+        "subject": incident.subject.name,
+        "cluster": incident.subject.cluster,
+        "cause": incident.alert.cause,
+    }
+
+
+def _local(moment: float) -> str:
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return "somebody"

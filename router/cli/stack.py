@@ -1,0 +1,84 @@
+"""Where a deployed router's table and queues are: named one by one, or found by the stack of its stage."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+import click
+
+from router import clients, config
+from router.cli.config import ROOT, load_plugins
+from router.errors import ConfigError, HistoryError
+from router.history import History
+from router.incidents import Standing
+from router.items import key_of
+from router.queues import Queues
+from router.table import DynamoTable
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What an operator's command works on.
+
+    Attributes:
+        sqs: a low-level boto3 client.
+        events_url, due_url, dead_letter_url: of the queues; "" where they were not named.
+    """
+
+    history: History
+    sqs: Any = field(repr=False)
+    events_url: str = ""
+    due_url: str = ""
+    dead_letter_url: str = ""
+
+    def hint(self, standing: Standing) -> str:
+        """Has the router look at a subject at once, and says when that is."""
+        if not self.due_url:
+            return "within a minute"
+        Queues(self.sqs, self.due_url, self.dead_letter_url).recall(key_of(standing), 0)
+        return "now"
+
+
+def reaches_stack(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --stage, and in its place --table and the queues' addresses; passes what they name as `stack`."""
+
+    @click.option("--stage", default="dev", show_default=True, help="The stack that was deployed to this stage.")
+    @click.option("--table", envvar="HISTORY_TABLE", help="The table, instead of the stage's. [env: HISTORY_TABLE]")
+    @click.option("--queue", envvar="QUEUE_URL", default="", help="URL of the events queue. [env: QUEUE_URL]")
+    @click.option("--due-queue", envvar="DUE_QUEUE_URL", default="", help="URL of the due queue. [env: DUE_QUEUE_URL]")
+    @click.option("--dlq", envvar="DLQ_URL", default="", help="URL of the dead-letter queue. [env: DLQ_URL]")
+    @wraps(command)
+    def with_stack(
+        *arguments: Any, stage: str, table: str | None, queue: str, due_queue: str, dlq: str, **options: Any
+    ) -> None:
+        names = {"TableName": table, "EventsQueueUrl": queue, "DueQueueUrl": due_queue, "DeadLetterQueueUrl": dlq}
+        command(*arguments, stack=find_stack(stage, {key: name for key, name in names.items() if name}), **options)
+
+    return with_stack
+
+
+def find_stack(stage: str, named: dict[str, str]) -> Stack:
+    """The stack whose parts are named; where no table is, the outputs of the stage's CloudFormation stack name them.
+
+    Raises HistoryError where there is no region, no credentials or no stack.
+    """
+    try:
+        names = named if "TableName" in named else clients.stack_outputs(f"ecs-alert-router-{stage}") | named
+        table, sqs = DynamoTable(clients.dynamodb(), names["TableName"]), clients.sqs()
+    except Exception as error:
+        raise HistoryError(
+            f"the stack of stage {stage} is not found ({error}): name its --stage, or --table and the queues"
+        ) from error
+    urls = (names.get(key, "") for key in ("EventsQueueUrl", "DueQueueUrl", "DeadLetterQueueUrl"))
+    return Stack(History(table, _retention()), sqs, *urls)
+
+
+def _retention() -> float:
+    """Seconds for which what is written is kept, as alert-router.toml says."""
+    path = ROOT / os.environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
+    try:
+        return config.parse(config.read(path), load_plugins(), {}).retention
+    except ConfigError:
+        return config.Config().retention

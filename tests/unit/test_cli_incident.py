@@ -1,0 +1,108 @@
+"""`ecs-alert-router incident close`: the command sends nothing; the router says it by its usual way."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from local_aws import events
+from router.cli import main
+from router.errors import TransientError
+from router.items import iso
+from router.model import Decision, Kind
+from tests.doubles.account import Account, make_account
+
+OPENED, RESOLVED = Kind.OPENED, Kind.RESOLVED
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        yield make_account()
+
+
+def died(task: str = "t1", at: float | None = None) -> events.Raw:
+    return events.task_stopped(task=task, stoppedAt=iso(at or time.time()), event_id=f"{task}-{at}")
+
+
+def open_incident(account: Account) -> str:
+    return str(account.world.history.open_incidents(time.time())[0]["id"])
+
+
+def close(account: Account, incident_id: str, *words: str) -> Result:
+    return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
+
+
+def test_who_was_told_of_it_is_told_that_it_was_closed_and_by_whom(account: Account) -> None:
+    account.world.receive(died())
+    incident_id = open_incident(account)
+    result = close(account, incident_id, "--author", "ann", "--reason", "the host is gone")
+    assert (result.exit_code, result.stdout) == (0, f"{incident_id} is closed; email, pager, slack hear of it now\n")
+    assert account.world.slack.kinds == [OPENED]  # the command itself has sent nothing
+    assert account.deliver(account.due_url) >= 1
+    assert [channel.kinds for channel in account.world.channels.values()] == [[OPENED, RESOLVED]] * 3
+    told = account.world.pager.told[-1]
+    assert told.incident.status == "closed"
+    assert "Closed by hand by ann (the host is gone) after " in told.message.text
+    assert account.world.history.open_incidents(time.time()) == []
+
+
+def test_a_lost_hint_costs_a_minute(account: Account) -> None:
+    account.world.receive(died())
+    close(account, open_incident(account))
+    account.world.now = time.time()
+    account.world.tick()
+    assert account.world.pager.kinds == [OPENED, RESOLVED]
+
+
+def test_what_is_over_already_says_so(account: Account) -> None:
+    account.world.receive(died())
+    incident_id = open_incident(account)
+    close(account, incident_id)
+    again = close(account, incident_id)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert again.stderr == f"Error: {incident_id} is over already: closed\n"
+
+
+def test_an_unknown_one_says_so(account: Account) -> None:
+    for unknown in ("k3f9x2a7m2c4q-12", "nonsense"):
+        result = close(account, unknown)
+        assert (result.exit_code, result.stderr.startswith(f"Error: there is no incident {unknown}")) == (1, True)
+
+
+def test_a_channel_that_never_heard_of_it_hears_once_that_it_is_over_and_a_pager_nothing(account: Account) -> None:
+    for channel in account.world.channels.values():
+        channel.failure = lambda: TransientError("down")
+    account.world.receive(died())
+    close(account, open_incident(account))
+    for channel in account.world.channels.values():
+        channel.failure = lambda: None
+    account.world.now = time.time() + 120
+    account.world.tick()
+    assert [channel.kinds[:1] for channel in account.world.channels.values()][:2] == [[RESOLVED], [RESOLVED]]
+
+
+def test_what_happened_before_wakes_nobody_and_what_comes_after_is_the_next_incident(account: Account) -> None:
+    account.world.receive(died())
+    incident_id = open_incident(account)
+    before = time.time() - 1
+    close(account, incident_id)
+    account.world.now = time.time()
+    assert account.world.decisions(died("late", before)) == [Decision.ALREADY_RESOLVED]
+    assert account.world.decisions(died("new", time.time() + 1)) == [Decision.ANNOUNCED]
+    assert open_incident(account).endswith("-2")
+
+
+def test_machines_get_json(account: Account) -> None:
+    account.world.receive(died())
+    incident_id = open_incident(account)
+    said = json.loads(close(account, incident_id, "--json").stdout)
+    assert said == {"id": incident_id, "status": "closed", "to_be_told": ["email", "pager", "slack"]}

@@ -1,0 +1,291 @@
+"""`ecs-alert-router redrive`: what failed is said as the newest state, what was buried is taken in, nothing twice."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from local_aws import events
+from router.cli import main
+from router.cli import redrive as redrive_module
+from router.errors import PermanentError
+from router.items import iso
+from router.model import Decision, Kind
+from tests.doubles.account import Account, make_account
+
+OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setattr(redrive_module, "WAIT", 0)
+        yield make_account()
+
+
+def died(task: str = "t1", service: str = "web") -> events.Raw:
+    return events.task_stopped(task=task, service=service, stoppedAt=iso(time.time()), event_id=f"{task}-{service}")
+
+
+def steady() -> events.Raw:
+    return events.service_action(createdAt=iso(time.time() + 1))
+
+
+def redrive(account: Account, *words: str) -> Result:
+    since = () if "--since" in words else ("--since", "1d")
+    return CliRunner().invoke(main, ["redrive", *words, *since, *account.options])
+
+
+def outcomes(account: Account, *words: str) -> list[tuple[str, str]]:
+    """(channel or what it is about, outcome) of each."""
+    found = [json.loads(line) for line in redrive(account, "--json", *words).stdout.splitlines()]
+    return [(each["channel"] or each["what"], each["outcome"]) for each in found]
+
+
+def broken_slack(account: Account, *raws: events.Raw) -> None:
+    """Slack refuses for good what the others take; then it is well again."""
+    account.world.slack.failure = lambda: PermanentError("the webhook is gone")
+    account.decisions(*raws)
+    account.world.slack.failure = lambda: None
+
+
+def bury(account: Account, body: str, **notes: str) -> None:
+    attributes = {name: {"DataType": "String", "StringValue": each} for name, each in notes.items()}
+    account.sqs.send_message(QueueUrl=account.dead_letter_url, MessageBody=body, MessageAttributes=attributes)
+
+
+def row_of(account: Account, task: str) -> dict[str, Any]:
+    (row,) = account.world.history.about(task, time.time())
+    return row
+
+
+# --- what failed for good ---------------------------------------------------------------------------------------------
+
+
+def test_what_failed_is_told_as_the_newest_state_once_and_to_that_channel_alone(account: Account) -> None:
+    broken_slack(account, died("t1"), died("t2"))
+    broken_slack(account, died("t3"))
+    assert outcomes(account) == [("slack", "due again: to be told now")]
+    assert account.world.slack.told == []  # the command itself sends nothing
+    account.deliver(account.due_url)
+    (told,) = account.world.slack.told
+    assert (told.kind, told.incident.count) == (OPENED, 3)
+    assert account.world.email.kinds == [OPENED]
+    assert account.world.pager.kinds == [OPENED]
+
+
+def test_it_may_be_repeated(account: Account) -> None:
+    broken_slack(account, died())
+    assert outcomes(account) == [("slack", "due again: to be told now")]
+    assert outcomes(account) == [("slack", "skipped: due already")]
+    account.deliver(account.due_url)
+    assert outcomes(account) == [("slack", "skipped: told meanwhile")]
+    account.deliver(account.due_url)
+    assert account.world.slack.kinds == [OPENED]
+
+
+def test_what_was_told_meanwhile_is_skipped(account: Account) -> None:
+    broken_slack(account, died("t1"))
+    account.decisions(died("t2"))
+    assert account.world.slack.kinds == [OPENED]
+    assert outcomes(account) == [("slack", "skipped: told meanwhile")]
+
+
+def test_an_end_that_failed_is_told(account: Account) -> None:
+    account.world.now -= 600
+    account.world.receive(died())
+    account.world.pager.failure = lambda: PermanentError("no")
+    account.world.receive(steady())
+    account.world.wait(400)
+    account.world.pager.failure = lambda: None
+    assert outcomes(account) == [("pager", "due again: to be told now")]
+    account.deliver(account.due_url)
+    assert account.world.pager.kinds == [OPENED, RESOLVED]
+
+
+def test_a_pager_that_never_heard_of_what_is_over_has_nothing_to_resolve(account: Account) -> None:
+    account.world.pager.failure = lambda: PermanentError("no")
+    account.decisions(died())
+    account.world.pager.failure = lambda: None
+    account.decisions(steady())
+    account.world.now += 400
+    account.world.tick()
+    assert outcomes(account) == [("pager", "skipped: over, and the channel has nothing to resolve")]
+
+
+def test_a_dry_run_changes_nothing(account: Account) -> None:
+    broken_slack(account, died())
+    bury(account, json.dumps(died("t2", "api")))
+    expected = [
+        ("slack", "would be due again"),
+        ("ECS Task State Change service:api", "would go back on the events queue"),
+    ]
+    assert outcomes(account, "--dry-run") == expected
+    assert outcomes(account, "--dry-run") == expected  # it is visible again at once
+    assert account.deliver(account.due_url) == 0
+    assert account.deliver(account.events_url) == 0
+
+
+def test_a_channel_can_be_chosen(account: Account) -> None:
+    for channel in account.world.channels.values():
+        channel.failure = lambda: PermanentError("no")
+    account.decisions(died())
+    bury(account, json.dumps(died("t2")))
+    assert outcomes(account, "--channel", "email") == [("email", "due again: to be told now")]
+    assert account.dead_letters() == 1
+
+
+def test_what_failed_long_ago_is_left_out(account: Account) -> None:
+    account.world.now -= 3600
+    account.world.slack.failure = lambda: PermanentError("no")
+    account.world.receive(died())
+    assert outcomes(account, "--since", "30m") == []
+    assert [channel for channel, _ in outcomes(account, "--since", "2h")] == ["slack"]
+
+
+def test_what_fails_again_fails_again_and_can_be_redriven_again(account: Account) -> None:
+    broken_slack(account, died())
+    outcomes(account)
+    account.world.slack.failure = lambda: PermanentError("still gone")
+    account.deliver(account.due_url)
+    account.world.slack.failure = lambda: None
+    assert outcomes(account) == [("slack", "due again: to be told now")]
+
+
+# --- the dead-letter queue --------------------------------------------------------------------------------------------
+
+
+def test_what_was_received_too_often_goes_back_and_is_told_as_ever(account: Account) -> None:
+    bury(account, json.dumps(died()))
+    result = redrive(account)
+    assert (result.exit_code, account.dead_letters()) == (0, 0)
+    assert "back on the events queue" in result.stdout
+    assert account.deliver(account.events_url) == 1
+    assert account.world.slack.kinds == [OPENED]
+
+
+def test_what_eventbridge_could_not_deliver_goes_back(account: Account) -> None:
+    bury(account, json.dumps(died()), ERROR_CODE="NO_PERMISSIONS", RULE_ARN="arn:aws:events:eu-west-1:1:rule/x")
+    assert outcomes(account) == [("ECS Task State Change service:web", "back on the events queue")]
+    account.deliver(account.events_url)
+    assert account.world.slack.kinds == [OPENED]
+
+
+def test_what_history_knows_already_is_not_announced_again(account: Account) -> None:
+    account.decisions(died())
+    bury(account, json.dumps(died()))
+    redrive(account)
+    account.deliver(account.events_url)
+    assert account.world.slack.kinds == [OPENED]
+
+
+def test_what_was_announced_without_history_is_written_and_nothing_is_sent(account: Account) -> None:
+    bury(account, json.dumps(died()), reason="history unavailable", announced="slack,email")
+    assert outcomes(account) == [("ECS Task State Change service:web", "into history, nothing is sent")]
+    assert account.deliver(account.events_url) == 1
+    account.world.wait(60, step=60)
+    assert [channel.tried for channel in account.world.channels.values()] == [0, 0, 0]
+    assert row_of(account, "t1")["decision"] == Decision.ANNOUNCED
+    (incident,) = account.world.history.open_incidents(time.time())
+    told = {each["channel"]: each["outcome"] for each in account.world.history.deliveries(incident["id"], time.time())}
+    assert told == {"slack": "sent", "email": "sent", "pager": "failed"}
+
+
+def test_what_follows_an_event_that_was_so_written_is_told_as_ever(account: Account) -> None:
+    bury(account, json.dumps(died()), reason="history unavailable", announced="slack,email")
+    redrive(account)
+    account.deliver(account.events_url)
+    assert account.decisions(died("t2")) == [Decision.ANNOUNCED]  # to the pager, which was not told
+    assert [channel.kinds for channel in account.world.channels.values()] == [[], [], [OPENED]]
+    account.decisions(steady())
+    account.world.now += 400
+    account.world.tick()
+    assert [channel.kinds for channel in account.world.channels.values()] == [
+        [RESOLVED],
+        [RESOLVED],
+        [OPENED, RESOLVED],
+    ]
+
+
+def test_what_cannot_be_read_is_shown_and_left_unless_it_shall_be_deleted(account: Account) -> None:
+    bury(account, "not JSON", reason="not JSON: Expecting value")
+    result = redrive(account)
+    assert result.exit_code == 1
+    assert "not JSON: Expecting value" in result.stdout
+    assert "left: it cannot be read (--delete-unreadable)" in result.stdout
+    assert result.stderr.splitlines()[-1] == "1 of 1 left"
+    assert account.dead_letters() == 1
+    assert outcomes(account, "--delete-unreadable") == [("not JSON", "deleted")]
+    assert account.dead_letters() == 0
+
+
+def test_what_this_version_can_read_goes_back(account: Account) -> None:
+    bury(account, json.dumps(died()), reason="cannot be understood: TypeError")
+    assert outcomes(account) == [("ECS Task State Change service:web", "back on the events queue")]
+
+
+def test_many_are_all_taken_in(account: Account) -> None:
+    for number in range(25):
+        bury(account, json.dumps(died(f"t{number}")))
+        bury(account, f"junk {number}", reason="not JSON")
+    result = redrive(account)
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "25 of 50 left")
+    assert account.deliver(account.events_url) == 25
+    assert account.dead_letters() == 25
+
+
+def test_a_message_that_the_queue_did_not_take_stays_in_the_dead_letter_queue(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(account, json.dumps(died()))
+    options = [word if word != account.events_url else f"{account.events_url}-gone" for word in account.options]
+    result = CliRunner().invoke(main, ["redrive", *options])
+    assert result.exit_code == 1
+    assert "left: the events queue did not take it (" in result.stdout
+    assert account.dead_letters() == 1
+
+
+def test_a_dead_letter_queue_that_does_not_answer_is_said_in_one_line(account: Account) -> None:
+    options = [word if word != account.dead_letter_url else f"{word}-gone" for word in account.options]
+    result = CliRunner().invoke(main, ["redrive", *options])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_an_interruption_leaves_what_was_not_taken_in_visible(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken in before is gone from the queue; nothing is hidden from the next try."""
+
+    def interrupted(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    bury(account, json.dumps(died("t1")))
+    bury(account, "junk")
+    with monkeypatch.context() as patch:
+        patch.setattr(redrive_module.DeadLetters, "_unreadable", interrupted)
+        assert redrive(account).exit_code == 1
+    assert account.deliver(account.events_url) == 1
+    assert account.dead_letters() == 1
+    assert outcomes(account) == [("junk", "left: it cannot be read (--delete-unreadable)")]
+
+
+def test_nothing_to_do_is_good_news(account: Account) -> None:
+    result = redrive(account)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Nothing has failed.\n")
+
+
+def test_without_the_queues_only_deliveries_are_redriven_and_it_says_so(account: Account) -> None:
+    broken_slack(account, died())
+    result = CliRunner().invoke(main, ["redrive", *account.options[:2]])
+    assert "due again: to be told within a minute" in result.stdout
+    assert "the dead-letter queue is not looked at" in result.stderr

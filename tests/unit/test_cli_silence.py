@@ -1,0 +1,164 @@
+"""`ecs-alert-router silence`: what it holds back is in `test_silences.py`; this is how people say it."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from local_aws import events
+from router.cli import main
+from router.items import iso
+from router.model import Decision
+from tests.doubles.account import TABLE, Account, make_account
+from tests.doubles.world import DAY, HOUR, MINUTE
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        yield make_account()
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, ["silence", *words, "--table", TABLE])
+
+
+def add(*words: str) -> dict[str, Any]:
+    result = run("add", *words, "--reason", "moving the database", "--json")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def listed(*words: str) -> list[dict[str, Any]]:
+    result = run("list", "--json", *words)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def died(task: str = "t1", service: str = "web") -> events.Raw:
+    return events.task_stopped(task=task, service=service, stoppedAt=iso(time.time()), event_id=f"{task}-{service}")
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_what_is_added_is_in_effect_and_says_who_why_and_until_when(account: Account) -> None:
+    said = add("--service", "web", "--cluster", "prod", "--for", "2h", "--author", "ann")
+    assert said.items() >= {"author": "ann", "reason": "moving the database", "status": "active", "added": True}.items()
+    assert said["match"] == {"service": ["web"], "cluster": ["prod"]}
+    assert seconds(said["ends_at"]) - seconds(said["starts_at"]) == pytest.approx(2 * HOUR)
+    assert account.decisions(died()) == [Decision.SILENCED]
+    assert account.world.slack.tried == 0
+
+
+def test_the_author_is_the_user_of_this_machine(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "bob")
+    assert add("--service", "web", "--for", "30m")["author"] == "bob"
+
+
+def test_each_value_of_an_option_may_match_and_every_option_must(account: Account) -> None:
+    add("--service", "web", "--service", "api-*", "--cluster", "prod", "--for", "1h")
+    found = account.decisions(died("1", "web"), died("2", "API-eu"), died("3", "other"))
+    assert found == [Decision.SILENCED, Decision.SILENCED, Decision.ANNOUNCED]
+
+
+def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) -> None:
+    account.world.receive(died("1", "web"), died("2", "api"))
+    result = run("add", "--service", "web", "--for", "1h", "--reason", "x", "--dry-run")
+    assert result.exit_code == 0
+    assert "it matches 1 of the incidents that are open now" in result.stderr
+    assert "service:web" in result.stdout
+    assert "service:api" not in result.stdout
+    assert listed() == []
+    said = add("--service", "web", "--for", "1h")
+    assert [each.rpartition("-")[2] for each in said["incidents"]] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--for", "2h"), "that matches everything, so nobody would hear of anything: say --all if it shall"),
+        (("--cluster", "*", "--for", "2h"), "that matches everything"),
+        (("--service", "web"), "say how long: either --for 2h or --until 22:30"),
+        (("--service", "web", "--for", "2h", "--until", "22:30"), "say how long"),
+        (("--service", "web", "--until", "2020-01-01T00:00"), "it would end before it begins, or has ended already"),
+        (("--service", "web", "--for", "2 hours"), "'2 hours' is no span of time"),
+        (("--service", "web", "--until", "later"), "'later' is no time: write 22:30"),
+        (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], problem: str, account: Account) -> None:
+    result = run("add", *words, "--reason", "x")
+    assert result.exit_code == 2
+    assert problem in result.stderr
+    assert listed() == []
+
+
+def test_all_means_all(account: Account) -> None:
+    assert add("--all", "--for", "5m")["match"] == {}
+    assert account.decisions(died(service="any")) == [Decision.SILENCED]
+
+
+def test_nobody_silences_without_a_reason(account: Account) -> None:
+    result = run("add", "--service", "web", "--for", "2h")
+    assert (result.exit_code, "Missing option '--reason'" in result.stderr) == (2, True)
+
+
+def test_list_shows_active_pending_and_expired_ones_in_this_order(account: Account) -> None:
+    tomorrow = iso(time.time() + DAY)
+    pending = add("--service", "a", "--from", tomorrow, "--for", "1h")
+    active = add("--service", "b", "--for", "1h")
+    ended = add("--service", "c", "--for", "1h")
+    assert run("end", ended["id"]).exit_code == 0
+    found = [(each["id"], each["status"]) for each in listed()]
+    assert found == [(active["id"], "active"), (pending["id"], "pending"), (ended["id"], "expired")]
+    head, *lines = run("list").stdout.splitlines()
+    assert head.split() == ["Silence", "Status", "From", "Until", "Matches", "Reason", "Author"]
+    assert "service=b" in lines[0]
+
+
+def test_expired_ones_are_listed_as_far_back_as_one_asks(account: Account) -> None:
+    ended = add("--service", "c", "--for", "1h")
+    run("end", ended["id"])
+    now = time.time()
+    (stored,) = account.world.history.all_silences(now)
+    assert stored.status(now) == "expired"
+    assert listed("--since", "1m") != []
+    account.world.history.put_silence(replace(stored, ends_at=now - 10 * MINUTE), now)
+    assert listed("--since", "1m") == []
+
+
+def test_end_ends_it_within_a_minute(account: Account) -> None:
+    said = add("--service", "web", "--for", "2h")
+    result = run("end", said["id"])
+    assert result.stdout == f"silence {said['id']} has ended: within a minute its alerts are told again\n"
+    assert account.decisions(died()) == [Decision.ANNOUNCED]
+    assert account.world.history.silences(time.time()) != []  # its key has the end that was planned
+
+
+def test_what_cannot_be_ended_says_why_in_one_line(account: Account) -> None:
+    said = add("--service", "web", "--for", "2h")
+    run("end", said["id"])
+    again = run("end", said["id"])
+    assert again.exit_code == 1
+    assert again.stderr.startswith(f"Error: silence {said['id']} has ended already, at ")
+    unknown = run("end", "nothing")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert unknown.stderr.count("\n") == 1
+
+
+def test_no_silence_is_said_to_people_and_not_to_machines(account: Account) -> None:
+    assert run("list").stderr == "No silences.\n"
+    assert listed() == []

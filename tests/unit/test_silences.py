@@ -1,0 +1,454 @@
+"""Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_aws.events import Raw, alarm, deployment, service_action, task_stopped
+from router.classify import alert, classify
+from router.config import Config, Route, parse
+from router.errors import HistoryUnavailable, TransientError
+from router.hours import parse_hours
+from router.items import iso
+from router.last_resort import announce
+from router.model import Alert, Decision, Kind, Severity
+from router.normalise import normalise
+from router.rules import matches
+from router.silences import READ_AGAIN, READ_EVERY, Matcher, Silence, Silences, facts_of
+from router.table import Item
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
+
+ANNOUNCED, HELD_BACK, SILENCED = Decision.ANNOUNCED, Decision.HELD_BACK, Decision.SILENCED
+OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
+
+
+def crash(world: World, name: str = "", **fields: Any) -> Raw:
+    """A critical alert of service:web in the cluster prod, now."""
+    task = name or f"t{world.now}"
+    return task_stopped(task=task, stoppedAt=iso(world.now), event_id=f"{task}-{world.now}", **fields)
+
+
+def spot(world: World) -> Raw:
+    return task_stopped(
+        "SpotInterruption",
+        "Your Spot Task was interrupted.",
+        task=f"s{world.now}",
+        stoppedAt=iso(world.now),
+        event_id=f"spot-{world.now}",
+    )
+
+
+def steady(world: World) -> Raw:
+    return service_action(createdAt=iso(world.now)) | {"id": f"steady-{world.now}"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def crashes(world: World, count: int, every: float = MINUTE) -> list[str | None]:
+    decisions: list[str | None] = []
+    for _ in range(count):
+        decisions += world.decisions(crash(world))
+        world.wait(every)
+    return decisions
+
+
+def row(world: World) -> Item:
+    """The newest alert's."""
+    return max(world.rows("alert#"), key=lambda item: str(item["at"]))
+
+
+# --- while it lasts ---------------------------------------------------------------------------------------------------
+
+
+def test_what_a_silence_matches_is_a_row_that_names_it_and_nobody_hears_of_it(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    assert world.decisions(crash(world)) == [SILENCED]
+    assert row(world).items() >= {"decision": "silenced", "silence": "s1", "silence_reason": "deploying"}.items()
+    assert row(world)["incident"] == ""
+    assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
+    assert world.history.open_incidents(world.now) == []
+
+
+def test_what_it_does_not_match_is_told_as_ever(world: World) -> None:
+    world.silence(START + HOUR, service="api")
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+    assert "silence" not in row(world)
+
+
+def test_what_nobody_would_have_heard_of_was_not_held_back_by_it() -> None:
+    world = World(routes=[Route(Severity.CRITICAL, channels=("slack",))])
+    world.silence(START + HOUR, cluster="*")
+    scaled_in = task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment x)")
+    assert world.decisions(scaled_in, spot(world)) == [Decision.BELOW_THRESHOLD, Decision.NO_ROUTE]
+
+
+def test_one_that_is_added_has_its_effect_within_a_minute(world: World) -> None:
+    world.receive(crash(world, service="other"))  # the process has read what is silenced, and knows of nothing
+    world.now += 1
+    world.silence(START + HOUR, service="web")
+    world.now += READ_EVERY - 1
+    assert world.decisions(crash(world)) == [SILENCED]
+
+
+def test_one_that_begins_later_waits_for_its_beginning(world: World) -> None:
+    later = Silence("s1", {"service": ("web",)}, "x", "ann", START, START + HOUR, START + 2 * HOUR, START + 2 * HOUR)
+    world.history.put_silence(later, world.now)
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+    world.now = START + HOUR
+    assert world.decisions(crash(world)) == [SILENCED]
+    world.now = START + 2 * HOUR
+    assert world.decisions(crash(world)) != [SILENCED]
+
+
+def test_of_two_that_overlap_the_later_end_counts(world: World) -> None:
+    world.silence(START + HOUR, service="web", id_="short")
+    world.silence(START + 2 * HOUR, cluster="prod", id_="long")
+    assert world.decisions(crash(world)) == [SILENCED]
+    assert row(world)["silence"] == "long"
+    world.now = START + HOUR + MINUTE
+    assert world.decisions(crash(world)) == [SILENCED]
+
+
+def test_worse_trouble_is_silenced_too_unless_the_silence_names_a_severity(world: World) -> None:
+    world.silence(START + HOUR, service="web", severity="warning")
+    assert world.decisions(spot(world)) == [SILENCED]
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+
+
+def test_the_same_event_again_stays_silenced_after_the_end(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    event = crash(world)
+    world.receive(event)
+    world.now += 2 * HOUR
+    assert world.decisions(event) == [SILENCED]
+    assert world.slack.tried == 0
+
+
+# --- and after it -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_alert_after_the_end_opens_the_incident_since_the_first_one_held_back(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    assert crashes(world, 3) == [SILENCED] * 3
+    world.now = START + HOUR
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+    (told,) = world.slack.told
+    assert (told.kind, told.incident.opened_at, told.incident.count) == (OPENED, START, 1)
+    assert "going on since 2025-10-09 08:53:20 UTC: 3 before this one held back by silence s1 (deploying)" in (
+        told.message.text
+    )
+    assert [channel.kinds for channel in world.channels.values()] == [[OPENED]] * 3
+
+
+def test_what_recovered_during_the_silence_did_not_outlast_it(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    crashes(world, 3)
+    assert world.decisions(steady(world)) == [Decision.RESOLVING]
+    world.now = START + HOUR
+    world.receive(crash(world))
+    (told,) = world.slack.told
+    assert (told.incident.opened_at, told.incident.silenced) == (world.now, None)
+
+
+def test_a_failed_deployment_outlasts_the_steady_state_after_its_rollback(world: World) -> None:
+    """What does not end trouble that was told does not end trouble that was held back."""
+    world.silence(START + HOUR, service="web")
+    rolling = deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", "rolling back", deploymentId="d2", updatedAt=iso(START))
+    failed = deployment("SERVICE_DEPLOYMENT_FAILED", deploymentId="d1", updatedAt=iso(START + 1))
+    world.receive(failed | {"id": "failed"}, rolling | {"id": "rolling"})
+    world.now += MINUTE
+    world.receive(steady(world))
+    world.now = START + HOUR
+    world.receive(crash(world))
+    assert world.slack.told[0].incident.opened_at == START
+
+
+def test_trouble_held_back_lapses_after_a_day_without_more_of_it(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    world.receive(crash(world))
+    world.now = START + DAY + 2 * MINUTE
+    world.receive(crash(world))
+    assert world.slack.told[0].incident.opened_at == world.now
+
+
+def test_one_that_ends_early_ends_within_a_minute(world: World) -> None:
+    silence = world.silence(START + HOUR, service="web")
+    world.receive(crash(world))
+    (stored,) = world.history.silences(world.now)
+    world.history.put_silence(replace(stored, ends_at=world.now), world.now)
+    world.now += READ_EVERY
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+    (ended,) = world.history.all_silences(world.now)
+    assert (ended.id, ended.ends_at, ended.planned_end) == (silence.id, START, START + HOUR)
+
+
+# --- an incident that is open already ---------------------------------------------------------------------------------
+
+
+def test_of_an_open_incident_nothing_more_is_said_until_the_end_and_then_the_newest(world: World) -> None:
+    world.receive(crash(world))
+    world.wait(MINUTE)
+    world.receive(crash(world))  # held back by the window
+    world.silence(START + HOUR, service="web")
+    world.wait(2 * MINUTE)
+    assert crashes(world, 30) == [SILENCED] * 30
+    assert world.slack.kinds == [OPENED]
+    world.now = START + HOUR
+    world.tick()
+    assert world.slack.kinds == [OPENED, UPDATED]
+    assert world.slack.told[1].incident.count == 2
+    world.receive(crash(world))
+    world.wait(2 * HOUR)
+    assert world.slack.told[2].incident.silenced is not None
+    assert world.slack.told[2].incident.silenced.count == 30
+
+
+def test_a_silence_that_ends_early_lets_an_open_incident_speak_within_two_minutes(world: World) -> None:
+    world.receive(crash(world))
+    world.receive(crash(world, "t2"))
+    world.silence(START + HOUR, service="web")
+    world.wait(20 * MINUTE)  # the window has ended
+    (stored,) = world.history.silences(world.now)
+    world.history.put_silence(replace(stored, ends_at=world.now), world.now)
+    assert world.slack.kinds == [OPENED]
+    world.wait(2 * MINUTE)
+    assert world.slack.kinds == [OPENED, UPDATED]
+
+
+def test_a_retry_waits_for_the_end_however_long_and_is_not_given_up(world: World) -> None:
+    world.slack.failure = lambda: TransientError("over its limit")
+    world.receive(crash(world))
+    tried = world.slack.tried
+    world.silence(START + 30 * HOUR, service="web")
+    world.wait(2 * MINUTE)
+    tried = world.slack.tried
+    while world.now < START + 29 * HOUR:
+        world.receive(crash(world))
+        world.wait(HOUR)
+    assert world.slack.tried == tried
+    world.wait(2 * HOUR)  # and Slack still fails for the moment
+    world.slack.failure = lambda: None
+    world.wait(HOUR)
+    assert world.slack.kinds == [OPENED]
+
+
+def test_that_an_announced_incident_is_over_is_said_during_a_silence(world: World) -> None:
+    world.receive(crash(world))
+    world.silence(START + HOUR, service="web")
+    world.wait(MINUTE)
+    world.receive(steady(world))
+    world.wait(10 * MINUTE)
+    assert [channel.kinds for channel in world.channels.values()] == [[OPENED, RESOLVED]] * 3
+
+
+def test_a_silenced_alert_shows_that_an_announced_incident_is_not_over(world: World) -> None:
+    world.receive(crash(world))
+    world.silence(START + HOUR, service="web")
+    world.wait(MINUTE)
+    world.receive(steady(world))
+    world.wait(MINUTE)
+    assert world.decisions(crash(world)) == [SILENCED]
+    world.wait(30 * MINUTE)
+    assert world.slack.kinds == [OPENED]
+
+
+# --- maintenance windows ----------------------------------------------------------------------------------------------
+
+
+def window(**fields: Any) -> Silence:
+    """Thursdays from 9 to 10; START is a Thursday, 8:53:20."""
+    return Silence(
+        **{"id": "patching", "match": {"cluster": ("prod",)}, "reason": "patches", **fields},
+        hours=(parse_hours("thu 09:00-10:00"),),
+    )
+
+
+def test_a_maintenance_window_silences_in_its_hours_and_gives_its_name() -> None:
+    world = World(maintenance=(window(),))
+    before, within, after = START, START + 10 * MINUTE, START + 2 * HOUR
+    found = []
+    for world.now in (before, within, after):
+        found += world.decisions(crash(world))
+        found.append(row(world).get("silence"))
+    assert found == [ANNOUNCED, None, SILENCED, "patching", ANNOUNCED, None]
+
+
+def test_the_hours_of_a_window_are_in_its_time_zone() -> None:
+    world = World(maintenance=(window(time_zone="Asia/Tokyo"),))
+    world.now = START + 10 * MINUTE
+    assert world.decisions(crash(world)) == [ANNOUNCED]
+
+
+# --- when history cannot be read --------------------------------------------------------------------------------------
+
+
+def sample(**fields: Any) -> Alert:
+    event = normalise(task_stopped(**fields), now=START)
+    return alert(event, classify(event))
+
+
+class Stored:
+    """Silences that can be unreachable, and count how often they are read."""
+
+    def __init__(self, *silences: Silence) -> None:
+        self.silences = silences
+        self.reachable = True
+        self.reads = 0
+
+    def __call__(self, _: float) -> tuple[Silence, ...]:
+        self.reads += 1
+        if not self.reachable:
+            raise HistoryUnavailable("not now")
+        return self.silences
+
+
+WEB = Silence("s1", {"service": ("web",)}, ends_at=START + HOUR)
+
+
+def test_they_are_read_once_a_minute_at_most() -> None:
+    stored = Stored(WEB)
+    silences = Silences(stored)
+    for second in range(120):
+        silences.active(sample(), START + second)
+    assert stored.reads == 2
+
+
+def test_the_last_known_ones_hold_while_history_is_unreachable_and_it_is_asked_again_soon() -> None:
+    stored = Stored(WEB)
+    silences = Silences(stored)
+    silences.active(sample(), START)
+    stored.reachable = False
+    assert silences.active(sample(), START + READ_EVERY) == WEB
+    stored.reachable, stored.silences = True, ()
+    assert silences.active(sample(), START + READ_EVERY + READ_AGAIN - 1) == WEB
+    assert silences.active(sample(), START + READ_EVERY + READ_AGAIN) is None
+
+
+def test_a_process_that_never_read_any_does_not_guess() -> None:
+    stored = Stored(WEB)
+    stored.reachable = False
+    silences = Silences(stored)
+    for _ in range(2):
+        with pytest.raises(HistoryUnavailable):
+            silences.active(sample(), START)
+
+
+def test_the_last_resort_respects_what_is_known(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    world.receive(crash(world))
+    (handled,) = world.receive(crash(world, "t2"))
+    assert handled.routed is not None
+    assert announce([handled.routed], world.router, lambda: 60.0) == {handled.routed.alert.id: []}
+    world.now = START + HOUR
+    (told,) = announce([handled.routed], world.router, lambda: 60.0).values()
+    assert len(told) == 3
+
+
+# --- matching ---------------------------------------------------------------------------------------------------------
+
+GLOBS = st.text("aWb-*?[]", min_size=1, max_size=4)
+NAMES = st.text("awB-", min_size=1, max_size=4)
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["service", "cluster", "cause", "container"]), st.lists(GLOBS, min_size=1)),
+        max_size=8,
+    ),
+    NAMES,
+)
+def test_looking_up_finds_what_comparing_each_one_would_find(found: list[dict[str, list[str]]], name: str) -> None:
+    silences = [
+        Silence(str(number), {fact: tuple(globs) for fact, globs in match.items()})
+        for number, match in enumerate(found)
+    ]
+    made = sample(service=name)
+    expected = {each.id for each in silences if matches(each.match, facts_of(made))}
+    assert {each.id for each in Matcher(silences).matching(made)} == expected
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        ({}, True),
+        ({"cluster": ("*",)}, True),
+        ({"cluster": ("*",), "service": ("web", "**")}, True),
+        ({"cluster": ("*",), "service": ("web",)}, False),
+        ({"service": ("w*",)}, False),
+    ],
+)
+def test_a_silence_knows_whether_it_silences_everything(match: dict[str, tuple[str, ...]], *, expected: bool) -> None:
+    assert Silence("x", match).everything is expected
+
+
+def test_of_a_thousand_silences_only_those_that_may_match_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    thousand = [
+        Silence(f"s{number}", {"service": (f"team{number}-*",), "cluster": ("prod",)}) for number in range(1000)
+    ]
+    compared: list[Mapping[str, tuple[str, ...]]] = []
+
+    def counted(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[str]]) -> bool:
+        compared.append(match)
+        return matches(match, facts)
+
+    monkeypatch.setattr("router.silences.matches", counted)
+    mine = Silence("mine", {"service": ("we*",)})
+    assert list(Matcher([*thousand, mine]).matching(sample())) == [mine]
+    assert compared == [mine.match]
+
+
+def test_alarms_and_instances_can_be_silenced_by_their_subject(world: World) -> None:
+    world.silence(START + HOUR, subject="alarm:*")
+    assert world.decisions(alarm()) == [SILENCED]
+
+
+# --- alert-router.toml ------------------------------------------------------------------------------------------------
+
+TOML = {"time_zone": "Asia/Tokyo", "channels": {}, "routes": [{"channels": ["x"]}]}
+PATCHING = {"name": "patching", "match": {"cluster": "prod"}, "hours": "sun 02:00-04:00", "reason": "patches"}
+
+
+def parsed(**window: Any) -> Config:
+    return parse(TOML | {"maintenance": [{**PATCHING, **window}]}, no_plugins(), {})
+
+
+def problems(config: Config) -> list[str]:
+    return [problem for problem in config.problems if problem.startswith("maintenance")]
+
+
+def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
+    (read,) = parsed().maintenance
+    assert (read.id, read.match, read.reason) == ("patching", {"cluster": ("prod",)}, "patches")
+    assert (read.hours, read.time_zone) == ((parse_hours("sun 02:00-04:00"),), "Asia/Tokyo")
+    assert parsed(time_zone="UTC").maintenance[0].time_zone == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"hours": []}, "maintenance[1].hours: names none such as sat 02:00-04:00, so it would never end"),
+        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is no time of day"),
+        ({"match": {}}, 'maintenance[1].match: matches everything: say so with match = { cluster = "*" }'),
+        ({"match": {"clutser": "prod"}}, "maintenance[1].match.clutser: is not a key of this table; there are account"),
+        ({"match": {"severity": "bad"}}, "maintenance[1].match.severity: must be one of critical, error, warning"),
+        ({"until": "friday"}, "maintenance[1].until: is not a key of this table"),
+        ({"time_zone": "Mars"}, "maintenance[1].time_zone: must be a time zone"),
+    ],
+)
+def test_a_window_that_is_wrong_is_named_with_its_place_and_silences_nothing(
+    wrong: dict[str, Any], problem: str
+) -> None:
+    config = parsed(**wrong)
+    (found,) = problems(config)
+    assert found.startswith(problem)
+    assert config.maintenance == ()
+
+
+def test_several_problems_of_one_window_are_all_named() -> None:
+    assert len(problems(parsed(hours="never", match={"x": "y"}, zone="UTC"))) == 3
