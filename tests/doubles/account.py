@@ -55,9 +55,10 @@ class Account:
         return count
 
     def dead_letters(self) -> int:
-        name = "ApproximateNumberOfMessages"
-        answer = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=[name])
-        return int(answer["Attributes"][name])
+        """How many there are, those that somebody looks at just now too."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
 
 
 def make_account() -> Account:

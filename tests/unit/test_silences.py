@@ -1,6 +1,7 @@
 """Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
