@@ -23,6 +23,10 @@ def sqs() -> Any:
     return _client("sqs")
 
 
+def sns() -> Any:
+    return _client("sns")
+
+
 def _client(service: str) -> Any:
     """From boto3's default session: a session of its own for each client would cost 80 ms of a cold start."""
     return boto3.client(service, config=_SETTINGS)

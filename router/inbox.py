@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router.errors import HistoryUnavailable, UnreadableEvent
+from router.heartbeat import HEARTBEAT, beat
 from router.items import is_standing_key
 from router.last_resort import REASON, announce
 from router.model import OWN_SOURCE, Outcome
@@ -42,6 +43,8 @@ def handle(event: Any, router: Router, remaining: Callable[[], float], max_recei
         }
     if _is_own(event, TICK):
         return {"deliveries": _tick(router, remaining)}
+    if _is_own(event, HEARTBEAT):
+        return {"deliveries": len(beat(event, router, remaining))}
     return _bare(event, router, remaining)
 
 
@@ -65,7 +68,8 @@ def _batch(
         except UnreadableEvent as error:
             failures += _bury(message_id, record, str(error), router)
     own = {key: each for key, each in events.items() if _is_own(each, DUE) or _is_own(each, TICK)}
-    others = {key: each for key, each in events.items() if key not in own}
+    beats = {key: each for key, each in events.items() if _is_own(each, HEARTBEAT)}
+    others = {key: each for key, each in events.items() if key not in own and key not in beats}
     for message_id, handled in zip(others, process(list(others.values()), router, remaining), strict=True):
         record = received[message_id]
         if handled.routed is None:
@@ -78,7 +82,7 @@ def _batch(
             log.warning("to be received again: %s", handled.error)
             failures.append(message_id)
     _own_messages(list(own.values()), router, remaining)
-    return failures
+    return failures + [message_id for message_id, each in beats.items() if not _beat(each, router, remaining)]
 
 
 def _receives(record: Mapping[str, Any]) -> int:
@@ -110,6 +114,16 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
             work_on(router.runtime.history.load(list(keys), router.runtime.clock()), router, remaining)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
+
+
+def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
+    """Whether the heartbeat is done with."""
+    try:
+        beat(event, router, remaining)
+    except HistoryUnavailable as error:
+        log.warning("the heartbeat is to be received again: %s", error)
+        return False
+    return True
 
 
 def _recalled(message: Mapping[str, Any]) -> Key | None:

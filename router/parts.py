@@ -70,6 +70,7 @@ class Router:
 
     Attributes:
         decided: hears each decision once it is in history.
+        unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
         memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
     """
 
@@ -80,4 +81,5 @@ class Router:
     deliver: Deliver
     new_id: Callable[[], str]
     decided: Callable[[Decision], None] = lambda _: None
+    unconfirmed: Callable[[], Sequence[str]] = lambda: ()
     memory: dict[tuple[str, str], float] = field(default_factory=dict)
