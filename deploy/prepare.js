@@ -9,6 +9,7 @@ const { createHash } = require('node:crypto');
 const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
+const { Aws } = require('./aws');
 const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
 const { secretStatements } = require('./permissions');
@@ -46,7 +47,7 @@ class Prepare {
   shape(service, settings, made, table) {
     const { Resources } = service.resources;
     for (const [rule, pattern] of Object.entries(made)) Resources[rule].Properties.EventPattern = pattern;
-    Resources.EventBus.Properties.Policy.Statement = settings.senders.map(mayWrite);
+    Resources.EventBus.Properties.Policy.Statement = settings.senders.map((sender) => mayWrite(sender, Resources.EventBus.Properties.Name));
     Resources.EventLogGroup.Properties.RetentionInDays = settings.eventLogDays;
     if (settings.heartbeat) Resources.HeartbeatRule.Properties.ScheduleExpression = settings.heartbeat;
     else Resources.HeartbeatRule.Properties.State = 'DISABLED';
@@ -79,12 +80,12 @@ class Prepare {
     return failed ? stderr.trim().split('\n') : [];
   }
 
-  // What AWS says of the table of HISTORY_TABLE.
+  // What AWS says of the table of HISTORY_TABLE. The stack's own table, whose name the command line is given in the same
+  // variable, stays the stack's.
   async adopted(name, problems) {
     if (!name) return null;
     try {
-      const { Table } = await this.aws().request('DynamoDB', 'describeTable', { TableName: name });
-      return { name, arn: Table.TableArn, keyArn: Table.SSEDescription?.KMSMasterKeyArn };
+      return (await this.aws().owns('HistoryTable', name)) ? null : await this.aws().table(name);
     } catch (error) {
       problems.push(`HISTORY_TABLE: ${name} cannot be used: ${error.message}`);
       return null;
@@ -106,26 +107,19 @@ class Prepare {
   }
 
   async tellWhoHasToConfirm() {
-    const outputs = await this.outputs();
+    const outputs = await this.aws().outputs();
     const topics = [outputs.AlertsTopicArn, outputs.OperatorsTopicArn];
-    const found = await Promise.all(topics.map((TopicArn) => this.aws().request('SNS', 'listSubscriptionsByTopic', { TopicArn })));
-    const waiting = found.flatMap(({ Subscriptions }) => Subscriptions ?? []).filter(isWaiting);
-    const names = [...new Set(waiting.map(({ Endpoint }) => Endpoint))];
-    if (names.length) this.log.warning(`has yet to confirm by the link in the mail from AWS: ${names.join(', ')}`);
-  }
-
-  async outputs() {
-    const StackName = this.aws().naming.getStackName();
-    const { Stacks } = await this.aws().request('CloudFormation', 'describeStacks', { StackName });
-    return Object.fromEntries(Stacks[0].Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    const found = await Promise.all(topics.map((topic) => this.aws().unconfirmed(topic)));
+    const waiting = [...new Set(found.flat())];
+    if (waiting.length) this.log.warning(`has yet to confirm by the link in the mail from AWS: ${waiting.join(', ')}`);
   }
 
   aws() {
-    return this.serverless.getProvider('aws');
+    return new Aws(this.serverless.getProvider('aws'));
   }
 
   stage() {
-    return this.aws().getStage();
+    return this.serverless.getProvider('aws').getStage();
   }
 
   file(...names) {
@@ -158,14 +152,14 @@ function checkedSettings(environment, alerts) {
 }
 
 // An account by its number, an organization by its id.
-function mayWrite(sender) {
+function mayWrite(sender, bus) {
   const organization = sender.startsWith('o-');
   return {
     Sid: `From${sender.replace('-', '')}`,
     Effect: 'Allow',
     Principal: organization ? '*' : { AWS: { 'Fn::Sub': `arn:\${AWS::Partition}:iam::${sender}:root` } },
     Action: 'events:PutEvents',
-    Resource: { 'Fn::Sub': 'arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${AWS::StackName}' },
+    Resource: { 'Fn::Sub': `arn:\${AWS::Partition}:events:\${AWS::Region}:\${AWS::AccountId}:event-bus/${bus}` },
     ...(organization ? { Condition: { StringEquals: { 'aws:PrincipalOrgID': sender } } } : {}),
   };
 }
@@ -185,10 +179,6 @@ function subscriptions(topic, addresses) {
       { Type: 'AWS::SNS::Subscription', Properties: { Protocol: 'email', Endpoint: address, TopicArn: { Ref: topic } } },
     ]),
   );
-}
-
-function isWaiting({ Protocol, SubscriptionArn }) {
-  return Protocol === 'email' && SubscriptionArn === 'PendingConfirmation';
 }
 
 module.exports = Prepare;

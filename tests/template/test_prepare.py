@@ -11,13 +11,6 @@ from tests.template.packaged import Packaged, package
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 
-@pytest.fixture(scope="module")
-def otherwise(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Packaged with operators that are named, and without any secret."""
-    settings = {"OPERATOR_EMAILS": "operator@example.com", "SLACK_WEBHOOK_URL": "", "PAGERDUTY_ROUTING_KEY": ""}
-    return package(local_aws, tmp_path_factory.mktemp("otherwise"), **settings)
-
-
 def subscribers(packaged: Packaged, topic: str) -> set[str]:
     subscriptions = packaged.of_type("AWS::SNS::Subscription").values()
     assert {subscription["Protocol"] for subscription in subscriptions} <= {"email"}
@@ -38,8 +31,8 @@ def test_operators_are_those_who_get_the_alerts_unless_they_are_named(packaged: 
     assert subscribers(packaged, "OperatorsTopic") == {"first@example.com", "second@example.com"}
 
 
-def test_operators_that_are_named_are_the_only_ones(otherwise: Packaged) -> None:
-    assert subscribers(otherwise, "OperatorsTopic") == {"operator@example.com"}
+def test_operators_that_are_named_are_the_only_ones(least: Packaged) -> None:
+    assert subscribers(least, "OperatorsTopic") == {"operator@example.com"}
 
 
 def test_what_is_no_address_stops_the_deployment_with_its_name(local_aws: LocalAws, tmp_path: Path) -> None:
@@ -68,6 +61,6 @@ def test_a_secret_that_is_referred_to_may_be_read_whatever_suffix_aws_gave_it(pa
     assert permitted(packaged, "secretsmanager:GetSecretValue") == [{"Fn::Sub": arn}]
 
 
-def test_without_references_no_secret_may_be_read(otherwise: Packaged) -> None:
-    assert permitted(otherwise, "ssm:GetParameter") == []
-    assert permitted(otherwise, "secretsmanager:GetSecretValue") == []
+def test_without_references_no_secret_may_be_read(least: Packaged) -> None:
+    assert permitted(least, "ssm:GetParameter") == []
+    assert permitted(least, "secretsmanager:GetSecretValue") == []
