@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from docs.pictures import IMAGES, PICTURES
 from local_aws import events
+from local_aws.deploy import SETTINGS
 from router.classify import alert, classify
 from router.cli import main
 from router.config import parse
@@ -84,6 +85,22 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
     assert config.problems == ()
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
+
+
+# --- docs/deploy.md ---------------------------------------------------------------------------------------------------
+
+
+def test_every_value_of_a_deployment_is_documented_and_no_other() -> None:
+    """Those that serverless.yml and deploy/ take from the shell; of .env's own the AWS region is no setting of ours."""
+    read = (ROOT / "serverless.yml").read_text("utf-8") + (ROOT / "deploy" / "settings.js").read_text("utf-8")
+    taken = set(re.findall(r"\$\{env:([A-Z_]+)", read)) | set(re.findall(r"addresses\('([A-Z_]+)'\)", read))
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
+    assert documented == taken
+
+
+def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
+    assert documented == set(SETTINGS)
 
 
 # --- docs/history.md: the keys for people -----------------------------------------------------------------------------
