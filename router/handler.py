@@ -77,6 +77,7 @@ def make_router() -> Router:
         told,
         lambda: uuid.uuid4().hex,
         decided=meter.decided,
+        unusable=meter.unusable,
         unconfirmed=lambda: unconfirmed(clients.sns(), topics),
     )
 

@@ -16,6 +16,7 @@ from router.model import OWN_SOURCE, Outcome
 from router.normalise import parse
 from router.parts import Handled, Router
 from router.pipeline import process, work_on
+from router.probe import probe
 from router.queues import DUE
 from router.table import Key
 from router.tell import summary
@@ -163,7 +164,7 @@ def _summary(handled: Handled) -> dict[str, Any]:
 
 
 def _tick(router: Router, remaining: Callable[[], float]) -> int:
-    """Works on what is due, as far as the time goes; the next tick finds the rest."""
+    """Works on what is due, as far as the time goes; the next tick finds the rest. Then looks whether channels work."""
     due = router.runtime.history.due(router.runtime.clock())
     sent = 0
     for start in range(0, len(due), _DUE_AT_ONCE):
@@ -171,4 +172,6 @@ def _tick(router: Router, remaining: Callable[[], float]) -> int:
             log.warning("out of time with %s subjects still due", len(due) - start)
             break
         sent += len(work_on(due[start : start + _DUE_AT_ONCE], router, remaining))
+    if remaining() >= _TIME_FOR_MORE:
+        router.unusable(probe(router))
     return sent

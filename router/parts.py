@@ -70,6 +70,7 @@ class Router:
 
     Attributes:
         decided: hears each decision once it is in history.
+        unusable: hears at each tick how many channels could not send (`router.probe`).
         unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
         memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
     """
@@ -81,5 +82,6 @@ class Router:
     deliver: Deliver
     new_id: Callable[[], str]
     decided: Callable[[Decision], None] = lambda _: None
+    unusable: Callable[[int], None] = lambda _: None
     unconfirmed: Callable[[], Sequence[str]] = lambda: ()
     memory: dict[tuple[str, str], float] = field(default_factory=dict)

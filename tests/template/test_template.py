@@ -273,7 +273,7 @@ def test_the_silence_of_the_tick_is_an_alarm(packaged: Packaged) -> None:
 def test_what_the_router_watches_of_itself(packaged: Packaged) -> None:
     metrics = {alarm["MetricName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()}
     queues = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations"}
+    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable"}
 
 
 def test_every_rule_that_lets_events_in_has_an_alarm_on_its_failures(everything: Packaged) -> None:
