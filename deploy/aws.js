@@ -37,8 +37,8 @@ class Aws {
     return Object.fromEntries(Stacks[0].Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
   }
 
-  // The addresses that are subscribed to a topic and have yet to confirm.
-  async unconfirmed(TopicArn) {
+  // Those of the addresses that a topic does not send to: not confirmed yet, or forgotten by AWS after three days.
+  async unheard(TopicArn, addresses) {
     const found = [];
     let NextToken;
     do {
@@ -46,7 +46,8 @@ class Aws {
       found.push(...(page.Subscriptions ?? []));
       ({ NextToken } = page);
     } while (NextToken);
-    return found.filter(isWaiting).map(({ Endpoint }) => Endpoint);
+    const confirmed = found.filter(({ SubscriptionArn }) => SubscriptionArn?.startsWith('arn:'));
+    return addresses.filter((address) => !confirmed.some(({ Endpoint }) => Endpoint === address));
   }
 
   async ask(Client, command) {
@@ -54,10 +55,6 @@ class Aws {
     const config = (await this.provider.getAwsSdkV3Config?.()) ?? { region: this.provider.getRegion() };
     return new Client(config).send(command);
   }
-}
-
-function isWaiting({ Protocol, SubscriptionArn }) {
-  return Protocol === 'email' && SubscriptionArn === 'PendingConfirmation';
 }
 
 module.exports = { Aws };

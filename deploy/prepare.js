@@ -23,7 +23,7 @@ class Prepare {
     this.log = log;
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
-      'after:deploy:deploy': () => this.tellWhoHasToConfirm(),
+      'after:deploy:deploy': () => this.settings && this.tellWhoHasToConfirm(), // not where a package is deployed
     };
   }
 
@@ -41,6 +41,7 @@ class Prepare {
     service.package.patterns.push(environment.ALERT_ROUTER_CONFIG);
     service.provider.iam.role.statements.push(...this.secrets(environment, settings.secretsKeyArns));
     this.shape(service, settings, made, table);
+    this.settings = settings;
   }
 
   // Gives the resources the shape that the settings want.
@@ -108,10 +109,11 @@ class Prepare {
 
   async tellWhoHasToConfirm() {
     const outputs = await this.aws().outputs();
-    const topics = [outputs.AlertsTopicArn, outputs.OperatorsTopicArn];
-    const found = await Promise.all(topics.map((topic) => this.aws().unconfirmed(topic)));
-    const waiting = [...new Set(found.flat())];
-    if (waiting.length) this.log.warning(`has yet to confirm by the link in the mail from AWS: ${waiting.join(', ')}`);
+    const topics = { [outputs.AlertsTopicArn]: this.settings.alerts, [outputs.OperatorsTopicArn]: this.settings.operators };
+    for (const [topic, addresses] of Object.entries(topics)) {
+      const unheard = await this.aws().unheard(topic, addresses);
+      if (unheard.length) this.log.warning(unconfirmed(topic, unheard));
+    }
   }
 
   aws() {
@@ -179,6 +181,11 @@ function subscriptions(topic, addresses) {
       { Type: 'AWS::SNS::Subscription', Properties: { Protocol: 'email', Endpoint: address, TopicArn: { Ref: topic } } },
     ]),
   );
+}
+
+function unconfirmed(topic, addresses) {
+  const again = `aws sns subscribe --protocol email --topic-arn ${topic} --notification-endpoint ADDRESS`;
+  return `not confirmed by the link in the mail from AWS, so nothing is sent to: ${addresses.join(', ')} (another mail: ${again})`;
 }
 
 module.exports = Prepare;

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from router import clients
@@ -170,7 +169,7 @@ def main() -> int:
         history = History(DynamoTable(clients.dynamodb(), outputs["TableName"]), 0.0)
         subnets = [each for each in os.environ.get("SUBNETS", "").split(",") if each]
         cluster = os.environ.get("CLUSTER", "")
-        smoke = Smoke(boto3.client("ecs"), boto3.client("ec2"), history, _say, cluster, subnets)
+        smoke = Smoke(clients.ecs(), clients.ec2(), history, _say, cluster, subnets)
         told = smoke.run()
     except (SmokeError, HistoryUnavailable, ClientError, BotoCoreError) as error:
         _say(str(error))

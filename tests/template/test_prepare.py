@@ -154,3 +154,20 @@ def test_a_secret_that_is_referred_to_may_be_read_whatever_suffix_aws_gave_it(pa
 def test_without_references_no_secret_may_be_read(least: Packaged) -> None:
     assert permitted(least, "ssm:GetParameter") == []
     assert permitted(least, "secretsmanager:GetSecretValue") == []
+
+
+def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
+    """Not confirmed, or forgotten by AWS since: CloudFormation takes either for a subscription that is there."""
+    script = """
+        const {Aws} = require('./deploy/aws');
+        const pages = [
+          {Subscriptions: [{Endpoint: 'late@example.com', SubscriptionArn: 'PendingConfirmation'}], NextToken: '2'},
+          {Subscriptions: [{Endpoint: 'there@example.com', SubscriptionArn: 'arn:aws:sns:eu-west-1:1:alerts:1'}]},
+        ];
+        const aws = new Aws({});
+        aws.ask = async () => pages.shift();
+        aws.unheard('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
+          .then((found) => console.log(JSON.stringify(found)));
+    """
+    result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == ["late@example.com", "forgotten@example.com"]

@@ -98,6 +98,12 @@ def test_every_value_of_a_deployment_is_documented_and_no_other() -> None:
     assert documented == taken
 
 
+def test_the_example_of_env_has_every_value_and_sets_none() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    stated = [line for line in lines if line and not line.startswith("#")]
+    assert sorted(stated) == sorted(f"{name}=" for name in SETTINGS)
+
+
 def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None:
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
     assert documented == set(SETTINGS)
