@@ -57,7 +57,7 @@ class Prepare {
     if (!settings.eventLogDays) leaveOut('eventLog', service);
     if (!settings.dashboard) leaveOut('dashboard', service);
     else listAlarms(Resources);
-    if (table) this.adopt(table, service);
+    if (table) this.adopt(table, service, settings.kmsKeyArn);
     if (settings.kmsKeyArn) replace('EncryptionKey', { Ref: settings.kmsKeyArn, Arn: settings.kmsKeyArn }, service);
     Object.assign(
       service.resources.Resources,
@@ -93,11 +93,12 @@ class Prepare {
     }
   }
 
-  adopt(table, service) {
+  adopt(table, service, keyArn) {
     replace('HistoryTable', { Ref: table.name, Arn: table.arn }, service);
-    for (const statement of service.provider.iam.role.statements) {
-      if (table.keyArn && statement.Action.includes('kms:Decrypt') && !statement.Condition) statement.Resource.push(table.keyArn);
-      if (table.keyArn && statement.Action.includes('kms:Encrypt')) statement.Resource.push(table.keyArn);
+    if (table.keyArn && table.keyArn !== keyArn) {
+      for (const { Action, Resource } of service.provider.iam.role.statements) {
+        if (Action.includes('kms:GenerateDataKey') || Action.includes('kms:Encrypt')) Resource.push(table.keyArn);
+      }
     }
     this.log.notice(`history: the table ${table.name} is used, and no other is made (HISTORY_TABLE)`);
   }
@@ -108,12 +109,18 @@ class Prepare {
   }
 
   async tellWhoHasToConfirm() {
-    const outputs = await this.aws().outputs();
-    const topics = { [outputs.AlertsTopicArn]: this.settings.alerts, [outputs.OperatorsTopicArn]: this.settings.operators };
-    for (const [topic, addresses] of Object.entries(topics)) {
-      const unheard = await this.aws().unheard(topic, addresses);
-      if (unheard.length) this.log.warning(unconfirmed(topic, unheard));
+    try {
+      const outputs = await this.aws().outputs();
+      await this.tell(outputs.AlertsTopicArn, this.settings.alerts);
+      await this.tell(outputs.OperatorsTopicArn, this.settings.operators);
+    } catch (error) {
+      this.log.warning(`who has yet to confirm could not be found out: ${error.message}`);
     }
+  }
+
+  async tell(topic, addresses) {
+    const unheard = await this.aws().unheard(topic, addresses);
+    if (unheard.length) this.log.warning(unconfirmed(topic, unheard));
   }
 
   aws() {

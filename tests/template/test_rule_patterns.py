@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cfnlint.decode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
+ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
 NEWS_OF_DEPLOYMENTS = {"deployment_in_progress", "deployment_completed"}
@@ -60,8 +62,19 @@ def passes_narrowed(everything: Packaged) -> Passes:
     return matcher(everything)
 
 
+@pytest.fixture(scope="session")
+def is_forwarded() -> Passes:
+    """Tell whether the stack of other accounts forwards an event."""
+    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
+    assert problems == []
+    return matching([template["Resources"]["ForwardRule"]["Properties"]["EventPattern"]])
+
+
 def matcher(packaged: Packaged) -> Passes:
-    patterns = [packaged.properties(rule)["EventPattern"] for rule in RULES]
+    return matching([packaged.properties(rule)["EventPattern"] for rule in RULES])
+
+
+def matching(patterns: list[dict[str, Any]]) -> Passes:
 
     def matches(pattern: dict[str, Any], candidate: dict[str, Any]) -> bool:
         request = {"Event": json.dumps(candidate), "EventPattern": json.dumps(pattern)}
@@ -284,6 +297,19 @@ def test_whatever_is_a_warning_or_worse_or_resolves_passes(passes: Passes, raw: 
     told = classify(normalise(raw))
     if told.severity.at_least(Severity.WARNING) or told.resolves:
         assert passes(raw), told
+
+
+@given(raw=TASKS | NAMED | OTHERS)
+def test_whatever_the_router_wants_is_forwarded(passes: Passes, is_forwarded: Passes, raw: Raw) -> None:
+    if passes(raw):
+        assert is_forwarded(raw)
+
+
+def test_what_cloudtrail_tells_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
+    assert is_forwarded(events.alarm())
+    assert is_forwarded(events.container_exited())
+    assert not is_forwarded(events.service_action() | {"detail-type": "AWS API Call via CloudTrail"})
+    assert not is_forwarded(event("aws.ec2", "EC2 Instance State-change Notification"))
 
 
 @given(raw=TASKS)
