@@ -1,74 +1,150 @@
 'use strict';
 
-// What has to happen before the Serverless CLI packages, so that one `deploy` does on a fresh clone: build the layer,
-// refuse wrong settings, subscribe ALERT_EMAILS and OPERATOR_EMAILS, and permit the function to read just those
-// parameters and secrets that the configuration refers to.
+// What has to happen before the Serverless CLI packages, so that one `deploy` does on a fresh clone: check the settings,
+// build the layer, check the configuration, and give the resources of deploy/*.yml the shape that the settings want. All
+// that is wrong is said at once, before anything is made. After a deployment: who has yet to confirm a subscription.
 
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
-const { readFileSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
-const ADDRESS = /^[^\s@,;<>"]+@[^\s@,;<>"]+\.[^\s@,;<>"]+$/;
-const COMMENT = /^\s*#.*$/gm;
-const REFERENCE = /^(ssm|secretsmanager):([^#]+)/;
+const { Aws } = require('./aws');
+const { leaveOut, replace } = require('./optional');
+const { patterns, tooLong } = require('./patterns');
+const { secretStatements } = require('./permissions');
+const { read } = require('./settings');
+
+const SHIPPED = 'alert-router.toml';
 
 class Prepare {
   constructor(serverless, _options, { log }) {
     this.serverless = serverless;
     this.log = log;
-    this.hooks = { 'before:package:initialize': () => this.prepare() };
+    this.hooks = {
+      'before:package:initialize': () => this.prepare(),
+      'after:deploy:deploy': () => this.settings && this.tellWhoHasToConfirm(), // not where a package is deployed
+    };
   }
 
-  prepare() {
+  async prepare() {
     const { service } = this.serverless;
-    const alerts = this.addresses('ALERT_EMAILS');
-    const operators = this.addresses('OPERATOR_EMAILS');
+    const { settings, problems } = read(service.custom.settings, process.env, this.stage());
+    const { environment } = service.provider;
+    environment.ALERT_ROUTER_CONFIG = this.configuration(environment.ALERT_ROUTER_CONFIG);
+    problems.push(...this.configurationProblems(environment, settings.alerts));
+    const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
+    const made = patterns(service.resources.Resources, settings);
+    if (tooLong(made.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `clusters`');
+    if (problems.length) throw this.error(problems.join('\n'));
+
+    service.package.patterns.push(environment.ALERT_ROUTER_CONFIG);
+    service.provider.iam.role.statements.push(...this.secrets(environment, settings.secretsKeyArns));
+    this.shape(service, settings, made, table);
+    this.settings = settings;
+  }
+
+  // Gives the resources the shape that the settings want.
+  shape(service, settings, made, table) {
+    const { Resources } = service.resources;
+    for (const [rule, pattern] of Object.entries(made)) Resources[rule].Properties.EventPattern = pattern;
+    Resources.EventBus.Properties.Policy.Statement = settings.senders.map((sender) => mayWrite(sender, Resources.EventBus.Properties.Name));
+    Resources.EventLogGroup.Properties.RetentionInDays = settings.eventLogDays;
+    if (settings.heartbeat) Resources.HeartbeatRule.Properties.ScheduleExpression = settings.heartbeat;
+    else Resources.HeartbeatRule.Properties.State = 'DISABLED';
+
+    if (!settings.senders.length) leaveOut('eventBus', service);
+    if (!settings.eventLogDays) leaveOut('eventLog', service);
+    if (!settings.dashboard) leaveOut('dashboard', service);
+    else listAlarms(Resources);
+    if (table) this.adopt(table, service, settings.kmsKeyArn);
+    if (settings.kmsKeyArn) replace('EncryptionKey', { Ref: settings.kmsKeyArn, Arn: settings.kmsKeyArn }, service);
     Object.assign(
       service.resources.Resources,
-      subscriptions('AlertsTopic', alerts),
-      subscriptions('OperatorsTopic', operators.length ? operators : alerts),
+      subscriptions('AlertsTopic', settings.alerts),
+      subscriptions('OperatorsTopic', settings.operators),
     );
-    service.provider.iam.role.statements.push(...this.secretStatements(service.provider.environment));
-
-    const python = this.run(this.file('layer', 'find-python'), []).trim();
-    this.run(python, [this.file('layer', 'build.py')]);
-    this.run(python, [this.file('deploy', 'check_config.py')], checkedSettings(service.provider.environment, alerts));
   }
 
-  addresses(variable) {
-    const values = (process.env[variable] ?? '').split(',').map((value) => value.trim());
-    const addresses = [...new Set(values.filter(Boolean))];
-    const wrong = addresses.filter((address) => !ADDRESS.test(address));
-    if (wrong.length) throw this.error(`${variable}: not an email address: ${wrong.join(', ')}`);
-    return addresses;
+  // The configuration of this stage, if it has one of its own; ALERT_ROUTER_CONFIG names another.
+  configuration(stated) {
+    const own = `alert-router.${this.stage()}.toml`;
+    return (stated || SHIPPED) === SHIPPED && existsSync(this.file(own)) ? own : stated || SHIPPED;
   }
 
-  secretStatements(environment) {
+  configurationProblems(environment, alerts) {
+    const python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
+    this.log.notice(this.run(python, [this.file('layer', 'build.py')]).stderr.trim());
+    const check = [this.file('deploy', 'check_config.py')];
+    const { failed, stderr } = this.run(python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
+    if (stderr && !failed) this.log.notice(stderr.trim());
+    return failed ? stderr.trim().split('\n') : [];
+  }
+
+  // What AWS says of the table of HISTORY_TABLE. The stack's own table, whose name the command line is given in the same
+  // variable, stays the stack's.
+  async adopted(name, problems) {
+    if (!name) return null;
+    try {
+      return (await this.aws().owns('HistoryTable', name)) ? null : await this.aws().table(name);
+    } catch (error) {
+      problems.push(`HISTORY_TABLE: ${name} cannot be used: ${error.message}`);
+      return null;
+    }
+  }
+
+  adopt(table, service, keyArn) {
+    replace('HistoryTable', { Ref: table.name, Arn: table.arn }, service);
+    if (table.keyArn && table.keyArn !== keyArn) {
+      for (const { Action, Resource } of service.provider.iam.role.statements) {
+        if (Action.includes('kms:GenerateDataKey') || Action.includes('kms:Encrypt')) Resource.push(table.keyArn);
+      }
+    }
+    this.log.notice(`history: the table ${table.name} is used, and no other is made (HISTORY_TABLE)`);
+  }
+
+  secrets(environment, keyArns) {
     const config = readFileSync(this.file(environment.ALERT_ROUTER_CONFIG), 'utf8');
-    const literals = config.replace(COMMENT, '').match(/"[^"\n]*"|'[^'\n]*'/g) ?? [];
-    const values = [...literals.map((literal) => literal.slice(1, -1)), ...Object.values(environment)];
-    const references = values.map((value) => REFERENCE.exec(String(value).trim())).filter(Boolean);
-    return ['ssm', 'secretsmanager'].flatMap((service) => {
-      const names = references.filter((reference) => reference[1] === service).map((reference) => reference[2]);
-      return names.length ? [readStatement(service, [...new Set(names)].sort())] : [];
-    });
+    return secretStatements(config, environment, keyArns);
+  }
+
+  async tellWhoHasToConfirm() {
+    try {
+      const outputs = await this.aws().outputs();
+      await this.tell(outputs.AlertsTopicArn, this.settings.alerts);
+      await this.tell(outputs.OperatorsTopicArn, this.settings.operators);
+    } catch (error) {
+      this.log.warning(`who has yet to confirm could not be found out: ${error.message}`);
+    }
+  }
+
+  async tell(topic, addresses) {
+    const unheard = await this.aws().unheard(topic, addresses);
+    if (unheard.length) this.log.warning(unconfirmed(topic, unheard));
+  }
+
+  aws() {
+    return new Aws(this.serverless.getProvider('aws'));
+  }
+
+  stage() {
+    return this.serverless.getProvider('aws').getStage();
   }
 
   file(...names) {
     return path.join(this.serverless.serviceDir, ...names);
   }
 
-  run(command, words, settings = {}) {
+  run(command, words, { settings = {}, mayFail = false } = {}) {
     const result = spawnSync(command, words, {
       cwd: this.serverless.serviceDir,
       env: { ...process.env, ...settings },
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    if (result.status !== 0) throw this.error((result.stderr || String(result.error)).trim());
-    if (result.stderr) this.log.notice(result.stderr.trim());
-    return result.stdout;
+    const failed = result.status !== 0;
+    if (failed && !(mayFail && result.stderr)) throw this.error((result.stderr || String(result.error)).trim());
+    return { failed, stdout: result.stdout, stderr: result.stderr };
   }
 
   error(message) {
@@ -84,6 +160,26 @@ function checkedSettings(environment, alerts) {
   return { ...Object.fromEntries(known), SNS_TOPIC_ARN: topic };
 }
 
+// An account by its number, an organization by its id.
+function mayWrite(sender, bus) {
+  const organization = sender.startsWith('o-');
+  return {
+    Sid: `From${sender.replace('-', '')}`,
+    Effect: 'Allow',
+    Principal: organization ? '*' : { AWS: { 'Fn::Sub': `arn:\${AWS::Partition}:iam::${sender}:root` } },
+    Action: 'events:PutEvents',
+    Resource: { 'Fn::Sub': `arn:\${AWS::Partition}:events:\${AWS::Region}:\${AWS::AccountId}:event-bus/${bus}` },
+    ...(organization ? { Condition: { StringEquals: { 'aws:PrincipalOrgID': sender } } } : {}),
+  };
+}
+
+function listAlarms(resources) {
+  const alarms = Object.entries(resources).filter(([, { Type }]) => Type === 'AWS::CloudWatch::Alarm');
+  const [, values] = resources.Dashboard.Properties.DashboardBody['Fn::Sub'];
+  const arns = alarms.map(([name]) => ({ 'Fn::GetAtt': [name, 'Arn'] }));
+  values.Alarms = { 'Fn::Join': ['', ['"', { 'Fn::Join': ['", "', arns] }, '"']] };
+}
+
 function subscriptions(topic, addresses) {
   return Object.fromEntries(
     addresses.map((address) => [
@@ -94,15 +190,9 @@ function subscriptions(topic, addresses) {
   );
 }
 
-function readStatement(service, names) {
-  const arn = (resource) => ({ 'Fn::Sub': `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${resource}` });
-  if (service === 'ssm') {
-    const parameters = names.map((name) => arn(`parameter/${name.replace(/^\//, '')}`));
-    return { Effect: 'Allow', Action: ['ssm:GetParameter'], Resource: parameters };
-  }
-  // Secrets Manager ends each secret's ARN with a hyphen and six characters of its own.
-  const secrets = names.map((name) => arn(`secret:${name}-??????`));
-  return { Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: secrets };
+function unconfirmed(topic, addresses) {
+  const again = `aws sns subscribe --protocol email --topic-arn ${topic} --notification-endpoint ADDRESS`;
+  return `not confirmed by the link in the mail from AWS, so nothing is sent to: ${addresses.join(', ')} (another mail: ${again})`;
 }
 
 module.exports = Prepare;

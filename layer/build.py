@@ -56,7 +56,7 @@ def main() -> int:
     except BuildError as error:
         _say(str(error))
         return 1
-    _say("built" if built else "up to date")
+    _say(f"built, {_size() / 1e6:.1f} MB" if built else "up to date")
     return 0
 
 
@@ -71,6 +71,7 @@ def build() -> bool:
         packages = Path(scratch, "layer", "python")  # Lambda puts /opt/python on the path
         _download(packages)
         shutil.rmtree(packages / "bin", ignore_errors=True)  # command lines of the packages; nobody calls them there
+        _forget_paths(packages)
         _index_plugins(packages)
         _compile(packages)
         shutil.rmtree(LAYER, ignore_errors=True)
@@ -115,6 +116,15 @@ def _download(target: Path) -> None:
         raise BuildError(f"pip could not get the packages: {_reason(result.stderr)}")
 
 
+def _forget_paths(packages: Path) -> None:
+    """Drop where a wheel of plugins.txt lay on this machine: equal layers, equal bytes, and nobody's paths in AWS."""
+    for origin in packages.glob("*.dist-info/direct_url.json"):
+        record = origin.with_name("RECORD")
+        kept = [line for line in record.read_text().splitlines(keepends=True) if origin.name not in line]
+        record.write_text("".join(kept))
+        origin.unlink()
+
+
 def _index_plugins(packages: Path) -> None:
     """List the plugins that the packages announce: the function would search all of them at every cold start."""
     found = [
@@ -126,6 +136,11 @@ def _index_plugins(packages: Path) -> None:
     found.sort(key=lambda each: (each["distribution"], each["name"]))  # equal layers, equal bytes
     packages.mkdir(exist_ok=True)  # pip makes none if there is nothing to put there
     (packages / PLUGIN_INDEX).write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _size() -> int:
+    """Bytes of the layer; Lambda takes 250 MB of function and layers together, unzipped."""
+    return sum(file.stat().st_size for file in LAYER.rglob("*") if file.is_file())
 
 
 def _reason(stderr: str) -> str:

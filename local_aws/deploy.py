@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,20 @@ VISIBLE = (
 SETTINGS = (
     "ALARM_NAME_PREFIX",
     "ALERT_EMAILS",
+    "ALERT_ROUTER_CONFIG",
+    "CODEDEPLOY_APPLICATION_PREFIX",
+    "DASHBOARD",
+    "ECS_CLUSTERS",
+    "EVENT_BUS_SENDERS",
+    "EVENT_LOG_DAYS",
+    "HEARTBEAT_SCHEDULE",
+    "HISTORY_TABLE",
+    "KMS_KEY_ARN",
+    "LIFECYCLE_EVENTS",
     "OPERATOR_EMAILS",
     "PAGERDUTY_EVENTS_URL",
     "PAGERDUTY_ROUTING_KEY",
+    "SECRETS_KMS_KEY_ARNS",
     "SLACK_WEBHOOK_URL",
     "TEAMS_WEBHOOK_URL",
 )
@@ -96,11 +107,15 @@ def run_osls(
     environment: Mapping[str, str],
     checkout: Path = ROOT,
     configuration: Path | None = None,
+    files: Iterable[Path] = (),
 ) -> str:
-    """Run the Serverless CLI of the checkout against the local AWS; return what it printed."""
+    """Run the Serverless CLI of the checkout against the local AWS; return what it printed.
+
+    `files` lie in the root of the checkout besides what is there, as somebody might have put them.
+    """
     if not (checkout / "node_modules" / ".bin" / "osls").exists():
         raise DeployError(f"osls is not installed: run `npm ci` in {checkout}")
-    with _view(checkout, configuration) as directory:
+    with _view(checkout, configuration, files) as directory:
         returncode, output = _run(words, directory, _environment(aws, environment))
     if returncode:
         tail = "\n".join(output.splitlines()[-OUTPUT_TAIL:])
@@ -109,7 +124,7 @@ def run_osls(
 
 
 @contextmanager
-def _view(checkout: Path, configuration: Path | None) -> Iterator[Path]:
+def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> Iterator[Path]:
     """Show the CLI a directory with what deploying takes and nothing else.
 
     No `.env`: a demo that talks to the developer's real channels is the last thing he wants. No virtual environment:
@@ -122,6 +137,8 @@ def _view(checkout: Path, configuration: Path | None) -> Iterator[Path]:
                 Path(directory, source.name).symlink_to(source)
             else:  # a link would not do: the CLI takes a plain file for its configuration
                 shutil.copy(source, directory)
+        for file in files:
+            shutil.copy(file, directory)
         if configuration:
             shutil.copy(configuration, Path(directory, "alert-router.toml"))
         yield Path(directory)

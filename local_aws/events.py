@@ -227,3 +227,23 @@ def alarm(value: str = "ALARM", *, name: str = "web-running-tasks", at: str = "2
     }
     alarm_arn = arn(f"alarm:{name}", service="cloudwatch")
     return event("CloudWatch Alarm State Change", fields, source="aws.cloudwatch", resources=[alarm_arn])
+
+
+def codedeploy(state: str = "FAILURE", *, application: str = "AppECS-prod-web", **detail: Any) -> Raw:
+    """A blue/green deployment ("Monitoring deployments with Amazon EventBridge", AWS CodeDeploy User Guide)."""
+    group = application.replace("AppECS", "DgpECS")
+    fields = {
+        "region": REGION,
+        "application": application,
+        "deploymentGroup": group,
+        "deploymentId": "d-5PZ2T6LYB",
+        "instanceGroupId": "9fd2fbef-2157-40d8-91e7-6845af69e2d2",
+        "state": state,
+        **detail,
+    }
+    resources = [
+        arn(f"application:{application}", service="codedeploy"),
+        arn(f"deploymentgroup:{application}/{group}", service="codedeploy"),
+    ]
+    kind = "CodeDeploy Deployment State-change Notification"
+    return event(kind, fields, source="aws.codedeploy", resources=resources)

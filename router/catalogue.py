@@ -43,6 +43,7 @@ CAUSES: Mapping[str, Words] = {
     "deployment_failed": Words("Deployment failed", "デプロイに失敗"),
     "deployment_rolling_back": Words("Deployment rolling back", "デプロイをロールバック中"),
     "deployment_in_progress": Words("Deployment in progress", "デプロイの進行中"),
+    "deployment_stopped": Words("Deployment stopped before its end", "デプロイが途中で停止"),
     "deployment_completed": Words("Deployment completed", "デプロイが完了"),
     "hook_in_progress": Words("Deployment hook in progress", "デプロイフックの進行中"),
     "hook_awaiting_action": Words("Deployment is waiting for your action", "デプロイが操作待ち"),

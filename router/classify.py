@@ -214,6 +214,7 @@ class Rule:
 
 
 _alarm = of_type("cloudwatch alarm state change")
+_codedeploy = of_type("codedeploy deployment state-change notification")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
 _channel = of_type(CHANNEL_HEALTH.lower())
@@ -276,6 +277,11 @@ RULES: tuple[Rule, ...] = (
     Rule("capacity steady state", (named("CAPACITY_PROVIDER_STEADY_STATE"),), INFO, by_name),
     Rule("hook failed", (named("HOOK_FAILED", "HOOK_TIMED_OUT"),), ERROR, by_name),
     Rule("hook awaits action", (named("HOOK_AWAITING_ACTION"),), WARNING, by_name),
+    # Blue/green deployments by CodeDeploy. Its events give no reason, and do not say that a deployment is a rollback.
+    Rule("CodeDeploy failed", (_codedeploy, in_state("FAILURE")), CRITICAL, "deployment_failed"),
+    Rule("CodeDeploy stopped", (_codedeploy, in_state("STOP")), WARNING, "deployment_stopped"),
+    Rule("CodeDeploy completed", (_codedeploy, in_state("SUCCESS")), INFO, "deployment_completed", resolves=True),
+    Rule("CodeDeploy in progress", (_codedeploy,), INFO, "deployment_in_progress"),
     # Container instances. Agents lose their connection several times an hour: that is normal.
     Rule("instance impaired", (_health, in_state("IMPAIRED")), WARNING, "instance_impaired"),
     Rule("instance healthy", (_health, in_state("OK")), INFO, "instance_impaired", resolves=True),

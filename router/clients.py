@@ -1,5 +1,6 @@
 """Where AWS clients are made; nothing else of the core knows boto3. Endpoints follow the SDK's own AWS_ENDPOINT_URL."""
 
+import os
 from typing import Any
 
 import boto3
@@ -23,9 +24,22 @@ def sqs() -> Any:
     return _client("sqs")
 
 
+def sns() -> Any:
+    return _client("sns")
+
+
+def ecs() -> Any:
+    return _client("ecs")
+
+
+def ec2() -> Any:
+    return _client("ec2")
+
+
 def _client(service: str) -> Any:
     """From boto3's default session: a session of its own for each client would cost 80 ms of a cold start."""
-    return boto3.client(service, config=_SETTINGS)
+    # boto3 itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
+    return boto3.client(service, region_name=os.environ.get("AWS_REGION") or None, config=_SETTINGS)
 
 
 def stack_outputs(stack: str) -> dict[str, str]:

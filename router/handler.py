@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 
 from router import clients, config, plugins
 from router.deliver import deliver
+from router.heartbeat import unconfirmed
 from router.history import History
 from router.inbox import handle
 from router.metrics import Meter
@@ -70,7 +71,18 @@ def make_router() -> Router:
     )
     queues = Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"])
     told = meter.counting(deliver)
-    return Router(settings, loaded, runtime, queues, told, lambda: uuid.uuid4().hex, decided=meter.decided)
+    topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
+    return Router(
+        settings,
+        loaded,
+        runtime,
+        queues,
+        told,
+        lambda: uuid.uuid4().hex,
+        decided=meter.decided,
+        unusable=meter.unusable,
+        unconfirmed=lambda: unconfirmed(clients.sns(), topics),
+    )
 
 
 def _remaining(context: Any) -> Callable[[], float]:

@@ -6,12 +6,11 @@ An event ends in history, or on the dead-letter queue with the reason beside it;
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from router.belated import write
-from router.errors import Conflict, HistoryUnavailable, UnreadableEvent
-from router.health import news
+from router.errors import HistoryUnavailable, UnreadableEvent
+from router.heartbeat import HEARTBEAT, beat
 from router.items import is_standing_key
 from router.last_resort import REASON, announce
 from router.model import OWN_SOURCE, Outcome
@@ -21,8 +20,12 @@ from router.pipeline import process, work_on
 from router.queues import DUE, TICK
 from router.table import Key
 from router.tell import summary
+from router.tick import tick
 
 log = logging.getLogger("ecs-alert-router.inbox")
+
+Record = Mapping[str, Any]
+"""One message, as SQS hands it to a function."""
 
 RETRY_BARE_AFTER = 30.0  # seconds until a bare event whose state could not be written is tried again
 
@@ -41,7 +44,9 @@ def handle(event: Any, router: Router, remaining: Callable[[], float], max_recei
             ]
         }
     if _is_own(event, TICK):
-        return {"deliveries": _tick(router, remaining)}
+        return {"deliveries": tick(router, remaining)}
+    if _is_own(event, HEARTBEAT):
+        return {"deliveries": len(beat(event, router, remaining))}
     return _bare(event, router, remaining)
 
 
@@ -52,41 +57,57 @@ def _is_own(event: Any, detail_type: str) -> bool:
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
 
 
-def _batch(
-    records: Sequence[Mapping[str, Any]], router: Router, remaining: Callable[[], float], max_receives: int
-) -> list[str]:
+def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], float], max_receives: int) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
-    events: dict[str, Any] = {}
-    failures: list[str] = []
-    for message_id, record in received.items():
+    read, again = _read(received, router)
+    own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
+    beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
+    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == REASON}
+    others = {key: event for key, event in read.items() if key not in {*own, *beats, *belated}}
+    for key, event in belated.items():
+        again += _belated(key, received[key], event, router, max_receives)
+    again += _events(others, received, router, remaining, max_receives)
+    _own_messages(list(own.values()), router, remaining)
+    return again + [key for key, event in beats.items() if not _beat(event, router, remaining)]
+
+
+def _read(received: Mapping[str, Record], router: Router) -> tuple[dict[str, Any], list[str]]:
+    """The bodies that are JSON, and the ids of those that are not and could not be put aside."""
+    read: dict[str, Any] = {}
+    again: list[str] = []
+    for key, record in received.items():
         try:
-            events[message_id] = parse(record.get("body", ""))
+            read[key] = parse(record.get("body", ""))
         except UnreadableEvent as error:
-            failures += _bury(message_id, record, str(error), router)
-    own = {key: each for key, each in events.items() if _is_own(each, DUE) or _is_own(each, TICK)}
-    belated = {key: each for key, each in events.items() if _note(received[key], "reason") == REASON}
-    for message_id, event in belated.items():
-        failures += _belated(message_id, received[message_id], event, router, max_receives)
-    others = {key: each for key, each in events.items() if key not in own and key not in belated}
-    done = dict(zip(others, process(list(others.values()), router, remaining), strict=True))
+            again += _bury(key, record, str(error), router)
+    return read, again
+
+
+def _events(
+    events: Mapping[str, Any],
+    received: Mapping[str, Record],
+    router: Router,
+    remaining: Callable[[], float],
+    max_receives: int,
+) -> list[str]:
+    done = dict(zip(events, process(list(events.values()), router, remaining), strict=True))
     last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
     told = announce([each for each in last.values() if each], router, remaining) if last else {}
-    for message_id, handled in done.items():
-        record = received[message_id]
+    again: list[str] = []
+    for key, handled in done.items():
         if handled.routed is None:
-            failures += _bury(message_id, record, handled.reason, router)
-        elif message_id in last:
+            again += _bury(key, received[key], handled.reason, router)
+        elif key in last:
             announced = [each.saying.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT]
-            failures += _bury(message_id, record, REASON, router, announced)
+            again += _bury(key, received[key], REASON, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
-            failures.append(message_id)
-    _own_messages(list(own.values()), router, remaining)
-    return failures
+            again.append(key)
+    return again
 
 
-def _belated(message_id: str, record: Mapping[str, Any], event: Any, router: Router, max_receives: int) -> list[str]:
+def _belated(message_id: str, record: Record, event: Any, router: Router, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
     announced = _note(record, "announced").split(",")
     handled = write(event, announced, router)
@@ -100,22 +121,20 @@ def _belated(message_id: str, record: Mapping[str, Any], event: Any, router: Rou
     return []
 
 
-def _note(record: Mapping[str, Any], name: str) -> str:
+def _note(record: Record, name: str) -> str:
     """What stands beside a message that was on the dead-letter queue (`router.queues.Queues.bury`)."""
     notes = record.get("messageAttributes")
     note = notes.get(name) if isinstance(notes, Mapping) else None
     return str(note.get("stringValue", "")) if isinstance(note, Mapping) else ""
 
 
-def _receives(record: Mapping[str, Any]) -> int:
+def _receives(record: Record) -> int:
     attributes = record.get("attributes")
     count = attributes.get("ApproximateReceiveCount", "1") if isinstance(attributes, Mapping) else "1"
     return int(count) if str(count).isdecimal() else 1
 
 
-def _bury(
-    message_id: str, record: Mapping[str, Any], reason: str, router: Router, announced: Sequence[str] = ()
-) -> list[str]:
+def _bury(message_id: str, record: Record, reason: str, router: Router, announced: Sequence[str] = ()) -> list[str]:
     """Puts aside what cannot be taken in; it fails only if that fails."""
     try:
         router.queues.bury(str(record.get("body", "")), reason, announced)
@@ -130,13 +149,23 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
     """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
     try:
         if any(_is_own(message, TICK) for message in own):
-            _tick(router, remaining)
+            tick(router, remaining)
         keys = dict.fromkeys(key for message in own if (key := _recalled(message)))
         if keys:
             due = router.runtime.history.load(list(keys), router.runtime.clock())
             work_on(due, router, remaining, collecting=False)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
+
+
+def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
+    """Whether the heartbeat is done with."""
+    try:
+        beat(event, router, remaining)
+    except HistoryUnavailable as error:
+        log.warning("the heartbeat is to be received again: %s", error)
+        return False
+    return True
 
 
 def _recalled(message: Mapping[str, Any]) -> Key | None:
@@ -170,26 +199,3 @@ def _summary(handled: Handled) -> dict[str, Any]:
         "deliveries": [summary(delivery) for delivery in handled.deliveries],
         **({"reason": handled.reason} if handled.reason else {}),
     }
-
-
-# --- (c) the tick -----------------------------------------------------------------------------------------------------
-
-
-def _tick(router: Router, remaining: Callable[[], float]) -> int:
-    """Works on what is due, as far as time and budgets go, and on the news of the channels; the next tick goes on."""
-    due = router.runtime.history.due(router.runtime.clock())
-    sent = len(work_on(due, router, remaining, collecting=True))
-    return sent + _tell_health(router, remaining)
-
-
-def _tell_health(router: Router, remaining: Callable[[], float]) -> int:
-    """Tells the other channels of one that has been failing for long, or works again; returns the deliveries made."""
-    history, now = router.runtime.history, router.runtime.clock()
-    events, _ = news(history.condition(now), router.config.channels, now)
-    if not events:
-        return 0
-    handled = process(events, router, remaining)
-    if not any(each.error for each in handled):
-        with suppress(Conflict):  # then it is told once more at the next tick, where history knows it already
-            history.commit_all(now, (), news(history.condition(now), router.config.channels, now)[1])
-    return sum(len(each.deliveries) for each in handled)

@@ -30,6 +30,7 @@ class Meter:
 
     _deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
     _decisions: Counter[Decision] = field(default_factory=Counter)
+    _unusable: int = 0
 
     def counting(self, deliver: Deliver) -> Deliver:
         """The same deliver step, listened to."""
@@ -45,15 +46,20 @@ class Meter:
     def decided(self, decision: Decision) -> None:
         self._decisions[decision] += 1
 
+    def unusable(self, channels: int) -> None:
+        """Channels that could not send, as the tick found."""
+        self._unusable = max(self._unusable, channels)
+
     def write(self, stage: str) -> None:
         """Prints what was heard since the last time; nothing, where nothing was."""
-        deliveries, decisions = self._deliveries, self._decisions
-        self._deliveries, self._decisions = {}, Counter()
+        deliveries, decisions, unusable = self._deliveries, self._decisions, self._unusable
+        self._deliveries, self._decisions, self._unusable = {}, Counter(), 0
         for channel, mine in deliveries.items():
             latencies = [each.seconds * 1000 for each in mine if each.seconds is not None]
             counts = Counter(_OUTCOMES[each.outcome] for each in mine)
             _print({"channel": channel, "stage": stage}, counts, latencies)
         alerts = {name: decisions[decision] for decision, name in _DECISIONS.items() if decision in decisions}
+        alerts |= {"Unusable": unusable} if unusable else {}
         if alerts:
             _print({"stage": stage}, alerts)
 

@@ -79,10 +79,11 @@ def short_hash(*parts: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What can be in trouble and recover: a service, a task family, an alarm, an instance or a daemon.
+    """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
-        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID` or `daemon:NAME`.
+        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID`, `daemon:NAME` or
+            `deployment-group:APPLICATION/GROUP` (CodeDeploy's).
         cluster: its name; `-` where the event names none.
     """
 

@@ -21,7 +21,7 @@ from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
 from router.reasons import stop_code
 
-SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", OWN_SOURCE})
+SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
 
@@ -210,8 +210,8 @@ def _reason(detail: Mapping[str, Any]) -> str:
 
 
 def _state(detail: Mapping[str, Any]) -> str:
-    """An alarm's value, a container instance's health, or `DISCONNECTED` for one whose agent is."""
-    stated = _name(_object(detail, "state"), "value") or _name(detail, "overallStatus")
+    """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` if its agent is."""
+    stated = _name(_object(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
     return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
 
 
@@ -292,8 +292,8 @@ def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple
 
 
 def _cluster(arn: _Arn) -> str:
-    """Old ARNs (`task/ID`) hold no cluster, new ones (`task/CLUSTER/ID`) do; an alarm's name may hold slashes too."""
-    if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind != "alarm"):
+    """Old ARNs (`task/ID`) hold no cluster, new ones (`task/CLUSTER/ID`) do; others may hold slashes too."""
+    if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
         return arn.path[0]
     return ""
 
@@ -302,6 +302,10 @@ def _subject_name(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: 
     if envelope["source"] == "aws.cloudwatch":
         named = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
         return f"alarm:{_name(detail, 'alarmName') or next(named, '-')}"
+    if envelope["source"] == "aws.codedeploy":
+        # Neither service nor cluster is told; a group deploys one service, and goes by its application's name too.
+        names = (_name(detail, "application"), _name(detail, "deploymentGroup"))
+        return f"deployment-group:{'/'.join(filter(None, names)) or '-'}"
     if _name(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:

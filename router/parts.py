@@ -91,6 +91,8 @@ class Router:
 
     Attributes:
         decided: hears each decision once it is in history.
+        unusable: hears at each tick how many channels could not send (`router.probe`).
+        unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
         memory: all else never changes.
     """
 
@@ -101,4 +103,6 @@ class Router:
     deliver: Deliver
     new_id: Callable[[], str]
     decided: Callable[[Decision], None] = lambda _: None
+    unusable: Callable[[int], None] = lambda _: None
+    unconfirmed: Callable[[], Sequence[str]] = lambda: ()
     memory: Memory = field(default_factory=Memory)

@@ -82,6 +82,31 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Somebody ran `ecs-alert-router send-test`: this channel works. There is nothing to do.",
         "ja": "`ecs-alert-router send-test` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
     },
+    "heartbeat_title": {
+        "en": "Weekly heartbeat: the alert router works",
+        "ja": "週次ハートビート: アラートルーターは正常です",
+    },
+    "heartbeat_text": {
+        "en": "This message came the whole way of an alert: EventBridge, queue, Lambda, history and this channel.",
+        "ja": "このメッセージはアラートと同じ経路 (EventBridge、キュー、Lambda、履歴、このチャネル) で届きました。",
+    },
+    "heartbeat_unconfirmed": {
+        "en": "Not confirmed, so these addresses hear nothing: {addresses}.",
+        "ja": "未確認のため、次のアドレスには通知が届きません: {addresses}。",
+    },
+    "heartbeat_unknown": {
+        "en": "Whether all e-mail subscriptions are confirmed could not be found out.",
+        "ja": "メール購読の確認状況を取得できませんでした。",
+    },
+    "heartbeat_look_failed": {
+        "en": "Some messages could not be delivered at all. Look at the channels of the failed deliveries in history.",
+        "ja": "配信できなかった通知があります。履歴で配信に失敗したチャネルを確認してください。",
+    },
+    "heartbeat_alerts": {"en": "Alerts in 7 days", "ja": "7 日間のアラート"},
+    "heartbeat_announced": {"en": "Announced", "ja": "通知"},
+    "heartbeat_held_back": {"en": "Held back", "ja": "抑制"},
+    "heartbeat_failed": {"en": "Deliveries failed", "ja": "配信失敗"},
+    "heartbeat_open": {"en": "Incidents open now", "ja": "未解決のインシデント"},
     "span_d": {"en": "{count} d", "ja": "{count} 日"},
     "span_h": {"en": "{count} h", "ja": "{count} 時間"},
     "span_min": {"en": "{count} min", "ja": "{count} 分"},

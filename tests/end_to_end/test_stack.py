@@ -17,13 +17,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from deploy.smoke import Smoke
 from local_aws.deploy import Stack, deploy, function_logs
-from local_aws.events import Raw, container, service_action, task_stopped
+from local_aws.events import Raw, codedeploy, container, service_action, task_stopped
 from local_aws.mailbox import Mailbox
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import OOM, died, put, stamped
 from router.cli import main
+from router.history import History
+from router.table import DynamoTable
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
@@ -256,6 +259,64 @@ def test_a_bare_event_is_answered_with_what_came_of_it(deployed: Deployed) -> No
         {"channel": "email", "kind": "opened", "outcome": "sent", "attempt": 1},
         {"channel": "slack", "kind": "opened", "outcome": "sent", "attempt": 1},
     ]
+
+
+def test_a_failed_blue_green_deployment_is_announced(deployed: Deployed) -> None:
+    deployed.happen(codedeploy("FAILURE", application="AppECS-prod-shop"))
+    (text,) = eventually(lambda: [each for each in _texts(deployed) if "AppECS-prod-shop" in each], deployed)
+    assert text.startswith("🔴 Deployment failed: ")
+
+
+def _texts(deployed: Deployed) -> list[str]:
+    return [str(received.payload["text"]) for received in deployed.slack.received]
+
+
+def test_the_heartbeat_comes_on_every_channel_by_the_way_of_the_events(deployed: Deployed) -> None:
+    """As EventBridge makes it of the rule's input; which here nobody but a schedule could."""
+    beat = {"source": "ecs-alert-router", "detail-type": "Router Heartbeat", "id": "week-48", "detail": {}}
+    queue = deployed.stack.events_queue_url
+    deployed.aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(beat))
+    eventually(lambda: [each for each in _texts(deployed) if "Weekly heartbeat" in each], deployed)
+    eventually(lambda: [mail for mail in deployed.mailbox.mails if "Weekly heartbeat" in mail.subject], deployed)
+
+
+class Ecs:
+    """Runs no task, but tells EventBridge what ECS would."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self._deployed = deployed
+        self._command = ""
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(**request: Any) -> Any:
+            self.calls.append(name)
+            return {"taskDefinitionArns": ["arn"], "tasks": []}
+
+        return call
+
+    def register_task_definition(self, **definition: Any) -> None:
+        (container,) = definition["containerDefinitions"]
+        self._command = container["command"][-1]
+
+    def run_task(self, **request: Any) -> Any:
+        code = int(self._command.removeprefix("exit "))
+        family, task = request["taskDefinition"], f"{code:032x}"
+        self._deployed.happen(
+            task_stopped(containers=[container("smoke", code)], service=None, family=family, task=task)
+        )
+        return {"tasks": [{"taskArn": f"arn:aws:ecs:eu-west-1:123456789012:task/prod/{task}"}]}
+
+
+def test_the_smoke_test_waits_for_every_channel_and_leaves_nothing_running(deployed: Deployed) -> None:
+    said: list[str] = []
+    ecs = Ecs(deployed)
+    history = History(DynamoTable(deployed.aws.client("dynamodb"), deployed.stack.table_name), 0.0)
+    assert Smoke(ecs, None, history, said.append, subnets=["subnet-1"]).run()
+    assert "in history: critical essential_container_exited, announced" in said
+    assert {"slack: sent", "email: sent"} <= set(said)
+    assert ecs.calls[0] == "create_cluster"
+    assert ecs.calls[-2:] == ["deregister_task_definition", "delete_cluster"]
 
 
 def test_no_secret_is_in_the_logs(deployed: Deployed) -> None:

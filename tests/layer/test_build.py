@@ -67,7 +67,7 @@ def index(checkout: Path) -> list[dict[str, str]]:
 
 def test_a_layer_that_is_up_to_date_is_left_alone(checkout: Path) -> None:
     require_nothing(checkout)
-    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
     assert build(checkout) == (0, "layer: up to date\n")
 
 
@@ -75,7 +75,7 @@ def test_a_change_of_the_requirements_builds_the_layer_anew(checkout: Path) -> N
     require_nothing(checkout)
     build(checkout)
     (checkout / "layer" / "requirements.txt").write_text("# still nothing\n")
-    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
 
 
 def test_a_registry_out_of_reach_is_one_line_that_names_the_package(checkout: Path) -> None:
@@ -121,10 +121,10 @@ def test_to_add_a_plugin_builds_the_layer_anew_and_so_does_to_take_it_away(check
     require_nothing(checkout)
     build(checkout)
     add_plugin(checkout, wheel)
-    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
     assert build(checkout) == (0, "layer: up to date\n")
     (checkout / "layer" / "plugins.txt").unlink()
-    assert build(checkout)[1].splitlines()[-1] == "layer: built"
+    assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
     assert index(checkout) == []
 
 
@@ -151,3 +151,21 @@ def test_a_deployment_knows_the_kinds_of_installed_plugins(checkout: Path, wheel
     check: list[str | Path] = [sys.executable, checkout / "deploy" / "check_config.py"]
     result = subprocess.run(check, env=environment, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+
+def test_two_builds_in_two_places_are_the_same_to_the_byte(tmp_path: Path, wheel: Path) -> None:
+    """Only the function's own Python makes bytecode; that of this one, if it is another, is left out of both."""
+    layers = []
+    for place in ("here", "there"):
+        checkout = tmp_path / place
+        shutil.copytree(ROOT / "layer", checkout / "layer", ignore=shutil.ignore_patterns("__pycache__"))
+        require_nothing(checkout)
+        add_plugin(checkout, wheel)
+        assert build(checkout)[0] == 0
+        layer = checkout / ".build" / "layer"
+        layers.append({str(file.relative_to(layer)): file.read_bytes() for file in layer.rglob("*") if file.is_file()})
+    assert layers[0] == layers[1]
+    assert any(name.endswith(".dist-info/METADATA") for name in layers[0])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_aws import LocalAws, running
-from tests.template.packaged import Packaged, package
+from tests.template.packaged import EVERYTHING, Packaged, package
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +23,23 @@ def packaged(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def packaged_again(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
     return package(local_aws, tmp_path_factory.mktemp("package-again"))
+
+
+@pytest.fixture(scope="session")
+def everything(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """With every setting at another value than the default."""
+    return package(local_aws, tmp_path_factory.mktemp("everything"), **EVERYTHING)
+
+
+@pytest.fixture(scope="session")
+def least(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """With whatever can be off, off; operators that are named; and no secret."""
+    settings = {
+        "ALARM_NAME_PREFIX": "",
+        "DASHBOARD": "off",
+        "HEARTBEAT_SCHEDULE": "off",
+        "OPERATOR_EMAILS": "operator@example.com",
+        "PAGERDUTY_ROUTING_KEY": "",
+        "SLACK_WEBHOOK_URL": "",
+    }
+    return package(local_aws, tmp_path_factory.mktemp("least"), **settings)

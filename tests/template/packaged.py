@@ -17,6 +17,22 @@ ENVIRONMENT = {
 }
 
 
+# Every setting at another value than the default.
+EVERYTHING = {
+    "ALARM_NAME_PREFIX": "web-",
+    "ALERT_EMAILS": "second@example.com",
+    "CODEDEPLOY_APPLICATION_PREFIX": "blue-green-",
+    "ECS_CLUSTERS": "prod, batch-*",
+    "EVENT_BUS_SENDERS": "111122223333, o-a1b2c3d4e5",
+    "EVENT_LOG_DAYS": "14",
+    "HEARTBEAT_SCHEDULE": "rate(1 day)",
+    "KMS_KEY_ARN": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "LIFECYCLE_EVENTS": "on",
+    "OPERATOR_EMAILS": "operator@example.com",
+    "SECRETS_KMS_KEY_ARNS": "arn:aws:kms:us-east-1:000000000000:key/abcd1234-12ab-34cd-56ef-1234567890ab",
+}
+
+
 @dataclass(frozen=True)
 class Packaged:
     """What one run of `osls package` left behind."""

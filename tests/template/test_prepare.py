@@ -1,21 +1,21 @@
 """What deploy/prepare.js adds on the way: subscriptions, and the permission to read what the settings refer to."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_aws import DeployError, LocalAws
-from tests.template.packaged import Packaged, package
+from local_aws.deploy import run_osls
+from tests.template.packaged import ENVIRONMENT, EVERYTHING, Packaged, package
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
-
-
-@pytest.fixture(scope="module")
-def otherwise(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Packaged with operators that are named, and without any secret."""
-    settings = {"OPERATOR_EMAILS": "operator@example.com", "SLACK_WEBHOOK_URL": "", "PAGERDUTY_ROUTING_KEY": ""}
-    return package(local_aws, tmp_path_factory.mktemp("otherwise"), **settings)
 
 
 def subscribers(packaged: Packaged, topic: str) -> set[str]:
@@ -38,24 +38,107 @@ def test_operators_are_those_who_get_the_alerts_unless_they_are_named(packaged: 
     assert subscribers(packaged, "OperatorsTopic") == {"first@example.com", "second@example.com"}
 
 
-def test_operators_that_are_named_are_the_only_ones(otherwise: Packaged) -> None:
-    assert subscribers(otherwise, "OperatorsTopic") == {"operator@example.com"}
+def test_operators_that_are_named_are_the_only_ones(least: Packaged) -> None:
+    assert subscribers(least, "OperatorsTopic") == {"operator@example.com"}
 
 
-def test_what_is_no_address_stops_the_deployment_with_its_name(local_aws: LocalAws, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match=r"ALERT_EMAILS: not an email address: nobody, @example\.com"):
-        package(local_aws, tmp_path / "package", ALERT_EMAILS="first@example.com,nobody,@example.com")
+def test_all_that_is_wrong_is_said_at_once(local_aws: LocalAws, tmp_path: Path) -> None:
+    wrong = {
+        "ALERT_EMAILS": "first@example.com,nobody,@example.com",
+        "EVENT_LOG_DAYS": "13",
+        "SLACK_WEBHOOK_URL": "https://hooks.slack.com/workflows/T/A/1",
+    }
+    with pytest.raises(DeployError) as raised:
+        package(local_aws, tmp_path / "package", **wrong)
+    said = str(raised.value)
+    assert "ALERT_EMAILS: not an email address: nobody, @example.com" in said
+    assert "EVENT_LOG_DAYS: must be one of 1, 3, 5," in said
+    assert "channels.slack: " in said
 
 
-def test_a_wrong_setting_stops_the_deployment_with_its_place(local_aws: LocalAws, tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match=r"channels\.slack: "):
-        package(local_aws, tmp_path / "package", SLACK_WEBHOOK_URL="https://hooks.slack.com/workflows/T/A/1")
+def test_nobody_to_tell_stops_the_deployment() -> None:
+    """As deploy/prepare.js asks, without an address for the topic."""
+    environment = {"ALERT_ROUTER_CONFIG": "alert-router.toml", "PATH": os.defpath, "SNS_TOPIC_ARN": ""}
+    check: list[str | Path] = [sys.executable, ROOT / "deploy" / "check_config.py"]
+    result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "no channel is usable" in result.stderr
 
 
-def test_nobody_to_tell_stops_the_deployment(local_aws: LocalAws, tmp_path: Path) -> None:
-    nobody = {"ALERT_EMAILS": "", "SLACK_WEBHOOK_URL": "", "PAGERDUTY_ROUTING_KEY": ""}
-    with pytest.raises(DeployError, match="no channel is usable"):
-        package(local_aws, tmp_path / "package", **nobody)
+def settings(stage: str = "dev", **stated: str) -> tuple[dict[str, Any], list[str]]:
+    """What deploy/settings.js makes of custom.settings, and what it finds wrong."""
+    script = (
+        "const {read} = require('./deploy/settings'); console.log(JSON.stringify(read(...JSON.parse(process.argv[1]))))"
+    )
+    arguments = json.dumps([stated, {}, stage])
+    result = subprocess.run(["node", "-e", script, arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads(result.stdout)
+    return found["settings"], found["problems"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "variable"),
+    [
+        ("alarmNamePrefix", "alert-router", "ALARM_NAME_PREFIX"),
+        ("clusters", "prod, two words", "ECS_CLUSTERS"),
+        ("dashboard", "perhaps", "DASHBOARD"),
+        ("eventBusSenders", "12345", "EVENT_BUS_SENDERS"),
+        ("heartbeat", "weekly", "HEARTBEAT_SCHEDULE"),
+        ("historyTable", "a/b", "HISTORY_TABLE"),
+        ("kmsKeyArn", "alias/mine", "KMS_KEY_ARN"),
+        ("lifecycleEvents", "2", "LIFECYCLE_EVENTS"),
+        ("secretsKeyArns", "mine", "SECRETS_KMS_KEY_ARNS"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_its_variable(setting: str, value: str, variable: str) -> None:
+    (problem,) = settings(**{setting: value})[1]
+    assert problem.startswith(f"{variable}: ")
+
+
+def test_a_setting_that_is_empty_is_as_if_it_were_not_set() -> None:
+    names = [
+        "alarmNamePrefix",
+        "codeDeployPrefix",
+        "clusters",
+        "dashboard",
+        "heartbeat",
+        "eventLogDays",
+        "historyTable",
+    ]
+    assert settings(**dict.fromkeys(names, " ")) == settings()
+    assert settings()[1] == []
+
+
+def test_a_stage_has_its_own_configuration_where_there_is_one(local_aws: LocalAws, tmp_path: Path) -> None:
+    own = tmp_path / "alert-router.staging.toml"
+    own.write_text((ROOT / "alert-router.toml").read_text().replace('language = "en"', 'language = "ja"'))
+    files = (own,)
+    run_osls(
+        local_aws,
+        "package",
+        "--stage",
+        "staging",
+        "--package",
+        str(tmp_path / "out"),
+        environment=ENVIRONMENT,
+        files=files,
+    )
+    packaged = Packaged(tmp_path / "out")
+    variables = packaged.properties("RouterLambdaFunction")["Environment"]["Variables"]
+    assert variables["ALERT_ROUTER_CONFIG"] == own.name
+    assert [name for name in packaged.files("ecs-alert-router.zip") if name.endswith(".toml")] == [own.name]
+
+
+def test_secrets_under_a_customer_managed_key_can_be_decrypted_through_their_service_alone(
+    everything: Packaged,
+) -> None:
+    statements = everything.properties("IamRoleLambdaExecution")["Policies"][0]["PolicyDocument"]["Statement"]
+    (found,) = [each for each in statements if EVERYTHING["SECRETS_KMS_KEY_ARNS"] in each["Resource"]]
+    assert found["Action"] == ["kms:Decrypt"]
+    assert found["Condition"]["StringLike"]["kms:ViaService"] == [
+        "ssm.*.amazonaws.com",
+        "secretsmanager.*.amazonaws.com",
+    ]
 
 
 def test_a_parameter_that_is_referred_to_may_be_read_and_no_other(packaged: Packaged) -> None:
@@ -68,6 +151,23 @@ def test_a_secret_that_is_referred_to_may_be_read_whatever_suffix_aws_gave_it(pa
     assert permitted(packaged, "secretsmanager:GetSecretValue") == [{"Fn::Sub": arn}]
 
 
-def test_without_references_no_secret_may_be_read(otherwise: Packaged) -> None:
-    assert permitted(otherwise, "ssm:GetParameter") == []
-    assert permitted(otherwise, "secretsmanager:GetSecretValue") == []
+def test_without_references_no_secret_may_be_read(least: Packaged) -> None:
+    assert permitted(least, "ssm:GetParameter") == []
+    assert permitted(least, "secretsmanager:GetSecretValue") == []
+
+
+def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
+    """Not confirmed, or forgotten by AWS since: CloudFormation takes either for a subscription that is there."""
+    script = """
+        const {Aws} = require('./deploy/aws');
+        const pages = [
+          {Subscriptions: [{Endpoint: 'late@example.com', SubscriptionArn: 'PendingConfirmation'}], NextToken: '2'},
+          {Subscriptions: [{Endpoint: 'there@example.com', SubscriptionArn: 'arn:aws:sns:eu-west-1:1:alerts:1'}]},
+        ];
+        const aws = new Aws({});
+        aws.ask = async () => pages.shift();
+        aws.unheard('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
+          .then((found) => console.log(JSON.stringify(found)));
+    """
+    result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == ["late@example.com", "forgotten@example.com"]

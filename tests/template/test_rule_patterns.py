@@ -5,15 +5,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cfnlint.decode
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ministack.services import eventbridge
 
+from local_aws import events
+from local_aws.events import Raw
+from router.classify import classify
+from router.model import Severity
+from router.normalise import normalise
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
+ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
-RULES = ("EcsRule", "AlarmRule", "ContainerExitedRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
 NEWS_OF_DEPLOYMENTS = {"deployment_in_progress", "deployment_completed"}
 MUST_NOT_PASS = {"task_provisioning", "task_pending", "capacity_provider_steady_state"}
 
@@ -44,7 +53,28 @@ def task(last: str, desired: str, *containers: str, **detail: Any) -> dict[str, 
 @pytest.fixture(scope="session")
 def passes(packaged: Packaged) -> Passes:
     """Tell whether any of the packaged rules lets an event through."""
-    patterns = [packaged.properties(rule)["EventPattern"] for rule in RULES]
+    return matcher(packaged)
+
+
+@pytest.fixture(scope="session")
+def passes_narrowed(everything: Packaged) -> Passes:
+    """The same with the clusters prod and batch-*, every lifecycle state, and other prefixes."""
+    return matcher(everything)
+
+
+@pytest.fixture(scope="session")
+def is_forwarded() -> Passes:
+    """Tell whether the stack of other accounts forwards an event."""
+    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
+    assert problems == []
+    return matching([template["Resources"]["ForwardRule"]["Properties"]["EventPattern"]])
+
+
+def matcher(packaged: Packaged) -> Passes:
+    return matching([packaged.properties(rule)["EventPattern"] for rule in RULES])
+
+
+def matching(patterns: list[dict[str, Any]]) -> Passes:
 
     def matches(pattern: dict[str, Any], candidate: dict[str, Any]) -> bool:
         request = {"Event": json.dumps(candidate), "EventPattern": json.dumps(pattern)}
@@ -149,6 +179,143 @@ def test_nothing_else_of_the_routers_own_passes(passes: Passes) -> None:
 
 def test_other_services_do_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.ec2", "EC2 Instance State-change Notification", state="stopped"))
+
+
+@pytest.mark.parametrize("state", ["START", "SUCCESS", "FAILURE", "STOP"])
+def test_a_blue_green_deployment_of_ecs_passes(passes: Passes, state: str) -> None:
+    assert passes(events.codedeploy(state))
+
+
+def test_a_deployment_by_codedeploy_to_something_else_does_not_pass(passes: Passes) -> None:
+    assert not passes(events.codedeploy(application="web-servers"))
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_prefix_is_not_every_alarm(least: Packaged) -> None:
+    """An empty variable is the same as one that is not set."""
+    passes = matcher(least)
+    assert not passes(events.alarm(name="rds-cpu"))
+    assert passes(events.alarm(name="ecs-web-cpu"))
+
+
+def test_another_prefix_takes_the_place_of_the_usual_one(passes_narrowed: Passes) -> None:
+    assert passes_narrowed(events.alarm(name="web-running-tasks"))
+    assert not passes_narrowed(events.alarm(name="ecs-web-cpu"))
+
+
+OF_A_CLUSTER = {
+    "task": lambda cluster: moved(events.task_stopped(), cluster),
+    "container": lambda cluster: moved(events.task_event(containers=[events.container(exit_code=1)]), cluster),
+    "service action": lambda cluster: moved(events.service_action("SERVICE_TASK_PLACEMENT_FAILURE", "ERROR"), cluster),
+    "deployment": lambda cluster: moved(events.deployment(), cluster),  # names it in `resources` alone
+    "hook": lambda cluster: moved(events.hook("HOOK_FAILED"), cluster),
+    "daemon": lambda cluster: moved(events.daemon_action(), cluster),
+    "instance": lambda cluster: moved(events.instance_health(), cluster),
+}
+
+
+def moved(raw: Raw, cluster: str) -> Raw:
+    """The same event of another cluster."""
+    text = json.dumps(raw).replace(":cluster/prod", f":cluster/{cluster}").replace("/prod/", f"/{cluster}/")
+    found: Raw = json.loads(text)
+    return found
+
+
+@pytest.mark.parametrize("kind", OF_A_CLUSTER)
+def test_with_a_list_of_clusters_only_their_events_pass(passes_narrowed: Passes, kind: str) -> None:
+    assert passes_narrowed(OF_A_CLUSTER[kind]("prod"))
+    assert passes_narrowed(OF_A_CLUSTER[kind]("batch-7"))
+    assert not passes_narrowed(OF_A_CLUSTER[kind]("production"))
+    assert not passes_narrowed(OF_A_CLUSTER[kind]("my-batch-7"))
+
+
+@pytest.mark.parametrize("state", ["PROVISIONING", "PENDING", "RUNNING", "DEPROVISIONING"])
+def test_with_all_lifecycle_events_every_state_of_a_task_passes(passes_narrowed: Passes, state: str) -> None:
+    assert passes_narrowed(events.task_event(state))
+
+
+def test_with_all_lifecycle_events_instances_pass_and_what_cloudtrail_tells_does_not(passes_narrowed: Passes) -> None:
+    assert passes_narrowed(events.instance_state(connected=False))
+    call = events.service_action() | {"detail-type": "AWS API Call via CloudTrail"}
+    assert not passes_narrowed(call)
+
+
+def test_patterns_keep_within_what_eventbridge_takes(everything: Packaged) -> None:
+    for rule in everything.of_type("AWS::Events::Rule").values():
+        assert len(json.dumps(rule.get("EventPattern", {}), separators=(",", ":"))) <= 2048
+
+
+# --- generated and recorded events ------------------------------------------------------------------------------------
+
+CODES = st.sampled_from(["EssentialContainerExited", "TaskFailedToStart", "SpotInterruption", "TerminationNotice"])
+STOP_CODES_OF_ALL_KINDS = CODES | st.sampled_from(["ServiceSchedulerInitiated", "UserInitiated", "Of Tomorrow", None])
+REASONS = st.sampled_from(
+    [
+        None,
+        "Essential container in task exited",
+        "Task failed ELB health checks in (target-group x)",
+        "Your Spot Task was interrupted.",
+        "OutOfMemoryError: container killed due to memory usage",
+        "Scaling activity initiated by (deployment ecs-svc/1)",
+    ]
+)
+STATES = st.sampled_from(
+    ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
+)
+CONTAINERS = st.builds(
+    lambda code, reason, state: events.container(exit_code=code, reason=reason, status=state),
+    st.sampled_from([None, 0, 1, 137, 143]),
+    REASONS,
+    st.sampled_from(["PENDING", "RUNNING", "STOPPED"]),
+)
+TASKS = st.builds(
+    lambda state, desired, code, reason, containers: events.task_event(
+        state,
+        containers=containers,
+        desiredStatus=desired,
+        **{key: value for key, value in (("stopCode", code), ("stoppedReason", reason)) if value},
+    ),
+    STATES,
+    st.sampled_from(["RUNNING", "STOPPED"]),
+    STOP_CODES_OF_ALL_KINDS,
+    REASONS,
+    st.lists(CONTAINERS, max_size=3),
+)
+NAMED = st.builds(
+    lambda build, name, kind: build(name, eventType=kind),
+    st.sampled_from([events.service_action, events.deployment, events.hook]),
+    st.sampled_from(["SERVICE_STEADY_STATE", "SERVICE_DEPLOYMENT_FAILED", "HOOK_FAILED", "OF_TOMORROW"]),
+    st.sampled_from(["INFO", "WARN", "ERROR", "OF_TOMORROW"]),
+)
+OTHERS = st.sampled_from([*map(events.codedeploy, ("SUCCESS", "FAILURE", "STOP")), events.instance_health()])
+
+
+@given(raw=TASKS | NAMED | OTHERS)
+def test_whatever_is_a_warning_or_worse_or_resolves_passes(passes: Passes, raw: Raw) -> None:
+    told = classify(normalise(raw))
+    if told.severity.at_least(Severity.WARNING) or told.resolves:
+        assert passes(raw), told
+
+
+@given(raw=TASKS | NAMED | OTHERS)
+def test_whatever_the_router_wants_is_forwarded(passes: Passes, is_forwarded: Passes, raw: Raw) -> None:
+    if passes(raw):
+        assert is_forwarded(raw)
+
+
+def test_what_cloudtrail_tells_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
+    assert is_forwarded(events.alarm())
+    assert is_forwarded(events.container_exited())
+    assert not is_forwarded(events.service_action() | {"detail-type": "AWS API Call via CloudTrail"})
+    assert not is_forwarded(event("aws.ec2", "EC2 Instance State-change Notification"))
+
+
+@given(raw=TASKS)
+def test_what_lies_between_running_and_stopped_does_not_pass(passes: Passes, raw: Raw) -> None:
+    if raw["detail"]["lastStatus"] not in {"RUNNING", "STOPPED"}:
+        assert not passes(raw)
 
 
 def corpus() -> Iterator[Any]:

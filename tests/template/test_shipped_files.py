@@ -1,7 +1,10 @@
 """What is shipped, and what is not."""
 
 import re
+import sys
+import zipfile
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 FUNCTION = "ecs-alert-router.zip"
 LAYER = "dependencies.zip"
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text("utf-8")
 
 
 def test_the_function_holds_the_core_the_channels_and_the_configuration_and_nothing_else(packaged: Packaged) -> None:
@@ -23,6 +27,10 @@ def test_the_function_holds_the_core_the_channels_and_the_configuration_and_noth
 
 def test_the_command_line_is_not_shipped(packaged: Packaged) -> None:
     assert [name for name in packaged.files(FUNCTION) if name.startswith("router/cli/") or "__main__" in name] == []
+
+
+def test_another_configuration_of_the_checkout_is_not_shipped(packaged: Packaged) -> None:
+    assert [name for name in packaged.files(FUNCTION) if name.endswith(".toml")] == ["alert-router.toml"]
 
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
@@ -47,6 +55,27 @@ def test_the_layer_leaves_out_what_the_runtime_has(packaged: Packaged) -> None:
 def test_all_bytecode_in_the_layer_is_for_the_functions_python(packaged: Packaged) -> None:
     bytecode = [name for name in packaged.files(LAYER) if name.endswith(".pyc")]
     assert [name for name in bytecode if not name.endswith(".cpython-313.pyc")] == []
+
+
+def test_bytecode_is_not_compared_with_the_dates_that_the_zip_has_changed(packaged: Packaged) -> None:
+    """PEP 552: the flags are 1 for a hash that is not checked; 0 would compare a date, and compile anew each time."""
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        bytecode = [name for name in archive.namelist() if name.endswith(".pyc")]
+        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in bytecode}
+        sources = {name for name in archive.namelist() if name.endswith(".py")}
+    assert flags <= {1}
+    assert flags or sys.version_info[:2] != (3, 13)
+    compiled = {re.sub(r"__pycache__/(.*)\.cpython-313\.pyc", r"\1.py", name) for name in bytecode}
+    assert not bytecode or sources <= compiled
+
+
+def test_the_layer_is_as_small_as_the_docs_say(packaged: Packaged) -> None:
+    (stated,) = re.findall(r"The layer is (\d+\.\d) MB, (\d+\.\d) MB zipped", PAGE)
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        unzipped = sum(info.file_size for info in archive.infolist())
+    zipped = (packaged.directory / LAYER).stat().st_size
+    assert unzipped <= float(stated[0]) * 1e6 * 1.1
+    assert zipped <= float(stated[1]) * 1e6 * 1.1
 
 
 def test_all_binaries_in_the_layer_are_for_arm64(packaged: Packaged) -> None:

@@ -1,5 +1,7 @@
 """What the packaged CloudFormation template promises. The local AWS skips or ignores much of this."""
 
+import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from router.table import INDEXES, TABLE, Index
-from tests.template.packaged import Packaged
+from tests.template.packaged import EVERYTHING, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 QUEUES = ("EventsQueue", "DueQueue", "DeadLetterQueue")
-RULES = ("EcsRule", "AlarmRule", "ContainerExitedRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
+ROOT = Path(__file__).resolve().parents[2]
+KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
 
 
 def arn_of(name: str) -> dict[str, list[str]]:
@@ -41,10 +46,15 @@ def statements_about(packaged: Packaged, kind: str, resource: Any) -> list[dict[
     ]
 
 
-def test_cfn_lint_finds_nothing(packaged: Packaged) -> None:
+def test_cfn_lint_finds_nothing_without_ignoring_anything(
+    packaged: Packaged, everything: Packaged, least: Packaged
+) -> None:
     lint = Path(sys.executable).with_name("cfn-lint")
-    result = subprocess.run([lint, packaged.template_file], capture_output=True, text=True, check=False)
+    templates = [each.template_file for each in (packaged, everything, least)]
+    command = [lint, *templates, ROOT / "deploy" / "forwarder.yml"]
+    result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, "")
+    assert not list(ROOT.glob(".cfnlintrc*"))
 
 
 def test_two_packagings_differ_in_nothing_but_their_time(packaged: Packaged, packaged_again: Packaged) -> None:
@@ -61,13 +71,17 @@ def test_history_can_be_restored_to_any_second(packaged: Packaged) -> None:
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_history_is_encrypted(packaged: Packaged) -> None:
-    assert packaged.properties("HistoryTable")["SSESpecification"] == {"SSEEnabled": True}
+def test_history_is_encrypted_with_the_key_of_the_stack(packaged: Packaged) -> None:
+    encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
+    assert packaged.properties("HistoryTable")["SSESpecification"] == encryption
 
 
-def test_history_outlives_the_stack(packaged: Packaged) -> None:
-    table = packaged.resource("HistoryTable")
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+@pytest.mark.parametrize("name", ["HistoryTable", "EncryptionKey"])
+def test_history_outlives_the_stack_and_so_does_the_key_without_which_nobody_could_read_it(
+    packaged: Packaged, name: str
+) -> None:
+    resource = packaged.resource(name)
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_history_has_no_fixed_name_that_a_second_stack_would_clash_with(packaged: Packaged) -> None:
@@ -133,8 +147,19 @@ def test_what_fails_as_often_as_the_function_is_told_becomes_a_dead_letter(packa
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_queues_are_encrypted(packaged: Packaged, queue: str) -> None:
-    assert packaged.properties(queue)["SqsManagedSseEnabled"] is True
+def test_queues_are_encrypted_and_ask_for_the_key_seldom(packaged: Packaged, queue: str) -> None:
+    """Each call to KMS costs; SQS keeps a data key for up to a day."""
+    properties = packaged.properties(queue)
+    assert properties["KmsMasterKeyId"] == KEY
+    assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
+
+
+def test_all_logs_are_encrypted_and_kept_for_a_time(packaged: Packaged, everything: Packaged) -> None:
+    groups = packaged.of_type("AWS::Logs::LogGroup") | everything.of_type("AWS::Logs::LogGroup")
+    assert groups.keys() == {"RouterLogGroup", "EventLogGroup"}
+    for group in groups.values():
+        assert group["KmsKeyId"]
+        assert group["RetentionInDays"] > 0
 
 
 def test_dead_letters_are_kept_for_as_long_as_sqs_can(packaged: Packaged) -> None:
@@ -147,28 +172,40 @@ def test_a_failed_record_does_not_take_its_batch_along(packaged: Packaged) -> No
     assert not any("MaximumBatchingWindowInSeconds" in mapping for mapping in mappings)
 
 
-def test_every_target_of_a_rule_has_a_dead_letter_queue_and_a_retry_policy(packaged: Packaged) -> None:
-    targets = [target for rule in packaged.of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
-    assert len(targets) == len(RULES) + 1  # and the tick
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_every_target_of_a_rule_has_a_dead_letter_queue_and_a_retry_policy(
+    variant: str, request: pytest.FixtureRequest
+) -> None:
+    rules = request.getfixturevalue(variant).of_type("AWS::Events::Rule").values()
+    targets = [target for rule in rules for target in rule["Targets"]]
+    assert len(targets) == len(rules) >= len(RULES) + 2  # and the tick and the heartbeat
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": arn_of("DeadLetterQueue")}
         assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} == target["RetryPolicy"].keys()
 
 
-def test_only_the_rules_of_this_stack_may_send_to_the_events_queue(packaged: Packaged) -> None:
+@pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
+def test_exactly_the_rules_that_send_to_the_events_queue_may(variant: str, request: pytest.FixtureRequest) -> None:
+    packaged = request.getfixturevalue(variant)
     statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("EventsQueue"))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
-    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": [arn_of(rule) for rule in RULES]}}
+    rules = packaged.of_type("AWS::Events::Rule").items()
+    senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of("EventsQueue")}
+    (condition,) = allowed["Condition"].values()
+    assert {source["Fn::GetAtt"][0] for source in condition["aws:SourceArn"]} == senders
 
 
-def test_only_the_rules_and_the_tick_may_send_to_the_dead_letter_queue(packaged: Packaged) -> None:
+@pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
+def test_exactly_the_rules_may_send_to_the_dead_letter_queue(variant: str, request: pytest.FixtureRequest) -> None:
+    packaged = request.getfixturevalue(variant)
     statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("DeadLetterQueue"))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
-    *rules, tick = allowed["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert rules == [arn_of(rule) for rule in RULES]
-    (name,) = [rule["Name"] for rule in packaged.of_type("AWS::Events::Rule").values() if "ScheduleExpression" in rule]
+    *sources, tick = allowed["Condition"]["ArnEquals"]["aws:SourceArn"]
+    rules = packaged.of_type("AWS::Events::Rule")
+    ((tick_id, name),) = [(key, rule["Name"]) for key, rule in rules.items() if "Name" in rule]
+    assert {source["Fn::GetAtt"][0] for source in sources} == rules.keys() - {tick_id}
     assert tick["Fn::Sub"].endswith(f":rule/{name}")
 
 
@@ -188,12 +225,26 @@ def test_topics_refuse_plain_http(packaged: Packaged, topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", ["AlertsTopic", "OperatorsTopic"])
-def test_topics_are_encrypted_with_a_key_that_alarms_may_use(packaged: Packaged, topic: str) -> None:
-    assert packaged.properties(topic)["KmsMasterKeyId"] == {"Ref": "TopicsKey"}
-    key = packaged.properties("TopicsKey")
+def test_topics_are_encrypted_with_the_key_of_the_stack(packaged: Packaged, topic: str) -> None:
+    assert packaged.properties(topic)["KmsMasterKeyId"] == KEY
+
+
+def test_the_key_is_rotated_and_may_be_used_by_alarms_rules_and_logs(packaged: Packaged) -> None:
+    key = packaged.properties("EncryptionKey")
     assert key["EnableKeyRotation"] is True
-    principals = [statement["Principal"] for statement in key["KeyPolicy"]["Statement"]]
-    assert {"Service": "cloudwatch.amazonaws.com"} in principals
+    users: set[str] = set()
+    for statement in key["KeyPolicy"]["Statement"]:
+        services = as_list(statement["Principal"].get("Service", []))
+        users |= {service["Fn::Sub"] if isinstance(service, dict) else service for service in services}
+        if services:
+            assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(statement["Action"])
+    assert users == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.${AWS::Region}.amazonaws.com"}
+
+
+def test_a_key_that_is_there_already_is_used_everywhere_and_none_is_made(everything: Packaged) -> None:
+    assert everything.of_type("AWS::KMS::Key") == {}
+    assert "EncryptionKey" not in everything.template_file.read_text()
+    assert everything.properties("HistoryTable")["SSESpecification"]["KMSMasterKeyId"] == EVERYTHING["KMS_KEY_ARN"]
 
 
 def test_only_alarms_of_this_account_may_publish_to_the_operators(packaged: Packaged) -> None:
@@ -204,7 +255,7 @@ def test_only_alarms_of_this_account_may_publish_to_the_operators(packaged: Pack
 
 
 def test_every_alarm_goes_to_the_operators_and_not_to_the_router(packaged: Packaged) -> None:
-    """An alarm of the router's own that began with the default prefix would have to be announced by the router."""
+    """An alarm of the router's own that began with the prefix would have to be announced by the router."""
     alarms = packaged.of_type("AWS::CloudWatch::Alarm")
     (default,) = packaged.properties("AlarmRule")["EventPattern"]["detail"]["alarmName"]
     for alarm in alarms.values():
@@ -222,11 +273,18 @@ def test_the_silence_of_the_tick_is_an_alarm(packaged: Packaged) -> None:
 def test_what_the_router_watches_of_itself(packaged: Packaged) -> None:
     metrics = {alarm["MetricName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()}
     queues = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations"}
+    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable"}
 
 
-def test_each_permission_names_its_resource(packaged: Packaged) -> None:
-    statements = role_statements(packaged)
+def test_every_rule_that_lets_events_in_has_an_alarm_on_its_failures(everything: Packaged) -> None:
+    alarms = everything.of_type("AWS::CloudWatch::Alarm").values()
+    watched = [json.dumps(alarm["Dimensions"]) for alarm in alarms if alarm["MetricName"] == "FailedInvocations"]
+    rules = {name for name, rule in everything.of_type("AWS::Events::Rule").items() if "Name" not in rule}  # the tick's
+    assert {name for name in rules if not any(f'"{name}"' in each for each in watched)} == set()
+
+
+def test_each_permission_names_its_resource(everything: Packaged) -> None:
+    statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
     assert unbounded == []
 
@@ -246,3 +304,112 @@ def test_the_outputs_name_all_that_the_stack_is_reached_by(packaged: Packaged) -
     queues = {"EventsQueueUrl", "DueQueueUrl", "DeadLetterQueueUrl"}
     topics = {"AlertsTopicArn", "OperatorsTopicArn"}
     assert queues | topics | {"TableName", "FunctionName"} <= packaged.template["Outputs"].keys()
+
+
+# --- what can be on or off --------------------------------------------------------------------------------------------
+
+
+def test_an_event_bus_is_made_only_for_those_who_may_write_to_it(packaged: Packaged, everything: Packaged) -> None:
+    assert packaged.of_type("AWS::Events::EventBus") == {}
+    account, organization = everything.properties("EventBus")["Policy"]["Statement"]
+    assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::111122223333:root"}}
+    assert organization["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+    name = everything.properties("EventBus")["Name"]
+    for statement in (account, organization):
+        assert statement["Action"] == "events:PutEvents"
+        assert statement["Resource"]["Fn::Sub"].endswith(f":event-bus/{name}")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_of_the_event_bus_lets_in_what_its_twin_does(everything: Packaged, rule: str) -> None:
+    twin = everything.properties(f"Bus{rule}")
+    assert twin["EventPattern"] == everything.properties(rule)["EventPattern"]
+    assert twin["EventBusName"] == {"Ref": "EventBus"}
+
+
+def test_the_raw_events_are_logged_only_on_demand_and_only_by_their_rule(
+    packaged: Packaged, everything: Packaged
+) -> None:
+    assert "EventLogGroup" not in packaged.template["Resources"]
+    group = everything.properties("EventLogGroup")
+    assert (group["LogGroupName"], group["RetentionInDays"]) == ("/aws/events/ecs/dev", 14)
+    assert everything.properties("EventLogRule")["EventPattern"] == {"source": ["aws.ecs"]}
+    text, values = everything.properties("EventLogPolicy")["PolicyDocument"]["Fn::Sub"]
+    streams, events = json.loads(text)["Statement"]
+    assert (streams["Action"], events["Action"]) == ("logs:CreateLogStream", "logs:PutLogEvents")
+    assert events["Condition"] == {"ArnEquals": {"aws:SourceArn": "${Rule}"}}
+    assert values == {"Group": arn_of("EventLogGroup"), "Rule": arn_of("EventLogRule")}
+
+
+def test_the_heartbeat_goes_the_way_of_the_events_and_can_be_turned_off(packaged: Packaged, least: Packaged) -> None:
+    rule = packaged.properties("HeartbeatRule")
+    assert (rule["ScheduleExpression"], rule["State"]) == ("cron(0 9 ? * MON *)", "ENABLED")
+    assert rule["Targets"][0]["Arn"] == arn_of("EventsQueue")
+    transformer = rule["Targets"][0]["InputTransformer"]
+    told = re.sub(r"<(\w+)>", r'"\1"', transformer["InputTemplate"])
+    assert json.loads(told)["detail-type"] == "Router Heartbeat"
+    assert transformer["InputPathsMap"].keys() == set(re.findall(r"<(\w+)>", transformer["InputTemplate"]))
+    assert least.properties("HeartbeatRule")["State"] == "DISABLED"
+
+
+def dashboard_widgets(packaged: Packaged) -> list[dict[str, Any]]:
+    text, values = packaged.properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    assert values["Alarms"]["Fn::Join"][1][1]["Fn::Join"][1]
+    filled = {name: value for name, value in values.items() if isinstance(value, str)} | {"Alarms": '"arn"'}
+    for name in re.findall(r"\$\{([\w:]+)\}", text):
+        text = text.replace("${" + name + "}", filled.get(name, name))
+    widgets: list[dict[str, Any]] = json.loads(text)["widgets"]
+    return widgets
+
+
+def test_the_dashboard_shows_every_metric_of_the_router_and_every_alarm(packaged: Packaged, least: Packaged) -> None:
+    assert "Dashboard" not in least.template["Resources"]
+    text = json.dumps(dashboard_widgets(packaged))
+    for metric in ("Sent", "Retry", "Failed", "Latency", "Announced", "HeldBack"):  # router/metrics.py
+        assert f'MetricName=\\"{metric}\\"' in text, metric
+    _, values = packaged.properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    listed = {arn["Fn::GetAtt"][0] for arn in values["Alarms"]["Fn::Join"][1][1]["Fn::Join"][1]}
+    assert listed == packaged.of_type("AWS::CloudWatch::Alarm").keys()
+
+
+# --- upgrades ---------------------------------------------------------------------------------------------------------
+
+
+def of_schema(kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+    return schema
+
+
+def test_no_setting_replaces_a_resource(packaged: Packaged, everything: Packaged) -> None:
+    """CloudFormation's own schemas say which properties cannot be changed in place."""
+    common = packaged.template["Resources"].keys() & everything.template["Resources"].keys()
+    for name in common:
+        kind = packaged.resource(name)["Type"]
+        if kind == "AWS::Lambda::LayerVersion":  # a version is what it is; the next one is another
+            continue
+        for pointer in of_schema(kind).get("createOnlyProperties", []):
+            path = pointer.split("/")[2:]
+            assert at(packaged.properties(name), path) == at(everything.properties(name), path), (name, path)
+
+
+def at(properties: Any, path: list[str]) -> Any:
+    for step in path:
+        properties = properties.get(step) if isinstance(properties, dict) else None
+    return properties
+
+
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_no_number_became_a_text(variant: str, request: pytest.FixtureRequest) -> None:
+    """But for the function's variables, which are texts by nature, and an account's number."""
+
+    def numbers(node: Any, place: str) -> list[str]:
+        if isinstance(node, dict):
+            return [found for key, each in node.items() for found in numbers(each, f"{place}/{key}")]
+        if isinstance(node, list):
+            return [found for each in node for found in numbers(each, place)]
+        return [place] if isinstance(node, str) and re.fullmatch(r"-?\d+(\.\d+)?|true|false", node) else []
+
+    resources = request.getfixturevalue(variant).template["Resources"]
+    found = numbers(resources, "")
+    allowed = re.compile(r".*/Environment/Variables/MAX_RECEIVES|.*/aws:SecureTransport")
+    assert [place for place in found if not allowed.fullmatch(place)] == []

@@ -317,6 +317,11 @@ OTHERS = {
     "alarm": (events.alarm("ALARM"), "error cloudwatch_alarm"),
     "alarm over": (events.alarm("OK"), "info cloudwatch_alarm!"),
     "alarm without data": (events.alarm("INSUFFICIENT_DATA"), "info cloudwatch_alarm"),
+    "blue/green deployment failed": (events.codedeploy("FAILURE"), "critical deployment_failed"),
+    "blue/green deployment stopped": (events.codedeploy("STOP"), "warning deployment_stopped"),
+    "blue/green deployment completed": (events.codedeploy("SUCCESS"), "info deployment_completed!"),
+    "blue/green deployment begun": (events.codedeploy("START"), "info deployment_in_progress"),
+    "blue/green deployment shifted its traffic": (events.codedeploy("READY"), "info deployment_in_progress"),
     "a changed alarm is no alarm": (
         events.alarm("ALARM") | {"detail-type": "CloudWatch Alarm Configuration Change"},
         "info cloudwatch_alarm_configuration_change",

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from docs.pictures import IMAGES, PICTURES
 from local_aws import events
+from local_aws.deploy import SETTINGS
 from router.classify import alert, classify
 from router.cli import main
 from router.config import parse
@@ -94,6 +95,28 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
     assert config.maintenance[0].time_zone == "Asia/Tokyo"
+
+
+# --- docs/deploy.md ---------------------------------------------------------------------------------------------------
+
+
+def test_every_value_of_a_deployment_is_documented_and_no_other() -> None:
+    """Those that serverless.yml and deploy/ take from the shell; of .env's own the AWS region is no setting of ours."""
+    read = (ROOT / "serverless.yml").read_text("utf-8") + (ROOT / "deploy" / "settings.js").read_text("utf-8")
+    taken = set(re.findall(r"\$\{env:([A-Z_]+)", read)) | set(re.findall(r"addresses\('([A-Z_]+)'\)", read))
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
+    assert documented == taken
+
+
+def test_the_example_of_env_has_every_value_and_sets_none() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    stated = [line for line in lines if line and not line.startswith("#")]
+    assert sorted(stated) == sorted(f"{name}=" for name in SETTINGS)
+
+
+def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None:
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
+    assert documented == set(SETTINGS)
 
 
 # --- docs/history.md: the keys for people -----------------------------------------------------------------------------

@@ -185,3 +185,20 @@ def test_a_retry_is_counted_when_it_is_sent(printed: Printed) -> None:
     world.wait(60.0)
     meter.write("dev")
     assert [(line["channel"], values(line)["Sent"]) for line in printed()] == [("slack", [1.0])]
+
+
+# --- the tick's -------------------------------------------------------------------------------------------------------
+
+
+def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
+    meter = Meter()
+    meter.unusable(0)
+    meter.write("dev")
+    assert printed() == []
+    meter.unusable(2)
+    meter.write("dev")
+    (line,) = printed()
+    assert values(line) == {"Unusable": [2.0]}
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "service"]]
+    meter.write("dev")
+    assert printed() == []

@@ -177,6 +177,7 @@ PROD = "123456789012/eu-west-1/prod"
         (events.service_action(service="x") | {"resources": None}, f"{PROD}/cluster:prod"),
         (events.deployment(service="shop"), f"{PROD}/service:shop"),
         (events.hook(service="shop"), f"{PROD}/service:shop"),
+        (events.codedeploy(), "123456789012/eu-west-1/-/deployment-group:AppECS-prod-web/DgpECS-prod-web"),
         (without(events.hook(service="shop"), "serviceArn", "clusterArn"), f"{PROD}/service:shop"),
         (events.daemon_action(daemon="monitor"), f"{PROD}/daemon:monitor"),
         (events.instance_state(), f"{PROD}/instance:i-0abcdef1234567890"),

@@ -1,0 +1,60 @@
+'use strict';
+
+// The questions that a deployment asks AWS, with the credentials and the region of the Serverless CLI.
+
+const { CloudFormationClient, DescribeStackResourceCommand, DescribeStacksCommand } = require('@aws-sdk/client-cloudformation');
+const { DescribeTableCommand, DynamoDBClient } = require('@aws-sdk/client-dynamodb');
+const { ListSubscriptionsByTopicCommand, SNSClient } = require('@aws-sdk/client-sns');
+
+class Aws {
+  constructor(provider) {
+    this.provider = provider;
+  }
+
+  // A table that is there: its name, its ARN, and the ARN of the customer managed key that it is encrypted with.
+  async table(name) {
+    const { Table } = await this.ask(DynamoDBClient, new DescribeTableCommand({ TableName: name }));
+    return { name, arn: Table.TableArn, keyArn: Table.SSEDescription?.KMSMasterKeyArn };
+  }
+
+  // Whether a resource of the stack, by its logical id, is this one.
+  async owns(LogicalResourceId, physicalId) {
+    const StackName = this.provider.naming.getStackName();
+    try {
+      const command = new DescribeStackResourceCommand({ StackName, LogicalResourceId });
+      const { StackResourceDetail } = await this.ask(CloudFormationClient, command);
+      return StackResourceDetail.PhysicalResourceId === physicalId;
+    } catch (error) {
+      if (error.name === 'ValidationError') return false; // there is no such stack, or no such resource in it
+      throw error;
+    }
+  }
+
+  // The outputs of the stack, by name.
+  async outputs() {
+    const StackName = this.provider.naming.getStackName();
+    const { Stacks } = await this.ask(CloudFormationClient, new DescribeStacksCommand({ StackName }));
+    return Object.fromEntries(Stacks[0].Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+  }
+
+  // Those of the addresses that a topic does not send to: not confirmed yet, or forgotten by AWS after three days.
+  async unheard(TopicArn, addresses) {
+    const found = [];
+    let NextToken;
+    do {
+      const page = await this.ask(SNSClient, new ListSubscriptionsByTopicCommand({ TopicArn, NextToken }));
+      found.push(...(page.Subscriptions ?? []));
+      ({ NextToken } = page);
+    } while (NextToken);
+    const confirmed = found.filter(({ SubscriptionArn }) => SubscriptionArn?.startsWith('arn:'));
+    return addresses.filter((address) => !confirmed.some(({ Endpoint }) => Endpoint === address));
+  }
+
+  async ask(Client, command) {
+    // Only osls has getAwsSdkV3Config; elsewhere the SDK finds credentials by itself, in the same places.
+    const config = (await this.provider.getAwsSdkV3Config?.()) ?? { region: this.provider.getRegion() };
+    return new Client(config).send(command);
+  }
+}
+
+module.exports = { Aws };

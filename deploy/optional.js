@@ -1,0 +1,63 @@
+'use strict';
+
+// Takes resources out of what is to be deployed, with all that refers to them.
+
+// What belongs to each setting that can be off.
+const BUS_RULES = ['BusEcsRule', 'BusAlarmRule', 'BusCodeDeployRule', 'BusContainerExitedRule'];
+const PARTS = {
+  eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
+  eventLog: ['EventLogGroup', 'EventLogPolicy', 'EventLogRule', 'EventLogRuleFailedAlarm'],
+  dashboard: ['Dashboard'],
+};
+
+// Without these resources: elements of lists that refer to them go, and so do the outputs.
+function leaveOut(part, service) {
+  const names = PARTS[part];
+  for (const name of names) delete service.resources.Resources[name];
+  dropOutputs(service, names);
+  prune(service.resources.Resources, names);
+}
+
+// In place of a resource, one that is there already: `values` says what Ref and Fn::GetAtt … Arn shall give.
+function replace(name, values, service) {
+  delete service.resources.Resources[name];
+  const { provider, resources } = service;
+  for (const [at, parent] of [['environment', provider], ['iam', provider], ['Resources', resources], ['Outputs', resources], ['extensions', resources]]) {
+    if (parent[at]) parent[at] = replaced(parent[at], name, values);
+  }
+}
+
+function dropOutputs(service, names) {
+  const outputs = service.resources.Outputs;
+  for (const [output, { Value }] of Object.entries(outputs)) if (names.includes(referred(Value))) delete outputs[output];
+}
+
+function prune(node, names) {
+  for (const [key, value] of Object.entries(node)) {
+    if (Array.isArray(value)) node[key] = value.filter((each) => !names.includes(referred(each)));
+    if (value && typeof value === 'object') prune(node[key], names);
+  }
+}
+
+// The resource that a value refers to.
+function referred(value) {
+  const attribute = value?.['Fn::GetAtt'];
+  return value?.Ref ?? (Array.isArray(attribute) ? attribute[0] : attribute?.split('.')[0]);
+}
+
+function replaced(node, name, values) {
+  if (Array.isArray(node)) return node.map((each) => replaced(each, name, values));
+  if (!node || typeof node !== 'object') return node;
+  if (referred(node) === name) return node.Ref ? values.Ref : values.Arn;
+  if (typeof node['Fn::Sub'] === 'string' && node['Fn::Sub'].includes(`\${${name}`)) {
+    return withinText(node['Fn::Sub'], name, values);
+  }
+  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, replaced(value, name, values)]));
+}
+
+function withinText(text, name, values) {
+  const filled = text.replaceAll(`\${${name}.Arn}`, values.Arn).replaceAll(`\${${name}}`, values.Ref);
+  return filled.includes('${') ? { 'Fn::Sub': filled } : filled;
+}
+
+module.exports = { leaveOut, replace };

@@ -1,0 +1,186 @@
+"""Proves a deployed stage in a real account: runs a task that fails, and waits until every channel was told of it.
+
+    make smoke STAGE=dev
+    make smoke STAGE=prod CLUSTER=prod SUBNETS=subnet-0a1b,subnet-0c2d
+
+It is a real alert, and pages where errors page. A second task then ends well, so that the incident is resolved like any
+other. Without CLUSTER and SUBNETS it takes a cluster of its own, which it deletes, and the subnets of the default VPC.
+"""
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from router import clients
+from router.errors import HistoryUnavailable
+from router.history import History
+from router.incidents import Cell
+from router.model import Outcome
+from router.table import DynamoTable, Item
+
+NAME = "ecs-alert-router-smoke"
+IMAGE = "public.ecr.aws/docker/library/busybox:1"
+PATIENCE = 420.0  # seconds: Fargate takes a minute or two to start a task, a retry of a channel half a minute
+PAUSE = 3.0  # seconds between looks
+
+
+class SmokeError(Exception):
+    """Says in one line what is missing."""
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """What a run needs.
+
+    Attributes:
+        ecs, ec2: low-level boto3 clients.
+        cluster, subnets: where the task runs; what is empty is made, or found.
+        clock, sleep: seconds, as of `time`.
+    """
+
+    ecs: Any
+    ec2: Any
+    history: History
+    say: Callable[[str], None]
+    cluster: str = ""
+    subnets: Sequence[str] = ()
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    patience: float = PATIENCE
+    family: str = field(default_factory=lambda: f"{NAME}-{uuid.uuid4().hex[:8]}")
+
+    def run(self) -> bool:
+        """Whether every channel that the routes reach was told.
+
+        Raises:
+            SmokeError: the task could not be run, or nothing arrived.
+            ClientError: AWS refused.
+        """
+        with self._cluster() as cluster:
+            self.say(f"running a task that exits with 1: {self.family} in {cluster}")
+            task = self._run_task(cluster, "exit 1")
+            cells = self._told(task)
+            for channel, cell in cells.items():
+                self.say(f"{channel}: {cell.outcome} {cell.answer}".rstrip())
+            self.say("running one that ends well, so that the incident is resolved in a few minutes")
+            self._stopped(cluster, self._run_task(cluster, "exit 0"))
+        return all(cell.outcome is Outcome.SENT for cell in cells.values())
+
+    @contextmanager
+    def _cluster(self) -> Iterator[str]:
+        if not self.cluster:
+            self.ecs.create_cluster(clusterName=NAME)
+        try:
+            yield self.cluster or NAME
+        finally:
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        """What cannot be deleted costs nothing."""
+        with suppress(ClientError):
+            found = self.ecs.list_task_definitions(familyPrefix=self.family)["taskDefinitionArns"]
+            for arn in found:
+                self.ecs.deregister_task_definition(taskDefinition=arn)
+            if not self.cluster:
+                self.ecs.delete_cluster(cluster=NAME)
+
+    def _run_task(self, cluster: str, command: str) -> str:
+        """The id of the task."""
+        container = {"name": "smoke", "image": IMAGE, "essential": True, "command": ["sh", "-c", command]}
+        self.ecs.register_task_definition(
+            family=self.family,
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            containerDefinitions=[container],
+        )
+        network = {"subnets": list(self.subnets) or self._default_subnets(), "assignPublicIp": "ENABLED"}
+        answer = self.ecs.run_task(
+            cluster=cluster,
+            taskDefinition=self.family,
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": network},
+        )
+        if not answer["tasks"]:
+            raise SmokeError(f"the task was not started: {answer.get('failures')}")
+        return str(answer["tasks"][0]["taskArn"]).rpartition("/")[2]
+
+    def _default_subnets(self) -> list[str]:
+        answer = self.ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
+        if not answer["Subnets"]:
+            raise SmokeError(
+                "there is no default VPC: name subnets that reach the internet: make smoke SUBNETS=subnet-…"
+            )
+        return [subnet["SubnetId"] for subnet in answer["Subnets"]]
+
+    def _told(self, task: str) -> Mapping[str, Cell]:
+        """What came of each channel, as soon as every one of them was told or has failed."""
+        row = self._until(lambda: self._announced(task), "the alert is not in history")
+        self.say(f"in history: {row['severity']} {row['cause']}, {row['decision']}")
+        if not row["incident"]:
+            raise SmokeError("no route of alert-router.toml reaches a channel for it, so nobody was told")
+        cells: Mapping[str, Cell] = self._until(
+            lambda: self._settled(str(row["incident"])), "somebody was not told yet"
+        )
+        return cells
+
+    def _announced(self, task: str) -> Item | None:
+        rows = self.history.about(task, self.clock())
+        return next((row for row in rows if row["severity"] == "critical"), None)
+
+    def _settled(self, incident: str) -> Mapping[str, Cell]:
+        standing = self.history.incident(incident, self.clock())
+        cells = standing.cells if standing else {}
+        return cells if all(cell.outcome in {Outcome.SENT, Outcome.FAILED} for cell in cells.values()) else {}
+
+    def _stopped(self, cluster: str, task: str) -> None:
+        def stopped() -> bool:
+            found = self.ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+            return not found or found[0]["lastStatus"] == "STOPPED"
+
+        self._until(stopped, "the second task has not ended")
+
+    def _until(self, look: Callable[[], Any], otherwise: str) -> Any:
+        ends = self.clock() + self.patience
+        while not (found := look()):
+            if self.clock() >= ends:
+                minutes = self.patience / 60
+                raise SmokeError(f"after {minutes:.0f} minutes {otherwise}: docs/deploy.md, No message arrives")
+            self.sleep(PAUSE)
+        return found
+
+
+def main() -> int:
+    """Settings come from the environment, as make gives them; returns the exit code."""
+    stage = os.environ.get("STAGE", "")
+    if not stage:
+        sys.stderr.write("smoke: which stage? make smoke STAGE=dev\n")
+        return 2
+    try:
+        outputs = clients.stack_outputs(f"ecs-alert-router-{stage}")
+        history = History(DynamoTable(clients.dynamodb(), outputs["TableName"]), 0.0)
+        subnets = [each for each in os.environ.get("SUBNETS", "").split(",") if each]
+        cluster = os.environ.get("CLUSTER", "")
+        smoke = Smoke(clients.ecs(), clients.ec2(), history, _say, cluster, subnets)
+        told = smoke.run()
+    except (SmokeError, HistoryUnavailable, ClientError, BotoCoreError) as error:
+        _say(str(error))
+        return 1
+    _say("it works" if told else "a channel failed")
+    return 0 if told else 1
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"smoke: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""The tick, every minute: says what is due, tells of channels that fail or are back, looks whether all could send.
+
+It also comes as a delayed message, for a gathering that is not to wait for the next minute.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from router.errors import Conflict
+from router.health import news
+from router.parts import Router
+from router.pipeline import process, work_on
+from router.probe import probe
+
+_TIME_TO_PROBE = 20.0  # seconds that must be left
+
+
+def tick(router: Router, remaining: Callable[[], float]) -> int:
+    """Goes as far as time and budgets do; the next tick goes on. Returns the attempts to deliver.
+
+    Raises:
+        HistoryUnavailable: so that the alarm on errors sees it.
+    """
+    due = router.runtime.history.due(router.runtime.clock())
+    made = len(work_on(due, router, remaining, collecting=True)) + _tell_health(router, remaining)
+    if remaining() >= _TIME_TO_PROBE:
+        router.unusable(probe(router))
+    return made
+
+
+def _tell_health(router: Router, remaining: Callable[[], float]) -> int:
+    """Tells the other channels of one that has been failing for long, or works again."""
+    history, now = router.runtime.history, router.runtime.clock()
+    events, _ = news(history.condition(now), router.config.channels, now)
+    if not events:
+        return 0
+    handled = process(events, router, remaining)
+    if not any(each.error for each in handled):
+        with suppress(Conflict):  # then it is told once more at the next tick, where history knows it already
+            history.commit_all(now, (), news(history.condition(now), router.config.channels, now)[1])
+    return sum(len(each.deliveries) for each in handled)

@@ -1,0 +1,105 @@
+"""A stack from its first deployment on: deployed, changed, changed back, removed; and its history taken up again."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
+from local_aws.server import LocalAws, running
+from local_aws.slack import SlackDouble
+from local_aws.stories import died, put, stamped
+from router.history import AlertsWanted, History
+from router.table import DynamoTable
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
+
+CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
+PARAMETER = "/ecs-alert-router/life/slack"
+PATIENCE = 60.0  # seconds
+SETTINGS = {"SLACK_WEBHOOK_URL": f"ssm:{PARAMETER}", "ALERT_EMAILS": "oncall@example.com"}
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[SlackDouble]:
+    with SlackDouble() as double:
+        yield double
+
+
+@pytest.fixture(scope="module")
+def aws(slack: SlackDouble) -> Iterator[LocalAws]:
+    with running(enforce_iam=True) as local:
+        local.client("ssm").put_parameter(Name=PARAMETER, Value=slack.webhook_url, Type="SecureString")
+        yield local
+
+
+def alerts_of(aws: LocalAws, table: str, service: str) -> list[Any]:
+    history = History(DynamoTable(aws.client("dynamodb"), table), 0.0)
+    now = time.time()
+    return history.alerts(AlertsWanted(now - 3600, now + 60, subject=f"service:{service}"), now)
+
+
+def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > ends:
+            raise AssertionError("".join(function_logs(aws, stack)[-40:]))
+        time.sleep(0.1)
+
+
+def on_the_bus(aws: LocalAws, service: str) -> None:
+    """As a rule of another account forwards it."""
+    raw = stamped(died(service), time.time())
+    entry = {"Source": raw["source"], "DetailType": raw["detail-type"], "Detail": json.dumps(raw["detail"])}
+    aws.client("events").put_events(Entries=[{**entry, "EventBusName": "ecs-alert-router-dev"}])
+
+
+def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: LocalAws, slack: SlackDouble) -> None:
+    first = deploy(aws, environment=SETTINGS, configuration=CONFIGURATION)
+    put(stamped(died("early"), time.time()), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "early"), aws, first)
+
+    more = SETTINGS | {"EVENT_BUS_SENDERS": "111122223333", "EVENT_LOG_DAYS": "14", "ALERT_EMAILS": "b@example.com"}
+    changed = deploy(aws, environment=more, configuration=CONFIGURATION)
+    assert changed == first  # nothing was replaced
+    assert [each["Endpoint"] for each in subscriptions(aws, changed)] == ["b@example.com"]
+    on_the_bus(aws, "abroad")
+    eventually(lambda: alerts_of(aws, first.table_name, "abroad"), aws, changed)
+
+    # Its own name in HISTORY_TABLE, where people keep it for the command line, changes nothing.
+    back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
+    assert back == first
+    assert owned(aws, "HistoryTable") == first.table_name
+
+    remove(aws)
+    assert aws.client("dynamodb").list_tables()["TableNames"] == [first.table_name]
+    assert len(aws.client("kms").list_keys()["Keys"]) == 1
+
+    again = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
+    assert again.table_name == first.table_name
+    assert owned(aws, "HistoryTable") is None
+    put(stamped(died("late"), time.time()), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
+    assert alerts_of(aws, first.table_name, "early")
+    eventually(lambda: any("service:late" in str(each.payload["text"]) for each in slack.received), aws, again)
+
+
+def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:
+    found: list[Any] = aws.client("sns").list_subscriptions_by_topic(TopicArn=stack.alerts_topic_arn)["Subscriptions"]
+    return found
+
+
+def owned(aws: LocalAws, logical_id: str) -> str | None:
+    found = aws.client("cloudformation").describe_stack_resources(StackName="ecs-alert-router-dev")["StackResources"]
+    return next((each["PhysicalResourceId"] for each in found if each["LogicalResourceId"] == logical_id), None)
+
+
+def test_a_table_that_is_not_there_stops_the_deployment_before_anything_is_made(aws: LocalAws) -> None:
+    settings = SETTINGS | {"HISTORY_TABLE": "not-there"}
+    with pytest.raises(DeployError, match="HISTORY_TABLE: not-there cannot be used"):
+        deploy(aws, environment=settings, stage="other", configuration=CONFIGURATION)
+    names = [each["StackName"] for each in aws.client("cloudformation").list_stacks()["StackSummaries"]]
+    assert "ecs-alert-router-other" not in names

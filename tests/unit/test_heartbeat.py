@@ -1,0 +1,153 @@
+"""The weekly heartbeat: what it proves, what it says, and that it says it once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local_aws import events
+from router.errors import TransientError
+from router.heartbeat import WEEK, last_week, unconfirmed
+from router.inbox import handle
+from router.model import ChannelConfig, Notification, Severity
+from tests.doubles.world import DAY, World
+from tests.unit.test_inbox import record, without_history
+
+NOW = "2025-10-09T08:53:20Z"  # START
+BEAT = {
+    "source": "ecs-alert-router",
+    "detail-type": "Router Heartbeat",
+    "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+    "time": "2026-11-23T09:00:00Z",
+    "account": "111122223333",
+    "region": "eu-west-1",
+    "detail": {},
+}
+
+
+def receive(world: World, *beats: dict[str, Any]) -> list[str]:
+    """The ids of the messages that come back."""
+    records = [record(f"m{number}", each) for number, each in enumerate(beats)]
+    answer = handle({"Records": records}, world.router, lambda: 60.0, 5)
+    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+
+def facts(notification: Notification) -> dict[str, str]:
+    return dict(notification.message.facts)
+
+
+def waiting(world: World, addresses: Sequence[str]) -> World:
+    world.router = replace(world.router, unconfirmed=lambda: addresses)
+    return world
+
+
+def test_it_comes_on_every_channel_but_the_one_that_would_page() -> None:
+    world = World()
+    assert receive(world, BEAT) == []
+    assert [len(channel.told) for channel in (world.slack, world.email, world.pager)] == [1, 1, 0]
+    assert world.slack.told[0].alert.severity is Severity.INFO
+
+
+def test_it_says_what_the_week_was_like() -> None:
+    world = World()
+    for number in range(3):
+        world.receive(events.task_stopped(task=f"{number:032x}", stoppedAt=NOW))
+    receive(world, BEAT)
+    assert facts(world.slack.told[-1]) == {
+        "Alerts in 7 days": "3",
+        "Announced": "1",
+        "Held back": "2",
+        "Deliveries failed": "0",
+        "Incidents open now": "1",
+    }
+
+
+def test_what_is_older_than_a_week_is_not_counted() -> None:
+    world = World()
+    world.receive(events.task_stopped(stoppedAt=NOW))
+    assert last_week(world.history, world.now).total == "1"
+    assert last_week(world.history, world.now + WEEK + DAY).total == "0"
+
+
+def test_deliveries_that_failed_for_good_are_counted_and_spoken_of() -> None:
+    world = World()
+    world.slack.failure = lambda: RuntimeError("a bug")
+    world.receive(events.task_stopped())
+    world.slack.failure = lambda: None
+    receive(world, BEAT)
+    assert facts(world.email.told[-1])["Deliveries failed"] == "1"
+    assert "could not be delivered" in world.email.told[-1].message.text
+
+
+def test_the_same_heartbeat_is_told_once_and_the_next_one_again() -> None:
+    world = World()
+    receive(world, BEAT, BEAT)
+    receive(world, BEAT)
+    assert len(world.slack.told) == 1
+    receive(world, BEAT | {"id": "the-next"})
+    assert len(world.slack.told) == 2
+
+
+def test_a_channel_that_fails_is_not_tried_again_and_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.slack.failure = lambda: TransientError("down")
+    assert receive(world, BEAT) == []
+    assert (world.slack.tried, len(world.email.told)) == (1, 1)
+    assert "channel slack did not take the heartbeat" in caplog.text
+
+
+def test_without_history_it_is_received_again_and_nobody_hears_half_of_it() -> None:
+    world = without_history(World())
+    assert receive(world, BEAT) == ["m0"]
+    assert world.slack.told == []
+
+
+def test_it_names_who_has_yet_to_confirm() -> None:
+    world = waiting(World(), ["late@example.com"])
+    receive(world, BEAT)
+    assert "these addresses hear nothing: late@example.com." in world.slack.told[0].message.text
+
+
+def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> None:
+    def refused() -> Sequence[str]:
+        raise PermissionError
+
+    world = World()
+    world.router = replace(world.router, unconfirmed=refused)
+    receive(world, BEAT)
+    assert "could not be found out" in world.slack.told[0].message.text
+
+
+def test_each_channel_hears_it_in_its_language() -> None:
+    world = World()
+    world.config.channels["slack"].config = ChannelConfig("slack", "recorder", {}, language="ja")
+    receive(world, BEAT)
+    assert world.slack.told[0].message.title.startswith("週次ハートビート")
+
+
+def test_a_bare_heartbeat_works_too() -> None:
+    """As `serverless invoke` sends it."""
+    assert handle(BEAT, World().router, lambda: 60.0, 5) == {"deliveries": 2}
+
+
+class Sns:
+    """What SNS says of two topics, in pages."""
+
+    def get_paginator(self, operation: str) -> "Sns":
+        assert operation == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, *, TopicArn: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+        mine = [("email", "late@example.com", "PendingConfirmation"), ("email", "there@example.com", f"{TopicArn}:1")]
+        other = [("sqs", "arn:aws:sqs:eu-west-1:1:q", "PendingConfirmation")]
+        return [
+            {"Subscriptions": [{"Protocol": p, "Endpoint": e, "SubscriptionArn": a} for p, e, a in page]}
+            for page in (mine, other)
+        ]
+
+
+def test_only_addresses_that_have_yet_to_confirm_are_named_and_each_once() -> None:
+    assert unconfirmed(Sns(), ["arn:aws:sns:eu-west-1:1:alerts", "arn:aws:sns:eu-west-1:1:operators"]) == [
+        "late@example.com"
+    ]

@@ -1,0 +1,96 @@
+"""What the tick proves of each channel without sending."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from router.channels import Source
+from router.errors import TransientError
+from router.inbox import handle
+from router.model import ChannelConfig, Notification
+from router.secrets import Secrets
+from tests.doubles.world import World
+
+TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
+SECRET = "https://chat.example.com/hooks/sixteen-characters"
+
+
+def ticked(world: World, left: float = 60.0) -> list[int]:
+    """What the tick says of channels that could not send."""
+    heard: list[int] = []
+    handle(TICK, replace(world.router, unusable=heard.append), lambda: left, 5)
+    return heard
+
+
+def with_channel(world: World, source: Source) -> World:
+    config = replace(world.config, channels={**world.config.channels, "new": source})
+    world.router = replace(world.router, config=config)
+    return world
+
+
+class Broken:
+    def render(self, notification: Notification) -> dict[str, Any]:
+        raise RuntimeError(f"{SECRET} {notification.kind}")
+
+    def send(self, payload: dict[str, Any]) -> None:
+        raise AssertionError(f"nothing is to be sent: {payload}")
+
+
+class Refusing:
+    """An SSM that answers with an error code, or not in time."""
+
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def get_parameter(self, **request: Any) -> Mapping[str, Any]:
+        error = RuntimeError(request["Name"])
+        error.response = {"Error": {"Code": self._code}}  # type: ignore[attr-defined]  # as botocore's
+        raise error
+
+
+def secret_channel(code: str) -> Source:
+    secrets = Secrets(lambda: Refusing(code), lambda: None, lambda: 0.0)
+    return Source(ChannelConfig("new", "recorder", {"webhook_url": "ssm:/gone"}), lambda _: Broken(), secrets)
+
+
+def test_it_sends_nothing_and_has_nothing_to_say_where_all_is_well() -> None:
+    world = World()
+    assert ticked(world) == [0]
+    assert [channel.tried for channel in (world.slack, world.email, world.pager)] == [0, 0, 0]
+
+
+def test_a_secret_that_may_not_be_read_is_noticed_before_an_alert_is(caplog: pytest.LogCaptureFixture) -> None:
+    assert ticked(with_channel(World(), secret_channel("AccessDeniedException"))) == [1]
+    assert "channel new cannot be used: ssm:/gone: the function may not read it" in caplog.text
+
+
+def test_a_moment_of_patience_is_no_alarm() -> None:
+    assert ticked(with_channel(World(), secret_channel("ThrottlingException"))) == [0]
+
+
+def test_a_plugin_that_cannot_render_is_noticed_and_its_words_are_not_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = Source.of(ChannelConfig("new", "recorder", {}), Broken())
+    assert ticked(with_channel(World(), source)) == [1]
+    assert "its plugin raised RuntimeError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_a_channel_that_is_disabled_is_counted() -> None:
+    world = World()
+    world.router = replace(world.router, config=replace(world.config, disabled={"teams": "the URL is retired"}))
+    assert ticked(world) == [1]
+
+
+def test_what_is_due_has_the_time_first() -> None:
+    assert ticked(with_channel(World(), Source.of(ChannelConfig("new", "recorder", {}), Broken())), left=15.0) == []
+
+
+def test_a_channel_that_is_down_is_none_that_cannot_be_used() -> None:
+    """That shows when it is sent to; here nothing is."""
+    world = World()
+    world.slack.failure = lambda: TransientError("down")
+    assert ticked(world) == [0]
