@@ -59,7 +59,7 @@ def make_router() -> Router:
         logger.error("configuration: %s", problem)
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])
     runtime = Runtime(
-        history=History(table, settings.retention),
+        history=History(table, settings.retention, settings.retention_by_severity),
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers

@@ -77,13 +77,14 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
 
 def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
-    everything = re.sub(r"^# (?=mention|name|match|severity|runbook|\[\[rules)", "", text, flags=re.MULTILINE)
+    everything = re.sub(r"^# (?=mention|name|match|severity|runbook|\[\[rules|\[retention|critical|info)", "", text, flags=re.MULTILINE)
     assert everything.count("[[rules]]") == 1
     environ = {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x"}
     config = parse(tomllib.loads(everything), load(ROOT / "plugins"), environ)
     assert config.problems == ()
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
+    assert config.retention_by_severity == {"critical": 365 * 86400.0, "info": 14 * 86400.0}
 
 
 # --- docs/history.md: the keys for people -----------------------------------------------------------------------------
