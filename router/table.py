@@ -194,6 +194,10 @@ class DynamoTable:
         self._new_write_id = new_write_id
         self._sleep = sleep
 
+    def __str__(self) -> str:
+        """Its name."""
+        return self._name
+
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         wanted = list(dict.fromkeys(keys))  # DynamoDB refuses a batch that names a key twice
         batches = (wanted[start : start + _MAX_KEYS] for start in range(0, len(wanted), _MAX_KEYS))

@@ -63,6 +63,7 @@ def lying(
         print_values=not legend,
         print_values_position="top",
         margin_left=_overhang(shown),
+        margin_right=28,
     )
     chart.x_labels = shown[::-1]
     return _drawn(chart, {name: list(reversed(values)) for name, values in series.items()})
@@ -81,8 +82,6 @@ def _options(colours: Sequence[str], *, height: int, legend: bool) -> dict[str, 
         "legend_at_bottom_columns": len(colours),
         "legend_box_size": 10,
         "value_formatter": lambda value: f"{value:,.0f}" if float(value).is_integer() else "",
-        "y_labels_major_count": 3,
-        "show_minor_y_labels": False,
         "min_scale": 2,
         "max_scale": 5,
         "truncate_label": -1,

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -218,4 +219,6 @@ def _place(names: tuple[str, ...]) -> str:
 
 
 def _classes(words: Callable[..., str], language: str) -> list[str]:
-    return [*(words("under", span=lasted(step, language)) for step in RECOVERY_STEPS), words("longer")]
+    spans = [lasted(step, language) for step in RECOVERY_STEPS]
+    between = [words("between", low=low, high=high) for low, high in pairwise(spans)]
+    return [words("under", span=spans[0]), *between, words("over", span=spans[-1])]

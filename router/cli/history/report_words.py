@@ -74,7 +74,8 @@ WORDS: dict[str, dict[str, str]] = {
     "resolving": {"en": "resolving", "ja": "復旧イベント"},
     "unreadable": {"en": "unreadable", "ja": "読み取り不可"},
     "under": {"en": "under {span}", "ja": "{span} 未満"},
-    "longer": {"en": "longer", "ja": "それ以上"},
+    "between": {"en": "{low} to {high}", "ja": "{low} – {high}"},
+    "over": {"en": "over {span}", "ja": "{span} 以上"},
 }
 
 

@@ -1,5 +1,6 @@
 """How rows look: a table that fits the terminal for people, JSON Lines for machines."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +19,7 @@ OUTCOME_STYLES = {"sent": "green", "retry": "yellow", "failed": "bold red"}
 STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"}
 _STYLES = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
 _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
+_ENDLESS = 10_000
 _PIPED_WIDTH = 200  # columns where no terminal says how many there are
 _HIDDEN = {"pk", "sk", "ttl", "schema", "state", "version", "due_shard", "open_shard", "cluster_day", "severity_day"}
 
@@ -72,7 +74,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
     if out.is_terminal:
         out.print(table_of(rows, fitting(rows, columns, out.width)))
     else:
-        Console(highlight=False, width=10_000).print(table_of(rows, columns))
+        wide = Console(highlight=False, width=_ENDLESS, file=io.StringIO(), record=True)
+        wide.print(table_of(rows, columns))
+        click.echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
 
 
 def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width: int) -> Mapping[str, str]:

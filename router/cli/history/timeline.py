@@ -66,7 +66,8 @@ def timeline_command(
     ids = {alert["incident"] for alert in alerts if alert["incident"]}
     incidents = [each.incident for each in history.incidents(ids, now).values() if each.incident]
     line = sorted([*_of_alerts(alerts), *_of_incidents(incidents)], key=lambda moment: moment.at)
-    shown = [moment for moment in line if everything or moment.lane != "other"]
+    first, last = map(iso, span)
+    shown = [each for each in line if first <= each.at <= last and (everything or each.lane != "other")]
     if as_json:
         for moment in shown:
             click.echo(to_json(_row(subject, moment)))
@@ -87,7 +88,9 @@ def _row(subject: str, moment: Moment) -> dict[str, Any]:
 def _of_alerts(alerts: Iterable[Item]) -> Iterator[Moment]:
     for each in alerts:
         words = cause_words(each["cause"], "en", over=each["resolves"])
-        kept: dict[str, Any] = {name: each[name] for name in ("severity", "cause", "cluster", "incident", "task", "decision")}
+        kept: dict[str, Any] = {
+            name: each[name] for name in ("severity", "cause", "cluster", "incident", "task", "decision")
+        }
         yield Moment(lane_of(each), each["at"], each["at"], what=words, **kept)
 
 
