@@ -77,7 +77,9 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
 
 def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
-    everything = re.sub(r"^# (?=mention|name|match|severity|runbook|\[\[rules|\[retention|critical|info)", "", text, flags=re.MULTILINE)
+    everything = re.sub(
+        r"^# (?=mention|name|match|severity|runbook|\[\[rules|\[retention|critical|info)", "", text, flags=re.MULTILINE
+    )
     assert everything.count("[[rules]]") == 1
     environ = {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x"}
     config = parse(tomllib.loads(everything), load(ROOT / "plugins"), environ)

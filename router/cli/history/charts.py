@@ -9,12 +9,12 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-WIDTH = 480  # units: on a phone a unit is a little less than a pixel, on a desk a little more
-_LABEL = 12  # units, the size of letters
+WIDTH = 380  # units, each about a pixel: of a phone, or of a third of a desk
+_LABEL = 13  # units, the size of letters
 _BAR = 26  # units of height for each bar that lies
 _SVG = "{http://www.w3.org/2000/svg}"
-_MOST_LABELS = 6  # on the line of time
-_LONGEST_LABEL = 30  # characters
+_MOST_LABELS = 5  # on the line of time
+_LONGEST_LABEL = 26  # characters
 
 
 def _style(colours: Sequence[str]) -> Style:

@@ -3,7 +3,7 @@
 import csv
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any, Protocol
 
 import click
@@ -49,13 +49,14 @@ class _Writer(Protocol):
 @reads_history
 def export_command(*, history: History, wanted: AlertsWanted, form: str, out: IO[str], whole: bool) -> None:
     """The alerts, newest first, for a spreadsheet or another program. Times are in UTC."""
-    write = _csv(out, WHOLE_COLUMNS if whole else COLUMNS) if form == "csv" else _jsonl(out)
-    now, count = time.time(), 0
+    now = time.time()
     alerts = each_alert(history, wanted, now)
-    for row in _with_progress(_whole(history, alerts, now) if whole else alerts, wanted):
+    rows = _with_progress(_whole(history, alerts, now) if whole else alerts, wanted)
+    first = list(islice(rows, 1))  # where nothing can be read, nothing is written
+    write = _csv(out, WHOLE_COLUMNS if whole else COLUMNS) if form == "csv" else _jsonl(out)
+    for row in chain(first, rows):
         write(row)
-        count += 1
-    if count == 0:
+    if not first:
         click.echo("No alerts.", err=True)
 
 

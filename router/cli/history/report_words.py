@@ -59,7 +59,7 @@ WORDS: dict[str, dict[str, str]] = {
     "status_lapsed": {"en": "lapsed", "ja": "自動終了"},
     "status_closed": {"en": "closed by hand", "ja": "手動で終了"},
     "sent": {"en": "sent", "ja": "送信"},
-    "retry": {"en": "to be tried again", "ja": "再試行"},
+    "retry": {"en": "retry", "ja": "再試行"},
     "failed": {"en": "failed", "ja": "失敗"},
     "opened": {"en": "opened", "ja": "発生"},
     "updated": {"en": "updated", "ja": "更新"},

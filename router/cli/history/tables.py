@@ -20,6 +20,7 @@ STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"
 _STYLES = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
 _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
 _ENDLESS = 10_000
+_BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}
 _PIPED_WIDTH = 200  # columns where no terminal says how many there are
 _HIDDEN = {"pk", "sk", "ttl", "schema", "state", "version", "due_shard", "open_shard", "cluster_day", "severity_day"}
 
@@ -69,34 +70,42 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], not
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-    """The rows, each on one line where nothing says how wide a line may be."""
+    """The rows as wide as the terminal; each on one line, however long, where there is none."""
     out = console()
     if out.is_terminal:
         out.print(table_of(rows, fitting(rows, columns, out.width)))
-    else:
-        wide = Console(highlight=False, width=_ENDLESS, file=io.StringIO(), record=True)
-        wide.print(table_of(rows, columns))
-        click.echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
+        return
+    wide = Console(highlight=False, width=_ENDLESS, file=io.StringIO(), record=True)
+    wide.print(table_of(rows, columns))
+    click.echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
 
 
 def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width: int) -> Mapping[str, str]:
-    """The columns without those that say the same on every line, from the right, until lines are short enough."""
-    widths = {
-        heading: max([len(heading), *(len(_text(name, row.get(name, ""))) for row in rows)])
-        for heading, name in columns.items()
+    """The columns as they are where lines are short enough; else some stand below others, `over+under`."""
+    widths = [
+        max([len(heading), *(len(_text(name, row.get(name, ""))) for row in rows)]) for heading, name in columns.items()
+    ]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        return columns
+    headings = {name: heading for heading, name in columns.items()}
+    below = {_BELOW[name]: name for name in headings if _BELOW.get(name) in headings}
+    return {
+        f"{heading}\n{headings[below[name]]}" if name in below else heading: f"{name}+{below[name]}"
+        if name in below
+        else name
+        for name, heading in headings.items()
+        if name not in below.values()
     }
-    for heading, name in reversed(list(columns.items())):
-        if sum(widths.values()) + 2 * len(widths) > width and len({str(row.get(name)) for row in rows}) == 1:
-            del widths[heading]
-    return {heading: columns[heading] for heading in widths} or columns
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """Columns: the heading, and the name of what stands there; of several, `over+under`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, name in columns.items():
-        table.add_column(heading, overflow="fold", no_wrap=name in _TIMES or name == "severity")
+    for heading, names in columns.items():
+        table.add_column(heading, overflow="fold", no_wrap=bool({*names.split("+")} & {*_TIMES, "severity"}))
     for row in rows:
-        table.add_row(*(_cell(name, row.get(name, "")) for name in columns.values()))
+        cells = ([_cell(name, row.get(name, "")) for name in names.split("+")] for names in columns.values())
+        table.add_row(*("\n".join(cell) for cell in cells))
     return table
 
 
@@ -141,6 +150,11 @@ def lasted(seconds: float, language: str = "en") -> str:
         if count or (unit == "s" and not parts):
             parts.append(phrase(f"span_{unit}", language, count=count))
     return " ".join(parts[:2])
+
+
+def counted(count: int, what: str) -> str:
+    """`1 alert`, `2 alerts`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def to_json(row: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from router.catalogue import cause_words
 from router.cli.history.options import of_a_time
 from router.cli.history.source import as_json, each_alert, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, lasted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
 from router.history import AlertsWanted, History
 from router.items import iso, seconds
 from router.model import Incident, Severity
@@ -110,8 +110,9 @@ def _of_incidents(incidents: Iterable[Incident]) -> Iterator[Moment]:
         yield Moment("incident", at := iso(each.opened_at), at, severity, what=f"incident {each.id} opened", **about)
         if each.ended_at:
             how = "recovered" if each.status == "recovering" else each.status
-            what = f"incident {each.id} {how} after {lasted(each.ended_at - each.opened_at)}, {each.count} alerts"
-            yield Moment("incident", at := iso(each.ended_at), at, "info", what=what, **about)
+            what = f"incident {each.id} {how} after {lasted(each.ended_at - each.opened_at)}"
+            count = f", {counted(each.count, 'alert')}"
+            yield Moment("incident", at := iso(each.ended_at), at, "info", what=what + count, **about)
 
 
 def _folded(moments: Iterable[Moment]) -> list[Moment]:
@@ -149,7 +150,7 @@ def _draw(subject: str, moments: Sequence[Moment], span: tuple[float, float]) ->
 
 
 def _told(row: Moment, *, with_cluster: bool) -> Text:
-    often = f" × {row.count}, until {local_time(row.until)[11:]}" if row.count > 1 else ""
+    often = f" × {row.count} until {local_time(row.until)[11:]}" if row.count > 1 else ""
     where = f" in {row.cluster}" if with_cluster else ""
     return Text(f"{row.what}{where}{often}", style=_STYLES[row.lane])
 

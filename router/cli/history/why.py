@@ -10,7 +10,7 @@ from rich.text import Text
 from router.catalogue import cause_words
 from router.cli.history.show import found_task, incident_row
 from router.cli.history.source import as_json, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, lasted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
 from router.history import History
 from router.incidents import Cell, Standing
 from router.items import iso
@@ -84,19 +84,15 @@ def _unheard(cell: Cell | None, since: Sequence[Item]) -> str:
     last = since[-1] if since else None
     answer = f": {last['answer']}" if last and last["answer"] else ""
     if last and last["outcome"] == Outcome.FAILED:
-        return f"failed for good after {_attempts(last['attempt'])}{answer}"
+        return f"failed for good after {counted(last['attempt'], 'attempt')}{answer}"
     if last and last["outcome"] == Outcome.RETRY:
         due = f", next at {local_time(iso(cell.due_at))}" if cell and cell.due_at else ""
-        return f"{_attempts(last['attempt'])} failed{due}{answer}"
+        return f"{counted(last['attempt'], 'attempt')} failed{due}{answer}"
     if cell and cell.behind:
         return "its message is under way"
     if cell and cell.held and cell.window_ends_at:
         return f"held back until the window ends at {local_time(iso(cell.window_ends_at))}"
     return "there was nothing to say to it"
-
-
-def _attempts(count: int) -> str:
-    return f"{count} attempt{'s' if count > 1 else ''}"
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
@@ -143,8 +139,7 @@ def _decided(row: Item, standing: Standing | None) -> Iterator[Text]:
     if incident:
         since = f"since {local_time(iso(incident.opened_at))}"
         over = f", over after {lasted(incident.ended_at - incident.opened_at)}" if incident.ended_at else ""
-        counted = f"{incident.count} alert{'s' if incident.count > 1 else ''}"
-        yield Text(f"incident {incident.id}: {incident.status}, {since}{over}, {counted}")
+        yield Text(f"incident {incident.id}: {incident.status}, {since}{over}, {counted(incident.count, 'alert')}")
     elif row["incident"]:
         yield Text(f"incident {row['incident']} has expired")
 
