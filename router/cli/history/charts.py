@@ -13,7 +13,7 @@ WIDTH = 380  # units, each about a pixel: of a phone, or of a third of a desk
 _LABEL = 13  # units, the size of letters
 _BAR = 26  # units of height for each bar that lies
 _SVG = "{http://www.w3.org/2000/svg}"
-_MOST_LABELS = 5  # on the line of time
+_AXIS = 50  # units beside the line of time
 _LONGEST_LABEL = 26  # characters
 
 
@@ -45,7 +45,8 @@ def _style(colours: Sequence[str]) -> Style:
 def over_time(labels: Sequence[str], series: Mapping[str, Sequence[int]], colours: Sequence[str]) -> Markup:
     """Standing bars, one on the other."""
     chart = pygal.StackedBar(**_options(colours, height=230, legend=True), show_minor_x_labels=False)
-    every = max(1, -(-len(labels) // _MOST_LABELS))
+    room = (len(max(labels, key=len)) + 3) * _LABEL * 2 // 3
+    every = max(1, -(-len(labels) * room // (WIDTH - _AXIS)))
     chart.x_labels = list(labels)
     chart.x_labels_major = list(labels[::every])
     return _drawn(chart, series)
