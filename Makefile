@@ -1,7 +1,7 @@
 # Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts soak mutants docs-images clean
+.PHONY: help demo test check lint types contracts soak mutants scale docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,9 @@ soak: $(VENV)/.installed ## The fault simulation for as long as one likes: make 
 
 mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of the simulation that notices
 	$(BIN)/python -m tests.simulation.mutants
+
+scale: $(VENV)/.installed ## A hundred thousand alerts on the local AWS: what each question costs, how hot keys get
+	$(BIN)/python -m tests.scale.scale
 
 docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
 	$(BIN)/python -m docs.pictures

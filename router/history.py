@@ -195,8 +195,7 @@ class History:
             return
         index, days, filters = _place(wanted, until=seconds(span[1]))
         for partitions in days:
-            # Twice its share of what is wanted is likely to be enough of a partition; if not, the next page is read.
-            size = _PAGE if wanted.limit is None else min(_PAGE, 5 + 2 * wanted.limit // len(partitions))
+            size = _page_size(wanted.limit, len(partitions))
             queries = [
                 Query(index, partition, span, newest_first=True, limit=size, filters=filters)
                 for partition in partitions
@@ -214,6 +213,14 @@ class History:
             query = replace(query, cursor=page.cursor, limit=_PAGE)
             page = self.table.query(query, now)
             yield from page.items
+
+
+def _page_size(limit: int | None, partitions: int) -> int:
+    """Of the first page: what is wanted and one more, to see where a millisecond ends; or of many partitions twice its
+    share, which is likely to be enough of it."""
+    if limit is None:
+        return _PAGE
+    return min(_PAGE, limit + 1 if partitions == 1 else 5 + 2 * limit // partitions)
 
 
 def _place(wanted: AlertsWanted, until: float) -> tuple[str, Iterator[list[str]], Mapping[str, str | Collection[str]]]:

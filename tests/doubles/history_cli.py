@@ -59,8 +59,8 @@ def recording(retention: float = 90 * DAY) -> World:
     return writing(world, retention)
 
 
-def writing(world: World, retention: float) -> World:
-    world.history = History(DynamoTable(boto3.client("dynamodb"), TABLE), retention)
+def writing(world: World, retention: float, table: str = TABLE) -> World:
+    world.history = History(DynamoTable(boto3.client("dynamodb"), table), retention)
     world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
     return world
 

@@ -1,30 +1,16 @@
 """What the documents say works as they say it."""
 
-import json
 import re
-import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import click
 import pytest
-from moto import mock_aws
 
 from docs.pictures import IMAGES, PICTURES
-from local_aws import events
-from router.classify import alert, classify
 from router.cli import main
 from router.config import parse
-from router.history import History
-from router.items import Row
-from router.model import Decision
-from router.normalise import normalise
 from router.plugins import Hooks, load
-from router.table import DynamoTable
-from tests.doubles.dynamodb import create_history_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -87,56 +73,3 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
     assert config.retention_by_severity == {"critical": 365 * 86400.0, "info": 14 * 86400.0}
-
-
-# --- docs/history.md: the keys for people -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        create_history_table(client, "history")
-        at = "2026-11-22T01:02:03.000Z"
-        event = normalise(events.task_stopped(stoppedAt=at), now=1_795_309_323.0)
-        history = History(DynamoTable(client, "history"), 90 * 86400.0)
-        for shard in range(40):  # enough for every shard to have some
-            each = normalise(events.task_stopped(stoppedAt=at, task=f"t{shard}"), now=1_795_309_323.0)
-            history.commit(event.at, [Row(alert(each, classify(each)), Decision.ANNOUNCED, "")])
-        history.commit(event.at, [Row(alert(event, classify(event)), Decision.ANNOUNCED, "")])
-        yield client
-
-
-_OPTIONS = {
-    "--table-name": "TableName",
-    "--index-name": "IndexName",
-    "--key-condition-expression": "KeyConditionExpression",
-    "--expression-attribute-names": "ExpressionAttributeNames",
-    "--expression-attribute-values": "ExpressionAttributeValues",
-}
-
-
-@pytest.mark.parametrize("block", blocks("docs/history.md", "sh"))
-def test_a_query_for_the_aws_command_line_finds_something(block: str, table: Any) -> None:
-    program, service, operation, *words = shlex.split(block.replace("\\\n", " ").replace("$HISTORY_TABLE", "history"))
-    assert (program, service, operation) == ("aws", "dynamodb", "query")
-    request: dict[str, Any] = {}
-    while words:
-        option = words.pop(0)
-        if option == "--no-scan-index-forward":
-            request["ScanIndexForward"] = False
-        else:
-            value = words.pop(0)
-            request[_OPTIONS[option]] = json.loads(value) if value.startswith("{") else value
-    assert table.query(**request)["Items"]
-
-
-@pytest.mark.parametrize("block", blocks("docs/history.md", "python"))
-def test_a_query_for_boto3_finds_something(block: str, table: Any) -> None:
-    names: dict[str, Any] = {"TABLE": "history"}
-    exec(block, names)
-    assert names["found"]
