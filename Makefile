@@ -53,6 +53,7 @@ scale: $(VENV)/.installed ## A hundred thousand alerts on the local AWS: what ea
 
 docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.photos
 
 clean: ## Remove all that was built
 	rm -rf $(VENV) node_modules .build .serverless

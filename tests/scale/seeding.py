@@ -21,7 +21,7 @@ from tests.doubles.world import DAY, World
 
 A_DAY = 1000
 """Alerts of a day."""
-WITH_INCIDENTS = 4
+WITH_INCIDENTS = 2
 """Services whose newest day has been through the whole router."""
 SERVICES = [f"service-{number:02}" for number in range(40)]
 NOW = 1_795_305_600.0  # noon, so that a day back is two days of an index

@@ -38,7 +38,7 @@ def test_what_a_question_reads_does_not_grow_with_the_table(question: str, seede
     (before, cost_before), (after, cost_after) = small[question], large[question]
     assert after > 0
     if "whole history" in question:  # there is a page full now
-        assert (after, cost_after.items) == (50, 52)
+        assert (after, cost_after.items <= 52) == (50, True)
     else:
         assert (after, cost_after.items, cost_after.units) == (before, cost_before.items, cost_before.units)
 

@@ -196,7 +196,7 @@ _CONTRAST = """() => {
       return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126*r + 0.7152*g + 0.0722*b; };
   const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
   const card = getComputedStyle(document.querySelector('figure')).backgroundColor;
-  return [...document.querySelectorAll('figure svg text, .soft, h2, .status, .tile b')].map(e => {
+  return [...document.querySelectorAll('figure svg text, .soft, h2, .status, .tile b, td span')].map(e => {
       const s = getComputedStyle(e); return ratio(e.closest('svg') ? s.fill : s.color, card); })
     .reduce((a, b) => Math.min(a, b));
 }"""
