@@ -57,7 +57,7 @@ def _ask(seeded: Seeded) -> dict[str, tuple[int, Cost]]:
 def _print_keys(what: str, storm_of: Mapping[str, int]) -> None:
     found = hottest(storm(**storm_of))
     print(f"{WRITES:,} alerts in one second, {what}:\n")
-    print("| | keys' hottest | its share | its writes in that second |\n|---|---|---|---|")
+    print("| | hottest key | its share | its writes in that second |\n|---|---|---|---|")
     for name in ("table", *INDEXES):
         if name in found:
             key, writes, total = found[name]
