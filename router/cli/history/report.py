@@ -162,37 +162,35 @@ def page(made: Figures, language: str, table: str, now: float) -> str:
 
 def _figures(made: Figures, words: Callable[..., str], language: str) -> list[Mapping[str, Any]]:
     """Each chart with its heading, a note, and the same numbers as a table."""
-    step = words(_STEPS[round(made.step / timedelta(hours=1))])
-    form = "%m-%d %H:%M" if made.step < timedelta(days=1) else "%m-%d"
-    days = [bucket.strftime(form) for bucket in made.buckets]
-    over = {words(f"{each}"): made.over_time[each] for each in DRAWN}
     services = [(_place(names), alerts) for names, alerts in _ranked(made, "service")]
     causes = [(cause_words(names[0], language), alerts) for names, alerts in _ranked(made, "cause")]
     decisions = [(words(each.value), made.decisions[each]) for each in Decision if made.decisions[each]]
     recoveries = list(zip(_classes(words, language), made.recovery_classes, strict=True)) if made.recoveries else []
-    health = {words(each): [made.channels[name].outcomes[each] for name in sorted(made.channels)] for each in _OUTCOMES}
-    noise = words(
-        "noise_note",
-        announced=made.decisions[Decision.ANNOUNCED],
-        all=made.severities.total(),
-    )
-    charted = charts.over_time(days, over, [str(each) for each in DRAWN]) if any(map(any, over.values())) else None
+    noise = words("noise_note", announced=made.decisions[Decision.ANNOUNCED], all=made.severities.total())
     return [
-        _figure("over_time", words("per", step=step), charted, days, over),
+        _over_time(made, words),
         _lying("top_services", words("of_problems"), services, "accent"),
         _lying("top_causes", words("of_problems"), causes, "accent"),
         _lying("recovery", words("of_incidents"), recoveries, "good"),
         _lying("noise", noise, decisions, "quiet"),
-        _figure(
-            "channels",
-            words("of_attempts"),
-            charts.lying(sorted(made.channels), health, ("good", "warning", "critical"), legend=True)
-            if made.channels
-            else None,
-            sorted(made.channels),
-            health,
-        ),
+        _channels(made, words),
     ]
+
+
+def _over_time(made: Figures, words: Callable[..., str]) -> Mapping[str, Any]:
+    step = words(_STEPS[round(made.step / timedelta(hours=1))])
+    form = "%m-%d %H:%M" if made.step < timedelta(days=1) else "%m-%d"
+    labels = [bucket.strftime(form) for bucket in made.buckets]
+    series = {words(str(each)): made.over_time[each] for each in DRAWN}
+    chart = charts.over_time(labels, series, [str(each) for each in DRAWN]) if any(map(any, series.values())) else None
+    return _figure("over_time", words("per", step=step), chart, labels, series)
+
+
+def _channels(made: Figures, words: Callable[..., str]) -> Mapping[str, Any]:
+    names = sorted(made.channels)
+    series = {words(each): [made.channels[name].outcomes[each] for name in names] for each in _OUTCOMES}
+    chart = charts.lying(names, series, ("good", "warning", "critical"), legend=True) if names else None
+    return _figure("channels", words("of_attempts"), chart, names, series)
 
 
 def _lying(key: str, note: str, pairs: Sequence[tuple[str, int]], colour: str) -> Mapping[str, Any]:
