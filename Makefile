@@ -1,7 +1,7 @@
 # Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts soak mutants smoke docs-images clean
+.PHONY: help demo test check lint types contracts soak mutants scale smoke docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -51,8 +51,12 @@ mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of 
 smoke: $(VENV)/.installed ## A failing task in a real account, and whether everybody heard: make smoke STAGE=dev
 	@STAGE=$(STAGE) CLUSTER=$(CLUSTER) SUBNETS=$(SUBNETS) $(BIN)/python -m deploy.smoke
 
+scale: $(VENV)/.installed ## A hundred thousand alerts on the local AWS: what each question costs, how hot keys get
+	$(BIN)/python -m tests.scale.scale
+
 docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
 	$(BIN)/python -m docs.pictures
+	$(BIN)/python -m docs.photos
 
 clean: ## Remove all that was built
 	rm -rf $(VENV) node_modules .build .serverless

@@ -26,6 +26,7 @@ from router.toml_reader import Reader, TomlTable, known
 
 LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
+SHORTEST_RETENTION = 2 * 86400.0  # seconds
 _SLUG = re.compile(r"[a-z0-9_]+")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
@@ -64,6 +65,7 @@ class Config:
     """What alert-router.toml says, references resolved. Durations are in seconds.
 
     Attributes:
+        retention_by_severity: of the severities whose rows are kept for another time than `retention`.
         time_zone: of hours in routes.
         channels: by name.
         rules: the user's own word on classifications.
@@ -76,6 +78,7 @@ class Config:
 
     resolve_after: float = 300.0
     retention: float = 90 * 86400.0
+    retention_by_severity: Mapping[str, float] = field(default_factory=dict)
     time_zone: str = "UTC"
     channels: Mapping[str, Source] = field(default_factory=dict)
     rules: tuple[UserRule, ...] = ()
@@ -121,6 +124,7 @@ def parse(
     config = Config(
         resolve_after=top.duration("resolve_after", shipped.resolve_after),
         retention=top.duration("retention", shipped.retention),
+        retention_by_severity=_retention(reader.table("retention_by_severity", top.tables("retention_by_severity"))),
         time_zone=defaults.time_zone,
     )
     kinds = top.tables("kinds")
@@ -153,6 +157,16 @@ def parse(
         problems=tuple(reader.problems),
         warnings=tuple(channels.warnings),
     )
+
+
+def _retention(table: TomlTable) -> dict[str, float]:
+    """Seconds, by severity. No shorter than an incident may go on without a word: its number would be forgotten."""
+    found = {str(each): table.duration(each, 0.0) for each in Severity}
+    table.done()
+    for severity, seconds in found.items():
+        if 0 < seconds < SHORTEST_RETENTION:
+            table.problem(severity, "must be at least 2d: an event may come again, and an incident lapse, after a day")
+    return {severity: seconds for severity, seconds in found.items() if seconds}
 
 
 def _settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:

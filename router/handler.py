@@ -60,7 +60,7 @@ def make_router() -> Router:
     for problem in settings.problems:
         logger.error("configuration: %s", problem)
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])
-    history = History(table, settings.retention)
+    history = History(table, settings.retention, settings.retention_by_severity)
     runtime = Runtime(
         history=history,
         clock=time.time,

@@ -3,9 +3,11 @@
 Nothing here decides anything. The items themselves are in `router.items`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from router.condition import Condition
@@ -20,6 +22,7 @@ from router.items import (
     iso,
     row_item,
     row_key,
+    seconds,
     silence_item,
     standing_item,
     standing_key,
@@ -29,7 +32,10 @@ from router.items import (
 )
 from router.model import Severity, Subject
 from router.silences import Silence
-from router.table import Item, Key, Put, Query, Table
+from router.table import Item, Key, Page, Put, Query, Table
+
+_PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once
+Gather = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
 
 
 class Change(NamedTuple):
@@ -52,16 +58,29 @@ class AlertsWanted:
 
     Attributes:
         since, until: event times, in seconds.
+        limit: at most this many; None for all there are.
         subject: `service:web`; the narrowest question. cluster: its name. severity: one of the four.
+            at_least: this severity or a worse one. cause: a slug; no index has it, so the rest must make it narrow.
             What is empty does not narrow.
+        after: (`at`, `id`) of the last alert of the page before.
     """
 
     since: float
     until: float
-    limit: int = 50
+    limit: int | None = 50
     subject: str = ""
     cluster: str = ""
     severity: str = ""
+    at_least: str = ""
+    cause: str = ""
+    after: tuple[str, str] | None = None
+
+    @property
+    def severities(self) -> tuple[str, ...]:
+        """Those that an alert may have."""
+        if self.severity:
+            return (self.severity,)
+        return tuple(each for each in Severity if not self.at_least or each.at_least(Severity(self.at_least)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +88,14 @@ class History:
     """The table, with the retention of what is written to it.
 
     Attributes:
-        retention: seconds after which a row expires.
+        retention: seconds after which a row expires. by_severity: the same where it differs; an archived incident
+            and its deliveries have the incident's. How things stand with a subject stays longest: it holds the number
+            that the next incident counts on from.
     """
 
     table: Table
     retention: float
+    by_severity: Mapping[str, float] = field(default_factory=dict)
 
     def standing(self, subject: Subject, now: float) -> Standing:
         """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
@@ -100,14 +122,14 @@ class History:
 
     def incident(self, incident_id: str, now: float) -> Standing | None:
         """The incident of that id, newest or archived, or None."""
-        subject_key, _, number = incident_id.rpartition("-")
-        if not (subject_key and number.isdecimal()):
-            return None
-        keys = [(f"subject#{subject_key}", "incident"), (f"subject#{subject_key}", f"incident#{int(number):06}")]
-        for item in self.table.get(keys, now).values():
-            if item["number"] == int(number):
-                return to_standing(item)
-        return None
+        return self.incidents([incident_id], now).get(incident_id)
+
+    def incidents(self, incident_ids: Iterable[str], now: float) -> dict[str, Standing]:
+        """Those of the incidents that are there, newest or archived, by their ids."""
+        keys = {key: each for each in incident_ids for key in _incident_keys(each)}
+        found = (to_standing(item) for item in self.table.get(list(keys), now).values() if "number" in item)
+        wanted = set(keys.values())
+        return {each.incident.id: each for each in found if each.incident and each.incident.id in wanted}
 
     def commit(
         self,
@@ -145,15 +167,22 @@ class History:
         return [each and replace(each, version=each.version + 1, replaced=None) for each in standings]
 
     def _puts(self, change: Change, now: float) -> Iterator[Put]:
-        ttl, standing = int(now + self.retention), change.standing
+        standing = change.standing
         for row in change.rows:
-            yield Put(row_item(row, ttl, now), 0)
+            yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)
         if standing:
-            yield Put(standing_item(standing, ttl), standing.version)
+            longest = int(now + max(self.retention, *self.by_severity.values(), 0.0))
+            yield Put(standing_item(standing, longest), standing.version)
             if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
-                yield Put(standing_item(standing.replaced, ttl))
+                yield Put(standing_item(standing.replaced, self._ttl_of(standing.replaced, now)))
             for each in change.deliveries:
-                yield Put(delivery_item(standing, each, ttl, now), 0)
+                yield Put(delivery_item(standing, each, self._ttl_of(standing, now), now), 0)
+
+    def _ttl_of(self, standing: Standing, now: float) -> int:
+        return self._ttl(standing.incident.severity if standing.incident else Severity.INFO, now)
+
+    def _ttl(self, severity: Severity, now: float) -> int:
+        return int(now + self.by_severity.get(severity, self.retention))
 
     def row(self, alert_id: str, now: float) -> Item | None:
         """The row of that alert, or None."""
@@ -194,17 +223,41 @@ class History:
         return sorted(found, key=lambda item: str(item["opened_at"]))
 
     def alerts(self, wanted: AlertsWanted, now: float) -> list[Item]:
-        """The alerts asked for, newest first: the narrowest index is asked, the rest filters."""
-        span = (iso(wanted.since), iso(wanted.until))
-        index, days, filters = _place(wanted)
-        found: list[Item] = []
+        """The alerts asked for, newest first."""
+        return list(self.each_alert(wanted, now))
+
+    def each_alert(self, wanted: AlertsWanted, now: float, gather: Gather = map) -> Iterator[Item]:
+        """The alerts asked for, newest first, read only as far as they are taken: the narrowest index, day by day.
+
+        Args:
+            gather: asks for the first pages of a day's partitions, as `map` does; a thread pool's is faster.
+        """
+        return islice(self._each(wanted, now, gather), wanted.limit)
+
+    def _each(self, wanted: AlertsWanted, now: float, gather: Gather) -> Iterator[Item]:
+        span = (iso(wanted.since), wanted.after[0] if wanted.after else iso(wanted.until))
+        if span[0] > span[1]:
+            return
+        index, days, filters = _place(wanted, until=seconds(span[1]))
         for partitions in days:
-            for partition in partitions:
-                query = Query(index, partition, span, newest_first=True, limit=wanted.limit, filters=filters)
-                found += self.table.query(query, now).items
-            if len(found) >= wanted.limit:
-                break  # whatever is older than a day that fills the answer is not in it
-        return sorted(found, key=lambda item: str(item["at"]), reverse=True)[: wanted.limit]
+            size = _page_size(wanted.limit, len(partitions))
+            queries = [
+                Query(index, partition, span, newest_first=True, limit=size, filters=filters)
+                for partition in partitions
+            ]
+            firsts = gather(lambda query: self.table.query(query, now), queries)
+            walks = [self._walk(query, page, now) for query, page in zip(queries, firsts, strict=True)]
+            for item in _in_order(merge(*walks, key=_at, reverse=True)):
+                if wanted.after is None or (item["at"], item["id"]) < wanted.after:
+                    yield item
+
+    def _walk(self, query: Query, page: Page, now: float) -> Iterator[Item]:
+        """The items of a page and of those after it, which are read when it comes to them."""
+        yield from page.items
+        while page.cursor is not None:
+            query = replace(query, cursor=page.cursor, limit=_PAGE)
+            page = self.table.query(query, now)
+            yield from page.items
 
     # --- silences -----------------------------------------------------------------------------------------------------
 
@@ -234,17 +287,40 @@ class History:
         return sorted((item for items in found for item in items), key=lambda item: str(item["at"]))
 
 
-def _place(wanted: AlertsWanted) -> tuple[str, Iterator[list[str]], Mapping[str, str]]:
+def _page_size(limit: int | None, partitions: int) -> int:
+    """Of the first page: what is wanted and one more, to see where a millisecond ends; or of many partitions twice its
+    share, which is likely to be enough of it."""
+    if limit is None:
+        return _PAGE
+    return min(_PAGE, limit + 1 if partitions == 1 else 5 + 2 * limit // partitions)
+
+
+def _place(wanted: AlertsWanted, until: float) -> tuple[str, Iterator[list[str]], Mapping[str, str | Collection[str]]]:
     """The index, its partitions day by day (newest first), and what is left to filter by."""
-    days = _days(wanted.since, wanted.until)
-    filters = {name: value for name, value in (("severity", wanted.severity), ("cluster", wanted.cluster)) if value}
+    days = _days(wanted.since, until)
+    filters: dict[str, str | Collection[str]] = {"cause": wanted.cause} if wanted.cause else {}
+    if not wanted.subject and not wanted.cluster:
+        return (
+            "alerts_by_severity",
+            (_sharded([f"{each}#{day}" for each in wanted.severities]) for day in days),
+            filters,
+        )
+    if len(wanted.severities) < len(Severity):
+        filters["severity"] = wanted.severities
     if wanted.subject:
+        filters |= {"cluster": wanted.cluster} if wanted.cluster else {}
         return "alerts_by_subject", iter([[wanted.subject]]), filters
-    if wanted.cluster:
-        del filters["cluster"]
-        return "alerts_by_cluster", (_sharded([f"{wanted.cluster}#{day}"]) for day in days), filters
-    severities = [wanted.severity] if wanted.severity else list(Severity)
-    return "alerts_by_severity", (_sharded([f"{each}#{day}" for each in severities]) for day in days), {}
+    return "alerts_by_cluster", (_sharded([f"{wanted.cluster}#{day}"]) for day in days), filters
+
+
+def _at(item: Item) -> str:
+    return str(item["at"])
+
+
+def _in_order(items: Iterable[Item]) -> Iterator[Item]:
+    """Those of one millisecond by their ids, so that a page always begins where the one before ended."""
+    for _, together in groupby(items, _at):
+        yield from sorted(together, key=lambda item: str(item["id"]), reverse=True)
 
 
 def _sharded(prefixes: Sequence[str]) -> list[str]:
@@ -257,6 +333,15 @@ def _days(since: float, until: float) -> Iterator[str]:
     while day >= datetime.fromtimestamp(since, UTC).date():
         yield day.isoformat()
         day -= timedelta(days=1)
+
+
+def _incident_keys(incident_id: str) -> list[Key]:
+    """Where an incident of that id may be: the subject's newest, or an archived one."""
+    subject_key, _, number = incident_id.rpartition("-")
+    if not (subject_key and number.isdecimal()):
+        return []
+    pk = f"subject#{subject_key}"
+    return [(pk, "incident"), (pk, f"incident#{int(number):06}")]
 
 
 def _due_at(standing: Standing) -> float:

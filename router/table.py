@@ -194,6 +194,10 @@ class DynamoTable:
         self._new_write_id = new_write_id
         self._sleep = sleep
 
+    def __str__(self) -> str:
+        """Its name."""
+        return self._name
+
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         wanted = list(dict.fromkeys(keys))  # DynamoDB refuses a batch that names a key twice
         batches = (wanted[start : start + _MAX_KEYS] for start in range(0, len(wanted), _MAX_KEYS))
@@ -213,6 +217,27 @@ class DynamoTable:
 
     def query(self, query: Query, now: float) -> Page:
         return query.page(self._walk(self._query_request(query)), now)
+
+    def delete(self, keys: Iterable[Key], versions: Mapping[Key, int]) -> None:
+        """Removes items one by one, for `history forget` alone: the function may not, nor has it any need to.
+
+        Args:
+            versions: of the items that are removed only if nobody has moved them on since.
+
+        Raises:
+            Conflict: an item has another version by now. Those before it are gone.
+            HistoryUnavailable: DynamoDB refused or did not answer. Some may be gone.
+        """
+        for key in keys:
+            request = {"TableName": self._name, "Key": typed_item({"pk": key[0], "sk": key[1]})}
+            if key in versions:
+                request |= _condition(versions[key], now=0.0)
+            try:
+                self._client.delete_item(**request)
+            except _FAILURES as error:
+                if any(reason["Code"] == "ConditionalCheckFailed" for reason in _reasons(error)):
+                    raise Conflict([key]) from error
+                raise _unavailable(error) from error
 
     def _read(self, keys: Sequence[Key]) -> Iterator[Item]:
         """One batch, asked again for the keys that DynamoDB left unprocessed, for 0.75 s in all."""

@@ -15,7 +15,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from router.cli.history import Span, show_rows
+from router.cli.history import show_rows
+from router.cli.history.options import Span
 from router.cli.preview import printable
 from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, UnreadableEvent

@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from router.cli.config import matchers
-from router.cli.history import Span, show_rows
+from router.cli.history import show_rows
+from router.cli.history.options import Span
 from router.cli.stack import Stack, reaches_stack
 from router.errors import HistoryError
 from router.history import History

@@ -72,13 +72,14 @@ def find_stack(stage: str, named: dict[str, str]) -> Stack:
             f"the stack of stage {stage} is not found ({error}): name its --stage, or --table and the queues"
         ) from error
     urls = (names.get(key, "") for key in ("EventsQueueUrl", "DueQueueUrl", "DeadLetterQueueUrl"))
-    return Stack(History(table, _retention()), sqs, *urls)
+    settings = _settings()
+    return Stack(History(table, settings.retention, settings.retention_by_severity), sqs, *urls)
 
 
-def _retention() -> float:
-    """Seconds for which what is written is kept, as alert-router.toml says."""
+def _settings() -> config.Config:
+    """What alert-router.toml says, for how long what is written is kept; where it cannot be read, what is shipped."""
     path = ROOT / os.environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
     try:
-        return config.parse(config.read(path), load_plugins(), {}).retention
+        return config.parse(config.read(path), load_plugins(), {})
     except ConfigError:
-        return config.Config().retention
+        return config.Config()

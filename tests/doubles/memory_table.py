@@ -107,23 +107,23 @@ def _problems(item: Item) -> Iterator[str]:
         for name, types in ((index.partition, (str,)), (index.sort, sort_types)):
             if name in item and not _can_be_key(item[name], types):
                 yield f"key {name} is {item[name]!r}"
-    if _size(item) > _MAX_BYTES:
-        yield f"an item of {_size(item)} bytes"
+    if size_of(item) > _MAX_BYTES:
+        yield f"an item of {size_of(item)} bytes"
 
 
 def _can_be_key(value: Any, types: tuple[type, ...]) -> bool:
     return isinstance(value, types) and not isinstance(value, bool) and value != ""
 
 
-def _size(value: Any) -> int:
-    """Near enough to DynamoDB's count (DynamoDB guide, "Item sizes and formats") to meet the limit in a test."""
+def size_of(value: Any) -> int:
+    """Bytes. Near enough to DynamoDB's count (DynamoDB guide, "Item sizes and formats") to meet the limit in a test."""
     match value:
         case str():
             return len(value.encode())
         case bytes():
             return len(value)
         case list():
-            return 3 + sum(1 + _size(element) for element in value)
+            return 3 + sum(1 + size_of(element) for element in value)
         case dict():
-            return 3 + sum(1 + _size(name) + _size(element) for name, element in value.items())
+            return 3 + sum(1 + size_of(name) + size_of(element) for name, element in value.items())
     return len(str(value)) // 2 + 2

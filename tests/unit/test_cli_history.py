@@ -1,80 +1,29 @@
 """`ecs-alert-router history`: what was recorded, for people and for machines."""
 
 import json
+import re
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto import mock_aws
+from rich.text import Text
 
 from local_aws import events
 from router.cli import main
 from router.errors import PermanentError
-from router.history import History
 from router.items import iso
-from router.table import DynamoTable
 from router_conformance.server import Behaviour, ScriptedServer, answer
-from tests.doubles.dynamodb import create_history_table
+from tests.doubles.history_cli import TABLE, TASKS, died, lines, one_line_error, run, writing, zone
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
-TABLE = "alert-history"
-TASKS = [f"{number:032x}" for number in range(9)]
 SECRET = "hunter2-hunter2"
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account with the table, and nobody's real settings."""
-    for name in ("HISTORY_TABLE", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with mock_aws():
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        create_history_table(boto3.client("dynamodb"), TABLE)
-        yield
-
-
-@pytest.fixture
-def world() -> World:
-    """The router, writing its history to that table, now."""
-    made = World()
-    made.now = time.time()
-    return writing(made, 90 * DAY)
-
-
-def writing(world: World, retention: float) -> World:
-    world.history = History(DynamoTable(boto3.client("dynamodb"), TABLE), retention)
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
-    return world
-
-
-def died(number: int, before: float, *, service: str | None = "web", **fields: Any) -> events.Raw:
-    """Task `number` died so many seconds ago."""
-    stopped_at = iso(time.time() - before)
-    return events.task_stopped(task=TASKS[number], service=service, stoppedAt=stopped_at, **fields)
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["history", *arguments, "--table", TABLE])
-
-
-def lines(*arguments: str) -> list[dict[str, Any]]:
-    result = run(*arguments, "--json")
-    assert (result.exit_code, result.stderr) == (0, "")
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def one_line_error(result: Result) -> str:
-    """Checks that a failure is told in one line, on stderr, without a traceback."""
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert isinstance(result.exception, SystemExit)
-    (line,) = result.stderr.splitlines()
-    return line
+def world(recorded: World) -> World:
+    return recorded
 
 
 # --- list -------------------------------------------------------------------------------------------------------------
@@ -111,6 +60,11 @@ def test_list_as_json_has_one_line_for_each_alert_and_none_of_the_routers_own_ke
         (("--since", "15m"), [4, 3]),
         (("--since", "1h", "--limit", "1"), [4]),
         (("--since", "3d"), [4, 3, 2, 1, 5]),
+        (("--at-least", "warning"), [4, 3, 2, 1]),
+        (("--at-least", "error", "--cluster", "prod"), [4, 2, 1]),
+        (("--cause", "spot_interruption"), [3]),
+        (("--cause", "spot_interruption", "--service", "api"), []),
+        (("--subject", "service:web", "--cause", "essential_container_exited"), [1]),
     ],
 )
 def test_list_is_narrowed_by_its_options(options: tuple[str, ...], found: list[int], world: World) -> None:
@@ -123,6 +77,81 @@ def test_list_is_narrowed_by_its_options(options: tuple[str, ...], found: list[i
         died(5, 2 * DAY),
     )
     assert [int(line["task"], 16) for line in lines("list", *options)] == found
+
+
+def test_the_next_page_begins_where_the_one_before_ended(world: World) -> None:
+    """However many share a millisecond, and in whatever shard they are."""
+    at = iso(time.time() - 5 * MINUTE)
+    world.receive(*(events.task_stopped(task=TASKS[number], stoppedAt=at) for number in range(20)))
+    world.receive(*(died(number, MINUTE) for number in range(20, 30)))
+    pages, more = [], ["--limit", "7"]
+    while more:
+        result = run("list", "--json", *more)
+        pages.append([json.loads(line)["id"] for line in result.stdout.splitlines()])
+        more = [*more[:2], *result.stderr.removeprefix("There are more: ").split()]
+        more = more if result.stderr else []
+    assert [len(page) for page in pages] == [7, 7, 7, 7, 2]
+    assert [each for page in pages for each in page] == [line["id"] for line in lines("list")]
+
+
+def test_from_and_to_are_local_time_unless_they_say_otherwise(world: World) -> None:
+    at = datetime.fromtimestamp(time.time() - 3 * DAY, UTC).replace(hour=20, minute=30)
+    world.now = at.timestamp() + 1
+    world.receive(events.task_stopped(stoppedAt=iso(at.timestamp())))
+    day, next_day = at.date(), (at + timedelta(days=1)).date()
+    found = {
+        ("--from", f"{day}T20:00Z", "--to", f"{day}T21:00Z"): 1,
+        ("--from", f"{day}T21:00Z", "--to", f"{next_day}T21:00Z"): 0,
+        ("--from", f"{next_day}T05:00", "--to", f"{next_day}T06:00"): 1,  # 20:00 to 21:00 in UTC
+        ("--from", f"{next_day}", "--to", f"{next_day}T06:00"): 1,
+        ("--since", "1h", "--to", f"{next_day}T06:00"): 1,
+        ("--from", f"{day}T20:00", "--to", f"{day}T21:00"): 0,
+    }
+    with zone("Asia/Tokyo"):
+        assert {options: len(lines("list", *options)) for options in found} == found
+
+
+def test_people_read_local_time_and_machines_utc(world: World) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    world.receive(events.task_stopped(stoppedAt=iso(at.timestamp())))
+    with zone("Asia/Tokyo"):
+        assert run("list").stdout.splitlines()[1].startswith(f"{at + timedelta(hours=9):%Y-%m-%d %H:%M:%S}  ")
+        assert lines("list")[0]["at"] == f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def test_list_of_a_task_takes_its_id_or_arn_whatever_the_time(world: World) -> None:
+    world.receive(died(1, 3 * DAY), died(2, 5 * MINUTE))
+    arn = events.arn(f"task/prod/{TASKS[1]}")
+    assert [line["task"] for line in lines("list", "--task", TASKS[1])] == [TASKS[1]]
+    assert [line["task"] for line in lines("list", "--task", arn)] == [TASKS[1]]
+    assert lines("list", "--task", arn, "--severity", "info") == []
+
+
+def test_a_piped_table_has_one_line_for_each_alert_however_long(world: World) -> None:
+    world.receive(died(1, MINUTE, service="s" * 250))
+    head, row = run("list").stdout.splitlines()
+    assert "s" * 250 in row
+    assert head == head.rstrip()
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 6), (120, 3), (200, 3)])
+def test_a_table_fits_the_terminal_where_need_be_on_two_lines_for_each_alert(
+    width: int, height: int, world: World
+) -> None:
+    world.receive(died(1, MINUTE), died(2, 2 * MINUTE, service="checkout"))
+    env = {"FORCE_COLOR": "1", "COLUMNS": str(width), "TERM": "xterm"}
+    shown = Text.from_ansi(run("list", env=env).stdout).plain.splitlines()
+    assert max(map(len, shown)) <= width
+    assert len(shown) == height
+    (incident, _) = (line["incident"] for line in lines("list"))
+    words = ("When", "Cluster", "service:checkout", "essential_container_exited", "announced", incident)
+    assert all(any(word in line for line in shown) for word in words)
+
+
+def test_verbose_says_what_the_reading_cost(world: World) -> None:
+    world.receive(died(1, MINUTE))
+    result = run("list", "--service", "web", "--verbose")
+    assert re.fullmatch(r"(?!0 )[0-9.]+ read units in 1 requests, [0-9.]+ s\n", result.stderr)
 
 
 def test_nothing_found_is_said_to_people_and_not_to_machines() -> None:
@@ -254,7 +283,20 @@ def test_a_stage_that_is_not_deployed_is_a_failure_in_one_line(monkeypatch: pyte
     assert "--stage or --table" in error
 
 
-@pytest.mark.parametrize("command", [("list",), ("open",), ("show", "abc-1")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",),
+        ("open",),
+        ("show", "abc-1"),
+        ("why", "abc"),
+        ("timeline", "web"),
+        ("top",),
+        ("export",),
+        ("report", "--json"),
+        ("forget", "--service", "web"),
+    ],
+)
 def test_a_table_that_is_not_there_is_a_failure_in_one_line(command: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, ["history", *command, "--table", "nowhere"])
     assert "ResourceNotFoundException" in one_line_error(result)
@@ -274,6 +316,18 @@ def test_without_a_region_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
         ("list", "--severity", "fatal"),
         ("list", "--limit", "0"),
         ("list", "--service", "web", "--family", "web"),
+        ("list", "--service", "web", "--subject", "alarm:cpu"),
+        ("list", "--severity", "info", "--at-least", "error"),
+        ("list", "--from", "yesterday"),
+        ("list", "--from", "2026-11-02", "--to", "2026-11-01"),
+        ("list", "--from", "2026-11-02", "--since", "2h"),
+        ("list", "--after", "the-last-one"),
+        ("top", "--by", "colour"),
+        ("export", "--format", "xml"),
+        ("report",),
+        ("report", "--out", "x.html", "--time-zone", "Mars/Olympus"),
+        ("forget",),
+        ("forget", "--task", "x", "--service", "web"),
         ("list", "web"),
         ("show",),
         ("shwo", "abc"),

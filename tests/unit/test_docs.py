@@ -7,7 +7,6 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import botocore.session
@@ -20,18 +19,12 @@ from moto import mock_aws
 from docs.pictures import IMAGES, PICTURES
 from local_aws import events
 from local_aws.deploy import SETTINGS
-from router.classify import alert, classify
 from router.cli import main
 from router.config import parse
 from router.errors import PermanentError
-from router.history import History
-from router.items import Row, iso
-from router.model import Decision
-from router.normalise import normalise
+from router.items import iso
 from router.plugins import Hooks, load
-from router.table import DynamoTable
 from tests.doubles.account import Account, make_account
-from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +79,10 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
 def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
     everything = re.sub(
-        r"^# (?=mention|name|match|severity|runbook|hours|time_zone|reason|\[\[)", "", text, flags=re.MULTILINE
+        r"^# (?=mention|name|match|severity|runbook|hours|time_zone|reason|\[\[|\[retention|critical|info)",
+        "",
+        text,
+        flags=re.MULTILINE,
     )
     assert everything.count("[[rules]]") == everything.count("[[maintenance]]") == 1
     environ = {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x"}
@@ -94,6 +90,7 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
     assert config.problems == ()
     assert config.routes[1].mention == "<!here>"
     assert config.rules[0].exit_codes == {1}
+    assert config.retention_by_severity == {"critical": 365 * 86400.0, "info": 14 * 86400.0}
     assert config.maintenance[0].time_zone == "Asia/Tokyo"
 
 
@@ -117,59 +114,6 @@ def test_the_example_of_env_has_every_value_and_sets_none() -> None:
 def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None:
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
     assert documented == set(SETTINGS)
-
-
-# --- docs/history.md: the keys for people -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        client = boto3.client("dynamodb")
-        create_history_table(client, "history")
-        at = "2026-11-22T01:02:03.000Z"
-        event = normalise(events.task_stopped(stoppedAt=at), now=1_795_309_323.0)
-        history = History(DynamoTable(client, "history"), 90 * 86400.0)
-        for shard in range(40):  # enough for every shard to have some
-            each = normalise(events.task_stopped(stoppedAt=at, task=f"t{shard}"), now=1_795_309_323.0)
-            history.commit(event.at, [Row(alert(each, classify(each)), Decision.ANNOUNCED, "")])
-        history.commit(event.at, [Row(alert(event, classify(event)), Decision.ANNOUNCED, "")])
-        yield client
-
-
-_OPTIONS = {
-    "--table-name": "TableName",
-    "--index-name": "IndexName",
-    "--key-condition-expression": "KeyConditionExpression",
-    "--expression-attribute-names": "ExpressionAttributeNames",
-    "--expression-attribute-values": "ExpressionAttributeValues",
-}
-
-
-@pytest.mark.parametrize("block", blocks("docs/history.md", "sh"))
-def test_a_query_for_the_aws_command_line_finds_something(block: str, table: Any) -> None:
-    program, service, operation, *words = shlex.split(block.replace("\\\n", " ").replace("$HISTORY_TABLE", "history"))
-    assert (program, service, operation) == ("aws", "dynamodb", "query")
-    request: dict[str, Any] = {}
-    while words:
-        option = words.pop(0)
-        if option == "--no-scan-index-forward":
-            request["ScanIndexForward"] = False
-        else:
-            value = words.pop(0)
-            request[_OPTIONS[option]] = json.loads(value) if value.startswith("{") else value
-    assert table.query(**request)["Items"]
-
-
-@pytest.mark.parametrize("block", blocks("docs/history.md", "python"))
-def test_a_query_for_boto3_finds_something(block: str, table: Any) -> None:
-    names: dict[str, Any] = {"TABLE": "history"}
-    exec(block, names)
-    assert names["found"]
 
 
 # --- docs/operate.md: what to type ------------------------------------------------------------------------------------

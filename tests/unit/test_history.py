@@ -266,3 +266,23 @@ def test_no_question_reads_a_partition_twice() -> None:
     history.alerts(AlertsWanted(AT - DAY, AT, severity=Severity.ERROR), AT)
     history.alerts(AlertsWanted(AT - DAY, AT, subject="service:web"), AT)
     assert len(set(asked)) == len(asked) == 2 * 10 + 2 * 10 + 1
+
+
+# --- how long it is kept ----------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_kept_as_long_as_its_severity_says() -> None:
+    history = History(MemoryTable(), RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
+    history.commit(AT, [row(1, AT), row(2, AT, spot=True), row(3, AT, stoppedReason="", stopCode="UserInitiated")])
+    kept = {item["severity"]: (item["ttl"] - AT) // DAY for item in history.alerts(AlertsWanted(AT - 1, AT), AT)}
+    assert kept == {"critical": 365, "warning": 7, "info": 90}
+
+
+def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_longest() -> None:
+    """Numbers would begin again at 1 while an incident 1 is still there, if the newest expired before it."""
+    world = World()
+    world.history = History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
+    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
+    kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
+    assert kept == {"delivery": 7, "incident": 365}

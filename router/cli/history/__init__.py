@@ -1,0 +1,48 @@
+"""`ecs-alert-router history`: what happened, what was decided, who was told. Works with read-only credentials.
+
+One file for each question, `source.py` for where the answers come from, `tables.py` for how they look.
+"""
+
+import click
+
+from router.cli.history.export import export_command
+from router.cli.history.forget import forget_command
+from router.cli.history.listing import list_command, open_command
+from router.cli.history.report import report_command
+from router.cli.history.show import show_command, show_incident_of
+from router.cli.history.source import reads_history
+from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, console, print_table, show_rows, table_of
+from router.cli.history.timeline import timeline_command
+from router.cli.history.top import top_command
+from router.cli.history.why import why_command
+
+__all__ = [
+    "LIST_COLUMNS",
+    "OPEN_COLUMNS",
+    "console",
+    "history_group",
+    "print_table",
+    "reads_history",
+    "show_incident_of",
+    "show_rows",
+    "table_of",
+]
+
+
+@click.group("history")
+def history_group() -> None:
+    """What happened: every alert, every incident, every delivery."""
+
+
+for command in (
+    list_command,
+    open_command,
+    show_command,
+    timeline_command,
+    top_command,
+    why_command,
+    export_command,
+    report_command,
+    forget_command,
+):
+    history_group.add_command(command)

@@ -1,0 +1,104 @@
+"""`history export`: the alerts of a time as CSV or JSON Lines, written while they are read."""
+
+import csv
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import IO, Any, Protocol
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from router.cli.history.options import narrowed
+from router.cli.history.source import each_alert, reads_history
+from router.cli.history.tables import to_json
+from router.history import AlertsWanted, History
+from router.items import row_key, seconds, unpacked
+from router.table import Item
+
+COLUMNS = (
+    "at",
+    "severity",
+    "cause",
+    "title",
+    "decision",
+    "incident",
+    "subject",
+    "cluster",
+    "account",
+    "region",
+    "task",
+    "resolves",
+    "id",
+)
+WHOLE_COLUMNS = (*COLUMNS, "recorded_at", "rule", "reason", "stop_code", "task_definition", "deployment", "fingerprint")
+_TOGETHER = 100  # rows of one BatchGetItem
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and the full-width ones
+
+
+class _Writer(Protocol):
+    def __call__(self, row: Item) -> None: ...
+
+
+@click.command("export")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="The file; else standard output.")
+@click.option("--whole", is_flag=True, help="Each row whole (reasons, rule, containers, event): reads more.")
+@narrowed(since="30d")
+@reads_history
+def export_command(*, history: History, wanted: AlertsWanted, form: str, out: IO[str], whole: bool) -> None:
+    """The alerts, newest first, for a spreadsheet or another program. Times are in UTC."""
+    now = time.time()
+    alerts = each_alert(history, wanted, now)
+    rows = _with_progress(_whole(history, alerts, now) if whole else alerts, wanted)
+    first = list(islice(rows, 1))  # where nothing can be read, nothing is written
+    write = _csv(out, WHOLE_COLUMNS if whole else COLUMNS) if form == "csv" else _jsonl(out)
+    for row in chain(first, rows):
+        write(row)
+    if not first:
+        click.echo("No alerts.", err=True)
+
+
+def _with_progress(rows: Iterable[Item], wanted: AlertsWanted) -> Iterator[Item]:
+    """Shows on a terminal's stderr how far back it has come; how many there are nobody knows before."""
+    console = Console(stderr=True, highlight=False)
+    span = max(wanted.until - wanted.since, 1.0)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("exporting", total=span)
+        for count, row in enumerate(rows, start=1):
+            if not progress.disable:
+                progress.update(task, completed=wanted.until - seconds(row["at"]), description=f"{count:,} alerts")
+            yield row
+
+
+def _whole(history: History, alerts: Iterable[Item], now: float) -> Iterator[Item]:
+    """The rows themselves in place of what an index holds of them, a hundred at a time, in the same order."""
+    left = iter(alerts)
+    while some := list(islice(left, _TOGETHER)):
+        keys = [key for alert in some if (key := row_key(alert["id"]))]
+        found = history.table.get(keys, now)
+        for row in (found[key] for key in keys if key in found):
+            event = row.pop("event", None)
+            yield {**row, "event": unpacked(event) if event else None}
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+
+def _jsonl(out: IO[str]) -> _Writer:
+    return lambda row: print(to_json(row), file=out)
+
+
+def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(columns)
+    return lambda row: writer.writerow([cell(row, name) for name in columns]) and None
+
+
+def cell(row: Mapping[str, Any], name: str) -> str:
+    """A value that a spreadsheet takes for text: what would begin a formula stands behind an apostrophe (OWASP, "CSV
+    Injection"), for titles and reasons hold text from outside."""
+    value = row.get(name, "")
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

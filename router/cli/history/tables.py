@@ -1,0 +1,162 @@
+"""How rows look: a table that fits the terminal for people, JSON Lines for machines."""
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from router.phrases import phrase
+
+SEVERITY_STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
+OUTCOME_STYLES = {"sent": "green", "retry": "yellow", "failed": "bold red"}
+STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"}
+_STYLES = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
+_TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
+_ENDLESS = 10_000
+_BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}
+_PIPED_WIDTH = 200  # columns where no terminal says how many there are
+_HIDDEN = {"pk", "sk", "ttl", "schema", "state", "version", "due_shard", "open_shard", "cluster_day", "severity_day"}
+
+LIST_COLUMNS = {
+    "When": "at",
+    "Severity": "severity",
+    "What": "subject",
+    "Cluster": "cluster",
+    "Cause": "cause",
+    "Decision": "decision",
+    "Incident": "incident",
+}
+OPEN_COLUMNS = {
+    "Since": "opened_at",
+    "Severity": "severity",
+    "What": "subject",
+    "Cluster": "cluster",
+    "Cause": "cause",
+    "Status": "status",
+    "Incident": "id",
+}
+DELIVERY_COLUMNS = {
+    "When": "at",
+    "Channel": "channel",
+    "Said": "kind",
+    "Outcome": "outcome",
+    "Attempt": "attempt",
+    "Answer": "answer",
+}
+
+
+def console() -> Console:
+    """Colour and the terminal's width on a terminal; plain and wide elsewhere."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], nothing: str, *, as_json: bool) -> None:
+    """A table for people, JSON Lines for machines."""
+    if as_json:
+        for row in rows:
+            click.echo(to_json(row))
+    elif not rows:
+        click.echo(nothing, err=True)
+    else:
+        print_table(rows, columns)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """The rows as wide as the terminal; each on one line, however long, where there is none."""
+    out = console()
+    if out.is_terminal:
+        out.print(table_of(rows, fitting(rows, columns, out.width)))
+        return
+    wide = Console(highlight=False, width=_ENDLESS, file=io.StringIO(), record=True)
+    wide.print(table_of(rows, columns))
+    click.echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
+
+
+def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width: int) -> Mapping[str, str]:
+    """The columns as they are where lines are short enough; else some stand below others, `over+under`."""
+    widths = [
+        max([len(heading), *(len(_text(name, row.get(name, ""))) for row in rows)]) for heading, name in columns.items()
+    ]
+    if sum(widths) + 2 * (len(widths) - 1) <= width:
+        return columns
+    headings = {name: heading for heading, name in columns.items()}
+    below = {_BELOW[name]: name for name in headings if _BELOW.get(name) in headings}
+    return {
+        f"{heading}\n{headings[below[name]]}" if name in below else heading: f"{name}+{below[name]}"
+        if name in below
+        else name
+        for name, heading in headings.items()
+        if name not in below.values()
+    }
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """Columns: the heading, and the name of what stands there; of several, `over+under`."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, names in columns.items():
+        table.add_column(heading, overflow="fold", no_wrap=bool({*names.split("+")} & {*_TIMES, "severity"}))
+    for row in rows:
+        cells = ([_cell(name, row.get(name, "")) for name in names.split("+")] for names in columns.values())
+        table.add_row(*("\n".join(cell) for cell in cells))
+    return table
+
+
+def facts_of(pairs: Iterable[tuple[str, str]]) -> Table:
+    """Names in bold, and what they stand for."""
+    facts = Table(box=None, pad_edge=False, show_header=False)
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in pairs:
+        facts.add_row(f"[bold]{escape(name.replace('_', ' '))}[/]", Text(value))
+    return facts
+
+
+def _cell(name: str, value: Any) -> str:
+    text = _text(name, value)
+    style = _STYLES.get(text) if name in {"severity", "outcome", "status"} else None
+    return f"[{style}]{text}[/]" if style else escape(text)
+
+
+def _text(name: str, value: Any) -> str:
+    return local_time(str(value)) if name in _TIMES and value else str(value)
+
+
+def local_time(iso: str) -> str:
+    """A stored time in the zone of whoever reads it, to the second."""
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def readable(value: Any) -> str:
+    """A mapping or list on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def lasted(seconds: float, language: str = "en") -> str:
+    """A length of time in its two largest units: `2 h 5 min`."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(phrase(f"span_{unit}", language, count=count))
+    return " ".join(parts[:2])
+
+
+def counted(count: int, what: str) -> str:
+    """`1 alert`, `2 alerts`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def to_json(row: Mapping[str, Any]) -> str:
+    """One line, without what is the router's own."""
+    return json.dumps({key: value for key, value in row.items() if key not in _HIDDEN}, default=str, ensure_ascii=False)

@@ -1,0 +1,180 @@
+"""`history timeline`: deployments, crashes and recoveries of one service on one line of time."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from router.catalogue import cause_words
+from router.cli.history.options import of_a_time
+from router.cli.history.source import as_json, each_alert, reads_history
+from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
+from router.history import AlertsWanted, History
+from router.items import iso, seconds
+from router.model import Incident, Severity
+from router.table import Item
+
+_DEPLOYS = ("deployment_", "hook_", "daemon_deployment_")
+_STYLES = {"deploy": "cyan", "trouble": "red", "recovery": "green", "incident": "bold", "other": "dim"}
+_LANES = {"deploy": "deploys", "trouble": "trouble", "recovery": "recoveries"}
+_LEVELS = "▁▂▃▄▅▆▇█"
+_LABEL = 11  # columns in front of the line of time
+_PIPED = 100  # columns of the line where nothing says how wide it may be
+_TICK = 18  # columns that a time on the axis takes, with the room around it
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something on the line of time, or several alike in a row.
+
+    Attributes:
+        lane: deploy, trouble, recovery, incident or other. at, until: event times, ISO 8601 in UTC.
+    """
+
+    lane: str
+    at: str
+    until: str
+    severity: str
+    cause: str
+    cluster: str
+    what: str
+    incident: str = ""
+    task: str = ""
+    decision: str = ""
+    count: int = 1
+
+
+@click.command("timeline")
+@click.argument("service")
+@click.option("--cluster", default="", help="Of this cluster, where several have a service of that name.")
+@click.option("--all", "everything", is_flag=True, help="Also what is neither: tasks that start, scale-in, ….")
+@of_a_time(since="24h")
+@as_json
+@reads_history
+def timeline_command(
+    *, history: History, service: str, cluster: str, everything: bool, span: tuple[float, float], as_json: bool
+) -> None:
+    """Deployments, crashes and recoveries of SERVICE, the oldest first. Or of any subject: family:NAME, alarm:NAME."""
+    subject = service if ":" in service else f"service:{service}"
+    now = time.time()
+    alerts = list(each_alert(history, AlertsWanted(*span, None, subject, cluster), now))
+    ids = {alert["incident"] for alert in alerts if alert["incident"]}
+    incidents = [each.incident for each in history.incidents(ids, now).values() if each.incident]
+    line = sorted([*_of_alerts(alerts), *_of_incidents(incidents)], key=lambda moment: moment.at)
+    first, last = map(iso, span)
+    shown = [each for each in line if first <= each.at <= last and (everything or each.lane != "other")]
+    if as_json:
+        for moment in shown:
+            click.echo(to_json(_row(subject, moment)))
+    elif not shown:
+        click.echo(f"Nothing happened to {subject}.", err=True)
+    else:
+        _draw(subject, shown, span)
+
+
+def _row(subject: str, moment: Moment) -> dict[str, Any]:
+    row = {name: value for name, value in vars(moment).items() if name not in {"until", "count"}}
+    return {"at": row.pop("at"), "subject": subject, **row}
+
+
+# --- what stands on it ------------------------------------------------------------------------------------------------
+
+
+def _of_alerts(alerts: Iterable[Item]) -> Iterator[Moment]:
+    for each in alerts:
+        words = cause_words(each["cause"], "en", over=each["resolves"])
+        kept: dict[str, Any] = {
+            name: each[name] for name in ("severity", "cause", "cluster", "incident", "task", "decision")
+        }
+        yield Moment(lane_of(each), each["at"], each["at"], what=words, **kept)
+
+
+def lane_of(alert: Mapping[str, Any]) -> str:
+    """A failed deployment is a deployment; all else of warning or worse is trouble."""
+    if alert["cause"].startswith(_DEPLOYS):
+        return "deploy"
+    if alert["resolves"]:
+        return "recovery"
+    return "trouble" if Severity(alert["severity"]).at_least(Severity.WARNING) else "other"
+
+
+def _of_incidents(incidents: Iterable[Incident]) -> Iterator[Moment]:
+    for each in incidents:
+        about: dict[str, Any] = {"cause": each.alert.cause, "cluster": each.subject.cluster, "incident": each.id}
+        severity = each.severity.value
+        yield Moment("incident", at := iso(each.opened_at), at, severity, what=f"incident {each.id} opened", **about)
+        if each.ended_at:
+            how = "recovered" if each.status == "recovering" else each.status
+            what = f"incident {each.id} {how} after {lasted(each.ended_at - each.opened_at)}"
+            count = f", {counted(each.count, 'alert')}"
+            yield Moment("incident", at := iso(each.ended_at), at, "info", what=what + count, **about)
+
+
+def _folded(moments: Iterable[Moment]) -> list[Moment]:
+    """Those alike that follow each other as one, with their number."""
+    rows: list[Moment] = []
+    for moment in moments:
+        last = rows[-1] if rows else None
+        if last and (last.lane, last.what, last.cluster) == (moment.lane, moment.what, moment.cluster):
+            rows[-1] = replace(last, until=moment.at, count=last.count + 1)
+        else:
+            rows.append(moment)
+    return rows
+
+
+# --- the drawing ------------------------------------------------------------------------------------------------------
+
+
+def _draw(subject: str, moments: Sequence[Moment], span: tuple[float, float]) -> None:
+    out = console()
+    clusters = {moment.cluster for moment in moments}
+    where = f" in {clusters.pop()}" if len(clusters) == 1 else ""
+    out.print(Text(f"{subject}{where}", style="bold"))
+    width = (out.width if out.is_terminal else _PIPED) - _LABEL
+    for lane, name in _LANES.items():
+        out.print(Text(f"{name:{_LABEL}}") + _strip([each for each in moments if each.lane == lane], span, width))
+    out.print(Text(" " * _LABEL + _axis(span, width), style="dim"))
+    out.print()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    for row in _folded(moments):
+        table.add_row(local_time(row.at), _told(row, with_cluster=not where), _severity(row))
+    out.print(table)
+
+
+def _told(row: Moment, *, with_cluster: bool) -> Text:
+    often = f" × {row.count} until {local_time(row.until)[11:]}" if row.count > 1 else ""
+    where = f" in {row.cluster}" if with_cluster else ""
+    return Text(f"{row.what}{where}{often}", style=_STYLES[row.lane])
+
+
+def _severity(row: Moment) -> Text:
+    return Text(row.severity if row.lane in {"trouble", "deploy"} else "", style=SEVERITY_STYLES[row.severity])
+
+
+def _strip(moments: Sequence[Moment], span: tuple[float, float], width: int) -> Text:
+    """How much happened when: a column for each stretch of time."""
+    counts = [0] * width
+    for moment in moments:
+        share = (seconds(moment.at) - span[0]) / max(span[1] - span[0], 1e-3)
+        counts[min(width - 1, max(0, int(share * width)))] += 1
+    most = max(counts, default=0)
+    heights = "".join(_LEVELS[(len(_LEVELS) - 1) * count // most] if count else "·" for count in counts)
+    return Text(heights, style=_STYLES[moments[0].lane] if moments else "dim")
+
+
+def _axis(span: tuple[float, float], width: int) -> str:
+    """Local times below the line, each where its time begins."""
+    ticks = max(1, width // _TICK)
+    words = []
+    for tick in range(ticks):
+        at = datetime.fromtimestamp(span[0] + (span[1] - span[0]) * tick / ticks).astimezone()
+        words.append(f"{at:%m-%d %H:%M}".ljust(width * (tick + 1) // ticks - width * tick // ticks))
+    return "".join(words)
