@@ -335,6 +335,7 @@ def alert(event: Event, classification: Classification) -> Alert:
         reason=_telling_reason(event, classification.cause),
         task_definition=event.task_definition,
         deployment=event.deployment,
+        details=event.details,
     )
 
 
