@@ -9,13 +9,13 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from router import clients, config, plugins
+from router import clients, config, enrich, plugins
 from router.deliver import deliver
 from router.history import History
 from router.inbox import handle
@@ -25,6 +25,8 @@ from router.queues import Queues
 from router.runtime import Runtime
 from router.secrets import Secrets
 from router.table import DynamoTable
+from router.task_definitions import TaskDefinitions
+from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
@@ -65,9 +67,31 @@ def make_router() -> Router:
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
         resolve_after=settings.resolve_after,
     )
-    queues = Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"])
-    told = meter.counting(deliver)
-    return Router(settings, loaded, runtime, queues, told, lambda: uuid.uuid4().hex, decided=meter.decided)
+    definitions = TaskDefinitions(clients.ecs, time.monotonic)
+    return Router(
+        settings,
+        loaded,
+        runtime,
+        Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        meter.counting(deliver),
+        lambda: uuid.uuid4().hex,
+        decided=meter.decided,
+        enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, runtime, definitions, loaded)),
+        essential=definitions.essential if settings.enrich.task_definition else no_flags,
+    )
+
+
+def enrich_parts(
+    on: config.EnrichSettings, runtime: Runtime, definitions: TaskDefinitions, loaded: plugins.Plugins
+) -> tuple[enrich.Part, ...]:
+    """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
+    parts = {
+        enrich.from_history(runtime.history, runtime.clock): on.history,
+        enrich.from_task_definition(definitions): on.task_definition,
+        enrich.from_logs(definitions, clients.logs, on.log_groups): bool(on.log_groups),
+        enrich.from_plugins(loaded): True,
+    }
+    return tuple(part for part, wanted in parts.items() if wanted)
 
 
 def _remaining(context: Any) -> Callable[[], float]:

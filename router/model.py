@@ -14,6 +14,9 @@ from typing import Any
 OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
 
+SIGTERM = 143
+"""The exit code of a container that was asked to stop: 128 + 15."""
+
 
 class Severity(enum.StrEnum):
     """PagerDuty's four, worst first. Compare with `worse_than` and `at_least`: the strings do not sort by meaning."""
@@ -210,6 +213,16 @@ class Alert:
     deployment: str = ""
     runbook_url: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def culprit(self) -> Container | None:
+        """The container that tells why: one with a reason, else with a bad exit code, else the first that stopped."""
+        stopped = [each for each in self.containers if each.status != "RUNNING"]
+        return min(
+            stopped,
+            key=lambda each: (not each.reason, each.exit_code in {0, None}, each.exit_code == SIGTERM),
+            default=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

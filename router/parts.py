@@ -1,13 +1,13 @@
 """What the steps hand on to each other, and what all of them need."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.channels import Source
 from router.config import Config
 from router.errors import HistoryUnavailable
 from router.incidents import Delivery, Reach, Saying, Standing
-from router.model import Alert, ChannelConfig, Decision, Event, Notification
+from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.plugins import Plugins
 from router.queues import Queues
 from router.runtime import Runtime
@@ -70,6 +70,8 @@ class Router:
 
     Attributes:
         decided: hears each decision once it is in history.
+        enrich: what is known of alerts beyond their events, by the alert's id, within that many seconds.
+        essential: container name to the task definition's `essential` flag; empty where it cannot be had.
         memory: what this process told while history was unreachable (`router.last_resort`); all else never changes.
     """
 
@@ -80,4 +82,6 @@ class Router:
     deliver: Deliver
     new_id: Callable[[], str]
     decided: Callable[[Decision], None] = lambda _: None
+    enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
+    essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
     memory: dict[tuple[str, str], float] = field(default_factory=dict)

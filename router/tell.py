@@ -1,15 +1,14 @@
 """Tell: enrich, render, deliver and settle what was leased."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from router.claim import Claim, Lease
-from router.enrich import enrich
 from router.errors import HistoryUnavailable
 from router.incidents import Delivery, Saying, Standing
 from router.items import key_of
-from router.model import ChannelConfig
+from router.model import ChannelConfig, Enrichment, Kind
 from router.parts import Done, Handled, Job, Router
 from router.queues import MAX_DELAY
 from router.render import notification
@@ -17,11 +16,14 @@ from router.settle import settle
 
 log = logging.getLogger("ecs-alert-router.tell")
 
+_NOTHING: Mapping[str, Enrichment] = {}
+
 
 def tell(claims: Sequence[Claim], lease: Lease, router: Router) -> Iterable[tuple[Standing, list[Delivery]]]:
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims}
-    jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router)]
+    found = _found(claims, lease, router)
+    jobs = [job for each in claims for job in jobs_of(each.standing, each.sayings, router, found)]
     for done in router.deliver(jobs, lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         for key, deliveries in _by_standing(done).items():
             try:
@@ -33,17 +35,30 @@ def tell(claims: Sequence[Claim], lease: Lease, router: Router) -> Iterable[tupl
         _recall(each, standings[key_of(each.standing)], router)
 
 
-def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> Iterable[Job]:
-    """What is to be sent, with the plugins' facts in it."""
+def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
+    """What is known of the alerts that are announced; never so late that no time is left to send."""
+    alerts = [
+        each.standing.incident.alert
+        for each in claims
+        if each.standing.incident and any(saying.kind is not Kind.RESOLVED for saying in each.sayings)
+    ]
+    seconds = lease.begin_by - router.runtime.clock()
+    return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
+
+
+def jobs_of(
+    standing: Standing, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+) -> Iterable[Job]:
+    """What is to be sent, with what was found out about it."""
     incident = standing.incident
     if incident is None or not sayings:
         return
-    facts = enrich(incident.alert, router.plugins)
+    known = found.get(incident.alert.id)
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
         source = router.config.channels.get(saying.channel)
         settings = source.config if source else ChannelConfig(saying.channel, "", {})
-        notify = partial(notification, saying, incident, settings, facts)
+        notify = partial(notification, saying, incident, settings, known)
         yield Job(standing, saying, settings, notify, source, unusable)
 
 
