@@ -21,7 +21,7 @@ def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
     """What a channel of that kind makes of the payload."""
     if kind == "slack":
         return slack_panel(payload)
-    return Panel(Text("\n".join(_lines(payload))), width=WIDTH, padding=(0, 1))
+    return Panel(Text("\n".join(lines(payload))), width=WIDTH, padding=(0, 1))
 
 
 def printable(text: str) -> str:
@@ -29,7 +29,7 @@ def printable(text: str) -> str:
     return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
 
 
-def _lines(value: Any) -> list[str]:
+def lines(value: Any) -> list[str]:
     """`name: value` a line; what is nested, or has several lines, stands below its name."""
     if isinstance(value, Mapping):
         return [line for name, member in value.items() for line in _named(printable(str(name)), member)]
@@ -37,17 +37,17 @@ def _lines(value: Any) -> list[str]:
         return [
             mark + line
             for member in value
-            for mark, line in zip(chain(["- "], repeat("  ")), _lines(member), strict=False)
+            for mark, line in zip(chain(["- "], repeat("  ")), lines(member), strict=False)
         ]
     text = value if isinstance(value, str) else json.dumps(value)
     return [printable(line) for line in text.splitlines()] or [""]
 
 
 def _named(name: str, value: Any) -> list[str]:
-    lines = _lines(value)
-    if len(lines) == 1 and not isinstance(value, Mapping | list | tuple):
-        return [f"{name}: {lines[0]}"]
-    return [f"{name}:", *(f"  {line}" for line in lines)]
+    below = lines(value)
+    if len(below) == 1 and not isinstance(value, Mapping | list | tuple):
+        return [f"{name}: {below[0]}"]
+    return [f"{name}:", *(f"  {line}" for line in below)]
 
 
 def slack_panel(payload: Mapping[str, Any]) -> Panel:
