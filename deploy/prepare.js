@@ -1,8 +1,8 @@
 'use strict';
 
 // What has to happen before the Serverless CLI packages, so that one `deploy` does on a fresh clone: build the layer,
-// refuse wrong settings, subscribe ALERT_EMAILS and OPERATOR_EMAILS, and permit the function to read just those
-// parameters and secrets that the configuration refers to.
+// refuse wrong settings, subscribe ALERT_EMAILS and OPERATOR_EMAILS, watch the services that are to be watched, and
+// permit the function just what the configuration refers to or turns on.
 
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -11,6 +11,7 @@ const path = require('node:path');
 
 const ADDRESS = /^[^\s@,;<>"]+@[^\s@,;<>"]+\.[^\s@,;<>"]+$/;
 const COMMENT = /^\s*#.*$/gm;
+const SERVICE = /^[\w-]{1,255}\/[\w-]{1,255}$/;
 const REFERENCE = /^(ssm|secretsmanager):([^#]+)/;
 
 class Prepare {
@@ -28,12 +29,15 @@ class Prepare {
       service.resources.Resources,
       subscriptions('AlertsTopic', alerts),
       subscriptions('OperatorsTopic', operators.length ? operators : alerts),
+      this.runningTasksAlarms(service.custom ?? {}),
     );
     service.provider.iam.role.statements.push(...this.secretStatements(service.provider.environment));
 
     const python = this.run(this.file('layer', 'find-python'), []).trim();
     this.run(python, [this.file('layer', 'build.py')]);
-    this.run(python, [this.file('deploy', 'check_config.py')], checkedSettings(service.provider.environment, alerts));
+    const settings = checkedSettings(service.provider.environment, alerts);
+    const on = JSON.parse(this.run(python, [this.file('deploy', 'check_config.py')], settings));
+    service.provider.iam.role.statements.push(...enrichStatements(on));
   }
 
   addresses(variable) {
@@ -53,6 +57,15 @@ class Prepare {
       const names = references.filter((reference) => reference[1] === service).map((reference) => reference[2]);
       return names.length ? [readStatement(service, [...new Set(names)].sort())] : [];
     });
+  }
+
+  runningTasksAlarms({ watchedServices = [], alarmNamePrefix }) {
+    const wrong = watchedServices.filter((name) => !SERVICE.test(name));
+    if (wrong.length) throw this.error(`custom.watchedServices: not CLUSTER/SERVICE: ${wrong.join(', ')}`);
+    const stage = this.serverless.getProvider('aws').getStage();
+    return Object.fromEntries(
+      [...new Set(watchedServices)].map((name) => runningTasksAlarm(`${alarmNamePrefix}running-tasks-${stage}`, name)),
+    );
   }
 
   file(...names) {
@@ -103,6 +116,52 @@ function readStatement(service, names) {
   // Secrets Manager ends each secret's ARN with a hyphen and six characters of its own.
   const secrets = names.map((name) => arn(`secret:${name}-??????`));
   return { Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: secrets };
+}
+
+// Exactly what `[enrich]` of alert-router.toml turns on.
+function enrichStatements({ taskDefinition, logGroups }) {
+  const statements = [];
+  // IAM knows no resource for this action.
+  if (taskDefinition) statements.push({ Effect: 'Allow', Action: ['ecs:DescribeTaskDefinition'], Resource: '*' });
+  const streams = (group) => ({ 'Fn::Sub': `arn:\${AWS::Partition}:logs:*:\${AWS::AccountId}:log-group:${group}:log-stream:*` });
+  if (logGroups.length) {
+    statements.push({ Effect: 'Allow', Action: ['logs:GetLogEvents'], Resource: logGroups.map(streams) });
+  }
+  return statements;
+}
+
+// Goes off when fewer tasks run than are desired, five minutes long: no event says that nothing happens. The metrics are
+// Container Insights'; without it the alarm has no data and is silent.
+function runningTasksAlarm(prefix, name) {
+  const [cluster, service] = name.split('/');
+  const metric = (Id, MetricName) => ({
+    Id,
+    MetricStat: {
+      Metric: {
+        Namespace: 'ECS/ContainerInsights',
+        MetricName,
+        Dimensions: [{ Name: 'ClusterName', Value: cluster }, { Name: 'ServiceName', Value: service }],
+      },
+      Period: 60, // seconds
+      Stat: 'Average',
+    },
+    ReturnData: false,
+  });
+  const Properties = {
+    AlarmName: `${prefix}-${cluster}-${service}`,
+    AlarmDescription: `Fewer tasks of ${name} run than are desired`,
+    Metrics: [
+      metric('running', 'RunningTaskCount'),
+      metric('desired', 'DesiredTaskCount'),
+      { Id: 'missing', Label: 'Missing tasks', Expression: 'desired - FILL(running, 0)', ReturnData: true },
+    ],
+    ComparisonOperator: 'GreaterThanThreshold',
+    Threshold: 0,
+    EvaluationPeriods: 5,
+    TreatMissingData: 'missing',
+  };
+  const id = `RunningTasks${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+  return [id, { Type: 'AWS::CloudWatch::Alarm', Properties }];
 }
 
 module.exports = Prepare;
