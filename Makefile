@@ -1,7 +1,7 @@
 # Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts soak mutants docs-images clean
+.PHONY: help demo test check lint types contracts soak mutants docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,7 +48,10 @@ soak: $(VENV)/.installed ## The fault simulation for as long as one likes: make 
 mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of the simulation that notices
 	$(BIN)/python -m tests.simulation.mutants
 
-docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
+docs-pages: $(VENV)/.installed ## Writes docs/classification.md and docs/messages.md anew
+	$(BIN)/python -m docs.pages
+
+docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of the docs anew, with a headless Chromium
 	$(BIN)/python -m docs.pictures
 
 clean: ## Remove all that was built
