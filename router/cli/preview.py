@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 88  # columns; about what Slack gives a message
-_BOLD = re.compile(r"\*([^*\n]+)\*")
+_MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 
 
 def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
@@ -88,11 +88,11 @@ def _button(element: Mapping[str, Any]) -> Text:
 
 
 def _mrkdwn(text: str, style: str = "") -> Text:
-    """Slack's own markup: `*bold*`, and three escaped characters."""
+    """Slack's own markup: `*bold*`, code, and three escaped characters."""
     drawn = Text(style=style)
     position = 0
-    for match in _BOLD.finditer(text):
+    for match in _MARKUP.finditer(text):
         drawn.append(html.unescape(text[position : match.start()]))
-        drawn.append(html.unescape(match[1]), "bold")
+        drawn.append(html.unescape(match["bold"] or match["code"]), "bold" if match["bold"] else "italic")
         position = match.end()
     return drawn.append(html.unescape(text[position:]))
