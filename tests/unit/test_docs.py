@@ -58,7 +58,7 @@ def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
     assert (DOCS / name).read_text("utf-8") == MADE[name]()
 
 
-@pytest.mark.parametrize(("rule", "example"), zip(RULES, EXAMPLES, strict=True), ids=[rule.name for rule in RULES])
+@pytest.mark.parametrize(("rule", "example"), [*zip(RULES, EXAMPLES, strict=True)], ids=[rule.name for rule in RULES])
 def test_every_rule_has_an_event_that_it_decides(rule: Rule, example: Example) -> None:
     assert alert_of(example.event).rule == example.rule == rule.name
 
