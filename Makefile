@@ -1,7 +1,7 @@
 # Every target sets up what it needs. Python 3.11 or newer, Node 20.19 or newer, git and make are all that must be there.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts soak mutants scale smoke docs-images clean
+.PHONY: help demo test check lint types contracts soak mutants scale smoke docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,7 +54,10 @@ smoke: $(VENV)/.installed ## A failing task in a real account, and whether every
 scale: $(VENV)/.installed ## A hundred thousand alerts on the local AWS: what each question costs, how hot keys get
 	$(BIN)/python -m tests.scale.scale
 
-docs-images: $(VENV)/.installed ## Draws the pictures of the docs anew
+docs-pages: $(VENV)/.installed ## Writes docs/classification.md and docs/messages.md anew
+	$(BIN)/python -m docs.pages
+
+docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of the docs anew, with a headless Chromium
 	$(BIN)/python -m docs.pictures
 	$(BIN)/python -m docs.photos
 

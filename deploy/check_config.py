@@ -1,12 +1,13 @@
 """Refuses a wrong alert-router.toml before anything is deployed.
 
-deploy/prepare.js runs this with the settings that the function will have. It needs no installed package: what the
-router imports is in the layer that has just been built.
+deploy/prepare.js runs this with the settings that the function will have, and permits what of `[enrich]` stands on
+stdout. It needs no installed package: what the router imports is in the layer that has just been built.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -22,22 +23,24 @@ def main() -> int:
     if importlib.util.find_spec("boto3") is None:
         # AWS's runtime brings it along, the deployer's machine need not: channels only make a client of it here.
         sys.modules.update(dict.fromkeys(OF_THE_RUNTIME, MagicMock()))
-    problems, warnings = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
+    problems, warnings, on = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
+    json.dump(on, sys.stdout)
     return 1 if problems else 0
 
 
-def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Problems and warnings."""
+def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, object]]:
+    """Problems, warnings, and what of `[enrich]` needs permissions."""
     from router import config, plugins  # noqa: PLC0415  the path has to be set first
     from router.errors import ConfigError  # noqa: PLC0415
 
     try:
         found = config.load(file, plugins.load(ROOT / "plugins"), os.environ)
     except ConfigError as error:
-        return error.problems, ()
-    return found.problems, found.warnings
+        return error.problems, (), {}
+    on = {"taskDefinition": found.enrich.task_definition, "logGroups": found.enrich.log_groups}
+    return found.problems, found.warnings, on
 
 
 if __name__ == "__main__":

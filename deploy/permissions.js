@@ -1,6 +1,7 @@
 'use strict';
 
-// The permission to read just those parameters and secrets that the configuration refers to.
+// The permissions that the configuration decides: to read just those parameters and secrets that it refers to, and what
+// it turns on.
 
 const COMMENT = /^\s*#.*$/gm;
 const REFERENCE = /^(ssm|secretsmanager):([^#]+)/;
@@ -34,4 +35,16 @@ function decryptStatement(keyArns) {
   return { Effect: 'Allow', Action: ['kms:Decrypt'], Resource: keyArns, Condition: { StringLike: through } };
 }
 
-module.exports = { secretStatements };
+// Exactly what `[enrich]` of alert-router.toml turns on.
+function enrichStatements({ taskDefinition, logGroups }) {
+  const statements = [];
+  // IAM knows no resource for this action.
+  if (taskDefinition) statements.push({ Effect: 'Allow', Action: ['ecs:DescribeTaskDefinition'], Resource: '*' });
+  const streams = (group) => ({ 'Fn::Sub': `arn:\${AWS::Partition}:logs:*:\${AWS::AccountId}:log-group:${group}:log-stream:*` });
+  if (logGroups.length) {
+    statements.push({ Effect: 'Allow', Action: ['logs:GetLogEvents'], Resource: logGroups.map(streams) });
+  }
+  return statements;
+}
+
+module.exports = { enrichStatements, secretStatements };

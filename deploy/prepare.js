@@ -12,8 +12,9 @@ const path = require('node:path');
 const { Aws } = require('./aws');
 const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
-const { secretStatements } = require('./permissions');
+const { enrichStatements, secretStatements } = require('./permissions');
 const { read } = require('./settings');
+const { runningTasksAlarms } = require('./watched');
 
 const SHIPPED = 'alert-router.toml';
 
@@ -32,14 +33,18 @@ class Prepare {
     const { settings, problems } = read(service.custom.settings, process.env, this.stage());
     const { environment } = service.provider;
     environment.ALERT_ROUTER_CONFIG = this.configuration(environment.ALERT_ROUTER_CONFIG);
-    problems.push(...this.configurationProblems(environment, settings.alerts));
+    const configured = this.checked(environment, settings.alerts);
+    problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
     const made = patterns(service.resources.Resources, settings);
     if (tooLong(made.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `clusters`');
     if (problems.length) throw this.error(problems.join('\n'));
 
     service.package.patterns.push(environment.ALERT_ROUTER_CONFIG);
-    service.provider.iam.role.statements.push(...this.secrets(environment, settings.secretsKeyArns));
+    service.provider.iam.role.statements.push(
+      ...this.secrets(environment, settings.secretsKeyArns),
+      ...enrichStatements(configured.enrich),
+    );
     this.shape(service, settings, made, table);
     this.settings = settings;
   }
@@ -63,6 +68,7 @@ class Prepare {
       service.resources.Resources,
       subscriptions('AlertsTopic', settings.alerts),
       subscriptions('OperatorsTopic', settings.operators),
+      runningTasksAlarms(settings, this.stage()),
     );
   }
 
@@ -72,13 +78,15 @@ class Prepare {
     return (stated || SHIPPED) === SHIPPED && existsSync(this.file(own)) ? own : stated || SHIPPED;
   }
 
-  configurationProblems(environment, alerts) {
+  // What is wrong with the configuration, and what it turns on.
+  checked(environment, alerts) {
     const python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
     this.log.notice(this.run(python, [this.file('layer', 'build.py')]).stderr.trim());
     const check = [this.file('deploy', 'check_config.py')];
-    const { failed, stderr } = this.run(python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
-    if (stderr && !failed) this.log.notice(stderr.trim());
-    return failed ? stderr.trim().split('\n') : [];
+    const ran = this.run(python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
+    if (ran.failed) return { problems: ran.stderr.trim().split('\n') };
+    if (ran.stderr) this.log.notice(ran.stderr.trim());
+    return { problems: [], enrich: JSON.parse(ran.stdout) };
   }
 
   // What AWS says of the table of HISTORY_TABLE. The stack's own table, whose name the command line is given in the same

@@ -4,6 +4,7 @@
 
 const ADDRESS = /^[^\s@,;<>"]+@[^\s@,;<>"]+\.[^\s@,;<>"]+$/;
 const CLUSTER = /^[A-Za-z0-9_*-]{1,255}$/;
+const SERVICE = /^[\w-]{1,255}\/[\w-]{1,255}$/;
 const SENDER = /^([0-9]{12}|o-[a-z0-9]{10,32})$/;
 const SCHEDULE = /^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\([^()]+\))$/;
 const KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/;
@@ -62,6 +63,7 @@ function read(stated, environment, stage) {
     dashboard: flag('DASHBOARD', text('dashboard'), true),
     historyTable: checked('HISTORY_TABLE', text('historyTable'), TABLE, 'must be the name of a DynamoDB table'),
     kmsKeyArn: checked('KMS_KEY_ARN', text('kmsKeyArn'), KEY, 'must be the ARN of a KMS key'),
+    watchedServices: list('WATCHED_SERVICES', text('watchedServices'), SERVICE, 'not CLUSTER/SERVICE'),
     secretsKeyArns: list('SECRETS_KMS_KEY_ARNS', text('secretsKeyArns'), KEY, 'not the ARN of a KMS key'),
   };
   return { settings, problems };

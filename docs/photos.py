@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -78,10 +79,14 @@ def lived_through() -> World:
         world.wait(max(at + 1 - world.now, 0.0), step=20 * MINUTE)
         world.now += 0.01  # two messages to one channel never share a millisecond
         slow, refused = chance.random() < 0.1, chance.random() < 0.05  # noqa: PLR2004
-        world.slack.failure = lambda slow=slow: TransientError("rate limited", retry_after=30) if slow else None
-        world.pager.failure = lambda refused=refused: PermanentError("no such service") if refused else None
+        world.slack.failure = partial(_now_and_then, TransientError("rate limited", retry_after=30), slow)
+        world.pager.failure = partial(_now_and_then, PermanentError("no such service"), refused)
         world.receive(raw)
     return world
+
+
+def _now_and_then(error: Exception, fails: bool) -> Exception | None:  # noqa: FBT001 - a `partial`'s argument
+    return error if fails else None
 
 
 def draw(world: World, language: str, zone: Any) -> str:

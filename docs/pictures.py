@@ -1,51 +1,143 @@
-"""Draws the pictures of the docs from what the router really makes: `make docs-images`. A test compares them."""
+"""Draws the pictures of the docs: `make docs-images`. Each is the page that `simulate --html` makes of an event.
 
-import io
+It takes Chromium (`apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji fonts-inter`) and what `npm ci`
+installs. `images/drawn.json` says from which page each picture was drawn; a test compares that with what the router
+makes now.
+"""
+
+import json
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from click.testing import CliRunner
+from PIL import Image, ImageChops
+from rich.progress import track
 
-from local_aws.events import Raw, container, task_stopped
-from local_aws.stories import OOM
-from plugins.slack import Slack
-from router.classify import alert, classify
-from router.cli.preview import WIDTH, slack_panel
-from router.incidents import Reach, Standing, Terms, Turn, absorb, lease
-from router.model import ChannelConfig
+from docs.examples import EXAMPLES, MORE
+from local_aws.events import Raw
+from router.classify import classify
+from router.cli import main
+from router.model import Severity
 from router.normalise import normalise
-from router.render import notification
 
-IMAGES = Path(__file__).parent / "images"
-# Rich's own format fetches its font from elsewhere; a picture that stands in a repository fetches nothing.
-_FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace("Fira Code", "monospace")
-
-
-def slack_out_of_memory() -> str:
-    """An SVG of the Slack message for a container that was killed for its memory."""
-    config = ChannelConfig("slack", "slack", {"webhook_url": "https://hooks.slack.com/services/T0/B0/x"})
-    killed: Raw = task_stopped(
-        "EssentialContainerExited",
-        "Essential container in task exited",
-        container("app", 137, OOM),
-        service="api",
-        family="api",
-    )
-    event = normalise(killed)
-    told = alert(event, classify(event))
-    standing, _ = absorb(Standing(told.subject), told, [Reach("slack", 900)], told.at, 300)
-    standing, (saying,) = lease(standing, told.at, Terms("picture", told.at, {"slack": Turn.ALONE}))
-    assert standing.incident is not None
-    payload = Slack(config).render(notification(saying, standing.incident, config))
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
-    console.print(slack_panel(payload))
-    return console.export_svg(title="#alerts", unique_id="slack-out-of-memory", code_format=_FORMAT)
+DOCS = Path(__file__).parent
+IMAGES = DOCS / "images"
+DRAWN = IMAGES / "drawn.json"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WIDTH, HEIGHT = 976, 4000  # CSS pixels; what is left empty below is cut off
+MARGIN = 16
+PHOTOS = ("report-desk.png", "report-phone.png")  # docs/photos.py takes them
 
 
-PICTURES = {"slack-out-of-memory.svg": slack_out_of_memory}
+class Picture(NamedTuple):
+    """What is drawn.
+
+    Attributes:
+        options: of `simulate`, besides the event and what was found out about it.
+    """
+
+    event: Raw
+    found: Mapping[str, Any]
+    options: Sequence[str] = ()
+
+
+def announced() -> dict[str, Picture]:
+    """By cause, one event of each that is announced."""
+    found: dict[str, Picture] = {}
+    for raw, known in [*((each.event, each.found) for each in EXAMPLES), *((raw, None) for raw in MORE.values())]:
+        verdict = classify(normalise(raw))
+        if verdict.severity.at_least(Severity.WARNING):
+            found.setdefault(verdict.cause, Picture(raw, known or {}))
+    return found
+
+
+def pictures() -> dict[str, Picture]:
+    """All of them, by the name of their file."""
+    causes = announced()
+    crash = causes["essential_container_exited"]
+    japanese = ["--config", str(DOCS / "japanese.toml")]
+    return {
+        **{f"{cause}.png": picture for cause, picture in causes.items()},
+        "chat.png": causes["out_of_memory"]._replace(options=["--channel", "slack", "--channel", "teams"]),
+        "updated.png": crash._replace(options=["--kind", "updated"]),
+        "resolved.png": crash._replace(options=["--kind", "resolved"]),
+        "japanese.png": causes["out_of_memory"]._replace(options=japanese),
+        "japanese-crash.png": crash._replace(options=japanese),
+        "japanese-image.png": causes["image_pull_failed"]._replace(options=japanese),
+    }
+
+
+def page(picture: Picture) -> str:
+    """What `simulate --html` makes of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = {"event": picture.event, "found": picture.found}
+        event, found = (Path(directory, f"{name}.json") for name in files)
+        for path, content in zip((event, found), files.values(), strict=True):
+            path.write_text(json.dumps(content), "utf-8")
+        out = Path(directory, "page.html")
+        arguments = ["simulate", str(event), "--found", str(found), "--html", str(out), *picture.options]
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return out.read_text("utf-8")
+
+
+def digest(drawn: str) -> str:
+    """Of a page, whoever's renderer is in it."""
+    return sha256(re.sub(r"(?s)<script>.*?</script>|<meta http-equiv[^>]*>", "", drawn).encode()).hexdigest()[:16]
+
+
+def draw(drawn: str, to: Path, browser: str) -> None:
+    """A screenshot of the page, as small as it looks the same."""
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "page.html")
+        source.write_text(drawn, "utf-8")
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"]
+        size = f"--window-size={WIDTH},{HEIGHT}"
+        profile, shot = f"--user-data-dir={directory}/profile", Path(directory, "shot.png")
+        command = [browser, *flags, size, profile, f"--screenshot={shot}", source.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603 - a browser that was found
+        with Image.open(shot) as image:
+            _trimmed(image.convert("RGB")).quantize(128).save(to, optimize=True)
+
+
+def _trimmed(image: Image.Image) -> Image.Image:
+    """Without what is empty below."""
+    empty = Image.new("RGB", image.size, image.getpixel((0, 0)))
+    box = ImageChops.difference(image, empty).getbbox()
+    bottom = min(image.height, (box[3] if box else 0) + MARGIN)
+    return image.crop((0, 0, image.width, bottom))
+
+
+def stale(drawn: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """The name, page and digest of each picture that shows something else than it should."""
+    for name, picture in pictures().items():
+        made = page(picture)
+        if drawn.get(name) != digest(made) or not (IMAGES / name).is_file():
+            yield name, made, digest(made)
+
+
+def remembered() -> dict[str, str]:
+    known: dict[str, str] = json.loads(DRAWN.read_text("utf-8")) if DRAWN.is_file() else {}
+    return known
+
 
 if __name__ == "__main__":
+    found_browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found_browser is None:
+        sys.exit("no Chromium is installed: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji fonts-inter")
     IMAGES.mkdir(exist_ok=True)
-    for name, draw in PICTURES.items():
-        (IMAGES / name).write_text(draw(), "utf-8")
+    known = remembered()
+    for name, made, of_page in track(list(stale(known)), "Drawing"):
+        draw(made, IMAGES / name, found_browser)
+        known[name] = of_page
+    DRAWN.write_text(json.dumps({name: known[name] for name in pictures()}, indent=1) + "\n", "utf-8")
+    for path in IMAGES.iterdir():
+        if path != DRAWN and path.name not in {*known, *PHOTOS}:
+            path.unlink()

@@ -215,14 +215,31 @@ def instance_health(status: str = "IMPAIRED", *, reason: str | None = "XID_46", 
     return event("ECS Container Instance Health Change", fields, resources=[instance])
 
 
-def alarm(value: str = "ALARM", *, name: str = "web-running-tasks", at: str = "2024-08-08T17:19:02.606+0000") -> Raw:
+def alarm(
+    value: str = "ALARM",
+    *,
+    name: str = "web-running-tasks",
+    at: str = "2024-08-08T17:19:02.606+0000",
+    reason: str = "Threshold Crossed: 1 datapoint [1.0 (08/08/24 17:18:00)] was less than the threshold (2.0).",
+    metrics: Sequence[tuple[str, str, Mapping[str, str]]] = (),
+) -> Raw:
+    """`metrics` are ids, names and dimensions of what the alarm watches."""
+    watched = [
+        {
+            "id": each,
+            "metricStat": {
+                "metric": {"namespace": "ECS/ContainerInsights", "name": metric, "dimensions": dict(dimensions)},
+                "period": 60,
+                "stat": "Average",
+            },
+            "returnData": False,
+        }
+        for each, metric, dimensions in metrics
+    ]
     fields = {
         "alarmName": name,
-        "state": {
-            "value": value,
-            "timestamp": at,
-            "reason": "Threshold Crossed: 1 datapoint [1.0 (08/08/24 17:18:00)] was less than the threshold (2.0).",
-        },
+        **({"configuration": {"metrics": watched}} if watched else {}),
+        "state": {"value": value, "timestamp": at, "reason": reason},
         "previousState": {"value": "OK", "timestamp": "2024-08-08T16:52:05.601+0000"},
     }
     alarm_arn = arn(f"alarm:{name}", service="cloudwatch")

@@ -130,10 +130,13 @@ def _more(notification: Notification) -> dict[str, Any]:
 
 def _details(message: Message) -> dict[str, str]:
     """A table of label and value; what has the same label as something before it is put below that."""
-    facts = [(_line(label, _LABEL), _cut(_clean(value), _VALUE)) for label, value in message.facts[:_FACT_COUNT]]
-    text, log = _cut(_clean(message.text), _TEXT), _cut(_clean(message.log_excerpt), _LOG, keep_end=True)
+    pairs = [*message.facts, *message.details][:_FACT_COUNT]
+    facts = [(_line(label, _LABEL), _cut(_clean(value), _VALUE)) for label, value in pairs]
+    said = {"text": message.lead, "reason": message.reason, "what_to_do": message.hint}
+    texts = [(name, _cut(_clean(text), _TEXT)) for name, text in said.items()]
+    log = _cut(_clean(message.log_excerpt), _LOG, keep_end=True)
     details: dict[str, str] = {}
-    for label, value in [("text", text), *facts, ("log_excerpt", log)]:
+    for label, value in [*texts, *facts, ("log_excerpt", log)]:
         if label and value:
             details[label] = f"{details[label]}\n{value}" if label in details else value
     return details

@@ -6,14 +6,25 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks. One b
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, hookimpl, post_json
+from router import (
+    ChannelConfig,
+    Message,
+    Notification,
+    PayloadRejected,
+    PermanentError,
+    TransientError,
+    hookimpl,
+    post_json,
+)
 
 # Characters. What one message may hold adds up to 11,600: past some 12,000 Slack answers msg_blocks_too_long.
 _TITLE, _TEXT, _LOG, _CONTEXT, _MENTION = 150, 3000, 3000, 300, 200
+_REASON, _HINT = 1200, 700  # of those of the text
+_NOTICE = 300  # what a lock screen shows; more of the text is cut there anyway
 _FACTS, _FACT_COUNT = 4000, 20  # all facts together; ten to a section, which is Slack's limit
 _LABEL = 40
 _LINK_COUNT, _LINK_LABEL, _LINK_URL = 10, 75, 3000
@@ -81,7 +92,7 @@ class Slack:
         header = {"type": "header", "text": {"type": "plain_text", "text": _fit(_clean(title), _TITLE), "emoji": True}}
         called = [{"type": "section", "text": {"type": "mrkdwn", "text": mention}} for mention in _called(notification)]
         return {
-            "text": " ".join((*_called(notification), _fit(_literal(title), _TITLE))),
+            "text": " ".join((*_called(notification), _notice(title, notification))),
             "blocks": [header, *called],
             "attachments": [{"color": colour, "blocks": _body(notification)}],
         }
@@ -134,12 +145,16 @@ def _look(notification: Notification) -> tuple[str, str]:
     return colour, f"{sign} {title}"
 
 
+def _notice(title: str, notification: Notification) -> str:
+    """The title and what happened, as one line: all that a phone shows of a message before it is opened."""
+    lead = _fit(_literal(" ".join(notification.message.lead.split())), _NOTICE)
+    return " \N{EN DASH} ".join(filter(None, [_fit(_literal(title), _TITLE), lead]))
+
+
 def _body(notification: Notification) -> list[dict[str, Any]]:
     """The blocks beside the coloured bar; what is empty is left out, as Slack refuses empty text."""
     message = notification.message
-    blocks: list[dict[str, Any]] = []
-    if text := _fit(_literal(message.text), _TEXT):
-        blocks.append({"type": "section", "text": _mrkdwn(text)})
+    blocks: list[dict[str, Any]] = [{"type": "section", "text": _mrkdwn(text)} for text in _paragraphs(message)]
     blocks += _facts(message.facts[:_FACT_COUNT])
     if log := _clean(message.log_excerpt).translate(_LOOKALIKES):
         blocks.append({"type": "section", "text": _mrkdwn(f"```\n{_fit(log, _LOG - 8, keep_end=True)}\n```")})
@@ -147,6 +162,18 @@ def _body(notification: Notification) -> list[dict[str, Any]]:
     if buttons:
         blocks.append({"type": "actions", "elements": buttons[:_LINK_COUNT]})
     return [*blocks, {"type": "context", "elements": [_mrkdwn(_footer(notification))]}]
+
+
+def _paragraphs(message: Message) -> Iterator[str]:
+    """What happened; why, in ECS's own words, as a machine's words are set; what to do."""
+    hint = _fit(_literal(message.hint), _HINT)
+    reason = _fit(_literal(" ".join(message.reason.split())), _REASON)
+    if lead := _fit(_literal(message.lead), _TEXT - len(hint) - len(reason)):
+        yield lead
+    if reason:
+        yield f"`{reason}`"
+    if hint:
+        yield f"\N{WHITE RIGHT POINTING BACKHAND INDEX} {hint}"
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -110,26 +110,24 @@ def _subject(notification: Notification) -> str:
 
 
 def _mail(notification: Notification, limit: int) -> str:
-    """At most `limit` bytes. The log stands last, where it is cut first; the id that finds the rest is never cut."""
+    """At most `limit` bytes; the id that finds the rest is never cut."""
     message, incident = notification.message, notification.incident
-    facts = [(_line(label)[:_LABEL], _line(value)[:_VALUE]) for label, value in message.facts]
-    links = [f"{_line(label)[:_LABEL]}:\n{_line(url)}" for label, url in message.links]
+    facts, details = (
+        _table([(_line(label)[:_LABEL], _line(value)[:_VALUE]) for label, value in pairs])
+        for pairs in (message.facts, message.details)
+    )
+    links = "\n".join(f"{_line(label)[:_LABEL]}: {_line(url)}" for label, url in message.links)
     title = _line(message.title) or _line(notification.alert.title) or _line(notification.alert.cause)
-    parts = [title, _clean(message.text), _table(facts), *links]
-    text = "\n\n".join(part for part in (*parts, _clean(message.log_excerpt)) if part)
+    said = [_clean(message.lead), _clean(message.reason), _line(message.hint) and f"=> {_line(message.hint)}"]
+    parts = [title, *said, facts, _clean(message.log_excerpt), links, details]
+    text = "\n\n".join(part for part in parts if part)
     footer = f"\n\n-- \n{incident.id}\n"
     return _cut(text, limit - len(footer.encode())) + footer
 
 
 def _table(facts: Sequence[tuple[str, str]]) -> str:
-    """One `Label: value` a line, values below each other."""
-    widest = max((_columns(label) for label, _ in facts), default=0)
-    return "\n".join(f"{label}:{' ' * (widest - _columns(label) + 1)}{value}" for label, value in facts)
-
-
-def _columns(text: str) -> int:
-    """How wide a fixed-width font draws it: Japanese characters take two columns."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    """One `Label: value` a line. No columns: mail programs show plain text in a proportional font."""
+    return "\n".join(f"{label}: {value}" for label, value in facts)
 
 
 def _attributes(notification: Notification) -> dict[str, str]:

@@ -13,11 +13,12 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
-from router import ChannelConfig, Notification, PayloadRejected, PermanentError, hookimpl, post_json
+from router import ChannelConfig, Message, Notification, PayloadRejected, PermanentError, hookimpl, post_json
 
 # Bytes of JSON in UTF-8, as they are sent. A post may hold 28 KB, of which the workflow takes some 4 KB for itself
 # (MicrosoftDocs/msteams-docs issue 11274); all of these and the card around them stay below 20,000.
 _TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 4000, 4500, 300
+_REASON, _HINT = 1400, 900  # of those of the text
 _LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of one
 _SHORTEST = 40  # bytes; less of a line than this says nothing
 _LONGEST = 5000  # characters; more than any of these takes, so that no time goes into what is cut anyway
@@ -32,6 +33,7 @@ _LOOKS = {
     "warning": ("warning", "\N{LARGE YELLOW CIRCLE} WARNING"),
     "info": ("accent", "\N{LARGE BLUE CIRCLE} INFO"),
 }
+_POINTER = "\N{WHITE RIGHT POINTING BACKHAND INDEX}"
 _RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK} RESOLVED")
 
 _ACCEPTED = {200, 202}
@@ -79,13 +81,16 @@ class Teams:
             raise ValueError(f"webhook_url {problem}")
 
     def render(self, notification: Notification) -> dict[str, Any]:
-        """Severity and title in a coloured box, then text, facts, log and the place; a button for each link."""
+        """Severity and title in a coloured box; what happened, why, what to do; facts, log, a button for each link.
+
+        A phone shows the box and what follows without a touch, so that nothing else stands before it.
+        """
         message = notification.message
         style, word = _look(notification)
         title = _title(notification)
         head = [_text(word, weight="Bolder", size="Small"), _text(title, weight="Bolder", size="Large")]
         body = [{"type": "Container", "style": style, "bleed": True, "items": head}]
-        body += _paragraphs(message.text.splitlines(), _TEXT)
+        body += _said(message)
         body += _facts(message.facts)
         body += _log(message.log_excerpt)
         body.append(_text(_footer(notification), size="Small", isSubtle=True))
@@ -179,7 +184,7 @@ def _paragraphs(lines: Iterable[str], limit: int, *, keep_end: bool = False, **l
     """One block a line, as far as they go: clients do not agree on what a newline inside of a block is."""
     blocks: list[Element] = []
     for line in lines:
-        block = _text("", spacing="None", **look)
+        block = _text("", **{"spacing": "None", **look})
         room = limit - _size(block)
         if room < _SHORTEST:
             break
@@ -187,6 +192,17 @@ def _paragraphs(lines: Iterable[str], limit: int, *, keep_end: bool = False, **l
             blocks.append(block | {"text": _fit(text, room, keep_end=keep_end)})
             limit -= _size(blocks[-1]) + len(",")
     return blocks
+
+
+def _said(message: Message) -> list[Element]:
+    """What happened; why, in ECS's own words; what to do."""
+    hint = _paragraphs(
+        [f"{_POINTER} {message.hint}"] if message.hint.strip() else [], _HINT, spacing="Small", weight="Bolder"
+    )
+    look: dict[str, Any] = {"isSubtle": True, "fontType": "Monospace", "size": "Small", "spacing": "Small"}
+    reason = _paragraphs([" ".join(message.reason.split())], _REASON, **look)
+    lead = _paragraphs(message.lead.splitlines(), _TEXT - _size([*reason, *hint]), spacing="Small")
+    return [*lead, *reason, *hint]
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[Element]:

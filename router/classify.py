@@ -80,13 +80,16 @@ class Case:
         Beside flags that are known, a container without one is none of the task definition's: AWS injected it.
         """
         codes = frozenset(_codes(self.event.containers, {}))
-        mixed = 0 in codes and len(codes) > 1
-        return frozenset(_codes(self.event.containers, self.essential)) if mixed else codes
+        return frozenset(_codes(self.event.containers, self.essential)) if _mixed(codes) else codes
 
 
 def error_of(reason: str) -> str:
     """The error that a reason names, in lower case, or ""."""
     return "outofmemoryerror" if _OOM_KILLED.search(wording(reason)) else error_name(reason)
+
+
+def _mixed(codes: frozenset[int]) -> bool:
+    return 0 in codes and len(codes) > 1
 
 
 def _has_stopped(container: Container) -> bool:
@@ -313,6 +316,12 @@ def classify(event: Event, essential: Mapping[str, bool] | None = None) -> Class
     return Classification(rule.severity, cause, rule.resolves, rule.name)
 
 
+def depends_on_essential(event: Event) -> bool:
+    """Whether `essential` flags could change the verdict: few events, so that asking for them is affordable."""
+    case = Case(event, {})
+    return stopped(case) and _exited(case) and _mixed(case.exit_codes)
+
+
 def given_by(answer: Mapping[str, Any], plugin: str) -> Classification | None:
     """What a plugin's `classify_event` says: `{"severity": "error", "cause": "slug"}`, and `"resolves": True` if so.
 
@@ -345,6 +354,7 @@ def alert(event: Event, classification: Classification) -> Alert:
         reason=_telling_reason(event, classification.cause),
         task_definition=event.task_definition,
         deployment=event.deployment,
+        details=event.details,
     )
 
 

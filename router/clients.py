@@ -1,6 +1,7 @@
 """Where AWS clients are made; nothing else of the core knows boto3. Endpoints follow the SDK's own AWS_ENDPOINT_URL."""
 
 import os
+from functools import cache
 from typing import Any
 
 import boto3
@@ -14,6 +15,9 @@ _SETTINGS = Config(
     # One thread per channel may settle while others read.
     max_pool_connections=10,
 )
+
+# What only decorates a message is asked once, and not for long.
+_BRIEFLY = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 
 
 def dynamodb() -> Any:
@@ -54,3 +58,13 @@ def ssm() -> Any:
 
 def secretsmanager() -> Any:
     return _client("secretsmanager")
+
+
+@cache
+def ecs_of(region: str) -> Any:
+    return boto3.client("ecs", region_name=region, config=_BRIEFLY)
+
+
+@cache
+def logs_of(region: str) -> Any:
+    return boto3.client("logs", region_name=region, config=_BRIEFLY)

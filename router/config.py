@@ -28,6 +28,7 @@ LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 SHORTEST_RETENTION = 2 * 86400.0  # seconds
 _SLUG = re.compile(r"[a-z0-9_]+")
+_LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
@@ -61,6 +62,21 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class EnrichSettings:
+    """`[enrich]`: what messages tell beyond the event. The function is permitted only what is on.
+
+    Attributes:
+        history: how often it was before, and what was deployed: from the router's own table.
+        task_definition: memory limits, essential containers, log groups: ecs:DescribeTaskDefinition.
+        log_groups: globs of the log groups whose last lines messages show: logs:GetLogEvents; empty for none.
+    """
+
+    history: bool = True
+    task_definition: bool = False
+    log_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What alert-router.toml says, references resolved. Durations are in seconds.
 
@@ -76,6 +92,7 @@ class Config:
         warnings: what they let pass with a word: a secret that stands where others can read it.
     """
 
+    enrich: EnrichSettings = EnrichSettings()
     resolve_after: float = 300.0
     retention: float = 90 * 86400.0
     retention_by_severity: Mapping[str, float] = field(default_factory=dict)
@@ -125,6 +142,7 @@ def parse(
         resolve_after=top.duration("resolve_after", shipped.resolve_after),
         retention=top.duration("retention", shipped.retention),
         retention_by_severity=_retention(reader.table("retention_by_severity", top.tables("retention_by_severity"))),
+        enrich=_enrich(reader.table("enrich", top.tables("enrich"))),
         time_zone=defaults.time_zone,
     )
     kinds = top.tables("kinds")
@@ -167,6 +185,22 @@ def _retention(table: TomlTable) -> dict[str, float]:
         if 0 < seconds < SHORTEST_RETENTION:
             table.problem(severity, "must be at least 2d: an event may come again, and an incident lapse, after a day")
     return {severity: seconds for severity, seconds in found.items() if seconds}
+
+
+def _enrich(table: TomlTable) -> EnrichSettings:
+    shipped = EnrichSettings()
+    settings = EnrichSettings(
+        history=table.flag("history", default=shipped.history),
+        task_definition=table.flag("task_definition"),
+        log_groups=table.texts("log_groups"),
+    )
+    if settings.log_groups and not settings.task_definition:
+        table.problem("log_groups", "needs task_definition = true, which tells where a container's log is")
+    for group in settings.log_groups:
+        if not _LOG_GROUP.fullmatch(group):
+            table.problem("log_groups", f"must be names of log groups, in which * stands for anything, not {group!r}")
+    table.done()
+    return settings
 
 
 def _settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:

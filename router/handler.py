@@ -9,13 +9,13 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from router import clients, config, plugins
+from router import clients, config, enrich, plugins
 from router.deliver import deliver
 from router.heartbeat import unconfirmed
 from router.history import History
@@ -27,6 +27,8 @@ from router.runtime import Runtime
 from router.secrets import Secrets
 from router.silences import Silences
 from router.table import DynamoTable
+from router.task_definitions import TaskDefinitions
+from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
@@ -69,20 +71,34 @@ def make_router() -> Router:
         resolve_after=settings.resolve_after,
         silences=Silences(history.silences, settings.maintenance),
     )
-    queues = Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"])
-    told = meter.counting(deliver)
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
+    definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
     return Router(
         settings,
         loaded,
         runtime,
-        queues,
-        told,
+        Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        meter.counting(deliver),
         lambda: uuid.uuid4().hex,
         decided=meter.decided,
         unusable=meter.unusable,
         unconfirmed=lambda: unconfirmed(clients.sns(), topics),
+        enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, runtime, definitions, loaded)),
+        essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )
+
+
+def enrich_parts(
+    on: config.EnrichSettings, runtime: Runtime, definitions: TaskDefinitions, loaded: plugins.Plugins
+) -> tuple[enrich.Part, ...]:
+    """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
+    parts = {
+        enrich.from_history(runtime.history, runtime.clock): on.history,
+        enrich.from_task_definition(definitions): on.task_definition,
+        enrich.from_logs(definitions, clients.logs_of, on.log_groups): bool(on.log_groups),
+        enrich.from_plugins(loaded): True,
+    }
+    return tuple(part for part, wanted in parts.items() if wanted)
 
 
 def _remaining(context: Any) -> Callable[[], float]:

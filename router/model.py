@@ -16,6 +16,9 @@ OWN_SOURCE = "ecs-alert-router"
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events by which it tells itself that a channel fails, or works again."""
 
+SIGTERM = 143
+"""The exit code of a container that was asked to stop: 128 + 15."""
+
 
 class Severity(enum.StrEnum):
     """PagerDuty's four, worst first. Compare with `worse_than` and `at_least`: the strings do not sort by meaning."""
@@ -105,13 +108,20 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a task, as far as the event told. `exit_code` is None where none is known."""
+    """One container of a task, as far as the event told. `exit_code` is None where none is known.
+
+    Attributes:
+        digest: of the image: `sha256:…`, or "".
+        memory: MiB at which it is killed: its own hard limit, else the task's; None where the event names neither.
+    """
 
     name: str = ""
     status: str = ""
     exit_code: int | None = None
     reason: str = ""
     image: str = ""
+    digest: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,9 @@ class Event:
         type: `eventType`, upper case, or "".
         reason: `stoppedReason` of a task, `reason` of all else.
         started_at: when the task started (else was created), or None.
+        deployment: `ecs-svc/…` id: of a deployment event its own, of a task's event the one that started the task.
+        details: what else messages tell, by AWS's own field names: `lifecycleStage` of a hook, of an alarm its
+            `description`, `metric` and that metric's dimensions.
         detail: what came in, for the history row; treat as read-only.
     """
 
@@ -152,6 +165,7 @@ class Event:
     type: str = ""
     deployment: str = ""
     state: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -178,8 +192,9 @@ class Alert:
         task: the task's id, "" for what is not about a task. task_definition: `web:42`.
         stopped: whether it says that the task has stopped.
         reason: ECS's own words: the container's that tells most, else the task's or service's.
-        deployment: `ecs-svc/…` id of a deployment event, else "".
+        deployment: `ecs-svc/…` id: of a deployment event its own, of a task's event the one that started the task.
         runbook_url: of the user's rule that matched, else "".
+        details: what else messages tell, by AWS's own field names; see `Event`.
     """
 
     id: str
@@ -200,6 +215,56 @@ class Alert:
     task_definition: str = ""
     deployment: str = ""
     runbook_url: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def culprit(self) -> Container | None:
+        """The container that tells why: one with a reason, else with a bad exit code, else the first that stopped."""
+        stopped = [each for each in self.containers if each.status != "RUNNING"]
+        return min(
+            stopped,
+            key=lambda each: (not each.reason, each.exit_code in {0, None}, each.exit_code == SIGTERM),
+            default=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What history knows of a subject and a cause before an alert, up to seven days back.
+
+    Attributes:
+        day, week: how many others of the same cause there were in the 24 hours and the seven days before.
+        at_least: whether there may have been more: the subject's history was too long to be read to its end.
+        previous: event time of the one before, or None.
+        deployed_at: event time at which the deployment began that the alert is about, or None where that is not known.
+    """
+
+    day: int = 0
+    week: int = 0
+    at_least: bool = False
+    previous: float | None = None
+    deployed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What was found out about an alert beyond its event; whatever could not be had in time is empty.
+
+    Attributes:
+        facts: label and value, from plugins.
+        memory: container name to the MiB at which it is killed, by the task definition.
+        essential: container name to whether its end ends the task, by the task definition.
+        logs: CloudWatch's log group and log stream of the container that died, or "".
+        log_excerpt: its last lines, without secrets.
+        past: from history, or None.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    memory: Mapping[str, int] = field(default_factory=dict)
+    essential: Mapping[str, bool] = field(default_factory=dict)
+    logs: tuple[str, str] = ("", "")
+    log_excerpt: str = ""
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +344,13 @@ class Message:
 
     Attributes:
         title: the cause in plain words and where, one line.
-        text: what happened, a few lines.
-        facts: (label, value) pairs.
+        text: what happened, why and what to do, a few lines: whole for a channel that shows nothing else.
+        facts: (label, value) pairs that tell more about it, the most telling first.
         links: (label, https URL) pairs.
         log_excerpt: the last lines of the container that died, or "".
+        reason: ECS's own words, which `text` holds as well; "" where they say nothing new.
+        hint: what to do, with which `text` ends; "" where there is nothing to say.
+        details: (label, value) pairs that say where it was and how to find it again.
     """
 
     title: str
@@ -290,6 +358,14 @@ class Message:
     facts: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     log_excerpt: str = ""
+    reason: str = ""
+    hint: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lead(self) -> str:
+        """`text` without the reason and the hint that it ends with: for a channel that sets these apart."""
+        return self.text.removesuffix(self.hint).rstrip().removesuffix(self.reason).rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,13 @@ NAME_LIMIT = 255  # ECS's own for services, clusters and families; CloudWatch's 
 REASON_LIMIT = 4096  # ECS cuts its reasons at 1024, alarms' are longer
 DEPTH_LIMIT = 64  # a real event nests 6 deep; what is far deeper would end in a RecursionError in some later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
+MEMORY_LIMIT = 2**30  # MiB; more than any machine has
+DESCRIPTION_LIMIT = 1024  # characters; CloudWatch's own, of an alarm
 EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access violation)
 
+_DEPLOYMENT = "ecs-svc/"  # how the id of a service's deployment begins, in `startedBy` of its tasks
+_DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
+_SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId")
 # What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
 _SUBJECT_IN_ARN = {
     "service": ("service", -1),
@@ -117,8 +122,9 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         started_at=_first_time(_text(detail, "startedAt"), _text(detail, "createdAt")) if about_task else None,
         name=_name(detail, "eventName").upper(),
         type=_name(detail, "eventType").upper(),
-        deployment=_name(detail, "deploymentId"),
+        deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
         state=_state(detail),
+        details=_details(detail),
         detail=detail,
     )
 
@@ -215,7 +221,28 @@ def _state(detail: Mapping[str, Any]) -> str:
     return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
 
 
+def _starting_deployment(detail: Mapping[str, Any]) -> str:
+    starter = _name(detail, "startedBy")
+    return starter if starter.lower().startswith(_DEPLOYMENT) else ""
+
+
+def _details(detail: Mapping[str, Any]) -> dict[str, str]:
+    """Fields that only some events have and that messages show; of an alarm, its first metric."""
+    configuration = _object(detail, "configuration")
+    metrics = (_object(_object(each, "metricStat"), "metric") for each in _objects(configuration, "metrics"))
+    metric = next(filter(None, metrics), {})
+    dimensions = _object(metric, "dimensions")
+    found = {
+        **{name: _name(dimensions, name) for name in _DIMENSIONS},
+        "metric": _name(metric, "name"),
+        "description": _text(configuration, "description")[:DESCRIPTION_LIMIT],
+        **{name: _name(detail, name) for name in _SHOWN},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
+    of_task = _mebibytes(detail.get("memory"))
     return tuple(
         Container(
             name=_name(item, "name"),
@@ -223,9 +250,17 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
             exit_code=_exit_code(item.get("exitCode")),
             reason=_text(item, "reason"),
             image=_line(item, "image"),
+            digest=_name(item, "imageDigest"),
+            memory=_mebibytes(item.get("memory")) or of_task,
         )
         for item in _objects(detail, "containers")
     )
+
+
+def _mebibytes(value: object) -> int | None:
+    """ECS writes MiB as a text: "512"."""
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < MEMORY_LIMIT else None
 
 
 def _exit_code(value: object) -> int | None:
@@ -344,7 +379,7 @@ def _task_owner(detail: Mapping[str, Any]) -> str:
     """
     kind, _, owner = _line(detail, "group").partition(":")
     family = _family(detail)
-    if kind == "service" or _name(detail, "startedBy").lower().startswith("ecs-svc/"):
+    if kind == "service" or _name(detail, "startedBy").lower().startswith(_DEPLOYMENT):
         service = owner[:NAME_LIMIT] if kind == "service" else _name(detail, "serviceName")
         return f"service:{service or family or '-'}"
     return f"family:{family or (owner[:NAME_LIMIT] if kind == 'family' else '') or '-'}"

@@ -1,6 +1,6 @@
 """What the steps hand on to each other, and what all of them need."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from router.channels import Source
@@ -8,7 +8,7 @@ from router.condition import Condition
 from router.config import Config
 from router.errors import HistoryUnavailable
 from router.incidents import Delivery, Reach, Saying, Standing
-from router.model import Alert, ChannelConfig, Decision, Event, Notification
+from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.plugins import Plugins
 from router.queues import Queues
 from router.runtime import Runtime
@@ -93,6 +93,8 @@ class Router:
         decided: hears each decision once it is in history.
         unusable: hears at each tick how many channels could not send (`router.probe`).
         unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
+        enrich: what is known of alerts beyond their events, by the alert's id, within that many seconds.
+        essential: container name to the task definition's `essential` flag; empty where it cannot be had.
         memory: all else never changes.
     """
 
@@ -105,4 +107,6 @@ class Router:
     decided: Callable[[Decision], None] = lambda _: None
     unusable: Callable[[int], None] = lambda _: None
     unconfirmed: Callable[[], Sequence[str]] = lambda: ()
+    enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
+    essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
     memory: Memory = field(default_factory=Memory)

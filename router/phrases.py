@@ -33,9 +33,19 @@ PHRASES: dict[str, dict[str, str]] = {
     "gathered_names_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
     "gathered_more": {"en": "… and {count} more incidents", "ja": "… 他 {count} 件のインシデント"},
     "channel_failing": {
-        "en": "Nothing has reached this alert channel for 15 minutes. What it misses, it hears when it is back.",
-        "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に最新の状態を送信します。",
+        "en": "Nothing has reached this alert channel for 15 minutes. What it misses, it hears when it is back. "
+        "Try it with `ecs-alert-router send-test`.",
+        "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に最新の状態を送信します。"
+        "`ecs-alert-router send-test` で確認してください。",
     },
+    "subject_service": {"en": "service {name}", "ja": "サービス {name}"},
+    "subject_family": {"en": "task {name}", "ja": "タスク {name}"},
+    "subject_alarm": {"en": "{name}", "ja": "{name}"},
+    "subject_instance": {"en": "instance {name}", "ja": "インスタンス {name}"},
+    "subject_daemon": {"en": "daemon {name}", "ja": "デーモン {name}"},
+    "subject_channel": {"en": "{name}", "ja": "{name}"},
+    "subject_deployment-group": {"en": "deployment group {name}", "ja": "デプロイグループ {name}"},
+    "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
     "subject_in_cluster": {"en": "{subject} in {cluster}", "ja": "{subject} ({cluster})"},
     "container_with_meaning": {
         "en": "Container {container} exited with code {code}: {meaning}.",
@@ -53,14 +63,58 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Container {container} stopped without an exit code: ECS does not know how it ended.",
         "ja": "コンテナ {container} は終了コードなしで停止しました (ECS は終了理由を取得していません)。",
     },
+    "container_killed_at": {
+        "en": "Container {container} was killed: it wanted more than its {memory} MiB of memory.",
+        "ja": "コンテナ {container} はメモリ上限 {memory} MiB を超えたため強制終了されました。",
+    },
+    "container_killed": {
+        "en": "Container {container} was killed: it wanted more memory than it may have.",
+        "ja": "コンテナ {container} はメモリ上限を超えたため強制終了されました。",
+    },
+    "it_ran": {"en": "The task ran for {lasted}.", "ja": "タスクの実行時間は {lasted}でした。"},
+    "task_stopped_after": {
+        "en": "ECS stopped the task after {lasted}.",
+        "ja": "タスクは起動から {lasted}後に ECS によって停止されました。",
+    },
+    "task_will_stop": {
+        "en": "ECS will stop the task within two minutes.",
+        "ja": "タスクは 2 分以内に停止されます。",
+    },
+    "tasks_missing": {
+        "en": "Fewer tasks of service {service} in {cluster} are running than desired.",
+        "ja": "サービス {service} ({cluster}) の実行中のタスク数が必要なタスク数を下回っています。",
+    },
+    "first_after_deployment": {
+        "en": "First seen {later} after {revision} was deployed.",
+        "ja": "{revision} のデプロイから {later}後に初めて発生しました。",
+    },
+    "first_after_some_deployment": {
+        "en": "First seen {later} after a deployment began.",
+        "ja": "デプロイの開始から {later}後に初めて発生しました。",
+    },
+    "again_after_deployment": {
+        "en": "{revision} had been deployed {later} before.",
+        "ja": "{revision} のデプロイから {later}後です。",
+    },
+    "again_after_some_deployment": {
+        "en": "A deployment had begun {later} before.",
+        "ja": "デプロイの開始から {later}後です。",
+    },
+    "seen_before": {
+        "en": "{day} × in 24 h, {week} × in 7 d; the last one was {earlier} earlier.",
+        "ja": "24 時間で {day} 件目、7 日間で {week} 件目です。前回は {earlier}前でした。",
+    },
+    "at_least": {"en": "at least ", "ja": "少なくとも "},
+    "yes": {"en": "yes", "ja": "はい"},
+    "no": {"en": "no", "ja": "いいえ"},
     "going_on": {
         "en": "{counts} since the last message; {total} in all since {since}.",
         "ja": "前回の通知以降: {counts}。{since} からの合計 {total} 件。",
     },
-    "over": {"en": "Over after {lasted}: {counts}.", "ja": "{lasted} で解決しました: {counts}。"},
+    "over": {"en": "Over after {lasted}: {counts}.", "ja": "{lasted}で解決しました: {counts}。"},
     "over_unheard": {
         "en": "It began and was over after {lasted}, before this channel could be told: {counts}.",
-        "ja": "このチャネルに通知できる前に発生し、{lasted} で解決しました: {counts}。",
+        "ja": "このチャネルに通知できる前に発生し、{lasted}で解決しました: {counts}。",
     },
     "lapsed": {
         "en": "No further occurrence in 24 h, so this is taken to be over: {counts}.",
@@ -124,6 +178,13 @@ PHRASES: dict[str, dict[str, str]] = {
     "label_image": {"en": "Image", "ja": "イメージ"},
     "label_task_definition": {"en": "Task definition", "ja": "タスク定義"},
     "label_task": {"en": "Task", "ja": "タスク"},
+    "label_memory": {"en": "Memory limit", "ja": "メモリ上限"},
+    "label_essential": {"en": "Essential", "ja": "必須 (essential)"},
+    "label_log_group": {"en": "Log group", "ja": "ロググループ"},
+    "label_lifecycle_stage": {"en": "Lifecycle stage", "ja": "ライフサイクルステージ"},
+    "label_instance": {"en": "Instance", "ja": "インスタンス"},
+    "label_tasks": {"en": "Tasks", "ja": "タスク"},
+    "label_until": {"en": "Until", "ja": "終了時刻"},
     "label_since": {"en": "Since", "ja": "発生時刻"},
     "label_alerts": {"en": "Alerts", "ja": "件数"},
     "label_silenced": {"en": "Silenced", "ja": "サイレンス"},
@@ -133,6 +194,8 @@ PHRASES: dict[str, dict[str, str]] = {
     "link_service": {"en": "Open the service", "ja": "サービスを開く"},
     "link_task": {"en": "Open the task", "ja": "タスクを開く"},
     "link_cluster": {"en": "Open the cluster", "ja": "クラスターを開く"},
+    "link_logs": {"en": "Open the log", "ja": "ログを開く"},
+    "link_source": {"en": "What AWS says", "ja": "AWS の説明"},
     "link_alarm": {"en": "Open the alarm", "ja": "アラームを開く"},
     # Exit codes: 128 + n is death by signal n (POSIX shells, and what container runtimes report).
     "exit_0": {"en": "it ended by itself, without an error", "ja": "正常終了"},
@@ -145,8 +208,8 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "exit_134": {"en": "the process aborted (SIGABRT)", "ja": "異常終了 (SIGABRT)"},
     "exit_137": {
-        "en": "killed (SIGKILL): out of memory, or it did not stop in time",
-        "ja": "強制終了 (SIGKILL): メモリ不足、または停止タイムアウト",
+        "en": "killed (SIGKILL)",
+        "ja": "強制終了 (SIGKILL)",
     },
     "exit_139": {"en": "segmentation fault (SIGSEGV)", "ja": "セグメンテーション違反 (SIGSEGV)"},
     "exit_143": {"en": "asked to stop (SIGTERM)", "ja": "停止要求 (SIGTERM)"},

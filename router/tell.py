@@ -1,18 +1,17 @@
 """Tell: enrich, render, deliver and settle what was leased."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from router.claim import Claim, Claims, Lease
-from router.enrich import enrich
 from router.errors import Conflict, HistoryUnavailable
 from router.gathering import gathering
 from router.health import noted
 from router.incidents import Delivery, Saying, Standing, Turn
 from router.items import key_of
-from router.model import ChannelConfig
+from router.model import ChannelConfig, Enrichment, Kind
 from router.parts import Done, Handled, Job, Router
 from router.queues import MAX_DELAY
 from router.render import notification
@@ -21,11 +20,14 @@ from router.table import Key
 
 log = logging.getLogger("ecs-alert-router.tell")
 
+_NOTHING: Mapping[str, Enrichment] = {}
+
 
 def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standing, list[Delivery]]]:
     """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims.made}
-    jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router)]
+    found = _found(claims.made, lease, router)
+    jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router, found)]
     told: list[Delivery] = []
     for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
@@ -39,18 +41,32 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standin
         router.queues.wake(gather_at - router.runtime.clock())
 
 
-def jobs_of(standing: Standing, sayings: Sequence[Saying], router: Router) -> Iterable[Job]:
-    """What is to be sent of one incident, with the plugins' facts in it."""
+def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
+    """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
+    alerts = [
+        each.standing.incident.alert for each in claims if each.standing.incident and any(map(_decorated, each.sayings))
+    ]
+    seconds = lease.begin_by - router.runtime.clock()
+    return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
+
+
+def _decorated(saying: Saying) -> bool:
+    return saying.turn is Turn.ALONE and saying.kind is not Kind.RESOLVED
+
+
+def jobs_of(
+    standing: Standing, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+) -> Iterable[Job]:
+    """What is to be sent, with what was found out about it."""
     incident = standing.incident
     if incident is None or not sayings:
         return
-    alone = any(saying.turn is Turn.ALONE for saying in sayings)
-    facts = enrich(incident.alert, router.plugins) if alone else {}
+    known = found.get(incident.alert.id)
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
         source = router.config.channels.get(saying.channel)
         settings = source.config if source else ChannelConfig(saying.channel, "", {})
-        notify = partial(notification, saying, incident, settings, facts)
+        notify = partial(notification, saying, incident, settings, known)
         yield Job(standing, saying, settings, notify, source, unusable)
 
 

@@ -69,8 +69,8 @@ class TomlTable:
             return (self.text(key),)
         return self.texts(key)
 
-    def flag(self, key: str) -> bool:
-        return bool(self.take(key, bool, False, "true or false"))  # noqa: FBT003 - the default
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        return bool(self.take(key, bool, default, "true or false"))
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.take(key, list, [], "a list of strings")

@@ -1,10 +1,14 @@
-"""Understand: normalise, classify and route an event. Pure: nothing outside is asked but plugins."""
+"""Understand: normalise, classify and route an event.
+
+Pure but for two questions: to plugins, and, of the few events whose exit codes contradict each other, which containers
+the task definition calls essential.
+"""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from router.classify import alert, classify, given_by
+from router.classify import alert, classify, depends_on_essential, given_by
 from router.config import Config, Route
 from router.errors import UnreadableEvent
 from router.incidents import Manner, Reach
@@ -16,6 +20,14 @@ from router.route import route
 from router.rules import apply
 
 log = logging.getLogger("ecs-alert-router.understand")
+
+Essential = Callable[[Event], Mapping[str, bool]]
+"""Container name to the task definition's `essential` flag; empty where it cannot be had."""
+
+
+def no_flags(_event: Event) -> Mapping[str, bool]:
+    """Where nobody may be asked, nothing is known."""
+    return {}
 
 
 def understood(raw: object, router: Router) -> Handled:
@@ -32,25 +44,25 @@ def understood(raw: object, router: Router) -> Handled:
 def understand(raw: object, router: Router) -> Routed:
     """Raises UnreadableEvent."""
     event = normalise(raw, now=router.runtime.clock())
-    made = judged(event, router.config, router.plugins)
+    made = judged(event, router.config, router.plugins, router.essential)
     return Routed(event, made, reach(made, router.config))
 
 
-def judged(event: Event, config: Config, plugins: Plugins) -> Alert:
+def judged(event: Event, config: Config, plugins: Plugins, essential: Essential = no_flags) -> Alert:
     """The alert that a plugin, else the core's table, and then the user's own rules make of an event."""
-    classification, rule = apply(config.rules, event, _classification(event, plugins))
+    classification, rule = apply(config.rules, event, _classification(event, plugins, essential))
     made = alert(event, classification)
     return replace(made, runbook_url=rule.runbook_url) if rule else made
 
 
-def _classification(event: Event, plugins: Plugins) -> Classification:
+def _classification(event: Event, plugins: Plugins, essential: Essential) -> Classification:
     """The first plugin that has an answer; else the core's table."""
     for plugin, answer in plugins.ask("classify_event", event=event):
         if isinstance(answer, Mapping) and (given := given_by(answer, plugin)):
             return given
         if answer is not None:
             log.warning("%s: classify_event gave no classification: %s", plugin, type(answer).__name__)
-    return classify(event)
+    return classify(event, essential(event) if depends_on_essential(event) else None)
 
 
 def reach(made: Alert, config: Config) -> tuple[Reach, ...]:

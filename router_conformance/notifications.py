@@ -34,12 +34,15 @@ _INCIDENT = Incident(
 )
 _MESSAGE = Message(
     title=_ALERT.title,
-    text=f"Container app exited with code 137.\n{_ALERT.reason}",
+    text=f"Container app exited with code 137.\n{_ALERT.reason}\nRaise its memory limit, or look for a leak.",
     facts=(("Cluster", "prod"), ("Exit code", "137"), ("タスク定義", "web:42")),
     links=(
         ("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1"),
     ),
     log_excerpt="java.lang.OutOfMemoryError: Java heap space\n    at com.example.Main.main(Main.java:42)",
+    reason=_ALERT.reason,
+    hint="Raise its memory limit, or look for a leak.",
+    details=(("Severity", "critical"), ("Task", _ALERT.task)),
 )
 
 # What has been in a stopped reason, a container's name or a log, or could be.
@@ -97,7 +100,7 @@ def _of_many(notification: Notification) -> Notification:
 def _hostile_message(text: str) -> Message:
     links = ((text, f"https://example.com/{text}"), (text, f"javascript:{text}"), *_MESSAGE.links)
     facts = ((text, text), *((text[:300], text[:5000]) for _ in range(30)))
-    return Message(text, text, facts, links, text)
+    return Message(text, f"{text}\n{text}\n{text}", facts, links, text, reason=text, hint=text, details=facts)
 
 
 def _hostile_alert(text: str) -> Alert:

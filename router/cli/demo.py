@@ -145,7 +145,7 @@ def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
         "e-mail": lambda service: [
             mail.attributes["kind"] for mail in arrived.mails if mail.attributes.get("service") == service
         ],
-        "Slack": lambda service: [_kind(each) for each in arrived.slack if f"service:{service}" in each["text"]],
+        "Slack": lambda service: [_kind(each) for each in arrived.slack if f"service {service} in " in each["text"]],
     }
     for story in told:
         for channel, kinds_of in channels.items():

@@ -14,14 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 88  # columns; about what Slack gives a message
-_BOLD = re.compile(r"\*([^*\n]+)\*")
+_MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 
 
 def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
     """What a channel of that kind makes of the payload."""
     if kind == "slack":
         return slack_panel(payload)
-    return Panel(Text("\n".join(_lines(payload))), width=WIDTH, padding=(0, 1))
+    return Panel(Text("\n".join(lines(payload))), width=WIDTH, padding=(0, 1))
 
 
 def printable(text: str) -> str:
@@ -29,7 +29,7 @@ def printable(text: str) -> str:
     return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
 
 
-def _lines(value: Any) -> list[str]:
+def lines(value: Any) -> list[str]:
     """`name: value` a line; what is nested, or has several lines, stands below its name."""
     if isinstance(value, Mapping):
         return [line for name, member in value.items() for line in _named(printable(str(name)), member)]
@@ -37,17 +37,17 @@ def _lines(value: Any) -> list[str]:
         return [
             mark + line
             for member in value
-            for mark, line in zip(chain(["- "], repeat("  ")), _lines(member), strict=False)
+            for mark, line in zip(chain(["- "], repeat("  ")), lines(member), strict=False)
         ]
     text = value if isinstance(value, str) else json.dumps(value)
     return [printable(line) for line in text.splitlines()] or [""]
 
 
 def _named(name: str, value: Any) -> list[str]:
-    lines = _lines(value)
-    if len(lines) == 1 and not isinstance(value, Mapping | list | tuple):
-        return [f"{name}: {lines[0]}"]
-    return [f"{name}:", *(f"  {line}" for line in lines)]
+    below = lines(value)
+    if len(below) == 1 and not isinstance(value, Mapping | list | tuple):
+        return [f"{name}: {below[0]}"]
+    return [f"{name}:", *(f"  {line}" for line in below)]
 
 
 def slack_panel(payload: Mapping[str, Any]) -> Panel:
@@ -88,11 +88,11 @@ def _button(element: Mapping[str, Any]) -> Text:
 
 
 def _mrkdwn(text: str, style: str = "") -> Text:
-    """Slack's own markup: `*bold*`, and three escaped characters."""
+    """Slack's own markup: `*bold*`, code, and three escaped characters."""
     drawn = Text(style=style)
     position = 0
-    for match in _BOLD.finditer(text):
+    for match in _MARKUP.finditer(text):
         drawn.append(html.unescape(text[position : match.start()]))
-        drawn.append(html.unescape(match[1]), "bold")
+        drawn.append(html.unescape(match["bold"] or match["code"]), "bold" if match["bold"] else "italic")
         position = match.end()
     return drawn.append(html.unescape(text[position:]))

@@ -96,8 +96,8 @@ def _job(name: str, kind: Kind, incident: Incident, source: Source | None, setti
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:
     """Says that it is a test, and names no command that would find it in history."""
     told = notify()
-    facts = tuple(fact for fact in told.message.facts if fact[0] != phrase("label_more", language))
-    return replace(told, message=replace(told.message, text=phrase("test_sent", language), facts=facts))
+    details = tuple(pair for pair in told.message.details if pair[0] != phrase("label_more", language))
+    return replace(told, message=replace(told.message, text=phrase("test_sent", language), details=details))
 
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,18 +16,22 @@ from router import config
 from router.cli.classify import read_events, verdict, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.history import console
+from router.cli.page import RENDERER, Drawing, Story, page
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
 from router.config import Config
-from router.enrich import enrich
+from router.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
 from router.incidents import Saying, Standing, Terms, Turn, absorb, lease
-from router.model import Alert, Decision, Event, Incident, Kind
+from router.model import Alert, Decision, Enrichment, Event, Incident, Kind, Past
 from router.plugins import Plugins
 from router.render import notification
 from router.route import route
 from router.silences import Silence
 from router.understand import judged, reach
+
+HELD_BACK = 3
+"""How often it happens again, in a simulation, until the digest that `updated` shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,31 @@ class Simulated:
     "--kind", type=click.Choice([each.value for each in Kind]), default="opened", show_default=True, help="What to say."
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each event and channel.")
+@click.option(
+    "--html",
+    "drawn_to",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="OUT",
+    help="Draw the messages side by side, as a page for a browser.",
+)
+@click.option(
+    "--found",
+    "known",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="What [enrich] would have found out, as JSON: log_excerpt, memory, essential, logs, past.",
+)
 @click.pass_context
 def simulate_command(
-    context: click.Context, file: IO[bytes], path: Path, names: tuple[str, ...], kind: str, *, as_json: bool
+    context: click.Context,
+    file: IO[bytes],
+    *,
+    path: Path,
+    names: tuple[str, ...],
+    kind: str,
+    as_json: bool,
+    drawn_to: Path | None,
+    known: IO[bytes] | None,
 ) -> None:
     """Show what would be made of events, and the exact body that each channel would be sent.
 
@@ -92,15 +118,32 @@ def simulate_command(
     for problem in problems:
         click.echo(problem, err=True)
     failed = bool(problems)
+    found = _found(known) if known else Enrichment()
+    show = _print_json if as_json else _show
+    stories: list[Story] = []
     for where, event in read_events(file):
         if isinstance(event, UnreadableEvent):
             click.echo(f"{where}: {event}", err=True)
             failed = True
             continue
-        made = simulate(event, settings, loaded, Kind(kind), chosen)
-        (_print_json if as_json else _show)(made, kind)
+        made = simulate(event, settings, loaded, Kind(kind), chosen, found=found)
+        if drawn_to:
+            stories.append(_story(made, kind))
+        else:
+            show(made, kind)
         failed |= any(body.error or body.too_large for body in made.bodies)
+    if drawn_to:
+        _draw(stories, drawn_to)
     context.exit(1 if failed else 0)
+
+
+def _found(file: IO[bytes]) -> Enrichment:
+    try:
+        fields = json.load(file)
+        past = {"past": Past(**fields["past"])} if "past" in fields else {}
+        return Enrichment(**{**fields, **past})
+    except (ValueError, TypeError) as error:
+        raise click.BadParameter(f"--found: {error}") from error
 
 
 def _settings(path: Path, loaded: Plugins) -> Config:
@@ -115,7 +158,15 @@ def _refused(option: str) -> str:
 # --- the way ----------------------------------------------------------------------------------------------------------
 
 
-def simulate(event: Event, settings: Config, loaded: Plugins, kind: Kind, chosen: Collection[str]) -> Simulated:
+def simulate(
+    event: Event,
+    settings: Config,
+    loaded: Plugins,
+    kind: Kind,
+    chosen: Collection[str],
+    *,
+    found: Enrichment = Enrichment(),  # noqa: B008 - frozen
+) -> Simulated:
     """What the router would do if this were the first event of its subject; the chosen channels' bodies say `kind`."""
     alert = judged(event, settings, loaded)
     taken = route(alert, settings.routes, settings.time_zone)
@@ -129,19 +180,23 @@ def simulate(event: Event, settings: Config, loaded: Plugins, kind: Kind, chosen
     standing, sayings = lease(standing, alert.at, terms)
     if standing.incident is None:
         return Simulated(alert, decision, routes, (), window)
-    incident, facts = _grown(standing.incident, kind, settings.resolve_after), enrich(alert, loaded)
-    told = [saying._replace(kind=kind, first=False) for saying in sayings if saying.channel in chosen]
-    return Simulated(alert, decision, routes, tuple(_body(saying, incident, settings, facts) for saying in told))
+    incident = _grown(standing.incident, kind, settings.resolve_after)
+    found = replace(found, facts={**found.facts, **facts_of(alert, loaded)})
+    held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
+    told = [saying._replace(kind=kind, first=False, held=held) for saying in sayings if saying.channel in chosen]
+    return Simulated(alert, decision, routes, tuple(_body(saying, incident, settings, found) for saying in told))
 
 
 def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
     """The incident by the time at which a notification of that kind is sent."""
+    if kind is Kind.UPDATED:
+        return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
     if kind is not Kind.RESOLVED:
         return incident
     return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
 
 
-def _body(saying: Saying, incident: Incident, settings: Config, facts: Mapping[str, str]) -> Body:
+def _body(saying: Saying, incident: Incident, settings: Config, found: Enrichment) -> Body:
     name = saying.channel
     source = settings.channels.get(name)
     if source is None:
@@ -151,7 +206,7 @@ def _body(saying: Saying, incident: Incident, settings: Config, facts: Mapping[s
         return Body(name, kind, error="its plugin accepts no placeholder for its secret")
     try:
         configured, channel = source.open()
-        payload = channel.render(notification(saying, incident, configured, facts))
+        payload = channel.render(notification(saying, incident, configured, found))
         limit = getattr(channel, "limit", None)
         return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None)
     except PermanentError as error:
@@ -183,6 +238,32 @@ def _print_json(made: Simulated, kind: str) -> None:
         click.echo(json.dumps({**event, **told, **said}))
     if not made.bodies:
         click.echo(json.dumps({**event, "channel": None}))
+
+
+# --- for a browser ----------------------------------------------------------------------------------------------------
+
+
+def _story(made: Simulated, kind: str) -> Story:
+    alert = made.alert
+    verdict = f"{alert.severity} · {alert.cause} · rule: {alert.rule} · {made.decision} (on a clean history)"
+    drawings = [Drawing(_caption(body, kind), body.kind, body.payload, body.error) for body in made.bodies]
+    return Story(alert.title, verdict, drawings)
+
+
+def _caption(body: Body, kind: str) -> str:
+    limit = "" if body.limit is None else f" of {body.limit:,}"
+    return f"{body.channel} ({body.kind}), {kind}: {len(body.sent):,}{limit} bytes" if body.kind else body.channel
+
+
+def _draw(stories: Sequence[Story], path: Path) -> None:
+    try:
+        path.write_text(page(stories), "utf-8", errors="replace")
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
+    count = sum(len(story.drawings) for story in stories)
+    click.echo(f"{path}: {count} messages about {len(stories)} events", err=True)
+    if not RENDERER.is_file():
+        click.echo("Teams' cards are drawn as text: `npm ci` brings what draws them as Teams does", err=True)
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

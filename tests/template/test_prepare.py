@@ -88,6 +88,10 @@ def settings(stage: str = "dev", **stated: str) -> tuple[dict[str, Any], list[st
         ("kmsKeyArn", "alias/mine", "KMS_KEY_ARN"),
         ("lifecycleEvents", "2", "LIFECYCLE_EVENTS"),
         ("secretsKeyArns", "mine", "SECRETS_KMS_KEY_ARNS"),
+        ("watchedServices", "checkout", "WATCHED_SERVICES"),
+        ("watchedServices", "prod/", "WATCHED_SERVICES"),
+        ("watchedServices", "a/b/c", "WATCHED_SERVICES"),
+        ("watchedServices", "prod/check out", "WATCHED_SERVICES"),
     ],
 )
 def test_a_wrong_setting_is_named_by_its_variable(setting: str, value: str, variable: str) -> None:
@@ -171,3 +175,59 @@ def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
     """
     result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == ["late@example.com", "forgotten@example.com"]
+
+
+# --- what is turned on ------------------------------------------------------------------------------------------------
+
+
+def enriched(on: dict[str, Any]) -> Any:
+    """The statements for what `[enrich]` of alert-router.toml turns on."""
+    script = """
+        const {enrichStatements} = require('./deploy/permissions');
+        console.log(JSON.stringify(enrichStatements(JSON.parse(process.argv[1]))));
+    """
+    command = ["node", "-e", script, json.dumps({"taskDefinition": False, "logGroups": []} | on)]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_what_only_decorates_messages_is_not_permitted_as_shipped(packaged: Packaged) -> None:
+    assert permitted(packaged, "ecs:DescribeTaskDefinition") == []
+    assert permitted(packaged, "logs:GetLogEvents") == []
+
+
+def test_nothing_is_permitted_for_what_is_off() -> None:
+    assert enriched({}) == []
+
+
+def test_a_task_definition_may_be_described_where_that_is_on() -> None:
+    statements = enriched({"taskDefinition": True})
+    assert statements == [{"Effect": "Allow", "Action": ["ecs:DescribeTaskDefinition"], "Resource": "*"}]
+
+
+def test_only_log_groups_that_are_named_may_be_read() -> None:
+    (statement,) = enriched({"logGroups": ["/ecs/*", "web"]})
+    assert statement["Action"] == ["logs:GetLogEvents"]
+    assert [resource["Fn::Sub"].partition("log-group:")[2] for resource in statement["Resource"]] == [
+        "/ecs/*:log-stream:*",
+        "web:log-stream:*",
+    ]
+
+
+def test_each_watched_service_has_an_alarm_that_the_router_hears_of(everything: Packaged) -> None:
+    """Its name begins as the rule asks, so that it comes through the same channels; its metrics name the service."""
+    found = everything.of_type("AWS::CloudWatch::Alarm").items()
+    alarms = [alarm for name, alarm in found if name.startswith("RunningTasks")]
+    assert sorted(alarm["AlarmName"].partition("running-tasks-")[2] for alarm in alarms) == [
+        "dev-prod-api",
+        "dev-prod-checkout",
+    ]
+    (checkout,) = [alarm for alarm in alarms if alarm["AlarmName"].endswith("checkout")]
+    running, desired, missing = checkout["Metrics"]
+    for metric, name in ((running, "RunningTaskCount"), (desired, "DesiredTaskCount")):
+        assert metric["MetricStat"]["Metric"] == {
+            "Namespace": "ECS/ContainerInsights",
+            "MetricName": name,
+            "Dimensions": [{"Name": "ClusterName", "Value": "prod"}, {"Name": "ServiceName", "Value": "checkout"}],
+        }
+    assert missing["Expression"] == "desired - FILL(running, 0)"
+    assert (checkout["ComparisonOperator"], checkout["Threshold"]) == ("GreaterThanThreshold", 0)

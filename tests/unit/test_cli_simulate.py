@@ -154,8 +154,8 @@ def test_people_get_the_exact_body_its_size_and_a_preview() -> None:
     (line,) = told("--channel", "teams")
     assert json.dumps(line["body"], ensure_ascii=False, separators=(",", ":")) in shown.splitlines()
     assert f"teams (teams), opened: {line['bytes']:,} of 24,000 bytes" in shown
-    assert "title: Exit code" in shown
-    assert "│ Severity" in run("--channel", "slack").stdout
+    assert "title: Task definition" in shown
+    assert "│ Image" in run("--channel", "slack").stdout
 
 
 def test_nothing_in_an_event_steers_the_terminal() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import plugins
-from router.config import Config, Route, load, parse
+from router.config import Config, EnrichSettings, Route, load, parse
 from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
 from router.plugins import Plugins
@@ -369,3 +369,34 @@ def test_a_reference_is_no_literal_secret_wherever_it_stands(reference: str) -> 
         table = {"channels": {"slack": {"kind": "slack", "webhook_url": value}}, "routes": [{"channels": ["slack"]}]}
         config = parse(table, plugins.load(ROOT / "plugins"), {"STAGE": "prod", **environ})
         assert (config.problems, config.warnings) == ((), ())
+
+
+# --- [enrich] ---------------------------------------------------------------------------------------------------------
+
+
+def test_as_shipped_only_the_routers_own_history_is_asked() -> None:
+    shipped = load(ROOT / "alert-router.toml", plugins.load(ROOT / "plugins"), {"SLACK_WEBHOOK_URL": SECRET})
+    assert shipped.enrich == EnrichSettings(history=True, task_definition=False, log_groups=())
+    assert parse({}, PLUGINS, {}).enrich == EnrichSettings()
+
+
+def test_what_messages_tell_beyond_the_event_is_configured() -> None:
+    on = {"history": False, "task_definition": True, "log_groups": ["/ecs/*", "web"]}
+    found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": on}, PLUGINS, {})
+    assert found.problems == ()
+    assert found.enrich == EnrichSettings(history=False, task_definition=True, log_groups=("/ecs/*", "web"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"log_groups": ["/ecs/*"]}, "enrich.log_groups: needs task_definition = true"),
+        ({"task_definition": True, "log_groups": ["a b"]}, "enrich.log_groups: must be names of log groups"),
+        ({"task_definition": True, "log_groups": ["${AWS::Region}"]}, "enrich.log_groups: must be names of log groups"),
+        ({"history": "yes"}, "enrich.history: must be true or false"),
+        ({"logs": True}, "enrich.logs: is not a key"),
+    ],
+)
+def test_what_is_wrong_with_enrich_is_named(wrong: dict[str, Any], problem: str) -> None:
+    found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": wrong}, PLUGINS, {})
+    assert [each.startswith(problem) for each in found.problems] == [True]

@@ -16,9 +16,13 @@ from botocore import xform_name
 from click.testing import CliRunner
 from moto import mock_aws
 
-from docs.pictures import IMAGES, PICTURES
+from docs.examples import EXAMPLES, Example
+from docs.pages import DOCS, alert_of
+from docs.pages import PAGES as MADE
+from docs.pictures import IMAGES, PHOTOS, digest, page, pictures, remembered
 from local_aws import events
 from local_aws.deploy import SETTINGS
+from router.classify import RULES, Rule
 from router.cli import main
 from router.config import parse
 from router.errors import PermanentError
@@ -31,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 ALL = "\n".join(TEXTS.values())
+PICTURES = pictures()
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -40,7 +45,25 @@ def blocks(page: str, language: str) -> list[str]:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_shows_what_the_router_makes(name: str) -> None:
     """If not: `make docs-images`."""
-    assert (IMAGES / name).read_text("utf-8") == PICTURES[name]()
+    assert (IMAGES / name).is_file()
+    assert remembered()[name] == digest(page(PICTURES[name]))
+
+
+def test_every_picture_is_shown_in_a_document() -> None:
+    shown = set(re.findall(r"images/([\w-]+\.png)", ALL))
+    there = {path.name for path in IMAGES.glob("*.*")} - {"drawn.json"}
+    assert shown == there == PICTURES.keys() | {*PHOTOS}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
+    """If not: `make docs-pages`."""
+    assert (DOCS / name).read_text("utf-8") == MADE[name]()
+
+
+@pytest.mark.parametrize(("rule", "example"), [*zip(RULES, EXAMPLES, strict=True)], ids=[rule.name for rule in RULES])
+def test_every_rule_has_an_event_that_it_decides(rule: Rule, example: Example) -> None:
+    assert alert_of(example.event).rule == example.rule == rule.name
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"ecs-alert-router ((?:[a-z][a-z-]*[ `\n])+)", ALL))))

@@ -14,10 +14,14 @@ import pytest
 from moto import mock_aws
 
 from local_aws import events
+from router import handler
+from router.config import EnrichSettings
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
+from router.task_definitions import TaskDefinitions
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.world import World, no_plugins
 
 CONFIG = """
     [channels.chat]
@@ -106,7 +110,7 @@ def test_a_batch_is_told_recorded_and_acknowledged(stack: Stack) -> None:
     answer = lambda_handler(batch(json.dumps(events.task_stopped()), "junk"), Context())
     assert answer == {"batchItemFailures": []}
     ((_, body),) = stack.slack.requests
-    assert "Essential container exited: service:web in prod" in json.loads(body)["text"]
+    assert "Essential container exited: service web in prod" in json.loads(body)["text"]
     assert stack.rows() == 4  # the alert, the incident, the delivery, the channels
     (buried,) = stack.on("DLQ_URL")
     assert buried["Body"] == "junk"
@@ -263,3 +267,22 @@ def test_what_it_logs_holds_no_secret(stack: Stack, caplog: pytest.LogCaptureFix
     stack.slack.script = [answer(404, "no_service")]
     lambda_handler(events.task_stopped(), Context())
     assert "/services/" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("on", "asked"),
+    [
+        (EnrichSettings(), ["ask_history", "ask_plugins"]),
+        (EnrichSettings(history=False), ["ask_plugins"]),
+        (
+            EnrichSettings(task_definition=True, log_groups=("/ecs/*",)),
+            ["ask_history", "ask_task_definition", "ask_logs", "ask_plugins"],
+        ),
+    ],
+)
+def test_only_what_is_switched_on_is_asked_and_plugins_last(on: EnrichSettings, asked: list[str]) -> None:
+    """Nobody knows how long a plugin takes: what the router finds itself does not wait for it."""
+    world = World()
+    definitions = TaskDefinitions(lambda _region: None, lambda: 0.0)
+    parts = handler.enrich_parts(on, world.router.runtime, definitions, no_plugins())
+    assert [part.__name__ for part in parts] == asked

@@ -442,3 +442,58 @@ def test_without_a_time_of_its_own_an_action_is_told_apart_by_its_id() -> None:
     raw = without(events.service_action(), "createdAt")
     assert normalise(raw).occurrence == raw["id"]
     assert normalise(raw | {"id": "later"}).occurrence == "later"
+
+
+# --- what messages tell -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of_container", "of_task", "limit"),
+    [
+        ("512", "1024", 512),
+        (None, "1024", 1024),
+        (None, None, None),
+        ("0", "1024", 1024),
+        (512, None, 512),
+        ("512m", None, None),
+        (-1, None, None),
+        (True, None, None),
+        (10**30, None, None),
+        ("9" * 5000, None, None),
+    ],
+)
+def test_a_containers_memory_is_its_own_limit_else_the_tasks(
+    of_container: Any, of_task: Any, limit: int | None
+) -> None:
+    raw = events.task_stopped(
+        "EssentialContainerExited", "x", events.container("app", 1, memory=of_container), memory=of_task
+    )
+    assert normalise(raw).containers[0].memory == limit
+
+
+def test_a_containers_digest_is_taken_over() -> None:
+    raw = events.task_stopped("EssentialContainerExited", "x", events.container("app", 1, imageDigest="sha256:ab"))
+    assert normalise(raw).containers[0].digest == "sha256:ab"
+
+
+def test_a_tasks_deployment_is_the_one_that_started_it() -> None:
+    assert normalise(events.task_stopped()).deployment == events.DEPLOYMENT
+    assert normalise(events.task_stopped(startedBy="a person")).deployment == ""
+    assert normalise(events.task_stopped(startedBy=5)).deployment == ""
+
+
+def test_details_are_texts_of_known_names_alone() -> None:
+    """They are stored and shown: what came in under other names, or of another type, stays out."""
+    raw = events.alarm(metrics=[("m", "RunningTaskCount", {"ServiceName": "web", "\ud800": "x", "ClusterName": ""})])
+    raw["detail"]["configuration"]["description"] = " why\n"
+    assert normalise(raw).details == {"metric": "RunningTaskCount", "ServiceName": "web", "description": "why"}
+    assert normalise(events.hook(expiresAt=5)).details == {"lifecycleStage": "POST_TEST_TRAFFIC_SHIFT"}
+
+
+@pytest.mark.parametrize(
+    "configuration", [5, [], {"metrics": 5}, {"metrics": [5, {"metricStat": 5}]}, {"description": 5}]
+)
+def test_a_strange_alarm_has_no_details(configuration: Any) -> None:
+    raw = events.alarm()
+    raw["detail"]["configuration"] = configuration
+    assert normalise(raw).details == {}

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import NoReturn
@@ -13,7 +14,7 @@ import pytest
 import router
 from local_aws import events
 from router.config import load as load_config
-from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich
+from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich, facts_of, from_plugins
 from router.model import Outcome
 from router.plugins import INDEX, Plugins, load
 from router_conformance.server import ScriptedServer, answer
@@ -72,7 +73,8 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
 
 def world_with(plugins: Plugins) -> World:
     world = World()
-    world.router = replace(world.router, plugins=plugins)
+    found = partial(enrich, parts=[from_plugins(plugins)])
+    world.router = replace(world.router, plugins=plugins, enrich=found)
     return world
 
 
@@ -370,7 +372,7 @@ def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
     world = World()
     (handled,) = world.receive(events.task_stopped())
     assert handled.routed is not None
-    facts = enrich(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer)))
+    facts = facts_of(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer)))
     assert (len(facts), {len(value) for value in facts.values()}) == (FACTS_SHOWN, {FACT_LENGTH})
 
 
@@ -416,4 +418,4 @@ def test_the_documented_example_is_a_working_channel(
     assert (plugins.problems, config.problems) == ((), ())
     assert [(each.saying.channel, each.outcome) for each in handled.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
-    assert json.loads(body)["text"].startswith("**Essential container exited: service:web in prod**\n")
+    assert json.loads(body)["text"].startswith("**Essential container exited: service web in prod**\n")

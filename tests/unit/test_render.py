@@ -12,9 +12,23 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.classify import alert, classify
+from router.hints import HINTS
 from router.incidents import Saying
-from router.model import Alert, ChannelConfig, Container, Incident, Kind, Message, Severity, Silenced, Subject
+from router.model import (
+    Alert,
+    ChannelConfig,
+    Container,
+    Enrichment,
+    Incident,
+    Kind,
+    Message,
+    Past,
+    Severity,
+    Silenced,
+    Subject,
+)
 from router.normalise import normalise
+from router.reasons import STOP_CODES
 from router.render import notification
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
@@ -49,12 +63,12 @@ def said(
     *,
     first: bool = True,
     held: dict[str, int] | None = None,
-    enrichment: dict[str, str] | None = None,
+    found: Enrichment | None = None,
     **settings: Any,
 ) -> Message:
     made = incident or incident_of()
     saying = Saying("chat", kind, 1, 1, first, made.severity, held or {})
-    return notification(saying, made, ChannelConfig("chat", "chat", {}, **settings), enrichment).message
+    return notification(saying, made, ChannelConfig("chat", "chat", {}, **settings), found).message
 
 
 # --- title and text ---------------------------------------------------------------------------------------------------
@@ -63,12 +77,12 @@ def said(
 @pytest.mark.parametrize(
     ("kind", "language", "title"),
     [
-        (Kind.OPENED, "en", "Essential container exited: service:web in prod"),
-        (Kind.UPDATED, "en", "Still going on: Essential container exited: service:web in prod"),
-        (Kind.RESOLVED, "en", "Resolved: Essential container exited: service:web in prod"),
-        (Kind.OPENED, "ja", "必須コンテナが終了: service:web (prod)"),
-        (Kind.UPDATED, "ja", "継続中: 必須コンテナが終了: service:web (prod)"),
-        (Kind.RESOLVED, "ja", "解決: 必須コンテナが終了: service:web (prod)"),
+        (Kind.OPENED, "en", "Essential container exited: service web in prod"),
+        (Kind.UPDATED, "en", "Still going on: Essential container exited: service web in prod"),
+        (Kind.RESOLVED, "en", "Resolved: Essential container exited: service web in prod"),
+        (Kind.OPENED, "ja", "必須コンテナが終了: サービス web (prod)"),
+        (Kind.UPDATED, "ja", "継続中: 必須コンテナが終了: サービス web (prod)"),
+        (Kind.RESOLVED, "ja", "解決: 必須コンテナが終了: サービス web (prod)"),
     ],
 )
 def test_the_title_is_the_cause_and_where(kind: Kind, language: str, title: str) -> None:
@@ -77,8 +91,8 @@ def test_the_title_is_the_cause_and_where(kind: Kind, language: str, title: str)
 
 def test_a_title_names_no_cluster_where_there_is_none() -> None:
     alarm = incident_of(of(events.alarm()))
-    assert said(alarm).title == "CloudWatch alarm: alarm:web-running-tasks"
-    assert said(alarm, language="ja").title == "CloudWatch アラーム: alarm:web-running-tasks"
+    assert said(alarm).title == "CloudWatch alarm: web-running-tasks"
+    assert said(alarm, language="ja").title == "CloudWatch アラーム: web-running-tasks"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +100,7 @@ def test_a_title_names_no_cluster_where_there_is_none() -> None:
     [
         (
             Container("app", "STOPPED", 137),
-            "Container app exited with code 137: killed (SIGKILL): out of memory, or it did not stop in time.",
+            "Container app exited with code 137: killed (SIGKILL).",
         ),
         (Container("app", "STOPPED", 42), "Container app exited with code 42."),
         (
@@ -97,13 +111,13 @@ def test_a_title_names_no_cluster_where_there_is_none() -> None:
     ],
 )
 def test_opened_says_which_container_died_and_what_its_code_means(container: Container, lead: str) -> None:
-    made = replace(DIED, containers=(container,), reason="")
-    assert said(incident_of(made)).text == lead
+    made = replace(DIED, containers=(container,), reason="", started_at=None)
+    assert said(incident_of(made)).lead == lead
 
 
 def test_opened_says_it_in_japanese() -> None:
-    lead = "コンテナ app が終了コード 137 で終了しました: 強制終了 (SIGKILL): メモリ不足、または停止タイムアウト。"
-    assert said(language="ja").text.splitlines()[0] == lead
+    lead = "コンテナ app が終了コード 137 で終了しました: 強制終了 (SIGKILL)。"
+    assert said(language="ja").lead == f"{lead}タスクの実行時間は 7 分 42 秒でした。"
 
 
 @pytest.mark.parametrize(
@@ -120,13 +134,22 @@ def test_the_container_that_tells_most_is_named(containers: tuple[Container, ...
     """One with a reason, else one with a bad exit code, else the first; SIGTERM is what the others get."""
     message = said(incident_of(replace(DIED, containers=containers)))
     assert f"Container {named} " in message.text
-    assert ("Container", named) in message.facts
+    assert ("Container", named) in message.details
 
 
 @pytest.mark.parametrize("kind", [Kind.OPENED, Kind.UPDATED])
 def test_the_reason_stands_in_the_text_word_for_word(kind: Kind) -> None:
     reason = "CannotPullContainerError: <!channel> *pull* {access} denied"
-    assert said(incident_of(replace(DIED, reason=reason)), kind).text.splitlines()[-1] == reason
+    message = said(incident_of(replace(DIED, reason=reason)), kind)
+    assert message.text.splitlines() == [message.lead, reason, message.hint]
+    assert message.reason == reason
+
+
+def test_a_reason_is_one_paragraph() -> None:
+    """ECS passes on what Docker says, line breaks and all."""
+    assert said(incident_of(replace(DIED, reason=" no log group.\n\tstatus code: 400 "))).reason == (
+        "no log group. status code: 400"
+    )
 
 
 def test_a_resolved_incident_says_no_reason_any_more() -> None:
@@ -139,7 +162,7 @@ def test_a_resolved_incident_says_no_reason_any_more() -> None:
 )
 def test_a_long_reason_is_cut(length: int, shown: str) -> None:
     made = replace(DIED, reason="x" * length, containers=())
-    assert said(incident_of(made)).text == shown
+    assert said(incident_of(made)).reason == shown
 
 
 def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> None:
@@ -162,12 +185,12 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
             "It began and was over after 12 min, before this channel could be told: 3 × Out of memory.",
         ),
         ("lapsed", False, "en", "No further occurrence in 24 h, so this is taken to be over: 3 × Out of memory."),
-        ("resolved", False, "ja", "12 分 で解決しました: 3 × メモリ不足。"),
+        ("resolved", False, "ja", "12 分で解決しました: 3 × メモリ不足。"),
         (
             "resolved",
             True,
             "ja",
-            "このチャネルに通知できる前に発生し、12 分 で解決しました: 3 × メモリ不足。",
+            "このチャネルに通知できる前に発生し、12 分で解決しました: 3 × メモリ不足。",
         ),
         ("lapsed", False, "ja", "24 時間発生がないため終了とみなします: 3 × メモリ不足。"),
     ],
@@ -183,10 +206,7 @@ def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> Non
     message = said(incident_of(silenced=silenced))
     by = "k3f9 (deploying web), nightly"
     since = "2024-08-08 17:19:02 UTC"
-    assert (
-        f"It has been going on since {since}: 37 before this one held back by silence {by}."
-        in message.text.splitlines()
-    )
+    assert f"It has been going on since {since}: 37 before this one held back by silence {by}." in message.text
     assert ("Silenced", f"37: {by}") in message.facts
 
 
@@ -210,35 +230,42 @@ def test_a_span_of_time_has_two_units_at_most(seconds: float, span: str) -> None
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def test_facts_say_what_where_and_since_when_and_how_to_find_the_rest() -> None:
+def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
     incident = incident_of(causes={"essential_container_exited": 2})
-    assert said(incident, enrichment={"Owner": "web team"}).facts == (
+    assert said(incident, found=Enrichment({"Owner": "web team"})).facts == (
+        ("Image", "app:1.4.2"),
+        ("Task definition", "web:42"),
+        ("Since", "2024-08-08 17:19:02 UTC"),
+        ("Alerts", "2"),
+        ("Owner", "web team"),
+    )
+
+
+def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
+    incident = incident_of()
+    assert said(incident).details == (
         ("Severity", "critical"),
         ("What", "service:web"),
         ("Cluster", "prod"),
         ("Account", "123456789012 eu-west-1"),
         ("Container", "app"),
         ("Exit code", "137"),
-        ("Image", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1.4.2"),
-        ("Task definition", "web:42"),
         ("Task", events.TASK),
-        ("Since", "2024-08-08 17:19:02 UTC"),
-        ("Alerts", "2"),
         ("Incident", incident.id),
         ("More", f"ecs-alert-router history show {incident.id}"),
-        ("Owner", "web team"),
     )
 
 
-def test_what_is_unknown_is_left_out_of_the_facts() -> None:
-    facts = dict(said(incident_of(of(events.alarm()))).facts)
-    assert facts.keys() == {"Severity", "What", "Account", "Since", "Incident", "More"}
+def test_what_is_unknown_is_left_out() -> None:
+    message = said(incident_of(of(events.alarm())))
+    assert dict(message.facts).keys() == {"Since"}
+    assert dict(message.details).keys() == {"Severity", "What", "Account", "Incident", "More"}
 
 
-def test_facts_have_the_severity_of_the_incident() -> None:
+def test_details_have_the_severity_of_the_incident() -> None:
     """The worst so far, whatever is spoken of."""
-    assert said(incident_of(severity=Severity.WARNING)).facts[0] == ("Severity", "warning")
-    assert said(language="ja").facts[0] == ("重要度", "重大 (critical)")
+    assert said(incident_of(severity=Severity.WARNING)).details[0] == ("Severity", "warning")
+    assert said(language="ja").details[0] == ("重要度", "重大 (critical)")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +290,9 @@ def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message()
 
 
 def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "service:web", task: str = "") -> Message:
-    return said(incident_of(replace(DIED, subject=Subject("123456789012", region, cluster, name), task=task)))
+    """Of a cause without a hint, whose source would be one more link."""
+    made = replace(DIED, subject=Subject("123456789012", region, cluster, name), task=task, cause="ours")
+    return said(incident_of(made))
 
 
 @pytest.mark.parametrize(
@@ -276,8 +305,8 @@ def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "servic
 )
 def test_links_lead_to_the_console_of_the_subjects_partition(region: str, console: str) -> None:
     assert placed(region, task="abc").links == (
-        ("Open the service", f"{console}/ecs/v2/clusters/prod/services/web/health?region={region}"),
         ("Open the task", f"{console}/ecs/v2/clusters/prod/tasks/abc/configuration?region={region}"),
+        ("Open the service", f"{console}/ecs/v2/clusters/prod/services/web/health?region={region}"),
     )
 
 
@@ -348,13 +377,25 @@ alerts = st.builds(
     event_id=texts,
     at=times,
     severity=st.sampled_from(Severity),
-    cause=texts,
+    cause=texts | st.sampled_from([*HINTS]),
     resolves=st.booleans(),
     rule=texts,
     title=texts,
     subject=subjects,
     containers=st.lists(containers, max_size=4).map(tuple),
     reason=st.text(max_size=3000),
+    stopped=st.booleans(),
+    started_at=st.none() | times,
+    stop_code=texts | st.sampled_from([*STOP_CODES.values()]),
+    task_definition=texts,
+    details=st.dictionaries(st.sampled_from(["metric", "ServiceName", "expiresAt", "description"]), texts),
+)
+pasts = st.builds(Past, st.integers(0), st.integers(0), st.booleans(), st.none() | times, st.none() | times)
+enrichments = st.none() | st.builds(
+    Enrichment,
+    logs=st.tuples(texts, texts),
+    log_excerpt=texts,
+    past=st.none() | pasts,
 )
 incidents = st.builds(
     incident_of,
@@ -369,13 +410,187 @@ incidents = st.builds(
 
 @given(
     incident=incidents,
+    found=enrichments,
     kind=st.sampled_from(Kind),
     first=st.booleans(),
     language=st.sampled_from(["en", "ja"]),
     zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
 )
-def test_every_alert_can_be_rendered(incident: Incident, kind: Kind, language: str, zone: str, *, first: bool) -> None:
-    message = said(incident, kind, first=first, language=language, time_zone=zone)
+def test_every_alert_can_be_rendered(
+    incident: Incident, found: Enrichment | None, kind: Kind, language: str, zone: str, *, first: bool
+) -> None:
+    message = said(incident, kind, first=first, found=found, language=language, time_zone=zone)
     assert json.loads(json.dumps(asdict(message)))["title"] == message.title != ""
     assert all(label and value for label, value in message.facts)
     assert all(urlsplit(url).scheme == "https" for _, url in message.links)
+
+
+# --- what died, since when, what changed ------------------------------------------------------------------------------
+
+OOM = of(
+    events.task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage", memory="512"),
+        memory="1024",
+    )
+)
+
+
+def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
+    """The container's own, else the task's; the task definition's, where it was asked, before the event's."""
+    assert said(incident_of(OOM)).lead == (
+        "Container app was killed: it wanted more than its 512 MiB of memory. The task ran for 7 min 42 s."
+    )
+    assert "1,024 MiB" in said(incident_of(OOM), found=Enrichment(memory={"app": 1024})).lead
+    unknown = replace(OOM, containers=(replace(OOM.containers[0], memory=None),))
+    assert said(incident_of(unknown)).lead.startswith(
+        "Container app was killed: it wanted more memory than it may have."
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "lead"),
+    [
+        (
+            events.task_stopped(
+                "ServiceSchedulerInitiated", "Task failed ELB health checks", events.container("app", 143)
+            ),
+            "ECS stopped the task after 7 min 42 s.",
+        ),
+        (
+            events.task_event(desiredStatus="STOPPED", stopCode="SpotInterruption", stoppedReason="Your Spot Task was"),
+            "ECS will stop the task within two minutes.",
+        ),
+        (events.task_stopped("TaskFailedToStart", "x", events.container("app")), "Container app never ran."),
+    ],
+)
+def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, lead: str) -> None:
+    assert said(incident_of(of(raw))).lead == lead
+
+
+@pytest.mark.parametrize(
+    ("past", "sentence"),
+    [
+        (Past(), ""),
+        (Past(deployed_at=OPENED_AT - 240), "First seen 4 min after web:42 was deployed."),
+        (Past(deployed_at=OPENED_AT + 240), ""),
+        (
+            Past(2, 11, previous=OPENED_AT - 7300),
+            "3 × in 24 h, 12 × in 7 d; the last one was 2 h earlier.",
+        ),
+        (
+            Past(2, 499, at_least=True, previous=OPENED_AT - 7300),
+            "3 × in 24 h, at least 500 × in 7 d; the last one was 2 h earlier.",
+        ),
+        (
+            Past(0, 1, previous=OPENED_AT - 90_000, deployed_at=OPENED_AT - 240),
+            "1 × in 24 h, 2 × in 7 d; the last one was 1 d earlier. web:42 had been deployed 4 min before.",
+        ),
+        (
+            Past(1, 1, previous=OPENED_AT - 60, deployed_at=OPENED_AT - 240),
+            "2 × in 24 h, 2 × in 7 d; the last one was 1 min earlier.",
+        ),
+    ],
+)
+def test_history_tells_how_often_and_what_was_deployed_before(past: Past, sentence: str) -> None:
+    made = replace(DIED, at=OPENED_AT, started_at=None)
+    lead = said(incident_of(made), found=Enrichment(past=past)).lead
+    assert lead.removeprefix("Container app exited with code 137: killed (SIGKILL).").strip() == sentence
+
+
+def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
+    crash = replace(DIED, containers=(Container("app", "STOPPED", 1),), at=OPENED_AT)
+    new = Enrichment(past=Past(deployed_at=OPENED_AT - 240))
+    old = Enrichment(past=Past(deployed_at=OPENED_AT - 7200))
+    assert "go back to the revision before" in said(incident_of(crash), found=new).hint
+    assert said(incident_of(crash), found=old).hint == said(incident_of(crash)).hint
+
+
+def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
+    dimensions = {"ClusterName": "prod", "ServiceName": "checkout"}
+    raw = events.alarm(
+        metrics=[("running", "RunningTaskCount", dimensions), ("desired", "DesiredTaskCount", dimensions)]
+    )
+    message = said(incident_of(of(raw)))
+    assert message.title == "Too few tasks running: service checkout in prod"
+    assert message.lead == "Fewer tasks of service checkout in prod are running than desired."
+    assert [label for label, _ in message.links] == ["Open the service", "Open the alarm", "What AWS says"]
+    assert "services/checkout/health" in message.links[0][1]
+
+
+def test_any_other_alarm_tells_its_description() -> None:
+    raw = events.alarm()
+    raw["detail"]["configuration"] = {"description": "Checkout answers with too many errors", "metrics": []}
+    assert said(incident_of(of(raw))).lead == "Checkout answers with too many errors"
+
+
+def test_the_end_is_short() -> None:
+    """No reason, no hint, no log: what was wrong is over."""
+    over = incident_of(OOM, status="resolved", ended_at=OPENED_AT + 60)
+    found = Enrichment(log_excerpt="boom", logs=("/ecs/web", "web/app/1"))
+    message = said(over, Kind.RESOLVED, first=False, found=found)
+    assert (message.reason, message.hint, message.log_excerpt) == ("", "", "")
+    assert dict(message.facts).keys() == {"Since", "Until"}
+    assert [label for label, _ in message.links] == ["Open the service"]
+
+
+def test_a_digest_names_the_first_tasks() -> None:
+    tasks = tuple(f"{number:032x}"[::-1] for number in range(10, 22))
+    facts = dict(said(incident_of(tasks=tasks[:10]), Kind.UPDATED).facts)
+    assert facts["Tasks"].count(",") == 9
+    assert all(len(task) == 8 for task in facts["Tasks"].split(", "))
+    assert "Tasks" not in dict(said(incident_of(tasks=tasks[:10])).facts)
+
+
+@pytest.mark.parametrize(
+    ("image", "digest", "shown"),
+    [
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/api:1.4.2", "", "team/api:1.4.2"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/api", "", "api"),
+        ("docker.io/library/nginx:1", "", "docker.io/library/nginx:1"),
+        ("api:1", "sha256:" + "ab" * 32, "api:1 (sha256:abababababab)"),
+        ("api@sha256:" + "ab" * 32, "sha256:" + "ab" * 32, "api@sha256:abababababab"),
+        ("api:" + "ab" * 20, "", "api:abababababab…"),
+    ],
+)
+def test_images_are_named_as_short_as_they_can_be_found(image: str, digest: str, shown: str) -> None:
+    made = replace(DIED, containers=(replace(DIED.containers[0], image=image, digest=digest),))
+    assert dict(said(incident_of(made)).facts)["Image"] == shown
+
+
+def test_the_log_has_a_link_where_it_is_known() -> None:
+    """CloudWatch encodes names twice, and writes `$` for `%`."""
+    links = dict(said(found=Enrichment(logs=("/ecs/web", "web/app/1"))).links)
+    assert links["Open the log"].endswith("#logsV2:log-groups/log-group/$252Fecs$252Fweb/log-events/web$252Fapp$252F1")
+    assert "Open the log" not in dict(said(found=Enrichment(logs=("/ecs/web", ""))).links)
+
+
+def test_a_task_without_a_name_is_named_by_its_id() -> None:
+    made = replace(DIED, subject=replace(DIED.subject, name="family:-"))
+    assert said(incident_of(made)).title == f"Essential container exited: task {events.TASK[:8]} in prod"
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("cause", HINTS)
+def test_text_is_what_its_parts_say(cause: str, kind: Kind, language: str) -> None:
+    """Whole for a channel that shows nothing else: what happened, then the reason, then the hint."""
+    message = said(incident_of(replace(OOM, cause=cause)), kind, language=language)
+    assert message.text.splitlines() == [part for part in (message.lead, message.reason, message.hint) if part]
+
+
+def test_where_the_tasks_reason_is_no_news_the_containers_is_told() -> None:
+    raw = events.task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        events.container("app", 1, "shut down by admin"),
+    )
+    assert said(incident_of(of(raw))).reason == "shut down by admin"
+
+
+def test_what_never_started_did_not_run() -> None:
+    raw = events.task_stopped(
+        "TaskFailedToStart", "x", events.container("app", None, "CannotStartContainerError: OOM-killed", memory="6")
+    )
+    assert said(incident_of(of(raw))).lead == "Container app was killed: it wanted more than its 6 MiB of memory."

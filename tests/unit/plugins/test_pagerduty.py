@@ -37,7 +37,7 @@ NASTY = st.lists(
     max_size=5,
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, PAIRS, NASTY)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, PAIRS, NASTY, NASTY, NASTY, PAIRS)
 
 
 def pagerduty(**options: str) -> PagerDuty:

@@ -22,10 +22,12 @@ STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER
 PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 MESSAGE = Message(
     "Out of memory: service:web in prod",
-    "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
+    "Container app exited with code 137.\nOutOfMemoryError: Container killed\nRaise its limit, or look for a leak.",
     (("Cluster", "prod"), ("Task definition", "web:42")),
     (("Task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
     "java.lang.OutOfMemoryError: Java heap space",
+    reason="OutOfMemoryError: Container killed",
+    hint="Raise its limit, or look for a leak.",
 )
 SLACK = Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://hooks.slack.com{PATH}"}))
 
@@ -42,7 +44,7 @@ NASTY = st.lists(
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
 LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=5).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS)
 
 
 def notification(
@@ -52,6 +54,9 @@ def notification(
 
 
 def render(**parts: Any) -> dict[str, Any]:
+    """A message of which some parts are these; where the text is another, it has no reason and no hint."""
+    if "text" in parts:
+        parts = {"reason": "", "hint": "", **parts}
     return SLACK.render(notification(replace(MESSAGE, **parts)))
 
 
@@ -89,19 +94,23 @@ def log_of(payload: dict[str, Any]) -> str:
 
 
 def test_a_phone_shows_sign_cause_and_place() -> None:
-    """The notification's one line is the title, and begins with the severity's sign."""
-    assert render()["text"] == "🔴 Out of memory: service:web in prod"
+    """A notification is one line: the severity's sign, the title, and what happened."""
+    assert render()["text"] == "🔴 Out of memory: service:web in prod – Container app exited with code 137."
 
 
 def test_every_part_of_the_message_is_shown() -> None:
-    """Title, text, facts, log and links each have their place."""
+    """Title, what happened, why, what to do, facts, log and links each have their place."""
     payload = render()
     assert blocks(payload, "header")[0]["text"]["text"] == "🔴 Out of memory: service:web in prod"
-    assert [field["text"] for field in blocks(payload, "section")[1]["fields"]] == [
+    assert [field["text"] for field in blocks(payload, "section")[3]["fields"]] == [
         "*Cluster*\nprod",
         "*Task definition*\nweb:42",
     ]
-    assert blocks(payload, "section")[0]["text"]["text"] == MESSAGE.text
+    assert [block["text"]["text"] for block in blocks(payload, "section")[:3]] == [
+        "Container app exited with code 137.",
+        "`OutOfMemoryError: Container killed`",
+        "👉 Raise its limit, or look for a leak.",
+    ]
     assert log_of(payload) == f"```\n{MESSAGE.log_excerpt}\n```"
     (button,) = blocks(payload, "actions")[0]["elements"]
     assert (button["text"]["text"], button["url"]) == MESSAGE.links[0]
@@ -158,7 +167,7 @@ def test_slack_is_told_to_link_nothing() -> None:
     """`verbatim` keeps names and channels in all mrkdwn from being linked."""
     payload = render()
     objects = re.findall(r'\{"type": "mrkdwn"[^}]*\}', json.dumps(payload))
-    assert len(objects) == 5
+    assert len(objects) == 7
     assert all('"verbatim": true' in each for each in objects)
 
 
@@ -249,7 +258,7 @@ def test_whatever_comes_in_slack_accepts(message: Message, kind: Kind) -> None:
         body = json.dumps(payload, ensure_ascii=False).encode()
         assert judge(PATH, body) == (200, "ok")
         for text in mrkdwn(payload):
-            assert re.fullmatch(r"[^`]+|```\n[^`]+\n```", text)
+            assert re.fullmatch(r"[^`]+|`[^`\n]+`|```\n[^`]+\n```", text)
         for text in texts(payload):
             assert "<" not in text
             assert ">" not in text

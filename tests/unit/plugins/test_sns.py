@@ -107,15 +107,15 @@ def test_subject(sns: Sns, given_notification: Notification, subject: str) -> No
 
 
 def test_mail_reads_well(sns: Sns) -> None:
-    """Title, text, facts below each other, links on lines of their own, the log, and the id for history."""
+    """Title, text, facts below each other, the log, links on lines of their own, and the id for history."""
     assert sns.render(notification())["Message"] == (
         "Out of memory: service:web in prod\n\n"
         "Container app exited with code 137.\n\n"
-        "Cluster:   prod\n"
-        "タスク:    abc\n"
+        "Cluster: prod\n"
+        "タスク: abc\n"
         "Exit code: 137\n\n"
-        "Task:\nhttps://eu-west-1.console.aws.amazon.com/ecs\n\n"
         "java.lang.OutOfMemoryError: Java heap space\n\n"
+        "Task: https://eu-west-1.console.aws.amazon.com/ecs\n\n"
         f"-- \n{INCIDENT.id}\n"
     )
 

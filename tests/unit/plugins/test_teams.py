@@ -44,7 +44,7 @@ NASTY = st.lists(
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
 LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=9).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS)
 
 
 def notification(

@@ -1,0 +1,46 @@
+'use strict';
+
+// Alarms for services that must not quietly run too few tasks.
+
+const { createHash } = require('node:crypto');
+
+function runningTasksAlarms({ watchedServices, alarmNamePrefix }, stage) {
+  const prefix = `${alarmNamePrefix}running-tasks-${stage}`;
+  return Object.fromEntries(watchedServices.map((name) => runningTasksAlarm(prefix, name)));
+}
+
+// Goes off when fewer tasks run than are desired, five minutes long: no event says that nothing happens. The metrics are
+// Container Insights'; without it the alarm has no data and is silent.
+function runningTasksAlarm(prefix, name) {
+  const [cluster, service] = name.split('/');
+  const metric = (Id, MetricName) => ({
+    Id,
+    MetricStat: {
+      Metric: {
+        Namespace: 'ECS/ContainerInsights',
+        MetricName,
+        Dimensions: [{ Name: 'ClusterName', Value: cluster }, { Name: 'ServiceName', Value: service }],
+      },
+      Period: 60, // seconds
+      Stat: 'Average',
+    },
+    ReturnData: false,
+  });
+  const Properties = {
+    AlarmName: `${prefix}-${cluster}-${service}`,
+    AlarmDescription: `Fewer tasks of ${name} run than are desired`,
+    Metrics: [
+      metric('running', 'RunningTaskCount'),
+      metric('desired', 'DesiredTaskCount'),
+      { Id: 'missing', Label: 'Missing tasks', Expression: 'desired - FILL(running, 0)', ReturnData: true },
+    ],
+    ComparisonOperator: 'GreaterThanThreshold',
+    Threshold: 0,
+    EvaluationPeriods: 5,
+    TreatMissingData: 'missing',
+  };
+  const id = `RunningTasks${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+  return [id, { Type: 'AWS::CloudWatch::Alarm', Properties }];
+}
+
+module.exports = { runningTasksAlarms };

@@ -1,0 +1,210 @@
+"""Writes docs/classification.md and docs/messages.md from the code and docs/examples.py: `make docs-pages`.
+
+A test compares them with what is in the repository.
+"""
+
+import html
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from docs.examples import EXAMPLES, Example
+from docs.pictures import Picture, announced
+from local_aws.events import Raw
+from router.catalogue import CAUSES, cause_words
+from router.classify import RULES, Rule, alert, classify
+from router.hints import HINTS, Hint
+from router.incidents import Saying
+from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Past
+from router.normalise import normalise
+from router.render import notification
+
+DOCS = Path(__file__).parent
+_BY_NAME = "`eventName` in lower case"
+
+
+def alert_of(raw: Raw) -> Alert:
+    event = normalise(raw)
+    return alert(event, classify(event))
+
+
+def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) -> Message:
+    """What is said first of an event."""
+    made = alert_of(raw)
+    incident = Incident(1, "open", made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at)
+    known = dict(found or {})
+    past = known.pop("past", None)
+    enrichment = Enrichment(**known, past=Past(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
+    time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
+    config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
+    saying = Saying("docs", Kind.OPENED, 1, 1, first=True, severity=made.severity, held={})
+    return notification(saying, incident, config, enrichment).message
+
+
+# --- classification.md ------------------------------------------------------------------------------------------------
+
+
+def classification() -> str:
+    """The whole table of rules, then each with an event and its message."""
+    return "\n".join([_TABLE_HEAD, *map(_row, RULES, EXAMPLES), _EXAMPLES_HEAD, *map(_example, EXAMPLES)]) + "\n"
+
+
+_TABLE_HEAD = """# Classification
+
+Made by `make docs-pages` from [router/classify.py](../router/classify.py) and [docs/examples.py](examples.py).
+
+First plugins are asked (`classify_event`), then this table, of which the first rule that matches decides, then your own
+`[[rules]]`. Text is matched without regard to case. Of a STOPPED task the containers' reasons count only with the stop
+codes EssentialContainerExited and TaskFailedToStart, or one that is not known here. Where ECS gives no stop code, it is
+inferred from the reason. Where exit codes contradict each other (some 0, some not), the task definition's `essential`
+flags decide which count, if `task_definition = true` stands under `[enrich]`; else the worst counts.
+
+What ends trouble is marked "resolves". Ask what an event would be: `ecs-alert-router classify event.json`.
+
+| rule | when | severity | cause |
+|---|---|---|---|"""
+
+_EXAMPLES_HEAD = """
+## An event for each rule
+
+Every event is whole, and invented. Below it stands what is said of it where a route sends it somewhere.
+"""
+
+
+def _row(rule: Rule, example: Example) -> str:
+    assert rule.name == example.rule, f"{rule.name}: its example is to stand in its place"
+    cause = f"`{rule.cause}`" if isinstance(rule.cause, str) else _cause_made(rule)
+    resolves = ", resolves" if rule.resolves else ""
+    when = example.when.replace("|", "\\|")
+    return f"| [{rule.name}](#{_anchor(rule.name)}) | {when} | {rule.severity}{resolves} | {cause} |"
+
+
+def _cause_made(rule: Rule) -> str:
+    made = {"task state": "`task_` and the status", "instance state": "`container_instance_` and the status"}
+    return made.get(rule.name, _BY_NAME)
+
+
+def _anchor(name: str) -> str:
+    return "".join(char for char in name.lower().replace(" ", "-") if char.isalnum() or char == "-")
+
+
+def _example(example: Example) -> str:
+    made = alert_of(example.event)
+    resolves = ", resolves" if made.resolves else ""
+    return "\n".join(
+        [
+            f"### {example.rule}\n",
+            f"{made.severity}{resolves}, `{made.cause}`, `{made.subject.fingerprint}`\n",
+            _quoted(message(example.event, "en", example.found)),
+            "<details><summary>event</summary>\n",
+            f"```json\n{json.dumps(example.event, indent=1)}\n```\n",
+            "</details>\n",
+        ]
+    )
+
+
+def _quoted(shown: Message) -> str:
+    lines = [f"<b>{html.escape(shown.title)}</b>", *map(html.escape, shown.text.splitlines())]
+    return "".join(f"> {line}<br>\n" for line in lines)
+
+
+# --- messages.md ------------------------------------------------------------------------------------------------------
+
+
+def messages() -> str:
+    """A picture for each cause that is announced, its words in both languages, and every hint."""
+    return "\n".join([_MESSAGES_HEAD, *_contents(), "", *_pictured(), _HINTS_HEAD, *_hints()]) + "\n"
+
+
+_MESSAGES_HEAD = """# Messages
+
+Made by `make docs-pages` and `make docs-images` from [docs/examples.py](examples.py): each picture is the page that
+`ecs-alert-router simulate event.json --html page.html` makes, drawn by a browser. Slack's blocks are drawn by hand,
+Teams' cards by the official renderer of adaptive cards. Draw your own events so before it matters.
+
+A message says what died and after how long, how often it has been and what was deployed before it, why in ECS's own
+words, and what to do; then the image and the last log lines; then the pages to open. How often and what was deployed is
+from the router's own history; memory limits, essential containers and log lines are there where `[enrich]` of
+[alert-router.toml](../alert-router.toml) turns them on:
+
+| `[enrich]` | adds | permits the function |
+|---|---|---|
+| `history = true` (the default) | how often in 24 hours and 7 days, the time before, the deployment it came after | nothing new |
+| `task_definition = true` | memory limits, essential containers, a link to the log; better verdicts on contradicting exit codes | `ecs:DescribeTaskDefinition` |
+| `log_groups = ["/ecs/*"]` | the last lines of the container that died, with what looks like a secret taken out | `logs:GetLogEvents` on these groups |
+
+Each part has its own short time-outs, all together have three seconds, and a part that fails is left out: no message
+waits for it. Secrets are recognised by their form and by what stands before them (`password=`, `Bearer`, `://user:`);
+that is a guess, so let only those see a channel who may see its logs.
+
+## The three kinds
+
+**Opened**: what happened.
+
+![Slack and Teams: out of memory, with the limit, the deployment before it, what to do and the last log lines](images/chat.png)
+
+**Updated**: it got worse, or what was held back since.
+
+![The digest on each channel: how often since the last message, and in all](images/updated.png)
+
+**Resolved**: over; after how long, and how many.
+
+![The end on each channel, short and green](images/resolved.png)
+
+**Japanese**, in the reader's time zone (`language = "ja"`, `time_zone = "Asia/Tokyo"`):
+
+![Out of memory in Japanese on each channel](images/japanese.png)
+![A crash in Japanese on each channel](images/japanese-crash.png)
+![A missing image in Japanese on each channel](images/japanese-image.png)
+
+## Each cause
+
+Causes of severity info are recorded and not announced, unless a route of yours asks for them."""
+
+_HINTS_HEAD = """
+## What to do: every hint
+
+The first that fits is given. `{memory}`, `{image}` and the like are filled in; a hint is left out where one is unknown.
+"""
+
+
+def _contents() -> Iterator[str]:
+    yield "\n| cause | English | 日本語 |\n|---|---|---|"
+    shown = announced()
+    for cause, words in CAUSES.items():
+        name = f"[`{cause}`](#{cause})" if cause in shown else f"`{cause}`"
+        yield f"| {name} | {words.en} | {words.ja} |"
+
+
+def _pictured() -> Iterator[str]:
+    for cause, picture in announced().items():
+        yield f"### {cause}\n"
+        yield f"![{cause_words(cause, 'en')}, on each channel](images/{cause}.png)\n"
+        yield _quoted(_message(picture, "ja"))
+
+
+def _message(picture: Picture, language: str) -> Message:
+    return message(picture.event, language, picture.found)
+
+
+def _hints() -> Iterator[str]:
+    for cause, hints in HINTS.items():
+        yield f"### {cause}: what to do\n"
+        yield "| where | hint | source |\n|---|---|---|"
+        yield from map(_hint_row, hints)
+        yield ""
+
+
+def _hint_row(each: Hint) -> str:
+    words = f"`{each.words.replace('|', chr(92) + '|')}`" if each.words else ""
+    code = f"exit code {each.code}" if each.code is not None else ""
+    where = ", ".join(filter(None, [code, words])) or "otherwise"
+    return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"classification.md": classification, "messages.md": messages}
+
+if __name__ == "__main__":
+    for name, write in PAGES.items():
+        (DOCS / name).write_text(write(), "utf-8")

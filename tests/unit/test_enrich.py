@@ -1,0 +1,391 @@
+"""What is found out beyond the event: each part by itself, bounded in time and size, never in an alert's way."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local_aws import events
+from router.classify import alert, classify
+from router.enrich import LONGEST, Part, enrich, from_history, from_logs, from_task_definition
+from router.errors import HistoryUnavailable
+from router.history import History
+from router.items import Row
+from router.model import Alert, Decision, Enrichment, Event, Outcome, Severity
+from router.normalise import normalise
+from router.past import READ, past
+from router.task_definitions import PAUSE, TaskDefinitions
+from tests.doubles.memory_table import MemoryTable
+from tests.doubles.world import World
+
+DEPLOYED = {"deploymentId": events.DEPLOYMENT}
+NOW = 1_723_200_000.0
+
+
+def of(raw: events.Raw) -> Alert:
+    event = normalise(raw)
+    return alert(event, classify(event))
+
+
+DIED = of(events.task_stopped())
+
+
+def minutes_before(minutes: float) -> str:
+    moment = time.gmtime(DIED.at - minutes * 60)
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", moment)
+
+
+# --- all parts together -----------------------------------------------------------------------------------------------
+
+
+def fails(_alert: Alert, _known: Enrichment) -> Enrichment:
+    raise RuntimeError("no luck")
+
+
+def finds(label: str) -> Part:
+    return lambda _alert, known: replace(known, facts={**known.facts, label: "x"})
+
+
+def test_a_part_that_fails_costs_only_itself() -> None:
+    found = enrich([DIED], 1.0, [finds("a"), fails, finds("b")])
+    assert found[DIED.id].facts == {"a": "x", "b": "x"}
+
+
+def test_what_hangs_is_left_behind_with_what_was_found_before() -> None:
+    release = threading.Event()
+
+    def hangs(_alert: Alert, known: Enrichment) -> Enrichment:
+        release.wait(10)
+        return known
+
+    other = replace(DIED, id="other")
+    begun = time.monotonic()
+    found = enrich([DIED, other], 0.2, [finds("a"), hangs, finds("b")])
+    took = time.monotonic() - begun
+    release.set()
+    assert {key: known.facts for key, known in found.items()} == {DIED.id: {"a": "x"}, "other": {"a": "x"}}
+    assert 0.15 < took < 2.0
+
+
+def test_alerts_do_not_wait_for_each_other() -> None:
+    """Ten alerts whose parts each take a while are done in about the time of one."""
+
+    def slow(_alert: Alert, known: Enrichment) -> Enrichment:
+        threading.Event().wait(0.2)
+        return replace(known, facts={"slow": "x"})
+
+    begun = time.monotonic()
+    found = enrich([replace(DIED, id=str(number)) for number in range(10)], LONGEST, [slow])
+    assert len(found) == 10
+    assert time.monotonic() - begun < 1.5
+
+
+def test_without_parts_nothing_is_known() -> None:
+    assert enrich([DIED], 1.0, []) == {}
+
+
+@pytest.mark.parametrize("enrichment", [Enrichment({"Owner": "web team"}), None])
+def test_only_what_is_announced_is_enriched_and_no_message_waits_for_it(enrichment: Enrichment | None) -> None:
+    asked: list[list[str]] = []
+
+    def ask(alerts: Any, seconds: float) -> Mapping[str, Enrichment]:
+        asked.append([each.cause for each in alerts])
+        assert 0 < seconds < 60
+        return {each.id: enrichment for each in alerts if enrichment}
+
+    world = World()
+    world.router = replace(world.router, enrich=ask)
+    world.receive(events.service_action())  # info: a row only
+    world.receive(events.task_stopped())
+    world.receive(events.task_stopped(task="t2"))  # held back
+    assert asked == [["essential_container_exited"]]
+    assert (("Owner", "web team") in world.slack.told[0].message.facts) == (enrichment is not None)
+
+
+def test_the_end_of_an_incident_is_not_enriched() -> None:
+    asked: list[Any] = []
+    world = World()
+    world.receive(events.task_stopped())
+
+    def ask(alerts: Any, _seconds: float) -> Mapping[str, Enrichment]:
+        asked.append(alerts)
+        return {}
+
+    world.router = replace(world.router, enrich=ask)
+    world.receive(events.service_action(createdAt="2024-08-08T17:25:00Z"))
+    world.now += 600
+    world.tick()
+    assert world.slack.kinds[-1] == "resolved"
+    assert asked == []
+
+
+# --- from history -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history() -> History:
+    return History(MemoryTable(), 90 * 86400.0)
+
+
+def remember(history: History, *raws: events.Raw) -> None:
+    for raw in raws:
+        event = normalise(raw)
+        history.commit(NOW, [Row(alert(event, classify(event)), Decision.ANNOUNCED, "", event)])
+
+
+def died(minutes: float, task: str, **fields: Any) -> events.Raw:
+    return events.task_stopped(stoppedAt=minutes_before(minutes), task=task, **fields)
+
+
+def test_history_counts_the_same_cause_of_the_same_subject(history: History) -> None:
+    """Not the alert itself, another cause, another cluster's service of that name, or what is older than a week."""
+    elsewhere = died(5, "t4") | {"region": "us-east-1"}
+    remember(
+        history,
+        events.task_stopped(),
+        died(60, "t1"),
+        died(60 * 30, "t2"),
+        died(60 * 24 * 8, "t3"),
+        elsewhere,
+        died(5, "t5", service="api"),
+        events.task_stopped("SpotInterruption", "x", stoppedAt=minutes_before(3), task="t6"),
+    )
+    known = past(DIED, history, NOW)
+    assert (known.day, known.week, known.at_least) == (1, 2, False)
+    assert known.previous == pytest.approx(DIED.at - 3600, abs=1)
+
+
+def test_history_tells_when_the_deployment_began_that_started_the_task(history: History) -> None:
+    """Not a later one, which has nothing to do with this task."""
+    begun = "SERVICE_DEPLOYMENT_IN_PROGRESS"
+    remember(
+        history,
+        events.deployment(begun, updatedAt=minutes_before(4)) | {"id": "e1"},
+        events.deployment(begun, updatedAt=minutes_before(1), deploymentId="ecs-svc/1") | {"id": "e2"},
+    )
+    known = past(DIED, history, NOW)
+    assert known.deployed_at == pytest.approx(DIED.at - 240, abs=1)
+    assert past(replace(DIED, deployment=""), history, NOW).deployed_at is None
+    assert past(replace(DIED, deployment="ecs-svc/2"), history, NOW).deployed_at is None
+
+
+def test_what_is_not_about_a_task_came_after_the_newest_deployment(history: History) -> None:
+    remember(history, events.deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", updatedAt=minutes_before(4)))
+    failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN"))
+    assert past(failed, history, NOW).deployed_at == pytest.approx(failed.at - 240, abs=1)
+
+
+def test_a_long_history_is_not_read_to_its_end(history: History) -> None:
+    remember(history, *(died(number / 10, f"t{number}") for number in range(1, READ + 50)))
+    known = past(DIED, history, NOW)
+    assert known.at_least
+    assert known.week == READ
+
+
+def test_history_that_is_unreachable_is_left_out() -> None:
+    class Gone(MemoryTable):
+        def query(self, query: Any, now: float) -> Any:  # noqa: ARG002 - the port's
+            raise HistoryUnavailable("gone")
+
+    found = enrich([DIED], 1.0, [from_history(History(Gone(), 1.0), lambda: NOW), finds("a")])
+    assert found[DIED.id] == Enrichment({"a": "x"})
+
+
+# --- from the task definition -----------------------------------------------------------------------------------------
+
+DEFINITION = {
+    "taskDefinitionArn": events.arn("task-definition/web:42"),
+    "memory": "1024",
+    "containerDefinitions": [
+        {
+            "name": "app",
+            "memory": 512,
+            "essential": True,
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": "/ecs/web",
+                    "awslogs-stream-prefix": "web",
+                    "awslogs-region": "eu-central-1",
+                },
+            },
+        },
+        {"name": "init", "essential": False, "logConfiguration": {"logDriver": "awsfirelens"}},
+        {"name": "proxy"},
+    ],
+}
+
+
+class Ecs:
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    def describe_task_definition(self, *, taskDefinition: str) -> Any:  # noqa: N803 - AWS's name
+        self.asked.append(taskDefinition)
+        return {"taskDefinition": self.answer()}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refused() -> Any:
+    raise PermissionError("AccessDeniedException")
+
+
+def definitions(answer: Callable[[], Any] = lambda: DEFINITION) -> tuple[TaskDefinitions, Ecs, Clock]:
+    ecs, clock = Ecs(answer), Clock()
+    return TaskDefinitions(lambda _region: ecs, clock), ecs, clock
+
+
+def test_a_task_definition_tells_limits_flags_and_logs() -> None:
+    made, _, _ = definitions()
+    found = enrich([DIED], 1.0, [from_task_definition(made)])[DIED.id]
+    assert found.memory == {"app": 512, "init": 1024, "proxy": 1024}
+    assert found.essential == {"app": True, "init": False, "proxy": True}
+    assert found.logs == ("/ecs/web", f"web/app/{events.TASK}")
+
+
+def test_a_task_definition_is_asked_for_once_by_its_whole_arn() -> None:
+    """`web:42` alone would be this account's, whoever's the task was."""
+    made, ecs, _ = definitions()
+    for _ in range(3):
+        made.get(DIED.subject, "web:42")
+    assert ecs.asked == [events.arn("task-definition/web:42")]
+    made.get(replace(DIED.subject, region="cn-north-1"), "web:42")
+    assert ecs.asked[1].startswith("arn:aws-cn:ecs:cn-north-1:")
+
+
+@pytest.mark.parametrize(
+    "answer", [refused, dict, lambda: {"containerDefinitions": 5}, lambda: {"containerDefinitions": [{}]}]
+)
+def test_after_a_failure_nothing_is_asked_for_a_minute(answer: Callable[[], Any]) -> None:
+    made, ecs, clock = definitions(answer)
+    assert made.get(DIED.subject, "web:42") is None
+    assert made.get(DIED.subject, "web:43") is None
+    assert len(ecs.asked) == 1
+    clock.now += PAUSE
+    made.get(DIED.subject, "web:42")
+    assert len(ecs.asked) == 2
+
+
+def test_nothing_is_asked_where_the_place_is_unknown() -> None:
+    made, ecs, _ = definitions()
+    assert made.get(replace(DIED.subject, account="-"), "web:42") is None
+    assert made.get(DIED.subject, "") is None
+    assert ecs.asked == []
+
+
+# --- essential containers and the verdict -----------------------------------------------------------------------------
+
+MIXED = events.task_stopped(
+    "EssentialContainerExited",
+    "Essential container in task exited",
+    events.container("app", 0),
+    events.container("init", 1),
+    service=None,
+    family="nightly",
+)
+
+
+def verdict(raw: events.Raw, essential: Callable[[Event], Mapping[str, bool]]) -> tuple[str, Severity]:
+    world = World()
+    world.router = replace(world.router, essential=essential)
+    (handled,) = world.receive(raw)
+    assert handled.routed is not None
+    return handled.routed.alert.cause, handled.routed.alert.severity
+
+
+def test_where_exit_codes_contradict_each_other_essential_containers_decide() -> None:
+    made, _, _ = definitions()
+    assert verdict(MIXED, made.essential) == ("task_completed", Severity.INFO)
+
+
+def test_flags_that_cannot_be_had_are_not_guessed() -> None:
+    made, _, _ = definitions(refused)
+    assert verdict(MIXED, made.essential) == ("essential_container_exited", Severity.CRITICAL)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        events.task_event(),
+        events.service_action(),
+        events.task_stopped(),
+        events.task_stopped("EssentialContainerExited", "x", events.container("app", 0)),
+        events.task_stopped(
+            "ServiceSchedulerInitiated", "Scaling activity", events.container("a", 0), events.container("b", 1)
+        ),
+    ],
+)
+def test_only_for_contradicting_exit_codes_are_flags_asked_for(raw: events.Raw) -> None:
+    """It is on the way of every event, before the claim: what could not change the verdict is not asked."""
+    made, ecs, _ = definitions()
+    verdict(raw, made.essential)
+    assert ecs.asked == []
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+class Logs:
+    def __init__(self, *messages: str) -> None:
+        self.messages = messages
+        self.asked: list[Mapping[str, Any]] = []
+
+    def get_log_events(self, **request: Any) -> Any:
+        self.asked.append(request)
+        if not self.messages:
+            raise PermissionError("AccessDeniedException")
+        return {"events": [{"message": message} for message in self.messages]}
+
+
+def logged(logs: Logs, groups: list[str]) -> tuple[Enrichment, list[str]]:
+    made, _, _ = definitions()
+    regions: list[str] = []
+
+    def client(region: str) -> Logs:
+        regions.append(region)
+        return logs
+
+    parts = [from_task_definition(made), from_logs(made, client, groups)]
+    return enrich([DIED], 1.0, parts)[DIED.id], regions
+
+
+def test_the_last_lines_are_read_from_the_containers_own_stream() -> None:
+    logs = Logs("one\n", "two\n")
+    found, regions = logged(logs, ["/ecs/*"])
+    assert found.log_excerpt == "one\ntwo"
+    assert regions == ["eu-central-1"]
+    (request,) = logs.asked
+    assert (request["logGroupName"], request["logStreamName"]) == ("/ecs/web", f"web/app/{events.TASK}")
+    assert request["startFromHead"] is False
+
+
+def test_no_other_log_group_is_read_than_those_that_are_named() -> None:
+    logs = Logs("one")
+    found, _ = logged(logs, ["/other/*"])
+    assert (found.log_excerpt, logs.asked) == ("", [])
+    assert found.logs[0] == "/ecs/web"
+
+
+def test_a_log_that_cannot_be_read_leaves_its_link() -> None:
+    found, _ = logged(Logs(), ["/ecs/*"])
+    assert found.log_excerpt == ""
+    assert found.logs == ("/ecs/web", f"web/app/{events.TASK}")
+
+
+def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
+    """The whole way: every part fails, and the message is sent all the same."""
+    world = World()
+    parts: list[Part] = [fails, from_history(History(MemoryTable(), 1.0), lambda: 1 / 0)]
+    world.router = replace(world.router, enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
+    (handled,) = world.receive(events.task_stopped())
+    assert [delivery.outcome for delivery in handled.deliveries] == [Outcome.SENT] * 3

@@ -1,0 +1,171 @@
+"""`simulate --html`: the messages as recipients see them; text from outside is text there, too."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from local_aws import events
+from router.cli import main
+from router.cli.page import RENDERER, Drawing, Story, page
+from router_conformance.notifications import HOSTILE
+
+DIED = events.task_stopped()
+
+
+def simulate(tmp_path: Path, raw: Any, *arguments: str) -> tuple[Result, str]:
+    event, out = tmp_path / "event.json", tmp_path / "page.html"
+    event.write_text(json.dumps(raw), "utf-8")
+    result = CliRunner().invoke(main, ["simulate", str(event), "--html", str(out), *arguments])
+    return result, out.read_text("utf-8") if out.is_file() else ""
+
+
+class Seen(HTMLParser):
+    """The texts and elements of a page, as a browser reads them; not what scripts and styles hold."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - as HTMLParser calls it
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in {"script", "style"}:
+            self.texts.append(data)
+
+
+def test_the_messages_of_every_channel_stand_side_by_side(tmp_path: Path) -> None:
+    result, drawn = simulate(tmp_path, DIED)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "page.html: 4 messages about 1 events" in result.stderr
+    text = "\n".join(Seen(drawn).texts)
+    assert drawn.count("<figure>") == 4
+    assert re.findall(r"^(\w+) \(\w+\), opened: [\d,]+", text, re.MULTILINE) == ["slack", "teams", "email", "pagerduty"]
+    assert text.count("Essential container exited: service web in prod") >= 4
+
+
+def test_a_page_of_what_nobody_is_told_says_so(tmp_path: Path) -> None:
+    _, drawn = simulate(tmp_path, [events.task_event(), DIED])
+    assert drawn.count("Nobody is told.") == 1
+    assert drawn.count("<section>") == 2
+
+
+@pytest.mark.parametrize("kind", ["opened", "updated", "resolved"])
+def test_every_kind_can_be_drawn(kind: str, tmp_path: Path) -> None:
+    result, drawn = simulate(tmp_path, DIED, "--kind", kind)
+    assert result.exit_code == 0
+    assert f", {kind}: " in drawn
+
+
+def test_a_digest_counts_what_was_held_back(tmp_path: Path) -> None:
+    _, drawn = simulate(tmp_path, DIED, "--kind", "updated")
+    assert "3 × Essential container exited since the last message; 4 in all since" in drawn
+
+
+def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    found.write_text(
+        json.dumps({"log_excerpt": "the last line", "past": {"day": 2, "week": 5, "previous": 1723130000}})
+    )
+    _, drawn = simulate(tmp_path, DIED, "--found", str(found))
+    assert "the last line" in drawn
+    assert "3 × in 24 h, 6 × in 7 d; the last one was 2 h earlier." in drawn
+
+
+@pytest.mark.parametrize("content", ["{", "5", '{"nothing": 1}', '{"past": {"x": 1}}', '{"past": 5}'])
+def test_what_cannot_have_been_found_is_wrong_usage(content: str, tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    found.write_text(content)
+    result, _ = simulate(tmp_path, DIED, "--found", str(found))
+    assert result.exit_code == 2
+    assert "--found: " in result.stderr
+
+
+def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(DIED))
+    result = CliRunner().invoke(main, ["simulate", str(event), "--html", str(tmp_path / "no" / "page.html")])
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_text_from_outside_makes_no_element_and_no_script(name: str, tmp_path: Path) -> None:
+    """Whatever stands in an event, the page has the same elements, but for the line breaks and code of its text."""
+    text = HOSTILE[name][:2000]
+    raw = events.task_stopped(
+        "EssentialContainerExited", text, events.container("app", 1, text), service="web", stoppedAt=events.AT
+    )
+
+    _, drawn = simulate(tmp_path, raw)
+    elements = Seen(drawn).elements
+    plain = {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "section",
+        "h1",
+        "h2",
+        "p",
+        "div",
+        "figure",
+        "figcaption",
+    }
+    plain |= {"small", "span", "b", "code", "pre", "br", "a", "table", "tr", "td", "ul", "li", "script"}
+    assert {tag for tag, _ in elements} <= plain
+    assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
+    hrefs = [attributes.get("href") or "" for tag, attributes in elements if tag == "a"]
+    assert all(href.startswith("https://") for href in hrefs)
+
+
+def test_a_page_fetches_nothing_and_runs_its_own_scripts_alone(tmp_path: Path) -> None:
+    _, drawn = simulate(tmp_path, DIED)
+    policy = next(
+        attributes["content"] or ""
+        for tag, attributes in Seen(drawn).elements
+        if tag == "meta" and "content" in attributes
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+    assert not re.search(r"<(link|img|iframe)\b|\bsrc=", drawn.partition("<script>")[0])
+
+
+def test_a_links_address_that_is_not_https_leads_nowhere() -> None:
+    event = {"payload": {"summary": "x", "severity": "critical"}, "links": [{"href": "javascript:x", "text": "t"}]}
+    drawn = page([Story("t", "v", [Drawing("pd", "pagerduty", event)])])
+    assert "javascript" not in drawn
+
+
+def test_a_kind_that_nobody_knows_is_drawn_plainly() -> None:
+    drawn = page([Story("t", "v", [Drawing("chat", "mattermost", {"text": "<b>hello</b>"})])])
+    assert "text: &lt;b&gt;hello&lt;/b&gt;" in drawn
+
+
+def test_what_cannot_be_made_says_why() -> None:
+    drawn = page([Story("t", "v", [Drawing("chat", "", {}, "its plugin <broke>")])])
+    assert '<p class="wrong">its plugin &lt;broke&gt;</p>' in drawn
+
+
+@pytest.mark.skipif(not RENDERER.is_file(), reason="npm ci brings the renderer")
+def test_cards_are_drawn_by_the_official_renderer(tmp_path: Path) -> None:
+    _, drawn = simulate(tmp_path, DIED)
+    assert "AdaptiveCards=" in drawn
+    (card,) = re.findall(r'<script type="application/json">(.*?)</script>', drawn)
+    assert json.loads(card)["type"] == "AdaptiveCard"
