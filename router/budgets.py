@@ -18,6 +18,8 @@ from router.table import Key
 
 GATHER_AFTER = (15.0, 30.0, 60.0)
 """Seconds from one gathering message of a channel to the next; the last repeats. One a minute can be followed."""
+FEW = 4
+"""So many at once are one message, but no storm yet: what comes next is said as soon as the budget allows."""
 OVERDUE = 90.0
 """Seconds after which nobody waits for a gathering that has not come: the tick that makes it comes every 60."""
 
@@ -121,6 +123,9 @@ def _share(wanting: int, line: Line, spoken: Sequence[float], before: Gathering 
         return _Share(0, 0, Turn.ALONE, Gathering(spoken[-line.budget.limit] + line.budget.period, rung))
     if line.stateful:
         return _Share(left, left, Turn.ALONE, Gathering(now + line.budget.period))
+    if rung == 0 and wanting <= FEW:
+        soon = 1.5 * min(line.budget.period, GATHER_AFTER[0])  # after those who have had no turn yet
+        return _Share(wanting, 1, Turn.GATHERED, Gathering(now + soon))
     after = GATHER_AFTER[min(rung, len(GATHER_AFTER) - 1)]
     return _Share(wanting, 1, Turn.GATHERED, Gathering(now + max(after, line.budget.period), rung + 1))
 

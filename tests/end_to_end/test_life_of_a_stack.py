@@ -84,7 +84,7 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     put(stamped(died("late"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
     assert alerts_of(aws, first.table_name, "early")
-    eventually(lambda: any("service:late" in str(each.payload["text"]) for each in slack.received), aws, again)
+    eventually(lambda: any("service late " in str(each.payload["text"]) for each in slack.received), aws, again)
 
 
 def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:

@@ -5,9 +5,10 @@ The function runs under AWS's own runtime client, in an environment that holds o
 
 import json
 import random
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 PARAMETER = "/ecs-alert-router/end-to-end/slack"  # so the function's role must be let read it, and nothing else
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 STREAM = Path(__file__).parents[3] / "shared" / "corpus" / "streams" / "defang-processexit-failure-se3n0qmzhzpm.jsonl"
+GATHERING = re.compile(r"[0-9]+ incidents in ")
 PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
 
 
@@ -47,9 +49,9 @@ class Deployed:
         put(stamped(raw, time.time()), self.aws.client("events"))
 
     def slack_of(self, service: str) -> list[str]:
-        """The notification texts about a service that Slack accepted."""
-        texts = [str(received.payload["text"]) for received in self.slack.received]
-        return [text for text in texts if f"service {service} " in text]
+        """The notification texts about a service that Slack accepted, by itself or gathered with others."""
+        payloads = [received.payload for received in self.slack.received]
+        return [str(each["text"]) for each in payloads if _speaks_of(service, each)]
 
     def kinds_mailed(self, service: str) -> list[str]:
         return [mail.attributes["kind"] for mail in self.mailbox.mails if mail.attributes.get("service") == service]
@@ -70,6 +72,26 @@ class Deployed:
         }
         result = CliRunner().invoke(main, words, env=environment)
         return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def _speaks_of(service: str, payload: Mapping[str, Any]) -> bool:
+    text = str(payload["text"])
+    if GATHERING.search(text):
+        return re.search(rf"[ :,]{service}\\b", json.dumps(payload)) is not None
+    return f"service {service} " in text
+
+
+@pytest.fixture(autouse=True)
+def calm(deployed: Deployed) -> None:
+    """Each test begins when Slack may be spoken to again: else its messages are gathered with those of the last one."""
+    eventually(lambda: _is_calm(deployed), deployed)
+
+
+def _is_calm(deployed: Deployed) -> bool:
+    history = History(DynamoTable(deployed.aws.client("dynamodb"), deployed.stack.table_name), 0.0)
+    condition = history.condition(time.time())
+    latest = max((time for times in condition.spoken.values() for time in times), default=0.0)
+    return not condition.gathering and time.time() - latest > 1.5
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +184,7 @@ def test_a_slack_that_fails_resets_or_stalls_costs_only_itself_and_hears_later(d
         "stalled": lambda: deployed.slack.stall(15),  # past the channel's time-out; then it answers after all
     }
     for service, fault in faults.items():
+        eventually(lambda: _is_calm(deployed), deployed)  # else one request would be about two of them
         fault()
         deployed.happen(died(service))
         eventually(partial(deployed.kinds_mailed, service), deployed)

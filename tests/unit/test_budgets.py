@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, container, service_action, task_stopped
-from router.budgets import GATHER_AFTER, OVERDUE, Budget, Line, Want, allot
+from router.budgets import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot
 from router.condition import Condition, Gathering
 from router.config import Route
 from router.errors import TransientError
@@ -49,11 +49,18 @@ def test_what_fits_the_budget_is_said_alone() -> None:
 
 
 def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
-    allotted = ask(Condition(), wanting(3))
+    allotted = ask(Condition(), wanting(5))
     assert {turn for _, turn in turns(allotted)} == {GATHERED}
-    assert len(turns(allotted)) == 3
+    assert len(turns(allotted)) == 5
     assert allotted.condition.spoken == {"a": (NOW,)}
-    assert allotted.condition.gathering["chat"].at == NOW + GATHER_AFTER[0]
+    assert allotted.condition.gathering["chat"] == Gathering(NOW + GATHER_AFTER[0], 1)
+
+
+def test_a_few_at_once_are_one_message_but_no_storm() -> None:
+    allotted = ask(Condition(), wanting(FEW))
+    assert {turn for _, turn in turns(allotted)} == {GATHERED}
+    assert allotted.condition.gathering["chat"] == Gathering(NOW + 1.5)
+    assert turns(ask(allotted.condition, wanting(1), NOW + 1.5, collecting=True)) == [("subject#0", ALONE)]
 
 
 def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:

@@ -266,3 +266,17 @@ except KeyError:
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("23 incidents in prod, worst first", "23 incidents in prod, worst first"),
+        ("prod: インシデント 23 件 (重大順)", f"23 incidents, one of them: {ALERT.title}"),
+    ],
+)
+def test_the_subject_of_many_incidents_says_how_many_in_either_language(sns: Sns, title: str, subject: str) -> None:
+    many = replace(notification(message=titled(title)), gathered=(INCIDENT,) * 23)
+    payload = sns.render(many)
+    assert payload["Subject"] == f"[CRITICAL] {subject}"
+    assert INCIDENT.id not in payload["Message"]
