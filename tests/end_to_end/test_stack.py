@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +349,17 @@ def test_no_secret_is_in_the_logs(deployed: Deployed) -> None:
     logs = "".join(function_logs(deployed.aws, deployed.stack))
     assert "START" in logs
     assert secret not in logs
+
+
+def test_in_a_storm_slack_hears_of_every_service_within_its_budget(deployed: Deployed) -> None:
+    names = [f"storm{number:02}" for number in range(40)]
+    began = time.time()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: deployed.happen(died(name)), names))
+    eventually(lambda: all(deployed.slack_of(name) for name in names), deployed)
+    asked = sorted(request.at for request in deployed.slack.requests if request.at >= began)
+    assert min(after - before for before, after in pairwise(asked)) > 0.8  # a turn is taken a moment after it is given
+    assert len(asked) <= 6
+    rows = [row for name in names for row in deployed.history("list", "--service", name)]
+    assert Counter(row["decision"] for row in rows).keys() <= {"announced", "gathered"}
+    assert len(rows) == 40
