@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from router import clients
 from router.errors import HistoryUnavailable
 from router.history import History
-from router.incidents import Cell
 from router.model import Outcome
+from router.standings import Cell
 from router.table import DynamoTable, Item
 
 NAME = "ecs-alert-router-smoke"

@@ -15,10 +15,10 @@ from local_aws.events import Raw
 from router.catalogue import CAUSES, cause_words
 from router.classify import RULES, Rule, alert, classify
 from router.hints import HINTS, Hint
-from router.incidents import Saying
 from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Past
 from router.normalise import normalise
 from router.render import notification
+from router.standings import Saying
 
 DOCS = Path(__file__).parent
 _BY_NAME = "`eventName` in lower case"

@@ -6,8 +6,9 @@ them back on the events queue. What follows them, a digest or the recovery, is t
 
 from collections.abc import Collection
 
+from router.cells import told_without_history
 from router.errors import Conflict, HistoryUnavailable
-from router.incidents import absorb, advance, told_without_history
+from router.incidents import absorb, advance
 from router.items import Row, row_key
 from router.model import Decision
 from router.parts import Handled, Routed, Router

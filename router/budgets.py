@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from router.condition import Condition, Gathering
-from router.incidents import Turn
+from router.standings import Turn
 from router.table import Key
 
 GATHER_AFTER = (15.0, 30.0, 60.0)

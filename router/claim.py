@@ -18,13 +18,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from router.budgets import Allotment, Budget, Line, Want, allot
+from router.cells import due_cells, hold, kind_of, lease
 from router.condition import Condition
 from router.errors import Conflict, HistoryUnavailable
 from router.history import Change
-from router.incidents import Saying, Standing, Terms, Turn, absorb, advance, due_cells, hold, kind_of, lease
+from router.incidents import absorb, advance
 from router.items import CONDITION_KEY, Row, key_of, row_key
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
+from router.standings import Saying, Standing, Terms, Turn
 from router.table import MAX_PUTS, Key
 
 log = logging.getLogger("ecs-alert-router.claim")

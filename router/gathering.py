@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from router.catalogue import cause_words
-from router.incidents import Saying, Standing
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
 from router.phrases import phrase
+from router.standings import Saying, Standing
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""

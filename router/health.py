@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router.condition import Condition, Failing
-from router.incidents import Delivery
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Outcome
+from router.standings import Delivery
 
 NEWS_AFTER = 900.0
 """Seconds of failures without a success between them."""

@@ -16,7 +16,6 @@ from typing import Any
 from router.channels import Source
 from router.errors import Conflict
 from router.history import AlertsWanted, History
-from router.incidents import Delivery, Saying, Standing
 from router.items import SCHEMA, SHARDS, iso
 from router.model import (
     Alert,
@@ -32,6 +31,7 @@ from router.model import (
 )
 from router.parts import Job, Router
 from router.phrases import phrase
+from router.standings import Delivery, Saying, Standing
 from router.table import Put, Query
 
 log = logging.getLogger("ecs-alert-router.heartbeat")

@@ -11,7 +11,6 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from router.condition import Condition
-from router.incidents import Delivery, Standing
 from router.items import (
     CONDITION_KEY,
     SHARDS,
@@ -32,6 +31,7 @@ from router.items import (
 )
 from router.model import Severity, Subject
 from router.silences import Silence
+from router.standings import Delivery, Standing
 from router.table import Item, Key, Page, Put, Query, Table
 
 _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once

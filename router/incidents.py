@@ -5,32 +5,21 @@
                       └──nothing new for 24 h──► lapsed
 
 What came before what is decided by the events' own times, never by arrival; windows and leases run on the clock: `now`.
-
-There is one mechanism for all sending, the cell: what one channel should have been told of one incident (`want`) and
-what it was told (`told`). First announcement, retry, end of a window and end of a recovery all only set `due_at`.
 """
 
-import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
 
-from router.model import Alert, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
+from router.cells import HOUR, at_the_end, wanting
+from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
+from router.standings import Cell, Reach, Standing
 
-HOUR = 3600.0
-LADDER = (1 * HOUR, 4 * HOUR, 24 * HOUR)
-"""The windows of an incident after its first (`dedup_window`), in seconds; the last repeats."""
 LAPSE_AFTER = 24 * HOUR
 REOPEN_WITHIN = 1 * HOUR
-RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
-"""Seconds until the next attempt where the remote does not say; the last repeats, for `RETRY_FOR`."""
-RETRY_FOR = 24 * HOUR
 TASKS_SHOWN = 10
 EXITS_REMEMBERED = 50
 SILENCES_NAMED = 3
-UNRECORDED = "sent while history was unavailable"
-UNTOLD = "not sent: history was unavailable"
 
 RUN_COMPLETED = "task_completed"
 CONTAINER_EXITED = "container_exited"
@@ -38,186 +27,7 @@ DEPLOYMENT_FAILED = "deployment_failed"
 DEPLOYMENT_COMPLETED = "deployment_completed"
 ROLLING_BACK = "deployment_rolling_back"
 
-
-class Manner(NamedTuple):
-    """How a route wants its channels to be spoken to; "" where it leaves that to the channel.
-
-    Attributes:
-        mention: whom to call, in the channel's own notation; from the configuration alone.
-    """
-
-    mention: str = ""
-    language: str = ""
-    time_zone: str = ""
-
-
-_AS_CONFIGURED = Manner()
 _NOBODY: Mapping[str, str] = MappingProxyType({})
-
-
-class Reach(NamedTuple):
-    """A channel that an alert's routes reach.
-
-    Attributes:
-        dedup_window: seconds of the first window. stateful: see `router.plugins.Channel`.
-    """
-
-    channel: str
-    dedup_window: float
-    stateful: bool = False
-    manner: Manner = Manner()
-
-
-class Turn(enum.StrEnum):
-    """How a due cell may speak now (`router.budgets`): by itself, or in one message with the others of its channel."""
-
-    ALONE = "alone"
-    GATHERED = "gathered"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What one channel should have been told of one incident, and what it was told.
-
-    Attributes:
-        dedup_window, stateful, manner: of the route that reached it last; see `Reach`.
-        want, told: revisions of what there is to say; the channel is behind while want > told.
-        heard: the kind of the last notification that it took; None before the first.
-        severity: the worst that it was told of.
-        held: alerts per cause that it was not told of yet.
-        rung: windows begun so far. window_ends_at: clock time, None outside of a window.
-        attempt: attempts at what is wanted now. trying_since: clock time of the first of them.
-        due_at: clock time at which somebody must work on this cell; None when there is nothing to do.
-        waiting: whether it waits for its channel to have a turn for it, and not for a time of its own.
-        lease: who works on it, until lease_ends_at (clock time).
-        unsure: whether there was an attempt since the last success of which nobody knows if the remote took it.
-        outcome, answer: of the last attempt.
-    """
-
-    dedup_window: float
-    stateful: bool = False
-    manner: Manner = _AS_CONFIGURED
-    want: int = 0
-    told: int = 0
-    heard: Kind | None = None
-    severity: Severity = Severity.INFO
-    held: Mapping[str, int] = field(default_factory=dict)
-    rung: int = 0
-    window_ends_at: float | None = None
-    attempt: int = 0
-    trying_since: float | None = None
-    due_at: float | None = None
-    waiting: bool = False
-    lease: str = ""
-    lease_ends_at: float = 0.0
-    unsure: bool = False
-    outcome: Outcome | None = None
-    answer: str = ""
-
-    @property
-    def behind(self) -> bool:
-        return self.want > self.told
-
-    def leased(self, now: float) -> bool:
-        return bool(self.lease) and self.lease_ends_at > now
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How things stand with one subject: one item of the table, so that one conditional write moves it on.
-
-    Attributes:
-        version: of the stored item; 0 when there is none yet.
-        quiet_from: event time of the latest resolving event: an older alert wakes nobody.
-        deployed_from: the same for `deployment_failed`, which a rollback's success does not end.
-        rollbacks: ids of the deployments that roll a failed one back.
-        going_on: what has not ended yet, with the event time of its newest alert; a container that exited in a task
-            that runs on stands for itself, since it ends with that task alone.
-        resolve_at: clock time at which a recovery is announced. lapse_at: when the incident lapses.
-        silenced: what silences held back and nothing has ended yet.
-        archived: whether a later incident has taken this one's place; what is still to be said of it is said.
-        replaced: the standing with the incident before, to be archived in the same write; not stored.
-    """
-
-    subject: Subject
-    version: int = 0
-    quiet_from: float = 0.0
-    deployed_from: float = 0.0
-    rollbacks: tuple[str, ...] = ()
-    incident: Incident | None = None
-    going_on: Mapping[str, float] = field(default_factory=dict)
-    cells: Mapping[str, Cell] = field(default_factory=dict)
-    resolve_at: float | None = None
-    lapse_at: float | None = None
-    silenced: Silenced | None = None
-    archived: bool = False
-    replaced: "Standing | None" = None
-
-    @property
-    def due_at(self) -> float | None:
-        """Clock time at which somebody must look at this subject, or None."""
-        return self._earliest(cell.due_at for cell in self.cells.values())
-
-    @property
-    def recall_at(self) -> float | None:
-        """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
-        return self._earliest(cell.due_at for cell in self.cells.values() if not cell.waiting)
-
-    def _earliest(self, due: Iterable[float | None]) -> float | None:
-        return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)
-
-
-class Terms(NamedTuple):
-    """On which somebody takes due cells.
-
-    Attributes:
-        owner, until: of the lease, until a clock time.
-        turns: by channel. A due cell that has none stays due.
-        waits: by channel, the clock time at which due cells without a turn are to be looked at again.
-    """
-
-    owner: str
-    until: float
-    turns: Mapping[str, Turn]
-    waits: Mapping[str, float] = MappingProxyType({})
-
-
-class Saying(NamedTuple):
-    """What is to be said to a channel under a lease: fixed when the lease is taken, noted down when it was said.
-
-    Attributes:
-        first: whether the channel has heard nothing of this incident yet.
-        turn: whether it is said by itself, or in a gathering message.
-    """
-
-    channel: str
-    kind: Kind
-    revision: int
-    attempt: int
-    first: bool
-    severity: Severity
-    held: Mapping[str, int]
-    manner: Manner = Manner()
-    turn: Turn = Turn.ALONE
-
-
-class Delivery(NamedTuple):
-    """What came of one attempt.
-
-    Attributes:
-        retry_after: seconds that the remote asked for, or None.
-        unanswered: whether the remote may have taken it all the same.
-        rejected: whether the remote refused this very message, which says nothing about how the channel does.
-        seconds: that the channel took to render and send; None where it did not come to that, or not back.
-    """
-
-    saying: Saying
-    outcome: Outcome
-    answer: str = ""
-    retry_after: float | None = None
-    unanswered: bool = False
-    rejected: bool = False
-    seconds: float | None = None
 
 
 # --- an alert comes ---------------------------------------------------------------------------------------------------
@@ -343,19 +153,6 @@ def _both(one: Silenced | None, other: Silenced | None) -> Silenced | None:
     return Silenced(min(one.since, other.since), max(one.last_at, other.last_at), one.count + other.count, by)
 
 
-def hold(standing: Standing, now: float, until: float) -> Standing:
-    """Puts off to `until` (clock time) what is due of an incident that a silence holds back.
-
-    That it is over is said all the same. A retry that waited begins anew, so that no silence uses up its day.
-    """
-    if standing.incident is None or standing.incident.over:
-        return standing
-    cells = dict(standing.cells)
-    for name in due_cells(standing, now):
-        cells[name] = replace(cells[name], due_at=until, waiting=False, attempt=0, trying_since=None)
-    return replace(standing, cells=cells)
-
-
 # --- and is announced -------------------------------------------------------------------------------------------------
 
 
@@ -371,7 +168,7 @@ def _announce(
         cell = replace(before, held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
         if news if before.leased(now) else _speaks_now(before, alert, now):
             decision = Decision.ANNOUNCED
-            cell = _wanting(cell, now)
+            cell = wanting(cell, now)
         elif not cell.behind:
             cell = replace(cell, due_at=cell.window_ends_at)
         cells[reach.channel] = cell
@@ -385,12 +182,6 @@ def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
     if cell.heard in {None, Kind.RESOLVED}:
         return True
     return alert.severity.worse_than(cell.severity) or cell.window_ends_at is None or cell.window_ends_at <= now
-
-
-def _wanting(cell: Cell, now: float) -> Cell:
-    """One more revision to say: at once, unless the channel failed lately and its next attempt has its time already."""
-    waiting = cell.due_at is not None and (cell.attempt > 0 or cell.leased(now))
-    return replace(cell, want=cell.want + 1, due_at=cell.due_at if waiting else now)
 
 
 # --- trouble ends -----------------------------------------------------------------------------------------------------
@@ -483,213 +274,8 @@ def close(standing: Standing, author: str, reason: str, now: float) -> Standing:
 
 
 def _close(standing: Standing, incident: Incident, now: float) -> Standing:
-    cells = {name: _at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
+    cells = {name: at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
     return replace(standing, incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None, silenced=None)
-
-
-def _at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
-    """The cell when its incident is over: who was told of the incident is owed the end of it.
-
-    Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote that was not
-    triggered has nothing to resolve. If nobody knows whether it was, it is told: it drops what it has no use for.
-    """
-    if cell.leased(now):
-        return cell  # `settle` comes here again
-    if cell.heard in {None, Kind.RESOLVED}:
-        owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind
-    else:
-        owed = cell.stateful or cell.behind or incident.status != "lapsed"
-    if owed:
-        return cell if cell.behind else _wanting(cell, now)
-    return replace(cell, want=cell.told, due_at=None)
-
-
-# --- somebody speaks --------------------------------------------------------------------------------------------------
-
-
-def due_cells(standing: Standing, now: float) -> tuple[str, ...]:
-    """The channels that somebody must speak to now, and that nobody is speaking to."""
-    if standing.incident is None:
-        return ()
-    cells = standing.cells.items()
-    return tuple(
-        name for name, cell in cells if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)
-    )
-
-
-def lease(standing: Standing, now: float, terms: Terms) -> tuple[Standing, tuple[Saying, ...]]:
-    """Takes the due cells that have a turn, and says what each of their channels is to be told."""
-    cells = dict(standing.cells)
-    sayings = []
-    for name in due_cells(standing, now):
-        if name in terms.turns:
-            cells[name] = _leased(cells[name], now, terms)
-            sayings.append(_saying(standing, name, cells[name], terms.turns[name]))
-        elif name in terms.waits:
-            cells[name] = replace(_asked(cells[name]), due_at=terms.waits[name], waiting=True)
-    return replace(standing, cells=cells), tuple(sayings)
-
-
-def _asked(cell: Cell) -> Cell:
-    """A due cell that is not behind is at the end of its window: a digest of what was held back is wanted."""
-    return cell if cell.behind else replace(cell, want=cell.want + 1)
-
-
-def _leased(cell: Cell, now: float, terms: Terms) -> Cell:
-    return replace(
-        _asked(cell),
-        lease=terms.owner,
-        lease_ends_at=terms.until,
-        unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
-        due_at=terms.until,  # should this process die, the due index brings the cell back when the lease has ended
-        waiting=False,
-        attempt=cell.attempt + 1,
-        trying_since=now if cell.trying_since is None else cell.trying_since,
-    )
-
-
-def kind_of(incident: Incident, cell: Cell) -> Kind:
-    """What a channel is told now if it is told anything of this incident."""
-    if incident.over:
-        return Kind.RESOLVED
-    return Kind.OPENED if cell.heard in {None, Kind.RESOLVED} else Kind.UPDATED
-
-
-def _saying(standing: Standing, channel: str, cell: Cell, turn: Turn) -> Saying:
-    incident = standing.incident
-    assert incident is not None  # else nothing is due
-    return Saying(
-        channel,
-        kind_of(incident, cell),
-        cell.want,
-        cell.attempt,
-        cell.heard is None,
-        incident.severity,
-        dict(cell.held),
-        cell.manner,
-        turn,
-    )
-
-
-def judge(standing: Standing, delivery: Delivery, now: float) -> Delivery:
-    """A retry is no retry any more, but failed, once the channel was tried for 24 h."""
-    cell = standing.cells.get(delivery.saying.channel)
-    if delivery.outcome is Outcome.RETRY and cell and cell.trying_since and now - cell.trying_since >= RETRY_FOR:
-        return delivery._replace(outcome=Outcome.FAILED)
-    return delivery
-
-
-def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitter: float) -> Standing:
-    """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
-
-    Args:
-        jitter: 0 to 1, so that what failed together does not come back together.
-    """
-    cell = standing.cells.get(delivery.saying.channel)
-    if cell is None or cell.lease != owner:
-        return standing
-    cell = replace(
-        cell,
-        lease="",
-        lease_ends_at=0.0,
-        unsure=cell.unsure or delivery.unanswered,
-        outcome=delivery.outcome,
-        answer=delivery.answer,
-    )
-    if delivery.outcome is Outcome.SENT:
-        cell = _sent(cell, delivery.saying, now)
-    elif delivery.outcome is Outcome.RETRY:
-        cell = replace(cell, due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
-    else:
-        cell = _gave_up(cell)
-    if standing.incident and standing.incident.over and delivery.saying.kind is not Kind.RESOLVED:
-        cell = _at_the_end(cell, standing.incident, now)
-    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})
-
-
-def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
-    held = {cause: count - saying.held.get(cause, 0) for cause, count in cell.held.items()}
-    held = {cause: count for cause, count in held.items() if count > 0}
-    over = saying.kind is Kind.RESOLVED
-    window_ends_at = None if over else now + _window(cell)
-    cell = replace(
-        cell,
-        told=saying.revision,
-        heard=saying.kind,
-        severity=Severity.INFO if over else saying.severity,
-        held={} if over else held,
-        unsure=False,
-        rung=cell.rung if over else cell.rung + 1,
-        window_ends_at=window_ends_at,
-        attempt=0,
-        trying_since=None,
-    )
-    return replace(cell, due_at=now if cell.behind else window_ends_at if cell.held else None)
-
-
-def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]:
-    """Makes due again what failed for good, so that the channel hears the newest state.
-
-    Returns:
-        The standing, and why there is nothing to say; "" where there is.
-    """
-    cell, incident = standing.cells.get(channel), standing.incident
-    if cell is None or incident is None or cell.outcome is not Outcome.FAILED:
-        return standing, "told meanwhile" if cell and cell.outcome is Outcome.SENT else "tried again meanwhile"
-    if cell.due_at is not None or cell.leased(now):
-        return standing, "due already"
-    knows_of_none = cell.heard in {None, Kind.RESOLVED}
-    if incident.over and (cell.heard is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.unsure)):
-        return standing, "over, and the channel has nothing to resolve"
-    return replace(standing, cells={**standing.cells, channel: _wanting(cell, now)}), ""
-
-
-def told_without_history(
-    standing: Standing, announced: Collection[str], before: Standing, now: float
-) -> tuple[Standing, tuple[Delivery, ...]]:
-    """Writes down what became of it while history was unreachable, so that nothing of it is said again.
-
-    Args:
-        standing, before: with an alert absorbed, and as it was before that.
-        announced: the channels that were told. The others that would be told now were not, and are not.
-    """
-    incident, cells, deliveries = standing.incident, dict(standing.cells), []
-    known = before.cells if before.incident and incident and before.incident.number == incident.number else {}
-    for name, cell in standing.cells.items() if incident else ():
-        was = known.get(name, replace(cell, want=0, held={}, due_at=None))
-        if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
-            cells[name] = replace(cell, held=was.held, due_at=was.due_at)
-            continue
-        cell = replace(cell, want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
-        saying = _saying(standing, name, replace(cell, attempt=1, held={}), Turn.ALONE)
-        if name in announced:
-            cells[name] = replace(_sent(cell, saying, now), outcome=Outcome.SENT, answer=UNRECORDED)
-            deliveries.append(Delivery(saying, Outcome.SENT, UNRECORDED))
-        else:
-            cells[name] = replace(_gave_up(cell), answer=UNTOLD)
-            deliveries.append(Delivery(saying, Outcome.FAILED, UNTOLD))
-    return replace(standing, cells=cells), tuple(deliveries)
-
-
-def _window(cell: Cell) -> float:
-    """Seconds of the window that begins: `dedup_window`, then 1 h, 4 h, then daily."""
-    if cell.rung == 0:
-        return cell.dedup_window
-    return max(cell.dedup_window, LADDER[min(cell.rung, len(LADDER)) - 1])
-
-
-def _gave_up(cell: Cell) -> Cell:
-    """Nothing more is tried until something new happens; a failed send never opens a window."""
-    return replace(
-        cell, want=cell.told, attempt=0, trying_since=None, due_at=None, window_ends_at=None, outcome=Outcome.FAILED
-    )
-
-
-def retry_delay(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Seconds until the next attempt: what the remote asked for, else the schedule, up to a fifth longer."""
-    if retry_after is not None:
-        return retry_after * (1 + 0.05 * jitter)
-    return RETRY_SCHEDULE[min(max(attempt, 1), len(RETRY_SCHEDULE)) - 1] * (1 + 0.2 * jitter)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router.condition import Condition, Failing, Gathering
-from router.incidents import Cell, Delivery, Manner, Standing, Turn
 from router.model import (
     Alert,
     Container,
@@ -34,6 +33,7 @@ from router.model import (
     Subject,
 )
 from router.silences import Silence
+from router.standings import Cell, Delivery, Manner, Standing, Turn
 from router.table import Item, Key
 
 SCHEMA = 1

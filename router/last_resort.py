@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from router.budgets import allot
+from router.cells import lease
 from router.claim import SETTLE_MARGIN, channel_lines, wants
-from router.incidents import Delivery, Standing, Terms, absorb, lease
+from router.incidents import absorb
 from router.items import key_of
 from router.model import Notification, Outcome
 from router.parts import Job, Memory, Routed, Router
 from router.phrases import phrase
+from router.standings import Delivery, Standing, Terms
 from router.tell import gathered, jobs_of
 
 REASON = "history unavailable"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from router.incidents import Delivery
 from router.model import Decision, Outcome
 from router.parts import Deliver, Done, Job
+from router.standings import Delivery
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {

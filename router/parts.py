@@ -7,11 +7,11 @@ from router.channels import Source
 from router.condition import Condition
 from router.config import Config
 from router.errors import HistoryUnavailable
-from router.incidents import Delivery, Reach, Saying, Standing
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.plugins import Plugins
 from router.queues import Queues
 from router.runtime import Runtime
+from router.standings import Delivery, Reach, Saying, Standing
 
 LONGEST_SEND = 10.0
 """Seconds within which a channel's own time-outs end a send; with less time left, none is begun. So a thread that

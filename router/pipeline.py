@@ -5,15 +5,16 @@
                                         └────── history: DynamoDB ─────────────┘
 
 What is due (a retry, the end of a window or of a recovery) goes the same way, from the claim on. Each step is the
-module of its name; what they hand on is in `router.parts`, and what is to be said is decided in `router.incidents`.
+module of its name; what they hand on is in `router.parts`, and what is to be said is decided in
+`router.incidents` and `router.cells`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from router.claim import claim_all, new_lease, wake_all
-from router.incidents import Delivery, Standing
 from router.model import Decision
 from router.parts import Handled, Router
+from router.standings import Delivery, Standing
 from router.tell import observe, tell
 from router.understand import understood
 

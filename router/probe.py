@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from router.channels import Source
 from router.errors import ChannelError, TransientError
-from router.incidents import Saying
 from router.model import Alert, Incident, Kind, Severity, Subject
 from router.parts import Router
 from router.render import notification
+from router.standings import Saying
 
 log = logging.getLogger("ecs-alert-router.probe")
 

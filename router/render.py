@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from router import console
 from router.catalogue import cause_words
 from router.hints import Hint, hint, worded
-from router.incidents import Saying
 from router.model import (
     Alert,
     ChannelConfig,
@@ -29,6 +28,7 @@ from router.model import (
     Subject,
 )
 from router.phrases import phrase
+from router.standings import Saying
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
 _NO_NEWS = "essential container in task exited"

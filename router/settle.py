@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
+from router.cells import judge
+from router.cells import settle as move
 from router.errors import Conflict, HistoryUnavailable
 from router.history import Change, History
-from router.incidents import Delivery, Standing, judge
-from router.incidents import settle as move
 from router.items import key_of
 from router.runtime import Runtime
+from router.standings import Delivery, Standing
 from router.table import MAX_PUTS, Key
 
 log = logging.getLogger("ecs-alert-router.settle")

@@ -9,13 +9,13 @@ from router.claim import Claim, Claims, Lease
 from router.errors import Conflict, HistoryUnavailable
 from router.gathering import gathering
 from router.health import noted
-from router.incidents import Delivery, Saying, Standing, Turn
 from router.items import key_of
 from router.model import ChannelConfig, Enrichment, Kind
 from router.parts import Done, Handled, Job, Router
 from router.queues import MAX_DELAY
 from router.render import notification
 from router.settle import TRIES, settle_all
+from router.standings import Delivery, Saying, Standing, Turn
 from router.table import Key
 
 log = logging.getLogger("ecs-alert-router.tell")

@@ -11,13 +11,13 @@ from dataclasses import replace
 from router.classify import alert, classify, depends_on_essential, given_by
 from router.config import Config, Route
 from router.errors import UnreadableEvent
-from router.incidents import Manner, Reach
 from router.model import Alert, ChannelConfig, Classification, Decision, Event
 from router.normalise import normalise
 from router.parts import Handled, Routed, Router
 from router.plugins import Plugins
 from router.route import route
 from router.rules import apply
+from router.standings import Manner, Reach
 
 log = logging.getLogger("ecs-alert-router.understand")
 

@@ -9,22 +9,25 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
+from router.cells import revive
 from router.cli.history import show_rows
 from router.cli.history.options import Span
 from router.cli.preview import printable
 from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, UnreadableEvent
-from router.incidents import Standing, revive
 from router.last_resort import REASON
 from router.model import OWN_SOURCE
 from router.normalise import normalise, parse
 from router.queues import DUE, TICK
+
+if TYPE_CHECKING:
+    from router.standings import Standing
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""

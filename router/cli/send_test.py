@@ -16,12 +16,12 @@ from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
 from router.config import Config
 from router.deliver import deliver
-from router.incidents import Delivery, Saying, Standing
 from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
 from router.parts import Job
 from router.phrases import phrase
 from router.render import notification
 from router.secrets import Secrets
+from router.standings import Delivery, Saying, Standing
 
 PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
 CAUSE = "test_alert"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from router import config
+from router.cells import lease
 from router.cli.classify import read_events, verdict, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.history import console
@@ -22,12 +23,13 @@ from router.cli.preview import preview, printable
 from router.config import Config
 from router.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
-from router.incidents import Saying, Standing, Terms, Turn, absorb, lease
+from router.incidents import absorb
 from router.model import Alert, Decision, Enrichment, Event, Incident, Kind, Past
 from router.plugins import Plugins
 from router.render import notification
 from router.route import route
 from router.silences import Silence
+from router.standings import Saying, Standing, Terms, Turn
 from router.understand import judged, reach
 
 HELD_BACK = 3

@@ -12,9 +12,9 @@ from router import clients, config
 from router.cli.config import ROOT, load_plugins
 from router.errors import ConfigError, HistoryError
 from router.history import History
-from router.incidents import Standing
 from router.items import key_of
 from router.queues import Queues
+from router.standings import Standing
 from router.table import DynamoTable
 
 

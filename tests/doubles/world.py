@@ -12,7 +12,6 @@ from router.channels import Source
 from router.config import Config, Route
 from router.deliver import attempt
 from router.history import History
-from router.incidents import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.parts import Done, Handled, Job, Router
 from router.pipeline import process, work_on
@@ -20,6 +19,7 @@ from router.plugins import Hooks, Plugins
 from router.queues import Queues
 from router.runtime import Runtime
 from router.silences import Silence, Silences
+from router.standings import Delivery
 from router.table import Item
 from tests.doubles.memory_table import MemoryTable
 

@@ -45,7 +45,7 @@ MUTANTS = (
         "claim.py",
         "        standing, sayings = lease(draft.standing, now, terms)\n",
         "        standing, sayings = lease(draft.standing, now, terms)\n"
-        "        from router.incidents import Delivery, Outcome, settle\n"
+        "        from router.cells import Delivery, Outcome, settle\n"
         "        for each in sayings:\n"
         "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n",
     ),
@@ -57,13 +57,13 @@ MUTANTS = (
     ),
     Mutant(
         "cells are not leased",
-        "incidents.py",
+        "cells.py",
         "if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)",
         "if cell.behind or (cell.due_at is not None and cell.due_at <= now)",
     ),
     Mutant(
         "news that comes while a lease is held is held back",
-        "incidents.py",
+        "standings.py",
         "return bool(self.lease) and self.lease_ends_at > now",
         "return False",
         first=800,
@@ -76,13 +76,13 @@ MUTANTS = (
     ),
     Mutant(
         "a failed send opens a window",
-        "incidents.py",
+        "cells.py",
         "        cell = _gave_up(cell)\n",
         "        cell = replace(_sent(cell, delivery.saying, now), outcome=Outcome.FAILED)\n",
     ),
     Mutant(
         "one failing channel makes all of them due again",
-        "incidents.py",
+        "cells.py",
         "    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})\n",
         "    others = dict(standing.cells)\n"
         "    if delivery.outcome is Outcome.RETRY:\n"
@@ -91,19 +91,19 @@ MUTANTS = (
     ),
     Mutant(
         "what was leased is never due again after a crash",
-        "incidents.py",
+        "cells.py",
         "due_at=terms.until,",
         "due_at=None,",
     ),
     Mutant(
         "a stateful channel that was never told hears that it is over",
-        "incidents.py",
+        "cells.py",
         "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
         "owed = cell.behind",
     ),
     Mutant(
         "a stateful channel that may have been told never hears that it is over",
-        "incidents.py",
+        "cells.py",
         "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
         "owed = not cell.stateful and cell.behind",
     ),
@@ -164,7 +164,7 @@ MUTANTS = (
     ),
     Mutant(
         "what waits for a gathering is never looked at again",
-        "incidents.py",
+        "cells.py",
         "due_at=terms.waits[name], waiting=True",
         "due_at=None, waiting=True",
     ),

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from router.cells import LADDER
 from router.errors import UnreadableEvent
-from router.incidents import LADDER, LAPSE_AFTER, Cell, Standing
+from router.incidents import LAPSE_AFTER
 from router.items import CONDITION_KEY, row_key, to_condition, to_standing, unpacked
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.parts import Routed
+from router.standings import Cell, Standing
 from router.table import Item
 from router.understand import understand
 from tests.simulation.plan import Muting

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incidents import Saying, Standing
 from router.model import Incident, Kind, Notification
 from router.parts import Job
+from router.standings import Saying, Standing
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 

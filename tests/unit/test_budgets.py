@@ -14,9 +14,9 @@ from router.budgets import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot
 from router.condition import Condition, Gathering
 from router.config import Route
 from router.errors import TransientError
-from router.incidents import Turn
 from router.items import iso
 from router.model import Decision, Kind, Severity
+from router.standings import Turn
 from tests.doubles.world import HOUR, START, Recorder, World
 
 NOW = 1000.0

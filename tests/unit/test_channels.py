@@ -10,11 +10,11 @@ from router.channels import Source
 from router.config import Route
 from router.deliver import attempt
 from router.errors import PermanentError
-from router.incidents import Delivery, Saying, Standing
 from router.items import iso
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from router.parts import Job
 from router.secrets import Secrets
+from router.standings import Delivery, Saying, Standing
 from tests.doubles.world import World
 
 REFERENCE = "ssm:/router/url"

@@ -12,10 +12,10 @@ from local_aws import events
 from router.channels import Source
 from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incidents import Delivery, Saying, Standing
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from router.parts import LONGEST_SEND, Job
 from router.plugins import Channel
+from router.standings import Delivery, Saying, Standing
 from tests.doubles.world import World
 
 LONG_ENOUGH = 20.0  # seconds; a test that waits so long has failed

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.gathering import ROOM, gathering
-from router.incidents import Manner, Saying, Standing
 from router.model import ChannelConfig, Kind, Severity, Subject
+from router.standings import Manner, Saying, Standing
 from tests.doubles.oom import ALERT, INCIDENT
 
 ENGLISH = ChannelConfig("ops", "slack", {})

@@ -9,9 +9,9 @@ from router.condition import Condition, Failing
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.health import NEWS_AFTER, REMIND_AFTER, news, noted
 from router.inbox import handle
-from router.incidents import Delivery, Saying
 from router.items import iso
 from router.model import Kind, Outcome, Severity
+from router.standings import Delivery, Saying
 from tests.doubles.world import DAY, HOUR, MINUTE, START, Recorder, World
 
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}

@@ -12,10 +12,10 @@ from local_aws import events
 from router.classify import alert, classify
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
 from router.history import AlertsWanted, History
-from router.incidents import Standing
 from router.items import Row, iso, standing_key
 from router.model import Decision, Severity, Subject
 from router.normalise import normalise
+from router.standings import Standing
 from router.table import Item, Query
 from tests.doubles.memory_table import MemoryTable
 from tests.doubles.world import DAY, HOUR, MINUTE, World

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.classify import alert, classify
-from router.incidents import Cell, Delivery, Saying, Standing
 from router.items import (
     EVENT_LIMIT,
     SHARDS,
@@ -31,6 +30,7 @@ from router.items import (
 )
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
 from router.normalise import normalise
+from router.standings import Cell, Delivery, Saying, Standing
 from router.table import INDEXES, Item, plain_item, typed_item
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z

@@ -9,10 +9,10 @@ import pytest
 
 from local_aws import events
 from router.errors import TransientError
-from router.incidents import Delivery, Saying, Standing
 from router.metrics import Meter
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
 from router.parts import Done, Job
+from router.standings import Delivery, Saying, Standing
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]

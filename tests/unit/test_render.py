@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from local_aws import events
 from router.classify import alert, classify
 from router.hints import HINTS
-from router.incidents import Saying
 from router.model import (
     Alert,
     ChannelConfig,
@@ -30,6 +29,7 @@ from router.model import (
 from router.normalise import normalise
 from router.reasons import STOP_CODES
 from router.render import notification
+from router.standings import Saying
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, tzinfo
 
 from router.cli.history.top import Tallies, count
 from router.history import History
-from router.incidents import Standing
 from router.items import iso, seconds
 from router.model import Incident, Outcome, Severity
+from router.standings import Standing
 from router.table import Item
 
 DRAWN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)

@@ -12,9 +12,9 @@ from router.cli.history.show import found_task, incident_row
 from router.cli.history.source import as_json, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
 from router.history import History
-from router.incidents import Cell, Standing
 from router.items import iso
 from router.model import Decision, Kind, Outcome
+from router.standings import Cell, Standing
 from router.table import Item
 
 REASONS: Mapping[Decision, str] = {

@@ -15,9 +15,9 @@ from plugins.pagerduty import PagerDuty
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
 from router.channels import Source
 from router.deliver import attempt
-from router.incidents import Saying, Standing
 from router.model import Incident, Kind, Message, Outcome, Severity
 from router.parts import Job
+from router.standings import Saying, Standing
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
