@@ -130,8 +130,7 @@ def deployed(count: int, progress: Console) -> Figures:
 
 def _send(events: Sequence[tuple[float, Raw]], aws: LocalAws, progress: Console) -> None:
     def put(lot: Sequence[tuple[float, Raw]]) -> None:
-        now = time.time()
-        stamped = [at(raw, now + number / 1e5) for number, (_, raw) in enumerate(lot)]
+        stamped = [at(raw, happened) for happened, raw in lot]
         entries = [
             {
                 "Source": raw["source"],
@@ -144,7 +143,9 @@ def _send(events: Sequence[tuple[float, Raw]], aws: LocalAws, progress: Console)
         assert not client.put_events(Entries=entries)["FailedEntryCount"]
 
     client = aws.client("events")
-    lots = list(batched(events))
+    # Each in a millisecond of its own: two steady states of one service in the same one would be one occurrence.
+    first = time.time() - len(events) / 1000
+    lots = list(batched((first + number / 1000, raw) for number, (_, raw) in enumerate(events)))
     with ThreadPoolExecutor(_SENDERS) as pool:
         sent = pool.map(put, lots)
         for _ in track(sent, "sending", total=len(lots), console=progress, disable=not progress.is_terminal):

@@ -148,6 +148,11 @@ that is a guess, so let only those see a channel who may see its logs.
 
 ![The digest on each channel: how often since the last message, and in all](images/updated.png)
 
+**Gathered**: many at once, where one message for each would be more than anybody can read; worst first. PagerDuty gets
+each by itself.
+
+![Many incidents in one message on Slack, Teams and e-mail](images/gathered.png)
+
 **Resolved**: over; after how long, and how many.
 
 ![The end on each channel, short and green](images/resolved.png)

@@ -43,7 +43,7 @@ class Picture(NamedTuple):
         options: of `simulate`, besides the event and what was found out about it.
     """
 
-    event: Raw
+    event: Raw | Sequence[Raw]
     found: Mapping[str, Any]
     options: Sequence[str] = ()
 
@@ -67,6 +67,7 @@ def pictures() -> dict[str, Picture]:
         **{f"{cause}.png": picture for cause, picture in causes.items()},
         "chat.png": causes["out_of_memory"]._replace(options=["--channel", "slack", "--channel", "teams"]),
         "updated.png": crash._replace(options=["--kind", "updated"]),
+        "gathered.png": Picture([each.event for each in causes.values()], {}, ["--kind", "gathered"]),
         "resolved.png": crash._replace(options=["--kind", "resolved"]),
         "japanese.png": causes["out_of_memory"]._replace(options=japanese),
         "japanese-crash.png": crash._replace(options=japanese),

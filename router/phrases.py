@@ -19,16 +19,16 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "clusters": {"en": "{count} clusters", "ja": "{count} 個のクラスター"},
     "gathered_opened": {
-        "en": "{count} new, {severity}, {cause} in {cluster}",
-        "ja": "新規 {count} 件 [{severity}] {cause} ({cluster})",
+        "en": "• {cause} in {cluster}, {count} new ({severity})",
+        "ja": "• {cause} ({cluster}) 新規 {count} 件 [{severity}]",
     },
     "gathered_updated": {
-        "en": "{count} still going on, {severity}, {cause} in {cluster}",
-        "ja": "継続中 {count} 件 [{severity}] {cause} ({cluster})",
+        "en": "• {cause} in {cluster}, {count} still going on ({severity})",
+        "ja": "• {cause} ({cluster}) 継続中 {count} 件 [{severity}]",
     },
     "gathered_resolved": {
-        "en": "{count} resolved, were {severity}, {cause} in {cluster}",
-        "ja": "解決 {count} 件 [{severity}] {cause} ({cluster})",
+        "en": "• {cause} in {cluster}, {count} resolved (were {severity})",
+        "ja": "• {cause} ({cluster}) 解決 {count} 件 [{severity}]",
     },
     "gathered_names_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
     "gathered_more": {"en": "… and {count} more incidents", "ja": "… 他 {count} 件のインシデント"},

@@ -1,8 +1,9 @@
 """`ecs-alert-router simulate`: the whole way of events without sending, AWS or secrets."""
 
 import json
+import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,20 @@ from router.cli.preview import preview, printable
 from router.config import Config
 from router.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
+from router.gathering import gathering
 from router.incidents import absorb
-from router.model import Alert, Decision, Enrichment, Event, Incident, Kind, Past
+from router.model import (
+    Alert,
+    ChannelConfig,
+    Decision,
+    Enrichment,
+    Event,
+    Incident,
+    Kind,
+    Notification,
+    Past,
+    Subject,
+)
 from router.plugins import Plugins
 from router.render import notification
 from router.route import route
@@ -32,6 +45,7 @@ from router.silences import Silence
 from router.standings import Saying, Standing, Terms, Turn
 from router.understand import judged, reach
 
+GATHERED = Decision.GATHERED.value
 HELD_BACK = 3
 """How often it happens again, in a simulation, until the digest that `updated` shows."""
 
@@ -78,7 +92,11 @@ class Simulated:
 @config_option
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
 @click.option(
-    "--kind", type=click.Choice([each.value for each in Kind]), default="opened", show_default=True, help="What to say."
+    "--kind",
+    type=click.Choice([*(each.value for each in Kind), GATHERED]),
+    default="opened",
+    show_default=True,
+    help="What to say; gathered is one message about all events, as in a storm.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each event and channel.")
 @click.option(
@@ -122,13 +140,19 @@ def simulate_command(
     failed = bool(problems)
     found = _found(known) if known else Enrichment()
     show = _print_json if as_json else _show
-    stories: list[Story] = []
+    events: list[Event] = []
     for where, event in read_events(file):
         if isinstance(event, UnreadableEvent):
             click.echo(f"{where}: {event}", err=True)
             failed = True
-            continue
-        made = simulate(event, settings, loaded, Kind(kind), chosen, found=found)
+        else:
+            events.append(event)
+    if kind == GATHERED:
+        results = gathered(events, settings, loaded, chosen)
+    else:
+        results = [simulate(event, settings, loaded, Kind(kind), chosen, found=found) for event in events]
+    stories: list[Story] = []
+    for made in results:
         if drawn_to:
             stories.append(_story(made, kind))
         else:
@@ -186,7 +210,29 @@ def simulate(
     found = replace(found, facts={**found.facts, **facts_of(alert, loaded)})
     held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     told = [saying._replace(kind=kind, first=False, held=held) for saying in sayings if saying.channel in chosen]
-    return Simulated(alert, decision, routes, tuple(_body(saying, incident, settings, found) for saying in told))
+    bodies = (_body(saying.channel, partial(notification, saying, incident, found=found), settings) for saying in told)
+    return Simulated(alert, decision, routes, tuple(bodies), window)
+
+
+def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen: Collection[str]) -> list[Simulated]:
+    """What channels would hear of all these events at once, were they too many; a pager would hear of each alone."""
+    standings: dict[Subject, Standing] = {}
+    for event in events:
+        alert = judged(event, settings, loaded)
+        before = standings.get(alert.subject, Standing(alert.subject))
+        standings[alert.subject], _ = absorb(before, alert, reach(alert, settings), alert.at, settings.resolve_after)
+    parts: dict[str, list[tuple[Standing, Saying]]] = {}
+    for standing in standings.values():
+        terms = Terms("simulation", math.inf, dict.fromkeys(standing.cells, Turn.GATHERED))
+        for saying in lease(standing, math.inf, terms)[1]:
+            if saying.channel in chosen and not standing.cells[saying.channel].stateful:
+                parts.setdefault(saying.channel, []).append((standing, saying))
+    incidents = [standing.incident for told in parts.values() for standing, _ in told if standing.incident]
+    if not incidents:
+        return []
+    worst = max(incidents, key=lambda incident: incident.severity.rank)
+    bodies = (_body(name, partial(gathering, told), settings) for name, told in parts.items())
+    return [Simulated(worst.alert, Decision.GATHERED, {}, tuple(bodies))]
 
 
 def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
@@ -198,8 +244,7 @@ def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
     return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
 
 
-def _body(saying: Saying, incident: Incident, settings: Config, found: Enrichment) -> Body:
-    name = saying.channel
+def _body(name: str, notify: Callable[[ChannelConfig], Notification], settings: Config) -> Body:
     source = settings.channels.get(name)
     if source is None:
         return Body(name, "", error=settings.disabled[name])
@@ -208,7 +253,7 @@ def _body(saying: Saying, incident: Incident, settings: Config, found: Enrichmen
         return Body(name, kind, error="its plugin accepts no placeholder for its secret")
     try:
         configured, channel = source.open()
-        payload = channel.render(notification(saying, incident, configured, found))
+        payload = channel.render(notify(configured))
         limit = getattr(channel, "limit", None)
         return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None)
     except PermanentError as error:

@@ -290,3 +290,20 @@ def test_a_file_that_is_not_toml_is_one_message(tmp_path: Path) -> None:
     result = run("--config", written(tmp_path, "language = "))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: the configuration is wrong:\n")
+
+
+# --- many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_gathered_is_one_body_for_each_channel_but_pagers_and_names_every_subject() -> None:
+    many = [events.task_stopped(service=name, task=name) for name in ("web", "api", "cart")]
+    bodies = told("--kind", "gathered", event=many)
+    assert {body["channel"]: body["decision"] for body in bodies} == dict.fromkeys(
+        ("email", "slack", "teams"), "gathered"
+    )
+    for body in bodies:
+        assert all(name in json.dumps(body["body"]) for name in ("3 incidents in prod", "web", "api", "cart"))
+
+
+def test_gathered_says_nothing_where_nothing_would_be_announced() -> None:
+    assert told("--kind", "gathered", event=events.service_action()) == []

@@ -48,16 +48,16 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
         "service:over",
     ]
     assert told.message.text.splitlines() == [
-        "1 new, critical, Out of memory in prod: dead",
-        "1 new, warning, Spot interruption in prod: warned",
-        "1 still going on, critical, Out of memory in prod: old",
-        "1 resolved, were critical, Out of memory in prod: over",
+        "• Out of memory in prod, 1 new (critical): dead",
+        "• Spot interruption in prod, 1 new (warning): warned",
+        "• Out of memory in prod, 1 still going on (critical): old",
+        "• Out of memory in prod, 1 resolved (were critical): over",
     ]
 
 
 def test_incidents_of_one_cause_share_a_line_that_says_how_often() -> None:
     told = gathering([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
-    assert told.message.text == "3 new, critical, Out of memory in prod: web × 12, api, family:nightly"
+    assert told.message.text == "• Out of memory in prod, 3 new (critical): web × 12, api, family:nightly"
 
 
 def test_the_title_says_how_many_and_where() -> None:
@@ -88,7 +88,7 @@ def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
 def test_japanese_says_the_same() -> None:
     told = gathering([part("service:web"), part("service:api")], JAPANESE)
     assert told.message.title == "prod: インシデント 2 件 (重大順)"
-    assert told.message.text == "新規 2 件 [重大 (critical)] メモリ不足 (prod): web, api"
+    assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大 (critical)]: web, api"
 
 
 def test_what_has_no_room_is_counted() -> None:
@@ -124,7 +124,7 @@ def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
     told = gathering(parts, config)
     assert len(told.gathered) == len(parts)
     assert len(told.message.text) <= ROOM + 80
-    heads = re.findall(r"(?m)^(?:新規|継続中|解決)? ?(\d+) ", told.message.text)
+    heads = re.findall(r"(?m)^• [^:]*?(?:, |新規 |継続中 |解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
     names = "".join(each.subject.name for each in told.gathered)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):
