@@ -41,11 +41,13 @@ class Picture(NamedTuple):
 
     Attributes:
         options: of `simulate`, besides the event and what was found out about it.
+        others: more events, of which the same message tells.
     """
 
-    event: Raw | Sequence[Raw]
+    event: Raw
     found: Mapping[str, Any]
     options: Sequence[str] = ()
+    others: Sequence[Raw] = ()
 
 
 def announced() -> dict[str, Picture]:
@@ -67,7 +69,7 @@ def pictures() -> dict[str, Picture]:
         **{f"{cause}.png": picture for cause, picture in causes.items()},
         "chat.png": causes["out_of_memory"]._replace(options=["--channel", "slack", "--channel", "teams"]),
         "updated.png": crash._replace(options=["--kind", "updated"]),
-        "gathered.png": Picture([each.event for each in causes.values()], {}, ["--kind", "gathered"]),
+        "gathered.png": crash._replace(options=["--kind", "gathered"], others=[each.event for each in causes.values()]),
         "resolved.png": crash._replace(options=["--kind", "resolved"]),
         "japanese.png": causes["out_of_memory"]._replace(options=japanese),
         "japanese-crash.png": crash._replace(options=japanese),
@@ -78,7 +80,7 @@ def pictures() -> dict[str, Picture]:
 def page(picture: Picture) -> str:
     """What `simulate --html` makes of it."""
     with tempfile.TemporaryDirectory() as directory:
-        files = {"event": picture.event, "found": picture.found}
+        files = {"event": [picture.event, *picture.others], "found": picture.found}
         event, found = (Path(directory, f"{name}.json") for name in files)
         for path, content in zip((event, found), files.values(), strict=True):
             path.write_text(json.dumps(content), "utf-8")
