@@ -44,7 +44,7 @@ BUDGETS = {"slack": Slack.budget, "teams": Teams.budget, "email": Sns.budget, "p
 _HOUR = 3600.0
 _DRAIN = 900.0  # seconds that may pass after the last event until everything is said
 _SENDERS = 4
-_GATHERING = re.compile(r"\b[0-9]+ incidents in ")
+_GATHERING = re.compile(r"\b[0-9]+ incidents\b")
 _TOLERANCE = 1.25  # of the period: a turn is given by one clock and taken a moment later
 
 

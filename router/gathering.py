@@ -32,7 +32,7 @@ def gathering(parts: Sequence[tuple[Standing, Saying]], config: ChannelConfig) -
         "title_gathered_resolved" if saying.kind is Kind.RESOLVED else "title_gathered",
         language,
         count=len(told),
-        place=_places(told, language),
+        place=_place((incident.subject.cluster for incident, _ in told), language),
     )
     facts = (
         (phrase("label_severity", language), _severities(told, language)),
@@ -49,9 +49,12 @@ def _worst_first(part: Part) -> tuple[int, int, str, str, float]:
     return _KINDS.index(saying.kind), -incident.severity.rank, cause, cluster, incident.opened_at
 
 
-def _places(told: Sequence[Part], language: str) -> str:
-    clusters = sorted({incident.subject.cluster for incident, _ in told})
-    return clusters[0] if len(clusters) == 1 else phrase("clusters", language, count=len(clusters))
+def _place(clusters: Iterable[str], language: str) -> str:
+    """` in prod`, ` in 3 clusters`, or nothing: an alarm, say, has no cluster."""
+    known = sorted({*clusters} - {"-"})
+    if len(known) > 1:
+        return phrase("in_clusters", language, count=len(known))
+    return phrase("in_cluster", language, cluster=known[0]) if known else ""
 
 
 def _severities(told: Iterable[Part], language: str) -> str:
@@ -69,7 +72,7 @@ def _lines(told: Sequence[Part], language: str) -> Iterator[str]:
             language,
             severity=phrase(f"severity_{mine[0].severity}", language),
             cause=cause_words(cause, language),
-            cluster=cluster,
+            place=_place([cluster], language),
             count=len(mine),
         )
         line = f"{head}: {_names(mine, language)}"
@@ -87,7 +90,7 @@ def _names(incidents: Sequence[Incident], language: str) -> str:
     room = _LINE
     for incident in incidents:
         kind, _, name = incident.subject.name.partition(":")
-        text = name if kind == "service" else incident.subject.name
+        text = name if kind == "service" else phrase(f"subject_{kind}", language, default=name, name=name)
         text += f" × {incident.count}" if incident.count > 1 else ""
         room -= len(text) + 2
         if room < 0:

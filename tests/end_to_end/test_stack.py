@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 PARAMETER = "/ecs-alert-router/end-to-end/slack"  # so the function's role must be let read it, and nothing else
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 STREAM = Path(__file__).parents[3] / "shared" / "corpus" / "streams" / "defang-processexit-failure-se3n0qmzhzpm.jsonl"
-GATHERING = re.compile(r"[0-9]+ incidents in ")
+GATHERING = re.compile(r"[0-9]+ incidents\b")
 PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
 
 

@@ -57,7 +57,7 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
 
 def test_incidents_of_one_cause_share_a_line_that_says_how_often() -> None:
     told = gathering([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
-    assert told.message.text == "• Out of memory in prod, 3 new (critical): web × 12, api, family:nightly"
+    assert told.message.text == "• Out of memory in prod, 3 new (critical): web × 12, api, task nightly"
 
 
 def test_the_title_says_how_many_and_where() -> None:
@@ -66,6 +66,9 @@ def test_the_title_says_how_many_and_where() -> None:
     )
     elsewhere = gathering([part("service:a"), part("service:b", cluster="stage")], ENGLISH)
     assert elsewhere.message.title == "2 incidents in 2 clusters, worst first"
+    nowhere = gathering([part("alarm:a", cluster="-"), part("alarm:b", cluster="-")], ENGLISH)
+    assert nowhere.message.title == "2 incidents, worst first"
+    assert nowhere.message.text == "• Out of memory, 2 new (critical): a, b"
     over = gathering([part("service:a", kind=Kind.RESOLVED), part("service:b", kind=Kind.RESOLVED)], ENGLISH)
     assert over.message.title == "Resolved: 2 incidents in prod"
 
@@ -87,7 +90,7 @@ def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
 
 def test_japanese_says_the_same() -> None:
     told = gathering([part("service:web"), part("service:api")], JAPANESE)
-    assert told.message.title == "prod: インシデント 2 件 (重大順)"
+    assert told.message.title == "インシデント 2 件 (prod) 重大順"
     assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大 (critical)]: web, api"
 
 
@@ -124,7 +127,7 @@ def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
     told = gathering(parts, config)
     assert len(told.gathered) == len(parts)
     assert len(told.message.text) <= ROOM + 80
-    heads = re.findall(r"(?m)^• [^:]*?(?:, |新規 |継続中 |解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
+    heads = re.findall(r"(?m)^• .*?(?:, | 新規 | 継続中 | 解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
     names = "".join(each.subject.name for each in told.gathered)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):

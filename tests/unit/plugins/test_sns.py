@@ -272,7 +272,7 @@ except KeyError:
     ("title", "subject"),
     [
         ("23 incidents in prod, worst first", "23 incidents in prod, worst first"),
-        ("prod: インシデント 23 件 (重大順)", f"23 incidents, one of them: {ALERT.title}"),
+        ("インシデント 23 件 (prod) 重大順", f"23 incidents, one of them: {ALERT.title}"),
     ],
 )
 def test_the_subject_of_many_incidents_says_how_many_in_either_language(sns: Sns, title: str, subject: str) -> None:
