@@ -1,12 +1,14 @@
 """Where channels come from: made when first needed, anew when their secrets have changed."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from local_aws.events import service_action, task_stopped
-from router.channels import Source
+from plugins.slack import Slack
+from router.channels import Source, refuse
 from router.config import Route
 from router.deliver import attempt
 from router.errors import PermanentError
@@ -94,6 +96,27 @@ def test_a_secret_that_has_not_changed_is_not_tried_again(status: int, reads: in
     setting = Setting(status)
     assert setting.attempt().outcome is Outcome.FAILED
     assert (setting.vault.reads, len(setting.made)) == (reads, 1)
+
+
+@pytest.mark.parametrize("budget", [0, (0, 1.0), (1, 0), ("4", 60), (1,), None])
+def test_a_plugin_whose_budget_makes_no_sense_is_refused(budget: object) -> None:
+    class Odd:
+        def __init__(self, _: ChannelConfig) -> None:
+            self.budget = budget
+
+    source = Source(ChannelConfig("chat", "odd", {}), Odd, Secrets(refuse, refuse, time.monotonic))  # type: ignore[arg-type]
+    with pytest.raises(PermanentError, match="budget must be"):
+        source.open()
+
+
+def test_two_channels_of_one_kind_with_the_same_secret_share_an_endpoint_that_shows_nothing_of_it() -> None:
+    def endpoint(**options: str) -> str:
+        secrets = Secrets(refuse, refuse, time.monotonic)
+        return Source(ChannelConfig("chat", "slack", options), Slack, secrets).endpoint
+
+    url = "https://hooks.slack.com/services/T0/B0/secret"
+    assert endpoint(webhook_url=url) == endpoint(webhook_url=url, colour="red") != endpoint(webhook_url=url + "2")
+    assert "secret" not in endpoint(webhook_url=url)
 
 
 def test_a_secret_that_cannot_be_read_now_is_a_retry_of_something_that_was_not_sent() -> None:

@@ -111,6 +111,16 @@ def test_within_a_channel_the_order_is_kept() -> None:
     assert [told.saying.revision for told in done if told is not other] == [1, 2, 3]
 
 
+def test_a_channel_that_asks_to_wait_is_not_tried_again_in_this_invocation() -> None:
+    """What comes before the time that it asked for is refused too, and counts against us."""
+    sink = Sink(raises(TransientError("429", status=429, retry_after=7.0)))
+    jobs = [job(sink, revision=each) for each in (1, 2)]
+    done = [each for batch in deliver(jobs, lambda: LONG_ENOUGH) for each in batch]
+    assert [(delivery.outcome, delivery.retry_after) for _, delivery in done] == [(Outcome.RETRY, 7.0)] * 2
+    assert done[1][1].answer == "not tried: the channel asked to wait"
+    assert sink.sent == []
+
+
 def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_retry() -> None:
     """The remote may have taken what was begun, but not what was not; the thread keeps no process alive, and should it
     come back, it sends nothing more.

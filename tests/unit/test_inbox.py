@@ -1,6 +1,7 @@
 """What comes in, and that nothing of it is lost."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -174,6 +175,19 @@ def test_on_its_last_receive_without_history_an_event_is_announced_with_a_note_a
     assert buried(world) == [
         (json.dumps(died()), {"reason": "history unavailable", "announced": "slack,email,pager"}),
     ]
+
+
+def test_without_history_the_budgets_of_this_process_hold_and_what_is_too_much_is_gathered() -> None:
+    world = without_history(World([Route(Severity.WARNING, channels=("slack", "pager"))]))
+    world.slack.budget, world.pager.budget = (1, 1.0), (2, 10.0)
+    records = [record(str(each), died(TASKS[each], f"s{each}"), receives=MAX_RECEIVES) for each in range(5)]
+    assert receive(world, *records) == []
+    (message,) = world.slack.told
+    assert len(message.gathered) == 5
+    assert message.message.text.startswith(NOTE)
+    assert len(world.pager.told) == 2
+    announced = Counter(channel for _, notes in buried(world) for channel in notes["announced"].split(","))
+    assert announced == {"slack": 5, "pager": 2}
 
 
 @pytest.mark.parametrize("receives", [1, MAX_RECEIVES - 1, "", "many"])
