@@ -34,12 +34,15 @@ class Story:
 
 
 def stories() -> tuple[Story, ...]:
-    """All of them; the events are stamped when they are sent (`stamped`)."""
+    """All of them; the events are stamped when they are sent (`stamped`).
+
+    They begin seconds apart: a bad day, but no storm, in which Slack would hear of them in one message.
+    """
     oom = died("api", container("app", 137, OOM))
     return (
         Story("a crash loop", "checkout", [(i * 1.2, died("checkout")) for i in range(8)], ("opened", "updated")),
-        Story("an out-of-memory kill, delivered twice", "api", [(0.5, oom), (2, oom)], ("opened",)),
-        Story("an image that is not there", "web", [(1, _never_started("web"))], ("opened",)),
+        Story("an out-of-memory kill, delivered twice", "api", [(3, oom), (5, oom)], ("opened",)),
+        Story("an image that is not there", "web", [(6, _never_started("web"))], ("opened",)),
         Story("a failed deployment, and the next one", "orders", _deployments("orders"), ("opened", "resolved")),
         Story("a scale-in at night", "worker", [(i, _scaled_in("worker")) for i in range(3)], ()),
     )
@@ -111,9 +114,9 @@ def _deployments(service: str) -> list[tuple[float, Raw]]:
     """One that fails; the next, six seconds later, that comes through."""
     bad, good = "ecs-svc/1111111111111111111", "ecs-svc/2222222222222222222"
     return [
-        (0, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=bad)),
-        (2, deployment("SERVICE_DEPLOYMENT_FAILED", service=service, deploymentId=bad)),
-        (8, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=good)),
-        (9, deployment("SERVICE_DEPLOYMENT_COMPLETED", service=service, deploymentId=good)),
-        (9.5, service_action("SERVICE_STEADY_STATE", service=service)),
+        (7, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=bad)),
+        (9, deployment("SERVICE_DEPLOYMENT_FAILED", service=service, deploymentId=bad)),
+        (15, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=good)),
+        (16, deployment("SERVICE_DEPLOYMENT_COMPLETED", service=service, deploymentId=good)),
+        (16.5, service_action("SERVICE_STEADY_STATE", service=service)),
     ]

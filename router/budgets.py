@@ -20,6 +20,9 @@ GATHER_AFTER = (15.0, 30.0, 60.0)
 """Seconds from one gathering message of a channel to the next; the last repeats. One a minute can be followed."""
 FEW = 4
 """So many at once are one message, but no storm yet: what comes next is said as soon as the budget allows."""
+LATE = 0.5
+"""Seconds from a turn to the end of its last message from which on the budget counts from the end."""
+_SAME = 0.002  # seconds; the table keeps milliseconds
 OVERDUE = 90.0
 """Seconds after which nobody waits for a gathering that has not come: the tick that makes it comes every 60."""
 
@@ -60,11 +63,13 @@ class Allotment:
         turns: by standing and channel.
         waits: by channel, the clock time at which those without a turn are looked at again.
         condition: the channels afterwards.
+        granted: by endpoint, when it was given turns now.
     """
 
     condition: Condition
     turns: Mapping[Key, Mapping[str, Turn]] = field(default_factory=dict)
     waits: Mapping[str, float] = field(default_factory=dict)
+    granted: Mapping[str, float] = field(default_factory=dict)
 
 
 def allot(
@@ -80,6 +85,7 @@ def allot(
     spoken = _recent(condition.spoken, lines.values(), now)
     turns: dict[Key, dict[str, Turn]] = {}
     waits: dict[str, float] = {}
+    granted: dict[str, float] = {}
     gathering = {name: each for name, each in condition.gathering.items() if name in lines}
     for channel in _longest_waiting_first({*(want.channel for want in wants), *gathering}, condition):
         mine = sorted((want for want in wants if want.channel == channel), key=_rank)
@@ -91,6 +97,8 @@ def allot(
         else:
             share = _share(len(mine), line, spoken.get(line.endpoint, ()), before, now)
         spoken[line.endpoint] = (*spoken.get(line.endpoint, ()), *(now,) * share.messages)
+        if share.messages:
+            granted[line.endpoint] = now
         for want in mine[: share.speaking]:
             turns.setdefault(want.key, {})[channel] = share.turn
         if share.gathering is None:
@@ -100,7 +108,25 @@ def allot(
             if share.speaking < len(mine):
                 waits[channel] = share.gathering.at
     after = replace(condition, spoken={name: times for name, times in spoken.items() if times}, gathering=gathering)
-    return Allotment(after, turns, waits)
+    return Allotment(after, turns, waits, granted)
+
+
+def taken_late(condition: Condition, granted: Mapping[str, float], ended: Mapping[str, float]) -> Condition:
+    """The turns as they were taken: a slow remote hears a message long after its turn was given, and the next period
+    begins then.
+
+    Args:
+        granted: by endpoint, when turns were given. ended: by endpoint, when the last message was through.
+    """
+    late = {name: end for name, end in ended.items() if name in granted and end - granted[name] > LATE}
+    moved = {
+        name: tuple(
+            sorted(late[name] if abs(time - granted[name]) < _SAME else time for time in condition.spoken[name])
+        )
+        for name in late
+        if name in condition.spoken
+    }
+    return replace(condition, spoken={**condition.spoken, **moved}) if moved else condition
 
 
 class _Share(NamedTuple):

@@ -78,15 +78,18 @@ class Claims:
     Attributes:
         condition: of the channels, as far as it is known.
         gather_at: clock times at which a gathering is to take place that was not to before.
+        granted: by endpoint, when turns were given.
     """
 
     made: tuple[Claim, ...] = ()
     condition: Condition = field(default_factory=Condition)
     gather_at: tuple[float, ...] = ()
+    granted: Mapping[str, float] = field(default_factory=dict)
 
     def __add__(self, other: "Claims") -> "Claims":
         condition = other.condition if other.condition.version else self.condition
-        return Claims((*self.made, *other.made), condition, (*self.gather_at, *other.gather_at))
+        gather_at, granted = (*self.gather_at, *other.gather_at), {**self.granted, **other.granted}
+        return Claims((*self.made, *other.made), condition, gather_at, granted)
 
 
 def new_lease(router: Router, remaining: Callable[[], float]) -> Lease:
@@ -245,7 +248,7 @@ def _decide(
         rows = tuple(_told_how(row, sayings, standing) for row in draft.rows)
         changes.append(Change(rows, standing if standing != draft.before else None))
         made.append(Claim(standing, rows, sayings, draft.before.recall_at))
-    claims = Claims(tuple(made), allotted.condition, _new_gatherings(condition, allotted))
+    claims = Claims(tuple(made), allotted.condition, _new_gatherings(condition, allotted), allotted.granted)
     return claims, changes, _spent(condition, allotted)
 
 
@@ -311,7 +314,7 @@ def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecti
         for _, sayings, before in moved
         if key_of(before) in written
     )
-    return Claims(made, allotted.condition, _new_gatherings(condition, allotted))
+    return Claims(made, allotted.condition, _new_gatherings(condition, allotted), allotted.granted)
 
 
 def _write_all(

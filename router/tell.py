@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from router.budgets import taken_late
 from router.claim import Claim, Claims, Lease
 from router.errors import Conflict, HistoryUnavailable
 from router.gathering import gathering
@@ -29,12 +30,14 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standin
     found = _found(claims.made, lease, router)
     jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router, found)]
     told: list[Delivery] = []
+    ended: dict[str, float] = {}
     for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
+        ended |= dict.fromkeys((job.source.endpoint for job, _ in done if job.source), router.runtime.clock())
         answers = _by_standing(done)
         standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
         yield from ((standings[key], answers[key]) for key in answers)
-    _note_health(claims, told, router)
+    _note_channels(claims, told, ended, router)
     for each in claims.made:
         _recall(each, standings[key_of(each.standing)], router)
     for gather_at in sorted({*claims.gather_at}):
@@ -96,16 +99,16 @@ def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
     return groups
 
 
-def _note_health(claims: Claims, told: Sequence[Delivery], router: Router) -> None:
-    """Writes down which channels fail and which work again; most of the time there is nothing new in that."""
+def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Router) -> None:
+    """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
     now, condition = router.runtime.clock(), claims.condition
     for attempt in range(TRIES):
-        after = noted(condition, told, now)
+        after = taken_late(noted(condition, told, now), claims.granted, ended)
         if after == condition:
             return
         try:
             condition = router.runtime.history.condition(now)  # what was read before may be long ago
-            after = noted(condition, told, now)
+            after = taken_late(noted(condition, told, now), claims.granted, ended)
             router.runtime.history.commit_all(now, (), after if after != condition else None)
         except Conflict:
             router.runtime.pause(attempt)

@@ -1,6 +1,7 @@
 """`ecs-alert-router demo`: the main job, deployed for real to a local AWS, and what every recipient gets of it."""
 
 import contextlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -145,7 +146,7 @@ def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
         "e-mail": lambda service: [
             mail.attributes["kind"] for mail in arrived.mails if mail.attributes.get("service") == service
         ],
-        "Slack": lambda service: [_kind(each) for each in arrived.slack if f"service {service} in " in each["text"]],
+        "Slack": lambda service: [kind for each in arrived.slack for kind in _kinds(service, each)],
     }
     for story in told:
         for channel, kinds_of in channels.items():
@@ -154,6 +155,11 @@ def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
                 yield f"{channel} of service:{story.service} ({story.name}): {kinds}, expected {story.expected}"
 
 
-def _kind(payload: dict[str, Any]) -> str:
+def _kinds(service: str, payload: dict[str, Any]) -> Iterator[str]:
+    """What a message says of a service, by itself or, where the machine is so slow that some come at once, gathered."""
     text = payload["text"]
-    return "resolved" if "Resolved: " in text else "updated" if "Still going on: " in text else "opened"
+    if f"service {service} in " in text:
+        yield "resolved" if "Resolved: " in text else "updated" if "Still going on: " in text else "opened"
+    for said, names in re.findall(r"• [^•]*?, [0-9]+ (new|still going on|resolved) \([^)]*\): ([^•]*)", text):
+        if re.search(rf"\b{service}\b", names):
+            yield {"new": "opened", "still going on": "updated", "resolved": "resolved"}[said]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, container, service_action, task_stopped
-from router.budgets import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot
+from router.budgets import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot, taken_late
 from router.condition import Condition, Gathering
 from router.config import Route
 from router.errors import TransientError
@@ -125,6 +125,14 @@ def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
     allotted = ask(Condition(), wanting(3, "gone"))
     assert {turn for _, turn in turns(allotted)} == {ALONE}
     assert allotted.condition == Condition()
+
+
+def test_a_period_begins_when_a_slow_message_was_through() -> None:
+    granted = ask(Condition(spoken={"a": (NOW - 5.0,)}), wanting(1))
+    late = taken_late(granted.condition, granted.granted, {"a": NOW + 3.0})
+    assert late.spoken == {"a": (NOW + 3.0,)}
+    assert not turns(ask(late, wanting(1), NOW + 3.5))
+    assert taken_late(granted.condition, granted.granted, {"a": NOW + 0.2}) == granted.condition
 
 
 @given(
@@ -275,6 +283,20 @@ class Interleaved:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._history, name)
+
+
+def test_a_pager_that_takes_seconds_for_each_hears_no_more_in_any_period_than_its_budget(world: World) -> None:
+    heard: list[float] = []
+
+    def slowly() -> None:
+        world.now += 2.0
+        heard.append(world.now)
+
+    world.pager.failure = slowly
+    world.receive(*(died(f"web-{number}") for number in range(8)))
+    world.wait(120, step=10)
+    assert len(heard) == 8
+    assert all(later - earlier > 9 for earlier, later in zip(heard, heard[2:], strict=False))
 
 
 def test_a_failed_gathering_is_tried_again_as_one_message_and_tells_of_each_incident(world: World) -> None:
