@@ -5,12 +5,18 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import SSLError
 from botocore.httpsession import URLLib3Session, get_cert_path
 
+from benchmarks.certificates import make_certificates
 from router import clients, tls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +116,49 @@ def test_all_clients_of_the_process_share_one_loaded_context(loads: list[Any], m
     assert contexts[0].verify_mode is ssl.CERT_REQUIRED
     assert contexts[0].check_hostname
     assert loads == [get_cert_path(verify=True)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Port and CA bundle of a server that answers everything with `{}`, under a certificate for `localhost`."""
+    make_certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as served:
+        served.socket = context.wrap_socket(served.socket, server_side=True)
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield served.server_address[1], tmp_path / "bundle.pem"
+        served.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("host", "known", "accepted"), [("localhost", True, True), ("localhost", False, False), ("127.1", True, False)]
+)
+def test_the_shared_context_verifies_the_authority_and_the_host(
+    server: tuple[int, Path], monkeypatch: pytest.MonkeyPatch, host: str, *, known: bool, accepted: bool
+) -> None:
+    port, bundle = server
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"https://{host}:{port}")
+    if known:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    client = clients.aws_client("sqs", retries={"total_max_attempts": 1})
+    with nullcontext() if accepted else pytest.raises(SSLError):
+        assert client.list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 def test_models_on_the_path_are_taken_and_others_are_still_found(
