@@ -57,6 +57,10 @@ scale: $(VENV)/.installed ## A hundred thousand alerts on the local AWS: what ea
 docs-pages: $(VENV)/.installed ## Writes docs/classification.md and docs/messages.md anew
 	$(BIN)/python -m docs.pages
 
+bench: $(VENV)/.installed ## Speed, size and cost beside how alerts are sent today: some minutes; ROUNDS=3 is quicker
+	@$(BIN)/python layer/build.py
+	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),9)
+
 docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of the docs anew, with a headless Chromium
 	$(BIN)/python -m docs.pictures
 	$(BIN)/python -m docs.photos

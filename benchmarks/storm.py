@@ -252,9 +252,10 @@ class CountingTable:
         self._stored[key] = item
 
     def query(self, query: Query, now: float) -> Page:
-        assert query.index == "due"
-        assert query.between
         self.calls["queries"] += 1
+        if query.index != "due":  # the silences, and what a subject has been through before: nothing
+            return Page(())
+        assert query.between
         found = self._due.get(query.partition, {}).values()
         due = [item for item in found if item["due_at"] <= query.between[1]]
         return query.page(sorted(due, key=lambda item: item["due_at"]), now)

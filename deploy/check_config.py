@@ -14,7 +14,15 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 ROOT = Path(__file__).resolve().parent.parent
-OF_THE_RUNTIME = ("boto3", "botocore", "botocore.config", "botocore.exceptions")
+OF_THE_RUNTIME = (
+    "boto3",
+    "botocore",
+    "botocore.config",
+    "botocore.exceptions",
+    "botocore.httpsession",
+    "botocore.loaders",
+    "botocore.session",
+)
 
 
 def main() -> int:

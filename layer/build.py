@@ -14,26 +14,37 @@ Packages with channel plugins are added in plugins.txt, which is not there until
 
 import compileall
 import fcntl
+import gzip
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 from py_compile import PycInvalidationMode
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
+BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped: the service models are made of it
 BUILD = ROOT / ".build"
 LAYER = BUILD / "layer"
 FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
 
+FUNCTION = ("router", "plugins")  # what the function's own code is; router/cli is not shipped
+
 PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
+
+MODELS = "aws_models"  # router/clients.py looks for it on the path
+SERVICES = ("dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm")  # that the function speaks to
+
+# Of Powertools the function imports Logger, and metrics; these two halves of it, nothing that it imports.
+UNUSED = ("aws_lambda_powertools/event_handler", "aws_lambda_powertools/utilities/parser")
 
 RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
 TARGET = (
@@ -53,6 +64,7 @@ def main() -> int:
     try:
         with _alone():
             built = build()
+            compile_function()
     except BuildError as error:
         _say(str(error))
         return 1
@@ -69,10 +81,12 @@ def build() -> bool:
     FINGERPRINT.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         packages = Path(scratch, "layer", "python")  # Lambda puts /opt/python on the path
-        _download(packages)
+        _download(packages, _requirements())
+        _drop_unused(packages)
         shutil.rmtree(packages / "bin", ignore_errors=True)  # command lines of the packages; nobody calls them there
         _forget_paths(packages)
         _index_plugins(packages)
+        _write_models(packages, Path(scratch, "botocore"))
         _compile(packages)
         shutil.rmtree(LAYER, ignore_errors=True)
         packages.parent.rename(LAYER)
@@ -94,7 +108,7 @@ def _fingerprint() -> str:
 
     The requirements hold the packages' hashes: another wheel under the same name is another requirement.
     """
-    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), Path(__file__))]
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, Path(__file__))]
     return hashlib.sha256("\n".join([*files, str(_compiles())]).encode()).hexdigest()
 
 
@@ -102,11 +116,11 @@ def _requirements() -> list[Path]:
     return [path for path in REQUIREMENTS if path.is_file()]
 
 
-def _download(target: Path) -> None:
+def _download(target: Path, requirements: Iterable[Path]) -> None:
     # pip's own bytecode would be for this Python and would carry time stamps: --no-compile.
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
     how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}")
-    what = [f"--requirement={path}" for path in _requirements()]
+    what = [f"--requirement={path}" for path in requirements]
     command = [*pip, *TARGET, *how, *what]
     # In ROOT: a path in plugins.txt means the same wherever the build is called from.
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
@@ -123,6 +137,56 @@ def _forget_paths(packages: Path) -> None:
         kept = [line for line in record.read_text().splitlines(keepends=True) if origin.name not in line]
         record.write_text("".join(kept))
         origin.unlink()
+
+
+def _drop_unused(packages: Path) -> None:
+    """Leave out what is large and what nothing imports."""
+    for name in UNUSED:
+        shutil.rmtree(packages / name, ignore_errors=True)
+
+
+def _write_models(packages: Path, scratch: Path) -> None:
+    """Ship the models of the services that the function speaks to without their prose, which is nine tenths of them.
+
+    To read them, botocore would otherwise spend 50 ms and 10 MB at each cold start. Every operation stays, so that
+    plugins find whatever they call. Where botocore.txt names no botocore, the function reads the runtime's own models.
+    """
+    _download(scratch, [BOTOCORE])
+    data = scratch / "botocore" / "data"
+    if not data.is_dir():
+        return
+    for service in SERVICES:
+        newest = max(data.joinpath(service).iterdir())
+        for name in ("service-2", "endpoint-rule-set-1"):
+            _write_json(packages / MODELS / service / newest.name / f"{name}.json", _without_prose(_read(newest, name)))
+    endpoints = _read(data, "endpoints")
+    for partition in endpoints["partitions"]:
+        services = partition["services"].items()
+        # What is left out has an address by the partition's rule; those that have not, are kept.
+        partition["services"] = {
+            name: each for name, each in services if name in SERVICES or "partitionEndpoint" in each
+        }
+    _write_json(packages / MODELS / "endpoints.json", endpoints)
+
+
+def _read(directory: Path, name: str) -> Any:
+    packed = directory / f"{name}.json.gz"
+    if packed.is_file():
+        return json.loads(gzip.decompress(packed.read_bytes()))
+    return json.loads((directory / f"{name}.json").read_bytes())
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, separators=(",", ":")))
+
+
+def _without_prose(model: Any) -> Any:
+    """A member of a shape may be called documentation, too; it is no text."""
+    if isinstance(model, dict):
+        kept = {name: each for name, each in model.items() if not (name == "documentation" and isinstance(each, str))}
+        return {name: _without_prose(each) for name, each in kept.items()}
+    return [_without_prose(each) for each in model] if isinstance(model, list) else model
 
 
 def _index_plugins(packages: Path) -> None:
@@ -168,6 +232,26 @@ def _compile(packages: Path) -> None:
         stripdir=packages.parent,
         prependdir="/opt",  # where the files lie in Lambda, for tracebacks
     )
+
+
+def compile_function() -> None:
+    """Put the function's own bytecode beside its modules, where packaging takes it from.
+
+    Checked against the source's hash, not its date: people work in this directory, and the zip loses dates.
+    """
+    for directory in (ROOT / name for name in FUNCTION):
+        shutil.rmtree(directory / "__pycache__", ignore_errors=True)  # what another version left is not to be shipped
+        if _compiles() and directory.is_dir():
+            how = PycInvalidationMode.CHECKED_HASH
+            compileall.compile_dir(
+                directory,
+                maxlevels=0,
+                quiet=1,
+                force=True,
+                invalidation_mode=how,
+                stripdir=ROOT,
+                prependdir="/var/task",
+            )
 
 
 def _say(message: str) -> None:

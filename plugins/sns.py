@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, hookimpl
+from router.clients import aws_client  # AWS's own channel alone: it shares the session and its TLS context
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _SUBJECT = 99  # characters: "less than 100"
@@ -43,13 +44,9 @@ class Sns:
         arn = _TOPIC.fullmatch(self._topic)
         if arn is None:
             raise ValueError(f"topic_arn is not the ARN of a standard SNS topic: {self._topic}")
-        # Imported here: a function without an SNS channel must not pay for boto3's import when it starts.
-        import boto3  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
-
         # One attempt: the deliver step alone retries, and it waits in a queue instead of in here.
-        once = Config(connect_timeout=3, read_timeout=8, retries={"total_max_attempts": 1})
-        self._client = boto3.client("sns", region_name=arn[1], config=once)
+        once = {"total_max_attempts": 1}
+        self._client = aws_client("sns", arn[1], connect_timeout=3, read_timeout=8, retries=once)
 
     def render(self, notification: Notification) -> dict[str, Any]:
         """What `publish` takes, but for the topic."""
@@ -67,7 +64,7 @@ class Sns:
         return {"Subject": _prefixed(notification, notification.alert.cause), "Message": _mail(notification, _PLAIN)}
 
     def send(self, payload: dict[str, Any]) -> None:
-        from botocore import exceptions  # noqa: PLC0415 - as above
+        from botocore import exceptions  # noqa: PLC0415 - commands without AWS do not pay for it
 
         try:
             self._client.publish(TopicArn=self._topic, **payload)

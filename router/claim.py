@@ -27,7 +27,7 @@ from router.items import CONDITION_KEY, Row, key_of, row_key
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
 from router.standings import Saying, Standing, Terms, Turn
-from router.table import MAX_PUTS, Key
+from router.table import MAX_PUTS, Item, Key
 
 log = logging.getLogger("ecs-alert-router.claim")
 
@@ -158,15 +158,20 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
     runtime = router.runtime
     fresh = {subject: _by_time(mine) for subject, mine in groups.items()}
     concerned = [subject for subject, mine in fresh.items() if any(_concerns_subject(each.alert) for each in mine)]
-    claims = Claims()
+    claims, found = Claims(), None
+    settled: dict[Key, Item] = {}
     for attempt in range(tries):
         now = runtime.clock()
-        found = runtime.history.standings(concerned, now) if concerned else ({}, Condition())
+        if found is None:
+            found = runtime.history.standings(concerned, now) if concerned else ({}, Condition())
         drafts = [_absorb(found[0].get(subject, Standing(subject)), fresh[subject], router, now) for subject in fresh]
         claims, changes, condition = _decide(drafts, found[1], lease_, router, now)
         try:
             stored = runtime.history.commit_all(now, changes, condition)
         except Conflict as conflict:
+            settled |= conflict.items
+            if not _rows_alone(conflict):
+                found = None
             fresh = _without(fresh, conflict)
             runtime.pause(attempt)
         else:
@@ -178,8 +183,13 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
             break
     else:
         raise HistoryUnavailable(f"{next(iter(fresh)).fingerprint} was written to by others {tries} times in a row")
-    _note_decisions(groups, claims, router)
+    _note_decisions(groups, claims, settled, router)
     return claims
+
+
+def _rows_alone(conflict: Conflict) -> bool:
+    """Whether only rows were there before: then how things stand is as it was read."""
+    return bool(conflict.keys) and all(key[0].startswith("alert#") for key in conflict.keys)
 
 
 def _by_time(handled: Iterable[Handled]) -> list[Routed]:
@@ -266,18 +276,23 @@ def _told_how(row: Row, sayings: Iterable[Saying], standing: Standing) -> Row:
     return replace(row, decision=Decision.GATHERED) if gathered else row
 
 
-def _note_decisions(groups: _Groups, claims: Claims, router: Router) -> None:
-    """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now."""
+def _note_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], router: Router) -> None:
+    """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now.
+
+    Args:
+        settled: what the refusal of a commit told of such rows, so that they need not be read.
+    """
     decided = {row.alert.id: row.decision for each in claims.made for row in each.rows}
     for decision in decided.values():
         router.decided(decision)
-    for each in (each for mine in groups.values() for each in mine):
-        alert_id = _alert(each).id
-        each.decision = decided.get(alert_id)
-        if each.decision is None:
-            with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
-                row = router.runtime.history.row(alert_id, router.runtime.clock())
-                each.decision = Decision(row["decision"]) if row else None
+    handled = [each for mine in groups.values() for each in mine]
+    before = {_alert(each).id for each in handled} - decided.keys()
+    rows = {each: settled[key] for each in before if (key := row_key(each)) and key in settled}
+    with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
+        rows |= router.runtime.history.rows(sorted(before - rows.keys()), router.runtime.clock())
+    decided |= {each: Decision(row["decision"]) for each, row in rows.items()}
+    for each in handled:
+        each.decision = decided.get(_alert(each).id)
 
 
 def _alert(handled: Handled) -> Alert:

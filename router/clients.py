@@ -1,23 +1,35 @@
-"""Where AWS clients are made; nothing else of the core knows boto3. Endpoints follow the SDK's own AWS_ENDPOINT_URL."""
+"""Where AWS clients are made; nothing else knows botocore's sessions. Endpoints follow the SDK's own AWS_ENDPOINT_URL.
+
+botocore alone, imported late: boto3 brings S3's transfers along, and multiprocessing. What else is done here for cold
+starts, and what each saves, is in docs/performance.md. Where it finds no hold, in another botocore or without the
+layer, the SDK does what it always does.
+"""
 
 import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
+from router import tls
 
-_SETTINGS = Config(
-    connect_timeout=2,
-    read_timeout=5,
+MODELS = "aws_models"  # what layer/build.py calls the service models that it puts on the path, without their prose
+
+_SETTINGS: Mapping[str, Any] = {
+    "connect_timeout": 2,
+    "read_timeout": 5,
     # The deadline of an invocation is near; what is not done in three tries is tried again by the queue.
-    retries={"mode": "standard", "total_max_attempts": 3},
+    "retries": {"mode": "standard", "total_max_attempts": 3},
     # One thread per channel may settle while others read.
-    max_pool_connections=10,
-)
+    "max_pool_connections": 10,
+    # A fourth of the CPU of each call: what is asked is made by this code alone, and the service looks at it anyway.
+    "parameter_validation": False,
+}
 
 # What only decorates a message is asked once, and not for long.
-_BRIEFLY = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+_BRIEFLY: Mapping[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
 
 def dynamodb() -> Any:
@@ -40,18 +52,6 @@ def ec2() -> Any:
     return _client("ec2")
 
 
-def _client(service: str) -> Any:
-    """From boto3's default session: a session of its own for each client would cost 80 ms of a cold start."""
-    # boto3 itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
-    return boto3.client(service, region_name=os.environ.get("AWS_REGION") or None, config=_SETTINGS)
-
-
-def stack_outputs(stack: str) -> dict[str, str]:
-    """What a deployed stack gives out, by name. Raises what the client raises."""
-    (found,) = _client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-
-
 def ssm() -> Any:
     return _client("ssm")
 
@@ -60,11 +60,94 @@ def secretsmanager() -> Any:
     return _client("secretsmanager")
 
 
+def stack_outputs(stack: str) -> dict[str, str]:
+    """What a deployed stack gives out, by name. Raises what the client raises."""
+    (found,) = _client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+class Late:
+    """A client that is made when something is first asked of it: most invocations have no need of SQS."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = cache(make)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
+
+
 @cache
 def ecs_of(region: str) -> Any:
-    return boto3.client("ecs", region_name=region, config=_BRIEFLY)
+    return aws_client("ecs", region, **_BRIEFLY)
 
 
 @cache
 def logs_of(region: str) -> Any:
-    return boto3.client("logs", region_name=region, config=_BRIEFLY)
+    return aws_client("logs", region, **_BRIEFLY)
+
+
+def aws_client(service: str, region: str = "", **settings: Any) -> Any:
+    """A low-level client of an AWS service, from the session that the whole process shares.
+
+    A session of its own would cost a client 80 ms of a cold start.
+
+    Args:
+        region: where it is not the function's own.
+        settings: as for `botocore.config.Config`: `connect_timeout`, `read_timeout` (seconds), `retries`.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
+
+    # botocore itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
+    region_name = region or os.environ.get("AWS_REGION") or None
+    with _making:  # making clients is not safe in threads, and enrichment makes them in some
+        return _session().create_client(service, region_name=region_name, config=Config(**settings))
+
+
+_making = threading.Lock()
+
+
+def _client(service: str) -> Any:
+    return aws_client(service, **_SETTINGS)
+
+
+@cache
+def _session() -> Any:
+    import botocore.session  # noqa: PLC0415 - as above
+    from botocore.loaders import Loader  # noqa: PLC0415
+
+    class Models(Loader):  # type: ignore[misc]  # botocore has no type information
+        def list_available_services(self, type_name: str) -> list[str]:
+            """What there is a directory of. The original looks into each of the 440 for a file: some 20 ms."""
+            del type_name
+            return sorted(
+                {each.name for path in self.search_paths if Path(path).is_dir() for each in Path(path).iterdir()}
+            )
+
+    session = botocore.session.get_session()
+    stated = (session.get_config_variable("data_path") or "").split(os.pathsep)  # AWS_DATA_PATH
+    own = (str(path) for entry in sys.path if (path := Path(entry, MODELS)).is_dir())
+    session.register_component("data_loader", Models([*filter(None, stated), *own]))
+    _share_context()
+    return session
+
+
+@cache
+def _share_context() -> None:
+    """botocore loads the CA bundle anew for each connection; here its pools get a context that has it already.
+
+    The method is private. Should botocore rename it, botocore does again what it always did: correct, and 16 ms slower
+    for each connection. A test notices.
+    """
+    from botocore import httpsession  # noqa: PLC0415 - as above
+
+    set_up = getattr(httpsession.URLLib3Session, "_setup_ssl_cert", None)
+    if set_up is None:
+        return
+
+    def setup_ssl_cert(self: Any, pool: Any, url: str, verify: Any) -> None:
+        set_up(self, pool, url, verify)
+        if url.startswith("https:") and verify and pool.proxy is None:
+            pool.conn_kw["ssl_context"] = tls.context(httpsession.get_cert_path(verify))
+            pool.ca_certs = None  # they are in the context
+
+    httpsession.URLLib3Session._setup_ssl_cert = setup_ssl_cert  # noqa: SLF001 - see above

@@ -13,7 +13,8 @@ RouterError
         └── PayloadRejected  the remote did not like the layout; plain text may do
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class RouterError(Exception):
@@ -53,10 +54,14 @@ class Conflict(HistoryError):
 
     Attributes:
         keys: the (pk, sk) of the items whose condition failed; empty when DynamoDB saw two transactions collide.
+        items: those items by their keys, as far as the refusal tells them.
     """
 
-    def __init__(self, keys: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, keys: Iterable[tuple[str, str]] = (), items: Mapping[tuple[str, str], dict[str, Any]] | None = None
+    ) -> None:
         self.keys = frozenset(keys)
+        self.items = items or {}
         super().__init__(f"another writer was faster: {sorted(self.keys) or 'transaction collision'}")
 
 

@@ -4,6 +4,7 @@ Takes (a) an SQS batch whose bodies are EventBridge events or the router's own d
 EventBridge event, (c) the scheduled tick.
 """
 
+import gc
 import os
 import random
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from router import clients, config, enrich, plugins
+from router import clients, config, enrich, plugins, tls
 from router.deliver import deliver
 from router.heartbeat import unconfirmed
 from router.history import History
@@ -49,6 +50,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
     finally:
+        gc.enable()  # `router/__init__.py` has it pause for a cold start
         meter.write(os.environ.get("STAGE", "dev"))
 
 
@@ -56,12 +58,13 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 def make_router() -> Router:
     """Everything real, made once per process from the environment."""
     environ = os.environ
+    tls.load()
+    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         logger.error("configuration: %s", problem)
-    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])
     history = History(table, settings.retention, settings.retention_by_severity)
     runtime = Runtime(
         history=history,
@@ -73,11 +76,12 @@ def make_router() -> Router:
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
+    gc.freeze()  # what there is by now stays: it needs not be looked through again
     return Router(
         settings,
         loaded,
         runtime,
-        Queues(clients.sqs(), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        Queues(clients.Late(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(deliver),
         lambda: uuid.uuid4().hex,
         decided=meter.decided,

@@ -186,8 +186,13 @@ class History:
 
     def row(self, alert_id: str, now: float) -> Item | None:
         """The row of that alert, or None."""
-        key = row_key(alert_id)
-        return self.table.get([key], now).get(key) if key else None
+        return self.rows([alert_id], now).get(alert_id)
+
+    def rows(self, alert_ids: Iterable[str], now: float) -> dict[str, Item]:
+        """The rows of those alerts, as far as they are there."""
+        keys = {each: key for each in alert_ids if (key := row_key(each))}
+        found = self.table.get(list(keys.values()), now) if keys else {}
+        return {each: found[key] for each, key in keys.items() if key in found}
 
     def about(self, occurrence: str, now: float) -> tuple[Item, ...]:
         """Every row about one task (by its id), deployment, alarm change or service action."""

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -25,6 +24,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from router import tls
 from router.errors import ChannelError, PermanentError, TransientError
 
 # Seconds. A Lambda may be frozen for hours between two posts, and wakes up with connections that the other side has
@@ -237,17 +237,13 @@ class _Session(requests.Session):
 
 
 class _SharedContextAdapter(HTTPAdapter):
-    """One TLS context for all hosts: loading a CA bundle costs about 16 ms of CPU, which requests pays per connection.
+    """One TLS context for all hosts; requests itself would load the CA bundle anew for each connection.
 
     REQUESTS_CA_BUNDLE (a file or a directory) replaces certifi's bundle, as everywhere in requests.
     """
 
     def __init__(self) -> None:
-        bundle = Path(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
-        in_directory = bundle.is_dir()
-        self._context = ssl.create_default_context(
-            cafile=None if in_directory else bundle, capath=bundle if in_directory else None
-        )
+        self._context = tls.context(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
         super().__init__()
 
     def build_connection_pool_key_attributes(

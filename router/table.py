@@ -414,7 +414,7 @@ def _settle(error: Exception, puts: Sequence[Put], write_id: str) -> None:
     if any(item.get(_WRITE_ID) == {"S": write_id} for item in refused.values()):
         return
     if refused or "TransactionConflict" in codes:
-        raise Conflict(refused) from error
+        raise Conflict(refused, {key: plain_item(item) for key, item in refused.items() if item}) from error
     raise _unavailable(error) from error
 
 

@@ -30,7 +30,7 @@ class MemoryTable:
         with self._lock:
             refused = [put.key for put in copies if not self._allows(put, now)]
             if refused:
-                raise Conflict(refused)
+                raise Conflict(refused, {key: _copy(self._stored[key]) for key in refused if key in self._stored})
             self._stored.update((put.key, put.item) for put in copies)
 
     def query(self, query: Query, now: float) -> Page:

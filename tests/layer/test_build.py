@@ -48,6 +48,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def require_nothing(checkout: Path) -> None:
     (checkout / "layer" / "requirements.txt").write_text("# nothing\n")
+    (checkout / "layer" / "botocore.txt").write_text("# nothing\n")
 
 
 def add_plugin(checkout: Path, wheel: Path) -> None:

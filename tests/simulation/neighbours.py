@@ -36,7 +36,7 @@ class _SharedTable(MemoryTable):
     def commit(self, puts: Sequence[Put], now: float) -> None:
         refused = [put.key for put in puts if not self._allows(put, now)]
         if refused:
-            raise Conflict(refused)
+            raise Conflict(refused, {key: self._stored[key] for key in refused if key in self._stored})
         self._stored.update((put.key, _stored(put.item)) for put in puts)
 
 

@@ -254,15 +254,15 @@ def test_region_comes_from_the_topic(partition: str) -> None:
     assert channel._client.meta.region_name == "us-gov-west-1"  # noqa: SLF001 - as above
 
 
-def test_importing_does_not_import_boto3() -> None:
-    """A function without an SNS channel, or with one that is not configured, does not pay for boto3."""
+def test_importing_does_not_import_botocore() -> None:
+    """A function without an SNS channel, or with one that is not configured, does not pay for botocore."""
     code = """
 import sys, plugins.sns
 from router import ChannelConfig
 try:
     plugins.sns.Sns(ChannelConfig("email", "sns", {}))
 except KeyError:
-    print("boto3" in sys.modules)
+    print("botocore.session" in sys.modules)
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"

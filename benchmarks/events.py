@@ -1,0 +1,45 @@
+"""The events that the function gets, in the batches that SQS makes of them."""
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from local_aws.events import Raw, container, task_stopped
+from router.items import iso
+
+_OOM = "OutOfMemoryError: Container killed due to memory usage"
+
+
+def crash(service: str, *, of: str = "web") -> Raw:
+    """An out-of-memory kill of one task of the service, just now."""
+    at, task = iso(time.time()), uuid.uuid4().hex
+    raw = task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        container("app", 137, _OOM),
+        service=service,
+        family=of,
+        task=task,
+    )
+    detail = raw["detail"] | {"updatedAt": at, "createdAt": at, "stoppedAt": at}
+    return raw | {"time": at, "detail": detail, "id": str(uuid.uuid4())}
+
+
+def batch(events: Sequence[Raw]) -> dict[str, Any]:
+    """As SQS hands them to the function."""
+    return {"Records": [_record(event) for event in events]}
+
+
+def _record(event: Raw) -> dict[str, Any]:
+    return {
+        "messageId": str(uuid.uuid4()),
+        "receiptHandle": "AQEB",
+        "body": json.dumps(event),
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:events",
+        "awsRegion": "us-east-1",
+    }

@@ -1,0 +1,236 @@
+"""A function as Lambda runs it: AWS's own runtime client in a process of its own, fed by a Runtime API in this one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from local_aws.runtime import runtime_python
+
+_WAIT = 120.0
+
+
+class FunctionError(Exception):
+    """The function failed; the message is what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is measured: a handler, where its modules are, and what it finds in its environment."""
+
+    name: str
+    handler: str
+    path: tuple[Path, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of one invocation: seconds of wall clock until the answer, of CPU, and the answer itself."""
+
+    wall: float
+    cpu: float
+    value: Any
+
+
+class Function:
+    """One execution environment. `cpu` is the share of a core that it gets; None for a whole one, and more."""
+
+    def __init__(self, variant: Variant, *, cpu: float | None = None) -> None:
+        self._api = socket.create_server(("127.0.0.1", 0))
+        self._client: socket.socket | None = None
+        self._buffer = b""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TZ": ":UTC",
+            "LANG": "en_US.UTF-8",
+            "PYTHONPATH": ":".join(map(str, variant.path)),
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "_HANDLER": variant.handler,
+            "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.getsockname()[1]}",
+            **variant.environment,
+        }
+        command = [str(runtime_python()), "-m", "awslambdaric", variant.handler]
+        self._said = Path(f"/tmp/benchmark-{os.getpid()}.log").open("w+b")  # noqa: S108, SIM115
+        self.began = time.perf_counter()
+        self._process = subprocess.Popen(  # noqa: S603
+            command, env=environment, stdout=self._said, stderr=subprocess.STDOUT, cwd=variant.path[0]
+        )
+        self._share = _Share(self._process.pid, cpu) if cpu else None
+        self._wait_for_next()
+        self.init = time.perf_counter() - self.began
+
+    def invoke(self, event: Any) -> Answer:
+        """Raises FunctionError."""
+        body = json.dumps(event).encode()
+        deadline = int((time.time() + 60) * 1000)
+        head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: 8476a536\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {deadline}\r\nLambda-Runtime-Invoked-Function-Arn: "
+            "arn:aws:lambda:us-east-1:000000000000:function:benchmark\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        cpu = self.cpu
+        began = time.perf_counter()
+        self._send(head.encode() + body)
+        line, answer = self._request()
+        wall = time.perf_counter() - began
+        self._send(b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        if not line.endswith("/response"):
+            raise FunctionError(f"{line}: {answer.decode()[:2000]}")
+        self._wait_for_next()
+        return Answer(wall, self.cpu - cpu, json.loads(answer))
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU since the process began: clock_getcpuclockid(3), to the nanosecond, ended threads included."""
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    @property
+    def peak(self) -> float:
+        """MB of memory at its fullest. Not ru_maxrss, which begins with the parent's."""
+        return self._memory("VmHWM")
+
+    @property
+    def memory(self) -> float:
+        """MB of memory now."""
+        return self._memory("VmRSS")
+
+    def _memory(self, name: str) -> float:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return float(status.partition(f"{name}:")[2].split()[0]) / 1024
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._share:
+            self._share.end()
+        self._process.kill()
+        self._process.wait()
+        for each in (self._client, self._api):
+            if each:
+                each.close()
+        self._said.close()
+
+    def said(self) -> str:
+        """The end of its log."""
+        self._said.seek(0)
+        return self._said.read().decode(errors="replace")[-3000:]
+
+    # --- the Runtime API ---
+
+    def _wait_for_next(self) -> None:
+        while True:
+            line, body = self._request()
+            if line.endswith("/next"):
+                return
+            if "/init/error" in line:
+                raise FunctionError(body.decode()[:2000])
+
+    def _request(self) -> tuple[str, bytes]:
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._receive()
+        head, rest = self._buffer[:end].decode(), self._buffer[end + 4 :]
+        line, *headers = head.split("\r\n")
+        fields = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in headers)}
+        self._buffer = rest
+        if "100-continue" in fields.get("expect", ""):
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        body = self._chunked() if "chunked" in fields.get("transfer-encoding", "") else None
+        if body is None:
+            length = int(fields.get("content-length", 0))
+            while len(self._buffer) < length:
+                self._receive()
+            body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return line.split()[1], body
+
+    def _chunked(self) -> bytes:
+        body = b""
+        while True:
+            while b"\r\n" not in self._buffer:
+                self._receive()
+            size, _, self._buffer = self._buffer.partition(b"\r\n")
+            wanted = int(size, 16)
+            while len(self._buffer) < wanted + 2:
+                self._receive()
+            body += self._buffer[:wanted]
+            self._buffer = self._buffer[wanted + 2 :]
+            if not wanted:
+                return body
+
+    def _receive(self) -> None:
+        """Bytes of the function's one connection; another, where it has closed that."""
+        while True:
+            if self._client is None:
+                self._client = self._accept()
+            chunk = b""
+            with suppress(OSError):
+                chunk = self._client.recv(262_144)
+            if chunk:
+                self._buffer += chunk
+                return
+            self._client.close()
+            self._client = None
+
+    def _accept(self) -> socket.socket:
+        ends = time.monotonic() + _WAIT
+        self._api.settimeout(0.5)
+        while time.monotonic() < ends:
+            with suppress(TimeoutError):
+                client, _ = self._api.accept()
+                client.settimeout(_WAIT)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return client
+            if self._process.poll() is not None:
+                break
+        raise FunctionError(f"the function ended:\n{self.said()}")
+
+    def _send(self, content: bytes) -> None:
+        assert self._client
+        self._client.sendall(content)
+
+
+class _Share:
+    """Lets a process run for its share of each 20 ms only, as Lambda does with little memory.
+
+    By SIGSTOP and SIGCONT, which takes neither root nor cgroups. It is stopped once it has *used* its share, looked at
+    every half millisecond; what it uses too much is taken from what comes, what it leaves is not kept for later.
+    """
+
+    PERIOD, LOOK = 0.020, 0.0005
+
+    def __init__(self, pid: int, share: float) -> None:
+        self._pid, self._quota, self._ended = pid, self.PERIOD * share, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        clock = (~self._pid << 3) | 2
+        with suppress(OSError):
+            began, allowed, stopped = time.monotonic(), self._quota, False
+            while not self._ended.is_set():
+                used = time.clock_gettime(clock)
+                while time.monotonic() > began + self.PERIOD:
+                    began += self.PERIOD
+                    allowed = min(allowed, used) + self._quota if used < allowed else allowed + self._quota
+                if stopped != (used >= allowed):
+                    stopped = not stopped
+                    os.kill(self._pid, signal.SIGSTOP if stopped else signal.SIGCONT)
+                time.sleep(self.LOOK)
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        with suppress(OSError):
+            os.kill(self._pid, signal.SIGCONT)

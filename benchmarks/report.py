@@ -1,0 +1,213 @@
+"""From samples to lines of the table: a figure, its spread, and the goal that it is held against."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.cost import Use, billed, million
+from benchmarks.rows import Samples
+from benchmarks.variants import LAYER, WORK
+
+MEMORY_SIZES = (256, 512, 1024, 1769)
+
+
+class Figure(NamedTuple):
+    """A line. `met` is None where there is no goal."""
+
+    what: str
+    shown: str
+    spread: str = ""
+    goal: str = ""
+    met: bool | None = None
+
+
+def lines(measured: Mapping[str, Samples]) -> Iterator[Figure]:
+    for name, samples in measured.items():
+        yield from _OF[name](samples)
+
+
+def _ratio(  # noqa: PLR0913, PLR0917 - a line of the table has as many cells
+    samples: Samples, what: str, quantity: str, variant: str, to: str, goal: float, *, least: bool = False
+) -> Figure:
+    """A ratio of medians; the spread is that of the rounds, each paired with its neighbour."""
+    ratio = samples.ratio(quantity, variant, to)
+    pairs = zip(samples.values[variant][quantity], samples.values[to][quantity], strict=False)
+    rounds = sorted(one / other for one, other in pairs)
+    met = ratio >= goal if least else ratio <= goal
+    return Figure(
+        what, f"{ratio:.2f} ×", f"{rounds[0]:.2f} – {rounds[-1]:.2f}", f"{'≥' if least else '≤'} {goal:g} ×", met
+    )
+
+
+def _value(samples: Samples, what: str, variant: str, quantity: str, unit: str) -> Figure:
+    values = samples.values[variant][quantity]
+    spread = f"{min(values):,.2f} – {max(values):,.2f}" if len(values) > 1 else ""
+    return Figure(what, f"{samples.median(variant, quantity):,.2f} {unit}", spread)
+
+
+def _cold(samples: Samples) -> Iterator[Figure]:
+    for name in samples.values:
+        yield _value(samples, f"cold: init and first event, {name}", name, "total", "ms")
+    for to, goal in (("plain", 0.60), ("blog", 0.70), ("one channel", 0.85)):
+        yield _ratio(samples, f"cold: init and first event, to {to}", "total", "ours", to, goal)
+    yield _ratio(samples, "peak memory after the first event, to an empty handler", "peak", "ours", "floor", 3.3)
+
+
+def _small(samples: Samples) -> Iterator[Figure]:
+    yield _value(samples, "at the CPU of 128 MB: init and first event", "ours", "total", "ms")
+    for to, goal in (("plain", 0.35), ("blog", 0.70)):
+        figure = _ratio(samples, f"at the CPU of 128 MB: init and first event, to {to}", "total", "ours", to, goal)
+        yield figure if to == "plain" else figure._replace(goal="", met=None)
+
+
+def _warm(samples: Samples) -> Iterator[Figure]:
+    for name in samples.values:
+        yield _value(samples, f"warm: CPU of an event, {name}", name, "cpu", "ms")
+    for to, goal in (("blog", 1 / 8), ("apprise", 1 / 14)):
+        figure = _ratio(samples, f"warm: CPU of an event, to {to}", "cpu", "unlimited", to, goal)
+        yield figure._replace(goal=f"≤ 1/{1 / goal:.0f} ×")
+    yield _ratio(samples, "warm: CPU of an event, to plain", "cpu", "unlimited", "plain", 1)._replace(goal="", met=None)
+
+
+# An announced event waits for four answers of DynamoDB one after the other (docs/performance.md), and for Teams.
+ROUND_TRIPS, SLOWEST = 4, 300.0
+
+
+def _realistic(samples: Samples) -> Iterator[Figure]:
+    for name in samples.values:
+        yield _value(samples, f"realistic delays: an event, {name}", name, "wall", "ms")
+    bound = ROUND_TRIPS * 4.0 + SLOWEST
+    ratio = samples.median("unlimited", "wall") / bound
+    values = [each / bound for each in samples.values["unlimited"]["wall"]]
+    yield Figure(
+        f"realistic delays: to {ROUND_TRIPS} round trips and the slowest channel ({bound:.0f} ms)",
+        f"{ratio:.3f} ×",
+        f"{min(values):.3f} – {max(values):.3f}",
+        "≤ 1.05 ×",
+        ratio <= 1.05,  # noqa: PLR2004
+    )
+
+
+def _storm(samples: Samples) -> Iterator[Figure]:
+    for at, goal in (("0 ms", 3), ("4 ms", 6)):
+        batches, single = f"batches, DynamoDB {at}", f"one by one, DynamoDB {at}"
+        yield _value(samples, f"storm: events a second, {batches}", batches, "rate", "")
+        yield _ratio(
+            samples, f"storm: batches of ten, to one by one, DynamoDB {at}", "rate", batches, single, goal, least=True
+        )
+    calls = samples.median("batches, DynamoDB 0 ms", "calls")
+    yield Figure("storm: DynamoDB calls per event, a row for each", f"{calls:.2f}", "", "≤ 0.5", calls <= 0.5)  # noqa: PLR2004
+
+
+def _calls(samples: Samples) -> Iterator[Figure]:
+    for kind, each in samples.values.items():
+        made = ", ".join(
+            f"{name} {values[0]:g}" for name, values in each.items() if name not in {"calls", "read", "write"}
+        )
+        units = f"{each['read'][0]:g} read and {each['write'][0]:g} write units"
+        yield Figure(f"DynamoDB: an event that is {kind}", f"{each['calls'][0]:g} calls ({made}), {units}")
+
+
+def _memory(samples: Samples) -> Iterator[Figure]:
+    yield _ratio(samples, "peak memory after 10,000 events, to an empty handler", "peak", "ours", "floor", 3.3)
+    after = {name: values[0] for name, values in samples.values["ours"].items() if name.startswith("after")}
+    shown = ", ".join(f"{value:.1f} MB {name}" for name, value in after.items())
+    first, last = list(after.values())[1:3]
+    yield Figure("memory", shown, "", "flat", last <= first * 1.03)
+
+
+def _growth(samples: Samples) -> Iterator[Figure]:
+    base = "1 route, no silence, 1 open incident"
+    yield _value(samples, f"CPU of a held-back event: {base}", base, "cpu", "ms")
+    for name in samples.values:
+        if name.startswith(("100", "1,000")):
+            yield _ratio(samples, f"CPU of a held-back event: {name}", "cpu", name, base, 1.1)
+    figure = _ratio(samples, "CPU of an event: 200 KB, to 10 KB", "cpu", "events of 200 KB", "events of 10 KB", 20)
+    yield figure
+
+
+_OF = {
+    "cold": _cold,
+    "small": _small,
+    "warm": _warm,
+    "realistic": _realistic,
+    "storm": _storm,
+    "calls": _calls,
+    "memory": _memory,
+    "growth": _growth,
+}
+
+
+# --- size -------------------------------------------------------------------------------------------------------------
+
+
+def package_sizes() -> Iterator[Figure]:
+    """Zipped, by what lies in it."""
+    package, layer = WORK / "router", LAYER
+    total = _zipped(package) + _zipped(layer)
+    yield Figure("package and layer, zipped", f"{total / 1e6:.2f} MB", "", "≤ 3.5 MB", total <= 3.5e6)  # noqa: PLR2004
+    parts = {"the router and its channels": _zipped(package)}
+    for path in layer.iterdir():
+        if path.name != "__pycache__":
+            parts[path.name.partition("-")[0].removesuffix(".py")] = parts.get(path.name, 0) + _zipped(path)
+    largest = sorted(parts.items(), key=lambda part: -part[1])[:7]
+    yield Figure("of it", ", ".join(f"{name} {size / 1e6:.2f}" for name, size in largest) + " MB")
+
+
+def _zipped(path: Path) -> int:
+    archive = WORK / "size.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file():
+                made.write(file, file.relative_to(path.parent))
+    size = archive.stat().st_size
+    archive.unlink()
+    return size
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+
+def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
+    """A quiet million, each event announced by itself; and a stormy one, in batches with 95 % repeats."""
+    if {"warm", "storm", "calls"} <= measured.keys():
+        warm, storm, calls = measured["warm"], measured["storm"], measured["calls"]
+        announced = {name: values[0] for name, values in calls.values["announced"].items()}
+        cpu, blog_cpu = warm.median("unlimited", "cpu") / 1000, warm.median("blog", "cpu") / 1000
+        blog_repeat, batches = warm.median("blog", "repeated") / 1000, "batches, DynamoDB 0 ms"
+        for memory in MEMORY_SIZES:
+            quiet = million(
+                Use(billed(cpu, 0.316, memory), memory, announced["write"], announced["read"], sqs_requests=3)
+            )
+            # Told one after the other, and a new connection for each: 150 + 300 + 100 + 15 + 3 × 4 + 3 × 60 ms.
+            blog_quiet = million(Use(billed(blog_cpu, 0.757, memory), memory, 2, 0.5, x86=True))
+            repeat = storm.median(batches, "cpu") / 1000
+            stormy = million(
+                Use(
+                    billed(repeat, storm.median(batches, "calls") * 0.004 + 0.05 * 0.3 / 10, memory),
+                    memory,
+                    storm.median(batches, "writes"),
+                    storm.median(batches, "reads"),
+                    events=10,
+                    sqs_requests=0.3,
+                )
+            )
+            blog_stormy = million(
+                Use(
+                    0.95 * billed(blog_repeat, 0.004, memory) + 0.05 * billed(blog_cpu, 0.757, memory),
+                    memory,
+                    0.1,
+                    0.5,
+                    x86=True,
+                )
+            )
+            yield _dollars(f"a quiet million events at {memory} MB", quiet, blog_quiet)
+            yield _dollars(f"a stormy million events at {memory} MB", stormy, blog_stormy)
+
+
+def _dollars(what: str, ours: Mapping[str, float], blog: Mapping[str, float]) -> Figure:
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in ours.items() if name != "total")
+    ratio = ours["total"] / blog["total"]
+    shown = f"${ours['total']:.2f} ({parts}); blog ${blog['total']:.2f}: {ratio:.2f} ×"
+    return Figure(what, shown, "", "≤ 0.45 ×", ratio <= 0.45)  # noqa: PLR2004

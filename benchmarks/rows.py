@@ -1,0 +1,316 @@
+"""What is measured: each row runs its variants one after the other, round after round, and yields samples.
+
+The machine drifts by a third within minutes, so only what stands in one row is comparable, and only as ratios. Every
+row also looks at what the servers received: a variant that did not do its work is not fast, it is wrong.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
+
+from benchmarks.events import batch, crash
+from benchmarks.lambda_ import Function, Variant
+from benchmarks.servers import AT_ONCE, CONNECT, REALISTIC, Servers
+from benchmarks.variants import WORK
+from router.items import silence_item
+from router.silences import Silence
+from router.table import typed_item
+
+CHANNELS = ("sns", "slack", "teams", "pagerduty")
+SHARE_128 = 128 / 1769
+"""Of one vCPU: what a function of 128 MB gets (Lambda guide: 1,769 MB are one vCPU)."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """By variant and then by quantity, one value of each round."""
+
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def add(self, variant: str, **quantities: float) -> None:
+        for name, value in quantities.items():
+            self.values.setdefault(variant, {}).setdefault(name, []).append(value)
+
+    def median(self, variant: str, quantity: str) -> float:
+        return median(self.values[variant][quantity])
+
+    def ratio(self, quantity: str, variant: str, to: str) -> float:
+        return self.median(variant, quantity) / self.median(to, quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a row needs. `rounds` are those that count; what comes before warms the file cache."""
+
+    servers: Servers
+    variants: dict[str, Variant]
+    rounds: int
+
+    def function(
+        self, name: str, *, cpu: float | None = None, environment: Mapping[str, str] | None = None
+    ) -> Function:
+        variant = self.variants[name]
+        return Function(replace(variant, environment={**variant.environment, **(environment or {})}), cpu=cpu)
+
+
+def _check(servers: Servers, events: int, channels: Sequence[str] = CHANNELS, *, history: bool = True) -> None:
+    """Every channel was told of every event, and history was written. Raises AssertionError."""
+    report = servers.report(bodies=True)
+    for name in channels:
+        assert report["counts"].get(name, 0) >= events, (name, report["counts"])
+    if "pagerduty" in channels:
+        body = json.loads(report["bodies"]["pagerduty"][0])
+        assert body.get("routing_key"), body
+    if history:
+        assert report["rows"], report
+
+
+# --- cold -------------------------------------------------------------------------------------------------------------
+
+
+def cold(bench: Bench, names: Sequence[str] = ("ours", "plain", "blog", "one channel", "floor")) -> Samples:
+    """From the start of the process to the answer to its first event, everything on the far side at once."""
+    bench.servers.delays(AT_ONCE)
+    samples = Samples()
+    for number in range(bench.rounds + 1):
+        for name in names:
+            bench.servers.reset()
+            with bench.function(name) as function:
+                answer = function.invoke(batch([crash("web-1")]))
+                assert not answer.value["batchItemFailures"], function.said()
+                if number:
+                    total = time_ms(function.init + answer.wall)
+                    cpu = time_ms(function.cpu)
+                    samples.add(name, total=total, init=time_ms(function.init), cpu=cpu, peak=function.peak)
+            told = {"floor": (), "one channel": ("slack",)}.get(name, CHANNELS)
+            _check(bench.servers, 1, told, history=len(told) == len(CHANNELS))
+    return samples
+
+
+def small(bench: Bench) -> Samples:
+    """The same with the CPU that 128 MB of memory bring."""
+    bench.servers.delays(AT_ONCE)
+    samples = Samples()
+    for _ in range(max(2, bench.rounds // 3)):
+        for name in ("ours", "plain", "blog"):
+            bench.servers.reset()
+            with bench.function(name, cpu=SHARE_128) as function:
+                answer = function.invoke(batch([crash("web-1")]))
+                samples.add(name, total=time_ms(function.init + answer.wall), first=time_ms(answer.wall))
+            _check(bench.servers, 1)
+    return samples
+
+
+# --- warm -------------------------------------------------------------------------------------------------------------
+
+
+def warm(bench: Bench, events: int = 40) -> Samples:
+    """Announced events, one by one, servers answering at once. `unlimited`: Slack's budget alone is one a second."""
+    bench.servers.delays(AT_ONCE)
+    return _warm(bench, ("unlimited", "plain", "blog", "apprise"), events, max(3, bench.rounds // 2))
+
+
+def realistic(bench: Bench, events: int = 8) -> Samples:
+    """The same with servers as slow as the real ones."""
+    bench.servers.delays(REALISTIC, CONNECT)
+    return _warm(bench, ("unlimited", "plain", "blog", "apprise"), events, 3)
+
+
+def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Samples:
+    samples = Samples()
+    for number in range(rounds):
+        for name in names:
+            bench.servers.reset()
+            with bench.function(name) as function:
+                for each in range(3):
+                    function.invoke(batch([crash(f"before-{each}")]))
+                cpu, walls = function.cpu, []
+                for each in range(events):
+                    answer = function.invoke(batch([crash(f"web-{number}-{each}")]))
+                    assert not answer.value["batchItemFailures"], function.said()
+                    walls.append(answer.wall)
+                used = function.cpu - cpu
+                samples.add(name, wall=time_ms(median(walls)), cpu=time_ms(used / events))
+                if name == "blog":  # what the cost model needs of it besides
+                    cpu = function.cpu
+                    for _ in range(10):
+                        function.invoke(batch([crash(f"web-{number}-0")]))
+                    samples.add(name, repeated=time_ms((function.cpu - cpu) / 10))
+            _check(bench.servers, events + 3, history=name != "apprise")
+    return samples
+
+
+# --- storm ------------------------------------------------------------------------------------------------------------
+
+
+def storm(bench: Bench, events: int = 1000) -> Samples:
+    """95 % of the events repeat the trouble of a service that has been announced; three services at a time."""
+    samples = Samples()
+    for delay in (0.0, 0.004):
+        bench.servers.delays({"dynamodb": delay})
+        for number in range(max(2, bench.rounds // 4)):
+            for name, size in (("batches", 10), ("one by one", 1)):
+                count = events if size > 1 and not delay else events // 4
+                bench.servers.reset()
+                with bench.function("unlimited") as function:
+                    function.invoke(batch([crash("before")]))
+                    before = sum(bench.servers.report()["calls"].values())
+                    taken, cpu = _storm(function, count, size, f"{number}-{delay}")
+                report = bench.servers.report()
+                assert report["rows"]["alert"] == count + 1, report["rows"]
+                at = f"{delay * 1000:g} ms"
+                calls = (sum(report["calls"].values()) - before) / count
+                writes = report["write"] / count
+                key = f"{name}, DynamoDB {at}"
+                samples.add(key, rate=count / taken, calls=calls, cpu=time_ms(cpu / count), writes=writes)
+                samples.add(key, reads=report["read"] / count, wall=time_ms(taken / count))
+    return samples
+
+
+def _storm(function: Function, count: int, size: int, mark: str) -> tuple[float, float]:
+    began, cpu = time.perf_counter(), function.cpu
+    for lot in _lots(_burst(count, mark), size):
+        answer = function.invoke(batch([crash(service) for service in lot]))
+        assert not answer.value["batchItemFailures"], function.said()
+    return time.perf_counter() - began, function.cpu - cpu
+
+
+def _burst(count: int, mark: str) -> Iterator[str]:
+    """Services: each speaks twenty times, three of them at a time."""
+    for number in range(count):
+        yield f"loop-{mark}-{number // 60 * 3 + number % 3}"
+
+
+def _lots(services: Iterator[str], size: int) -> Iterator[list[str]]:
+    lot: list[str] = []
+    for service in services:
+        lot.append(service)
+        if len(lot) == size:
+            yield lot
+            lot = []
+    if lot:
+        yield lot
+
+
+# --- what an event costs in DynamoDB ----------------------------------------------------------------------------------
+
+
+def calls(bench: Bench) -> Samples:
+    """Calls and units of one event of each kind, in a process that has had others before."""
+    bench.servers.delays(AT_ONCE)
+    samples = Samples()
+    bench.servers.reset()
+    with bench.function("unlimited") as function:
+        function.invoke(batch([crash("before")]))
+        first = crash("web")
+        for kind, raw in (("announced", first), ("held back", crash("web")), ("repeated", first)):
+            before = bench.servers.report()
+            function.invoke(batch([raw]))
+            after = bench.servers.report()
+            made = {name: count - before["calls"].get(name, 0) for name, count in after["calls"].items()}
+            samples.add(
+                kind,
+                calls=sum(made.values()),
+                **{name: float(count) for name, count in made.items() if count},
+                read=after["read"] - before["read"],
+                write=after["write"] - before["write"],
+            )
+    return samples
+
+
+# --- memory and growth ------------------------------------------------------------------------------------------------
+
+
+def memory(bench: Bench, events: int = 10_000) -> Samples:
+    """MB after so many events, and at the fullest."""
+    bench.servers.delays(AT_ONCE)
+    samples = Samples()
+    bench.servers.reset()
+    with bench.function("floor") as function:
+        function.invoke({})
+        samples.add("floor", peak=function.peak)
+    with bench.function("unlimited") as function:
+        for number in range(0, events, 10):
+            function.invoke(batch([crash(f"loop-{number // 200}") for _ in range(10)]))
+            if number + 10 in {10, events // 10, events}:
+                samples.add("ours", **{f"after {number + 10}": function.memory})
+        samples.add("ours", peak=function.peak)
+    return samples
+
+
+def growth(bench: Bench) -> Samples:
+    """CPU of a held-back event: little configured and little going on, then much of it."""
+    bench.servers.delays(AT_ONCE)
+    samples = Samples()
+    many = "\n".join(
+        f'[[routes]]\nseverity = "error"\nclusters = ["other-{number}"]\nchannels = ["slack"]' for number in range(99)
+    )
+    shipped = (WORK / "router" / "alert-router.toml").read_text()
+    (WORK / "router" / "many-routes.toml").write_text(shipped.replace("[[routes]]", many + "\n[[routes]]", 1))
+    cases: dict[str, tuple[str, dict[str, str], Callable[[Function], None]]] = {
+        "1 route, no silence, 1 open incident": ("web", {}, lambda _: None),
+        "100 routes": ("web", {"ALERT_ROUTER_CONFIG": "many-routes.toml"}, lambda _: None),
+        "1,000 silences": ("web", {}, lambda _: bench.servers.put(_silences(1000))),
+        "1,000 open incidents": ("web", {}, _open_incidents),
+    }
+    for _ in range(max(3, bench.rounds // 2)):
+        for name, (service, environment, prepared) in cases.items():
+            bench.servers.reset()
+            with bench.function("unlimited", environment=environment) as function:
+                prepared(function)
+                samples.add(name, cpu=_held_back(function, service))
+        for size in (10_000, 200_000):
+            bench.servers.reset()
+            with bench.function("unlimited") as function:
+                samples.add(f"events of {size // 1000} KB", cpu=_held_back(function, "web", size))
+    return samples
+
+
+def _held_back(function: Function, service: str, size: int = 0, events: int = 60) -> float:
+    """Milliseconds of CPU for each."""
+    for _ in range(10):
+        function.invoke(batch([_padded(crash(service), size)]))
+    cpu = function.cpu
+    for _ in range(events):
+        function.invoke(batch([_padded(crash(service), size)]))
+    return time_ms((function.cpu - cpu) / events)
+
+
+def _padded(raw: dict[str, Any], size: int) -> dict[str, Any]:
+    """With environment overrides up to `size` bytes, as large events have them."""
+    missing = size - len(json.dumps(raw))
+    if missing <= 0:
+        return raw
+    variables = [{"name": f"VARIABLE_{number}", "value": "x" * 170} for number in range(missing // 210)]
+    overrides = {"containerOverrides": [{"name": "app", "environment": variables}]}
+    return raw | {"detail": raw["detail"] | {"overrides": overrides}}
+
+
+def _silences(count: int) -> list[dict[str, Any]]:
+    now = time.time()
+    silences = (
+        Silence(
+            id=f"s{number}",
+            match={"service": (f"other-{number}",), "cluster": ("prod",)},
+            reason="benchmark",
+            author="benchmark",
+            created_at=now,
+            starts_at=now - 1,
+            ends_at=now + 3600,
+            planned_end=now + 3600,
+        )
+        for number in range(count)
+    )
+    return [typed_item(silence_item(each, int(now + 7200))) for each in silences]
+
+
+def _open_incidents(function: Function) -> None:
+    for number in range(0, 1000, 50):
+        function.invoke(batch([crash(f"open-{number + each}") for each in range(50)]))
+
+
+def time_ms(seconds: float) -> float:
+    return seconds * 1000

@@ -1,0 +1,80 @@
+"""What is compared: the router as it is packaged, and the references, each with the bytecode that it would ship."""
+
+import compileall
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from benchmarks.lambda_ import Variant
+from benchmarks.servers import Servers
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYER = ROOT / ".build" / "layer" / "python"
+WORK = ROOT / ".build" / "benchmark"
+
+_TABLE = "history"
+
+
+def prepare() -> None:
+    """Lays out the packages as they lie in Lambda. Raises SystemExit where the layer is not built."""
+    if sys.version_info[:2] != (3, 13):
+        raise SystemExit("the benchmark is of the function's own Python: run it with 3.13")
+    shutil.rmtree(WORK, ignore_errors=True)
+    package = WORK / "router"
+    no_bytecode = shutil.ignore_patterns("__pycache__", "cli", "__main__.py")
+    for name in ("router", "plugins"):
+        shutil.copytree(ROOT / name, package / name, ignore=no_bytecode)
+    shutil.copy(ROOT / "alert-router.toml", package)
+    shutil.copytree(ROOT / "benchmarks" / "references", WORK / "references", ignore=no_bytecode)
+    shutil.copy(ROOT / "benchmarks" / "unlimited.py", WORK / "references")
+    compileall.compile_dir(WORK, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+
+
+def variants(servers: Servers) -> dict[str, Variant]:
+    """By name. `ours` is what is deployed; `unlimited` the same with budgets that never bind (`unlimited.py`)."""
+    environment = _environment(servers)
+    references, package = WORK / "references", WORK / "router"
+    site_packages = Path(sysconfig.get_paths()["purelib"])
+    made = (
+        Variant("ours", "router.handler.lambda_handler", (package, LAYER), environment),
+        Variant("unlimited", "unlimited.handler", (package, LAYER, references), environment),
+        Variant("plain", "plain.handler", (references, LAYER), environment),
+        Variant("blog", "blog.handler", (references, LAYER), environment),
+        Variant("one channel", "one_channel.handler", (references, LAYER), environment),
+        Variant("apprise", "apprise_notifier.handler", (references, site_packages), environment),
+        Variant("floor", "floor.handler", (references,), environment),
+    )
+    return {each.name: each for each in made}
+
+
+def _environment(servers: Servers) -> Mapping[str, str]:
+    bundle = str(servers.bundle)
+    return {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_SESSION_TOKEN": "benchmark",
+        **{f"AWS_ENDPOINT_URL_{name.upper()}": servers.url(name) for name in ("dynamodb", "sns", "sqs")},
+        **dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), bundle),
+        "HISTORY_TABLE": _TABLE,
+        "QUEUE_URL": f"{servers.url('sqs')}/000000000000/events",
+        "DUE_QUEUE_URL": f"{servers.url('sqs')}/000000000000/due",
+        "DLQ_URL": f"{servers.url('sqs')}/000000000000/dead",
+        "MAX_RECEIVES": "5",
+        "STAGE": "dev",
+        "SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
+        "OPERATORS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:operators",
+        "SLACK_WEBHOOK_URL": f"{servers.url('slack')}/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
+        "TEAMS_WEBHOOK_URL": f"{servers.url('teams')}/workflows/abcdef/triggers/manual/paths/invoke?sig=abcdefghijkl",
+        "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
+        "PAGERDUTY_EVENTS_URL": f"{servers.url('pagerduty')}/v2/enqueue",
+        "ALERT_ROUTER_CONFIG": os.environ.get("BENCHMARK_CONFIG", "alert-router.toml"),
+        "POWERTOOLS_SERVICE_NAME": "ecs-alert-router",
+        "POWERTOOLS_METRICS_NAMESPACE": "EcsAlertRouter",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
