@@ -78,7 +78,7 @@ class Deployed:
 def _speaks_of(service: str, payload: Mapping[str, Any]) -> bool:
     text = str(payload["text"])
     if GATHERING.search(text):
-        return re.search(rf"[ :,]{service}\\b", json.dumps(payload)) is not None
+        return re.search(rf"[ :,]{service}\b", json.dumps(payload)) is not None
     return f"service {service} " in text
 
 
