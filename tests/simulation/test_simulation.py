@@ -16,7 +16,7 @@ from tests.simulation.scheduler import Crashed, Process, QueueDouble, Scheduler,
 from tests.simulation.simulation import Simulation
 from tests.simulation.verdict import judge, trace
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "1000"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "500"))
 _CHUNK = 25
 ROOT = Path(__file__).parents[2]
 
