@@ -165,7 +165,7 @@ def main() -> int:
         sys.stderr.write("smoke: which stage? make smoke STAGE=dev\n")
         return 2
     try:
-        outputs = clients.stack_outputs(f"ecs-alert-router-{stage}")
+        outputs = clients.stack_outputs(stage)
         history = History(DynamoTable(clients.dynamodb(), outputs["TableName"]), 0.0)
         subnets = [each for each in os.environ.get("SUBNETS", "").split(",") if each]
         cluster = os.environ.get("CLUSTER", "")

@@ -60,9 +60,9 @@ def secretsmanager() -> Any:
     return _client("secretsmanager")
 
 
-def stack_outputs(stack: str) -> dict[str, str]:
-    """What a deployed stack gives out, by name. Raises what the client raises."""
-    (found,) = _client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+def stack_outputs(stage: str) -> dict[str, str]:
+    """What the stack that is deployed to a stage gives out, by name. Raises what the client raises."""
+    (found,) = _client("cloudformation").describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 

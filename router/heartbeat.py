@@ -16,7 +16,7 @@ from typing import Any
 from router.channels import Source
 from router.errors import Conflict
 from router.history import AlertsWanted, History
-from router.items import SCHEMA, SHARDS, iso
+from router.items import SCHEMA, iso
 from router.model import (
     Alert,
     ChannelConfig,
@@ -32,7 +32,7 @@ from router.model import (
 from router.parts import Job, Router
 from router.phrases import phrase
 from router.standings import Delivery, Saying, Standing
-from router.table import Put, Query
+from router.table import Put
 
 log = logging.getLogger("ecs-alert-router.heartbeat")
 
@@ -91,14 +91,8 @@ def last_week(history: History, now: float) -> Week:
         alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
         full=any(len(rows) >= _COUNTED for rows in found),
         open=len(history.open_incidents(now)),
-        failed=sum(_failed(history, now - days * 86400.0, since, now) for days in range(8)),
+        failed=len(history.failed_deliveries(since, now)),
     )
-
-
-def _failed(history: History, day: float, since: float, now: float) -> int:
-    keys = [f"failed#{iso(day)[:10]}#{shard}" for shard in range(SHARDS)]
-    span = (iso(since), iso(now))
-    return sum(len(history.table.query(Query("failed_deliveries", key, span), now).items) for key in keys)
 
 
 def _is_first(event_id: str, history: History, now: float) -> bool:

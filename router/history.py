@@ -45,12 +45,6 @@ class Change(NamedTuple):
     standing: Standing | None = None
     deliveries: Sequence[Delivery] = ()
 
-    @property
-    def size(self) -> int:
-        """Items that it writes."""
-        standing = self.standing
-        return len(self.rows) + (1 + bool(standing.replaced) + len(self.deliveries) if standing else 0)
-
 
 @dataclass(frozen=True, slots=True)
 class AlertsWanted:
@@ -147,7 +141,7 @@ class History:
         """Writes all or nothing: rows if absent, standings if nobody has moved them on, and what was delivered.
 
         Args:
-            changes: of different subjects; at most `MAX_PUTS` items, of which `size` says how many a change has.
+            changes: of different subjects; at most `MAX_PUTS` items in all.
             condition: of the channels, where it changes.
 
         Returns:

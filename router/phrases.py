@@ -226,3 +226,14 @@ def phrase(key: str, language: str, *, default: str | None = None, **values: Any
     if default is not None and key not in PHRASES:
         return default
     return PHRASES[key][language].format(**values)
+
+
+def span(seconds: float, language: str, *, units_shown: int = 2) -> str:
+    """A length of time in its largest units: `42 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if left >= size or (unit == "s" and not parts):
+            parts.append(phrase(f"span_{unit}", language, count=left // size))
+        left %= size
+    return " ".join(parts[:units_shown])

@@ -27,7 +27,7 @@ from router.model import (
     Silenced,
     Subject,
 )
-from router.phrases import phrase
+from router.phrases import phrase, span
 from router.standings import Saying
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
@@ -79,11 +79,11 @@ class _Story:
         return _clock(time, self.config)
 
     def span(self, seconds: float) -> str:
-        return _span(seconds, self.config.language)
+        return span(seconds, self.config.language)
 
     def about(self, seconds: float) -> str:
         """A span of time in one unit."""
-        return _span(seconds, self.config.language, units_shown=1)
+        return span(seconds, self.config.language, units_shown=1)
 
 
 def notification(
@@ -330,18 +330,6 @@ def _counts(counts: Mapping[str, int], story: _Story) -> str:
 def _clock(time: float, config: ChannelConfig) -> str:
     zone = ZoneInfo(config.time_zone)
     return datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _span(seconds: float, language: str, units_shown: int = 2) -> str:
-    """`42 s`, `12 min`, `3 h 5 min`, `2 d 4 h`: two units are enough."""
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    left = round(seconds)
-    parts: list[str] = []
-    for unit, size in units:
-        if left >= size or (unit == "s" and not parts):
-            parts.append(phrase(f"span_{unit}", language, count=left // size))
-        left %= size
-    return " ".join(parts[:units_shown])
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------

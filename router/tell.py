@@ -7,6 +7,7 @@ from functools import partial
 
 from router.budgets import taken_late
 from router.claim import Claim, Claims, Lease
+from router.condition import Condition
 from router.errors import Conflict, HistoryUnavailable
 from router.gathering import gathering
 from router.health import noted
@@ -101,15 +102,17 @@ def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
 
 def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Router) -> None:
     """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
-    now, condition = router.runtime.clock(), claims.condition
-    for attempt in range(TRIES):
+    history, now = router.runtime.history, router.runtime.clock()
+
+    def moved_on(condition: Condition) -> Condition | None:
         after = taken_late(noted(condition, told, now), claims.granted, ended)
-        if after == condition:
-            return
+        return after if after != condition else None
+
+    if moved_on(claims.condition) is None:
+        return
+    for attempt in range(TRIES):
         try:
-            condition = router.runtime.history.condition(now)  # what was read before may be long ago
-            after = taken_late(noted(condition, told, now), claims.granted, ended)
-            router.runtime.history.commit_all(now, (), after if after != condition else None)
+            history.commit_all(now, (), moved_on(history.condition(now)))  # what was read before may be long ago
         except Conflict:
             router.runtime.pause(attempt)
         except HistoryUnavailable as error:

@@ -15,7 +15,7 @@ import click
 
 from router.cli.config import matchers
 from router.cli.history import show_rows
-from router.cli.history.options import Span
+from router.cli.history.options import Moment, Span
 from router.cli.stack import Stack, reaches_stack
 from router.errors import HistoryError
 from router.history import History
@@ -39,18 +39,14 @@ _COLUMNS = {
 _MATCHED = {"Incident": "id", "Severity": "severity", "What": "subject", "Cluster": "cluster", "Cause": "cause"}
 
 
-class Moment(click.ParamType[float]):
+class Coming(Moment):
     """`22:30` (the next), `2026-11-22T22:30` or `2026-11-22T22:30Z`, as seconds; local unless it ends in Z."""
 
-    name = "time"
+    forms = "22:30, 2026-11-22T22:30 or 2026-11-22T22:30:00Z"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            if match := _TIME_OF_DAY.fullmatch(str(value)):
-                return _next(int(match[1]), int(match[2]))
-            return datetime.fromisoformat(str(value)).timestamp()
-        except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is no time: write 22:30, 2026-11-22T22:30 or 2026-11-22T22:30:00Z", param, ctx)
+    def read(self, text: str) -> float:
+        match = _TIME_OF_DAY.fullmatch(text)
+        return _next(int(match[1]), int(match[2])) if match else super().read(text)
 
 
 def _next(hour: int, minute: int) -> float:
@@ -81,8 +77,8 @@ def _matching(command: Callable[..., None]) -> Callable[..., None]:
 @silence_group.command("add")
 @_matching
 @click.option("--for", "span", type=Span(), help="How long: 30m, 2h, 3d.")
-@click.option("--until", "end", type=Moment(), help="Until when: 22:30, or 2026-11-22T22:30 (local unless …Z).")
-@click.option("--from", "begin", type=Moment(), help="From then on, instead of now.")
+@click.option("--until", "end", type=Coming(), help="Until when: 22:30, or 2026-11-22T22:30 (local unless …Z).")
+@click.option("--from", "begin", type=Coming(), help="From then on, instead of now.")
 @click.option("--reason", required=True, help="Why: everybody who wonders reads it.")
 @click.option("--author", default=None, help="Who; the user of this machine if not given.")
 @click.option("--all", "everything", is_flag=True, help="Really silence everything.")

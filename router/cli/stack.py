@@ -65,7 +65,7 @@ def find_stack(stage: str, named: dict[str, str]) -> Stack:
     Raises HistoryError where there is no region, no credentials or no stack.
     """
     try:
-        names = named if "TableName" in named else clients.stack_outputs(f"ecs-alert-router-{stage}") | named
+        names = named if "TableName" in named else clients.stack_outputs(stage) | named
         table, sqs = DynamoTable(clients.dynamodb(), names["TableName"]), clients.sqs()
     except Exception as error:
         raise HistoryError(

@@ -2,13 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto import mock_aws
 
 from local_aws import events
 from router.cli import main
@@ -16,20 +13,9 @@ from router.cli import redrive as redrive_module
 from router.errors import PermanentError
 from router.items import iso
 from router.model import Decision, Kind
-from tests.doubles.account import Account, make_account
+from tests.doubles.account import Account
 
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        monkeypatch.setattr(redrive_module, "WAIT", 0)
-        yield make_account()
 
 
 def died(task: str = "t1", service: str = "web") -> events.Raw:

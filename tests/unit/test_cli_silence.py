@@ -2,32 +2,19 @@
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import boto3
 import pytest
 from click.testing import CliRunner, Result
-from moto import mock_aws
 
 from local_aws import events
 from router.cli import main
 from router.items import iso
 from router.model import Decision
-from tests.doubles.account import TABLE, Account, make_account
+from tests.doubles.account import TABLE, Account
 from tests.doubles.world import DAY, HOUR, MINUTE
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        yield make_account()
 
 
 def run(*words: str) -> Result:

@@ -5,16 +5,13 @@ import re
 import shlex
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import botocore.session
 import click
 import pytest
 from botocore import xform_name
 from click.testing import CliRunner
-from moto import mock_aws
 
 from docs.examples import EXAMPLES, Example
 from docs.pages import DOCS, alert_of
@@ -28,7 +25,7 @@ from router.config import parse
 from router.errors import PermanentError
 from router.items import iso
 from router.plugins import Hooks, load
-from tests.doubles.account import Account, make_account
+from tests.doubles.account import Account
 from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[2]
@@ -147,32 +144,25 @@ TO_RUN = [block for block in (*RUNBOOK, blocks("README.md", "sh")[-1]) if "ecs-a
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """With an open incident, a silence and a failed delivery."""
-    for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr("router.cli.redrive.WAIT", 0)
-    with mock_aws():
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        made = make_account()
-        made.world.slack.failure = lambda: PermanentError("gone")
-        made.decisions(events.task_stopped(stoppedAt=iso(time.time())))
-        yield made
+def troubled(account: Account) -> Account:
+    """With an open incident, and a failed delivery."""
+    account.world.slack.failure = lambda: PermanentError("gone")
+    account.decisions(events.task_stopped(stoppedAt=iso(time.time())))
+    return account
 
 
 @pytest.mark.parametrize("block", TO_RUN)
-def test_what_the_runbook_says_to_type_works(block: str, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_runbook_says_to_type_works(block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x")
     monkeypatch.setattr("router.cli.send_test._sent", lambda _: iter(()))  # nothing leaves this machine
-    (incident,) = account.world.history.open_incidents(time.time())
-    known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(account)}
-    options = {"config": [], "send-test": [], "history": account.options[:2]}
+    (incident,) = troubled.world.history.open_incidents(time.time())
+    known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(troubled)}
+    options = {"config": [], "send-test": [], "history": troubled.options[:2]}
     for line in block.splitlines():
         program, *words = shlex.split(line, comments=True)
         if program == "ecs-alert-router":
             words = [known.get(word, word) for word in words]
-            result = CliRunner().invoke(main, words + options.get(words[0], account.options))
+            result = CliRunner().invoke(main, words + options.get(words[0], troubled.options))
             assert result.exit_code == 0, result.output
 
 

@@ -33,12 +33,17 @@ class Moment(click.ParamType[float]):
     """`2026-11-22`, `2026-11-22T01:30` or `2026-11-22T01:30:00Z`, as seconds; local time where no zone is given."""
 
     name = "time"
+    forms = "2026-11-22, 2026-11-22T01:30 or 2026-11-22T01:30:00Z"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         try:
-            return datetime.fromisoformat(str(value)).timestamp()
+            return self.read(str(value))
         except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is no time: write 2026-11-22, 2026-11-22T01:30 or 2026-11-22T01:30:00Z", param, ctx)
+            self.fail(f"{value!r} is no time: write {self.forms}", param, ctx)
+
+    def read(self, text: str) -> float:
+        """Raises ValueError, OverflowError or OSError."""
+        return datetime.fromisoformat(text).timestamp()
 
 
 def of_a_time(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

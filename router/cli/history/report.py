@@ -21,11 +21,11 @@ from router.cli.history.options import of_a_time
 from router.cli.history.report_words import word
 from router.cli.history.show import incident_row
 from router.cli.history.source import each_alert, reads_history
-from router.cli.history.tables import lasted
 from router.config import LANGUAGES
 from router.history import AlertsWanted, History
 from router.items import iso, seconds
 from router.model import Decision, Severity
+from router.phrases import span
 from router.table import Item
 
 SHOWN = 200  # incidents; a page with more is slow on a phone
@@ -147,7 +147,7 @@ def page(made: Figures, language: str, table: str, now: float) -> str:
         language=language,
         word=words,
         local=local,
-        lasting=lambda length: lasted(length, language),
+        lasting=lambda length: span(length, language),
         cause=lambda cause: cause_words(cause, language),
         seconds=seconds,
         made=made,
@@ -217,6 +217,6 @@ def _place(names: tuple[str, ...]) -> str:
 
 
 def _classes(words: Callable[..., str], language: str) -> list[str]:
-    spans = [lasted(step, language) for step in RECOVERY_STEPS]
+    spans = [span(step, language) for step in RECOVERY_STEPS]
     between = [words("between", low=low, high=high) for low, high in pairwise(spans)]
     return [words("under", span=spans[0]), *between, words("over", span=spans[-1])]

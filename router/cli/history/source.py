@@ -49,7 +49,7 @@ def find_table(table: str | None, stage: str) -> "tuple[DynamoTable, Meter]":
     Raises HistoryError where there is no region, no credentials or no stack.
     """
     try:
-        name = table or clients.stack_outputs(f"ecs-alert-router-{stage}")["TableName"]
+        name = table or clients.stack_outputs(stage)["TableName"]
         client = clients.dynamodb()
     except Exception as error:
         raise HistoryError(

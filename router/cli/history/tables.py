@@ -12,8 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from router.phrases import phrase
-
 SEVERITY_STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
 OUTCOME_STYLES = {"sent": "green", "retry": "yellow", "failed": "bold red"}
 STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"}
@@ -139,17 +137,6 @@ def readable(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {each}" for name, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def lasted(seconds: float, language: str = "en") -> str:
-    """A length of time in its two largest units: `2 h 5 min`."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or (unit == "s" and not parts):
-            parts.append(phrase(f"span_{unit}", language, count=count))
-    return " ".join(parts[:2])
 
 
 def counted(count: int, what: str) -> str:

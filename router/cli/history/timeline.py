@@ -13,10 +13,11 @@ from rich.text import Text
 from router.catalogue import cause_words
 from router.cli.history.options import of_a_time
 from router.cli.history.source import as_json, each_alert, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
 from router.history import AlertsWanted, History
 from router.items import iso, seconds
 from router.model import Incident, Severity
+from router.phrases import span
 from router.table import Item
 
 _DEPLOYS = ("deployment_", "hook_", "daemon_deployment_")
@@ -110,7 +111,7 @@ def _of_incidents(incidents: Iterable[Incident]) -> Iterator[Moment]:
         yield Moment("incident", at := iso(each.opened_at), at, severity, what=f"incident {each.id} opened", **about)
         if each.ended_at:
             how = "recovered" if each.status == "recovering" else each.status
-            what = f"incident {each.id} {how} after {lasted(each.ended_at - each.opened_at)}"
+            what = f"incident {each.id} {how} after {span(each.ended_at - each.opened_at, 'en')}"
             count = f", {counted(each.count, 'alert')}"
             yield Moment("incident", at := iso(each.ended_at), at, "info", what=what + count, **about)
 

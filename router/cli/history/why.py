@@ -10,10 +10,11 @@ from rich.text import Text
 from router.catalogue import cause_words
 from router.cli.history.show import found_task, incident_row
 from router.cli.history.source import as_json, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, counted, lasted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
 from router.history import History
 from router.items import iso
 from router.model import Decision, Kind, Outcome
+from router.phrases import span
 from router.standings import Cell, Standing
 from router.table import Item
 
@@ -138,7 +139,7 @@ def _decided(row: Item, standing: Standing | None) -> Iterator[Text]:
     incident = standing.incident if standing else None
     if incident:
         since = f"since {local_time(iso(incident.opened_at))}"
-        over = f", over after {lasted(incident.ended_at - incident.opened_at)}" if incident.ended_at else ""
+        over = f", over after {span(incident.ended_at - incident.opened_at, 'en')}" if incident.ended_at else ""
         yield Text(f"incident {incident.id}: {incident.status}, {since}{over}, {counted(incident.count, 'alert')}")
     elif row["incident"]:
         yield Text(f"incident {row['incident']} has expired")
