@@ -35,9 +35,10 @@ from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
 from router.inbox import handle
+from router.items import to_standing
 from router.model import Kind
 from router.queues import TICK
-from router.table import Item, Key, Page, Put, Query
+from router.table import Item, Key, Page, Put, Query, plain_item
 from tests.doubles.world import START, Recorder, World
 
 BUDGETS = {"slack": Slack.budget, "teams": Teams.budget, "email": Sns.budget, "pagerduty": PagerDuty.budget}
@@ -171,11 +172,8 @@ def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
 
 def _waiting(dynamodb: Any, table: str) -> int:
     """Incidents with a cell that waits for its turn, or that is being told."""
-    found = 0
-    for item in _scan(dynamodb, table):
-        cells = item.get("state", {}).get("M", {}).get("cells", {}).get("M", {})
-        found += any(int(cell["M"]["want"]["N"]) > int(cell["M"]["told"]["N"]) for cell in cells.values())
-    return found
+    standings = (to_standing(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
+    return sum(any(cell.behind for cell in standing.cells.values()) for standing in standings)
 
 
 def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:

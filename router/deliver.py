@@ -19,13 +19,17 @@ from router.standings import Delivery
 
 log = logging.getLogger("ecs-alert-router.deliver")
 
+TOGETHER = 1.0
+"""Seconds that an answer waits to be written down with those of the other channels. Each record of its own costs as
+much as all in one; should this process die meanwhile, what was said is said once more by each of them."""
+
 _REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
 
 
 def deliver(
     jobs: Sequence[Job], remaining: Callable[[], float], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[list[Done]]:
-    """Sends every job, and yields what came of them as it becomes known, all that is known at once.
+    """Sends every job, and yields what came of them: all together, or what is known a second after the first answer.
 
     Args:
         remaining: seconds until the invocation must come to its end. What has not answered by then is left behind
@@ -40,7 +44,7 @@ def deliver(
         threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
-        ready = _ready(done, max(0.0, remaining()))
+        ready = _ready(done, len(waiting), max(0.0, remaining()), clock)
         for job, _ in ready:
             del waiting[id(job)]
         if not ready:
@@ -82,15 +86,18 @@ def _left_behind(job: Job, *, begun: bool) -> Delivery:
     return _retry(job, "no time was left to send it", unanswered=False)
 
 
-def _ready(done: "queue.SimpleQueue[Done]", timeout: float) -> list[Done]:
-    """Everything that is done, waiting up to `timeout` seconds for the first of it."""
+def _ready(done: "queue.SimpleQueue[Done]", missing: int, timeout: float, clock: Callable[[], float]) -> list[Done]:
+    """What is done: waits up to `timeout` seconds for the first, and then up to `TOGETHER` for the others."""
     ready: list[Done] = []
+    ends = clock() + timeout
     try:
-        ready.append(done.get(timeout=timeout))
-        while True:
-            ready.append(done.get_nowait())
+        while len(ready) < missing:
+            ready.append(done.get(timeout=max(0.0, ends - clock())))
+            if len(ready) == 1:
+                ends = min(ends, clock() + TOGETHER)
     except queue.Empty:
-        return ready
+        pass
+    return ready
 
 
 def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:

@@ -13,8 +13,9 @@ stand in the index keys under which a whole account's writes would else meet.
 """
 
 import json
+import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -120,7 +121,7 @@ def row_item(row: Row, ttl: int, now: float) -> Item:
         **_alert_item(alert),
         "at": at,
         **_subject_item(subject),
-        **({"event": _packed(row.event)} if row.event else {}),
+        **({"event": _event(row.event)} if row.event else {}),
         **{name: value for each in row.silenced_by.items() for name, value in zip(_SILENCED_BY, each, strict=True)},
     }
 
@@ -136,7 +137,7 @@ def standing_item(standing: Standing, ttl: int) -> Item:
         "version": standing.version + 1,
         "ttl": ttl,
         **_subject_item(standing.subject),
-        "state": _state(standing),
+        "state": _packed(_state(standing)),
     }
     if incident:
         item |= {
@@ -202,6 +203,7 @@ def _fields(data: Alert | Container | Cell | Failing | Silenced) -> Item:
 
 
 def _state(standing: Standing) -> Item:
+    """What the router alone works on. It is stored packed: as a map of maps it would be most of what a write costs."""
     incident = standing.incident
     state: Item = {
         "quiet_from": standing.quiet_from,
@@ -212,7 +214,7 @@ def _state(standing: Standing) -> Item:
         "lapse_at": standing.lapse_at,
         "silenced": _silenced_item(standing.silenced),
         "archived": standing.archived,
-        "cells": {name: {**_fields(cell), "severity": cell.severity.value} for name, cell in standing.cells.items()},
+        "cells": {name: _cell_item(cell) for name, cell in standing.cells.items()},
     }
     if incident:
         state["incident"] = {
@@ -230,6 +232,11 @@ def _state(standing: Standing) -> Item:
     return state
 
 
+def _cell_item(cell: Cell) -> Item:
+    """What is not as it is in a new cell."""
+    return {name: value for name, value in _fields(cell).items() if value != _NEW_CELL[name]}
+
+
 def _silenced_item(silenced: Silenced | None) -> Item | None:
     return {**_fields(silenced), "by": dict(silenced.by)} if silenced else None
 
@@ -240,7 +247,7 @@ def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
 
 def to_standing(item: Mapping[str, Any]) -> Standing:
     """The inverse of `standing_item`."""
-    state = item["state"]
+    state = _unpacked(item["state"])
     subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
     return Standing(
         subject=subject,
@@ -248,18 +255,17 @@ def to_standing(item: Mapping[str, Any]) -> Standing:
         quiet_from=state["quiet_from"],
         deployed_from=state["deployed_from"],
         rollbacks=tuple(state["rollbacks"]),
-        incident=_to_incident(item, subject) if "number" in item else None,
+        incident=_to_incident(item, state["incident"], subject) if "number" in item else None,
         going_on=state["going_on"],
         cells={name: _to_cell(cell) for name, cell in state["cells"].items()},
         resolve_at=state["resolve_at"],
         lapse_at=state["lapse_at"],
-        silenced=_to_silenced(state.get("silenced")),
+        silenced=_to_silenced(state["silenced"]),
         archived=state["archived"],
     )
 
 
-def _to_incident(item: Mapping[str, Any], subject: Subject) -> Incident:
-    kept = item["state"]["incident"]
+def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subject) -> Incident:
     return Incident(
         **{
             **kept,
@@ -269,7 +275,7 @@ def _to_incident(item: Mapping[str, Any], subject: Subject) -> Incident:
             "severity": Severity(item["severity"]),
             "tasks": tuple(kept["tasks"]),
             "alert": _to_alert(kept["alert"], subject),
-            "silenced": _to_silenced(kept.get("silenced")),
+            "silenced": _to_silenced(kept["silenced"]),
         }
     )
 
@@ -280,15 +286,16 @@ def _to_alert(item: Mapping[str, Any], subject: Subject) -> Alert:
 
 
 def _to_cell(item: Mapping[str, Any]) -> Cell:
-    return Cell(
-        **{
-            **item,
-            "severity": Severity(item["severity"]),
-            "heard": Kind(item["heard"]) if item["heard"] else None,
-            "manner": Manner(*item["manner"]),
-            "outcome": Outcome(item["outcome"]) if item["outcome"] else None,
-        }
-    )
+    return Cell(**{name: _OF_CELL[name](value) if name in _OF_CELL else value for name, value in item.items()})
+
+
+_NEW_CELL = _fields(Cell(dedup_window=math.nan))  # which equals nothing: that is always stored
+_OF_CELL: Mapping[str, Callable[[Any], Any]] = {
+    "severity": Severity,
+    "heard": Kind,
+    "manner": lambda texts: Manner(*texts),
+    "outcome": Outcome,
+}
 
 
 # --- the channels -----------------------------------------------------------------------------------------------------
@@ -356,10 +363,52 @@ def to_silence(item: Mapping[str, Any]) -> Silence:
     )
 
 
+# --- what is stored packed --------------------------------------------------------------------------------------------
+
+# What a standing's state is likely to say, last what is likeliest: half of it need not be stored. Never to be changed,
+# since what is stored was packed with it; another one would take another `SCHEMA`.
+_USUAL = (
+    b'"closed_because":"","closed_by":"","reopened":0,"ended_at":null,"last_at":17,"opened_at":17,"details":{},'
+    b'"runbook_url":"","deployment":"ecs-svc/","task_definition":"","stop_code":"TaskFailedToStart",'
+    b'"stop_code":"EssentialContainerExited","memory":null,"digest":"sha256:","image":".dkr.ecr..amazonaws.com/",'
+    b'"reason":"","exit_code":1,"status":"STOPPED","containers":[{"name":"","started_at":17,"stopped":true,"task":"",'
+    b'"title":" in ","rule":"","resolves":false,"severity":"critical","cause":"","at":17,"event_id":"",'
+    b'"alert":{"id":"","tasks":["","causes":{"","incident":{"answer":"","outcome":"sent","severity":"critical",'
+    b'"window_ends_at":17,"heard":"opened","told":1,"rung":1,"lease_ends_at":17,"lease":"","due_at":17,'
+    b'"trying_since":17,"attempt":1,"held":{"","want":1,"dedup_window":900.0,"stateful":true,"email":{"slack":{'
+    b'"teams":{"pagerduty":{"cells":{"archived":false,"silenced":null,"lapse_at":17,"resolve_at":null,"going_on":{'
+    b'"rollbacks":[],"deployed_from":0.0,"quiet_from":0.0,'
+)
+
+
+def _packed(value: Any) -> bytes:
+    """Compressed JSON. Half a surrogate pair becomes `?`; floats are as the table keeps them, to the millisecond, so
+    that what is due is due in the index too.
+    """
+    text = json.dumps(_to_the_millisecond(value), ensure_ascii=False, separators=(",", ":"))
+    compressor = zlib.compressobj(zdict=_USUAL)
+    return compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
+
+
+def _unpacked(packed: bytes) -> Any:
+    return json.loads(zlib.decompressobj(zdict=_USUAL).decompress(packed))
+
+
+def _to_the_millisecond(value: Any) -> Any:
+    match value:
+        case float():
+            return round(value, 3)
+        case Mapping():
+            return {name: _to_the_millisecond(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_to_the_millisecond(each) for each in value]
+    return value
+
+
 # --- the event itself -------------------------------------------------------------------------------------------------
 
 
-def _packed(event: Event) -> bytes | None:
+def _event(event: Event) -> bytes | None:
     packed = zlib.compress(json.dumps(redacted(event.detail), ensure_ascii=False).encode("utf-8", "replace"))
     return packed if len(packed) <= EVENT_LIMIT else None
 

@@ -11,8 +11,8 @@ Values are plain Python: str, int, float, bool, None, bytes, list and dict. A fl
 """
 
 import math
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -185,7 +185,7 @@ class DynamoTable:
         client: Any,
         name: str,
         *,
-        new_write_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        new_write_id: Callable[[], str] = lambda: secrets.token_urlsafe(9),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`client` is a low-level boto3 client; its timeouts and retries are its maker's. `name` may be an ARN."""

@@ -212,9 +212,6 @@ class _Queue:
             self._reader = self._scheduler.current
             self._scheduler.sleep(timeout)
             self._reader = None
-        return self.get_nowait()
-
-    def get_nowait(self) -> Any:
         if not self._items:
             raise queue.Empty
         return self._items.popleft()

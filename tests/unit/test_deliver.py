@@ -1,9 +1,11 @@
 """Deliver: channels side by side, each of which fails alone."""
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 import pytest
@@ -72,6 +74,11 @@ def delivered(*jobs: Job) -> dict[str, Delivery]:
     return {job.config.name: delivery for job, delivery in done}
 
 
+def hurried() -> Callable[[], float]:
+    """A clock that is a second on whenever somebody looks at it."""
+    return partial(next, itertools.count())
+
+
 def outcome_of(channel: Channel | None, **settings: Any) -> Delivery:
     return delivered(job(channel, **settings))["chat"]
 
@@ -90,11 +97,20 @@ def test_channels_are_told_side_by_side() -> None:
     assert [each.outcome for each in done.values()] == [Outcome.SENT, Outcome.SENT]
 
 
-def test_an_answer_is_known_before_a_slower_channel_has_answered() -> None:
+def test_answers_that_come_within_a_second_are_known_together() -> None:
+    """Each record costs as much as all in one. Here the clock stands still."""
+    quick_answers = threading.Event()
+    slow = job(Sink(lambda: quick_answers.wait(LONG_ENOUGH)), "slow")
+    quick = job(Sink(quick_answers.set), "quick")
+    (together,) = deliver([slow, quick], lambda: LONG_ENOUGH, lambda: 0.0)
+    assert {told.config.name for told, _ in together} == {"slow", "quick"}
+
+
+def test_an_answer_waits_no_longer_than_a_second_for_those_of_slower_channels() -> None:
     answered = threading.Event()
     slow = job(Sink(lambda: answered.wait(LONG_ENOUGH)), "slow")
     quick = job(Sink(), "quick")
-    batches = deliver([slow, quick], lambda: LONG_ENOUGH)
+    batches = deliver([slow, quick], lambda: LONG_ENOUGH, hurried())
     assert [told.config.name for told, _ in next(batches)] == ["quick"]
     answered.set()
     assert [told.config.name for told, _ in next(batches)] == ["slow"]
@@ -135,7 +151,7 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
     hanging = [job(stuck, "stuck", revision=revision) for revision in (1, 2)]
     quick = job(Sink(lambda: begun.wait(LONG_ENOUGH)), "quick")
     left = LONG_ENOUGH
-    batches = deliver([*hanging, quick], lambda: left)
+    batches = deliver([*hanging, quick], lambda: left, hurried())
     assert [(told, delivery.outcome) for told, delivery in next(batches)] == [(quick, Outcome.SENT)]
     left = 0.0
     last = next(batches)
@@ -165,13 +181,19 @@ def test_a_short_invocation_still_does_what_it_can() -> None:
     assert delivery.outcome is Outcome.SENT
 
 
-def test_it_is_known_how_long_a_channel_took() -> None:
+@pytest.mark.parametrize("error", [None, PermanentError("gone")], ids=["taken", "failed"])
+def test_it_is_known_how_long_a_channel_took(error: PermanentError | None) -> None:
     """In seconds, by the clock that is passed in; also where the channel failed."""
-    taken, failed = job(Sink(), "taken"), job(Sink(raises(PermanentError("gone"))), "failed")
-    for told in (taken, failed):
-        clock = iter([100.0, 102.5])
-        (((_, delivery),),) = deliver([told], lambda: LONG_ENOUGH, lambda: next(clock))  # noqa: B023 - used up at once
-        assert delivery.seconds == 2.5
+    now = 100.0
+
+    def take_long() -> None:
+        nonlocal now
+        now += 2.5
+        if error:
+            raise error
+
+    (((_, delivery),),) = deliver([job(Sink(take_long))], lambda: LONG_ENOUGH, lambda: now)
+    assert delivery.seconds == 2.5
 
 
 def test_what_was_never_sent_took_no_time() -> None:

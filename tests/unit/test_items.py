@@ -1,5 +1,6 @@
 """The items of the history table: their keys, what they hold, and the way back."""
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -30,7 +31,7 @@ from router.items import (
 )
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
 from router.normalise import normalise
-from router.standings import Cell, Delivery, Saying, Standing
+from router.standings import Cell, Delivery, Manner, Saying, Standing
 from router.table import INDEXES, Item, plain_item, typed_item
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
@@ -230,6 +231,24 @@ def test_a_standing_comes_back_as_it_was_one_version_on(standing: Standing) -> N
     item = stored(standing_item(standing, TTL))
     assert to_standing(item) == replace(standing, version=standing.version + 1)
     assert (item["pk"], item["sk"]) == key_of(standing)
+
+
+def test_what_was_packed_by_the_first_release_can_be_read_for_ever() -> None:
+    """It was packed with a dictionary that must never change."""
+    state = (
+        "eLslT0CIq8YQwaoNzWQkS2uxOQrZ0UbGRkYmBtDgQvMchu/h4QIPP6zBnpuYlwdKUeB0l5UIJJRi"
+        "YVFlhJQwYPEITHXx+WnxsCxtXIucGIyMDY3NzYAGm9bW1gIAqNRXFg=="
+    )
+    item = standing_item(Standing(SUBJECT), TTL) | {"state": base64.b64decode(state)}
+    cell = Cell(900.0, want=2, told=1, held={"out_of_memory": 3}, due_at=NOW + 0.5, manner=Manner(language="ja"))
+    assert to_standing(item) == Standing(SUBJECT, 1, lapse_at=NOW + 86_400, cells={"slack": cell})
+
+
+@given(STANDINGS)
+def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(standing: Standing) -> None:
+    late = replace(standing, resolve_at=NOW + 0.123456, lapse_at=None, cells={})
+    item = stored(standing_item(late, TTL))
+    assert to_standing(item).due_at == item["due_at"] == NOW + 0.123
 
 
 SUBJECT = DIED.alert.subject

@@ -6,7 +6,7 @@ It is the one question that writes: it needs `dynamodb:DeleteItem`, and `dynamod
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
 from router.errors import Conflict, HistoryError
 from router.history import AlertsWanted, History
-from router.items import is_standing_key, to_standing
+from router.items import is_standing_key, standing_item, to_standing
 from router.model import Subject
 from router.table import DynamoTable, Item, Key, Put, Query
 
@@ -101,8 +101,8 @@ def _of_task(history: History, task: str, now: float) -> Found:
 
 
 def _names(item: Item, task: str) -> bool:
-    incident = item["state"].get("incident")
-    return bool(incident) and (task in incident["tasks"] or incident["alert"]["task"] == task)
+    incident = to_standing(item).incident
+    return incident is not None and (task in incident.tasks or incident.alert.task == task)
 
 
 def _of_subject(history: History, name: str, places: dict[str, str], now: float) -> Found:
@@ -172,9 +172,11 @@ def _is_standing(item: Item) -> bool:
 
 def _without(item: Item, task: str) -> Item:
     """An incident's item that knows nothing of the task any more; as old, and as long to live, as before."""
-    incident = item["state"]["incident"]
-    kept = {**incident, "tasks": [each for each in incident["tasks"] if each != task]}
-    if incident["alert"]["task"] == task:
-        about_task = {"id": "", "event_id": "", "task": "", "reason": "", "containers": [], "task_definition": ""}
-        kept["alert"] = {**incident["alert"], **about_task}
-    return {**item, "version": item["version"] + 1, "state": {**item["state"], "incident": kept}}
+    standing = to_standing(item)
+    incident = standing.incident
+    assert incident is not None  # `_names` has seen it
+    alert = incident.alert
+    if alert.task == task:
+        alert = replace(alert, id="", event_id="", task="", reason="", containers=(), task_definition="")
+    incident = replace(incident, tasks=tuple(each for each in incident.tasks if each != task), alert=alert)
+    return standing_item(replace(standing, incident=incident), item["ttl"])
