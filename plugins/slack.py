@@ -60,6 +60,8 @@ _WORDS: dict[str, type[TransientError | PermanentError]] = {
 }
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # all that Slack asks to be escaped, and all that it decodes
+_ESCAPED = str.maketrans(_ESCAPES)
+_WIDEST = len("&amp;")  # that one character can become
 # Control characters but tab and newline, halves of surrogate pairs, and marks that make text run backwards.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 # mrkdwn has no escape for these, so look-alikes stand in; an underscore inside a word formats nothing and stays.
@@ -225,6 +227,8 @@ def _fit(text: str, limit: int, *, keep_end: bool = False) -> str:
 
     Counted as JavaScript does, where an emoji is two: Slack does not say how it counts, and this is the strictest.
     """
+    if len(text) * _WIDEST <= limit:
+        return text.translate(_ESCAPED)
     window = text[-limit - 1 :][::-1] if keep_end else text[: limit + 1]
     pieces = [_ESCAPES.get(char, char) for char in window]
     sizes = list(accumulate(len(piece) + (piece > "\uffff") for piece in pieces))

@@ -22,6 +22,7 @@ _REASON, _HINT = 1400, 900  # of those of the text
 _LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of one
 _SHORTEST = 40  # bytes; less of a line than this says nothing
 _LONGEST = 5000  # characters; more than any of these takes, so that no time goes into what is cut anyway
+_WIDEST = 4  # bytes of one character at most
 _FACT_COUNT = 50
 _LINK_COUNT = 6  # Teams shows no more actions
 _CARD = "application/vnd.microsoft.card.adaptive"
@@ -263,6 +264,8 @@ def _within(elements: Iterable[Element], limit: int) -> list[Element]:
 
 def _fit(text: str, limit: int, *, keep_end: bool = False) -> str:
     """Cut to `limit` bytes of JSON with a "…", between characters."""
+    if len(text) * _WIDEST <= limit:
+        return text
     window = text[-limit - 1 :][::-1] if keep_end else text[: limit + 1]
     sizes = list(accumulate(len(char.encode()) + (char in '"\\') for char in window))
     if sizes and sizes[-1] > limit:
