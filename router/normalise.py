@@ -170,8 +170,9 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str):
         return ""
-    # JSON may hold half a surrogate pair, which neither a hash nor DynamoDB can encode.
-    return value.encode("utf-8", "replace").decode().strip()[:REASON_LIMIT]
+    if not value.isascii():  # JSON may hold half a surrogate pair, which neither a hash nor DynamoDB can encode
+        value = value.encode("utf-8", "replace").decode()
+    return value.strip()[:REASON_LIMIT]
 
 
 def _line(fields: Mapping[str, Any], key: str) -> str:

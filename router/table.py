@@ -357,7 +357,7 @@ def _plain_number(text: str) -> float:
 
 
 def _text(value: str) -> str:
-    return value.encode(errors="replace").decode()
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def _condition(version: int, now: float) -> dict[str, Any]:
