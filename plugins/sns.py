@@ -45,8 +45,7 @@ class Sns:
         if arn is None:
             raise ValueError(f"topic_arn is not the ARN of a standard SNS topic: {self._topic}")
         # One attempt: the deliver step alone retries, and it waits in a queue instead of in here.
-        once = {"total_max_attempts": 1}
-        self._client = aws_client("sns", arn[1], connect_timeout=3, read_timeout=8, retries=once)
+        self._client = aws_client("sns", arn[1], connect_timeout=3, read_timeout=8, attempts=1)
 
     def render(self, notification: Notification) -> dict[str, Any]:
         """What `publish` takes, but for the topic."""

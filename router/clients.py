@@ -21,7 +21,7 @@ _SETTINGS: Mapping[str, Any] = {
     "connect_timeout": 2,
     "read_timeout": 5,
     # The deadline of an invocation is near; what is not done in three tries is tried again by the queue.
-    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "attempts": 3,
     # One thread per channel may settle while others read.
     "max_pool_connections": 10,
     # A fourth of the CPU of each call: what is asked is made by this code alone, and the service looks at it anyway.
@@ -29,7 +29,7 @@ _SETTINGS: Mapping[str, Any] = {
 }
 
 # What only decorates a message is asked once, and not for long.
-_BRIEFLY: Mapping[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
+_BRIEFLY: Mapping[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "attempts": 1}
 
 
 def dynamodb() -> Any:
@@ -86,14 +86,15 @@ def logs_of(region: str) -> Any:
     return aws_client("logs", region, **_BRIEFLY)
 
 
-def aws_client(service: str, region: str = "", **settings: Any) -> Any:
+def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any) -> Any:
     """A low-level client of an AWS service, from the session that the whole process shares.
 
     A session of its own would cost a client 80 ms of a cold start.
 
     Args:
         region: where it is not the function's own.
-        settings: as for `botocore.config.Config`: `connect_timeout`, `read_timeout` (seconds), `retries`.
+        attempts: at a call, the first included. settings: as for `botocore.config.Config`: `connect_timeout`,
+            `read_timeout` (seconds).
     """
     from botocore import __version__  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
     from botocore.config import Config  # noqa: PLC0415
@@ -102,8 +103,9 @@ def aws_client(service: str, region: str = "", **settings: Any) -> Any:
     user_agent = f"ecs-alert-router Botocore/{__version__}"
     # botocore itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
     region_name = region or os.environ.get("AWS_REGION") or None
+    retries = {"mode": "standard", "total_max_attempts": attempts}  # the other mode reads a file of rules: 5 ms
+    config = Config(user_agent=user_agent, retries=retries, **settings)
     with _making:  # making clients is not safe in threads, and enrichment makes them in some
-        config = Config(user_agent=user_agent, **settings)
         return _session().create_client(service, region_name=region_name, config=config)
 
 

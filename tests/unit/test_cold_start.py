@@ -156,7 +156,7 @@ def test_the_shared_context_verifies_the_authority_and_the_host(
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"https://{host}:{port}")
     if known:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    client = clients.aws_client("sqs", retries={"total_max_attempts": 1})
+    client = clients.aws_client("sqs", attempts=1)
     with nullcontext() if accepted else pytest.raises(SSLError):
         assert client.list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
