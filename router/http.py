@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -213,6 +214,8 @@ def _new_session() -> requests.Session:
     session = _Session()
     session.mount("https://", _SharedContextAdapter())
     session.auth = _no_credentials
+    # Where there is no proxy now, there will be none; requests would look again at each post, for a tenth of its time.
+    session.trust_env = bool(getproxies())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     # No compression: an answer is a few words, and 64 KiB of zip could be a gigabyte.
     session.headers.update({"Content-Type": "application/json", "Accept-Encoding": "identity"})

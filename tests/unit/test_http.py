@@ -67,6 +67,14 @@ def test_half_a_surrogate_pair_is_sent_as_a_question_mark() -> None:
         assert json.loads(server.requests[0][1]) == {"text": "a?b"}
 
 
+def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere in requests, NO_PROXY included."""
+    with ScriptedServer(answer(200, "by proxy")) as proxy, ScriptedServer(answer(200, "directly")) as server:
+        monkeypatch.setenv("http_proxy", proxy.url())
+        assert post_json("http://hooks.example/x", PAYLOAD).text == "by proxy"
+        assert post_json(server.url(), PAYLOAD).text == "directly"
+
+
 def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but the payload and the given headers tells one post from the next."""
     netrc = tmp_path / "netrc"
