@@ -15,9 +15,10 @@ stand in the index keys under which a whole account's writes would else meet.
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from router.condition import Condition, Failing, Gathering
 from router.model import (
@@ -46,8 +47,7 @@ _REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An alert, what was decided about it, and the incident that it counts in (`""` for none).
 
     Attributes:
@@ -58,7 +58,7 @@ class Row:
     decision: Decision
     incident: str
     event: Event | None = None
-    silenced_by: Mapping[str, str] = field(default_factory=dict)
+    silenced_by: Mapping[str, str] = MappingProxyType({})
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _alert_item(alert: Alert) -> Item:
     return {**item, "severity": alert.severity.value, "containers": [_fields(each) for each in alert.containers]}
 
 
-def _fields(data: Alert | Container | Cell | Failing | Silenced) -> Item:
+def _fields(data: Alert | Container | Silenced) -> Item:
     """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
@@ -212,7 +212,10 @@ def _state(standing: Standing) -> Item:
         "lapse_at": standing.lapse_at,
         "silenced": _silenced_item(standing.silenced),
         "archived": standing.archived,
-        "cells": {name: {**_fields(cell), "severity": cell.severity.value} for name, cell in standing.cells.items()},
+        "cells": {
+            name: {**cell._asdict(), "severity": cell.severity.value, "held": dict(cell.held)}
+            for name, cell in standing.cells.items()
+        },
     }
     if incident:
         state["incident"] = {
@@ -303,7 +306,7 @@ def condition_item(condition: Condition) -> Item:
         "version": condition.version + 1,
         "spoken": {endpoint: list(times) for endpoint, times in condition.spoken.items()},
         "gathering": {channel: [each.at, each.rung] for channel, each in condition.gathering.items()},
-        "failing": {channel: _fields(each) for channel, each in condition.failing.items()},
+        "failing": {channel: each._asdict() for channel, each in condition.failing.items()},
     }
 
 

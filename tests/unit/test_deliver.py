@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import pytest
@@ -221,7 +220,7 @@ def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
         assert broken.source
         monkeypatch.setattr(broken.source.open()[1], "render", lambda _: fail())
     if place == "notify":
-        broken = replace(broken, notify=fail)
+        broken = broken._replace(notify=fail)
     with caplog.at_level(logging.DEBUG):
         done = delivered(broken, job(Sink(), "good"))
     assert done["good"].outcome is Outcome.SENT
