@@ -38,6 +38,7 @@ from router.inbox import handle
 from router.items import to_standing
 from router.model import Kind
 from router.queues import TICK
+from router.silences import Silences
 from router.table import Item, Key, Page, Put, Query, plain_item
 from tests.doubles.world import START, Recorder, World
 
@@ -251,7 +252,7 @@ class CountingTable:
 
     def query(self, query: Query, now: float) -> Page:
         self.calls["queries"] += 1
-        if query.index != "due":  # the silences, and what a subject has been through before: nothing
+        if query.index_name != "due":  # the silences, and what a subject has been through before: nothing
             return Page(())
         assert query.between
         found = self._due.get(query.partition, {}).values()
@@ -292,7 +293,9 @@ class Storm(World):
 def simulated(count: int, progress: Console) -> Figures:
     world = Storm()
     table = CountingTable()
-    object.__setattr__(world.history, "table", table)
+    world.history = world.history._replace(table=table)
+    runtime = world.router.runtime._replace(history=world.history, silences=Silences(world.history.silences))
+    world.router = world.router._replace(runtime=runtime)
     began, tick = time.monotonic(), START
     batches = batched(storm(count, _HOUR))
     total = (count + 9) // 10

@@ -9,7 +9,7 @@ as the budget allows. The budget is exact: never more than its limit within any 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.condition import Condition, Gathering
@@ -55,8 +55,7 @@ class Want(NamedTuple):
     rank: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Allotment:
+class Allotment(NamedTuple):
     """Who speaks now.
 
     Attributes:
@@ -67,9 +66,9 @@ class Allotment:
     """
 
     condition: Condition
-    turns: Mapping[Key, Mapping[str, Turn]] = field(default_factory=dict)
-    waits: Mapping[str, float] = field(default_factory=dict)
-    granted: Mapping[str, float] = field(default_factory=dict)
+    turns: Mapping[Key, Mapping[str, Turn]] = MappingProxyType({})
+    waits: Mapping[str, float] = MappingProxyType({})
+    granted: Mapping[str, float] = MappingProxyType({})
 
 
 def allot(
@@ -107,7 +106,7 @@ def allot(
             gathering[channel] = share.gathering
             if share.speaking < len(mine):
                 waits[channel] = share.gathering.at
-    after = replace(condition, spoken={name: times for name, times in spoken.items() if times}, gathering=gathering)
+    after = condition._replace(spoken={name: times for name, times in spoken.items() if times}, gathering=gathering)
     return Allotment(after, turns, waits, granted)
 
 
@@ -126,7 +125,7 @@ def taken_late(condition: Condition, granted: Mapping[str, float], ended: Mappin
         for name in late
         if name in condition.spoken
     }
-    return replace(condition, spoken={**condition.spoken, **moved}) if moved else condition
+    return condition._replace(spoken={**condition.spoken, **moved}) if moved else condition
 
 
 class _Share(NamedTuple):

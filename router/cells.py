@@ -9,7 +9,6 @@ Windows and leases run on the clock: `now`.
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from router.model import Incident, Kind, Outcome, Severity
 from router.standings import Cell, Delivery, Saying, Standing, Terms, Turn
@@ -30,7 +29,7 @@ UNTOLD = "not sent: history was unavailable"
 def wanting(cell: Cell, now: float) -> Cell:
     """One more revision to say: at once, unless the channel failed lately and its next attempt has its time already."""
     waiting = cell.due_at is not None and (cell.attempt > 0 or cell.leased(now))
-    return replace(cell, want=cell.want + 1, due_at=cell.due_at if waiting else now)
+    return cell._replace(want=cell.want + 1, due_at=cell.due_at if waiting else now)
 
 
 def at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
@@ -47,7 +46,7 @@ def at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
         owed = cell.stateful or cell.behind or incident.status != "lapsed"
     if owed:
         return cell if cell.behind else wanting(cell, now)
-    return replace(cell, want=cell.told, due_at=None)
+    return cell._replace(want=cell.told, due_at=None)
 
 
 def hold(standing: Standing, now: float, until: float) -> Standing:
@@ -59,8 +58,8 @@ def hold(standing: Standing, now: float, until: float) -> Standing:
         return standing
     cells = dict(standing.cells)
     for name in due_cells(standing, now):
-        cells[name] = replace(cells[name], due_at=until, waiting=False, attempt=0, trying_since=None)
-    return replace(standing, cells=cells)
+        cells[name] = cells[name]._replace(due_at=until, waiting=False, attempt=0, trying_since=None)
+    return standing._replace(cells=cells)
 
 
 # --- somebody speaks --------------------------------------------------------------------------------------------------
@@ -85,18 +84,17 @@ def lease(standing: Standing, now: float, terms: Terms) -> tuple[Standing, tuple
             cells[name] = _leased(cells[name], now, terms)
             sayings.append(_saying(standing, name, cells[name], terms.turns[name]))
         elif name in terms.waits:
-            cells[name] = replace(_asked(cells[name]), due_at=terms.waits[name], waiting=True)
-    return replace(standing, cells=cells), tuple(sayings)
+            cells[name] = _asked(cells[name])._replace(due_at=terms.waits[name], waiting=True)
+    return standing._replace(cells=cells), tuple(sayings)
 
 
 def _asked(cell: Cell) -> Cell:
     """A due cell that is not behind is at the end of its window: a digest of what was held back is wanted."""
-    return cell if cell.behind else replace(cell, want=cell.want + 1)
+    return cell if cell.behind else cell._replace(want=cell.want + 1)
 
 
 def _leased(cell: Cell, now: float, terms: Terms) -> Cell:
-    return replace(
-        _asked(cell),
+    return _asked(cell)._replace(
         lease=terms.owner,
         lease_ends_at=terms.until,
         unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
@@ -147,8 +145,7 @@ def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitte
     cell = standing.cells.get(delivery.saying.channel)
     if cell is None or cell.lease != owner:
         return standing
-    cell = replace(
-        cell,
+    cell = cell._replace(
         lease="",
         lease_ends_at=0.0,
         unsure=cell.unsure or delivery.unanswered,
@@ -158,12 +155,12 @@ def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitte
     if delivery.outcome is Outcome.SENT:
         cell = _sent(cell, delivery.saying, now)
     elif delivery.outcome is Outcome.RETRY:
-        cell = replace(cell, due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
+        cell = cell._replace(due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
     else:
         cell = _gave_up(cell)
     if standing.incident and standing.incident.over and delivery.saying.kind is not Kind.RESOLVED:
         cell = at_the_end(cell, standing.incident, now)
-    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})
+    return standing._replace(cells={**standing.cells, delivery.saying.channel: cell})
 
 
 def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
@@ -171,8 +168,7 @@ def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
     held = {cause: count for cause, count in held.items() if count > 0}
     over = saying.kind is Kind.RESOLVED
     window_ends_at = None if over else now + _window(cell)
-    cell = replace(
-        cell,
+    cell = cell._replace(
         told=saying.revision,
         heard=saying.kind,
         severity=Severity.INFO if over else saying.severity,
@@ -183,7 +179,7 @@ def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
         attempt=0,
         trying_since=None,
     )
-    return replace(cell, due_at=now if cell.behind else window_ends_at if cell.held else None)
+    return cell._replace(due_at=now if cell.behind else window_ends_at if cell.held else None)
 
 
 def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]:
@@ -200,7 +196,7 @@ def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]
     knows_of_none = cell.heard in {None, Kind.RESOLVED}
     if incident.over and (cell.heard is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.unsure)):
         return standing, "over, and the channel has nothing to resolve"
-    return replace(standing, cells={**standing.cells, channel: wanting(cell, now)}), ""
+    return standing._replace(cells={**standing.cells, channel: wanting(cell, now)}), ""
 
 
 def told_without_history(
@@ -215,19 +211,19 @@ def told_without_history(
     incident, cells, deliveries = standing.incident, dict(standing.cells), []
     known = before.cells if before.incident and incident and before.incident.number == incident.number else {}
     for name, cell in standing.cells.items() if incident else ():
-        was = known.get(name, replace(cell, want=0, held={}, due_at=None))
+        was = known.get(name, cell._replace(want=0, held={}, due_at=None))
         if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
-            cells[name] = replace(cell, held=was.held, due_at=was.due_at)
+            cells[name] = cell._replace(held=was.held, due_at=was.due_at)
             continue
-        cell = replace(cell, want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
-        saying = _saying(standing, name, replace(cell, attempt=1, held={}), Turn.ALONE)
+        cell = cell._replace(want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
+        saying = _saying(standing, name, cell._replace(attempt=1, held={}), Turn.ALONE)
         if name in announced:
-            cells[name] = replace(_sent(cell, saying, now), outcome=Outcome.SENT, answer=UNRECORDED)
+            cells[name] = _sent(cell, saying, now)._replace(outcome=Outcome.SENT, answer=UNRECORDED)
             deliveries.append(Delivery(saying, Outcome.SENT, UNRECORDED))
         else:
-            cells[name] = replace(_gave_up(cell), answer=UNTOLD)
+            cells[name] = _gave_up(cell)._replace(answer=UNTOLD)
             deliveries.append(Delivery(saying, Outcome.FAILED, UNTOLD))
-    return replace(standing, cells=cells), tuple(deliveries)
+    return standing._replace(cells=cells), tuple(deliveries)
 
 
 def _window(cell: Cell) -> float:
@@ -239,8 +235,8 @@ def _window(cell: Cell) -> float:
 
 def _gave_up(cell: Cell) -> Cell:
     """Nothing more is tried until something new happens; a failed send never opens a window."""
-    return replace(
-        cell, want=cell.told, attempt=0, trying_since=None, due_at=None, window_ends_at=None, outcome=Outcome.FAILED
+    return cell._replace(
+        want=cell.told, attempt=0, trying_since=None, due_at=None, window_ends_at=None, outcome=Outcome.FAILED
     )
 
 

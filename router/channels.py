@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -25,7 +25,6 @@ class OptionMissing(PermanentError):
         super().__init__(f"{option!r} is missing")
 
 
-@dataclass(slots=True)
 class Source:
     """Where a channel comes from.
 
@@ -33,10 +32,11 @@ class Source:
         config: as configured; its options may hold references to secrets.
     """
 
-    config: ChannelConfig
-    factory: ChannelFactory
-    secrets: Secrets
-    _made: tuple[ChannelConfig, Channel] | None = field(default=None, repr=False)
+    def __init__(self, config: ChannelConfig, factory: ChannelFactory, secrets: Secrets) -> None:
+        self.config = config
+        self.factory = factory
+        self.secrets = secrets
+        self._made: tuple[ChannelConfig, Channel] | None = None
 
     @classmethod
     def of(cls, config: ChannelConfig, channel: Channel) -> Self:

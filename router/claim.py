@@ -15,7 +15,8 @@ A batch is one transaction while that goes well; one that does not is taken subj
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from router.budgets import Allotment, Budget, Line, Want, allot
 from router.cells import due_cells, hold, kind_of, lease
@@ -41,8 +42,7 @@ TRIES = 6
 _FAILURES = 3  # of history, one after the other, after which the rest of a long list is left to the next tick
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Who may send what was leased, and until when (clock time).
 
     Attributes:
@@ -56,8 +56,7 @@ class Lease:
     settle_by: float
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What was committed for one subject.
 
     Attributes:
@@ -71,8 +70,7 @@ class Claim:
     recalled: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """What was committed for a batch.
 
     Attributes:
@@ -82,11 +80,11 @@ class Claims:
     """
 
     made: tuple[Claim, ...] = ()
-    condition: Condition = field(default_factory=Condition)
+    condition: Condition = Condition()
     gather_at: tuple[float, ...] = ()
-    granted: Mapping[str, float] = field(default_factory=dict)
+    granted: Mapping[str, float] = MappingProxyType({})
 
-    def __add__(self, other: "Claims") -> "Claims":
+    def joined(self, other: "Claims") -> "Claims":
         condition = other.condition if other.condition.version else self.condition
         gather_at, granted = (*self.gather_at, *other.gather_at), {**self.granted, **other.granted}
         return Claims((*self.made, *other.made), condition, gather_at, granted)
@@ -113,9 +111,9 @@ def claim_all(handled: Sequence[Handled], lease_: Lease, router: Router) -> Clai
     made = Claims()
     for lot in _lots(groups):
         try:
-            made += _claim(lot, lease_, router, TOGETHER if len(lot) > 1 else TRIES)
+            made = made.joined(_claim(lot, lease_, router, TOGETHER if len(lot) > 1 else TRIES))
         except HistoryUnavailable as error:
-            made += _one_by_one(lot, lease_, router) if len(lot) > 1 else _failed(lot, error)
+            made = made.joined(_one_by_one(lot, lease_, router) if len(lot) > 1 else _failed(lot, error))
     return made
 
 
@@ -141,9 +139,9 @@ def _one_by_one(lot: _Groups, lease_: Lease, router: Router) -> Claims:
     for subject, mine in lot.items():
         alone = {subject: mine}
         try:
-            made += _claim(alone, lease_, router, TRIES)
+            made = made.joined(_claim(alone, lease_, router, TRIES))
         except HistoryUnavailable as error:
-            made += _failed(alone, error)
+            made = made.joined(_failed(alone, error))
     return made
 
 
@@ -176,7 +174,7 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
             runtime.pause(attempt)
         else:
             made = zip(claims.made, stored, strict=True)
-            claims = replace(claims, made=tuple(replace(each, standing=new or each.standing) for each, new in made))
+            claims = claims._replace(made=tuple(each._replace(standing=new or each.standing) for each, new in made))
             break
         claims = Claims()
         if not fresh:
@@ -210,8 +208,7 @@ def _concerns_subject(alert: Alert) -> bool:
     return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     before: Standing
     standing: Standing
     rows: tuple[Row, ...] = ()
@@ -273,7 +270,7 @@ def _told_how(row: Row, sayings: Iterable[Saying], standing: Standing) -> Row:
     gathered = any(saying.turn is Turn.GATHERED for saying in sayings) or any(
         cell.waiting and not cell.stateful for cell in standing.cells.values()
     )
-    return replace(row, decision=Decision.GATHERED) if gathered else row
+    return row._replace(decision=Decision.GATHERED) if gathered else row
 
 
 def _note_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], router: Router) -> None:

@@ -6,9 +6,8 @@ error names. No rule is an allow-list: what no rule understands is still reporte
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.catalogue import cause_words
 from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject
@@ -40,8 +39,7 @@ _DEREGISTERED = re.compile(r"instance.* deregist|deregist.* instance")
 _SCHEDULED = re.compile(r"scaling activity|deployment|rebalancing")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """An event, with what the rules ask of it.
 
     Attributes:
@@ -201,8 +199,7 @@ def _slug(text: str) -> str:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One row: where all of `when` hold, the event is this.
 
     Attributes:

@@ -4,11 +4,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Gathering:
+class Gathering(NamedTuple):
     """A channel that had more to say than its budget allows.
 
     Attributes:
@@ -20,8 +20,7 @@ class Gathering:
     rung: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(NamedTuple):
     """A channel whose last attempt failed.
 
     Attributes:
@@ -38,8 +37,7 @@ class Failing:
     back_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """What is known of the channels.
 
     Attributes:
@@ -49,6 +47,6 @@ class Condition:
     """
 
     version: int = 0
-    spoken: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    gathering: Mapping[str, Gathering] = field(default_factory=dict)
-    failing: Mapping[str, Failing] = field(default_factory=dict)
+    spoken: Mapping[str, tuple[float, ...]] = MappingProxyType({})
+    gathering: Mapping[str, Gathering] = MappingProxyType({})
+    failing: Mapping[str, Failing] = MappingProxyType({})

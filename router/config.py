@@ -9,9 +9,10 @@ import re
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from router.channels import OptionMissing, Source, refuse
 from router.errors import ConfigError, PermanentError
@@ -32,8 +33,7 @@ _LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Which alerts go to which channels. Globs match without regard to case; an empty tuple matches everything.
 
     Attributes:
@@ -61,8 +61,7 @@ class Route:
     proceed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EnrichSettings:
+class EnrichSettings(NamedTuple):
     """`[enrich]`: what messages tell beyond the event. The function is permitted only what is on.
 
     Attributes:
@@ -76,8 +75,7 @@ class EnrichSettings:
     log_groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What alert-router.toml says, references resolved. Durations are in seconds.
 
     Attributes:
@@ -95,14 +93,14 @@ class Config:
     enrich: EnrichSettings = EnrichSettings()
     resolve_after: float = 300.0
     retention: float = 90 * 86400.0
-    retention_by_severity: Mapping[str, float] = field(default_factory=dict)
+    retention_by_severity: Mapping[str, float] = MappingProxyType({})
     time_zone: str = "UTC"
-    channels: Mapping[str, Source] = field(default_factory=dict)
+    channels: Mapping[str, Source] = MappingProxyType({})
     rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Silence, ...] = ()
-    unset: Mapping[str, str] = field(default_factory=dict)
-    disabled: Mapping[str, str] = field(default_factory=dict)
+    unset: Mapping[str, str] = MappingProxyType({})
+    disabled: Mapping[str, str] = MappingProxyType({})
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -164,8 +162,7 @@ def parse(
     top.done()
     if not routes:
         reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
-    return replace(
-        config,
+    return config._replace(
         channels=channels.made,
         routes=routes,
         rules=rules,
@@ -222,16 +219,16 @@ def _of_kind(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
 # --- channels ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class _Channels:
-    reader: Reader
-    plugins: Plugins
-    environ: Mapping[str, str]
-    secrets: Secrets
-    made: dict[str, Source] = field(default_factory=dict)
-    unset: dict[str, str] = field(default_factory=dict)
-    disabled: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    def __init__(self, reader: Reader, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets) -> None:
+        self.reader = reader
+        self.plugins = plugins
+        self.environ = environ
+        self.secrets = secrets
+        self.made: dict[str, Source] = {}
+        self.unset: dict[str, str] = {}
+        self.disabled: dict[str, str] = {}
+        self.warnings: list[str] = []
 
     def add(self, table: TomlTable, name: str, of_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
         kind = table.text("kind")

@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -62,7 +61,7 @@ def from_history(history: History, clock: Callable[[], float]) -> Part:
     """How often before, and what was deployed."""
 
     def ask_history(alert: Alert, known: Enrichment) -> Enrichment:
-        return replace(known, past=past(alert, history, clock()))
+        return known._replace(past=past(alert, history, clock()))
 
     return ask_history
 
@@ -77,7 +76,7 @@ def from_task_definition(definitions: TaskDefinitions) -> Part:
         streams = found.logs.get(dead.name) if dead else None
         stream = stream_of(streams, dead.name, alert.task) if streams and dead else ""
         logs = (streams.group if streams else "", stream)
-        return replace(known, essential=found.essential, memory=found.memory, logs=logs)
+        return known._replace(essential=found.essential, memory=found.memory, logs=logs)
 
     return ask_task_definition
 
@@ -94,7 +93,7 @@ def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups
         streams = found.logs.get(dead.name) if found and dead else None
         if not (streams and all(known.logs) and any(fnmatchcase(streams.group, glob) for glob in groups)):
             return known
-        return replace(known, log_excerpt=tail(streams.region, *known.logs, client))
+        return known._replace(log_excerpt=tail(streams.region, *known.logs, client))
 
     return ask_logs
 
@@ -103,7 +102,7 @@ def from_plugins(plugins: Plugins) -> Part:
     """Label and value of what plugins know; a plugin that fails is logged and left out."""
 
     def ask_plugins(alert: Alert, known: Enrichment) -> Enrichment:
-        return replace(known, facts=facts_of(alert, plugins))
+        return known._replace(facts=facts_of(alert, plugins))
 
     return ask_plugins
 

@@ -22,7 +22,7 @@ from router.heartbeat import unconfirmed
 from router.history import History
 from router.inbox import handle
 from router.metrics import Meter
-from router.parts import Router
+from router.parts import Memory, Router
 from router.queues import Queues
 from router.runtime import Runtime
 from router.secrets import Secrets
@@ -84,6 +84,7 @@ def make_router() -> Router:
         Queues(clients.Late(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(deliver),
         lambda: uuid.uuid4().hex,
+        Memory(),
         decided=meter.decided,
         unusable=meter.unusable,
         unconfirmed=lambda: unconfirmed(clients.sns(), topics),

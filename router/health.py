@@ -6,7 +6,6 @@ is some. What the channel missed is caught up by its cells, which hold the newes
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,15 +30,15 @@ def noted(condition: Condition, deliveries: Iterable[Delivery], now: float) -> C
         elif delivery.outcome is not Outcome.SENT and not delivery.rejected:
             before = failing.get(channel) or Failing(now, delivery.answer, now)
             late = now if now - before.failed_at >= _RENEW_AFTER else before.failed_at
-            failing[channel] = replace(before, failed_at=late, back_at=None)
-    return replace(condition, failing=failing)
+            failing[channel] = before._replace(failed_at=late, back_at=None)
+    return condition._replace(failing=failing)
 
 
 def _recovered(failing: dict[str, Failing], channel: str, now: float) -> None:
     if failing[channel].told_at is None:
         del failing[channel]  # nobody was told that it failed
     elif failing[channel].back_at is None:
-        failing[channel] = replace(failing[channel], back_at=now)
+        failing[channel] = failing[channel]._replace(back_at=now)
 
 
 def news(condition: Condition, channels: Iterable[str], now: float) -> tuple[list[dict[str, Any]], Condition]:
@@ -52,7 +51,7 @@ def news(condition: Condition, channels: Iterable[str], now: float) -> tuple[lis
     told = dict(_moved_on(failing, now))
     events = [_event(name, failing[name], now) for name in told]
     kept = {name: told.get(name, each) for name, each in failing.items()}
-    return events, replace(condition, failing={name: each for name, each in kept.items() if each.back_at is None})
+    return events, condition._replace(failing={name: each for name, each in kept.items() if each.back_at is None})
 
 
 def _moved_on(failing: Mapping[str, Failing], now: float) -> Iterator[tuple[str, Failing]]:
@@ -60,7 +59,7 @@ def _moved_on(failing: Mapping[str, Failing], now: float) -> Iterator[tuple[str,
         if each.back_at is not None:
             yield name, each
         elif now >= _news_at(each):
-            yield name, replace(each, told_at=now)
+            yield name, each._replace(told_at=now)
 
 
 def _news_at(failing: Failing) -> float:

@@ -8,10 +8,9 @@ yet to confirm an e-mail subscription: until then that address hears nothing at 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.channels import Source
 from router.errors import Conflict
@@ -43,8 +42,7 @@ _COUNTED = 1_000  # alerts of a severity; a count that reaches it is told as "10
 _SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class Week:
+class Week(NamedTuple):
     """What history says of the last seven days.
 
     Attributes:

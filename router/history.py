@@ -4,10 +4,10 @@ Nothing here decides anything. The items themselves are in `router.items`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import groupby, islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.condition import Condition
@@ -46,8 +46,7 @@ class Change(NamedTuple):
     deliveries: Sequence[Delivery] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AlertsWanted:
+class AlertsWanted(NamedTuple):
     """Which alerts are asked for, newest first.
 
     Attributes:
@@ -77,8 +76,7 @@ class AlertsWanted:
         return tuple(each for each in Severity if not self.at_least or each.at_least(Severity(self.at_least)))
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """The table, with the retention of what is written to it.
 
     Attributes:
@@ -89,7 +87,7 @@ class History:
 
     table: Table
     retention: float
-    by_severity: Mapping[str, float] = field(default_factory=dict)
+    by_severity: Mapping[str, float] = MappingProxyType({})
 
     def standing(self, subject: Subject, now: float) -> Standing:
         """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
@@ -158,7 +156,7 @@ class History:
         if puts:
             self.table.commit(puts, now)
         standings = (change.standing for change in changes)
-        return [each and replace(each, version=each.version + 1, replaced=None) for each in standings]
+        return [each and each._replace(version=each.version + 1, replaced=None) for each in standings]
 
     def _puts(self, change: Change, now: float) -> Iterator[Put]:
         standing = change.standing
@@ -254,7 +252,7 @@ class History:
         """The items of a page and of those after it, which are read when it comes to them."""
         yield from page.items
         while page.cursor is not None:
-            query = replace(query, cursor=page.cursor, limit=_PAGE)
+            query = query._replace(cursor=page.cursor, limit=_PAGE)
             page = self.table.query(query, now)
             yield from page.items
 

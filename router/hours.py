@@ -1,8 +1,8 @@
 """Hours of the week, for routes: `"09:00-18:00"`, `"mon-fri 09:00-18:00"`, `"22:00-06:00"`, `"sat,sun"`."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -12,8 +12,7 @@ _FORM = re.compile(
 _MINUTES = 24 * 60
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(NamedTuple):
     """Some hours of some days.
 
     Attributes:

@@ -87,8 +87,7 @@ def _count(standing: Standing, alert: Alert, now: float) -> Standing:
         last_at=max(incident.last_at, alert.at),
         silenced=_both(incident.silenced, standing.silenced),
     )
-    return replace(
-        standing,
+    return standing._replace(
         incident=incident,
         going_on=_still(standing.going_on, alert),
         resolve_at=None,
@@ -111,15 +110,14 @@ def _open(standing: Standing, alert: Alert, now: float) -> Standing:
         last_at=alert.at,
         silenced=silenced,
     )
-    return replace(
-        standing,
+    return standing._replace(
         incident=incident,
         going_on=_still(standing.going_on if silenced else {}, alert),
         cells={},
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
-        replaced=replace(standing, version=0, archived=True, silenced=None, going_on={}) if previous else None,
+        replaced=standing._replace(version=0, archived=True, silenced=None, going_on={}) if previous else None,
     )
 
 
@@ -133,12 +131,12 @@ def _comes_back(incident: Incident, alert: Alert) -> bool:
 def _silence(standing: Standing, alert: Alert, by: Mapping[str, str], now: float) -> Standing:
     """Nobody is told and nothing is counted; but the trouble goes on, and may outlast the silence."""
     silenced = _both(_lasting(standing.silenced, alert), Silenced(alert.at, alert.at, 1, by))
-    standing = replace(standing, silenced=silenced, going_on=_still(standing.going_on, alert))
+    standing = standing._replace(silenced=silenced, going_on=_still(standing.going_on, alert))
     incident = standing.incident
     if incident is None or incident.over:
         return standing
     incident = replace(incident, status="open", ended_at=None)
-    return replace(standing, incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
+    return standing._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
 def _lasting(silenced: Silenced | None, alert: Alert) -> Silenced | None:
@@ -165,14 +163,14 @@ def _announce(
     for reach in reached:
         before = cells.get(reach.channel) or Cell(reach.dedup_window)
         held = _plus(before.held, {alert.cause: 1})
-        cell = replace(before, held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
+        cell = before._replace(held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
         if news if before.leased(now) else _speaks_now(before, alert, now):
             decision = Decision.ANNOUNCED
             cell = wanting(cell, now)
         elif not cell.behind:
-            cell = replace(cell, due_at=cell.window_ends_at)
+            cell = cell._replace(due_at=cell.window_ends_at)
         cells[reach.channel] = cell
-    return replace(standing, cells=cells), decision
+    return standing._replace(cells=cells), decision
 
 
 def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
@@ -190,7 +188,7 @@ def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
 def _note_rollback(standing: Standing, alert: Alert) -> Standing:
     if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in standing.rollbacks:
         return standing
-    return replace(standing, rollbacks=(*standing.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
+    return standing._replace(rollbacks=(*standing.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
 
 
 def _recover(standing: Standing, alert: Alert, now: float, resolve_after: float) -> Standing:
@@ -205,8 +203,7 @@ def _recover(standing: Standing, alert: Alert, now: float, resolve_after: float)
     rollbacks = standing.rollbacks
     if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
         rollbacks = ()
-    standing = replace(
-        standing,
+    standing = standing._replace(
         rollbacks=rollbacks,
         quiet_from=max(standing.quiet_from, quiet_from),
         deployed_from=standing.deployed_from if rollbacks else max(standing.deployed_from, quiet_from),
@@ -229,11 +226,11 @@ def _end(standing: Standing, ended: Iterable[str], at: float, now: float, resolv
     if len(left) == len(standing.going_on):
         return standing
     if not left:
-        standing = replace(standing, silenced=None)
+        standing = standing._replace(silenced=None)
     if left or incident is None or incident.status != "open":
-        return replace(standing, going_on=left)
+        return standing._replace(going_on=left)
     incident = replace(incident, status="recovering", ended_at=at)
-    return replace(standing, incident=incident, going_on=left, resolve_at=now + resolve_after)
+    return standing._replace(incident=incident, going_on=left, resolve_at=now + resolve_after)
 
 
 def _still(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
@@ -259,7 +256,7 @@ def advance(standing: Standing, now: float) -> Standing:
         return _close(standing, replace(incident, status="resolved"), now)
     if standing.lapse_at is not None and standing.lapse_at <= now:
         if any(cell.due_at is not None and not cell.attempt for cell in standing.cells.values()):
-            return replace(standing, lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
+            return standing._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
         return _close(standing, replace(incident, status="lapsed", ended_at=now), now)
     return standing
 
@@ -269,13 +266,13 @@ def close(standing: Standing, author: str, reason: str, now: float) -> Standing:
     if standing.incident is None or standing.incident.over:
         return standing
     incident = replace(standing.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
-    quiet = replace(standing, quiet_from=max(standing.quiet_from, now), deployed_from=max(standing.deployed_from, now))
+    quiet = standing._replace(quiet_from=max(standing.quiet_from, now), deployed_from=max(standing.deployed_from, now))
     return _close(quiet, incident, now)
 
 
 def _close(standing: Standing, incident: Incident, now: float) -> Standing:
     cells = {name: at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
-    return replace(standing, incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None, silenced=None)
+    return standing._replace(incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None, silenced=None)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

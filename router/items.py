@@ -16,9 +16,10 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from router.condition import Condition, Failing, Gathering
 from router.model import (
@@ -47,8 +48,7 @@ _REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An alert, what was decided about it, and the incident that it counts in (`""` for none).
 
     Attributes:
@@ -59,7 +59,7 @@ class Row:
     decision: Decision
     incident: str
     event: Event | None = None
-    silenced_by: Mapping[str, str] = field(default_factory=dict)
+    silenced_by: Mapping[str, str] = MappingProxyType({})
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def _alert_item(alert: Alert) -> Item:
     return {**item, "severity": alert.severity.value, "containers": [_fields(each) for each in alert.containers]}
 
 
-def _fields(data: Alert | Container | Cell | Failing | Silenced) -> Item:
+def _fields(data: Alert | Container | Silenced) -> Item:
     """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
@@ -234,7 +234,7 @@ def _state(standing: Standing) -> Item:
 
 def _cell_item(cell: Cell) -> Item:
     """What is not as it is in a new cell."""
-    return {name: value for name, value in _fields(cell).items() if value != _NEW_CELL[name]}
+    return {name: value for name, value in cell._asdict().items() if value != _NEW_CELL[name]}
 
 
 def _silenced_item(silenced: Silenced | None) -> Item | None:
@@ -289,7 +289,7 @@ def _to_cell(item: Mapping[str, Any]) -> Cell:
     return Cell(**{name: _OF_CELL[name](value) if name in _OF_CELL else value for name, value in item.items()})
 
 
-_NEW_CELL = _fields(Cell(dedup_window=math.nan))  # which equals nothing: that is always stored
+_NEW_CELL = Cell(dedup_window=math.nan)._asdict()  # which equals nothing: that is always stored
 _OF_CELL: Mapping[str, Callable[[Any], Any]] = {
     "severity": Severity,
     "heard": Kind,
@@ -310,7 +310,7 @@ def condition_item(condition: Condition) -> Item:
         "version": condition.version + 1,
         "spoken": {endpoint: list(times) for endpoint, times in condition.spoken.items()},
         "gathering": {channel: [each.at, each.rung] for channel, each in condition.gathering.items()},
-        "failing": {channel: _fields(each) for channel, each in condition.failing.items()},
+        "failing": {channel: each._asdict() for channel, each in condition.failing.items()},
     }
 
 

@@ -31,7 +31,7 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
     now = router.runtime.clock()
     standings = _standings(routed, router, now)
     asked = [want for standing in standings.values() for want in wants(standing, now)]
-    calm = replace(router.memory.condition, gathering={})  # nobody can wait here
+    calm = router.memory.condition._replace(gathering={})  # nobody can wait here
     allotted = allot(calm, asked, channel_lines(router), now, collecting=True)
     router.memory.condition = allotted.condition
     jobs: list[Job] = []
@@ -39,7 +39,7 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
         leased, sayings = lease(standing, now, Terms("", now, allotted.turns.get(key_of(standing), {})))
         jobs += jobs_of(leased, sayings, router)
     margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copies are put on the dead-letter queue
-    marked = [replace(job, notify=_marked(job.notify, job.config.language)) for job in gathered(jobs)]
+    marked = [job._replace(notify=_marked(job.notify, job.config.language)) for job in gathered(jobs)]
     done = [each for lot in router.deliver(marked, lambda: remaining() - margin) for each in lot]
     told: dict[str, list[Delivery]] = {}
     for job, delivery in done:
@@ -63,7 +63,7 @@ def _standings(routed: Iterable[Routed], router: Router, now: float) -> dict[str
         reached = [one for one in each.reached if router.memory.told.get((fingerprint, one.channel), 0.0) <= now]
         after, _ = absorb(before, each.alert, reached, now, router.runtime.resolve_after)
         if after.incident:
-            standings[fingerprint] = replace(after, incident=replace(after.incident, number=0))
+            standings[fingerprint] = after._replace(incident=replace(after.incident, number=0))
     return standings
 
 

@@ -7,7 +7,6 @@ to the row; these are for graphs and alarms.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
@@ -22,15 +21,16 @@ _DECISIONS = {
     Decision.HELD_BACK: "HeldBack",
     Decision.SILENCED: "Silenced",
 }
+_Heard = dict[str, list[Delivery]]  # by channel
 
 
-@dataclass(slots=True)
 class Meter:
     """Listens to the deliver step and to decisions until it is told to write what it heard."""
 
-    _deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
-    _decisions: Counter[Decision] = field(default_factory=Counter)
-    _unusable: int = 0
+    def __init__(self) -> None:
+        self._deliveries: _Heard = {}
+        self._decisions: Counter[Decision] = Counter()
+        self._unusable = 0
 
     def counting(self, deliver: Deliver) -> Deliver:
         """The same deliver step, listened to."""

@@ -9,7 +9,8 @@ from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
@@ -169,8 +170,7 @@ class Event:
     detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(NamedTuple):
     """What the classify step says of an event. `rule` names the table row, plugin or user rule that decided."""
 
     severity: Severity
@@ -228,8 +228,7 @@ class Alert:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What history knows of a subject and a cause before an alert, up to seven days back.
 
     Attributes:
@@ -246,8 +245,7 @@ class Past:
     deployed_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enrichment:
+class Enrichment(NamedTuple):
     """What was found out about an alert beyond its event; whatever could not be had in time is empty.
 
     Attributes:
@@ -259,9 +257,9 @@ class Enrichment:
         past: from history, or None.
     """
 
-    facts: Mapping[str, str] = field(default_factory=dict)
-    memory: Mapping[str, int] = field(default_factory=dict)
-    essential: Mapping[str, bool] = field(default_factory=dict)
+    facts: Mapping[str, str] = MappingProxyType({})
+    memory: Mapping[str, int] = MappingProxyType({})
+    essential: Mapping[str, bool] = MappingProxyType({})
     logs: tuple[str, str] = ("", "")
     log_excerpt: str = ""
     past: Past | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from router.channels import Source
 from router.condition import Condition
@@ -18,8 +19,7 @@ LONGEST_SEND = 10.0
 comes back after the end does not go on sending."""
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(NamedTuple):
     """An alert that was classified and routed, with the event it came from."""
 
     event: Event
@@ -27,8 +27,7 @@ class Routed:
     reached: tuple[Reach, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One notification for one channel.
 
     Attributes:
@@ -85,8 +84,7 @@ class Memory:
     condition: Condition = field(default_factory=Condition)
 
 
-@dataclass(frozen=True, slots=True)
-class Router:
+class Router(NamedTuple):
     """Everything that the steps need, put together once per process (`router.handler`).
 
     Attributes:
@@ -95,7 +93,6 @@ class Router:
         unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
         enrich: what is known of alerts beyond their events, by the alert's id, within that many seconds.
         essential: container name to the task definition's `essential` flag; empty where it cannot be had.
-        memory: all else never changes.
     """
 
     config: Config
@@ -104,9 +101,9 @@ class Router:
     queues: Queues
     deliver: Deliver
     new_id: Callable[[], str]
+    memory: Memory
     decided: Callable[[Decision], None] = lambda _: None
     unusable: Callable[[int], None] = lambda _: None
     unconfirmed: Callable[[], Sequence[str]] = lambda: ()
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
-    memory: Memory = field(default_factory=Memory)

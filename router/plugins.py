@@ -13,7 +13,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -78,8 +77,7 @@ class Hooks:
         """Observes what came of an alert that was announced: `{channel, kind, outcome, attempt}` for each delivery."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plugins:
+class Plugins(NamedTuple):
     """What was found.
 
     Attributes:

@@ -4,8 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from router.model import OWN_SOURCE
 from router.table import Key
@@ -18,8 +17,7 @@ MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute
 
 
-@dataclass(frozen=True, slots=True)
-class Queues:
+class Queues(NamedTuple):
     """Where the router writes to itself.
 
     Attributes:

@@ -6,9 +6,9 @@ counts; one that says that it is over is short.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router import console
@@ -45,8 +45,7 @@ _BY_ECS = {"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice",
 _TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
 
 
-@dataclass(frozen=True, slots=True)
-class _Story:
+class _Story(NamedTuple):
     """Everything that a message is made of.
 
     Attributes:
@@ -104,7 +103,7 @@ def notification(
 def _message(story: _Story) -> Message:
     known = _known(story)
     if not story.over:
-        story = replace(story, advice=_advice(story.alert, known))
+        story = story._replace(advice=_advice(story.alert, known))
     title = story.phrase(f"title_{story.saying.kind}", cause=_what(story), subject=_where(story))
     reason = "" if story.over else _reason(story.alert)
     advice = worded(story.advice, story.config.language, known) if story.advice else ""

@@ -1,8 +1,8 @@
 """The user's own word, after the built-in table: `[[rules]]` of alert-router.toml. The first that matches counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from router.model import Classification, Event, Severity
 
@@ -27,8 +27,7 @@ FACTS = (
 """What a rule can match by globs, besides `exit_code`."""
 
 
-@dataclass(frozen=True, slots=True)
-class UserRule:
+class UserRule(NamedTuple):
     """One table of `[[rules]]`.
 
     Attributes:
@@ -60,8 +59,7 @@ def apply(
 
 
 def _changed(before: Classification, rule: UserRule) -> Classification:
-    return replace(
-        before,
+    return before._replace(
         severity=before.severity if rule.severity is None else rule.severity,
         cause=before.cause if rule.cause is None else rule.cause,
         resolves=before.resolves if rule.resolves is None else rule.resolves,

@@ -1,14 +1,13 @@
 """The world outside, passed in: the table, the clock, chance and waiting. Tests and simulations pass their own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from router.history import History
 from router.silences import Silences
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(NamedTuple):
     """What the steps that touch the outside need.
 
     Attributes:
@@ -24,4 +23,4 @@ class Runtime:
     jitter: Callable[[], float]
     pause: Callable[[int], None]
     resolve_after: float
-    silences: Silences = field(default_factory=Silences)
+    silences: Silences

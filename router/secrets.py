@@ -6,7 +6,6 @@ They are read with the plain client, by whoever needs them first, and kept for f
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import PermanentError, TransientError
@@ -31,21 +30,20 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and value.startswith((SSM, SECRETS_MANAGER))
 
 
-@dataclass(slots=True)
 class Secrets:
-    """Reads secrets, and keeps them for a while.
+    """Reads secrets, and keeps them for a while."""
 
-    Attributes:
-        ssm, secretsmanager: make a low-level boto3 client; called only when the first reference needs one.
-        clock: seconds; only differences count.
-    """
+    def __init__(self, ssm: Callable[[], Any], secretsmanager: Callable[[], Any], clock: Callable[[], float]) -> None:
+        """`ssm` and `secretsmanager` make a low-level boto3 client; called only when the first reference needs one.
 
-    ssm: Callable[[], Any]
-    secretsmanager: Callable[[], Any]
-    clock: Callable[[], float]
-    _kept: dict[str, tuple[str, float]] = field(default_factory=dict, repr=False)
-    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)  # channels have threads of their own
+        `clock` gives seconds; only differences count.
+        """
+        self._ssm = ssm
+        self._secretsmanager = secretsmanager
+        self._clock = clock
+        self._kept: dict[str, tuple[str, float]] = {}
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()  # channels have threads of their own
 
     def read(self, reference: str, *, anew: bool = False) -> str:
         """The secret.
@@ -59,9 +57,9 @@ class Secrets:
         """
         with self._lock:
             value, until = self._kept.get(reference, ("", 0.0))
-            if anew or self.clock() >= until:
+            if anew or self._clock() >= until:
                 value = self._fetch(reference)
-                self._kept[reference] = value, self.clock() + KEPT_FOR
+                self._kept[reference] = value, self._clock() + KEPT_FOR
         return value
 
     def _fetch(self, reference: str) -> str:
@@ -78,12 +76,12 @@ class Secrets:
         raise TransientError(f"{reference} could not be read: {code}") from None
 
     def _parameter(self, name: str) -> str:
-        client = self._client("ssm", self.ssm)
+        client = self._client("ssm", self._ssm)
         return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
 
     def _secret(self, name: str) -> str:
         name, _, key = name.partition("#")
-        text = self._client("secretsmanager", self.secretsmanager).get_secret_value(SecretId=name).get("SecretString")
+        text = self._client("secretsmanager", self._secretsmanager).get_secret_value(SecretId=name).get("SecretString")
         if text is None:
             raise PermanentError(f"{SECRETS_MANAGER}{name}: it is binary; a channel needs text")
         return _member(name, key, text) if key else str(text)

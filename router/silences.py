@@ -7,8 +7,9 @@ that outlasts it is announced with its first alert after the end (`router.incide
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import NamedTuple
 
 from router.errors import HistoryUnavailable
 from router.hours import Hours
@@ -43,8 +44,7 @@ FACTS = (  # the most telling first: a silence is looked up by the first of its 
 _WILDCARDS = "*?["
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """A silence, or a maintenance window.
 
     Attributes:
@@ -58,7 +58,7 @@ class Silence:
     """
 
     id: str
-    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    match: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     reason: str = ""
     author: str = ""
     created_at: float = 0.0

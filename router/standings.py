@@ -5,7 +5,6 @@
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -47,8 +46,7 @@ class Turn(enum.StrEnum):
     GATHERED = "gathered"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What one channel should have been told of one incident, and what it was told.
 
     Attributes:
@@ -73,7 +71,7 @@ class Cell:
     told: int = 0
     heard: Kind | None = None
     severity: Severity = Severity.INFO
-    held: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = MappingProxyType({})
     rung: int = 0
     window_ends_at: float | None = None
     attempt: int = 0
@@ -94,8 +92,7 @@ class Cell:
         return bool(self.lease) and self.lease_ends_at > now
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How things stand with one subject: one item of the table, so that one conditional write moves it on.
 
     Attributes:
@@ -117,8 +114,8 @@ class Standing:
     deployed_from: float = 0.0
     rollbacks: tuple[str, ...] = ()
     incident: Incident | None = None
-    going_on: Mapping[str, float] = field(default_factory=dict)
-    cells: Mapping[str, Cell] = field(default_factory=dict)
+    going_on: Mapping[str, float] = MappingProxyType({})
+    cells: Mapping[str, Cell] = MappingProxyType({})
     resolve_at: float | None = None
     lapse_at: float | None = None
     silenced: Silenced | None = None

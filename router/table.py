@@ -14,9 +14,9 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -32,8 +32,7 @@ _WRITE_ID = "write_id"
 _FAILURES = (BotoCoreError, ClientError)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """The key of a table or index.
 
     Attributes:
@@ -84,8 +83,7 @@ INDEXES: Mapping[str, Index] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """One item to write whole, and what must be true for it.
 
     Attributes:
@@ -102,12 +100,11 @@ class Put:
         return self.item["pk"], self.item["sk"]
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """Which items of one partition to read, in the order of the sort key.
 
     Attributes:
-        index: a name in `INDEXES`, or None for the table itself, which alone is read consistently.
+        index_name: one of `INDEXES`, or None for the table itself, which alone is read consistently.
         between: lowest and highest sort key, both included.
         limit: at most this many items, at least 1; None for all there are.
         cursor: `Page.cursor` of the page before.
@@ -115,17 +112,17 @@ class Query:
             for all the same: make the partition narrow first.
     """
 
-    index: str | None
+    index_name: str | None
     partition: str
     between: tuple[Any, Any] | None = None
     newest_first: bool = False
     limit: int | None = None
     cursor: Item | None = None
-    filters: Mapping[str, str | Collection[str]] = field(default_factory=dict)
+    filters: Mapping[str, str | Collection[str]] = MappingProxyType({})
 
     @property
     def keys(self) -> Index:
-        return TABLE if self.index is None else INDEXES[self.index]
+        return TABLE if self.index_name is None else INDEXES[self.index_name]
 
     def matches(self, item: Item) -> bool:
         return all(
@@ -143,8 +140,7 @@ class Query:
         return Page(items[: self.limit], {name: last[name] for name in self.keys.names})
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """What a query found. `cursor` is None exactly when there was no more."""
 
     items: tuple[Item, ...]
@@ -264,10 +260,10 @@ class DynamoTable:
             "ScanIndexForward": not query.newest_first,
             **_key_condition(query),
         }
-        if query.index is None:
+        if query.index_name is None:
             request["ConsistentRead"] = True
         else:
-            request["IndexName"] = query.index  # an index cannot be read consistently
+            request["IndexName"] = query.index_name  # an index cannot be read consistently
         if query.limit is not None and not query.filters:  # DynamoDB counts before filtering
             request["Limit"] = query.limit + 1
         if query.cursor is not None:

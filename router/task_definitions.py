@@ -5,7 +5,7 @@ A revision never changes, so each is asked for once. Asking is a luxury: after a
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from router.model import Event, Subject
@@ -25,28 +25,23 @@ class LogStreams(NamedTuple):
     region: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskDefinition:
+class TaskDefinition(NamedTuple):
     """Each by the container's name; `memory` in MiB."""
 
-    essential: Mapping[str, bool] = field(default_factory=dict)
-    memory: Mapping[str, int] = field(default_factory=dict)
-    logs: Mapping[str, LogStreams] = field(default_factory=dict)
+    essential: Mapping[str, bool] = MappingProxyType({})
+    memory: Mapping[str, int] = MappingProxyType({})
+    logs: Mapping[str, LogStreams] = MappingProxyType({})
 
 
-@dataclass(slots=True)
 class TaskDefinitions:
-    """Asks for task definitions and remembers them.
+    """Asks for task definitions and remembers them."""
 
-    Attributes:
-        client: makes an ECS client for a region.
-        clock: seconds, from whenever.
-    """
-
-    client: Callable[[str], Any]
-    clock: Callable[[], float]
-    remembered: dict[str, TaskDefinition] = field(default_factory=dict)
-    silent_until: float = 0.0
+    def __init__(self, client: Callable[[str], Any], clock: Callable[[], float]) -> None:
+        """`client` makes an ECS client for a region; `clock` gives seconds, from whenever."""
+        self._client = client
+        self._clock = clock
+        self._remembered: dict[str, TaskDefinition] = {}
+        self._silent_until = 0.0
 
     def get(self, subject: Subject, revision: str) -> TaskDefinition | None:
         """The task definition `web:42` of the subject's account and region; None where it cannot be had. Never raises.
@@ -56,9 +51,9 @@ class TaskDefinitions:
         if not revision or "-" in (subject.account, subject.region):
             return None
         arn = _arn(subject, revision)
-        if arn not in self.remembered and self.clock() >= self.silent_until:
+        if arn not in self._remembered and self._clock() >= self._silent_until:
             self._ask(arn, subject.region)
-        return self.remembered.get(arn)
+        return self._remembered.get(arn)
 
     def essential(self, event: Event) -> Mapping[str, bool]:
         """The flags of the event's containers; empty where they cannot be had."""
@@ -67,15 +62,15 @@ class TaskDefinitions:
 
     def _ask(self, arn: str, region: str) -> None:
         try:
-            found = self.client(region).describe_task_definition(taskDefinition=arn)["taskDefinition"]
+            found = self._client(region).describe_task_definition(taskDefinition=arn)["taskDefinition"]
             read = _read(found, region)
         except Exception as error:  # noqa: BLE001 - whatever it is, alerts do without
             log.warning("%s cannot be read: %s", arn, type(error).__name__)
-            self.silent_until = self.clock() + PAUSE
+            self._silent_until = self._clock() + PAUSE
             return
-        if len(self.remembered) >= REMEMBERED:
-            self.remembered.clear()
-        self.remembered[arn] = read
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered[arn] = read
 
 
 def _arn(subject: Subject, revision: str) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from router.budgets import taken_late
@@ -88,7 +87,7 @@ def gathered(jobs: Iterable[Job]) -> list[Job]:
 
 def _one_of(jobs: Sequence[Job]) -> Job:
     parts = tuple((job.standing, job.saying) for job in jobs)
-    return replace(jobs[0], others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
+    return jobs[0]._replace(others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
 
 
 def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:

@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(NamedTuple):
     """Notes problems."""
 
     problems: list[str]
@@ -23,14 +21,14 @@ class Reader:
         return TomlTable(place, dict(content), self.problems)
 
 
-@dataclass(slots=True)
 class TomlTable:
     """One TOML table; what is read is taken out of it, so that what is left is unknown."""
 
-    place: str
-    content: dict[str, Any]
-    problems: list[str]
-    asked: list[str] = field(default_factory=list)
+    def __init__(self, place: str, content: dict[str, Any], problems: list[str]) -> None:
+        self.place = place
+        self.content = content
+        self.problems = problems
+        self.asked: list[str] = []
 
     def problem(self, key: str, what: str) -> None:
         self.problems.append(f"{self.place}.{key}: {what}".lstrip("."))

@@ -6,7 +6,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -118,7 +117,7 @@ def add_command(
         ends_at=_end(span, end, starts_at, now),
     )
     _refuse(silence, everything=everything)
-    silence = replace(silence, planned_end=silence.ends_at)
+    silence = silence._replace(planned_end=silence.ends_at)
     matched = _matched(silence, stack.history, now)
     if not as_json:
         click.echo(f"it matches {len(matched)} of the incidents that are open now", err=True)
@@ -180,7 +179,7 @@ def end_command(*, stack: Stack, id_: str, as_json: bool) -> None:
         raise HistoryError(f"there is no silence {id_} (or it has expired long ago): ecs-alert-router silence list")
     if silence.status(now) == "expired":
         raise HistoryError(f"silence {id_} has ended already, at {_local(silence.ends_at)}")
-    ended = replace(silence, ends_at=now)
+    ended = silence._replace(ends_at=now)
     stack.history.put_silence(ended, now)
     if as_json:
         click.echo(json.dumps(_row(ended, now)))

@@ -207,7 +207,7 @@ def simulate(
     if standing.incident is None:
         return Simulated(alert, decision, routes, (), window)
     incident = _grown(standing.incident, kind, settings.resolve_after)
-    found = replace(found, facts={**found.facts, **facts_of(alert, loaded)})
+    found = found._replace(facts={**found.facts, **facts_of(alert, loaded)})
     held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     told = [saying._replace(kind=kind, first=False, held=held) for saying in sayings if saying.channel in chosen]
     bodies = (_body(saying.channel, partial(notification, saying, incident, found=found), settings) for saying in told)

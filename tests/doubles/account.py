@@ -1,7 +1,7 @@
 """An account in memory (moto): the table, the queues, and a router that works on them when it is told to, now."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -69,8 +69,8 @@ def make_account() -> Account:
     world = World()
     world.now = time.time()
     world.history = History(DynamoTable(boto3.client("dynamodb"), TABLE), 90 * DAY)
-    runtime = replace(world.router.runtime, history=world.history, silences=Silences(world.history.silences))
-    world.router = replace(world.router, runtime=runtime, queues=Queues(sqs, urls[1], urls[2]))
+    runtime = world.router.runtime._replace(history=world.history, silences=Silences(world.history.silences))
+    world.router = world.router._replace(runtime=runtime, queues=Queues(sqs, urls[1], urls[2]))
     return Account(world, sqs, *urls)
 
 

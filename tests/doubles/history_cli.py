@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -61,7 +60,7 @@ def recording(retention: float = 90 * DAY) -> World:
 
 def writing(world: World, retention: float, table: str = TABLE) -> World:
     world.history = History(DynamoTable(boto3.client("dynamodb"), table), retention)
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
     return world
 
 

@@ -13,7 +13,7 @@ from router.config import Config, Route
 from router.deliver import attempt
 from router.history import History
 from router.model import ChannelConfig, Kind, Notification, Severity
-from router.parts import Done, Handled, Job, Router
+from router.parts import Done, Handled, Job, Memory, Router
 from router.pipeline import process, work_on
 from router.plugins import Hooks, Plugins
 from router.queues import Queues
@@ -119,6 +119,7 @@ class World:
             queues=Queues(self.sqs, "due", "dead-letters"),
             deliver=serially,
             new_id=lambda: f"invocation-{next(ids)}",
+            memory=Memory(),
         )
 
     def make_channels(self) -> dict[str, Recorder]:

@@ -7,7 +7,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 from local_aws import events
 from router.history import History
@@ -52,7 +51,7 @@ def storm(alerts: int = WRITES, services: int = 500, clusters: int = 4, seed: in
     chance, table, world = random.Random(seed), Counting(), World()
     world.table = table
     world.history = History(table, world.config.retention)
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
     raws = [_stop(chance, number, services, clusters, world.now) for number in range(alerts)]
     for start in range(0, alerts, _BATCH):
         world.now += _BATCH / alerts

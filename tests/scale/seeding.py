@@ -7,7 +7,7 @@ for; the rest are rows as the router writes them, which is what makes a table la
 import random
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from local_aws import events
@@ -76,7 +76,7 @@ def newest_day(client: Any, name: str) -> Seeded:
     """Day 0."""
     world = World()
     world.history = History(DynamoTable(client, name), _RETENTION)
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
     incident = task = ""
     older_day(client, name, 0)
     routed = {f"service:{service}" for service in SERVICES[:WITH_INCIDENTS]}

@@ -71,23 +71,23 @@ MUTANTS = (
     Mutant(
         "the window begins again with each alert",
         "incidents.py",
-        "            cell = replace(cell, due_at=cell.window_ends_at)\n",
-        "            cell = replace(cell, window_ends_at=now + _window(cell), due_at=now + _window(cell))\n",
+        "            cell = cell._replace(due_at=cell.window_ends_at)\n",
+        "            cell = cell._replace(window_ends_at=now + _window(cell), due_at=now + _window(cell))\n",
     ),
     Mutant(
         "a failed send opens a window",
         "cells.py",
         "        cell = _gave_up(cell)\n",
-        "        cell = replace(_sent(cell, delivery.saying, now), outcome=Outcome.FAILED)\n",
+        "        cell = _sent(cell, delivery.saying, now)._replace(outcome=Outcome.FAILED)\n",
     ),
     Mutant(
         "one failing channel makes all of them due again",
         "cells.py",
-        "    return replace(standing, cells={**standing.cells, delivery.saying.channel: cell})\n",
+        "    return standing._replace(cells={**standing.cells, delivery.saying.channel: cell})\n",
         "    others = dict(standing.cells)\n"
         "    if delivery.outcome is Outcome.RETRY:\n"
-        "        others = {n: replace(c, want=c.told + 1, due_at=cell.due_at) for n, c in others.items()}\n"
-        "    return replace(standing, cells={**others, delivery.saying.channel: cell})\n",
+        "        others = {n: c._replace(want=c.told + 1, due_at=cell.due_at) for n, c in others.items()}\n"
+        "    return standing._replace(cells={**others, delivery.saying.channel: cell})\n",
     ),
     Mutant(
         "what was leased is never due again after a crash",

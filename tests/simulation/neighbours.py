@@ -76,7 +76,7 @@ class SimulatedTable:
         self._call(lambda: self._commit(puts, now), "commit", *(put.key[1] for put in puts))
 
     def query(self, query: Query, now: float) -> Page:
-        if query.index != "due":
+        if query.index_name != "due":
             return self._call(lambda: self._table.query(query, now), "query", query.partition)
         return self._call(lambda: self._query_due(query), "query", query.partition)
 

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
@@ -164,10 +164,11 @@ class Simulation:
             jitter=self._jitter,
             pause=self._pause,
             resolve_after=config.resolve_after,
+            silences=Silences(),
         )
         sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)
         new_id = partial(next, map("lease-{}".format, self._ids))
-        return Router(config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id)
+        return Router(config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id, Memory())
 
     def _jitter(self) -> float:
         return 0.5 if self.plan.steady else self._chances["jitter"].random()
@@ -179,7 +180,7 @@ class Simulation:
     def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
         """The real step, with the remotes at the end of its lines."""
         lines = (Source.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
-        lined = [replace(job, source=line) for job, line in zip(jobs, lines, strict=True)]
+        lined = [job._replace(source=line) for job, line in zip(jobs, lines, strict=True)]
         return deliver(lined, remaining, lambda: self.scheduler.now)
 
     # --- SQS ----------------------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ class Simulation:
         begins, ends, planned = (START + time for time in (muting.begins, muting.ends, muting.planned))
         made = Silence(id_, {"subject": (f"*:{muting.name}",)}, "planned", "ann", begins, begins, planned, planned)
         ttl = int(planned + _PATIENCE)
-        for when, silence in ((begins, made), (ends, replace(made, ends_at=ends, version=1))):
+        for when, silence in ((begins, made), (ends, made._replace(ends_at=ends, version=1))):
             self.scheduler.at(when, partial(self.table.put, Put(silence_item(silence, ttl), silence.version), when))
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -318,8 +319,8 @@ class Simulation:
         return Environment(Silences(self.router.runtime.history.silences))
 
     def _serve(self, invocation: Invocation, kept: Environment, event: dict[str, Any], receipt: Receipt) -> None:
-        runtime = replace(self.router.runtime, silences=kept.silences)
-        router = replace(self.router, memory=kept.memory, runtime=runtime)
+        runtime = self.router.runtime._replace(silences=kept.silences)
+        router = self.router._replace(memory=kept.memory, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def test_the_table_has_the_keys_and_indexes_that_the_router_knows(packaged: Pack
         return Index(partition, sort, "N" if types[sort] == "N" else "S", projects)
 
     def comparable(index: Index) -> Index:
-        return replace(index, projects=tuple(sorted(index.projects or ())))
+        return index._replace(projects=tuple(sorted(index.projects or ())))
 
     assert known(table["KeySchema"]) == TABLE
     found = {

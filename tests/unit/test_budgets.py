@@ -265,7 +265,8 @@ def test_several_lambdas_at_once_share_one_budget() -> None:
             world.receive(others.pop())  # another Lambda comes in between the read and the write
         return original(*arguments)
 
-    object.__setattr__(world.router.runtime, "history", Interleaved(world.history, interleaved))
+    history: Any = Interleaved(world.history, interleaved)
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=history))
     world.receive(died("web"))
     assert len(world.slack.told) == 1
     world.wait(HOUR)

@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -34,7 +33,7 @@ def reader() -> Iterator[dict[str, str]]:
         world = World()
         world.now = time.time()
         world.history = History(DynamoTable(client, TABLE), 90 * DAY)
-        world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+        world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
         world.receive(events.task_stopped(stoppedAt=iso(world.now - 60)))
         yield _reader(aws)
 

@@ -4,7 +4,6 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
@@ -243,7 +242,7 @@ def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
         assert broken.source
         monkeypatch.setattr(broken.source.open()[1], "render", lambda _: fail())
     if place == "notify":
-        broken = replace(broken, notify=fail)
+        broken = broken._replace(notify=fail)
     with caplog.at_level(logging.DEBUG):
         done = delivered(broken, job(Sink(), "good"))
     assert done["good"].outcome is Outcome.SENT

@@ -46,7 +46,7 @@ def fails(_alert: Alert, _known: Enrichment) -> Enrichment:
 
 
 def finds(label: str) -> Part:
-    return lambda _alert, known: replace(known, facts={**known.facts, label: "x"})
+    return lambda _alert, known: known._replace(facts={**known.facts, label: "x"})
 
 
 def test_a_part_that_fails_costs_only_itself() -> None:
@@ -75,7 +75,7 @@ def test_alerts_do_not_wait_for_each_other() -> None:
 
     def slow(_alert: Alert, known: Enrichment) -> Enrichment:
         threading.Event().wait(0.2)
-        return replace(known, facts={"slow": "x"})
+        return known._replace(facts={"slow": "x"})
 
     begun = time.monotonic()
     found = enrich([replace(DIED, id=str(number)) for number in range(10)], LONGEST, [slow])
@@ -97,7 +97,7 @@ def test_only_what_is_announced_is_enriched_and_no_message_waits_for_it(enrichme
         return {each.id: enrichment for each in alerts if enrichment}
 
     world = World()
-    world.router = replace(world.router, enrich=ask)
+    world.router = world.router._replace(enrich=ask)
     world.receive(events.service_action())  # info: a row only
     world.receive(events.task_stopped())
     world.receive(events.task_stopped(task="t2"))  # held back
@@ -114,7 +114,7 @@ def test_the_end_of_an_incident_is_not_enriched() -> None:
         asked.append(alerts)
         return {}
 
-    world.router = replace(world.router, enrich=ask)
+    world.router = world.router._replace(enrich=ask)
     world.receive(events.service_action(createdAt="2024-08-08T17:25:00Z"))
     world.now += 600
     world.tick()
@@ -297,7 +297,7 @@ MIXED = events.task_stopped(
 
 def verdict(raw: events.Raw, essential: Callable[[Event], Mapping[str, bool]]) -> tuple[str, Severity]:
     world = World()
-    world.router = replace(world.router, essential=essential)
+    world.router = world.router._replace(essential=essential)
     (handled,) = world.receive(raw)
     assert handled.routed is not None
     return handled.routed.alert.cause, handled.routed.alert.severity
@@ -386,6 +386,6 @@ def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
     """The whole way: every part fails, and the message is sent all the same."""
     world = World()
     parts: list[Part] = [fails, from_history(History(MemoryTable(), 1.0), lambda: 1 / 0)]
-    world.router = replace(world.router, enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
+    world.router = world.router._replace(enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
     (handled,) = world.receive(events.task_stopped())
     assert [delivery.outcome for delivery in handled.deliveries] == [Outcome.SENT] * 3

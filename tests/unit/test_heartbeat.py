@@ -1,7 +1,6 @@
 """The weekly heartbeat: what it proves, what it says, and that it says it once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ def facts(notification: Notification) -> dict[str, str]:
 
 
 def waiting(world: World, addresses: Sequence[str]) -> World:
-    world.router = replace(world.router, unconfirmed=lambda: addresses)
+    world.router = world.router._replace(unconfirmed=lambda: addresses)
     return world
 
 
@@ -114,7 +113,7 @@ def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> No
         raise PermissionError
 
     world = World()
-    world.router = replace(world.router, unconfirmed=refused)
+    world.router = world.router._replace(unconfirmed=refused)
     receive(world, BEAT)
     assert "could not be found out" in world.slack.told[0].message.text
 

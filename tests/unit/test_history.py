@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -227,7 +226,7 @@ def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
 def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
     history = history_with()
     stored = history.commit(AT, standing=Standing(WEB))
-    assert stored == replace(Standing(WEB), version=1)
+    assert stored == Standing(WEB)._replace(version=1)
     assert history.standing(WEB, AT) == stored
     with pytest.raises(Conflict) as caught:
         history.commit(AT, [row(1, AT)], Standing(WEB))
@@ -258,7 +257,7 @@ def test_no_question_reads_a_partition_twice() -> None:
 
     class Watched(MemoryTable):
         def query(self, query: Query, now: float) -> Any:
-            asked.append((query.index, query.partition))
+            asked.append((query.index_name, query.partition))
             return super().query(query, now)
 
     history = History(Watched(), RETENTION)
@@ -282,7 +281,7 @@ def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_
     """Numbers would begin again at 1 while an incident 1 is still there, if the newest expired before it."""
     world = World()
     world.history = History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=world.history))
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
     kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
     assert kept == {"delivery": 7, "incident": 365}

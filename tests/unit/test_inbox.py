@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,7 +77,7 @@ class Outage:
 def without_history(world: World, refuses: Callable[[Sequence[Put]], bool] | None = None) -> World:
     """History is unreachable from now on; or refuses some commits."""
     history = History(Outage(world.table, refuses), world.config.retention)
-    world.router = replace(world.router, runtime=replace(world.router.runtime, history=history))
+    world.router = world.router._replace(runtime=world.router.runtime._replace(history=history))
     return world
 
 
@@ -88,7 +87,7 @@ class NoQueue:
 
 
 def without_queues(world: World) -> World:
-    world.router = replace(world.router, queues=replace(world.router.queues, client=NoQueue()))
+    world.router = world.router._replace(queues=world.router.queues._replace(client=NoQueue()))
     return world
 
 

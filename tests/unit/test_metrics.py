@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,7 +120,7 @@ def test_no_send_is_lost_where_there_are_more_than_a_line_holds(printed: Printed
 def metered(world: World) -> Meter:
     meter = Meter()
     deliver = meter.counting(world.router.deliver)
-    world.router = replace(world.router, deliver=deliver, decided=meter.decided)
+    world.router = world.router._replace(deliver=deliver, decided=meter.decided)
     return meter
 
 

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import dedent
@@ -74,7 +73,7 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
 def world_with(plugins: Plugins) -> World:
     world = World()
     found = partial(enrich, parts=[from_plugins(plugins)])
-    world.router = replace(world.router, plugins=plugins, enrich=found)
+    world.router = world.router._replace(plugins=plugins, enrich=found)
     return world
 
 
@@ -412,7 +411,7 @@ def test_the_documented_example_is_a_working_channel(
     with ScriptedServer(answer(200, "ok")) as server:
         config = load_config(file, plugins, {"HOOK": server.url("/hooks/xyz")})
         world = World()
-        world.router = replace(world.router, plugins=plugins, config=config)
+        world.router = world.router._replace(plugins=plugins, config=config)
         (handled,) = world.receive(events.task_stopped())
         ((head, body),) = server.requests
     assert (plugins.problems, config.problems) == ((), ())

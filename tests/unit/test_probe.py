@@ -1,7 +1,6 @@
 """What the tick proves of each channel without sending."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,13 +19,13 @@ SECRET = "https://chat.example.com/hooks/sixteen-characters"
 def ticked(world: World, left: float = 60.0) -> list[int]:
     """What the tick says of channels that could not send."""
     heard: list[int] = []
-    handle(TICK, replace(world.router, unusable=heard.append), lambda: left, 5)
+    handle(TICK, world.router._replace(unusable=heard.append), lambda: left, 5)
     return heard
 
 
 def with_channel(world: World, source: Source) -> World:
-    config = replace(world.config, channels={**world.config.channels, "new": source})
-    world.router = replace(world.router, config=config)
+    config = world.config._replace(channels={**world.config.channels, "new": source})
+    world.router = world.router._replace(config=config)
     return world
 
 
@@ -81,7 +80,7 @@ def test_a_plugin_that_cannot_render_is_noticed_and_its_words_are_not_repeated(
 
 def test_a_channel_that_is_disabled_is_counted() -> None:
     world = World()
-    world.router = replace(world.router, config=replace(world.config, disabled={"teams": "the URL is retired"}))
+    world.router = world.router._replace(config=world.config._replace(disabled={"teams": "the URL is retired"}))
     assert ticked(world) == [1]
 
 

@@ -393,6 +393,9 @@ alerts = st.builds(
 pasts = st.builds(Past, st.integers(0), st.integers(0), st.booleans(), st.none() | times, st.none() | times)
 enrichments = st.none() | st.builds(
     Enrichment,
+    facts=st.dictionaries(texts.filter(str.strip), texts.filter(str.strip), max_size=2),
+    memory=st.dictionaries(texts, st.integers(1), max_size=2),
+    essential=st.dictionaries(texts, st.booleans(), max_size=2),
     logs=st.tuples(texts, texts),
     log_excerpt=texts,
     past=st.none() | pasts,

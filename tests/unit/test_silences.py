@@ -1,7 +1,6 @@
 """Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,7 +181,7 @@ def test_one_that_ends_early_ends_within_a_minute(world: World) -> None:
     silence = world.silence(START + HOUR, service="web")
     world.receive(crash(world))
     (stored,) = world.history.silences(world.now)
-    world.history.put_silence(replace(stored, ends_at=world.now), world.now)
+    world.history.put_silence(stored._replace(ends_at=world.now), world.now)
     world.now += READ_EVERY
     assert world.decisions(crash(world)) == [ANNOUNCED]
     (ended,) = world.history.all_silences(world.now)
@@ -216,7 +215,7 @@ def test_a_silence_that_ends_early_lets_an_open_incident_speak_within_two_minute
     world.silence(START + HOUR, service="web")
     world.wait(20 * MINUTE)  # the window has ended
     (stored,) = world.history.silences(world.now)
-    world.history.put_silence(replace(stored, ends_at=world.now), world.now)
+    world.history.put_silence(stored._replace(ends_at=world.now), world.now)
     assert world.slack.kinds == [OPENED]
     world.wait(2 * MINUTE)
     assert world.slack.kinds == [OPENED, UPDATED]

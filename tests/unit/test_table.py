@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from itertools import count
 from threading import Barrier
 from typing import Any
@@ -407,7 +406,7 @@ def test_an_index_holds_only_items_with_both_of_its_keys_and_only_while_they_hav
 @pytest.fixture
 def narrow_index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for it before `table`, which is made with the indexes as they are then."""
-    monkeypatch.setitem(INDEXES, "due", replace(INDEXES["due"], projects=("ttl",)))
+    monkeypatch.setitem(INDEXES, "due", INDEXES["due"]._replace(projects=("ttl",)))
 
 
 def test_an_index_shows_its_keys_and_what_it_projects_and_no_more(narrow_index: None, table: Table) -> None:
@@ -440,7 +439,7 @@ def test_a_filter_keeps_items_with_one_of_the_values_and_the_limit_counts_those(
     either = Query(None, "p", filters={"cause": ("probe", "oom")}, limit=4)
     first = table.query(either, NOW)
     assert [found["sk"] for found in first.items] == ["oom0", "oom1", "oom2", "probe0"]
-    assert sort_keys(table, replace(either, cursor=first.cursor)) == ["probe1", "probe2"]
+    assert sort_keys(table, either._replace(cursor=first.cursor)) == ["probe1", "probe2"]
     assert sort_keys(table, Query(None, "p", filters={"cause": "oom", "missing": "x"})) == []
 
 
@@ -467,7 +466,7 @@ def test_a_cursor_outlives_the_item_it_points_to(table: Table) -> None:
     query = Query("alerts_by_subject", "web", limit=2)
     cursor = table.query(query, NOW).cursor
     table.commit([Put(item("02"))], NOW)
-    assert sort_keys(table, replace(query, cursor=cursor)) == ["03"]
+    assert sort_keys(table, query._replace(cursor=cursor)) == ["03"]
 
 
 def test_a_query_without_a_limit_reads_more_than_the_megabyte_of_one_answer(table: Table) -> None:
@@ -482,7 +481,7 @@ def walk(table: Table, query: Query) -> Iterator[tuple[Item, ...]]:
         yield page.items
         if page.cursor is None:
             return
-        query = replace(query, cursor=page.cursor)
+        query = query._replace(cursor=page.cursor)
 
 
 # --- the double and DynamoDB ------------------------------------------------------------------------------------------
@@ -512,7 +511,7 @@ def test_the_double_decides_every_commit_as_dynamodb_does(
     tables: list[Table] = [MemoryTable(), dynamo]
     partition = f"p{next(partitions)}"
     for puts, now in history:
-        moved = [replace(put, item=put.item | {"pk": partition}) for put in puts]
+        moved = [put._replace(item=put.item | {"pk": partition}) for put in puts]
         decided = [decision(table, moved, now) for table in tables]
         assert decided[0] == decided[1]
         seen = [table.query(Query(None, partition), now) for table in tables]

@@ -179,4 +179,4 @@ def _without(item: Item, task: str) -> Item:
     if alert.task == task:
         alert = replace(alert, id="", event_id="", task="", reason="", containers=(), task_definition="")
     incident = replace(incident, tasks=tuple(each for each in incident.tasks if each != task), alert=alert)
-    return standing_item(replace(standing, incident=incident), item["ttl"])
+    return standing_item(standing._replace(incident=incident), item["ttl"])

@@ -1,7 +1,6 @@
 """`history list` and `history open`."""
 
 import time
-from dataclasses import replace
 
 import click
 
@@ -23,7 +22,7 @@ def list_command(
     *, history: History, wanted: AlertsWanted, task: str | None, limit: int, after: str | None, as_json: bool
 ) -> None:
     """The alerts, newest first."""
-    wanted = replace(wanted, limit=limit + 1, after=paged(after) if after else None)
+    wanted = wanted._replace(limit=limit + 1, after=paged(after) if after else None)
     now = time.time()
     if task:
         found = [row for row in about_task(history, task, now) if _narrows(wanted, row)]

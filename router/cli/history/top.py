@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -55,7 +55,7 @@ Tallies = dict[tuple[str, ...], Tally]
 def top_command(*, history: History, wanted: AlertsWanted, by: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Who and what is loudest: alerts of warning or worse (or as --severity or --at-least say), counted."""
     if not wanted.severity and not wanted.at_least:
-        wanted = replace(wanted, at_least=Severity.WARNING.value)
+        wanted = wanted._replace(at_least=Severity.WARNING.value)
     ways = by or ("service", "cause")
     counted = count(each_alert(history, wanted, time.time()), ways)
     if not any(counted.values()) and not as_json:
