@@ -45,6 +45,7 @@ def variants(servers: Servers) -> dict[str, Variant]:
         Variant("plain", "plain.handler", (references, LAYER), environment),
         Variant("blog", "blog.handler", (references, LAYER), environment),
         Variant("one channel", "one_channel.handler", (references, LAYER), environment),
+        Variant("one channel, no client", "one_channel_no_client.handler", (references, LAYER), environment),
         Variant("apprise", "apprise_notifier.handler", (references, site_packages), environment),
         Variant("floor", "floor.handler", (references,), environment),
     )
