@@ -1,4 +1,7 @@
-"""The servers' certificate, and the CA bundle by which functions know it: certifi's, with one authority more."""
+"""The servers' certificate, and the CA bundle by which functions know it: certifi's, with one authority more.
+
+As a file, and as the directory that the router's layer holds.
+"""
 
 import datetime as dt
 import ipaddress
@@ -10,12 +13,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from layer.ca_directory import write_ca_directory
+from router.tls import CERTIFICATES
+
 HOSTS = ("localhost", "hooks.slack.com", "events.pagerduty.com", "sns.us-east-1.amazonaws.com")
 _DAY = dt.timedelta(days=1)
 
 
 def make_certificates(directory: Path) -> None:
-    """Writes `server.pem` (key and certificate) and `bundle.pem`."""
+    """Writes `server.pem` (key and certificate), `bundle.pem`, and `layer`: what goes on the path to be found there."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = _name("Benchmark Authority")
     authority = (
@@ -38,6 +44,7 @@ def make_certificates(directory: Path) -> None:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (directory / "server.pem").write_bytes(private + certificate.public_bytes(pem))
     (directory / "bundle.pem").write_bytes(Path(certifi.where()).read_bytes() + authority.public_bytes(pem))
+    write_ca_directory(directory / "bundle.pem", directory / "layer" / CERTIFICATES)
 
 
 def _name(common: str) -> x509.Name:

@@ -44,7 +44,7 @@ class Servers:
 
     def __init__(self, process: "subprocess.Popen[str]", directory: Path) -> None:
         self._process = process
-        self.bundle = directory / "bundle.pem"
+        self.bundle, self.layer = directory / "bundle.pem", directory / "layer"
         assert process.stdout
         self.ports: dict[str, int] = json.loads(process.stdout.readline())
 

@@ -17,6 +17,7 @@ LAYER = ROOT / ".build" / "layer" / "python"
 WORK = ROOT / ".build" / "benchmark"
 
 _TABLE = "history"
+_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def prepare() -> None:
@@ -35,16 +36,23 @@ def prepare() -> None:
 
 
 def variants(servers: Servers) -> dict[str, Variant]:
-    """By name. `ours` is what is deployed; `unlimited` the same with budgets that never bind (`unlimited.py`)."""
+    """By name. `ours` is what is deployed; `unlimited` the same with budgets that never bind (`unlimited.py`).
+
+    All know the servers by the same certificates. The router finds them as it finds those of its layer; to the others
+    they are a file, as everywhere.
+    """
     environment = _environment(servers)
+    without_bundle = {name: value for name, value in environment.items() if name not in _BUNDLES}
     references, package = WORK / "references", WORK / "router"
+    ours = (package, servers.layer, LAYER)
     site_packages = Path(sysconfig.get_paths()["purelib"])
     made = (
-        Variant("ours", "router.handler.lambda_handler", (package, LAYER), environment),
-        Variant("unlimited", "unlimited.handler", (package, LAYER, references), environment),
+        Variant("ours", "router.handler.lambda_handler", ours, without_bundle),
+        Variant("unlimited", "unlimited.handler", (*ours, references), without_bundle),
         Variant("plain", "plain.handler", (references, LAYER), environment),
         Variant("blog", "blog.handler", (references, LAYER), environment),
         Variant("one channel", "one_channel.handler", (references, LAYER), environment),
+        Variant("one channel, no client", "one_channel_no_client.handler", (references, LAYER), environment),
         Variant("apprise", "apprise_notifier.handler", (references, site_packages), environment),
         Variant("floor", "floor.handler", (references,), environment),
     )
@@ -60,7 +68,7 @@ def _environment(servers: Servers) -> Mapping[str, str]:
         "AWS_SECRET_ACCESS_KEY": "benchmark",
         "AWS_SESSION_TOKEN": "benchmark",
         **{f"AWS_ENDPOINT_URL_{name.upper()}": servers.url(name) for name in ("dynamodb", "sns", "sqs")},
-        **dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), bundle),
+        **dict.fromkeys(_BUNDLES, bundle),
         "HISTORY_TABLE": _TABLE,
         "QUEUE_URL": f"{servers.url('sqs')}/000000000000/events",
         "DUE_QUEUE_URL": f"{servers.url('sqs')}/000000000000/due",

@@ -28,6 +28,8 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
 
+from ca_directory import write_ca_directory  # type: ignore[import-not-found]  # found beside this script
+
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
 BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped: the service models are made of it
@@ -40,6 +42,7 @@ FUNCTION = ("router", "plugins")  # what the function's own code is; router/cli 
 PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
 
+CERTIFICATES = "ca_certificates"  # router/tls.py looks for it on the path
 MODELS = "aws_models"  # router/clients.py looks for it on the path
 SERVICES = ("dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm")  # that the function speaks to
 
@@ -87,6 +90,7 @@ def build() -> bool:
         _forget_paths(packages)
         _index_plugins(packages)
         _write_models(packages, Path(scratch, "botocore"))
+        _write_certificates(packages)
         _compile(packages)
         shutil.rmtree(LAYER, ignore_errors=True)
         packages.parent.rename(LAYER)
@@ -104,11 +108,12 @@ def _alone() -> Iterator[None]:
 
 
 def _fingerprint() -> str:
-    """Sum up all that the layer's bytes depend on: the requirements, this file, and whether there is bytecode.
+    """Sum up all that the layer's bytes depend on: the requirements, these scripts, and whether there is bytecode.
 
     The requirements hold the packages' hashes: another wheel under the same name is another requirement.
     """
-    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, Path(__file__))]
+    scripts = sorted((ROOT / "layer").glob("*.py"))
+    files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, *scripts)]
     return hashlib.sha256("\n".join([*files, str(_compiles())]).encode()).hexdigest()
 
 
@@ -167,6 +172,13 @@ def _write_models(packages: Path, scratch: Path) -> None:
             name: each for name, each in services if name in SERVICES or "partitionEndpoint" in each
         }
     _write_json(packages / MODELS / "endpoints.json", endpoints)
+
+
+def _write_certificates(packages: Path) -> None:
+    """Ship certifi's certificates by name, too: to load its file takes 16 ms of each cold start."""
+    bundle = packages / "certifi" / "cacert.pem"
+    if bundle.is_file():
+        write_ca_directory(bundle, packages / CERTIFICATES)
 
 
 def _read(directory: Path, name: str) -> Any:

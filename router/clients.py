@@ -152,7 +152,7 @@ def _share_context() -> None:
     def setup_ssl_cert(self: Any, pool: Any, url: str, verify: Any) -> None:
         set_up(self, pool, url, verify)
         if url.startswith("https:") and verify and pool.proxy is None:
-            pool.conn_kw["ssl_context"] = tls.context(httpsession.get_cert_path(verify))
+            pool.conn_kw["ssl_context"] = tls.context("" if verify is True else verify)
             pool.ca_certs = None  # they are in the context
 
     httpsession.URLLib3Session._setup_ssl_cert = setup_ssl_cert  # noqa: SLF001 - see above

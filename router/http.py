@@ -21,7 +21,6 @@ from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -242,11 +241,11 @@ class _Session(requests.Session):
 class _SharedContextAdapter(HTTPAdapter):
     """One TLS context for all hosts; requests itself would load the CA bundle anew for each connection.
 
-    REQUESTS_CA_BUNDLE (a file or a directory) replaces certifi's bundle, as everywhere in requests.
+    REQUESTS_CA_BUNDLE (a file or a directory) replaces certifi's certificates, as everywhere in requests.
     """
 
     def __init__(self) -> None:
-        self._context = tls.context(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
+        self._context = tls.context(os.environ.get("REQUESTS_CA_BUNDLE", ""))
         super().__init__()
 
     def build_connection_pool_key_attributes(

@@ -1,9 +1,10 @@
 """Route: where an alert goes. The first route that matches decides, unless it says `continue`."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from router.config import Route
+from router.globs import compiled
 from router.model import Alert
 
 
@@ -13,32 +14,49 @@ def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tupl
     Args:
         time_zone: of the hours of routes that name no zone themselves.
     """
+    facts = _facts(alert)
     taken: list[Route] = []
     for each in routes:
-        if _matches(each, alert, each.time_zone or time_zone):
+        if _matches(each, alert, facts) and _in_hours(each, alert, each.time_zone or time_zone):
             taken.append(each)
             if not each.proceed:
                 break
     return tuple(taken)
 
 
-def _matches(route: Route, alert: Alert, time_zone: str) -> bool:
+class _Facts(NamedTuple):
+    """What globs are held against, in lower case. `kind` is the subject's, and `name` what follows it."""
+
+    cluster: str
+    cause: str
+    account: str
+    region: str
+    kind: str
+    name: str
+
+
+def _facts(alert: Alert) -> _Facts:
     subject = alert.subject
     kind, _, name = subject.name.partition(":")
-    names = {"service": route.services, "family": route.families}
-    facts = (
-        (subject.cluster, route.clusters),
-        (alert.cause, route.causes),
-        (subject.account, route.accounts),
-        (subject.region, route.regions),
-    )
-    return (
-        alert.severity.at_least(route.severity)
-        and all(_any(globs, value) for value, globs in facts)
-        and (not route.hours or any(hours.hold(alert.at, time_zone) for hours in route.hours))
-        and (not any(names.values()) or (bool(names.get(kind)) and _any(names[kind], name)))
+    names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
+    return _Facts(*(each.lower() for each in names))
+
+
+def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
+    return bool(
+        (not route.clusters or compiled(route.clusters)(facts.cluster))
+        and (not route.causes or compiled(route.causes)(facts.cause))
+        and (not route.accounts or compiled(route.accounts)(facts.account))
+        and (not route.regions or compiled(route.regions)(facts.region))
+        and (not (route.services or route.families) or _is_named(route, facts))
+        and alert.severity.at_least(route.severity)
     )
 
 
-def _any(globs: Sequence[str], value: str) -> bool:
-    return not globs or any(fnmatchcase(value.lower(), glob.lower()) for glob in globs)
+def _is_named(route: Route, facts: _Facts) -> bool:
+    globs = {"service": route.services, "family": route.families}.get(facts.kind, ())
+    return bool(compiled(globs)(facts.name))
+
+
+def _in_hours(route: Route, alert: Alert, time_zone: str) -> bool:
+    return not route.hours or any(hours.hold(alert.at, time_zone) for hours in route.hours)

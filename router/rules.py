@@ -1,9 +1,9 @@
 """The user's own word, after the built-in table: `[[rules]]` of alert-router.toml. The first that matches counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from router.globs import compiled
 from router.model import Classification, Event, Severity
 
 FACTS = (
@@ -47,10 +47,12 @@ class UserRule(NamedTuple):
 
 
 def apply(
-    rules: Iterable[UserRule], event: Event, classification: Classification
+    rules: Sequence[UserRule], event: Event, classification: Classification
 ) -> tuple[Classification, UserRule | None]:
     """The classification after the first rule that matches, and that rule; as it was, and None, where none does."""
-    facts = _facts(event, classification)
+    if not rules:
+        return classification, None
+    facts = lowered(_facts(event, classification))
     exit_codes = {container.exit_code for container in event.containers}
     for rule in rules:
         if matches(rule.match, facts) and (not rule.exit_codes or rule.exit_codes & exit_codes):
@@ -67,12 +69,17 @@ def _changed(before: Classification, rule: UserRule) -> Classification:
     )
 
 
-def matches(match: Mapping[str, Sequence[str]], facts: Mapping[str, Sequence[str]]) -> bool:
-    """Whether, of every fact that `match` names, some value matches some glob, without regard to case."""
-    return all(
-        any(fnmatchcase(value.lower(), glob.lower()) for value in facts[fact] for glob in globs)
-        for fact, globs in match.items()
-    )
+def matches(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[str]]) -> bool:
+    """Whether, of every fact that `match` names, some value (in lower case) matches some glob."""
+    for fact, globs in match.items():  # noqa: SIM110 - all() takes twice as long, and there may be hundreds of rules
+        if not any(map(compiled(globs), facts[fact])):
+            return False
+    return True
+
+
+def lowered(facts: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The facts as `matches` wants them."""
+    return {fact: [value.lower() for value in values] for fact, values in facts.items()}
 
 
 def _facts(event: Event, classification: Classification) -> Mapping[str, Sequence[str]]:

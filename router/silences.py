@@ -7,14 +7,14 @@ that outlasts it is announced with its first alert after the end (`router.incide
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import NamedTuple
 
 from router.errors import HistoryUnavailable
+from router.globs import WILDCARDS, compiled
 from router.hours import Hours
 from router.model import Alert, Severity
-from router.rules import matches
+from router.rules import lowered, matches
 
 log = logging.getLogger("ecs-alert-router.silences")
 
@@ -41,7 +41,6 @@ FACTS = (  # the most telling first: a silence is looked up by the first of its 
     "reason",
 )
 """What a silence can match by globs: what a rule can, as far as an alert still knows it, and the task."""
-_WILDCARDS = "*?["
 
 
 class Silence(NamedTuple):
@@ -86,11 +85,11 @@ class Silence(NamedTuple):
         return all(any(not glob.strip("*") for glob in globs) for globs in self.match.values())
 
 
-def facts_of(alert: Alert) -> dict[str, Sequence[str]]:
-    """The values that a silence's globs are compared with."""
+def facts_of(alert: Alert) -> dict[str, list[str]]:
+    """The values that a silence's globs are compared with, in lower case."""
     subject = alert.subject
     kind, _, name = subject.name.partition(":")
-    return {
+    facts: dict[str, Sequence[str]] = {
         "task": (alert.task,),
         "subject": (subject.name,),
         "service": (name,) if kind == "service" else (),
@@ -107,11 +106,12 @@ def facts_of(alert: Alert) -> dict[str, Sequence[str]]:
         "rule": (alert.rule,),
         "reason": (alert.reason, *(container.reason for container in alert.containers)),
     }
+    return lowered(facts)
 
 
 def wrong_severities(match: Mapping[str, Iterable[str]]) -> list[str]:
     """Globs for the severity that match none."""
-    return [glob for glob in match.get("severity", ()) if not any(fnmatchcase(each, glob.lower()) for each in Severity)]
+    return [glob for glob in match.get("severity", ()) if not any(compiled((glob,))(each.value) for each in Severity)]
 
 
 class Matcher:
@@ -137,9 +137,8 @@ class Matcher:
         facts = facts_of(alert)
         for fact, lengths in self._lengths.items():
             for value in facts[fact]:
-                lowered = value.lower()
                 for length in lengths:
-                    for silence in self._places.get((fact, lowered[:length]), ()):
+                    for silence in self._places.get((fact, value[:length]), ()):
                         if matches(silence.match, facts):
                             yield silence
 
@@ -155,7 +154,7 @@ def _place(silence: Silence) -> tuple[str, frozenset[str]]:
 
 def _beginning(glob: str) -> str:
     """What stands before the first wildcard."""
-    end = next((at for at, character in enumerate(glob) if character in _WILDCARDS), len(glob))
+    end = next((at for at, character in enumerate(glob) if character in WILDCARDS), len(glob))
     return glob[:end].lower()
 
 

@@ -1,21 +1,28 @@
 """One TLS context for everybody whom the process speaks to.
 
-To load a CA bundle takes 16 ms of CPU, and botocore and requests would each do it for every connection.
+To load a CA bundle takes 16 ms of CPU, and botocore and requests would each do it for every connection. The layer has
+the same certificates in a directory, of which OpenSSL opens the one file that it needs (`layer/ca_directory.py`).
 """
 
 import os
 import ssl
+import sys
 import threading
 from functools import cache
 from pathlib import Path
 
 import certifi
 
+CERTIFICATES = "ca_certificates"  # what layer/build.py calls certifi's certificates that it puts on the path
+
 _loading = threading.Lock()
 
 
-def context(bundle: str) -> ssl.SSLContext:
-    """Verifies hosts against a bundle: a file, or a directory of hashed certificates; loaded once, whoever asks first.
+def context(bundle: str = "") -> ssl.SSLContext:
+    """Verifies hosts against a bundle; loaded once, whoever asks first.
+
+    Args:
+        bundle: a file, or a directory of hashed certificates; "" for certifi's.
 
     Raises:
         OSError: it cannot be read.
@@ -26,11 +33,17 @@ def context(bundle: str) -> ssl.SSLContext:
 
 @cache
 def _loaded(bundle: str) -> ssl.SSLContext:
+    bundle = bundle or _shipped() or certifi.where()
     in_directory = Path(bundle).is_dir()
     return ssl.create_default_context(cafile=None if in_directory else bundle, capath=bundle if in_directory else None)
 
 
+def _shipped() -> str:
+    """The layer's directory; "" without the layer."""
+    return next((str(path) for entry in sys.path if (path := Path(entry, CERTIFICATES)).is_dir()), "")
+
+
 def load() -> None:
     """Loads, in a thread, the bundle that AWS clients use: OpenSSL reads it while Python goes on."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where()
+    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE", "")
     threading.Thread(target=context, args=(bundle,), name="certificates", daemon=True).start()

@@ -1,5 +1,8 @@
-"""One channel: the Slack notifier of many Terraform modules. The standard library posts; boto3 is there to decrypt."""
+"""One channel: as terraform-aws-modules' notify-slack does it, the most used of its kind. Clients of KMS and Security
+Hub are made when it is imported, whether they are needed or not; the standard library posts.
+"""
 
+import base64
 import json
 import os
 import urllib.parse
@@ -9,25 +12,42 @@ from typing import Any
 import boto3
 
 REGION = os.environ.get("AWS_REGION", "us-east-1")
+KMS = boto3.client("kms", region_name=REGION)
+SECURITY_HUB = boto3.client("securityhub", region_name=REGION)
 
 
 def webhook_url() -> str:
     url = os.environ["SLACK_WEBHOOK_URL"]
     if url.startswith("http"):
         return url
-    return str(boto3.client("kms", region_name=REGION).decrypt(CiphertextBlob=url)["Plaintext"].decode())
-
-
-def text_of(event: Any) -> str:
-    detail = event["detail"]
-    return f"{event['detail-type']}: {detail.get('group')} {detail.get('stopCode')} {detail.get('stoppedReason')}"
+    return str(KMS.decrypt(CiphertextBlob=base64.b64decode(url))["Plaintext"].decode())
 
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
     for record in event["Records"]:
-        payload = {"text": text_of(json.loads(record["body"])), "username": "ECS", "icon_emoji": ":aws:"}
-        data = urllib.parse.urlencode({"payload": json.dumps(payload)}).encode()
-        request = urllib.request.Request(webhook_url())  # noqa: S310 - from the configuration
-        with urllib.request.urlopen(request, data) as response:  # noqa: S310
-            print(response.getcode())
+        notify(json.loads(record["body"]))
     return {"batchItemFailures": []}
+
+
+def notify(event: Any) -> None:
+    if event["source"] == "aws.securityhub":
+        mark_as_notified(event["detail"]["findings"])
+    payload = {"channel": "alerts", "username": "ECS", "icon_emoji": ":aws:", "attachments": [attachment(event)]}
+    data = urllib.parse.urlencode({"payload": json.dumps(payload)}).encode()
+    request = urllib.request.Request(webhook_url())  # noqa: S310 - from the configuration
+    with urllib.request.urlopen(request, data) as response:  # noqa: S310
+        print(response.getcode())
+
+
+def mark_as_notified(findings: Any) -> None:
+    found = [{"Id": each["Id"], "ProductArn": each["ProductArn"]} for each in findings]
+    SECURITY_HUB.batch_update_findings(FindingIdentifiers=found, Workflow={"Status": "NOTIFIED"})
+
+
+def attachment(event: Any) -> dict[str, Any]:
+    """The event's words as they are: it knows no ECS, and shows each by its name."""
+    fields = [
+        {"title": name, "value": value if isinstance(value, str) else json.dumps(value), "short": True}
+        for name, value in event["detail"].items()
+    ]
+    return {"fallback": event["detail-type"], "text": "AWS notification", "fields": fields, "mrkdwn_in": ["value"]}

@@ -67,6 +67,14 @@ def test_the_layer_holds_the_models_of_the_services_without_their_prose(packaged
     assert "documentation" not in model
 
 
+def test_the_layer_holds_each_certificate_of_certifi_by_its_name(packaged: Packaged) -> None:
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        bundle = archive.read("python/certifi/cacert.pem").count(b"BEGIN CERTIFICATE")
+        names = [name for name in archive.namelist() if name.startswith("python/ca_certificates/")]
+    assert all(re.fullmatch(r"python/ca_certificates/[0-9a-f]{8}\.[0-9]", name) for name in names)
+    assert len(names) == bundle
+
+
 def test_the_layer_leaves_out_what_the_runtime_has(packaged: Packaged) -> None:
     """A second botocore would add 25 MB and take the place of the one that AWS keeps up to date."""
     files = packaged.files(LAYER)
