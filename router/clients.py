@@ -15,6 +15,7 @@ from typing import Any
 
 from router import tls
 
+_USER_AGENT = "ecs-alert-router"  # botocore would put its own together anew for each call: a sixth of what that costs
 MODELS = "aws_models"  # what layer/build.py calls the service models that it puts on the path, without their prose
 
 _SETTINGS: Mapping[str, Any] = {
@@ -96,15 +97,12 @@ def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any
         attempts: at a call, the first included. settings: as for `botocore.config.Config`: `connect_timeout`,
             `read_timeout` (seconds).
     """
-    from botocore import __version__  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
-    from botocore.config import Config  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
 
-    # Left to itself, botocore puts it together anew for each call: a sixth of what a call costs.
-    user_agent = f"ecs-alert-router Botocore/{__version__}"
     # botocore itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
     region_name = region or os.environ.get("AWS_REGION") or None
     retries = {"mode": "standard", "total_max_attempts": attempts}  # the other mode reads a file of rules: 5 ms
-    config = Config(user_agent=user_agent, retries=retries, **settings)
+    config = Config(user_agent=_USER_AGENT, retries=retries, **settings)
     with _making:  # making clients is not safe in threads, and enrichment makes them in some
         return _session().create_client(service, region_name=region_name, config=config)
 

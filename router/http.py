@@ -11,6 +11,7 @@ import re
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
 
-import requests
+with warnings.catch_warnings():  # the layer leaves out what requests would guess encodings with (`layer/build.py`)
+    warnings.simplefilter("ignore")
+    import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ReadTimeoutError

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import zipfile
 from fnmatch import fnmatch
@@ -79,6 +80,21 @@ def test_the_layer_leaves_out_what_the_runtime_has(packaged: Packaged) -> None:
     """A second botocore would add 25 MB and take the place of the one that AWS keeps up to date."""
     files = packaged.files(LAYER)
     assert [name for name in files if name.startswith(("python/boto3", "python/botocore", "python/s3transfer"))] == []
+
+
+def test_the_router_posts_with_what_is_in_the_layer_and_warns_of_nothing(packaged: Packaged, tmp_path: Path) -> None:
+    """Nothing there guesses encodings; to a plugin, an answer that names none is UTF-8."""
+    for name in (LAYER, FUNCTION):
+        with zipfile.ZipFile(packaged.directory / name) as archive:
+            archive.extractall(tmp_path)
+    program = (
+        "import router.http, requests, io; answer = requests.Response(); answer.raw = io.BytesIO('é'.encode()); "
+        "print(answer.text, requests.compat.chardet)"
+    )
+    path = f"{tmp_path}:{tmp_path / 'python'}"
+    command = [sys.executable, "-S", "-X", "utf8", "-W", "error", "-c", program]  # -S: no packages but the layer's
+    result = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.stderr) == ("é None\n", "")
 
 
 def test_all_bytecode_in_the_layer_is_for_the_functions_python(packaged: Packaged) -> None:

@@ -26,7 +26,6 @@ PACKAGES = {
     "aws_lambda_powertools",
     "botocore",
     "certifi",
-    "charset_normalizer",
     "dateutil",
     "idna",
     "jmespath",
@@ -38,8 +37,8 @@ PACKAGES = {
     "typing_extensions",
     "urllib3",
 }
-# What requests and botocore take where a developer's machine has it; the layer and Lambda have neither.
-NOT_SHIPPED = {"cython_runtime", "simplejson"}
+# What requests and botocore take where a developer's machine has it; the layer and Lambda have none of it.
+NOT_SHIPPED = {"charset_normalizer", "cython_runtime", "simplejson"}
 # What costs more than a few milliseconds, and is easily brought in by accident.
 DEAR = {"asyncio", "boto3", "multiprocessing", "s3transfer", "sqlite3", "unittest", "xmlrpc"}
 
