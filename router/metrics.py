@@ -7,6 +7,7 @@ to the row; these are for graphs and alarms.
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
@@ -65,15 +66,22 @@ class Meter:
 
 
 def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Iterable[float] = ()) -> None:
-    # Not Powertools' `Metrics`: all its instances share one set of dimensions, and each channel needs its own.
-    line = EphemeralMetrics(
-        namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "EcsAlertRouter"),
-        service=os.environ.get("POWERTOOLS_SERVICE_NAME", "ecs-alert-router"),
+    line = _line(
+        os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "EcsAlertRouter"),
+        os.environ.get("POWERTOOLS_SERVICE_NAME", "ecs-alert-router"),
+        *dimensions.items(),
     )
-    for name, value in dimensions.items():
-        line.add_dimension(name, value)
     for latency in latencies:  # before the counts: a hundred values make a line of their own
         line.add_metric("Latency", MetricUnit.Milliseconds, latency)
     for name, count in counts.items():
         line.add_metric(name, MetricUnit.Count, count)
     line.flush_metrics()
+
+
+@cache
+def _line(namespace: str, service: str, *dimensions: tuple[str, str]) -> EphemeralMetrics:
+    """Kept, as to make one takes longer than to fill it."""
+    # Not Powertools' `Metrics`: all its instances share one set of dimensions, and each channel needs its own.
+    line = EphemeralMetrics(namespace=namespace, service=service)
+    line.set_default_dimensions(**dict(dimensions))
+    return line

@@ -86,16 +86,24 @@ class _Story(NamedTuple):
 
 
 def notification(
-    saying: Saying, incident: Incident, config: ChannelConfig, found: Enrichment | None = None
+    saying: Saying,
+    incident: Incident,
+    config: ChannelConfig,
+    found: Enrichment | None = None,
+    made: dict[Any, Message] | None = None,
 ) -> Notification:
     """What a channel is asked to say, with the message in that channel's language.
 
     Args:
         found: what is known beyond the event (`router.enrich`).
+        made: messages of this incident so far; channels that are told the same, in the same words, share one.
     """
     language, time_zone = saying.manner.language or config.language, saying.manner.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
-    message = _message(_Story(saying, incident, config, found or Enrichment()))
+    said = (saying.kind, saying.first, tuple(saying.held.items()), language, time_zone)
+    message = (made or {}).get(said) or _message(_Story(saying, incident, config, found or Enrichment()))
+    if made is not None:
+        made[said] = message
     mention = "" if saying.kind is Kind.RESOLVED else saying.manner.mention  # nobody is called for good news
     return Notification(saying.kind, message, incident.alert, incident, mention)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from router.budgets import taken_late
 from router.claim import Claim, Claims, Lease
@@ -11,7 +12,7 @@ from router.errors import Conflict, HistoryUnavailable
 from router.gathering import gathering
 from router.health import noted
 from router.items import key_of
-from router.model import ChannelConfig, Enrichment, Kind
+from router.model import ChannelConfig, Enrichment, Kind, Message
 from router.parts import Done, Handled, Job, Router
 from router.queues import MAX_DELAY
 from router.render import notification
@@ -65,11 +66,12 @@ def jobs_of(
     if incident is None or not sayings:
         return
     known = found.get(incident.alert.id)
+    made: dict[Any, Message] = {}
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
         source = router.config.channels.get(saying.channel)
         settings = source.config if source else ChannelConfig(saying.channel, "", {})
-        notify = partial(notification, saying, incident, settings, known)
+        notify = partial(notification, saying, incident, settings, known, made)
         yield Job(standing, saying, settings, notify, source, unusable)
 
 

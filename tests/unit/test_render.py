@@ -71,6 +71,30 @@ def said(
     return notification(saying, made, ChannelConfig("chat", "chat", {}, **settings), found).message
 
 
+@pytest.mark.parametrize(
+    ("kind", "held", "settings", "shared"),
+    [
+        (Kind.OPENED, {}, {}, True),
+        (Kind.UPDATED, {}, {}, False),
+        (Kind.OPENED, {"out_of_memory": 2}, {}, False),
+        (Kind.OPENED, {}, {"language": "ja"}, False),
+        (Kind.OPENED, {}, {"time_zone": "Asia/Tokyo"}, False),
+    ],
+)
+def test_channels_share_the_message_that_says_the_same_in_the_same_words(
+    kind: Kind, held: dict[str, int], settings: dict[str, Any], *, shared: bool
+) -> None:
+    incident = incident_of()
+    made: dict[Any, Message] = {}
+    first = Saying("chat", Kind.OPENED, 1, 1, first=True, severity=incident.severity, held={})
+    one = notification(first, incident, ChannelConfig("chat", "chat", {}), None, made).message
+    other = first._replace(channel="mail", kind=kind, held=held)
+    config = ChannelConfig("mail", "mail", {}, **settings)
+    two = notification(other, incident, config, None, made).message
+    assert (two is one) is shared
+    assert two == notification(other, incident, config).message
+
+
 # --- title and text ---------------------------------------------------------------------------------------------------
 
 
