@@ -31,14 +31,14 @@ MUTANTS = (
     Mutant(
         "rows are written without a condition",
         "history.py",
-        "yield Put(row_item(row, ttl, now), 0)",
-        "yield Put(row_item(row, ttl, now))",
+        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)",
+        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now))",
     ),
     Mutant(
         "the standing is written without a condition",
         "history.py",
-        "Put(standing_item(standing, ttl), standing.version)",
-        "Put(standing_item(standing, ttl))",
+        "Put(standing_item(standing, longest), standing.version)",
+        "Put(standing_item(standing, longest))",
     ),
     Mutant(
         "what is to be sent is recorded as sent before it is",
@@ -121,7 +121,7 @@ MUTANTS = (
     ),
     Mutant(
         "the tick does not ask what is due",
-        "inbox.py",
+        "tick.py",
         "due = router.runtime.history.due(router.runtime.clock())",
         "due = router.runtime.history.due(0.0)",
     ),
@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "nothing is done on the last receive",
         "inbox.py",
-        "elif handled.error and _receives(record) >= max_receives:",
-        "elif handled.error and _receives(record) > max_receives:",
+        "if each.error and _receives(received[key]) >= max_receives}",
+        "if each.error and _receives(received[key]) > max_receives}",
     ),
     Mutant(
         "a failure to bury is swallowed",
@@ -146,7 +146,7 @@ MUTANTS = (
     Mutant(
         "one subject's failure fails the whole batch",
         "claim.py",
-        "            made += _failed(alone, error)\n",
+        "            made = made.joined(_failed(alone, error))\n",
         "            return _failed(lot, error)\n",
         first=5_500,
     ),
