@@ -72,7 +72,7 @@ MUTANTS = (
         "the window begins again with each alert",
         "incidents.py",
         "            cell = cell._replace(due_at=cell.window_ends_at)\n",
-        "            cell = cell._replace(window_ends_at=now + _window(cell), due_at=now + _window(cell))\n",
+        "            cell = cell._replace(window_ends_at=now + cell.dedup_window, due_at=now + cell.dedup_window)\n",
     ),
     Mutant(
         "a failed send opens a window",
