@@ -17,6 +17,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -42,15 +43,16 @@ FUNCTION = ("router", "plugins")  # what the function's own code is; router/cli 
 PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
 
-CERTIFICATES = "ca_certificates"  # router/tls.py looks for it on the path
+CERTIFICATES = "ecs_alert_router_certificates"  # router/tls.py looks for it on the path
 MODELS = "aws_models"  # router/clients.py looks for it on the path
 SERVICES = ("dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm")  # that the function speaks to
 
-# Of Powertools the function imports Logger, and metrics; these two halves of it, nothing that it imports.
 UNUSED = (
+    # Of Powertools the function imports Logger and metrics, and nothing that these import needs the two.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/parser",
-    "charset_normalizer",  # requests guesses encodings with it, and takes UTF-8 without it; a cold start pays 7 ms
+    # requests would guess encodings with it at the price of 7 ms of a cold start, and takes UTF-8 without it.
+    "charset_normalizer",
 )
 
 RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
@@ -151,9 +153,10 @@ def _forget_paths(packages: Path) -> None:
 def _drop_unused(packages: Path) -> None:
     """Leave out what is large and what nobody needs, unless a plugin asks for it."""
     _, plugins = REQUIREMENTS
-    wanted = plugins.read_text() if plugins.is_file() else ""
-    for name in (each for each in UNUSED if each.replace("_", "-") not in wanted):
-        shutil.rmtree(packages / name, ignore_errors=True)
+    wanted = re.sub("[-_.]+", "_", plugins.read_text().lower()) if plugins.is_file() else ""  # any spelling pip takes
+    for name in (each for each in UNUSED if each not in wanted):
+        for path in (packages / name, *packages.glob(f"{name}-*.dist-info")):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_models(packages: Path, scratch: Path) -> None:

@@ -85,7 +85,7 @@ class Claims(NamedTuple):
     granted: Mapping[str, float] = MappingProxyType({})
 
     def joined(self, other: "Claims") -> "Claims":
-        condition = other.condition if other.condition.version else self.condition
+        condition = other.condition if other.made else self.condition
         gather_at, granted = (*self.gather_at, *other.gather_at), {**self.granted, **other.granted}
         return Claims((*self.made, *other.made), condition, gather_at, granted)
 

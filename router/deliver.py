@@ -23,6 +23,7 @@ TOGETHER = 1.0
 """Seconds that an answer waits to be written down with those of the other channels. Each record of its own costs as
 much as all in one; should this process die meanwhile, what was said is said once more by each of them."""
 
+_Answer = tuple[Job, Delivery, float]  # with the time at which it was there
 _REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
 
 
@@ -36,7 +37,7 @@ def deliver(
             and counts as a retry.
         clock: seconds, from whenever: what a channel took is measured by it.
     """
-    done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+    done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
     enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
     for name, mine in _by_channel(jobs).items():
@@ -45,12 +46,12 @@ def deliver(
     waiting = {id(job): job for job in jobs}
     while waiting:
         ready = _ready(done, len(waiting), max(0.0, remaining()), clock)
-        for job, _ in ready:
+        for job, _, _ in ready:
             del waiting[id(job)]
         if not ready:
             yield [(job, _left_behind(job, begun=key in begun)) for key, job in waiting.items()]
             return
-        yield ready
+        yield [(job, delivery._replace(waited=clock() - at)) for job, delivery, at in ready]
 
 
 def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
@@ -63,21 +64,22 @@ def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
 def _work(
     jobs: Sequence[Job],
     begun: dict[int, Job],
-    done: "queue.SimpleQueue[Done]",
+    done: "queue.SimpleQueue[_Answer]",
     too_late: Callable[[], bool],
     clock: Callable[[], float],
 ) -> None:
     told_to_wait: float | None = None
     for job in jobs:
         if too_late():
-            done.put((job, _left_behind(job, begun=False)))
+            done.put((job, _left_behind(job, begun=False), clock()))
         elif told_to_wait is not None:  # what comes before that is refused too, and counts against us
-            done.put((job, _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)))
+            untried = _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)
+            done.put((job, untried, clock()))
         else:
             begun[id(job)] = job
             delivery = attempt(job, clock)
             told_to_wait = delivery.retry_after
-            done.put((job, delivery))
+            done.put((job, delivery, clock()))
 
 
 def _left_behind(job: Job, *, begun: bool) -> Delivery:
@@ -86,9 +88,11 @@ def _left_behind(job: Job, *, begun: bool) -> Delivery:
     return _retry(job, "no time was left to send it", unanswered=False)
 
 
-def _ready(done: "queue.SimpleQueue[Done]", missing: int, timeout: float, clock: Callable[[], float]) -> list[Done]:
+def _ready(
+    done: "queue.SimpleQueue[_Answer]", missing: int, timeout: float, clock: Callable[[], float]
+) -> list[_Answer]:
     """What is done: waits up to `timeout` seconds for the first, and then up to `TOGETHER` for the others."""
-    ready: list[Done] = []
+    ready: list[_Answer] = []
     ends = clock() + timeout
     try:
         while len(ready) < missing:

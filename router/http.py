@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
 
 with warnings.catch_warnings():  # the layer leaves out what requests would guess encodings with (`layer/build.py`)
-    warnings.simplefilter("ignore")
+    warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
     import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Timeout

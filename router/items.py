@@ -365,8 +365,8 @@ def to_silence(item: Mapping[str, Any]) -> Silence:
 
 # --- what is stored packed --------------------------------------------------------------------------------------------
 
-# What a standing's state is likely to say, last what is likeliest: half of it need not be stored. Never to be changed,
-# since what is stored was packed with it; another one would take another `SCHEMA`.
+# What a standing's state is likely to say, last what is likeliest: half of it need not be stored. Never to be changed:
+# what is stored was packed with it.
 _USUAL = (
     b'"closed_because":"","closed_by":"","reopened":0,"ended_at":null,"last_at":17,"opened_at":17,"details":{},'
     b'"runbook_url":"","deployment":"ecs-svc/","task_definition":"","stop_code":"TaskFailedToStart",'

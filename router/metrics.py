@@ -76,6 +76,7 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
     for name, count in counts.items():
         line.add_metric(name, MetricUnit.Count, count)
     line.flush_metrics()
+    line.clear_metrics()  # Powertools keeps what it was told not to print (POWERTOOLS_METRICS_DISABLED)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Settle: writes down what came of each delivery, per channel, after the send and before anything else."""
+"""Settle: writes down what came of each delivery, per channel, after the send."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence

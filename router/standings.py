@@ -49,6 +49,8 @@ class Turn(enum.StrEnum):
 class Cell(NamedTuple):
     """What one channel should have been told of one incident, and what it was told.
 
+    A default is never to be changed: what is as it was in a new cell is not stored.
+
     Attributes:
         dedup_window, stateful, manner: of the route that reached it last; see `Reach`.
         want, told: revisions of what there is to say; the channel is behind while want > told.
@@ -178,6 +180,7 @@ class Delivery(NamedTuple):
         unanswered: whether the remote may have taken it all the same.
         rejected: whether the remote refused this very message, which says nothing about how the channel does.
         seconds: that the channel took to render and send; None where it did not come to that, or not back.
+        waited: seconds since then, for the answers of the other channels.
     """
 
     saying: Saying
@@ -187,3 +190,4 @@ class Delivery(NamedTuple):
     unanswered: bool = False
     rejected: bool = False
     seconds: float | None = None
+    waited: float = 0.0

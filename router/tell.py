@@ -26,7 +26,7 @@ _NOTHING: Mapping[str, Enrichment] = {}
 
 
 def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standing, list[Delivery]]]:
-    """Sends what was leased and settles it as the answers come; then sees to it that nobody waits for the tick."""
+    """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
     standings = {key_of(each.standing): each.standing for each in claims.made}
     found = _found(claims.made, lease, router)
     jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router, found)]
@@ -34,7 +34,8 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standin
     ended: dict[str, float] = {}
     for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
-        ended |= dict.fromkeys((job.source.endpoint for job, _ in done if job.source), router.runtime.clock())
+        now = router.runtime.clock()
+        ended |= {job.source.endpoint: now - delivery.waited for job, delivery in done if job.source}
         answers = _by_standing(done)
         standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
         yield from ((standings[key], answers[key]) for key in answers)

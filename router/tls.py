@@ -13,7 +13,7 @@ from pathlib import Path
 
 import certifi
 
-CERTIFICATES = "ca_certificates"  # what layer/build.py calls certifi's certificates that it puts on the path
+CERTIFICATES = "ecs_alert_router_certificates"  # certifi's, each by its name: layer/build.py puts them on the path
 
 _loading = threading.Lock()
 

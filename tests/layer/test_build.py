@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,24 @@ def test_a_package_in_plugins_txt_is_in_the_layer_and_in_its_index(checkout: Pat
     assert build(checkout)[0] == 0
     assert index(checkout) == [{"distribution": "acme-chat", "name": "mattermost", "module": "acme_chat"}]
     assert (checkout / ".build" / "layer" / "python" / "acme_chat.py").is_file()
+
+
+@pytest.mark.parametrize("spelling", ["charset-normalizer", "Charset_Normalizer"])
+def test_what_is_left_out_stays_where_a_plugin_asks_for_it(
+    checkout: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any spelling that pip takes; else its traces go, too."""
+    monkeypatch.syspath_prepend(str(checkout / "layer"))
+    build_script = runpy.run_path(str(checkout / "layer" / "build.py"))
+    packages = checkout / "packages"
+    for name in ("charset_normalizer", "charset_normalizer-3.5.2.dist-info", "requests"):
+        (packages / name).mkdir(parents=True)
+    (checkout / "layer" / "plugins.txt").write_text(f"{spelling}==3.5.2 --hash=sha256:0\n")
+    build_script["_drop_unused"](packages)
+    assert len(list(packages.iterdir())) == 3
+    (checkout / "layer" / "plugins.txt").unlink()
+    build_script["_drop_unused"](packages)
+    assert [path.name for path in packages.iterdir()] == ["requests"]
 
 
 def test_to_add_a_plugin_builds_the_layer_anew_and_so_does_to_take_it_away(checkout: Path, wheel: Path) -> None:

@@ -71,8 +71,8 @@ def test_the_layer_holds_the_models_of_the_services_without_their_prose(packaged
 def test_the_layer_holds_each_certificate_of_certifi_by_its_name(packaged: Packaged) -> None:
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         bundle = archive.read("python/certifi/cacert.pem").count(b"BEGIN CERTIFICATE")
-        names = [name for name in archive.namelist() if name.startswith("python/ca_certificates/")]
-    assert all(re.fullmatch(r"python/ca_certificates/[0-9a-f]{8}\.[0-9]", name) for name in names)
+        names = [name for name in archive.namelist() if name.startswith("python/ecs_alert_router_certificates/")]
+    assert all(re.fullmatch(r"python/ecs_alert_router_certificates/[0-9a-f]{8}\.[0-9]", name) for name in names)
     assert len(names) == bundle
 
 

@@ -1,7 +1,7 @@
 """How often an endpoint is spoken to (docs/reliability.md): the allotment itself, then the whole router."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -16,8 +16,9 @@ from router.config import Route
 from router.errors import TransientError
 from router.items import iso
 from router.model import Decision, Kind, Severity
+from router.parts import Done, Job
 from router.standings import Turn
-from tests.doubles.world import HOUR, START, Recorder, World
+from tests.doubles.world import HOUR, START, Recorder, World, serially
 
 NOW = 1000.0
 ALONE, GATHERED = Turn.ALONE, Turn.GATHERED
@@ -133,6 +134,25 @@ def test_a_period_begins_when_a_slow_message_was_through() -> None:
     assert late.spoken == {"a": (NOW + 3.0,)}
     assert not turns(ask(late, wanting(1), NOW + 3.5))
     assert taken_late(granted.condition, granted.granted, {"a": NOW + 0.2}) == granted.condition
+
+
+def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
+    """Their answers waited for its own, and were there when they were there."""
+    world = World()
+
+    def together(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+        done = [each for lot in serially(jobs, remaining) for each in lot]
+        world.now += 0.9
+        yield [(job, each._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, each in done]
+
+    world.router = world.router._replace(deliver=together)
+    world.receive(task_stopped())
+    spoken = world.history.condition(world.now).spoken
+    assert {name: spoken[source.endpoint] for name, source in world.config.channels.items()} == {
+        "slack": (START,),
+        "email": (START + 0.9,),
+        "pager": (START,),
+    }
 
 
 @given(

@@ -116,6 +116,20 @@ def test_an_answer_waits_no_longer_than_a_second_for_those_of_slower_channels() 
     assert list(batches) == []
 
 
+def test_it_is_known_how_long_an_answer_waited_for_the_others() -> None:
+    """A slow channel pushes the budgets of the others no further on (`router.budgets.taken_late`)."""
+    now = 100.0
+
+    def take_half_a_second() -> None:
+        nonlocal now
+        now += 0.5
+
+    sink = Sink(lambda: None, take_half_a_second)
+    jobs = [job(sink, revision=revision) for revision in (1, 2)]
+    (together,) = deliver(jobs, lambda: LONG_ENOUGH, lambda: now)
+    assert [delivery.waited for _, delivery in together] == [0.5, 0.0]
+
+
 def test_within_a_channel_the_order_is_kept() -> None:
     """Though the first takes longest: a resolve never overtakes its trigger."""
     started = threading.Event()

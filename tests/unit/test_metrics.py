@@ -70,6 +70,18 @@ def test_what_came_of_deliveries_is_counted_and_nothing_that_did_not_happen(
     assert values(line) == {name: [2.0]}
 
 
+def test_nothing_is_printed_where_powertools_is_told_not_to_nor_kept_until_it_may(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    for _ in range(150):  # past a hundred values Powertools prints by itself
+        told(("slack", Outcome.SENT, 0.25)).write("dev")
+    assert printed() == []
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
+    told(("slack", Outcome.SENT, 0.25)).write("dev")
+    assert [values(line) for line in printed()] == [{"Latency": [250.0], "Sent": [1.0]}]
+
+
 def test_latency_is_each_send_in_milliseconds(printed: Printed) -> None:
     """Each by itself, so that CloudWatch has the percentiles; what was never sent has none."""
     attempts = [("slack", Outcome.SENT, 0.25), ("slack", Outcome.RETRY, 10.0), ("slack", Outcome.RETRY, None)]

@@ -39,6 +39,7 @@ def of(raw: events.Raw) -> Alert:
     return alert(event, classify(event))
 
 
+CHAT = ChannelConfig("chat", "chat", {})
 DIED = of(events.task_stopped("EssentialContainerExited", "Essential container", events.container("app", 137)))
 
 
@@ -79,6 +80,7 @@ def said(
         (Kind.OPENED, {"out_of_memory": 2}, {}, False),
         (Kind.OPENED, {}, {"language": "ja"}, False),
         (Kind.OPENED, {}, {"time_zone": "Asia/Tokyo"}, False),
+        (Kind.RESOLVED, {}, {}, False),
     ],
 )
 def test_channels_share_the_message_that_says_the_same_in_the_same_words(
@@ -93,6 +95,18 @@ def test_channels_share_the_message_that_says_the_same_in_the_same_words(
     two = notification(other, incident, config, None, made).message
     assert (two is one) is shared
     assert two == notification(other, incident, config).message
+
+
+def test_the_end_is_not_told_in_the_same_words_to_whom_has_heard_of_it_and_to_whom_has_not() -> None:
+    incident = incident_of(status="resolved", ended_at=OPENED_AT + 60.0)
+    made: dict[Any, Message] = {}
+    texts = {
+        first: notification(
+            Saying("chat", Kind.RESOLVED, 1, 1, first, incident.severity, {}), incident, CHAT, None, made
+        ).message.text
+        for first in (False, True)
+    }
+    assert texts[True] != texts[False]
 
 
 # --- title and text ---------------------------------------------------------------------------------------------------
