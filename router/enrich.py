@@ -113,7 +113,8 @@ def facts_of(alert: Alert, plugins: Plugins) -> dict[str, str]:
         if isinstance(answer, Exception):
             log.warning("%s: enrich_alert raised %s", plugin, type(answer).__name__)
         elif isinstance(answer, Mapping):
-            facts |= {str(label): str(value)[:FACT_LENGTH] for label, value in answer.items()}
+            found = {str(label).strip(): str(value).strip()[:FACT_LENGTH] for label, value in answer.items()}
+            facts |= {label: value for label, value in found.items() if label and value}
         elif answer is not None:
             log.warning("%s: enrich_alert gave %s, which is no mapping", plugin, type(answer).__name__)
     return dict(list(facts.items())[:FACTS_SHOWN])

@@ -375,6 +375,14 @@ def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
     assert (len(facts), {len(value) for value in facts.values()}) == (FACTS_SHOWN, {FACT_LENGTH})
 
 
+def test_a_fact_without_a_label_or_a_value_is_none(directory: Directory) -> None:
+    """Where a plugin has looked and found nothing."""
+    answer = "{'Owner': '', ' ': 'web team', 'Team': ' web '}"
+    (handled,) = World().receive(events.task_stopped())
+    assert handled.routed is not None
+    assert facts_of(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer))) == {"Team": "web"}
+
+
 OBSERVES = """
     from router import hookimpl
 
