@@ -3,12 +3,14 @@
 import json
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 from local_aws.events import Raw, container, task_stopped
 from router.items import iso
 
+_Each = TypeVar("_Each")
 _OOM = "OutOfMemoryError: Container killed due to memory usage"
 
 
@@ -25,6 +27,13 @@ def crash(service: str, *, of: str = "web") -> Raw:
     )
     detail = raw["detail"] | {"updatedAt": at, "createdAt": at, "stoppedAt": at}
     return raw | {"time": at, "detail": detail, "id": str(uuid.uuid4())}
+
+
+def batched(each: Iterable[_Each], size: int = 10) -> Iterator[list[_Each]]:
+    """So many at a time; SQS hands ten to the function."""
+    left = iter(each)
+    while lot := list(islice(left, size)):
+        yield lot
 
 
 def batch(events: Sequence[Raw]) -> dict[str, Any]:

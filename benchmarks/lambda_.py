@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -61,7 +62,7 @@ class Function:
             **variant.environment,
         }
         command = [str(runtime_python()), "-m", "awslambdaric", variant.handler]
-        self._said = Path(f"/tmp/benchmark-{os.getpid()}.log").open("w+b")  # noqa: S108, SIM115
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the function
         self.began = time.perf_counter()
         self._process = subprocess.Popen(  # noqa: S603
             command, env=environment, stdout=self._said, stderr=subprocess.STDOUT, cwd=variant.path[0]

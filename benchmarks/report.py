@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.cost import Use, billed, million
-from benchmarks.rows import Samples
+from benchmarks.rows import CHANNELS, Samples, time_ms
+from benchmarks.servers import CONNECT, OUTSIDE, REALISTIC
 from benchmarks.variants import LAYER, WORK
 
 MEMORY_SIZES = (256, 512, 1024, 1769)
+ROUND_TRIPS = 4  # of an announced event to DynamoDB, one after the other (docs/performance.md)
+_WAIT = ROUND_TRIPS * REALISTIC["dynamodb"] + REALISTIC["teams"]
+# The blog tells one after the other, over a new connection each, and asks DynamoDB three times.
+_BLOG_WAIT = sum(REALISTIC[name] for name in CHANNELS) + 3 * REALISTIC["dynamodb"] + len(OUTSIDE) * CONNECT
+_ANNOUNCED = 0.05  # of the events of a storm
 
 
 class Figure(NamedTuple):
@@ -70,14 +76,10 @@ def _warm(samples: Samples) -> Iterator[Figure]:
     yield _ratio(samples, "warm: CPU of an event, to plain", "cpu", "unlimited", "plain", 1)._replace(goal="", met=None)
 
 
-# An announced event waits for four answers of DynamoDB one after the other (docs/performance.md), and for Teams.
-ROUND_TRIPS, SLOWEST = 4, 300.0
-
-
 def _realistic(samples: Samples) -> Iterator[Figure]:
     for name in samples.values:
         yield _value(samples, f"realistic delays: an event, {name}", name, "wall", "ms")
-    bound = ROUND_TRIPS * 4.0 + SLOWEST
+    bound = time_ms(_WAIT)
     ratio = samples.median("unlimited", "wall") / bound
     values = [each / bound for each in samples.values["unlimited"]["wall"]]
     yield Figure(
@@ -172,38 +174,33 @@ def _zipped(path: Path) -> int:
 def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
     """A quiet million, each event announced by itself; and a stormy one, in batches with 95 % repeats."""
     if {"warm", "storm", "calls"} <= measured.keys():
-        warm, storm, calls = measured["warm"], measured["storm"], measured["calls"]
-        announced = {name: values[0] for name, values in calls.values["announced"].items()}
-        cpu, blog_cpu = warm.median("unlimited", "cpu") / 1000, warm.median("blog", "cpu") / 1000
-        blog_repeat, batches = warm.median("blog", "repeated") / 1000, "batches, DynamoDB 0 ms"
         for memory in MEMORY_SIZES:
-            quiet = million(
-                Use(billed(cpu, 0.316, memory), memory, announced["write"], announced["read"], sqs_requests=3)
-            )
-            # Told one after the other, and a new connection for each: 150 + 300 + 100 + 15 + 3 × 4 + 3 × 60 ms.
-            blog_quiet = million(Use(billed(blog_cpu, 0.757, memory), memory, 2, 0.5, x86=True))
-            repeat = storm.median(batches, "cpu") / 1000
-            stormy = million(
-                Use(
-                    billed(repeat, storm.median(batches, "calls") * 0.004 + 0.05 * 0.3 / 10, memory),
-                    memory,
-                    storm.median(batches, "writes"),
-                    storm.median(batches, "reads"),
-                    events=10,
-                    sqs_requests=0.3,
-                )
-            )
-            blog_stormy = million(
-                Use(
-                    0.95 * billed(blog_repeat, 0.004, memory) + 0.05 * billed(blog_cpu, 0.757, memory),
-                    memory,
-                    0.1,
-                    0.5,
-                    x86=True,
-                )
-            )
-            yield _dollars(f"a quiet million events at {memory} MB", quiet, blog_quiet)
-            yield _dollars(f"a stormy million events at {memory} MB", stormy, blog_stormy)
+            for kind, of in (("quiet", _quiet), ("stormy", _stormy)):
+                yield _dollars(f"a {kind} million events at {memory} MB", *map(million, of(measured, memory)))
+
+
+def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
+    """Of ours, and of the blog's."""
+    warm, calls = measured["warm"], measured["calls"]
+    cpu, blog_cpu = warm.median("unlimited", "cpu") / 1000, warm.median("blog", "cpu") / 1000
+    writes, reads = (calls.median("announced", quantity) for quantity in ("write", "read"))
+    return (
+        Use(billed(cpu, _WAIT, memory), memory, writes, reads, sqs_requests=3),
+        Use(billed(blog_cpu, _BLOG_WAIT, memory), memory, 2, 0.5, x86=True),
+    )
+
+
+def _stormy(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
+    """Of ours, and of the blog's."""
+    warm, storm, batches = measured["warm"], measured["storm"], "batches, DynamoDB 0 ms"
+    cpu, calls, writes, reads = (storm.median(batches, quantity) for quantity in ("cpu", "calls", "writes", "reads"))
+    waiting = calls * REALISTIC["dynamodb"] + _ANNOUNCED * REALISTIC["teams"] / 10
+    told = billed(warm.median("blog", "cpu") / 1000, _BLOG_WAIT, memory)
+    repeated = billed(warm.median("blog", "repeated") / 1000, REALISTIC["dynamodb"], memory)
+    return (
+        Use(billed(cpu / 1000, waiting, memory), memory, writes, reads, events=10, sqs_requests=0.3),
+        Use((1 - _ANNOUNCED) * repeated + _ANNOUNCED * told, memory, 0.1, 0.5, x86=True),
+    )
 
 
 def _dollars(what: str, ours: Mapping[str, float], blog: Mapping[str, float]) -> Figure:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks.events import batch, crash
+from benchmarks.events import batch, batched, crash
 from benchmarks.lambda_ import Function, Variant
 from benchmarks.servers import AT_ONCE, CONNECT, REALISTIC, Servers
 from benchmarks.variants import WORK
@@ -153,7 +153,7 @@ def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Sampl
 def storm(bench: Bench, events: int = 1000) -> Samples:
     """95 % of the events repeat the trouble of a service that has been announced; three services at a time."""
     samples = Samples()
-    for delay in (0.0, 0.004):
+    for delay in (0.0, REALISTIC["dynamodb"]):
         bench.servers.delays({"dynamodb": delay})
         for number in range(max(2, bench.rounds // 4)):
             for name, size in (("batches", 10), ("one by one", 1)):
@@ -176,7 +176,7 @@ def storm(bench: Bench, events: int = 1000) -> Samples:
 
 def _storm(function: Function, count: int, size: int, mark: str) -> tuple[float, float]:
     began, cpu = time.perf_counter(), function.cpu
-    for lot in _lots(_burst(count, mark), size):
+    for lot in batched(_burst(count, mark), size):
         answer = function.invoke(batch([crash(service) for service in lot]))
         assert not answer.value["batchItemFailures"], function.said()
     return time.perf_counter() - began, function.cpu - cpu
@@ -186,17 +186,6 @@ def _burst(count: int, mark: str) -> Iterator[str]:
     """Services: each speaks twenty times, three of them at a time."""
     for number in range(count):
         yield f"loop-{mark}-{number // 60 * 3 + number % 3}"
-
-
-def _lots(services: Iterator[str], size: int) -> Iterator[list[str]]:
-    lot: list[str] = []
-    for service in services:
-        lot.append(service)
-        if len(lot) == size:
-            yield lot
-            lot = []
-    if lot:
-        yield lot
 
 
 # --- what an event costs in DynamoDB ----------------------------------------------------------------------------------

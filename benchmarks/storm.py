@@ -6,13 +6,12 @@ call to DynamoDB is counted. `--json` prints the figures for machines. The exit 
 """
 
 import argparse
-import itertools
 import json
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
+from benchmarks.events import batched
 from benchmarks.storm_events import CRASH_LOOPING, OTHERS, at, storm
 from local_aws.deploy import Stack, deploy
 from local_aws.events import Raw
@@ -35,8 +35,8 @@ from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
 from router.inbox import handle
-from router.items import to_standing
-from router.model import Kind
+from router.items import is_row_key, to_standing
+from router.model import OWN_SOURCE, Kind
 from router.queues import TICK
 from router.silences import Silences
 from router.table import Item, Key, Page, Put, Query, plain_item
@@ -83,13 +83,6 @@ class Figures:
         for channel, count in self.named.items():
             if count < self.incidents:
                 yield f"{channel}: only {count} of {self.incidents} incidents were announced"
-
-
-def batched(events: Iterable[tuple[float, Raw]]) -> Iterator[list[tuple[float, Raw]]]:
-    """As SQS hands them to the function: ten at a time."""
-    left = iter(events)
-    while lot := list(itertools.islice(left, 10)):
-        yield lot
 
 
 def busiest(times: Sequence[float], period: float) -> int:
@@ -236,7 +229,7 @@ class CountingTable:
         for put in puts:
             stored = self._stored.get(put.key)
             assert put.version is None or (stored["version"] if stored else 0) == put.version, put.key
-            if put.item["pk"].startswith("alert#"):
+            if is_row_key(put.key):
                 assert put.key not in self._rows, "the storm has no event twice"
                 self._rows.add(put.key)
                 self.decisions[put.item["decision"]] += 1
@@ -293,9 +286,8 @@ class Storm(World):
 def simulated(count: int, progress: Console) -> Figures:
     world = Storm()
     table = CountingTable()
-    world.history = world.history._replace(table=table)
-    runtime = world.router.runtime._replace(history=world.history, silences=Silences(world.history.silences))
-    world.router = world.router._replace(runtime=runtime)
+    history = world.history._replace(table=table)
+    world.keep_in(history, silences=Silences(history.silences))
     began, tick = time.monotonic(), START
     batches = batched(storm(count, _HOUR))
     total = (count + 9) // 10
@@ -329,7 +321,7 @@ def _pass(world: World, until: float, tick: float) -> float:
             return tick
         world.now = following
         tick = following if following == tick + 60.0 else tick
-        handle({"source": "ecs-alert-router", "detail-type": TICK, "detail": {}}, world.router, lambda: 60.0, 5)
+        handle({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, world.router, lambda: 60.0, 5)
 
 
 def _asked_for(world: World) -> list[float]:

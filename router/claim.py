@@ -24,7 +24,7 @@ from router.condition import Condition
 from router.errors import Conflict, HistoryUnavailable
 from router.history import Change
 from router.incidents import absorb, advance
-from router.items import CONDITION_KEY, Row, key_of, row_key
+from router.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
 from router.standings import Saying, Standing, Terms, Turn
@@ -187,7 +187,7 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
 
 def _rows_alone(conflict: Conflict) -> bool:
     """Whether only rows were there before: then how things stand is as it was read."""
-    return bool(conflict.keys) and all(key[0].startswith("alert#") for key in conflict.keys)
+    return bool(conflict.keys) and all(map(is_row_key, conflict.keys))
 
 
 def _by_time(handled: Iterable[Handled]) -> list[Routed]:

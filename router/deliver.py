@@ -71,15 +71,14 @@ def _work(
     told_to_wait: float | None = None
     for job in jobs:
         if too_late():
-            done.put((job, _left_behind(job, begun=False), clock()))
+            delivery = _left_behind(job, begun=False)
         elif told_to_wait is not None:  # what comes before that is refused too, and counts against us
-            untried = _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)
-            done.put((job, untried, clock()))
+            delivery = _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)
         else:
             begun[id(job)] = job
             delivery = attempt(job, clock)
             told_to_wait = delivery.retry_after
-            done.put((job, delivery, clock()))
+        done.put((job, delivery, clock()))
 
 
 def _left_behind(job: Job, *, begun: bool) -> Delivery:

@@ -75,6 +75,10 @@ def standing_key(subject: Subject, archived_number: int | None = None) -> Key:
     return f"subject#{subject.key}", "incident" if archived_number is None else f"incident#{archived_number:06}"
 
 
+def is_row_key(key: Key) -> bool:
+    return key[0].startswith("alert#")
+
+
 def is_standing_key(key: Key) -> bool:
     return key[0].startswith("subject#") and key[1].startswith("incident")
 
@@ -208,24 +212,24 @@ def _state(standing: Standing) -> Item:
     state: Item = {
         "quiet_from": standing.quiet_from,
         "deployed_from": standing.deployed_from,
-        "rollbacks": list(standing.rollbacks),
-        "going_on": dict(standing.going_on),
+        "rollbacks": standing.rollbacks,
+        "going_on": standing.going_on,
         "resolve_at": standing.resolve_at,
         "lapse_at": standing.lapse_at,
-        "silenced": _silenced_item(standing.silenced),
+        "silenced": standing.silenced and _fields(standing.silenced),
         "archived": standing.archived,
         "cells": {name: _cell_item(cell) for name, cell in standing.cells.items()},
     }
     if incident:
         state["incident"] = {
-            "causes": dict(incident.causes),
-            "tasks": list(incident.tasks),
+            "causes": incident.causes,
+            "tasks": incident.tasks,
             "alert": _alert_item(incident.alert),
             "opened_at": incident.opened_at,
             "last_at": incident.last_at,
             "ended_at": incident.ended_at,
             "reopened": incident.reopened,
-            "silenced": _silenced_item(incident.silenced),
+            "silenced": incident.silenced and _fields(incident.silenced),
             "closed_by": incident.closed_by,
             "closed_because": incident.closed_because,
         }
@@ -235,10 +239,6 @@ def _state(standing: Standing) -> Item:
 def _cell_item(cell: Cell) -> Item:
     """What is not as it is in a new cell."""
     return {name: value for name, value in cell._asdict().items() if value != _NEW_CELL[name]}
-
-
-def _silenced_item(silenced: Silenced | None) -> Item | None:
-    return {**_fields(silenced), "by": dict(silenced.by)} if silenced else None
 
 
 def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:

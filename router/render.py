@@ -101,11 +101,11 @@ def notification(
     language, time_zone = saying.manner.language or config.language, saying.manner.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
     said = (saying.kind, saying.first, tuple(saying.held.items()), language, time_zone)
-    message = (made or {}).get(said) or _message(_Story(saying, incident, config, found or Enrichment()))
-    if made is not None:
-        made[said] = message
+    made = {} if made is None else made
+    if said not in made:
+        made[said] = _message(_Story(saying, incident, config, found or Enrichment()))
     mention = "" if saying.kind is Kind.RESOLVED else saying.manner.mention  # nobody is called for good news
-    return Notification(saying.kind, message, incident.alert, incident, mention)
+    return Notification(saying.kind, made[said], incident.alert, incident, mention)
 
 
 def _message(story: _Story) -> Message:

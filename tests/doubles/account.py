@@ -68,9 +68,9 @@ def make_account() -> Account:
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "due", "dead-letters")]
     world = World()
     world.now = time.time()
-    world.history = History(DynamoTable(boto3.client("dynamodb"), TABLE), 90 * DAY)
-    runtime = world.router.runtime._replace(history=world.history, silences=Silences(world.history.silences))
-    world.router = world.router._replace(runtime=runtime, queues=Queues(sqs, urls[1], urls[2]))
+    history = History(DynamoTable(boto3.client("dynamodb"), TABLE), 90 * DAY)
+    world.keep_in(history, silences=Silences(history.silences))
+    world.router = world.router._replace(queues=Queues(sqs, urls[1], urls[2]))
     return Account(world, sqs, *urls)
 
 

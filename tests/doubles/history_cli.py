@@ -59,8 +59,7 @@ def recording(retention: float = 90 * DAY) -> World:
 
 
 def writing(world: World, retention: float, table: str = TABLE) -> World:
-    world.history = History(DynamoTable(boto3.client("dynamodb"), table), retention)
-    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
+    world.keep_in(History(DynamoTable(boto3.client("dynamodb"), table), retention))
     return world
 
 

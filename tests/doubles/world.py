@@ -122,6 +122,11 @@ class World:
             memory=Memory(),
         )
 
+    def keep_in(self, history: History, **runtime: Any) -> None:
+        """From now on the router keeps its history there."""
+        self.history = history
+        self.router = self.router._replace(runtime=self.router.runtime._replace(history=history, **runtime))
+
     def make_channels(self) -> dict[str, Recorder]:
         return {name: Recorder(name, stateful=name == "pager") for name in ("slack", "email", "pager")}
 

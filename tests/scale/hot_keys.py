@@ -50,8 +50,7 @@ def storm(alerts: int = WRITES, services: int = 500, clusters: int = 4, seed: in
     """So many tasks stop within a second, in services that are evenly loud, through the whole router."""
     chance, table, world = random.Random(seed), Counting(), World()
     world.table = table
-    world.history = History(table, world.config.retention)
-    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
+    world.keep_in(History(table, world.config.retention))
     raws = [_stop(chance, number, services, clusters, world.now) for number in range(alerts)]
     for start in range(0, alerts, _BATCH):
         world.now += _BATCH / alerts

@@ -75,8 +75,7 @@ def rows_of(day: int) -> Iterator[Item]:
 def newest_day(client: Any, name: str) -> Seeded:
     """Day 0."""
     world = World()
-    world.history = History(DynamoTable(client, name), _RETENTION)
-    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
+    world.keep_in(History(DynamoTable(client, name), _RETENTION))
     incident = task = ""
     older_day(client, name, 0)
     routed = {f"service:{service}" for service in SERVICES[:WITH_INCIDENTS]}

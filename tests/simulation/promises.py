@@ -11,7 +11,7 @@ from itertools import pairwise
 from router.cells import LADDER
 from router.errors import UnreadableEvent
 from router.incidents import LAPSE_AFTER
-from router.items import CONDITION_KEY, row_key, to_condition, to_standing, unpacked
+from router.items import CONDITION_KEY, is_row_key, row_key, to_condition, to_standing, unpacked
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.parts import Routed
 from router.standings import Cell, Standing
@@ -96,7 +96,7 @@ class Outcome:
         rows, counts = [], Counter[str]()
         for write in self.run.table.writes:
             item = write.item
-            if item["pk"].startswith("alert#"):
+            if is_row_key((item["pk"], item["sk"])):
                 absorbed = item["decision"] in _ABSORBED
                 incident = self.identity(item["incident"], write.at) if absorbed else ""
                 counts[incident] += 1

@@ -35,16 +35,22 @@ def test_another_configuration_of_the_checkout_is_not_shipped(packaged: Packaged
     assert [name for name in packaged.files(FUNCTION) if name.endswith(".toml")] == ["alert-router.toml"]
 
 
-def test_the_function_holds_the_bytecode_of_all_its_modules_and_no_other(packaged: Packaged) -> None:
-    """PEP 552: the flags are 3 for a hash that is checked; 0 would compare a date that the zip has lost."""
-    with zipfile.ZipFile(packaged.directory / FUNCTION) as archive:
-        names = archive.namelist()
+def modules_and_bytecode(packaged: Packaged, archive: str) -> tuple[set[str], set[str], set[int]]:
+    """The modules of an archive, those of them that are there as bytecode, too, and that bytecode's flags (PEP 552)."""
+    with zipfile.ZipFile(packaged.directory / archive) as opened:
+        names = opened.namelist()
         bytecode = [name for name in names if name.endswith(".pyc")]
-        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in bytecode}
+        flags = {int.from_bytes(opened.read(name)[4:8], "little") for name in bytecode}
     compiled = {re.sub(r"__pycache__/(.*)\.cpython-313\.pyc", r"\1.py", name) for name in bytecode}
+    return {name for name in names if name.endswith(".py")}, compiled, flags
+
+
+def test_the_function_holds_the_bytecode_of_all_its_modules_and_no_other(packaged: Packaged) -> None:
+    """The flags are 3 for a hash that is checked; 0 would compare a date that the zip has lost."""
+    modules, compiled, flags = modules_and_bytecode(packaged, FUNCTION)
     assert flags <= {3}
-    assert compiled in ({name for name in names if name.endswith(".py")}, set())
-    assert bytecode or sys.version_info[:2] != (3, 13)
+    assert compiled in (modules, set())
+    assert compiled or sys.version_info[:2] != (3, 13)
 
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
@@ -103,15 +109,11 @@ def test_all_bytecode_in_the_layer_is_for_the_functions_python(packaged: Package
 
 
 def test_bytecode_is_not_compared_with_the_dates_that_the_zip_has_changed(packaged: Packaged) -> None:
-    """PEP 552: the flags are 1 for a hash that is not checked; 0 would compare a date, and compile anew each time."""
-    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
-        bytecode = [name for name in archive.namelist() if name.endswith(".pyc")]
-        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in bytecode}
-        sources = {name for name in archive.namelist() if name.endswith(".py")}
+    """The flags are 1 for a hash that is not checked; 0 would compare a date, and compile anew each time."""
+    modules, compiled, flags = modules_and_bytecode(packaged, LAYER)
     assert flags <= {1}
     assert flags or sys.version_info[:2] != (3, 13)
-    compiled = {re.sub(r"__pycache__/(.*)\.cpython-313\.pyc", r"\1.py", name) for name in bytecode}
-    assert not bytecode or sources <= compiled
+    assert not compiled or modules <= compiled
 
 
 def test_the_layer_is_as_small_as_the_docs_say(packaged: Packaged) -> None:

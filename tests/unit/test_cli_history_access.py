@@ -32,8 +32,7 @@ def reader() -> Iterator[dict[str, str]]:
         create_history_table(client, TABLE)
         world = World()
         world.now = time.time()
-        world.history = History(DynamoTable(client, TABLE), 90 * DAY)
-        world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
+        world.keep_in(History(DynamoTable(client, TABLE), 90 * DAY))
         world.receive(events.task_stopped(stoppedAt=iso(world.now - 60)))
         yield _reader(aws)
 

@@ -280,8 +280,7 @@ def test_a_row_is_kept_as_long_as_its_severity_says() -> None:
 def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_longest() -> None:
     """Numbers would begin again at 1 while an incident 1 is still there, if the newest expired before it."""
     world = World()
-    world.history = History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
-    world.router = world.router._replace(runtime=world.router.runtime._replace(history=world.history))
+    world.keep_in(History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY}))
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
     kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
     assert kept == {"delivery": 7, "incident": 365}

@@ -18,7 +18,7 @@ from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
 from router.errors import Conflict, HistoryError
 from router.history import AlertsWanted, History
-from router.items import is_standing_key, standing_item, to_standing
+from router.items import is_row_key, is_standing_key, standing_item, to_standing
 from router.model import Subject
 from router.table import DynamoTable, Item, Key, Put, Query
 
@@ -125,7 +125,7 @@ def _kept_of(history: History, subject: Subject, now: float) -> Iterator[Item]:
 
 
 def _kind(item: Item) -> str:
-    return "alert" if item["pk"].startswith("alert#") else str(item["sk"].partition("#")[0])
+    return "alert" if is_row_key((item["pk"], item["sk"])) else str(item["sk"].partition("#")[0])
 
 
 def _refuse_open(items: Iterable[Item]) -> None:
@@ -151,7 +151,7 @@ def _forget(table: DynamoTable, found: Found, task: str, now: float) -> None:
 
     The incidents go first, so that what is left can still be found by its alerts.
     """
-    keys = sorted(_deletions(found.delete), key=lambda key: key[0].startswith("alert#"))
+    keys = sorted(_deletions(found.delete), key=is_row_key)
     versions = {(item["pk"], item["sk"]): item["version"] for item in found.delete if _is_standing(item)}
     bar = Console(stderr=True)
     try:
