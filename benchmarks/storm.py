@@ -35,7 +35,7 @@ from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
 from router.inbox import handle
-from router.items import is_row_key, to_standing
+from router.items import each_delivery, is_delivery_key, is_row_key, to_standing
 from router.model import OWN_SOURCE, Kind
 from router.queues import TICK
 from router.silences import Silences
@@ -181,9 +181,10 @@ def _of_table(
     items = list(_scan(aws.client("dynamodb"), stack.table_name))
     rows = [item for item in items if item["pk"]["S"].startswith("alert#")]
     named: dict[str, set[str]] = {name: set() for name in said if name != "pagerduty"}
-    for each in items:
-        if each["sk"]["S"].startswith("delivery#") and each["outcome"]["S"] == "sent" and each["channel"]["S"] in named:
-            named[each["channel"]["S"]].add(each["incident"]["S"])
+    ledger = (each for each in map(plain_item, items) if is_delivery_key((each["pk"], each["sk"])))
+    for each in (attempt for item in ledger for attempt in each_delivery(item)):
+        if each["outcome"] == "sent" and each["channel"] in named:
+            named[each["channel"]].add(each["incident"])
     dead = aws.client("sqs").get_queue_attributes(
         QueueUrl=stack.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -233,7 +234,7 @@ class CountingTable:
                 assert put.key not in self._rows, "the storm has no event twice"
                 self._rows.add(put.key)
                 self.decisions[put.item["decision"]] += 1
-            elif not put.item["sk"].startswith("delivery#"):
+            elif not is_delivery_key(put.key):
                 self._store(put.key, put.item)
 
     def _store(self, key: Key, item: Item) -> None:

@@ -27,6 +27,7 @@ from router.incidents import absorb, advance
 from router.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.parts import LONGEST_SEND, Handled, Routed, Router
+from router.past import DEPLOYMENT_BEGUN
 from router.standings import Saying, Standing, Terms, Turn
 from router.table import MAX_PUTS, Item, Key
 
@@ -205,7 +206,8 @@ def _without(fresh: Mapping[Subject, Sequence[Routed]], conflict: Conflict) -> d
 
 def _concerns_subject(alert: Alert) -> bool:
     """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
-    return alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
+    begun = alert.cause == DEPLOYMENT_BEGUN
+    return begun or alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
 
 
 class _Draft(NamedTuple):

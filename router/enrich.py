@@ -12,9 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from router.container_logs import stream_of, tail
-from router.history import History
 from router.model import Alert, Enrichment
-from router.past import past
 from router.plugins import Plugins
 from router.task_definitions import TaskDefinitions
 
@@ -30,6 +28,8 @@ Part = Callable[[Alert, Enrichment], Enrichment]
 
 def enrich(alerts: Iterable[Alert], seconds: float, parts: Sequence[Part]) -> Mapping[str, Enrichment]:
     """What could be found out about each alert within `seconds`, by its id. Never raises."""
+    if not parts:
+        return {}
     found: dict[str, Enrichment] = {}
     ends = time.monotonic() + min(seconds, LONGEST)
     threads = [_begun(alert, parts, found) for alert in {alert.id: alert for alert in alerts}.values()]
@@ -55,15 +55,6 @@ def _find(alert: Alert, parts: Sequence[Part], found: dict[str, Enrichment]) -> 
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------
-
-
-def from_history(history: History, clock: Callable[[], float]) -> Part:
-    """How often before, and what was deployed."""
-
-    def ask_history(alert: Alert, known: Enrichment) -> Enrichment:
-        return known._replace(past=past(alert, history, clock()))
-
-    return ask_history
 
 
 def from_task_definition(definitions: TaskDefinitions) -> Part:

@@ -88,20 +88,19 @@ def make_router() -> Router:
         decided=meter.decided,
         unusable=meter.unusable,
         unconfirmed=lambda: unconfirmed(clients.sns(), topics),
-        enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, runtime, definitions, loaded)),
+        enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )
 
 
 def enrich_parts(
-    on: config.EnrichSettings, runtime: Runtime, definitions: TaskDefinitions, loaded: plugins.Plugins
+    on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
 ) -> tuple[enrich.Part, ...]:
     """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
     parts = {
-        enrich.from_history(runtime.history, runtime.clock): on.history,
         enrich.from_task_definition(definitions): on.task_definition,
         enrich.from_logs(definitions, clients.logs_of, on.log_groups): bool(on.log_groups),
-        enrich.from_plugins(loaded): True,
+        enrich.from_plugins(loaded): loaded.hears("enrich_alert"),
     }
     return tuple(part for part, wanted in parts.items() if wanted)
 

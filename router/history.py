@@ -17,7 +17,8 @@ from router.items import (
     SILENCES,
     Row,
     condition_item,
-    delivery_item,
+    delivery_items,
+    each_delivery,
     iso,
     row_item,
     row_key,
@@ -167,8 +168,9 @@ class History(NamedTuple):
             yield Put(standing_item(standing, longest), standing.version)
             if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
                 yield Put(standing_item(standing.replaced, self._ttl_of(standing.replaced, now)))
-            for each in change.deliveries:
-                yield Put(delivery_item(standing, each, self._ttl_of(standing, now), now), 0)
+            if change.deliveries:
+                ttl = self._ttl_of(standing, now)
+                yield from (Put(item, 0) for item in delivery_items(standing, change.deliveries, ttl, now))
 
     def _ttl_of(self, standing: Standing, now: float) -> int:
         return self._ttl(standing.incident.severity if standing.incident else Severity.INFO, now)
@@ -194,7 +196,8 @@ class History(NamedTuple):
         """Every attempt to tell a channel of an incident, oldest first."""
         subject_key, _, number = incident_id.rpartition("-")
         prefix = f"delivery#{int(number):06}#"
-        return self.table.query(Query(None, f"subject#{subject_key}", (prefix, prefix + "~")), now).items
+        found = self.table.query(Query(None, f"subject#{subject_key}", (prefix, prefix + "~")), now).items
+        return tuple(each for item in found for each in each_delivery(item))
 
     def due(self, now: float) -> list[Standing]:
         """The standings that somebody must look at, the longest overdue first; read consistently."""

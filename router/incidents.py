@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from router.cells import HOUR, at_the_end, wanting
 from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
+from router.past import note_deployment, past, remember
 from router.standings import Cell, Reach, Standing
 
 LAPSE_AFTER = 24 * HOUR
@@ -46,7 +47,7 @@ def absorb(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     Args:
         silenced_by: id and reason of the silence that holds it back; empty where none does.
     """
-    standing = _note_rollback(standing, alert)
+    standing = note_deployment(_note_rollback(standing, alert), alert)
     if alert.stopped:
         standing = _end(standing, {_exit_of(alert)}, alert.at, now, resolve_after)
     if alert.resolves:
@@ -58,8 +59,8 @@ def absorb(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     if alert.at < _quiet_from(standing, alert.cause):
         return standing, Decision.ALREADY_RESOLVED
     if silenced_by:
-        return _silence(standing, alert, silenced_by, now), Decision.SILENCED
-    after = _count(standing, alert, now)
+        return remember(_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
+    after = remember(_count(standing, alert, now), alert)
     return _announce(after, alert, reached, now, news=_is_news(standing.incident, alert))
 
 
@@ -81,6 +82,7 @@ def _count(standing: Standing, alert: Alert, now: float) -> Standing:
         reopened=incident.reopened + incident.over,
         severity=alert.severity if worse else incident.severity,
         alert=alert if worse else incident.alert,
+        past=past(standing, alert) if worse else incident.past,
         causes=_plus(incident.causes, {alert.cause: 1}),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
@@ -109,6 +111,7 @@ def _open(standing: Standing, alert: Alert, now: float) -> Standing:
         opened_at=min(alert.at, silenced.since) if silenced else alert.at,
         last_at=alert.at,
         silenced=silenced,
+        past=past(standing, alert),
     )
     return standing._replace(
         incident=incident,
@@ -117,8 +120,12 @@ def _open(standing: Standing, alert: Alert, now: float) -> Standing:
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
-        replaced=standing._replace(version=0, archived=True, silenced=None, going_on={}) if previous else None,
+        replaced=_archived(standing) if previous else None,
     )
+
+
+def _archived(standing: Standing) -> Standing:
+    return standing._replace(version=0, archived=True, silenced=None, going_on={}, seen={}, deployments={})
 
 
 def _comes_back(incident: Incident, alert: Alert) -> bool:

@@ -4,7 +4,8 @@
     alert#OCCURRENCE   CAUSE.SUBJECT                    an alert: one row for each occurrence; of a task, all its rows
     subject#SUBJECT    incident                         how things stand with a subject: its newest incident and cells
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
-    subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     one attempt to tell a channel of incident NNNNNN
+    subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     an attempt to tell a channel of incident NNNNNN, and others that
+                                                     were noted together with it
     channels           condition                        what the channels were told lately, and which of them fail
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
 
@@ -15,7 +16,7 @@ stand in the index keys under which a whole account's writes would else meet.
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -30,6 +31,7 @@ from router.model import (
     Incident,
     Kind,
     Outcome,
+    Past,
     Severity,
     Silenced,
     Subject,
@@ -160,19 +162,29 @@ def standing_item(standing: Standing, ttl: int) -> Item:
     return item
 
 
-def delivery_item(standing: Standing, delivery: Delivery, ttl: int, now: float) -> Item:
-    """One attempt, as the ledger keeps it."""
-    incident, saying = standing.incident, delivery.saying
+def delivery_items(standing: Standing, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
+    """What came of attempts, as the ledger keeps it: in one item, but for what is looked for by that it failed."""
+    incident = standing.incident
     if incident is None:
         raise ValueError("a delivery is always of an incident")
     at = iso(now)
-    item: Item = {
-        "pk": standing_key(standing.subject)[0],
-        "sk": f"delivery#{incident.number:06}#{at}#{saying.channel}",
-        "schema": SCHEMA,
-        "ttl": ttl,
-        "at": at,
-        "incident": incident.id,
+    sk = f"delivery#{incident.number:06}#{at}#"
+    shared = {"pk": standing_key(standing.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
+    together = []
+    for delivery in deliveries:
+        attempt = _attempt_item(delivery)
+        if delivery.outcome is Outcome.FAILED:
+            alone = sk + delivery.saying.channel
+            yield {**shared, "sk": alone, **attempt, "failed_day": f"failed#{at[:10]}#{shard(alone)}"}
+        else:
+            together.append(attempt)
+    if together:
+        yield {**shared, "sk": sk + together[0]["channel"], "deliveries": together}
+
+
+def _attempt_item(delivery: Delivery) -> Item:
+    saying = delivery.saying
+    return {
         "channel": saying.channel,
         "kind": saying.kind.value,
         "outcome": delivery.outcome.value,
@@ -180,9 +192,16 @@ def delivery_item(standing: Standing, delivery: Delivery, ttl: int, now: float) 
         "answer": delivery.answer,
         "gathered": saying.turn is Turn.GATHERED,
     }
-    if delivery.outcome is Outcome.FAILED:
-        item["failed_day"] = f"failed#{at[:10]}#{shard(item['sk'])}"
-    return item
+
+
+def is_delivery_key(key: Key) -> bool:
+    return key[0].startswith("subject#") and key[1].startswith("delivery#")
+
+
+def each_delivery(item: Item) -> Iterator[Item]:
+    """The attempts of an item of the ledger, each with what they share."""
+    shared = {name: value for name, value in item.items() if name != "deliveries"}
+    yield from ({**shared, **each} for each in item.get("deliveries", [{}]))
 
 
 def _subject_item(subject: Subject) -> Item:
@@ -217,6 +236,8 @@ def _state(standing: Standing) -> Item:
         "resolve_at": standing.resolve_at,
         "lapse_at": standing.lapse_at,
         "silenced": standing.silenced and _fields(standing.silenced),
+        "seen": standing.seen,
+        "deployments": standing.deployments,
         "archived": standing.archived,
         "cells": {name: _cell_item(cell) for name, cell in standing.cells.items()},
     }
@@ -232,6 +253,7 @@ def _state(standing: Standing) -> Item:
             "silenced": incident.silenced and _fields(incident.silenced),
             "closed_by": incident.closed_by,
             "closed_because": incident.closed_because,
+            "past": incident.past,
         }
     return state
 
@@ -261,6 +283,8 @@ def to_standing(item: Mapping[str, Any]) -> Standing:
         resolve_at=state["resolve_at"],
         lapse_at=state["lapse_at"],
         silenced=_to_silenced(state["silenced"]),
+        seen={cause: tuple((at, count) for at, count in times) for cause, times in state.get("seen", {}).items()},
+        deployments=state.get("deployments", {}),
         archived=state["archived"],
     )
 
@@ -276,6 +300,7 @@ def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subj
             "tasks": tuple(kept["tasks"]),
             "alert": _to_alert(kept["alert"], subject),
             "silenced": _to_silenced(kept["silenced"]),
+            "past": Past(*kept.get("past", ())),
         }
     )
 

@@ -229,20 +229,21 @@ class Alert:
 
 
 class Past(NamedTuple):
-    """What history knows of a subject and a cause before an alert, up to seven days back.
+    """What is remembered of a subject and a cause before an alert, up to seven days back.
 
     Attributes:
-        day, week: how many others of the same cause there were in the 24 hours and the seven days before.
-        at_least: whether there may have been more: the subject's history was too long to be read to its end.
+        day, week: how many others of the same cause there were in the 24 hours and the seven days before, to the hour.
         previous: event time of the one before, or None.
         deployed_at: event time at which the deployment began that the alert is about, or None where that is not known.
     """
 
     day: int = 0
     week: int = 0
-    at_least: bool = False
     previous: float | None = None
     deployed_at: float | None = None
+
+
+_NO_PAST = Past()
 
 
 class Enrichment(NamedTuple):
@@ -254,7 +255,7 @@ class Enrichment(NamedTuple):
         essential: container name to whether its end ends the task, by the task definition.
         logs: CloudWatch's log group and log stream of the container that died, or "".
         log_excerpt: its last lines, without secrets.
-        past: from history, or None.
+        past: as the incident has it, or None where messages are not to tell of it.
     """
 
     facts: Mapping[str, str] = MappingProxyType({})
@@ -298,6 +299,7 @@ class Incident:
         silenced: what silences held back of this trouble before it was announced, or between announcements; those
             alerts are not in `causes`.
         closed_by, closed_because: who closed it by hand, and why.
+        past: what was before `alert`.
     """
 
     number: int
@@ -314,6 +316,7 @@ class Incident:
     silenced: Silenced | None = None
     closed_by: str = ""
     closed_because: str = ""
+    past: Past = _NO_PAST
 
     @property
     def id(self) -> str:

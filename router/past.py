@@ -1,46 +1,65 @@
-"""What history knows of an alert's subject and cause: how often before, and whether a deployment began it."""
+"""What is remembered of a subject beside its incident: how often each cause came, and which deployments began.
 
-from collections.abc import Sequence
+It is kept with how things stand, so that a message which tells of it costs no question to history. Pure.
+"""
 
-from router.history import AlertsWanted, History
-from router.items import seconds
+from collections.abc import Iterable, Mapping, Sequence
+
 from router.model import Alert, Past
-from router.table import Item
+from router.standings import Standing
 
-DAY = 86400.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 WEEK = 7 * DAY
-READ = 500
-"""Rows of the subject that are looked at, the newest: one or two pages of its index."""
-_DEPLOYMENT = "deployment_in_progress"
-_DEPLOYMENTS_ASKED = 3  # rows that are read whole, for which deployment they are of
+CAUSES_REMEMBERED = 8
+DEPLOYMENTS_REMEMBERED = 5
+DEPLOYMENT_BEGUN = "deployment_in_progress"
+
+Times = Sequence[tuple[float, int]]
+"""Event time of the newest alert of a while, and how many there were in it: an hour, after a day a whole day."""
 
 
-def past(alert: Alert, history: History, now: float) -> Past:
-    """Raises HistoryUnavailable."""
-    subject = alert.subject
-    wanted = AlertsWanted(alert.at - WEEK, alert.at, READ, subject=subject.name)
-    rows = history.alerts(wanted, now)
-    ours = [row for row in rows if _place(row) == (subject.account, subject.region, subject.cluster)]
-    times = [seconds(row["at"]) for row in ours if row["cause"] == alert.cause and row["id"] != alert.id]
+def past(standing: Standing, alert: Alert) -> Past:
+    """What was before an alert that is not counted yet."""
+    times = [each for each in standing.seen.get(alert.cause, ()) if alert.at - WEEK <= each[0] <= alert.at]
     return Past(
-        day=sum(time >= alert.at - DAY for time in times),
-        week=len(times),
-        at_least=len(rows) >= READ,
-        previous=max(times, default=None),
-        deployed_at=_deployed_at(alert, ours, history, now),
+        day=sum(count for at, count in times if at >= alert.at - DAY),
+        week=sum(count for _, count in times),
+        previous=max((at for at, _ in times), default=None),
+        deployed_at=_deployed_at(standing.deployments, alert),
     )
 
 
-def _place(row: Item) -> tuple[str, str, str]:
-    return row["account"], row["region"], row["cluster"]
-
-
-def _deployed_at(alert: Alert, rows: Sequence[Item], history: History, now: float) -> float | None:
+def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None:
     """When the deployment began that started the task; of what is not about a task, the newest deployment."""
-    begun = [row for row in rows if row["cause"] == _DEPLOYMENT]
-    if not alert.task:
-        return seconds(begun[0]["at"]) if begun else None
-    if not alert.deployment:
-        return None
-    whole = (history.row(row["id"], now) for row in begun[:_DEPLOYMENTS_ASKED])
-    return next((seconds(row["at"]) for row in whole if row and row["deployment"] == alert.deployment), None)
+    if alert.task:
+        return deployments.get(alert.deployment)
+    return max((at for at in deployments.values() if alert.at - WEEK <= at <= alert.at), default=None)
+
+
+def remember(standing: Standing, alert: Alert) -> Standing:
+    """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
+    counted = [*standing.seen.get(alert.cause, ()), (float(round(alert.at)), 1)]
+    others = {cause: times for cause, times in standing.seen.items() if cause != alert.cause}
+    kept = list(others.items())[-(CAUSES_REMEMBERED - 1) :]
+    return standing._replace(seen=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
+
+
+def _by_while(times: Times) -> Iterable[tuple[float, int]]:
+    newest = max(at for at, _ in times)
+    whiles: dict[tuple[float, int], tuple[float, int]] = {}
+    for at, count in sorted(times):
+        if newest - at <= WEEK:
+            length = HOUR if newest - at <= DAY else DAY
+            before = whiles.get(key := (length, int(at // length)), (at, 0))
+            whiles[key] = (max(before[0], at), before[1] + count)
+    return whiles.values()
+
+
+def note_deployment(standing: Standing, alert: Alert) -> Standing:
+    """Remembers when a deployment began, if the alert says so."""
+    if alert.cause != DEPLOYMENT_BEGUN or not alert.deployment:
+        return standing
+    began = min(alert.at, standing.deployments.get(alert.deployment, alert.at))
+    newest = sorted({**standing.deployments, alert.deployment: began}.items(), key=lambda each: each[1])
+    return standing._replace(deployments=dict(newest[-DEPLOYMENTS_REMEMBERED:]))

@@ -105,7 +105,6 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "{day} × in 24 h, {week} × in 7 d; the last one was {earlier} earlier.",
         "ja": "24 時間で {day} 件目、7 日間で {week} 件目です。前回は {earlier}前でした。",
     },
-    "at_least": {"en": "at least ", "ja": "少なくとも "},
     "yes": {"en": "yes", "ja": "はい"},
     "no": {"en": "no", "ja": "いいえ"},
     "going_on": {

@@ -93,6 +93,10 @@ class Plugins(NamedTuple):
         """Calls each implementation by itself; yields (plugin, its answer, or the exception that it raised)."""
         return _ask(self.manager, hook, arguments)
 
+    def hears(self, hook: str) -> bool:
+        """Whether anybody implements it."""
+        return bool(getattr(self.manager.hook, hook).get_hookimpls())
+
 
 def _ask(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for implementation in reversed(getattr(manager.hook, hook).get_hookimpls()):

@@ -306,9 +306,8 @@ def _before(story: _Story) -> str:
         return ""
     if past.previous is None:
         return _deployed("first", past, alert, story)
-    more = story.phrase("at_least") if past.at_least else ""
     earlier = story.about(max(0.0, alert.at - past.previous))
-    counted = story.phrase("seen_before", day=past.day + 1, week=f"{more}{past.week + 1}", earlier=earlier)
+    counted = story.phrase("seen_before", day=past.day + 1, week=past.week + 1, earlier=earlier)
     newly = past.deployed_at is not None and past.previous < past.deployed_at
     return story.gap.join(filter(None, [counted, _deployed("again", past, alert, story) if newly else ""]))
 

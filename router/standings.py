@@ -106,6 +106,7 @@ class Standing(NamedTuple):
             that runs on stands for itself, since it ends with that task alone.
         resolve_at: clock time at which a recovery is announced. lapse_at: when the incident lapses.
         silenced: what silences held back and nothing has ended yet.
+        seen: by cause, how often it came in the last week. deployments: when they began, by id; see `router.past`.
         archived: whether a later incident has taken this one's place; what is still to be said of it is said.
         replaced: the standing with the incident before, to be archived in the same write; not stored.
     """
@@ -121,6 +122,8 @@ class Standing(NamedTuple):
     resolve_at: float | None = None
     lapse_at: float | None = None
     silenced: Silenced | None = None
+    seen: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
+    deployments: Mapping[str, float] = MappingProxyType({})
     archived: bool = False
     replaced: "Standing | None" = None
 

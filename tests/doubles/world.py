@@ -12,6 +12,7 @@ from router.channels import Source
 from router.config import Config, Route
 from router.deliver import attempt
 from router.history import History
+from router.items import each_delivery, is_delivery_key
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.parts import Done, Handled, Job, Memory, Router
 from router.pipeline import process, work_on
@@ -169,3 +170,8 @@ class World:
     def rows(self, prefix: str) -> list[Item]:
         """What is in the table under keys that begin so, e.g. `alert#`."""
         return [item for item in self.table.rows() if item["pk"].startswith(prefix)]
+
+    def ledger(self, channel: str) -> list[Item]:
+        """Every attempt to tell a channel that was noted, of all incidents."""
+        noted = (item for item in self.rows("subject#") if is_delivery_key((item["pk"], item["sk"])))
+        return [each for item in noted for each in each_delivery(item) if each["channel"] == channel]

@@ -11,12 +11,22 @@ from itertools import pairwise
 from router.cells import LADDER
 from router.errors import UnreadableEvent
 from router.incidents import LAPSE_AFTER
-from router.items import CONDITION_KEY, is_row_key, row_key, to_condition, to_standing, unpacked
+from router.items import (
+    CONDITION_KEY,
+    each_delivery,
+    is_delivery_key,
+    is_row_key,
+    row_key,
+    to_condition,
+    to_standing,
+    unpacked,
+)
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.parts import Routed
 from router.standings import Cell, Standing
 from router.table import Item
 from router.understand import understand
+from tests.simulation.neighbours import Write
 from tests.simulation.plan import Muting
 from tests.simulation.remotes import Try
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, START, Simulation
@@ -141,9 +151,9 @@ class Outcome:
     def failed(self) -> dict[tuple[str, str], float]:
         """Incidents and channels of which the ledger says that a delivery failed for good, and when it last did."""
         return {
-            (self.identity(write.item["incident"], write.at), write.item["channel"]): write.at
-            for write in self.run.table.writes
-            if write.item["sk"].startswith("delivery#") and write.item["outcome"] == "failed"
+            (self.identity(each["incident"], write.at), each["channel"]): write.at
+            for write, each in _deliveries(self.run)
+            if each["outcome"] == "failed"
         }
 
     @cached_property
@@ -295,6 +305,13 @@ def windows_hold_back(outcome: Outcome) -> Iterator[str]:
                 rung = sum(each.kind is not Kind.RESOLVED for each in heard[: number + 1])
                 if after.at - before.at < _window(rung) - 1:
                     yield f"{channel} is told of {incident_id} again after {after.at - before.at:.0f} s"
+
+
+def _deliveries(run: Simulation) -> Iterator[tuple[Write, Item]]:
+    """What the ledger says, with the write that brought it there."""
+    for write in run.table.writes:
+        if is_delivery_key((write.item["pk"], write.item["sk"])):
+            yield from ((write, each) for each in each_delivery(write.item))
 
 
 def _window(rung: int) -> float:
@@ -462,9 +479,8 @@ def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
     for channel, remote in outcome.run.remotes.items():
         for each in remote.tries:
             tries[each.invocation, channel].add((each.incident, each.saying.attempt))
-    for write in outcome.run.table.writes:
-        item = write.item
-        if item["sk"].startswith("delivery#") and (made := tries.get((write.by, item["channel"]))):
+    for write, item in _deliveries(outcome.run):
+        if made := tries.get((write.by, item["channel"])):
             unsent = item["answer"].startswith(("no time", "not tried"))
             if not unsent and (item["incident"], item["attempt"]) not in made:
                 yield f"{item['channel']} is said to have been told of {item['incident']}, and was told of {made}"

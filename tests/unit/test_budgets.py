@@ -327,6 +327,6 @@ def test_a_failed_gathering_is_tried_again_as_one_message_and_tells_of_each_inci
     world.slack.failure = lambda: None
     world.wait(HOUR)
     assert say(world.slack) == [(Kind.OPENED, 8)]
-    ledger = [item for item in world.rows("subject#") if item.get("channel") == "slack" and item["outcome"] == "sent"]
+    ledger = [each for each in world.ledger("slack") if each["outcome"] == "sent"]
     assert len(ledger) == 8
     assert all(item["gathered"] for item in ledger)

@@ -10,15 +10,10 @@ import pytest
 
 from local_aws import events
 from router.classify import alert, classify
-from router.enrich import LONGEST, Part, enrich, from_history, from_logs, from_task_definition
-from router.errors import HistoryUnavailable
-from router.history import History
-from router.items import Row
-from router.model import Alert, Decision, Enrichment, Event, Outcome, Severity
+from router.enrich import LONGEST, Part, enrich, from_logs, from_task_definition
+from router.model import Alert, Enrichment, Event, Outcome, Severity
 from router.normalise import normalise
-from router.past import READ, past
 from router.task_definitions import PAUSE, TaskDefinitions
-from tests.doubles.memory_table import MemoryTable
 from tests.doubles.world import World
 
 DEPLOYED = {"deploymentId": events.DEPLOYMENT}
@@ -120,78 +115,6 @@ def test_the_end_of_an_incident_is_not_enriched() -> None:
     world.tick()
     assert world.slack.kinds[-1] == "resolved"
     assert asked == []
-
-
-# --- from history -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def history() -> History:
-    return History(MemoryTable(), 90 * 86400.0)
-
-
-def remember(history: History, *raws: events.Raw) -> None:
-    for raw in raws:
-        event = normalise(raw)
-        history.commit(NOW, [Row(alert(event, classify(event)), Decision.ANNOUNCED, "", event)])
-
-
-def died(minutes: float, task: str, **fields: Any) -> events.Raw:
-    return events.task_stopped(stoppedAt=minutes_before(minutes), task=task, **fields)
-
-
-def test_history_counts_the_same_cause_of_the_same_subject(history: History) -> None:
-    """Not the alert itself, another cause, another cluster's service of that name, or what is older than a week."""
-    elsewhere = died(5, "t4") | {"region": "us-east-1"}
-    remember(
-        history,
-        events.task_stopped(),
-        died(60, "t1"),
-        died(60 * 30, "t2"),
-        died(60 * 24 * 8, "t3"),
-        elsewhere,
-        died(5, "t5", service="api"),
-        events.task_stopped("SpotInterruption", "x", stoppedAt=minutes_before(3), task="t6"),
-    )
-    known = past(DIED, history, NOW)
-    assert (known.day, known.week, known.at_least) == (1, 2, False)
-    assert known.previous == pytest.approx(DIED.at - 3600, abs=1)
-
-
-def test_history_tells_when_the_deployment_began_that_started_the_task(history: History) -> None:
-    """Not a later one, which has nothing to do with this task."""
-    begun = "SERVICE_DEPLOYMENT_IN_PROGRESS"
-    remember(
-        history,
-        events.deployment(begun, updatedAt=minutes_before(4)) | {"id": "e1"},
-        events.deployment(begun, updatedAt=minutes_before(1), deploymentId="ecs-svc/1") | {"id": "e2"},
-    )
-    known = past(DIED, history, NOW)
-    assert known.deployed_at == pytest.approx(DIED.at - 240, abs=1)
-    assert past(replace(DIED, deployment=""), history, NOW).deployed_at is None
-    assert past(replace(DIED, deployment="ecs-svc/2"), history, NOW).deployed_at is None
-
-
-def test_what_is_not_about_a_task_came_after_the_newest_deployment(history: History) -> None:
-    remember(history, events.deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", updatedAt=minutes_before(4)))
-    failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN"))
-    assert past(failed, history, NOW).deployed_at == pytest.approx(failed.at - 240, abs=1)
-
-
-def test_a_long_history_is_not_read_to_its_end(history: History) -> None:
-    remember(history, *(died(number / 10, f"t{number}") for number in range(1, READ + 50)))
-    known = past(DIED, history, NOW)
-    assert known.at_least
-    assert known.week == READ
-
-
-def test_history_that_is_unreachable_is_left_out() -> None:
-    class Gone(MemoryTable):
-        def query(self, query: Any, now: float) -> Any:  # noqa: ARG002 - the port's
-            raise HistoryUnavailable("gone")
-
-    found = enrich([DIED], 1.0, [from_history(History(Gone(), 1.0), lambda: NOW), finds("a")])
-    assert found[DIED.id] == Enrichment({"a": "x"})
 
 
 # --- from the task definition -----------------------------------------------------------------------------------------
@@ -385,7 +308,7 @@ def test_a_log_that_cannot_be_read_leaves_its_link() -> None:
 def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
     """The whole way: every part fails, and the message is sent all the same."""
     world = World()
-    parts: list[Part] = [fails, from_history(History(MemoryTable(), 1.0), lambda: 1 / 0)]
+    parts: list[Part] = [fails, lambda _alert, _known: 1 / 0]  # type: ignore[list-item, return-value]
     world.router = world.router._replace(enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
     (handled,) = world.receive(events.task_stopped())
     assert [delivery.outcome for delivery in handled.deliveries] == [Outcome.SENT] * 3

@@ -4,7 +4,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ import pytest
 from moto import mock_aws
 
 from local_aws import events
-from router import handler
+from router import handler, hookimpl
 from router.config import EnrichSettings
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
 from router.task_definitions import TaskDefinitions
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
-from tests.doubles.world import World, no_plugins
+from tests.doubles.world import no_plugins
 
 CONFIG = """
     [channels.chat]
@@ -272,17 +272,27 @@ def test_what_it_logs_holds_no_secret(stack: Stack, caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize(
     ("on", "asked"),
     [
-        (EnrichSettings(), ["ask_history", "ask_plugins"]),
-        (EnrichSettings(history=False), ["ask_plugins"]),
+        (EnrichSettings(), ["ask_plugins"]),
         (
             EnrichSettings(task_definition=True, log_groups=("/ecs/*",)),
-            ["ask_history", "ask_task_definition", "ask_logs", "ask_plugins"],
+            ["ask_task_definition", "ask_logs", "ask_plugins"],
         ),
     ],
 )
 def test_only_what_is_switched_on_is_asked_and_plugins_last(on: EnrichSettings, asked: list[str]) -> None:
     """Nobody knows how long a plugin takes: what the router finds itself does not wait for it."""
-    world = World()
-    definitions = TaskDefinitions(lambda _region: None, lambda: 0.0)
-    parts = handler.enrich_parts(on, world.router.runtime, definitions, no_plugins())
+
+    class Owner:
+        @hookimpl
+        def enrich_alert(self) -> Mapping[str, str]:
+            return {"Owner": "web team"}
+
+    plugins, definitions = no_plugins(), TaskDefinitions(lambda _region: None, lambda: 0.0)
+    plugins.manager.register(Owner())
+    parts = handler.enrich_parts(on, definitions, plugins)
     assert [part.__name__ for part in parts] == asked
+
+
+def test_where_nothing_is_switched_on_and_no_plugin_knows_more_nobody_is_asked() -> None:
+    definitions = TaskDefinitions(lambda _region: None, lambda: 0.0)
+    assert handler.enrich_parts(EnrichSettings(), definitions, no_plugins()) == ()

@@ -284,7 +284,7 @@ class TestFailingChannels:
         world.slack.failure = lambda: TransientError("503")
         world.receive(crash("t1", START))
         world.wait(25 * HOUR)
-        outcomes = [row["outcome"] for row in world.rows("subject#") if row.get("channel") == "slack"]
+        outcomes = [each["outcome"] for each in world.ledger("slack")]
         assert outcomes[-1] == "failed"
         tried = world.slack.tried
         world.wait(HOUR)

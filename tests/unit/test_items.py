@@ -16,7 +16,8 @@ from router.items import (
     EVENT_LIMIT,
     SHARDS,
     Row,
-    delivery_item,
+    delivery_items,
+    each_delivery,
     iso,
     key_of,
     redacted,
@@ -29,7 +30,7 @@ from router.items import (
     to_standing,
     unpacked,
 )
-from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Severity, Silenced, Subject
+from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Past, Severity, Silenced, Subject
 from router.normalise import normalise
 from router.standings import Cell, Delivery, Manner, Saying, Standing
 from router.table import INDEXES, Item, plain_item, typed_item
@@ -188,6 +189,9 @@ OF_HINT: Mapping[Any, st.SearchStrategy[Any]] = {
     int | None: st.none() | COUNTS,
     Mapping[str, int]: st.dictionaries(st.text(), COUNTS, max_size=3),
     Mapping[str, float]: st.dictionaries(st.text(), TIMES, max_size=3),
+    Mapping[str, tuple[tuple[float, int], ...]]: st.dictionaries(
+        st.text(), st.lists(st.tuples(TIMES, COUNTS), max_size=3).map(tuple), max_size=3
+    ),
 }
 
 
@@ -211,6 +215,7 @@ def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
+        past=whole(Past),
     )
 
 
@@ -341,20 +346,31 @@ def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery
     return Delivery(Saying(channel, Kind.OPENED, 1, 2, first=True, severity=Severity.ERROR, held={}), outcome, "ok")
 
 
-def test_a_delivery_stands_with_its_incident_in_the_order_of_time() -> None:
-    item = delivery_item(Standing(SUBJECT, incident=replace(OPEN, number=7)), delivery(), TTL, NOW)
+def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:
+    (item,) = delivery_items(Standing(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
     assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat")
+    (found,) = each_delivery(stored(item))
     said = {"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 2, "answer": "ok"}
-    assert item.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, **said}.items()
+    assert found.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, "at": iso(NOW), **said}.items()
 
 
-@pytest.mark.parametrize("outcome", Outcome)
-def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones(outcome: Outcome) -> None:
-    item = delivery_item(Standing(SUBJECT, incident=OPEN), delivery(outcome), TTL, NOW)
-    expected = f"failed#2024-08-08#{shard(item['sk'])}" if outcome is Outcome.FAILED else None
-    assert item.get(INDEXES["failed_deliveries"].partition) == expected
+def test_deliveries_that_are_noted_together_are_one_item_and_come_back_one_by_one() -> None:
+    made = [delivery(channel=name) for name in ("email", "slack", "teams")]
+    (item,) = delivery_items(Standing(SUBJECT, incident=OPEN), made, TTL, NOW)
+    assert [each["channel"] for each in each_delivery(stored(item))] == ["email", "slack", "teams"]
+
+
+def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones_which_holds_each_by_itself() -> None:
+    failed = [delivery(Outcome.FAILED, name) for name in ("slack", "teams")]
+    made = [delivery(channel="email"), *failed, delivery(Outcome.RETRY, "pager")]
+    items = list(delivery_items(Standing(SUBJECT, incident=OPEN), made, TTL, NOW))
+    index = INDEXES["failed_deliveries"]
+    indexed = [item for item in items if index.partition in item]
+    assert [item["channel"] for item in indexed] == ["slack", "teams"]
+    assert [item[index.partition] for item in indexed] == [f"failed#2024-08-08#{shard(each['sk'])}" for each in indexed]
+    assert [each["channel"] for item in items for each in each_delivery(item)] == ["slack", "teams", "email", "pager"]
 
 
 def test_a_delivery_of_no_incident_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="always of an incident"):
-        delivery_item(Standing(SUBJECT), delivery(), TTL, NOW)
+        list(delivery_items(Standing(SUBJECT), [delivery()], TTL, NOW))

@@ -1,0 +1,143 @@
+"""What is remembered of a subject: how often each cause came before, and which deployment began it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_aws import events
+from router.classify import alert, classify
+from router.config import EnrichSettings
+from router.items import iso
+from router.model import Alert, Past
+from router.normalise import normalise
+from router.past import CAUSES_REMEMBERED, DAY, DEPLOYMENTS_REMEMBERED, HOUR, WEEK, note_deployment, past, remember
+from router.standings import Standing
+from tests.doubles.world import MINUTE, START, World
+
+BEGUN = "SERVICE_DEPLOYMENT_IN_PROGRESS"
+
+
+def of(raw: events.Raw) -> Alert:
+    event = normalise(raw)
+    return alert(event, classify(event))
+
+
+def died(at: float, task: str = events.TASK, **fields: str) -> events.Raw:
+    return events.task_stopped(stoppedAt=iso(at), task=task, event_id=f"{task}-{at}", **fields)
+
+
+def begun(at: float, deployment: str = events.DEPLOYMENT) -> events.Raw:
+    return events.deployment(BEGUN, updatedAt=iso(at), deploymentId=deployment) | {"id": f"begun-{at}"}
+
+
+def standing(*raws: events.Raw) -> Standing:
+    """With each of them counted, or noted as a deployment."""
+    made = Standing(of(died(START)).subject)
+    for each in map(of, raws):
+        made = note_deployment(made, each) if each.cause == BEGUN.lower()[8:] else remember(made, each)
+    return made
+
+
+# --- how often --------------------------------------------------------------------------------------------------------
+
+
+def test_what_came_before_is_counted_over_a_day_and_a_week() -> None:
+    """Not another cause, nor what is older than a week."""
+    spot = events.task_stopped("SpotInterruption", "x", stoppedAt=iso(START - 60))
+    known = standing(died(START - 8 * DAY), died(START - 30 * HOUR), died(START - HOUR), spot)
+    assert past(known, of(died(START))) == Past(day=1, week=2, previous=START - HOUR)
+
+
+def test_what_has_not_been_before_has_no_past() -> None:
+    assert past(standing(), of(died(START))) == Past()
+
+
+@given(
+    st.lists(st.floats(0, 9 * DAY), max_size=60).map(sorted).map(lambda ages: [START - age for age in reversed(ages)])
+)
+def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[float]) -> None:
+    known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
+    found = past(known, of(died(START)))
+    exactly = [sum(at >= START - span for at in times) for span in (DAY - HOUR, DAY + HOUR, WEEK - DAY, WEEK + DAY)]
+    assert exactly[0] <= found.day <= exactly[1]
+    assert exactly[2] <= found.week <= exactly[3]
+    assert all(len(kept) <= 25 + 8 for kept in known.seen.values())
+
+
+@given(st.permutations([START - 90, START - 3 * HOUR, START - 2 * DAY, START - 2 * DAY - 60]))
+def test_it_makes_no_difference_in_which_order_alerts_arrive(times: list[float]) -> None:
+    known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
+    assert past(known, of(died(START))) == Past(day=2, week=4, previous=START - 90)
+
+
+def test_of_many_causes_the_newest_are_remembered() -> None:
+    known = standing()
+    for number in range(20):
+        known = remember(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
+    assert list(known.seen) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
+
+
+# --- which deployment -------------------------------------------------------------------------------------------------
+
+
+def test_a_task_came_after_the_deployment_that_started_it() -> None:
+    """Not after a later one, which has nothing to do with this task; nor is it known of a task of no deployment."""
+    known = standing(begun(START - 240), begun(START - 60, "ecs-svc/1"))
+    assert past(known, of(died(START))).deployed_at == START - 240
+    assert past(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
+
+
+def test_what_is_not_about_a_task_came_after_the_newest_deployment() -> None:
+    failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN", createdAt=iso(START)))
+    assert past(standing(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
+    assert past(standing(begun(START + 60)), failed).deployed_at is None
+
+
+def test_a_deployment_began_when_it_was_first_heard_of_and_the_newest_are_remembered() -> None:
+    known = standing(begun(START - 60), begun(START - 240), begun(START))
+    assert known.deployments == {events.DEPLOYMENT: START - 240}
+    known = standing(*(begun(START + number, f"ecs-svc/{number}") for number in range(9)))
+    assert list(known.deployments) == [f"ecs-svc/{number}" for number in range(9 - DEPLOYMENTS_REMEMBERED, 9)]
+
+
+# --- the whole way ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_message_tells_of_the_deployment_before_and_the_next_incident_of_what_came_before(world: World) -> None:
+    world.receive(begun(START - 4 * MINUTE))
+    world.receive(died(START, "t1"))
+    world.receive(died(START + MINUTE, "t2"))  # held back, and counted
+    world.receive(events.service_action(createdAt=iso(START + 2 * MINUTE)))
+    world.wait(3 * HOUR)
+    world.receive(died(world.now, "t3"))
+    first, _, second = (told.message.text for told in world.slack.told)
+    assert "First seen 4 min after" in first
+    assert "3 × in 24 h, 3 × in 7 d; the last one was 2 h earlier." in second
+
+
+def test_the_same_event_again_is_counted_once(world: World) -> None:
+    for _ in range(3):
+        world.receive(died(START, "t1"))
+    world.wait(30 * HOUR)  # until the incident has lapsed
+    world.receive(died(world.now, "t2"))
+    assert world.slack.told[-1].incident.past == Past(day=0, week=1, previous=START)
+
+
+def test_what_a_silence_holds_back_is_counted(world: World) -> None:
+    world.silence(START + HOUR, service="web")
+    world.receive(died(START, "t1"))
+    world.now += 2 * HOUR
+    world.receive(died(world.now, "t2"))
+    assert world.slack.told[-1].incident.past.day == 1
+
+
+def test_without_history_among_the_enrichments_messages_say_nothing_of_it() -> None:
+    world = World(enrich=EnrichSettings(history=False))
+    world.receive(begun(START - 4 * MINUTE))
+    world.receive(died(START, "t1"))
+    assert "First seen" not in world.slack.told[0].message.text
