@@ -40,7 +40,7 @@ def deliver(
     done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
     enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
-    for name, mine in _by_channel(jobs).items():
+    for name, mine in sorted(_by_channel(jobs).items(), key=_took_last, reverse=True):
         arguments = (mine, begun, done, lambda: remaining() < enough, clock)
         threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
@@ -52,6 +52,12 @@ def deliver(
             yield [(job, _left_behind(job, begun=key in begun)) for key, job in waiting.items()]
             return
         yield [(job, delivery._replace(waited=clock() - at)) for job, delivery, at in ready]
+
+
+def _took_last(channel: tuple[str, Sequence[Job]]) -> float:
+    """Who was slow begins first: threads get going one after the other, and all wait for the slowest."""
+    source = channel[1][0].source
+    return source.took if source else 0.0
 
 
 def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
@@ -114,7 +120,9 @@ def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
     except ChannelError as error:
         return Delivery(job.saying, Outcome.FAILED, _words(error, job.source))
     began = clock()
-    return _attempt(job, job.source)._replace(seconds=clock() - began)
+    delivery = _attempt(job, job.source)
+    job.source.took = clock() - began
+    return delivery._replace(seconds=job.source.took)
 
 
 def _attempt(job: Job, source: Source) -> Delivery:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
@@ -24,6 +23,7 @@ with warnings.catch_warnings():  # the layer leaves out what requests would gues
     warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
     import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -39,6 +39,11 @@ _TRY_AGAIN = frozenset({408, 425, 429})
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
 # A shorter piece of a URL is a word such as `services`; Slack's ids have nine characters and more.
 _SHORTEST_SECRET = 9
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",  # an answer is a few words, and 64 KiB of zip could be a gigabyte
+    "User-Agent": "ecs-alert-router",
+}
 # These two write the whole URL: each request at DEBUG, and with a WARNING when the headers of an answer do not parse.
 _TALKATIVE = ("urllib3.connection", "urllib3.connectionpool")
 
@@ -89,7 +94,7 @@ def _exchange(url: str, payload: Mapping[str, Any], headers: Mapping[str, str], 
     deadline = time.monotonic() + timeout
     limit: Any = Timeout(total=timeout)  # requests takes urllib3's, though its type stubs do not say so
     try:
-        with _connections.session().post(url, body, headers=dict(headers), timeout=limit, stream=True) as response:
+        with _connections.post(url, body, headers, limit) as response:
             text = _read(response, deadline).decode(errors="replace")
     except (OSError, HTTPError, ValueError) as error:
         return _no_answer(host, error)
@@ -189,40 +194,40 @@ def _redact(text: str, secrets: Iterable[str]) -> str:
 
 
 class Connections:
-    """The process's one Session, made when it is first needed: importing this module loads no certificates."""
+    """The process's one adapter of requests, made when it is first needed: importing this module loads no certificates.
+
+    An adapter alone, without a Session: none of what that brings is wanted here (redirects, cookies, ~/.netrc), and it
+    takes twice the time of a post.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._session: requests.Session | None = None
+        self._adapter: HTTPAdapter | None = None
+        self._proxied = False
         self._used_at = 0.0
 
-    def session(self) -> requests.Session:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: Any) -> requests.Response:
+        """The answer, its body unread. Raises what requests raises."""
+        request = requests.Request("POST", url, {**_HEADERS, **headers}, data=body, auth=_no_credentials).prepare()
+        adapter = self._ready()
+        proxies = get_environ_proxies(url) if self._proxied else None
+        return adapter.send(request, stream=True, timeout=timeout, proxies=proxies)
+
+    def _ready(self) -> HTTPAdapter:
         with self._lock:
             now = time.time()  # not monotonic(): that clock may stand still while the Lambda is frozen
-            if self._session is None:
-                self._session = _new_session()
+            if self._adapter is None:
+                for name in _TALKATIVE:
+                    logging.getLogger(name).addFilter(_keep_quiet)
+                self._adapter = _SharedContextAdapter()
+                self._proxied = bool(getproxies())  # where there is no proxy now, there will be none
             elif now - self._used_at > _IDLE_LIMIT:
-                self._session.close()  # drops its idle connections; it goes on working
+                self._adapter.close()  # drops its idle connections; it goes on working
             self._used_at = now
-            return self._session
+            return self._adapter
 
 
 _connections = Connections()
-
-
-def _new_session() -> requests.Session:
-    for name in _TALKATIVE:
-        logging.getLogger(name).addFilter(_keep_quiet)
-    session = _Session()
-    session.mount("https://", _SharedContextAdapter())
-    session.auth = _no_credentials
-    # Where there is no proxy now, there will be none; requests would look again at each post, for a tenth of its time.
-    session.trust_env = bool(getproxies())
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # No compression: an answer is a few words, and 64 KiB of zip could be a gigabyte.
-    session.headers.update({"Content-Type": "application/json", "Accept-Encoding": "identity"})
-    session.headers["User-Agent"] = "ecs-alert-router"
-    return session
 
 
 def _keep_quiet(_: logging.LogRecord) -> bool:
@@ -230,15 +235,8 @@ def _keep_quiet(_: logging.LogRecord) -> bool:
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Without this, requests would look into ~/.netrc; Teams refuses a post that has an Authorization header."""
+    """Without this, requests would make an Authorization header of a user in the URL; Teams refuses a post with one."""
     return request
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: a 3xx is an answer like any other. With `allow_redirects=False` alone, requests would still read the
-        whole body, however long that takes, to prepare the next request.
-        """
 
 
 class _SharedContextAdapter(HTTPAdapter):
