@@ -11,7 +11,7 @@ from benchmarks.servers import CONNECT, OUTSIDE, REALISTIC
 from benchmarks.variants import LAYER, WORK
 
 MEMORY_SIZES = (256, 512, 1024, 1769)
-ROUND_TRIPS = 4  # of an announced event to DynamoDB, one after the other (docs/performance.md)
+ROUND_TRIPS = 3  # of an announced event to DynamoDB, one after the other (docs/performance.md)
 _WAIT = ROUND_TRIPS * REALISTIC["dynamodb"] + REALISTIC["teams"]
 # The blog tells one after the other, over a new connection each, and asks DynamoDB three times.
 _BLOG_WAIT = sum(REALISTIC[name] for name in CHANNELS) + 3 * REALISTIC["dynamodb"] + len(OUTSIDE) * CONNECT

@@ -136,9 +136,10 @@ def _talk(name: str, raw: socket.socket, context: ssl.SSLContext, state: _State)
             left = b""
             while request := _request(connection, left):
                 head, body, left = request
+                due = time.perf_counter() + state.delays.get(name, 0.0)
                 status, kind, answer = _answer(name, head, body, state)
-                if delay := state.delays.get(name, 0.0):
-                    time.sleep(delay)
+                if (wait := due - time.perf_counter()) > 0:  # what the answer takes to make is part of it
+                    time.sleep(wait)
                 connection.sendall(
                     b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
                     % (status, kind, len(answer), answer)

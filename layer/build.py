@@ -160,7 +160,8 @@ def _drop_unused(packages: Path) -> None:
 
 
 def _write_models(packages: Path, scratch: Path) -> None:
-    """Ship the models of the services that the function speaks to without their prose, which is nine tenths of them.
+    """Ship the models of the services that the function speaks to without their prose, which is nine tenths of them,
+    and without what only endpoints by account are chosen by, which each call would look for in its items.
 
     To read them, botocore would otherwise spend 50 ms and 10 MB at each cold start. Every operation stays, so that
     plugins find whatever they call. Where botocore.txt names no botocore, the function reads the runtime's own models.
@@ -206,6 +207,7 @@ def _without_prose(model: Any) -> Any:
     """A member of a shape may be called documentation, too; it is no text."""
     if isinstance(model, dict):
         kept = {name: each for name, each in model.items() if not (name == "documentation" and isinstance(each, str))}
+        kept.pop("operationContextParams", None)
         return {name: _without_prose(each) for name, each in kept.items()}
     return [_without_prose(each) for each in model] if isinstance(model, list) else model
 
