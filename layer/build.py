@@ -45,7 +45,15 @@ PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it
 
 CERTIFICATES = "ecs_alert_router_certificates"  # router/tls.py looks for it on the path
 MODELS = "aws_models"  # router/clients.py looks for it on the path
-SERVICES = ("dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm")  # that the function speaks to
+CALLS = {  # of the function; a test holds it to the code
+    "dynamodb": ("BatchGetItem", "PutItem", "Query", "TransactWriteItems"),
+    "ecs": ("DescribeTaskDefinition",),
+    "logs": ("GetLogEvents",),
+    "secretsmanager": ("GetSecretValue",),
+    "sns": ("ListSubscriptionsByTopic", "Publish"),
+    "sqs": ("SendMessage",),
+    "ssm": ("GetParameter",),
+}
 
 UNUSED = (
     # Of Powertools the function imports Logger and metrics, and nothing that these import needs the two.
@@ -160,27 +168,26 @@ def _drop_unused(packages: Path) -> None:
 
 
 def _write_models(packages: Path, scratch: Path) -> None:
-    """Ship the models of the services that the function speaks to without their prose, which is nine tenths of them,
-    and without what only endpoints by account are chosen by, which each call would look for in its items.
+    """Ship as much of the services' models as the function calls, without their prose, which is nine tenths of them.
 
-    To read them, botocore would otherwise spend 50 ms and 10 MB at each cold start. Every operation stays, so that
-    plugins find whatever they call. Where botocore.txt names no botocore, the function reads the runtime's own models.
+    To read them whole, botocore would spend 50 ms and 10 MB at each cold start. Plugins that call something else make
+    their clients with boto3, which does not look here. Where botocore.txt names no botocore, the function reads the
+    runtime's own models.
     """
     _download(scratch, [BOTOCORE])
     data = scratch / "botocore" / "data"
     if not data.is_dir():
         return
-    for service in SERVICES:
+    for service, operations in CALLS.items():
         newest = max(data.joinpath(service).iterdir())
-        for name in ("service-2", "endpoint-rule-set-1"):
-            _write_json(packages / MODELS / service / newest.name / f"{name}.json", _without_prose(_read(newest, name)))
+        directory = packages / MODELS / service / newest.name
+        _write_json(directory / "service-2.json", _without_prose(_of(_read(newest, "service-2"), operations)))
+        _write_json(directory / "endpoint-rule-set-1.json", _without_prose(_read(newest, "endpoint-rule-set-1")))
     endpoints = _read(data, "endpoints")
     for partition in endpoints["partitions"]:
         services = partition["services"].items()
         # What is left out has an address by the partition's rule; those that have not, are kept.
-        partition["services"] = {
-            name: each for name, each in services if name in SERVICES or "partitionEndpoint" in each
-        }
+        partition["services"] = {name: each for name, each in services if name in CALLS or "partitionEndpoint" in each}
     _write_json(packages / MODELS / "endpoints.json", endpoints)
 
 
@@ -203,11 +210,38 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, separators=(",", ":")))
 
 
+def _of(model: dict[str, Any], operations: Iterable[str]) -> dict[str, Any]:
+    """A service's model with these operations alone, and the shapes that they lead to.
+
+    Without `operationContextParams`, too: by them endpoints of other accounts are chosen, which nobody is spoken to
+    by, and each call would look for them in all that it writes.
+    """
+    kept = {name: dict(model["operations"][name]) for name in operations}
+    for each in kept.values():
+        each.pop("operationContextParams", None)
+    wanted, shapes = [*_named(kept)], {}
+    while wanted:
+        if (name := wanted.pop()) not in shapes:
+            shapes[name] = model["shapes"][name]
+            wanted += _named(shapes[name])
+    return {**model, "operations": kept, "shapes": shapes}
+
+
+def _named(part: Any) -> Iterator[str]:
+    """The shapes that a part of a model refers to."""
+    if isinstance(part, dict):
+        if isinstance(part.get("shape"), str):
+            yield part["shape"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _named(each)
+
+
 def _without_prose(model: Any) -> Any:
     """A member of a shape may be called documentation, too; it is no text."""
     if isinstance(model, dict):
         kept = {name: each for name, each in model.items() if not (name == "documentation" and isinstance(each, str))}
-        kept.pop("operationContextParams", None)
         return {name: _without_prose(each) for name, each in kept.items()}
     return [_without_prose(each) for each in model] if isinstance(model, list) else model
 

@@ -8,14 +8,19 @@ layer, the SDK does what it always does.
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from router import tls
 
 _USER_AGENT = "ecs-alert-router"  # botocore would put its own together anew for each call: a sixth of what that costs
+SERVICES = frozenset({"dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
+"""What the function speaks to."""
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 MODELS = "aws_models"  # what layer/build.py calls the service models that it puts on the path, without their prose
 
 _SETTINGS: Mapping[str, Any] = {
@@ -88,7 +93,7 @@ def logs_of(region: str) -> Any:
 
 
 def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any) -> Any:
-    """A low-level client of an AWS service, from the session that the whole process shares.
+    """A low-level client of an AWS service, from a session that the whole process shares.
 
     A session of its own would cost a client 80 ms of a cold start.
 
@@ -97,14 +102,15 @@ def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any
         attempts: at a call, the first included.
         settings: as for `botocore.config.Config`: `connect_timeout`, `read_timeout` (seconds).
     """
-    from botocore.config import Config  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
-
-    # botocore itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
-    region_name = region or os.environ.get("AWS_REGION") or None
-    retries = {"mode": "standard", "total_max_attempts": attempts}  # the other mode reads a file of rules: 5 ms
-    config = Config(user_agent=_USER_AGENT, retries=retries, **settings)
     with _making:  # making clients is not safe in threads, and enrichment makes them in some
-        return _session().create_client(service, region_name=region_name, config=config)
+        session = _session() if service in SERVICES else _other_session()
+        from botocore.config import Config  # noqa: PLC0415 - half of the time of a cold start; for commands without AWS
+
+        # botocore itself knows AWS_DEFAULT_REGION alone; the deployment and the other SDKs, AWS_REGION.
+        region_name = region or os.environ.get("AWS_REGION") or None
+        retries = {"mode": "standard", "total_max_attempts": attempts}  # the other mode reads a file of rules: 5 ms
+        config = Config(user_agent=_USER_AGENT, retries=retries, **settings)
+        return session.create_client(service, region_name=region_name, config=config, **_credentials())
 
 
 _making = threading.Lock()
@@ -114,10 +120,23 @@ def _client(service: str) -> Any:
     return aws_client(service, **_SETTINGS)
 
 
+def _credentials() -> dict[str, str]:
+    """Those of the environment, where they are for good: botocore would first make each thing that may know others.
+
+    In the function they are Lambda's own, and outlive it; elsewhere, too, they come before all others.
+    """
+    if "AWS_CREDENTIAL_EXPIRATION" in os.environ or not all(os.environ.get(name) for name in _CREDENTIALS[:2]):
+        return {}
+    return {name.lower(): value for name in _CREDENTIALS if (value := os.environ.get(name))}
+
+
 @cache
 def _session() -> Any:
-    import botocore.session  # noqa: PLC0415 - as above
-    from botocore.loaders import Loader, instance_cache  # noqa: PLC0415
+    """For `SERVICES`."""
+    with _no_documentation():
+        import botocore.session  # noqa: PLC0415 - as above
+        from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST  # noqa: PLC0415
+        from botocore.loaders import Loader, instance_cache  # noqa: PLC0415
 
     class Models(Loader):  # type: ignore[misc]  # botocore has no type information
         @instance_cache  # type: ignore[untyped-decorator]
@@ -126,12 +145,55 @@ def _session() -> Any:
             del type_name
             return sorted({name for path in self.search_paths if Path(path).is_dir() for name in os.listdir(path)})  # noqa: PTH208 - a Path for each of the 440 would take 5 ms
 
-    session = botocore.session.get_session()
+    session = botocore.session.Session(include_builtin_handlers=False)
+    events = session.get_component("event_emitter")
+    register = {REGISTER_FIRST: events.register_first, REGISTER_LAST: events.register_last}
+    for name, handler, *order in filter(_concerns, BUILTIN_HANDLERS):
+        register.get(order[0] if order else None, events.register)(name, handler)
     stated = (session.get_config_variable("data_path") or "").split(os.pathsep)  # AWS_DATA_PATH
     own = (str(path) for entry in sys.path if (path := Path(entry, MODELS)).is_dir())
     session.register_component("data_loader", Models([*filter(None, stated), *own]))
     _share_context()
     return session
+
+
+@cache
+def _other_session() -> Any:
+    """For all other services: botocore's own, whole."""
+    import botocore.session  # noqa: PLC0415 - as above
+
+    return botocore.session.get_session()
+
+
+def _concerns(builtin: Sequence[Any]) -> bool:
+    """Whether what botocore does at an event by itself can be of `SERVICES`.
+
+    The others, nine tenths of it, are S3's, EC2's and so on, and of documentation: 7 ms of each cold start.
+    """
+    when, _, what = str(builtin[0]).partition(".")
+    return when != "docs" and what.partition(".")[0] in {"", "*", *SERVICES}
+
+
+@contextmanager
+def _no_documentation() -> Iterator[None]:
+    """Meanwhile, botocore is imported without what writes its docstrings, a parser of HTML included: 6 ms of each cold
+    start, and nobody reads them here. Whoever imports it later gets it whole.
+    """
+    if "botocore.client" in sys.modules:
+        yield
+        return
+    import botocore  # noqa: PLC0415 - as above
+
+    package, writer = ModuleType("botocore.docs"), ModuleType("botocore.docs.docstring")
+    package.__path__ = [str(Path(each, "docs")) for each in botocore.__path__]
+    writer.__getattr__ = lambda _name: lambda *_, **__: ""  # type: ignore[method-assign]  # whatever it is called
+    left_out = {each.__name__: each for each in (package, writer)}
+    sys.modules.update(left_out)
+    try:
+        yield
+    finally:
+        for name in left_out:
+            del sys.modules[name]
 
 
 @cache

@@ -17,24 +17,25 @@ EVENT = 4000  # characters of one event that are looked at, from its end
 _ASKED = 30  # events; one may hold several lines, or none worth showing
 
 REDACTED = "[redacted]"
-_ESCAPES = re.compile("\x1b\\[[0-9;?]*[ -/]*[@-~]")  # a terminal's colours
+_ESCAPES = "\x1b\\[[0-9;?]*[ -/]*[@-~]"  # a terminal's colours
 _NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret\w{0,40}|\w{0,40}token"
     r"|api[-_]?key|access[-_]?key(?:[-_]?id)?|private[-_]?key|credentials?"
 )
+# By their texts, which `re` compiles and keeps when a log is first read: most functions never read one.
 _SECRETS = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
-    (re.compile(r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{16}\b"), REDACTED),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|sk_live_|rk_live_|sk-)[\w-]{10,}"), REDACTED),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"), REDACTED),
-    (re.compile(r"https://hooks\.slack\.com/\S+"), REDACTED),
-    (re.compile(r"(://[^\s:/@]{0,100}:)[^\s/@]{1,500}(?=@)"), rf"\1{REDACTED}"),
+    (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", REDACTED),
+    (r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{16}\b", REDACTED),
+    (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|sk_live_|rk_live_|sk-)[\w-]{10,}", REDACTED),
+    (r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?", REDACTED),
+    (r"https://hooks\.slack\.com/\S+", REDACTED),
+    (r"(://[^\s:/@]{0,100}:)[^\s/@]{1,500}(?=@)", rf"\1{REDACTED}"),
     (
-        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|digest|token)\s+)?[^\s\"',;]+"),
+        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|digest|token)\s+)?[^\s\"',;]+",
         rf"\1{REDACTED}",
     ),
-    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{10,}"), rf"\1{REDACTED}"),
-    (re.compile(rf"(?i)((?:{_NAMES})[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)"), rf"\1{REDACTED}"),
+    (r"(?i)\b(bearer\s+)[\w.~+/=-]{10,}", rf"\1{REDACTED}"),
+    (rf"(?i)((?:{_NAMES})[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)", rf"\1{REDACTED}"),
 )
 
 
@@ -51,7 +52,7 @@ def stream_of(streams: LogStreams, container: str, task: str) -> str:
 
 def excerpt(messages: Iterable[str]) -> str:
     """The last lines, bounded, without colours and secrets."""
-    text = redacted(_ESCAPES.sub("", "\n".join(map(_end, messages))))
+    text = redacted(re.sub(_ESCAPES, "", "\n".join(map(_end, messages))))
     lines = [line.rstrip()[:LINE] for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-LINES:])[-TEXT:]
 
@@ -66,5 +67,5 @@ def _end(message: str) -> str:
 def redacted(text: str) -> str:
     """The text, with `[redacted]` for what looks like a secret."""
     for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
+        text = re.sub(pattern, instead, text)
     return text

@@ -3,7 +3,8 @@
 import re
 from datetime import UTC, datetime
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+
+from router.time_zones import zone
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FORM = re.compile(
@@ -26,7 +27,7 @@ class Hours(NamedTuple):
 
     def hold(self, moment: float, time_zone: str) -> bool:
         """Whether a time (POSIX seconds) is in these hours, in that time zone."""
-        local = datetime.fromtimestamp(moment, UTC).astimezone(ZoneInfo(time_zone))
+        local = datetime.fromtimestamp(moment, UTC).astimezone(zone(time_zone))
         minute, today = local.hour * 60 + local.minute, local.weekday()
         if self.begin < self.end:
             return today in self.days and self.begin <= minute < self.end

@@ -217,10 +217,10 @@ def _subject_item(subject: Subject) -> Item:
 def _alert_item(alert: Alert) -> Item:
     item = _fields(alert)
     del item["subject"]
-    return {**item, "severity": alert.severity.value, "containers": [_fields(each) for each in alert.containers]}
+    return {**item, "severity": alert.severity.value, "containers": [each._asdict() for each in alert.containers]}
 
 
-def _fields(data: Alert | Container | Silenced) -> Item:
+def _fields(data: Alert | Silenced) -> Item:
     """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 

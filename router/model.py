@@ -81,8 +81,7 @@ def short_hash(*parts: str) -> str:
     return b32encode(digest).decode().rstrip("=").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
@@ -107,8 +106,7 @@ class Subject:
         return short_hash(self.fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(NamedTuple):
     """One container of a task, as far as the event told. `exit_code` is None where none is known.
 
     Attributes:
@@ -125,8 +123,7 @@ class Container:
     memory: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One EventBridge event, normalised: every field is there and has its type, whatever came in.
 
     Attributes:
@@ -166,8 +163,12 @@ class Event:
     type: str = ""
     deployment: str = ""
     state: str = ""
-    details: Mapping[str, str] = field(default_factory=dict)
-    detail: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    details: Mapping[str, str] = MappingProxyType({})
+    detail: Mapping[str, Any] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        """Without what came in, which may hold secrets."""
+        return f"Event({self.id!r}, {self.detail_type!r}, {self.occurrence!r})"
 
 
 class Classification(NamedTuple):

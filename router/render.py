@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from router import console
 from router.catalogue import cause_words
@@ -29,6 +28,7 @@ from router.model import (
 )
 from router.phrases import phrase, span
 from router.standings import Saying
+from router.time_zones import zone
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
 _NO_NEWS = "essential container in task exited"
@@ -158,7 +158,8 @@ def _watched(alert: Alert) -> Subject | None:
     """The service of which an alarm on Container Insights' task counts tells; its metric names it."""
     details = alert.details
     if details.get("metric") in _TASK_COUNTS and "ServiceName" in details:
-        return replace(alert.subject, cluster=details.get("ClusterName", "-"), name=f"service:{details['ServiceName']}")
+        name = f"service:{details['ServiceName']}"
+        return alert.subject._replace(cluster=details.get("ClusterName", "-"), name=name)
     return None
 
 
@@ -334,8 +335,8 @@ def _counts(counts: Mapping[str, int], story: _Story) -> str:
 
 
 def _clock(time: float, config: ChannelConfig) -> str:
-    zone = ZoneInfo(config.time_zone)
-    return datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    local = datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone(config.time_zone))
+    return local.strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from router.time_zones import zone
 
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -98,8 +99,8 @@ class TomlTable:
     def time_zone(self, key: str, default: str) -> str:
         value = str(self.take(key, str, default, "a time zone such as Asia/Tokyo"))
         try:
-            ZoneInfo(value or "UTC")
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+            zone(value or "UTC")
+        except (KeyError, ValueError, OSError):  # zoneinfo's own is a KeyError
             self.problem(key, f"must be a time zone such as Asia/Tokyo, not {value!r}")
             return default
         return value

@@ -90,7 +90,7 @@ def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
 
 def _of_many(notification: Notification) -> Notification:
     """As where more is to be said than the channel's budget allows."""
-    subjects = [replace(_SUBJECT, name=f"service:web-{number}") for number in range(200)]
+    subjects = [_SUBJECT._replace(name=f"service:web-{number}") for number in range(200)]
     gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
     text = ", ".join(subject.name for subject in subjects)
     message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
@@ -105,5 +105,5 @@ def _hostile_message(text: str) -> Message:
 
 def _hostile_alert(text: str) -> Alert:
     name = text.encode("utf-8", "replace").decode()[:255]  # this much the router sees to before anything is rendered
-    subject = replace(_SUBJECT, cluster=name, name=f"service:{name}")
+    subject = _SUBJECT._replace(cluster=name, name=f"service:{name}")
     return replace(_ALERT, title=text, cause=name.lower() or "unknown", reason=text, subject=subject)

@@ -182,7 +182,7 @@ def test_a_task_definition_is_asked_for_once_by_its_whole_arn() -> None:
     for _ in range(3):
         made.get(DIED.subject, "web:42")
     assert ecs.asked == [events.arn("task-definition/web:42")]
-    made.get(replace(DIED.subject, region="cn-north-1"), "web:42")
+    made.get(DIED.subject._replace(region="cn-north-1"), "web:42")
     assert ecs.asked[1].startswith("arn:aws-cn:ecs:cn-north-1:")
 
 
@@ -201,7 +201,7 @@ def test_after_a_failure_nothing_is_asked_for_a_minute(answer: Callable[[], Any]
 
 def test_nothing_is_asked_where_the_place_is_unknown() -> None:
     made, ecs, _ = definitions()
-    assert made.get(replace(DIED.subject, account="-"), "web:42") is None
+    assert made.get(DIED.subject._replace(account="-"), "web:42") is None
     assert made.get(DIED.subject, "") is None
     assert ecs.asked == []
 

@@ -484,7 +484,7 @@ def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
         "Container app was killed: it wanted more than its 512 MiB of memory. The task ran for 7 min 42 s."
     )
     assert "1,024 MiB" in said(incident_of(OOM), found=Enrichment(memory={"app": 1024})).lead
-    unknown = replace(OOM, containers=(replace(OOM.containers[0], memory=None),))
+    unknown = replace(OOM, containers=(OOM.containers[0]._replace(memory=None),))
     assert said(incident_of(unknown)).lead.startswith(
         "Container app was killed: it wanted more memory than it may have."
     )
@@ -592,7 +592,7 @@ def test_a_digest_names_the_first_tasks() -> None:
     ],
 )
 def test_images_are_named_as_short_as_they_can_be_found(image: str, digest: str, shown: str) -> None:
-    made = replace(DIED, containers=(replace(DIED.containers[0], image=image, digest=digest),))
+    made = replace(DIED, containers=(DIED.containers[0]._replace(image=image, digest=digest),))
     assert dict(said(incident_of(made)).facts)["Image"] == shown
 
 
@@ -604,7 +604,7 @@ def test_the_log_has_a_link_where_it_is_known() -> None:
 
 
 def test_a_task_without_a_name_is_named_by_its_id() -> None:
-    made = replace(DIED, subject=replace(DIED.subject, name="family:-"))
+    made = replace(DIED, subject=DIED.subject._replace(name="family:-"))
     assert said(incident_of(made)).title == f"Essential container exited: task {events.TASK[:8]} in prod"
 
 

@@ -116,7 +116,7 @@ def test_it_is_stateful() -> None:
 
 def test_empty_message_says_the_cause() -> None:
     """PagerDuty refuses an empty summary; what is empty elsewhere is left out."""
-    nowhere = replace(SUBJECT, cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
     event = pagerduty().render(notification(message=Message(" \n", "\x00", (("", "x"), ("x", ""))), subject=nowhere))
     assert event["payload"]["summary"] == "out_of_memory"
     assert event["payload"]["component"] == "cpu"
@@ -169,7 +169,7 @@ def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
     """512 KB, everything at once."""
     big = char * (262_144 // len(char))
     message = Message(big, big, ((big, big), *(("text", big),) * 98), ((big, "https://a/" + "x" * 2900),) * 99, big)
-    subject = replace(SUBJECT, cluster=big, name=f"service:{big}")
+    subject = SUBJECT._replace(cluster=big, name=f"service:{big}")
     event = pagerduty().render(notification(message=message, subject=subject, cause=big))
     assert valid(event)
     assert len(json.dumps({"routing_key": KEY, **event}, ensure_ascii=False).encode()) < 512_000
@@ -179,7 +179,7 @@ def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
 @given(MESSAGES, NASTY, st.sampled_from(Kind))
 def test_whatever_comes_in_pagerduty_accepts(message: Message, text: str, kind: Kind) -> None:
     """Any text in any place: a valid event, in UTF-8, without control characters or marks that turn text round."""
-    subject = replace(SUBJECT, cluster=text.encode(errors="replace").decode())
+    subject = SUBJECT._replace(cluster=text.encode(errors="replace").decode())
     said = notification(kind, message=message, subject=subject, cause=text or "x")
     for event in (pagerduty().render(said), pagerduty().render_plain(said)):
         assert valid(event)

@@ -130,7 +130,7 @@ def test_everything_huge_at_once(sns: Sns) -> None:
     """A quarter of a megabyte in every place still makes a mail, quickly."""
     huge = "語 " * 131_072
     message = Message(huge, huge, ((huge, huge),) * 50, ((huge, huge),), huge)
-    subject = replace(SUBJECT, cluster=huge, name=f"service:{huge}")
+    subject = SUBJECT._replace(cluster=huge, name=f"service:{huge}")
     assert_publishable(sns.render(notification(message=message, subject=subject, title=huge, cause=huge)))
 
 
@@ -154,7 +154,7 @@ def test_attributes_let_subscribers_filter(sns: Sns) -> None:
         "service": "web",
         "kind": "opened",
     }
-    nowhere = replace(SUBJECT, cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
     assert set(sns.render(notification(subject=nowhere))["MessageAttributes"]) == {"severity", "cause", "kind"}
 
 
@@ -165,7 +165,7 @@ def test_whatever_comes_in_sns_accepts(
 ) -> None:
     """Any text in any place stays within SNS's rules for subject, message and attributes."""
     title, english, text, log = words
-    subject = replace(SUBJECT, cluster=title, name=f"service:{text}")
+    subject = SUBJECT._replace(cluster=title, name=f"service:{text}")
     message = Message(title, text, facts, facts, log)
     said = notification(kind, message=message, title=english, subject=subject, cause=english or "x")
     assert_publishable(sns.render(said))

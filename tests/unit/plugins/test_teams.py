@@ -240,7 +240,7 @@ def test_the_largest_message_is_within_what_teams_takes(char: str) -> None:
     """All limits reached at once stay below 20,000 bytes."""
     big = char * (262_144 // len(char))
     links = tuple((big, "https://a/" + "x" * length) for length in range(2480, 2492))
-    subject = replace(SUBJECT, account=big, region=big)
+    subject = SUBJECT._replace(account=big, region=big)
     said = notification(Message(big, big, ((big, big),) * 99, links, big))
     payload = TEAMS.render(replace(said, incident=replace(INCIDENT, subject=subject)))
     assert 10_000 < size(payload) <= 20_000
