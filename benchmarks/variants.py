@@ -1,8 +1,10 @@
 """What is compared: the router as it is packaged, and the references, each with the bytecode that it would ship."""
 
 import compileall
+import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
@@ -11,9 +13,11 @@ from py_compile import PycInvalidationMode
 
 from benchmarks.lambda_ import Variant
 from benchmarks.servers import Servers
+from router.tls import CERTIFICATES
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYER = ROOT / ".build" / "layer" / "python"
+LAYER = ROOT / ".build" / "layer" / "python"  # as it is deployed
+STOCK = ROOT / ".build" / "benchmark-packages"  # the same packages as pip installs them: what everybody else deploys
 WORK = ROOT / ".build" / "benchmark"
 
 _TABLE = "history"
@@ -33,26 +37,46 @@ def prepare() -> None:
     shutil.copytree(ROOT / "benchmarks" / "references", WORK / "references", ignore=no_bytecode)
     shutil.copy(ROOT / "benchmarks" / "unlimited.py", WORK / "references")
     compileall.compile_dir(WORK, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+    _install(ROOT / "layer" / "requirements.txt", STOCK)
+
+
+def _install(requirements: Path, target: Path) -> None:
+    """Into a directory, with bytecode, unless they are there."""
+    stamp = target / "requirements.sha256"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    subprocess.run([*pip, "--target", str(target), "--requirement", str(requirements)], check=True)  # noqa: S603
+    stamp.write_text(wanted)
+
+
+def _as_deployed(certificates: Path, layer: Path) -> Path:
+    """The layer, but for the certificates: the servers' are among them, in their place."""
+    shutil.copytree(LAYER, layer, ignore=shutil.ignore_patterns(CERTIFICATES))
+    shutil.copytree(certificates, layer / CERTIFICATES)
+    return layer
 
 
 def variants(servers: Servers) -> dict[str, Variant]:
     """By name. `ours` is what is deployed; `unlimited` the same with budgets that never bind (`unlimited.py`).
 
     All know the servers by the same certificates. The router finds them as it finds those of its layer; to the others
-    they are a file, as everywhere.
+    they are a file, as everywhere. What the others need beyond Lambda's own packages is as pip installs it.
     """
     environment = _environment(servers)
     without_bundle = {name: value for name, value in environment.items() if name not in _BUNDLES}
     references, package = WORK / "references", WORK / "router"
-    ours = (package, servers.layer, LAYER)
+    ours = (package, _as_deployed(servers.layer / CERTIFICATES, WORK / "layer"))
     site_packages = Path(sysconfig.get_paths()["purelib"])
     made = (
         Variant("ours", "router.handler.lambda_handler", ours, without_bundle),
         Variant("unlimited", "unlimited.handler", (*ours, references), without_bundle),
-        Variant("plain", "plain.handler", (references, LAYER), environment),
-        Variant("blog", "blog.handler", (references, LAYER), environment),
-        Variant("one channel", "one_channel.handler", (references, LAYER), environment),
-        Variant("one channel, no client", "one_channel_no_client.handler", (references, LAYER), environment),
+        Variant("plain", "plain.handler", (references, STOCK), environment),
+        Variant("blog", "blog.handler", (references, STOCK), environment),
+        Variant("one channel", "one_channel.handler", (references,), environment),
+        Variant("one channel, no client", "one_channel_no_client.handler", (references,), environment),
         Variant("apprise", "apprise_notifier.handler", (references, site_packages), environment),
         Variant("floor", "floor.handler", (references,), environment),
     )

@@ -185,9 +185,7 @@ def _write_models(packages: Path, scratch: Path) -> None:
         _write_json(directory / "endpoint-rule-set-1.json", _without_prose(_read(newest, "endpoint-rule-set-1")))
     endpoints = _read(data, "endpoints")
     for partition in endpoints["partitions"]:
-        services = partition["services"].items()
-        # What is left out has an address by the partition's rule; those that have not, are kept.
-        partition["services"] = {name: each for name, each in services if name in CALLS or "partitionEndpoint" in each}
+        partition["services"] = {name: each for name, each in partition["services"].items() if name in CALLS}
     _write_json(packages / MODELS / "endpoints.json", endpoints)
 
 

@@ -26,7 +26,7 @@ from router.parts import Memory, Router
 from router.queues import Queues
 from router.runtime import Runtime
 from router.secrets import Secrets
-from router.silences import Silences
+from router.silences import Silences, read_ahead
 from router.table import DynamoTable
 from router.task_definitions import TaskDefinitions
 from router.understand import no_flags
@@ -60,6 +60,7 @@ def make_router() -> Router:
     environ = os.environ
     tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
+    silences = read_ahead(History(table, 0.0).silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
@@ -72,7 +73,7 @@ def make_router() -> Router:
         jitter=random.random,
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
         resolve_after=settings.resolve_after,
-        silences=Silences(history.silences, settings.maintenance),
+        silences=Silences(silences, settings.maintenance),
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)

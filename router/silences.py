@@ -7,6 +7,7 @@ that outlasts it is announced with its first alert after the end (`router.incide
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -158,12 +159,13 @@ def _beginning(glob: str) -> str:
     return glob[:end].lower()
 
 
+_Read = Callable[[float], Iterable[Silence]]
+
+
 class Silences:
     """What is silenced now: the windows of the configuration, and what operators wrote, read once a minute at most."""
 
-    def __init__(
-        self, read: Callable[[float], Iterable[Silence]] = lambda _: (), windows: Iterable[Silence] = ()
-    ) -> None:
+    def __init__(self, read: _Read = lambda _: (), windows: Iterable[Silence] = ()) -> None:
         """`read` gives, for a clock time, the silences that have not ended then; it raises HistoryUnavailable."""
         self._read = read
         self._windows = tuple(windows)
@@ -196,3 +198,19 @@ class Silences:
             self._next_read = now + READ_AGAIN
         else:
             self._read_once, self._next_read = True, now + READ_EVERY
+
+
+def read_ahead(read: _Read, clock: Callable[[], float]) -> _Read:
+    """The same, but that the first answer is asked for now, in a thread, while a function is still starting; its first
+    connection to history is made so, too.
+    """
+    asked_at = clock()
+    first = [ThreadPoolExecutor(1).submit(read, asked_at)]
+
+    def read_on(now: float) -> Iterable[Silence]:
+        answer = first.pop() if first else None
+        if answer and now - asked_at < READ_AGAIN and not answer.exception():
+            return answer.result()
+        return read(now)
+
+    return read_on
