@@ -9,7 +9,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from aws_lambda_powertools import Logger
 
 from router import clients, config, enrich, plugins, tls
 from router.deliver import deliver
-from router.heartbeat import unconfirmed
 from router.history import History
 from router.inbox import handle
 from router.metrics import Meter
@@ -88,7 +87,7 @@ def make_router() -> Router:
         Memory(),
         decided=meter.decided,
         unusable=meter.unusable,
-        unconfirmed=lambda: unconfirmed(clients.sns(), topics),
+        unconfirmed=partial(_unconfirmed, topics),
         enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )
@@ -104,6 +103,12 @@ def enrich_parts(
         enrich.from_plugins(loaded): loaded.hears("enrich_alert"),
     }
     return tuple(part for part, wanted in parts.items() if wanted)
+
+
+def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
+    from router.heartbeat import unconfirmed  # noqa: PLC0415 - rare, and a cold start would pay for it
+
+    return unconfirmed(clients.sns(), topics)
 
 
 def _remaining(context: Any) -> Callable[[], float]:

@@ -35,7 +35,6 @@ from router.table import Put
 
 log = logging.getLogger("ecs-alert-router.heartbeat")
 
-HEARTBEAT = "Router Heartbeat"
 CAUSE = "heartbeat"
 WEEK = 7 * 86400.0  # seconds
 _COUNTED = 1_000  # alerts of a severity; a count that reaches it is told as "1000+"

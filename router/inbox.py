@@ -8,16 +8,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from router.belated import write
 from router.errors import HistoryUnavailable, UnreadableEvent
-from router.heartbeat import HEARTBEAT, beat
 from router.items import is_standing_key
-from router.last_resort import REASON, announce
-from router.model import OWN_SOURCE, Outcome
+from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.normalise import parse
-from router.parts import Handled, Router
+from router.parts import Handled, Routed, Router
 from router.pipeline import process, work_on
-from router.queues import DUE, TICK
+from router.queues import DUE, TICK, UNRECORDED
+from router.standings import Delivery
 from router.table import Key
 from router.tell import summary
 from router.tick import tick
@@ -46,7 +44,7 @@ def handle(event: Any, router: Router, remaining: Callable[[], float], max_recei
     if _is_own(event, TICK):
         return {"deliveries": tick(router, remaining)}
     if _is_own(event, HEARTBEAT):
-        return {"deliveries": len(beat(event, router, remaining))}
+        return {"deliveries": _beat(event, router, remaining)}
     return _bare(event, router, remaining)
 
 
@@ -63,13 +61,13 @@ def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], fl
     read, again = _read(received, router)
     own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
     beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
-    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == REASON}
+    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == UNRECORDED}
     others = {key: event for key, event in read.items() if key not in {*own, *beats, *belated}}
     for key, event in belated.items():
         again += _belated(key, received[key], event, router, max_receives)
     again += _events(others, received, router, remaining, max_receives)
     _own_messages(list(own.values()), router, remaining)
-    return again + [key for key, event in beats.items() if not _beat(event, router, remaining)]
+    return again + [key for key, event in beats.items() if not _beaten(event, router, remaining)]
 
 
 def _read(received: Mapping[str, Record], router: Router) -> tuple[dict[str, Any], list[str]]:
@@ -93,28 +91,38 @@ def _events(
 ) -> list[str]:
     done = dict(zip(events, process(list(events.values()), router, remaining), strict=True))
     last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
-    told = announce([each for each in last.values() if each], router, remaining) if last else {}
+    told = _without_history([each for each in last.values() if each], router, remaining) if last else {}
     again: list[str] = []
     for key, handled in done.items():
         if handled.routed is None:
             again += _bury(key, received[key], handled.reason, router)
         elif key in last:
             announced = [each.saying.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT]
-            again += _bury(key, received[key], REASON, router, announced)
+            again += _bury(key, received[key], UNRECORDED, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
             again.append(key)
     return again
 
 
+def _without_history(
+    routed: Sequence[Routed], router: Router, remaining: Callable[[], float]
+) -> Mapping[str, Sequence[Delivery]]:
+    from router.last_resort import announce  # noqa: PLC0415 - rare, and a cold start would pay for it
+
+    return announce(routed, router, remaining)
+
+
 def _belated(message_id: str, record: Record, event: Any, router: Router, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
+    from router.belated import write  # noqa: PLC0415 - rare, and a cold start would pay for it
+
     announced = _note(record, "announced").split(",")
     handled = write(event, announced, router)
     if handled.routed is None:
         return _bury(message_id, record, handled.reason, router)
     if handled.error and _receives(record) >= max_receives:
-        return _bury(message_id, record, REASON, router, announced)
+        return _bury(message_id, record, UNRECORDED, router, announced)
     if handled.error:
         log.warning("to be received again: %s", handled.error)
         return [message_id]
@@ -158,10 +166,17 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
         log.warning("left to the next tick: %s", error)
 
 
-def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
+def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> int:
+    """How many channels were told."""
+    from router.heartbeat import beat  # noqa: PLC0415 - rare, and a cold start would pay for it
+
+    return len(beat(event, router, remaining))
+
+
+def _beaten(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
     """Whether the heartbeat is done with."""
     try:
-        beat(event, router, remaining)
+        _beat(event, router, remaining)
     except HistoryUnavailable as error:
         log.warning("the heartbeat is to be received again: %s", error)
         return False

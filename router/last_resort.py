@@ -18,7 +18,6 @@ from router.phrases import phrase
 from router.standings import Delivery, Standing, Terms
 from router.tell import gathered, jobs_of
 
-REASON = "history unavailable"
 _REMEMBERED = 1_000  # subjects; the oldest are forgotten first
 
 

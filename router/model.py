@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
+HEARTBEAT = "Router Heartbeat"
+"""The detail-type of the weekly heartbeat."""
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events by which it tells itself that a channel fails, or works again."""
 

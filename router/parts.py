@@ -1,7 +1,6 @@
 """What the steps hand on to each other, and what all of them need."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from router.channels import Source
@@ -55,7 +54,6 @@ Done = tuple[Job, Delivery]
 Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
 
 
-@dataclass(slots=True)
 class Handled:
     """What came of one event.
 
@@ -64,14 +62,15 @@ class Handled:
         error: why its state could not be written; None once it is safe.
     """
 
-    routed: Routed | None = None
-    reason: str = ""
-    decision: Decision | None = None
-    deliveries: list[Delivery] = field(default_factory=list)
     error: HistoryUnavailable | None = None
 
+    def __init__(self, routed: Routed | None = None, reason: str = "", decision: Decision | None = None) -> None:
+        self.routed = routed
+        self.reason = reason
+        self.decision = decision
+        self.deliveries: list[Delivery] = []
 
-@dataclass(slots=True)
+
 class Memory:
     """What this process told while history was unreachable (`router.last_resort`).
 
@@ -80,8 +79,9 @@ class Memory:
         condition: of the channels, as far as this process knows.
     """
 
-    told: dict[tuple[str, str], float] = field(default_factory=dict)
-    condition: Condition = field(default_factory=Condition)
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], float] = {}
+        self.condition = Condition()
 
 
 class Router(NamedTuple):

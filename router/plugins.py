@@ -138,7 +138,8 @@ _Found = tuple[str, Callable[[], ModuleType]]
 
 
 def _in(directory: Path) -> Iterator[_Found]:
-    for path in sorted(directory.glob("[!_]*.py")):
+    files = directory.iterdir() if directory.is_dir() else ()
+    for path in sorted(each for each in files if each.suffix == ".py" and each.name[0] != "_"):
         yield f"{path.parent.name}/{path.name}", partial(_import, path)
 
 

@@ -21,10 +21,9 @@ from router.cli.history.options import Span
 from router.cli.preview import printable
 from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, UnreadableEvent
-from router.last_resort import REASON
 from router.model import OWN_SOURCE
 from router.normalise import normalise, parse
-from router.queues import DUE, TICK
+from router.queues import DUE, TICK, UNRECORDED
 
 if TYPE_CHECKING:
     from router.standings import Standing
@@ -216,7 +215,7 @@ class DeadLetters:
 
     def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
         """Puts an event back on the events queue: with its notes, if it was announced without history."""
-        belated = notes.get("reason") == REASON
+        belated = notes.get("reason") == UNRECORDED
         kept = {name: notes[name] for name in ("reason", "announced") if belated and name in notes}
         what = "into history, nothing is sent" if belated else "back on the events queue"
         if self.dry_run:
