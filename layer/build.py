@@ -185,7 +185,7 @@ def _write_models(packages: Path, scratch: Path) -> None:
         _write_json(directory / "endpoint-rule-set-1.json", _without_prose(_read(newest, "endpoint-rule-set-1")))
     endpoints = _read(data, "endpoints")
     for partition in endpoints["partitions"]:
-        partition["services"] = {name: each for name, each in partition["services"].items() if name in CALLS}
+        partition["services"] = {}  # rules say where they are: botocore asks here what regions there are
     _write_json(packages / MODELS / "endpoints.json", endpoints)
 
 

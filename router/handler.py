@@ -5,6 +5,7 @@ EventBridge event, (c) the scheduled tick.
 """
 
 import gc
+import logging
 import os
 import random
 import time
@@ -14,12 +15,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from router import clients, config, enrich, plugins, tls
 from router.deliver import deliver
 from router.history import History
 from router.inbox import handle
+from router.logs import LateLogger
 from router.metrics import Meter
 from router.parts import Memory, Router
 from router.queues import Queues
@@ -33,7 +33,8 @@ from router.understand import no_flags
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
 
-logger = Logger(service="ecs-alert-router")  # parent of every logger of the router: their lines come out as its JSON
+log = logging.getLogger("ecs-alert-router.handler")
+logger = LateLogger()
 meter = Meter()
 
 
@@ -64,7 +65,7 @@ def make_router() -> Router:
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
-        logger.error("configuration: %s", problem)
+        log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity)
     runtime = Runtime(
         history=history,

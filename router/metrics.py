@@ -8,8 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from typing import Any
 
 from router.model import Decision, Outcome
 from router.parts import Deliver, Done, Job
@@ -37,7 +36,9 @@ class Meter:
         """The same deliver step, listened to."""
 
         def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
-            for done in deliver(jobs, remaining):
+            being_sent = deliver(jobs, remaining)
+            _powertools()  # while the channels answer there is time for that
+            for done in being_sent:
                 for job, delivery in done:
                     self._deliveries.setdefault(job.config.name, []).append(delivery)
                 yield done
@@ -72,17 +73,23 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
         *dimensions.items(),
     )
     for latency in latencies:  # before the counts: a hundred values make a line of their own
-        line.add_metric("Latency", MetricUnit.Milliseconds, latency)
+        line.add_metric("Latency", "Milliseconds", latency)
     for name, count in counts.items():
-        line.add_metric(name, MetricUnit.Count, count)
+        line.add_metric(name, "Count", count)
     line.flush_metrics()
     line.clear_metrics()  # Powertools keeps what it was told not to print (POWERTOOLS_METRICS_DISABLED)
 
 
+def _powertools() -> Any:
+    """What makes a line; not its `Metrics`, all of which share one set of dimensions: each channel needs its own."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - 8 ms; see `router.logs`
+
+    return EphemeralMetrics
+
+
 @cache
-def _line(namespace: str, service: str, *dimensions: tuple[str, str]) -> EphemeralMetrics:
+def _line(namespace: str, service: str, *dimensions: tuple[str, str]) -> Any:
     """Kept, as to make one takes longer than to fill it."""
-    # Not Powertools' `Metrics`: all its instances share one set of dimensions, and each channel needs its own.
-    line = EphemeralMetrics(namespace=namespace, service=service)
+    line = _powertools()(namespace=namespace, service=service)
     line.set_default_dimensions(**dict(dimensions))
     return line
