@@ -2,11 +2,9 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -43,9 +41,9 @@ class Answer:
 
 
 class Function:
-    """One execution environment. `cpu` is the share of a core that it gets; None for a whole one, and more."""
+    """One execution environment. With `one_core`, it has no other from its first event on."""
 
-    def __init__(self, variant: Variant, *, cpu: float | None = None) -> None:
+    def __init__(self, variant: Variant, *, one_core: bool = False) -> None:
         self._api = socket.create_server(("127.0.0.1", 0))
         self._client: socket.socket | None = None
         self._buffer = b""
@@ -55,6 +53,7 @@ class Function:
             "LANG": "en_US.UTF-8",
             "PYTHONPATH": ":".join(map(str, variant.path)),
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "_HANDLER": variant.handler,
             "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
@@ -67,9 +66,14 @@ class Function:
         self._process = subprocess.Popen(  # noqa: S603
             command, env=environment, stdout=self._said, stderr=subprocess.STDOUT, cwd=variant.path[0]
         )
-        self._share = _Share(self._process.pid, cpu) if cpu else None
         self._wait_for_next()
         self.init = time.perf_counter() - self.began
+        if one_core:
+            for thread in Path(
+                f"/proc/{self._process.pid}/task"
+            ).iterdir():  # later ones are like those that begin them
+                with suppress(ProcessLookupError):  # it has ended since
+                    os.sched_setaffinity(int(thread.name), {max(os.sched_getaffinity(0))})
 
     def invoke(self, event: Any) -> Answer:
         """Raises FunctionError."""
@@ -115,8 +119,6 @@ class Function:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._share:
-            self._share.end()
         self._process.kill()
         self._process.wait()
         for each in (self._client, self._api):
@@ -200,38 +202,3 @@ class Function:
     def _send(self, content: bytes) -> None:
         assert self._client
         self._client.sendall(content)
-
-
-class _Share:
-    """Lets a process run for its share of each 20 ms only, as Lambda does with little memory.
-
-    By SIGSTOP and SIGCONT, which takes neither root nor cgroups. It is stopped once it has *used* its share, looked at
-    every half millisecond; what it uses too much is taken from what comes, what it leaves is not kept for later.
-    """
-
-    PERIOD, LOOK = 0.020, 0.0005
-
-    def __init__(self, pid: int, share: float) -> None:
-        self._pid, self._quota, self._ended = pid, self.PERIOD * share, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        clock = (~self._pid << 3) | 2
-        with suppress(OSError):
-            began, allowed, stopped = time.monotonic(), self._quota, False
-            while not self._ended.is_set():
-                used = time.clock_gettime(clock)
-                while time.monotonic() > began + self.PERIOD:
-                    began += self.PERIOD
-                    allowed = min(allowed, used) + self._quota if used < allowed else allowed + self._quota
-                if stopped != (used >= allowed):
-                    stopped = not stopped
-                    os.kill(self._pid, signal.SIGSTOP if stopped else signal.SIGCONT)
-                time.sleep(self.LOOK)
-
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join()
-        with suppress(OSError):
-            os.kill(self._pid, signal.SIGCONT)

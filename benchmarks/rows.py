@@ -49,11 +49,10 @@ class Bench:
     variants: dict[str, Variant]
     rounds: int
 
-    def function(
-        self, name: str, *, cpu: float | None = None, environment: Mapping[str, str] | None = None
-    ) -> Function:
+    def function(self, name: str, *, one_core: bool = False, environment: Mapping[str, str] | None = None) -> Function:
         variant = self.variants[name]
-        return Function(replace(variant, environment={**variant.environment, **(environment or {})}), cpu=cpu)
+        changed = {**variant.environment, **(environment or {})}
+        return Function(replace(variant, environment=changed), one_core=one_core)
 
 
 def _check(servers: Servers, events: int, channels: Sequence[str] = CHANNELS, *, history: bool = True) -> None:
@@ -95,15 +94,21 @@ def cold(bench: Bench, names: Sequence[str] = _COLD) -> Samples:
 
 
 def small(bench: Bench) -> Samples:
-    """The same with the CPU that 128 MB of memory bring."""
+    """The first event with the CPU that 128 MB of memory bring; until then Lambda gives a function a whole one.
+
+    It is measured on one core, and reckoned: what takes n ms of CPU takes n ms divided by the share. To stop a process
+    and let it go on, as a quota does, costs more on a virtual machine than what is to be measured.
+    """
     bench.servers.delays(AT_ONCE)
     samples = Samples()
-    for _ in range(max(2, bench.rounds // 3)):
+    for number in range(bench.rounds + 1):
         for name in ("ours", "plain", "blog"):
             bench.servers.reset()
-            with bench.function(name, cpu=SHARE_128) as function:
+            with bench.function(name, one_core=True) as function:
                 answer = function.invoke(batch([crash("web-1")]))
-                samples.add(name, total=time_ms(function.init + answer.wall), first=time_ms(answer.wall))
+                first = max(0.0, answer.wall - answer.cpu) + answer.cpu / SHARE_128
+                if number:
+                    samples.add(name, first=time_ms(first), total=time_ms(function.init + first))
             _check(bench.servers, 1)
     return samples
 

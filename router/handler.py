@@ -112,6 +112,12 @@ def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
     return unconfirmed(clients.sns(), topics)
 
 
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    # Lambda starts: the one place that does something when it is imported. Whatever a function's memory, it has a whole
+    # CPU until its first event, at which it may have a fourteenth of one; and a wrong configuration stops it here.
+    make_router()
+
+
 def _remaining(context: Any) -> Callable[[], float]:
     if hasattr(context, "get_remaining_time_in_millis"):
         return lambda: context.get_remaining_time_in_millis() / 1000
