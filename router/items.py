@@ -421,6 +421,8 @@ def _unpacked(packed: bytes) -> Any:
 
 def _to_the_millisecond(value: Any) -> Any:
     match value:
+        case str() | int() | None:  # nearly all of it
+            return value
         case float():
             return round(value, 3)
         case Mapping():
@@ -445,6 +447,8 @@ def unpacked(packed: bytes) -> Any:
 
 def redacted(value: Any) -> Any:
     """A copy without the values of environment variables: the `overrides` of a task may hold secrets there."""
+    if value is None or isinstance(value, str | int | float):  # nearly all of it
+        return value
     if isinstance(value, Mapping):
         return {key: _names_alone(each) if key == "environment" else redacted(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.errors import UnreadableEvent
@@ -147,16 +148,14 @@ def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _nested_deeper_than(limit: int, raw: object) -> bool:
     level = [raw]
     for _ in range(limit):
-        level = [child for parent in level for child in _children(parent)]
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
         if not level:
             return False
     return True
 
 
-def _children(parent: object) -> Iterable[Any]:
-    if isinstance(parent, Mapping):
-        return parent.values()
-    return parent if isinstance(parent, list) else ()
+def _children(parent: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return parent if isinstance(parent, list) else parent.values()
 
 
 def _canonical(envelope: Mapping[str, Any]) -> str:
@@ -177,7 +176,7 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
 
 def _line(fields: Mapping[str, Any], key: str) -> str:
     """A text without line breaks and runs of spaces."""
-    return " ".join(_text(fields, key).split())
+    return " ".join(_text(fields, key).split()) if key in fields else ""  # most are looked for in vain
 
 
 def _name(fields: Mapping[str, Any], key: str) -> str:
@@ -287,8 +286,9 @@ class _Arn(NamedTuple):
     path: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=1024)  # an event names each of its own several times
 def _arn(text: str) -> _Arn:
-    found = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text)
+    found = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
     if not found:
         return _Arn()
     region, account, kind, path = found.groups()

@@ -293,14 +293,14 @@ def typed(value: Any) -> dict[str, Any]:  # noqa: PLR0911 - a table of types, on
         ValueError: a number that is not finite or has more than 38 digits (DynamoDB guide, "Data types").
     """
     match value:
+        case str():  # most of them
+            return {"S": _text(value)}
         case None:
             return {"NULL": True}
         case bool():  # before int, which it is too
             return {"BOOL": value}
         case int() | float():
             return {"N": _number(value)}
-        case str():
-            return {"S": _text(value)}
         case bytes():
             return {"B": value}
         case list() | tuple():
