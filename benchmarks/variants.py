@@ -65,7 +65,7 @@ def variants(servers: Servers) -> dict[str, Variant]:
     All know the servers by the same certificates. The router finds them as it finds those of its layer; to the others
     they are a file, as everywhere. What the others need beyond Lambda's own packages is as pip installs it.
     """
-    environment = _environment(servers)
+    environment = function_environment(servers)
     without_bundle = {name: value for name, value in environment.items() if name not in _BUNDLES}
     references, package = WORK / "references", WORK / "router"
     ours = (package, _as_deployed(servers.layer / CERTIFICATES, WORK / "layer"))
@@ -83,7 +83,8 @@ def variants(servers: Servers) -> dict[str, Variant]:
     return {each.name: each for each in made}
 
 
-def _environment(servers: Servers) -> Mapping[str, str]:
+def function_environment(servers: Servers) -> Mapping[str, str]:
+    """What a function finds in its environment, with everybody whom it speaks to at the servers."""
     bundle = str(servers.bundle)
     return {
         "AWS_REGION": "us-east-1",

@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OF_THE_RUNTIME = (
     "boto3",
     "botocore",
+    "botocore.client",
     "botocore.config",
     "botocore.exceptions",
+    "botocore.handlers",
     "botocore.httpsession",
     "botocore.loaders",
     "botocore.session",

@@ -1,5 +1,6 @@
 """What is shipped, and what is not."""
 
+import ast
 import json
 import re
 import subprocess
@@ -8,14 +9,18 @@ import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
+from router.clients import SERVICES
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 FUNCTION = "ecs-alert-router.zip"
 LAYER = "dependencies.zip"
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text("utf-8")
 
 
@@ -66,12 +71,51 @@ def test_the_layer_holds_the_index_of_its_plugins(packaged: Packaged) -> None:
     assert "python/ecs_alert_router_plugins.json" in packaged.files(LAYER)
 
 
-def test_the_layer_holds_the_models_of_the_services_without_their_prose(packaged: Packaged) -> None:
-    """Every operation stays: a plugin may call any."""
+def test_the_layer_holds_of_the_services_models_what_the_function_calls_without_prose(packaged: Packaged) -> None:
+    """A plugin that calls something else makes its client with boto3, which does not look there."""
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         model = json.loads(archive.read("python/aws_models/sns/2010-03-31/service-2.json"))
-    assert {"Publish", "CreateTopic"} <= set(model["operations"])
-    assert "documentation" not in model
+    assert set(model["operations"]) == {"ListSubscriptionsByTopic", "Publish"}
+    assert {"PublishInput", "PublishResponse", "String", "NotFoundException"} <= set(model["shapes"])
+    assert "CreateTopicInput" not in model["shapes"]
+    assert "documentation" not in json.dumps(model)
+
+
+def called(path: Path) -> set[str]:
+    """Names of methods that are called or named there."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return texts | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def test_the_layer_has_the_model_of_each_operation_that_the_function_calls_and_no_other(packaged: Packaged) -> None:
+    session = botocore.session.get_session()
+    known = {
+        service: {xform_name(name) for name in session.get_service_model(service).operation_names}
+        for service in SERVICES
+    }
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        models = [name for name in archive.namelist() if fnmatch(name, "python/aws_models/*/service-2.json")]
+        shipped = {name.split("/")[2]: set(json.loads(archive.read(name))["operations"]) for name in models}
+    used = set().union(*map(called, [*(ROOT / "router").glob("*.py"), *(ROOT / "plugins").glob("*.py")]))
+    of_people = {"delete_item"}  # `history forget`, of the command line
+    assert shipped.keys() == SERVICES
+    of_function = {xform_name(name) for operations in shipped.values() for name in operations}
+    assert (used & set().union(*known.values())) - of_people == of_function
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
+def test_by_the_layers_models_services_are_where_botocore_says(packaged: Packaged, tmp_path: Path, region: str) -> None:
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        archive.extractall(tmp_path, [name for name in archive.namelist() if "/aws_models/" in name])
+    whole, trimmed = botocore.session.get_session(), botocore.session.get_session()
+    trimmed.get_component("data_loader").search_paths.insert(0, str(tmp_path / "python" / "aws_models"))
+    for service in SERVICES:
+        urls = [
+            session.create_client(service, region, aws_access_key_id="x", aws_secret_access_key="x").meta.endpoint_url
+            for session in (whole, trimmed)
+        ]
+        assert urls[0] == urls[1]
 
 
 def test_the_layer_holds_each_certificate_of_certifi_by_its_name(packaged: Packaged) -> None:

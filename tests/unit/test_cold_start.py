@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,9 @@ from botocore.exceptions import SSLError
 from botocore.httpsession import URLLib3Session, get_cert_path
 
 from benchmarks.certificates import make_certificates
+from benchmarks.events import batch, crash
+from benchmarks.servers import running
+from benchmarks.variants import function_environment
 from router import clients, tls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,47 +45,113 @@ NOT_SHIPPED = {"charset_normalizer", "cython_runtime", "simplejson"}
 # What costs more than a few milliseconds, and is easily brought in by accident.
 DEAR = {"asyncio", "boto3", "multiprocessing", "s3transfer", "sqlite3", "unittest", "xmlrpc"}
 
-FIRST_EVENT = """
+# What is left out of packages that come in: by whom it is imported, and what for.
+LEFT_OUT = {
+    "botocore.docs.docstring",  # writes docstrings
+    "botocore.docs.service",
+    "html.parser",  # for the former
+    "zoneinfo",  # for another time zone than UTC
+    "router.belated",  # for what comes back from the dead-letter queue
+    "router.heartbeat",  # once a week
+    "router.last_resort",  # while history is unreachable
+}
+# What nobody needs before there is something to measure or to log.
+LATE = "aws_lambda_powertools"
+
+PROGRAM = """
 import json, sys
-import router.handler
-router.handler.make_router()
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+import router.handler as entry
+
+def imported():
+    return sorted(sys.modules)
+
+entry.make_router()
+made = imported()
+answer = entry.lambda_handler(json.loads(sys.stdin.read()), None)
+print(json.dumps({"made": made, "first event": imported(), "answer": answer}))
 """
 
 
-def imported() -> set[str]:
-    """In a process of its own, as far as a first event gets without AWS: everything made, nothing sent."""
+@pytest.fixture(scope="module")
+def first_event(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The modules of a process that has made everything, and when it has told four channels; the answer, too."""
+    with running(tmp_path_factory.mktemp("servers")) as servers:
+        environment = {**function_environment(servers), "PATH": os.defpath, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", PROGRAM]
+        event = json.dumps(batch([crash("web")]))
+        shown = subprocess.run(
+            command, env=environment, cwd=ROOT, input=event, capture_output=True, text=True, check=True
+        )
+        told = servers.report()["counts"]
+    assert [told.get(name) for name in ("sns", "slack", "teams", "pagerduty")] == [1] * 4
+    found: dict[str, Any] = json.loads(shown.stdout.splitlines()[-1])
+    assert found["answer"] == {"batchItemFailures": []}
+    return found
+
+
+START = """
+import router.handler as entry
+print(entry.make_router.cache_info().currsize)
+"""
+
+
+def started(variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """A process that imports the handler, and says how many routers it has made."""
     environment = {
         "PATH": os.defpath,
         "PYTHONPATH": str(ROOT),
         "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",  # nobody is there, and nobody needs to be
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "HISTORY_TABLE": "history",
         "DUE_QUEUE_URL": "https://sqs.invalid/due",
         "DLQ_URL": "https://sqs.invalid/dead",
-        "SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
-        "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX",
-        "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
+        **variables,
     }
-    shown = subprocess.run(
-        [sys.executable, "-c", FIRST_EVENT], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(json.loads(shown.stdout.splitlines()[-1]))
+    command = [sys.executable, "-c", START]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def modules() -> set[str]:
-    return imported()
+_PAGER = {"PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef"}
 
 
-def test_a_first_event_imports_no_package_that_is_not_listed(modules: set[str]) -> None:
-    others = {name for name in modules if name not in sys.stdlib_module_names and not name.startswith("_")}
+@pytest.mark.parametrize(("variables", "made"), [({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, "1"), ({}, "0")])
+def test_everything_is_made_while_lambda_starts_the_function_and_nowhere_else(
+    variables: dict[str, str], made: str
+) -> None:
+    """With little memory a function has a whole CPU then, and a fourteenth of one afterwards."""
+    assert started({**variables, **_PAGER}).stdout.split() == [made]
+
+
+def test_a_configuration_without_a_usable_channel_stops_the_start() -> None:
+    stopped = started({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"})
+    assert stopped.returncode != 0
+    assert "no channel is usable" in stopped.stderr
+
+
+def packages(modules: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_a_first_event_imports_no_package_that_is_not_listed(first_event: dict[str, Any]) -> None:
+    found = packages(first_event["first event"])
+    others = {name for name in found if name not in sys.stdlib_module_names and not name.startswith("_")}
     assert others - PACKAGES - NOT_SHIPPED == set()
 
 
-def test_a_first_event_imports_nothing_dear(modules: set[str]) -> None:
-    assert modules & DEAR == set()
+def test_a_first_event_imports_nothing_dear(first_event: dict[str, Any]) -> None:
+    assert packages(first_event["first event"]) & DEAR == set()
+
+
+def test_a_first_event_imports_nothing_that_was_left_out(first_event: dict[str, Any]) -> None:
+    """Fails when a library begins to import by another way what `router.clients` keeps it from importing."""
+    assert LEFT_OUT & set(first_event["first event"]) == set()
+
+
+def test_powertools_is_imported_when_there_is_something_to_measure(first_event: dict[str, Any]) -> None:
+    assert LATE not in first_event["made"]
+    assert LATE in first_event["first event"]
 
 
 @pytest.fixture

@@ -322,3 +322,33 @@ def test_no_option_of_the_channel_is_recorded(error: type[TransientError | Perma
     failure = error(f"{options['url']} refused {options['room']}", answer=f"bad {options['key']}")
     answer = outcome_of(Sink(raises(failure)), **options).answer
     assert answer == "[url] refused #ops (bad [key])"
+
+
+# --- in which order ---------------------------------------------------------------------------------------------------
+
+
+def test_whoever_was_slow_last_time_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    names = ("fast", "slow", "new")
+    jobs = {name: job(Sink(partial(begun.append, name)), name) for name in names}
+    for name, took in (("fast", 0.1), ("slow", 0.3)):
+        source = jobs[name].source
+        assert source
+        source.took = took
+    monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # one after the other
+    list(deliver(list(jobs.values()), lambda: LONG_ENOUGH))
+    assert begun == ["slow", "fast", "new"]
+
+
+def test_what_a_channel_took_is_remembered() -> None:
+    made = job(Sink())
+    list(deliver([made], lambda: LONG_ENOUGH, clock=hurried()))
+    assert made.source
+    assert made.source.took >= 1
+
+
+def test_sending_begins_at_once_and_not_when_somebody_asks_what_came_of_it() -> None:
+    sent = threading.Event()
+    answers = deliver([job(Sink(sent.set))], lambda: LONG_ENOUGH)
+    assert sent.wait(LONG_ENOUGH)
+    assert [delivery.outcome for batch in answers for _, delivery in batch] == [Outcome.SENT]

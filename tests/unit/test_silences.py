@@ -1,5 +1,6 @@
 """Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from router.last_resort import announce
 from router.model import Alert, Decision, Kind, Severity
 from router.normalise import normalise
 from router.rules import matches
-from router.silences import READ_AGAIN, READ_EVERY, Matcher, Silence, Silences, facts_of
+from router.silences import READ_AGAIN, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
 from router.table import Item
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
 
@@ -337,6 +338,26 @@ def test_a_process_that_never_read_any_does_not_guess() -> None:
     for _ in range(2):
         with pytest.raises(HistoryUnavailable):
             silences.active(sample(), START)
+
+
+@pytest.mark.parametrize(("waited", "reads"), [(0.0, 1), (READ_AGAIN - 1, 1), (READ_AGAIN, 2)])
+def test_they_are_read_while_the_function_starts_unless_the_first_alert_comes_later(waited: float, reads: int) -> None:
+    stored = Stored(WEB)
+    silences = Silences(read_ahead(stored, lambda: START))
+    assert silences.active(sample(), START + waited) == WEB
+    assert stored.reads == reads
+    silences.active(sample(), START + waited + READ_EVERY)
+    assert stored.reads == reads + 1
+
+
+def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
+    stored = Stored(WEB)
+    stored.reachable = False
+    read = read_ahead(stored, lambda: START)
+    while not stored.reads:
+        threading.Event().wait(0.001)
+    stored.reachable = True
+    assert Silences(read).active(sample(), START) == WEB
 
 
 def test_the_last_resort_respects_what_is_known(world: World) -> None:
