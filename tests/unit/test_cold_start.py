@@ -113,7 +113,7 @@ def started(variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-_PAGER = {"PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef"}
+_SLACK = {"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"}
 
 
 @pytest.mark.parametrize(("variables", "made"), [({"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}, "1"), ({}, "0")])
@@ -121,7 +121,7 @@ def test_everything_is_made_while_lambda_starts_the_function_and_nowhere_else(
     variables: dict[str, str], made: str
 ) -> None:
     """With little memory a function has a whole CPU then, and a fourteenth of one afterwards."""
-    assert started({**variables, **_PAGER}).stdout.split() == [made]
+    assert started({**variables, **_SLACK}).stdout.split() == [made]
 
 
 def test_a_configuration_without_a_usable_channel_stops_the_start() -> None:
