@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OF_THE_RUNTIME = (
     "boto3",
     "botocore",
-    "botocore.client",
     "botocore.config",
+    "botocore.docs",
     "botocore.exceptions",
     "botocore.handlers",
     "botocore.httpsession",

@@ -8,14 +8,14 @@ layer, the SDK does what it always does.
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from router import tls
+from router.imports import lean
 
 _USER_AGENT = "ecs-alert-router"  # botocore would put its own together anew for each call: a sixth of what that costs
 SERVICES = frozenset({"dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
@@ -133,10 +133,9 @@ def _credentials() -> dict[str, str]:
 @cache
 def _session() -> Any:
     """For `SERVICES`."""
-    with _no_documentation():
-        import botocore.session  # noqa: PLC0415 - as above
-        from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST  # noqa: PLC0415
-        from botocore.loaders import Loader, instance_cache  # noqa: PLC0415
+    botocore_session = _botocore_session()
+    from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST  # noqa: PLC0415 - as above
+    from botocore.loaders import Loader, instance_cache  # noqa: PLC0415
 
     class Models(Loader):  # type: ignore[misc]  # botocore has no type information
         @instance_cache  # type: ignore[untyped-decorator]
@@ -145,7 +144,7 @@ def _session() -> Any:
             del type_name
             return sorted(SERVICES)
 
-    session = botocore.session.Session(include_builtin_handlers=False)
+    session = botocore_session.Session(include_builtin_handlers=False)
     events = session.get_component("event_emitter")
     register = {REGISTER_FIRST: events.register_first, REGISTER_LAST: events.register_last}
     for name, handler, *order in filter(_concerns, BUILTIN_HANDLERS):
@@ -174,26 +173,13 @@ def _concerns(builtin: Sequence[Any]) -> bool:
     return when != "docs" and what.partition(".")[0] in {"", "*", *SERVICES}
 
 
-@contextmanager
-def _no_documentation() -> Iterator[None]:
-    """Meanwhile, botocore is imported without what writes its docstrings, a parser of HTML included: 6 ms of each cold
-    start, and nobody reads them here. Whoever imports it later gets it whole.
+def _botocore_session() -> Any:
+    """The module, without what writes docstrings, a parser of HTML included: 6 ms of each cold start, and nobody reads
+    them here. They stay empty.
     """
-    if "botocore.client" in sys.modules:
-        yield
-        return
-    import botocore  # noqa: PLC0415 - as above
-
-    package, writer = ModuleType("botocore.docs"), ModuleType("botocore.docs.docstring")
-    package.__path__ = [str(Path(each, "docs")) for each in botocore.__path__]
+    writer = ModuleType("botocore.docs.docstring")
     writer.__getattr__ = lambda _name: lambda *_, **__: ""  # type: ignore[method-assign]  # whatever it is called
-    left_out = {each.__name__: each for each in (package, writer)}
-    sys.modules.update(left_out)
-    try:
-        yield
-    finally:
-        for name in left_out:
-            del sys.modules[name]
+    return lean("botocore.session", empty="botocore.docs", instead={writer.__name__: writer})
 
 
 @cache

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from router.channels import Source
@@ -30,8 +30,7 @@ _REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
 def deliver(
     jobs: Sequence[Job], remaining: Callable[[], float], clock: Callable[[], float] = time.monotonic
 ) -> Iterator[list[Done]]:
-    """Begins to send every job, and yields what came of them: all together, or what is known a second after the first
-    answer.
+    """Sends every job, and yields what came of them: all together, or what is known a second after the first answer.
 
     Args:
         remaining: seconds until the invocation must come to its end. What has not answered by then is left behind
@@ -44,16 +43,7 @@ def deliver(
     for name, mine in sorted(_by_channel(jobs).items(), key=_took_last, reverse=True):
         arguments = (mine, begun, done, lambda: remaining() < enough, clock)
         threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
-    return _answers({id(job): job for job in jobs}, begun, done, remaining, clock)
-
-
-def _answers(
-    waiting: dict[int, Job],
-    begun: Mapping[int, Job],
-    done: "queue.SimpleQueue[_Answer]",
-    remaining: Callable[[], float],
-    clock: Callable[[], float],
-) -> Iterator[list[Done]]:
+    waiting = {id(job): job for job in jobs}
     while waiting:
         ready = _ready(done, len(waiting), max(0.0, remaining()), clock)
         for job, _, _ in ready:

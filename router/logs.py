@@ -1,6 +1,6 @@
 """The log: lines of Powertools' Logger, which is made when there is something to say.
 
-Most invocations say nothing, and Powertools is a twentieth of a cold start.
+Most invocations say nothing, and to import it takes 6 ms of a cold start.
 """
 
 import logging

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from router.imports import lean
 from router.model import Decision, Outcome
 from router.parts import Deliver, Done, Job
 from router.standings import Delivery
+
+# Powertools' metrics by themselves: with its Logger, Tracer and the rest they take three times as long to import.
+# Not its `Metrics`, all instances of which share one set of dimensions: each channel needs its own.
+_EphemeralMetrics: Any = lean("aws_lambda_powertools.metrics", empty="aws_lambda_powertools").EphemeralMetrics
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {
@@ -36,9 +41,7 @@ class Meter:
         """The same deliver step, listened to."""
 
         def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
-            being_sent = deliver(jobs, remaining)
-            _powertools()  # while the channels answer there is time for that
-            for done in being_sent:
+            for done in deliver(jobs, remaining):
                 for job, delivery in done:
                     self._deliveries.setdefault(job.config.name, []).append(delivery)
                 yield done
@@ -80,16 +83,9 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
     line.clear_metrics()  # Powertools keeps what it was told not to print (POWERTOOLS_METRICS_DISABLED)
 
 
-def _powertools() -> Any:
-    """What makes a line; not its `Metrics`, all of which share one set of dimensions: each channel needs its own."""
-    from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - 8 ms; see `router.logs`
-
-    return EphemeralMetrics
-
-
 @cache
 def _line(namespace: str, service: str, *dimensions: tuple[str, str]) -> Any:
     """Kept, as to make one takes longer than to fill it."""
-    line = _powertools()(namespace=namespace, service=service)
+    line = _EphemeralMetrics(namespace=namespace, service=service)
     line.set_default_dimensions(**dict(dimensions))
     return line

@@ -345,10 +345,3 @@ def test_what_a_channel_took_is_remembered() -> None:
     list(deliver([made], lambda: LONG_ENOUGH, clock=hurried()))
     assert made.source
     assert made.source.took >= 1
-
-
-def test_sending_begins_at_once_and_not_when_somebody_asks_what_came_of_it() -> None:
-    sent = threading.Event()
-    answers = deliver([job(Sink(sent.set))], lambda: LONG_ENOUGH)
-    assert sent.wait(LONG_ENOUGH)
-    assert [delivery.outcome for batch in answers for _, delivery in batch] == [Outcome.SENT]
