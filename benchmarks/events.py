@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from local_aws.events import Raw, container, task_stopped
+from local_aws.events import Raw, container, deployment, service_action, task_stopped
 from router.items import iso
 
 _Each = TypeVar("_Each")
@@ -27,6 +27,28 @@ def crash(service: str, *, of: str = "web") -> Raw:
     )
     detail = raw["detail"] | {"updatedAt": at, "createdAt": at, "stoppedAt": at}
     return raw | {"time": at, "detail": detail, "id": str(uuid.uuid4())}
+
+
+def deployed(service: str) -> Iterator[Raw]:
+    """What ECS says of a deployment that goes well, and nobody needs to hear: it begins, the task that was there is
+    stopped, it is completed, and the service is steady.
+    """
+    id_, at = f"ecs-svc/{uuid.uuid4().int % 10**19}", iso(time.time())
+    stopped = task_stopped(
+        "ServiceSchedulerInitiated",
+        f"Scaling activity initiated by (deployment {id_})",
+        container("app", 0),
+        service=service,
+        task=uuid.uuid4().hex,
+    )
+    times = {"updatedAt": at, "createdAt": at}
+    for raw in (
+        deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=id_),
+        stopped | {"detail": stopped["detail"] | {"stoppedAt": at}},
+        deployment("SERVICE_DEPLOYMENT_COMPLETED", service=service, deploymentId=id_),
+        service_action(service=service),
+    ):
+        yield raw | {"time": at, "detail": raw["detail"] | times, "id": str(uuid.uuid4())}
 
 
 def batched(each: Iterable[_Each], size: int = 10) -> Iterator[list[_Each]]:

@@ -107,10 +107,10 @@ def _storm(samples: Samples) -> Iterator[Figure]:
 def _calls(samples: Samples) -> Iterator[Figure]:
     for kind, each in samples.values.items():
         made = ", ".join(
-            f"{name} {values[0]:g}" for name, values in each.items() if name not in {"calls", "read", "write"}
+            f"{name} {values[0]:g}" for name, values in each.items() if name not in {"calls", "read", "write", "cpu"}
         )
         units = f"{each['read'][0]:g} read and {each['write'][0]:g} write units"
-        yield Figure(f"DynamoDB: an event that is {kind}", f"{each['calls'][0]:g} calls ({made}), {units}")
+        yield Figure(f"DynamoDB: an event that is {kind}", f"{each['calls'][0]:.3g} calls ({made}), {units}")
 
 
 def _memory(samples: Samples) -> Iterator[Figure]:
@@ -174,11 +174,14 @@ def _zipped(path: Path) -> int:
 
 
 def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
-    """A quiet million, each event announced by itself; and a stormy one, in batches with 95 % repeats."""
+    """A quiet million, each event announced by itself; a stormy one, in batches with 95 % repeats; and an uneventful
+    one, of deployments that go well, of which the blog tells all the same: it knows no severity.
+    """
     if {"warm", "storm", "calls"} <= measured.keys():
         for memory in MEMORY_SIZES:
-            for kind, of in (("quiet", _quiet), ("stormy", _stormy)):
-                yield _dollars(f"a {kind} million events at {memory} MB", *map(million, of(measured, memory)))
+            for kind, of in (("a quiet", _quiet), ("a stormy", _stormy), ("an uneventful", _uneventful)):
+                figure = _dollars(f"{kind} million events at {memory} MB", *map(million, of(measured, memory)))
+                yield figure._replace(goal="", met=None) if of is _uneventful else figure
 
 
 def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
@@ -189,6 +192,17 @@ def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
     return (
         Use(billed(cpu, _WAIT, memory), memory, writes, reads, sqs_requests=3),
         Use(billed(blog_cpu, _BLOG_WAIT, memory), memory, 2, 0.5, x86=True),
+    )
+
+
+def _uneventful(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
+    """Of ours, and of the blog's, which are hours apart, so that it announces each."""
+    calls = measured["calls"]
+    cpu, made, writes, reads = (calls.median("uneventful", each) for each in ("cpu", "calls", "write", "read"))
+    waiting = made * REALISTIC["dynamodb"]
+    return (
+        Use(billed(cpu / 1000, waiting, memory), memory, writes, reads, sqs_requests=3),
+        _quiet(measured, memory)[1],
     )
 
 

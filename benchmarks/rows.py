@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from benchmarks.events import batch, batched, crash
+from benchmarks.events import batch, batched, crash, deployed
 from benchmarks.lambda_ import Function, Variant
 from benchmarks.servers import AT_ONCE, CONNECT, REALISTIC, Servers
 from benchmarks.variants import WORK
@@ -155,8 +155,11 @@ def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Sampl
 # --- storm ------------------------------------------------------------------------------------------------------------
 
 
-def storm(bench: Bench, events: int = 1000) -> Samples:
-    """95 % of the events repeat the trouble of a service that has been announced; three services at a time."""
+def storm(bench: Bench, events: int = 960) -> Samples:
+    """95 % of the events repeat the trouble of a service that has been announced; three services at a time.
+
+    Each count of events is a multiple of 60, so that no service is announced whose repeats do not come.
+    """
     samples = Samples()
     for delay in (0.0, REALISTIC["dynamodb"]):
         bench.servers.delays({"dynamodb": delay})
@@ -216,7 +219,27 @@ def calls(bench: Bench) -> Samples:
                 read=after["read"] - before["read"],
                 write=after["write"] - before["write"],
             )
+        _uneventful(bench, function, samples)
     return samples
+
+
+def _uneventful(bench: Bench, function: Function, samples: Samples, deployments: int = 20) -> None:
+    """The mean of the events of deployments that go well, each by itself."""
+    for raw in deployed("calm"):
+        function.invoke(batch([raw]))
+    before, cpu, count = bench.servers.report(), function.cpu, 0
+    for _ in range(deployments):
+        for raw in deployed("calm"):
+            function.invoke(batch([raw]))
+            count += 1
+    after, told = bench.servers.report(), ("sns", "slack", "teams", "pagerduty")
+    assert all(after["counts"].get(name) == before["counts"].get(name) for name in told), after["counts"]
+    of_each = {name: (after[name] - before[name]) / count for name in ("read", "write")}
+    made = {name: (calls - before["calls"].get(name, 0)) / count for name, calls in after["calls"].items()}
+    samples.add(
+        "uneventful", calls=sum(made.values()), **{name: each for name, each in made.items() if each}, **of_each
+    )
+    samples.add("uneventful", cpu=time_ms((function.cpu - cpu) / count))
 
 
 # --- memory and growth ------------------------------------------------------------------------------------------------
