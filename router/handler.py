@@ -60,7 +60,7 @@ def make_router() -> Router:
     environ = os.environ
     tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
-    silences = read_ahead(History(table, 0.0).silences, time.time)
+    silences = read_ahead(History(table, retention=0.0).silences, time.time)  # how long rows are kept is for writers
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)

@@ -67,7 +67,7 @@ def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], fl
         again += _belated(key, received[key], event, router, max_receives)
     again += _events(others, received, router, remaining, max_receives)
     _own_messages(list(own.values()), router, remaining)
-    return again + [key for key, event in beats.items() if not _beaten(event, router, remaining)]
+    return again + [key for key, event in beats.items() if not _has_beaten(event, router, remaining)]
 
 
 def _read(received: Mapping[str, Record], router: Router) -> tuple[dict[str, Any], list[str]]:
@@ -173,7 +173,7 @@ def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], floa
     return len(beat(event, router, remaining))
 
 
-def _beaten(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
+def _has_beaten(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
     """Whether the heartbeat is done with."""
     try:
         _beat(event, router, remaining)
