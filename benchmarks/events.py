@@ -29,11 +29,11 @@ def crash(service: str, *, of: str = "web") -> Raw:
     return raw | {"time": at, "detail": detail, "id": str(uuid.uuid4())}
 
 
-def deployed(service: str) -> Iterator[Raw]:
+def deployed(service: str, began: float) -> Iterator[Raw]:
     """What ECS says of a deployment that goes well, and nobody needs to hear: it begins, the task that was there is
-    stopped, it is completed, and the service is steady.
+    stopped, it is completed, and the service is steady, a minute after each other.
     """
-    id_, at = f"ecs-svc/{uuid.uuid4().int % 10**19}", iso(time.time())
+    id_ = f"ecs-svc/{uuid.uuid4().int % 10**19}"
     stopped = task_stopped(
         "ServiceSchedulerInitiated",
         f"Scaling activity initiated by (deployment {id_})",
@@ -41,13 +41,15 @@ def deployed(service: str) -> Iterator[Raw]:
         service=service,
         task=uuid.uuid4().hex,
     )
-    times = {"updatedAt": at, "createdAt": at}
-    for raw in (
+    raws = (
         deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=id_),
-        stopped | {"detail": stopped["detail"] | {"stoppedAt": at}},
+        stopped,
         deployment("SERVICE_DEPLOYMENT_COMPLETED", service=service, deploymentId=id_),
         service_action(service=service),
-    ):
+    )
+    for number, raw in enumerate(raws):
+        at = iso(began + 60 * number)
+        times = {name: at for name in ("updatedAt", "createdAt", "stoppedAt") if name in raw["detail"]}
         yield raw | {"time": at, "detail": raw["detail"] | times, "id": str(uuid.uuid4())}
 
 

@@ -41,7 +41,7 @@ class Answer:
 
 
 class Function:
-    """One execution environment. With `one_core`, it has no other from its first event on."""
+    """One execution environment. With `one_core`, it has no other."""
 
     def __init__(self, variant: Variant, *, one_core: bool = False) -> None:
         self._api = socket.create_server(("127.0.0.1", 0))
@@ -66,14 +66,10 @@ class Function:
         self._process = subprocess.Popen(  # noqa: S603
             command, env=environment, stdout=self._said, stderr=subprocess.STDOUT, cwd=variant.path[0]
         )
+        if one_core:
+            os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
         self._wait_for_next()
         self.init = time.perf_counter() - self.began
-        if one_core:
-            for thread in Path(
-                f"/proc/{self._process.pid}/task"
-            ).iterdir():  # later ones are like those that begin them
-                with suppress(ProcessLookupError):  # it has ended since
-                    os.sched_setaffinity(int(thread.name), {max(os.sched_getaffinity(0))})
 
     def invoke(self, event: Any) -> Answer:
         """Raises FunctionError."""

@@ -149,7 +149,7 @@ def _talk(name: str, raw: socket.socket, context: ssl.SSLContext, state: _State)
 
 
 def _wait_until(due: float) -> None:
-    """To the hundredth of a millisecond: sleep alone comes up to two milliseconds late, on an idle virtual machine."""
+    """Sleep alone comes up to two milliseconds late, on an idle virtual machine."""
     if (wait := due - time.perf_counter()) > _LATE:
         time.sleep(wait - _LATE)
     while time.perf_counter() < due:

@@ -130,7 +130,7 @@ from the router's own history; memory limits, essential containers and log lines
 
 | `[enrich]` | adds | permits the function |
 |---|---|---|
-| `history = true` (the default) | how often in 24 hours and 7 days, to the hour, of what a route sends somewhere; the time before; the deployment it came after | nothing new |
+| `history = true` (the default) | how often in 24 hours (to the hour) and in 7 days (to the day), of what a route sends somewhere or a silence holds back; the time before; the deployment it came after | nothing new |
 | `task_definition = true` | memory limits, essential containers, a link to the log; better verdicts on contradicting exit codes | `ecs:DescribeTaskDefinition` |
 | `log_groups = ["/ecs/*"]` | the last lines of the container that died, with what looks like a secret taken out | `logs:GetLogEvents` on these groups |
 

@@ -5,6 +5,7 @@ starts, and what each saves, is in docs/performance.md. Where it finds no hold, 
 layer, the SDK does what it always does.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -17,9 +18,12 @@ from typing import Any
 from router import tls
 from router.imports import lean
 
+log = logging.getLogger("ecs-alert-router.clients")
+
 _USER_AGENT = "ecs-alert-router"  # botocore would put its own together anew for each call: a sixth of what that costs
 SERVICES = frozenset({"dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
 """What the function speaks to."""
+_EVENT_NAMES = SERVICES | {"cloudwatch-logs", "secrets-manager"}  # as botocore's events may call them, too
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 MODELS = "aws_models"  # what layer/build.py calls the service models that it puts on the path, without their prose
 
@@ -125,14 +129,23 @@ def _credentials() -> dict[str, str]:
 
     In the function they are Lambda's own, and outlive it; elsewhere, too, they come before all others.
     """
-    if "AWS_CREDENTIAL_EXPIRATION" in os.environ or not all(os.environ.get(name) for name in _CREDENTIALS[:2]):
+    known = all(os.environ.get(name) for name in _CREDENTIALS[:2])
+    if not known or any(name in os.environ for name in ("AWS_CREDENTIAL_EXPIRATION", "AWS_SECURITY_TOKEN")):
         return {}
     return {name.lower(): value for name in _CREDENTIALS if (value := os.environ.get(name))}
 
 
 @cache
 def _session() -> Any:
-    """For `SERVICES`."""
+    """For `SERVICES`. AWS gives the function another botocore now and then: that may be slower, and must be right."""
+    try:
+        return _lean_session()
+    except Exception as error:  # noqa: BLE001 - whatever has changed there
+        log.warning("botocore is not as it was, so clients are made the long way: %s: %s", type(error).__name__, error)
+        return _other_session()
+
+
+def _lean_session() -> Any:
     botocore_session = _botocore_session()
     from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST  # noqa: PLC0415 - as above
     from botocore.loaders import Loader, instance_cache  # noqa: PLC0415
@@ -170,7 +183,7 @@ def _concerns(builtin: Sequence[Any]) -> bool:
     The others, nine tenths of it, are S3's, EC2's and so on, and of documentation: 7 ms of each cold start.
     """
     when, _, what = str(builtin[0]).partition(".")
-    return when != "docs" and what.partition(".")[0] in {"", "*", *SERVICES}
+    return when != "docs" and what.partition(".")[0] in {"", "*", *_EVENT_NAMES}
 
 
 def _botocore_session() -> Any:

@@ -95,7 +95,7 @@ def _exchange(url: str, payload: Mapping[str, Any], headers: Mapping[str, str], 
     try:
         with _connections.post(url, body, headers, limit) as response:
             text = _read(response, deadline).decode(errors="replace")
-    except (OSError, HTTPError, ValueError) as error:
+    except (OSError, HTTPError, ValueError, TypeError) as error:
         return _no_answer(host, error)
     if len(text) >= _SHORTEST_SECRET:
         text = _redact(text, _secrets(url, headers, payload))
@@ -131,7 +131,9 @@ def _no_answer(host: str, error: Exception) -> ChannelError:
             )
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return TransientError(f"{host} did not answer in time")
-    if isinstance(error, ValueError):  # requests' errors for a URL or a header that cannot be sent are ValueErrors
+    if isinstance(
+        error, ValueError | TypeError
+    ):  # requests' errors for a URL or a header that cannot be sent are ValueErrors
         return PermanentError(f"the URL or a header for {host} is malformed: {type(error).__name__}")
     return TransientError(f"no answer from {host}: {type(causes[-1]).__name__}")
 
@@ -209,7 +211,7 @@ class Connections:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: Any) -> requests.Response:
         """The answer, its body unread. Raises what requests raises."""
-        request = _prepared(url, tuple(headers.items())).copy()
+        request = _prepared(url, tuple(each for each in headers.items() if each[1] is not None)).copy()
         request.prepare_body(body, None)
         adapter = self._ready()
         proxies = get_environ_proxies(url) if self._proxied else None

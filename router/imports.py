@@ -12,8 +12,9 @@ _NOTHING: Mapping[str, ModuleType] = MappingProxyType({})
 def lean(name: str, *, empty: str, instead: Mapping[str, ModuleType] = _NOTHING) -> ModuleType:
     """Imports a module while a package is empty: its modules are there, and what its own `__init__` imports is not.
 
-    Whoever imports the package later gets it whole. Where the module has come to need more of it, so does this, at the
-    price of a longer start; tests keep what is left out.
+    Whoever imports the package later gets it whole; but modules that are there by now are no attributes of it, and have
+    to be imported by name. Where the module has come to need more of the package, it gets it, at the price of a longer
+    start; tests keep what is left out. Another thread must not import the package meanwhile.
 
     Args:
         name: of the module. empty: of the package.
@@ -27,7 +28,7 @@ def lean(name: str, *, empty: str, instead: Mapping[str, ModuleType] = _NOTHING)
     sys.modules.update(stand_ins)
     try:
         return import_module(name)
-    except ImportError:
+    except Exception:  # noqa: BLE001 - whatever another version of the library does with what stands in
         _remove(stand_ins)
         return import_module(name)
     finally:

@@ -38,6 +38,9 @@ class LateLogger(logging.Handler):
         return self._made
 
     def emit(self, record: logging.LogRecord) -> None:
-        for output in self.make().handlers:
-            if self._parent.isEnabledFor(record.levelno):
-                output.handle(record)
+        """By whoever is in this place now; logging itself goes on with who comes behind it."""
+        outputs = self._parent.handlers
+        place = outputs.index(self) if self in outputs else 0
+        self.make()
+        if self._parent.isEnabledFor(record.levelno):
+            outputs[place].handle(record)

@@ -235,7 +235,8 @@ class Past(NamedTuple):
     """What is remembered of a subject and a cause before an alert, up to seven days back.
 
     Attributes:
-        day, week: how many others of the same cause there were in the 24 hours and the seven days before, to the hour.
+        day, week: how many others of the same cause there were in the 24 hours (to the hour) and the seven days (to the
+            day) before.
         previous: event time of the one before, or None.
         deployed_at: event time at which the deployment began that the alert is about, or None where that is not known.
     """

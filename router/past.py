@@ -3,6 +3,7 @@
 It is kept with how things stand, so that a message which tells of it costs no question to history. Pure.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from router.model import Alert, Past
@@ -11,7 +12,7 @@ from router.standings import Standing
 HOUR = 3600.0
 DAY = 24 * HOUR
 WEEK = 7 * DAY
-CAUSES_REMEMBERED = 8
+CAUSES_REMEMBERED = 4
 DEPLOYMENTS_REMEMBERED = 5
 DEPLOYMENT_BEGUN = "deployment_in_progress"
 
@@ -20,8 +21,12 @@ Times = Sequence[tuple[float, int]]
 
 
 def past(standing: Standing, alert: Alert) -> Past:
-    """What was before an alert that is not counted yet."""
-    times = [each for each in standing.seen.get(alert.cause, ()) if alert.at - WEEK <= each[0] <= alert.at]
+    """What was before an alert that is not counted yet. An hour that has begun before it counts whole."""
+    times = [
+        (min(at, alert.at), count)
+        for at, count in standing.seen.get(alert.cause, ())
+        if at >= alert.at - WEEK and at // HOUR * HOUR <= alert.at
+    ]
     return Past(
         day=sum(count for at, count in times if at >= alert.at - DAY),
         week=sum(count for _, count in times),
@@ -31,15 +36,17 @@ def past(standing: Standing, alert: Alert) -> Past:
 
 
 def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None:
-    """When the deployment began that started the task; of what is not about a task, the newest deployment."""
-    if alert.task:
-        return deployments.get(alert.deployment)
-    return max((at for at in deployments.values() if alert.at - WEEK <= at <= alert.at), default=None)
+    """When the deployment began that started the task; of what is not about a task, the newest deployment.
+
+    One that is older than a week has nothing to do with it: what is remembered goes no further back.
+    """
+    begun = {id_: at for id_, at in deployments.items() if alert.at - WEEK <= at <= alert.at}
+    return begun.get(alert.deployment) if alert.task else max(begun.values(), default=None)
 
 
 def remember(standing: Standing, alert: Alert) -> Standing:
     """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
-    counted = [*standing.seen.get(alert.cause, ()), (float(round(alert.at)), 1)]
+    counted = [*standing.seen.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
     others = {cause: times for cause, times in standing.seen.items() if cause != alert.cause}
     kept = list(others.items())[-(CAUSES_REMEMBERED - 1) :]
     return standing._replace(seen=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))

@@ -21,6 +21,8 @@ log = logging.getLogger("ecs-alert-router.silences")
 
 READ_EVERY = 60.0
 """Seconds: a silence that is added or ended has its effect within a minute."""
+READ_AHEAD = 2.0
+"""Seconds for which what was read while the function started is as good as what is read now."""
 READ_AGAIN = 10.0
 """Seconds until the next try after history could not be read; the silences that are known hold meanwhile."""
 
@@ -209,7 +211,7 @@ def read_ahead(read: _Read, clock: Callable[[], float]) -> _Read:
 
     def read_on(now: float) -> Iterable[Silence]:
         answer = first.pop() if first else None
-        if answer and now - asked_at < READ_AGAIN and not answer.exception():
+        if answer and now - asked_at < READ_AHEAD and not answer.exception():
             return answer.result()
         return read(now)
 

@@ -136,3 +136,19 @@ def test_credentials_that_are_not_for_good_are_botocores_to_look_after(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert clients._credentials() == {}  # noqa: SLF001
+
+
+@pytest.mark.parametrize("missing", ["REGISTER_FIRST", "BUILTIN_HANDLERS"])
+def test_with_another_botocore_clients_are_made_the_long_way(
+    missing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """AWS gives the function another one now and then: what is tuned must never stop an alert."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    clients._session.cache_clear()  # noqa: SLF001
+    with monkeypatch.context() as other:
+        other.delattr(f"botocore.handlers.{missing}")
+        made = clients._session()  # noqa: SLF001
+    assert made is clients._other_session()  # noqa: SLF001
+    assert "the long way" in caplog.text
+    assert clients.dynamodb().meta.region_name == "eu-west-1"
+    clients._session.cache_clear()  # noqa: SLF001

@@ -417,3 +417,11 @@ def test_success_logs_and_returns_no_secret(caplog: pytest.LogCaptureFixture) ->
     assert [secret for secret in SECRETS if secret in caplog.text] == []
     assert [secret for secret in SECRETS if secret in reply.text] == []
     assert "…" in reply.text
+
+
+def test_a_header_without_a_value_is_left_out_and_one_that_is_no_text_is_the_plugins_mistake() -> None:
+    with ScriptedServer(answer(200, "ok"), answer(200, "ok")) as server:
+        post_json(server.url(), {}, headers={"X-None": None, "X-One": "1"})  # type: ignore[dict-item]
+        assert "X-None" not in server.requests[0][0]
+        with pytest.raises(PermanentError, match="malformed"):
+            post_json(server.url(), {}, headers={"X-List": ["a"]})  # type: ignore[dict-item]

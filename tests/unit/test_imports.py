@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parents[2]
 BALLAST = "from library.heavy import weight\n"
 
 
-def imported(tmp_path: Path, said: str, *, wanted: str = "x = 1\n") -> list[str]:
+def imported(tmp_path: Path, said: str, *, wanted: str = "x = 1\n", weight: str = "1") -> list[str]:
     """What a process says that imports `library.wanted`, whose package imports `library.heavy` by itself."""
     package = tmp_path / "library"
     package.mkdir(exist_ok=True)
-    for name, text in {"__init__": BALLAST, "heavy": "weight = 1\n", "wanted": wanted}.items():
+    for name, text in {"__init__": BALLAST, "heavy": f"weight = {weight}\n", "wanted": wanted}.items():
         (package / f"{name}.py").write_text(text)
     program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from router.imports import lean\n{said}"
     command = [sys.executable, "-c", program]
@@ -60,3 +60,16 @@ import library
 print(made.weight, library.weight)
 """
     assert imported(tmp_path, said, wanted="from library.heavy import weight\n") == ["2", "1"]
+
+
+def test_where_a_module_does_with_a_stand_in_what_it_cannot_bear_it_gets_the_real_one(tmp_path: Path) -> None:
+    """To inherit from a function raises TypeError, say."""
+    said = """
+from types import ModuleType
+light = ModuleType("library.heavy")
+light.weight = lambda: None
+made = lean("library.wanted", empty="library", instead={"library.heavy": light})
+print(made.Heavy.__mro__[1].__name__)
+"""
+    heavy = "class Heavy(weight): pass\n"
+    assert imported(tmp_path, said, wanted=f"from library.heavy import weight\n{heavy}", weight="int") == ["int"]

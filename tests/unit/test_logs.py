@@ -52,3 +52,17 @@ def test_what_is_below_the_level_is_not_said(before: str) -> None:
 def test_until_something_is_said_nothing_is_imported() -> None:
     before, _, after = lines("print(made()); logging.getLogger('ecs-alert-router').error('x'); print(made())")
     assert (before, after) == ("False", "True")
+
+
+def test_each_line_is_said_once_by_each_who_says_it() -> None:
+    """Somebody else may listen at the same place."""
+    said = lines(
+        "log = logging.getLogger('ecs-alert-router'); log.addHandler(logging.StreamHandler(sys.stdout)); "
+        "log.error('one'); log.error('two')"
+    )
+    assert sorted(line if line in {"one", "two"} else json.loads(line)["message"] for line in said) == [
+        "one",
+        "one",
+        "two",
+        "two",
+    ]

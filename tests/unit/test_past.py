@@ -70,6 +70,22 @@ def test_it_makes_no_difference_in_which_order_alerts_arrive(times: list[float])
     assert past(known, of(died(START))) == Past(day=2, week=4, previous=START - 90)
 
 
+@pytest.mark.parametrize("later", [0.3, -0.3])
+def test_alerts_within_a_second_know_of_each_other(later: float) -> None:
+    """Whichever was counted first; what is kept is whole seconds."""
+    known = standing(died(START + 0.6))
+    found = past(known, of(died(START + 0.6 + later)))
+    assert (found.day, found.week) == (1, 1)
+    assert found.previous == pytest.approx(START + 0.6, abs=1)
+
+
+def test_an_alert_that_comes_late_knows_of_what_was_before_it() -> None:
+    """Though one that is newer than it stands for the whole hour by now."""
+    known = standing(*(died(START + second, f"t{second}") for second in range(0, 1000, 20)))
+    found = past(known, of(died(START + 979)))
+    assert (found.day, found.week, found.previous) == (50, 50, START + 979)
+
+
 def test_of_many_causes_the_newest_are_remembered() -> None:
     known = standing()
     for number in range(20):
@@ -87,8 +103,14 @@ def test_a_task_came_after_the_deployment_that_started_it() -> None:
     assert past(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
 
 
+def test_a_deployment_of_more_than_a_week_ago_has_nothing_to_do_with_it() -> None:
+    """Nobody knows whether the cause was there in between: it must not be called its first after that deployment."""
+    assert past(standing(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
+
+
 def test_what_is_not_about_a_task_came_after_the_newest_deployment() -> None:
     failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN", createdAt=iso(START)))
+    assert past(standing(begun(START - 8 * DAY)), failed).deployed_at is None
     assert past(standing(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
     assert past(standing(begun(START + 60)), failed).deployed_at is None
 

@@ -18,7 +18,7 @@ from router.last_resort import announce
 from router.model import Alert, Decision, Kind, Severity
 from router.normalise import normalise
 from router.rules import matches
-from router.silences import READ_AGAIN, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
+from router.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
 from router.table import Item
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
 
@@ -340,7 +340,7 @@ def test_a_process_that_never_read_any_does_not_guess() -> None:
             silences.active(sample(), START)
 
 
-@pytest.mark.parametrize(("waited", "reads"), [(0.0, 1), (READ_AGAIN - 1, 1), (READ_AGAIN, 2)])
+@pytest.mark.parametrize(("waited", "reads"), [(0.0, 1), (READ_AHEAD - 1, 1), (READ_AHEAD, 2)])
 def test_they_are_read_while_the_function_starts_unless_the_first_alert_comes_later(waited: float, reads: int) -> None:
     stored = Stored(WEB)
     silences = Silences(read_ahead(stored, lambda: START))
