@@ -14,7 +14,7 @@ from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.normalise import parse
 from router.parts import Handled, Routed, Router
 from router.pipeline import process, work_on
-from router.queues import DUE, TICK, UNRECORDED
+from router.queues import DUE, TICK, WITHOUT_HISTORY
 from router.standings import Delivery
 from router.table import Key
 from router.tell import summary
@@ -61,7 +61,7 @@ def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], fl
     read, again = _read(received, router)
     own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
     beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
-    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == UNRECORDED}
+    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == WITHOUT_HISTORY}
     others = {key: event for key, event in read.items() if key not in {*own, *beats, *belated}}
     for key, event in belated.items():
         again += _belated(key, received[key], event, router, max_receives)
@@ -98,7 +98,7 @@ def _events(
             again += _bury(key, received[key], handled.reason, router)
         elif key in last:
             announced = [each.saying.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT]
-            again += _bury(key, received[key], UNRECORDED, router, announced)
+            again += _bury(key, received[key], WITHOUT_HISTORY, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
             again.append(key)
@@ -122,7 +122,7 @@ def _belated(message_id: str, record: Record, event: Any, router: Router, max_re
     if handled.routed is None:
         return _bury(message_id, record, handled.reason, router)
     if handled.error and _receives(record) >= max_receives:
-        return _bury(message_id, record, UNRECORDED, router, announced)
+        return _bury(message_id, record, WITHOUT_HISTORY, router, announced)
     if handled.error:
         log.warning("to be received again: %s", handled.error)
         return [message_id]

@@ -13,7 +13,7 @@ log = logging.getLogger("ecs-alert-router.queues")
 
 DUE = "Router Due"
 TICK = "Router Tick"
-UNRECORDED = "history unavailable"
+WITHOUT_HISTORY = "history unavailable"
 """The reason beside an event that was announced and could not be written down (`router.last_resort`)."""
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute

@@ -23,7 +23,7 @@ from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, UnreadableEvent
 from router.model import OWN_SOURCE
 from router.normalise import normalise, parse
-from router.queues import DUE, TICK, UNRECORDED
+from router.queues import DUE, TICK, WITHOUT_HISTORY
 
 if TYPE_CHECKING:
     from router.standings import Standing
@@ -215,7 +215,7 @@ class DeadLetters:
 
     def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
         """Puts an event back on the events queue: with its notes, if it was announced without history."""
-        belated = notes.get("reason") == UNRECORDED
+        belated = notes.get("reason") == WITHOUT_HISTORY
         kept = {name: notes[name] for name in ("reason", "announced") if belated and name in notes}
         what = "into history, nothing is sent" if belated else "back on the events queue"
         if self.dry_run:
