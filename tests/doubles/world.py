@@ -22,7 +22,7 @@ from router.runtime import Runtime
 from router.silences import Silence, Silences
 from router.standings import Delivery
 from router.table import Item
-from tests.doubles.memory_table import MemoryTable
+from router.memory_table import MemoryTable
 
 START = 1_760_000_000.0
 MINUTE = 60.0

@@ -12,7 +12,7 @@ from local_aws import events
 from router.history import History
 from router.items import iso
 from router.table import INDEXES, Index, Item, Key, Put
-from tests.doubles.memory_table import MemoryTable
+from router.memory_table import MemoryTable
 from tests.doubles.world import World
 from tests.scale.seeding import KINDS
 

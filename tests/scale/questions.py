@@ -11,7 +11,7 @@ from router.cli.history.figures import add_alerts, add_incidents, figures
 from router.cli.history.source import each_alert
 from router.history import AlertsWanted
 from router.table import plain_item
-from tests.doubles.memory_table import size_of
+from router.memory_table import size_of
 from tests.doubles.world import DAY
 from tests.scale.seeding import NOW, SERVICES, Seeded
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 from router.errors import Conflict, HistoryUnavailable
 from router.table import Item, Key, Page, Put, Query, expired
-from tests.doubles.memory_table import MemoryTable
+from router.memory_table import MemoryTable
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
 
@@ -37,7 +37,8 @@ class _SharedTable(MemoryTable):
         refused = [put.key for put in puts if not self._allows(put, now)]
         if refused:
             raise Conflict(refused, {key: self._stored[key] for key in refused if key in self._stored})
-        self._stored.update((put.key, _stored(put.item)) for put in puts)
+        for put in puts:
+            self._store(_stored(put.item))
 
 
 def _stored(value: Any) -> Any:

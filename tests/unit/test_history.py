@@ -16,7 +16,7 @@ from router.model import Decision, Severity, Subject
 from router.normalise import normalise
 from router.standings import Standing
 from router.table import Item, Query
-from tests.doubles.memory_table import MemoryTable
+from router.memory_table import MemoryTable
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()

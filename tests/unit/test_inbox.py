@@ -14,7 +14,7 @@ from router.history import History
 from router.inbox import handle
 from router.model import Kind, Severity
 from router.table import Item, Key, Page, Put, Query
-from tests.doubles.memory_table import MemoryTable
+from router.memory_table import MemoryTable
 from tests.doubles.world import MINUTE, START, World
 
 MAX_RECEIVES = 5

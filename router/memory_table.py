@@ -1,6 +1,7 @@
-"""A `Table` in memory: DynamoDB's semantics, no clock, no chance, safe for threads.
+"""A `Table` in memory, for `replay` and for tests; the function is shipped without it.
 
-Like DynamoDB it deletes expired items only when it gets round to it: when a test calls `sweep`.
+It has DynamoDB's semantics, no clock and no randomness, and may be used by several threads. Like DynamoDB, it does not
+delete an expired item at once: it deletes expired items when `sweep` is called.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +10,21 @@ from threading import Lock
 from typing import Any
 
 from router.errors import Conflict, HistoryUnavailable
-from router.table import INDEXES, MAX_PUTS, TABLE, Index, Item, Key, Page, Put, Query, expired, plain_item, typed_item
+from router.table import INDEXES, MAX_PUTS, TABLE, Index, Item, Key, Page, Put, Query, expired, plain, typed
 
 _MAX_BYTES = 400 * 1024  # of one item (DynamoDB guide, "Quotas")
 
 
+_Partition = tuple[str | None, str]
+"""The name of an index (None for the table itself), and a partition of it."""
+
+
 class MemoryTable:
+    """See `router.table.Table`."""
+
     def __init__(self) -> None:
         self._stored: dict[Key, Item] = {}
+        self._partitions: dict[_Partition, dict[Key, None]] = {}
         self._lock = Lock()
 
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
@@ -31,25 +39,41 @@ class MemoryTable:
             refused = [put.key for put in copies if not self._allows(put, now)]
             if refused:
                 raise Conflict(refused, {key: _copy(self._stored[key]) for key in refused if key in self._stored})
-            self._stored.update((put.key, put.item) for put in copies)
+            for put in copies:
+                self._store(put.item)
 
     def query(self, query: Query, now: float) -> Page:
         if query.between is not None and query.between[0] > query.between[1]:
             raise HistoryUnavailable("ValidationException: the lower bound is above the upper bound")
         with self._lock:
-            found = [_copy(item) for item in self._stored.values() if _is_asked_for(item, query)]
-        found.sort(key=lambda item: _place(item, query.keys), reverse=query.newest_first)
-        return query.page(map(_projection(query.keys), found), now)
+            keys = self._partitions.get((query.index_name, query.partition), ())
+            found = [item for key in keys if _is_asked_for(item := self._stored[key], query)]
+            found.sort(key=lambda item: _place(item, query.keys), reverse=query.newest_first)
+            project = _projection(query.keys)
+            return query.page((project(_copy(item)) for item in found), now)
 
     def sweep(self, now: float) -> None:
         """Delete what has expired, as DynamoDB's TTL does some day."""
         with self._lock:
-            self._stored = {key: item for key, item in self._stored.items() if not expired(item, now)}
+            for key in [key for key, item in self._stored.items() if expired(item, now)]:
+                self._remove(key)
 
     def rows(self) -> list[Item]:
         """Everything that is physically there, expired or not, in the order of the keys."""
         with self._lock:
             return [_copy(self._stored[key]) for key in sorted(self._stored)]
+
+    def _store(self, item: Item) -> None:
+        key = item["pk"], item["sk"]
+        self._remove(key)
+        self._stored[key] = item
+        for partition in _partitions_of(item):
+            self._partitions.setdefault(partition, {})[key] = None
+
+    def _remove(self, key: Key) -> None:
+        before = self._stored.pop(key, None)
+        for partition in _partitions_of(before) if before else ():
+            del self._partitions[partition][key]
 
     def _allows(self, put: Put, now: float) -> bool:
         stored = self._stored.get(put.key)
@@ -60,9 +84,27 @@ class MemoryTable:
         return put.version != 0 and stored.get("version") == put.version
 
 
-def _copy(item: Item) -> Item:
-    """What DynamoDB would give back: tuples as lists, floats in milliseconds, shared with nobody."""
-    return plain_item(typed_item(item))
+def _partitions_of(item: Item) -> Iterator[_Partition]:
+    """Where a query finds the item."""
+    yield None, item[TABLE.partition]
+    for name, index in INDEXES.items():
+        if index.partition in item and index.sort in item:
+            yield name, item[index.partition]
+
+
+def _copy(value: Any) -> Any:
+    """What DynamoDB would give back: tuples as lists, floats in milliseconds, shared with nobody.
+
+    It takes a short cut for the values that make up nearly every item; for all others `router.table` has the rules.
+    """
+    kind = type(value)
+    if (kind is str and value.isascii()) or value is None or kind is bool or kind is bytes:
+        return value
+    if isinstance(value, Mapping):
+        return {_copy(name): _copy(each) for name, each in value.items()}
+    if kind is list or kind is tuple:
+        return [_copy(each) for each in value]
+    return plain(typed(value))
 
 
 def _place(item: Mapping[str, Any], index: Index) -> tuple[Any, ...]:
@@ -78,10 +120,8 @@ def _projection(index: Index) -> Any:
 
 
 def _is_asked_for(item: Item, query: Query) -> bool:
-    """Whether the item is in the partition, the range and what lies after the cursor."""
+    """Whether an item of the partition is in the range, and in what lies after the cursor."""
     keys = query.keys
-    if item.get(keys.partition) != query.partition or keys.sort not in item:
-        return False
     if query.between is not None and not query.between[0] <= item[keys.sort] <= query.between[1]:
         return False
     if query.cursor is None:
