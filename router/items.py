@@ -127,7 +127,7 @@ def row_item(row: Row, ttl: int, now: float) -> Item:
         **_alert_item(alert),
         "at": at,
         **_subject_item(subject),
-        **({"event": _event(row.event)} if row.event else {}),
+        **(_event_item(row.event) if row.event else {}),
         **{name: value for each in row.silenced_by.items() for name, value in zip(_SILENCED_BY, each, strict=True)},
     }
 
@@ -433,6 +433,11 @@ def _to_the_millisecond(value: Any) -> Any:
 
 
 # --- the event itself -------------------------------------------------------------------------------------------------
+
+
+def _event_item(event: Event) -> Item:
+    """What `replay --from-history` makes the event of again, together with the alert's own attributes."""
+    return {"source": event.source, "detail_type": event.detail_type, "event": _event(event)}
 
 
 def _event(event: Event) -> bytes | None:

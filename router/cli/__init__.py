@@ -14,6 +14,7 @@ from router.cli.demo import demo_command
 from router.cli.history import history_group
 from router.cli.incident import incident_group
 from router.cli.redrive import redrive_command
+from router.cli.replay import replay_command
 from router.cli.send_test import send_test_command
 from router.cli.silence import silence_group
 from router.cli.simulate import simulate_command
@@ -44,6 +45,7 @@ main.add_command(demo_command)
 main.add_command(history_group)
 main.add_command(incident_group)
 main.add_command(redrive_command)
+main.add_command(replay_command)
 main.add_command(send_test_command)
 main.add_command(silence_group)
 main.add_command(simulate_command)

@@ -88,11 +88,11 @@ def _configured(path: Path) -> tuple[Judge, WindowOf, list[str]]:
 
 def read_events(lines: Iterable[bytes]) -> Iterator[tuple[str, Event | UnreadableEvent]]:
     """Each event of a file, or why it is none, with its place: one event, a JSON array, or JSON Lines."""
-    for place, text in _documents(lines):
+    for place, text in documents(lines):
         yield from _events(place, text)
 
 
-def _documents(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+def documents(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Each JSON text with its place: every line, or all of them where the first is only the beginning of one.
 
     Lines are passed on as they come, so that any number of them can be read.

@@ -1,0 +1,188 @@
+"""`ecs-alert-router replay`: events through the real pipeline, in memory and in virtual time.
+
+`arrivals.py` says what arrives when, `settings.py` gives every channel a stand-in for what is unset, `virtual.py` runs
+the router, `report.py` shows the outcome to people. Nothing is sent, and AWS is asked only for `--from-history`.
+"""
+
+import gc
+import json
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from router.cli.config import config_option, load_plugins
+from router.cli.history.options import Span
+from router.cli.history.source import find_table
+from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, from_history
+from router.cli.replay.report import Comparison, compared, show
+from router.cli.replay.settings import settings_of
+from router.cli.replay.virtual import Line, VirtualRouter
+from router.config import Config
+from router.history import History
+from router.items import iso
+from router.plugins import Plugins
+
+_DEFAULT_SINCE = 7 * 86400.0
+_PROGRESS_AFTER = 2.0  # seconds until a terminal shows progress
+_PROGRESS_LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
+
+
+@click.command("replay")
+@click.argument("file", type=click.File("rb"), required=False)
+@config_option
+@click.option(
+    "--for",
+    "go_on",
+    type=Span(),
+    default="24h",
+    show_default=True,
+    help="How long virtual time goes on after the last event: 30m, 24h, 7d.",
+)
+@click.option(
+    "--compare",
+    "other",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Another alert-router.toml: show which messages it would add or remove.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: one for each message, and a summary as the last.")
+@click.option("--from-history", is_flag=True, help="Replay what a deployed stage has in history, instead of a file.")
+@click.option("--since", type=Span(), help="With --from-history, how far back: 24h, 7d.  [default: 7d]")
+@click.option("--stage", help="With --from-history, the deployed stage.  [default: dev]")
+@click.option(
+    "--table",
+    envvar="HISTORY_TABLE",
+    help="With --from-history, the table's name instead of --stage. [env: HISTORY_TABLE]",
+)
+@click.pass_context
+def replay_command(
+    context: click.Context,
+    file: IO[bytes] | None,
+    *,
+    path: Path,
+    go_on: float,
+    other: Path | None,
+    as_json: bool,
+    from_history: bool,
+    since: float | None,
+    stage: str | None,
+    table: str | None,
+) -> None:
+    """Show who would have been notified of what, and when, if these events came in.
+
+    FILE holds JSON Lines, a JSON array of events, or one event; - is standard input. The events go through the real
+    pipeline, in memory and in virtual time: an event arrives at its envelope's time, the router's tick runs every
+    minute, every send succeeds at once, and rate limits apply. Nothing is sent and no secret is read. The exit code is
+    1 if a line is no event, or if the configuration is wrong.
+    """
+    if from_history is (file is not None):
+        raise click.UsageError("name a FILE (- is standard input) or --from-history, and only one of them")
+    if not from_history and (since is not None or stage is not None):
+        raise click.UsageError("--since and --stage need --from-history")
+    gc.enable()
+    loaded = load_plugins()
+    arrivals = _recorded(since or _DEFAULT_SINCE, table, stage or "dev") if file is None else from_file(file)
+    outcome = Replay(loaded, _checked(path, loaded), print_lines=as_json)
+    compared_with = Replay(loaded, _checked(other, loaded), print_lines=False) if other else None
+    both = [each for each in (outcome, compared_with) if each]
+    unreadable = _run(arrivals, both, go_on)
+    comparison = compared(str(other), outcome, compared_with) if compared_with else None
+    if as_json:
+        click.echo(json.dumps({"summary": _summary(outcome, unreadable, comparison)}))
+    else:
+        show(outcome, unreadable, comparison)
+    wrong = [problem for each in both for problem in each.problems]
+    failures = list(dict.fromkeys(failure for each in both for failure in each.router.failures))
+    for failure in failures:
+        click.echo(failure, err=True)
+    context.exit(1 if unreadable or wrong or failures else 0)
+
+
+class Replay:
+    """One configuration, and what came of it.
+
+    Attributes:
+        lines: the messages in the order of sending; empty while they are printed at once.
+    """
+
+    def __init__(self, loaded: Plugins, checked: tuple[Config, tuple[str, ...]], *, print_lines: bool) -> None:
+        config, self.problems = checked
+        self.lines: list[Line] = []
+        self._print_lines = print_lines
+        self.router = VirtualRouter(config, loaded, self._tell)
+
+    def _tell(self, line: Line) -> None:
+        self.lines.append(line)
+        if self._print_lines:
+            click.echo(json.dumps(line))
+
+
+def _checked(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
+    """The configuration, and what is wrong with it, which is told on stderr."""
+    config, problems = settings_of(path, loaded)
+    for problem in problems:
+        click.echo(f"{path}: {problem}", err=True)
+    return config, problems
+
+
+def _recorded(since: float, table: str | None, stage: str) -> Iterator[Arrival | Unreadable]:
+    source, _ = find_table(table, stage)
+    now = time.time()
+    return from_history(History(source, retention=0.0), now - since, now)
+
+
+def _run(arrivals: Iterable[Arrival | Unreadable], replays: Iterable[Replay], go_on: float) -> int:
+    """Runs all of them side by side, so that the input is read once. Returns how much of it was no event."""
+    progress, unreadable = _Progress(), 0
+    for each in arrivals:
+        if isinstance(each, Unreadable):
+            unreadable += 1
+            progress.clear()
+            click.echo(f"{each.place}: {each.reason}", err=True)
+            continue
+        for replay in replays:
+            replay.router.receive(each.event, each.at)
+        progress.note(each.at)
+    for replay in replays:
+        replay.router.advance(min(replay.router.now + go_on, LATEST + go_on))
+    progress.clear()
+    return unreadable
+
+
+class _Progress:
+    """How far a long input has come: on one line of a terminal, else a line now and then. On stderr."""
+
+    def __init__(self) -> None:
+        self._terminal = click.get_text_stream("stderr").isatty()
+        self._next = time.monotonic() + (_PROGRESS_AFTER if self._terminal else _PROGRESS_LINE_EVERY)
+        self._events = 0
+        self._shown = False
+
+    def note(self, at: float) -> None:
+        self._events += 1
+        now = time.monotonic()
+        if now < self._next:
+            return
+        text = f"{self._events:,} events, virtual time {iso(at)[:16]}Z"
+        click.echo(f"\r{text}" if self._terminal else text, nl=not self._terminal, err=True)
+        self._shown = self._terminal
+        self._next = now + (0.2 if self._terminal else _PROGRESS_LINE_EVERY)
+
+    def clear(self) -> None:
+        if self._shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+            self._shown = False
+
+
+def _summary(outcome: Replay, unreadable: int, comparison: Comparison | None) -> dict[str, Any]:
+    router = outcome.router
+    summary: dict[str, Any] = {
+        "messages": dict(router.messages),
+        "rows": router.rows,
+        "decisions": dict(sorted(router.decisions.items())),
+        "unreadable": unreadable + router.unreadable,
+    }
+    return summary | ({"compare": comparison.as_json()} if comparison else {})

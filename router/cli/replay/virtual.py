@@ -1,0 +1,255 @@
+"""The real router in memory and in virtual time: every send succeeds at once, and nothing leaves the process.
+
+    an event arrives ─► process ─┐                        ┌─► a message, noted with its virtual time
+    a delayed message ─► handle ─┼─► the router ─► deliver ┤
+    the tick, every minute ──────┘        │               └─► MemoryTable
+                └──── due queue ◄─────────┘
+
+A tick that would find nothing to do is skipped: the clock jumps to the first one that has something to do.
+"""
+
+import heapq
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from router.config import Config
+from router.history import History
+from router.inbox import handle
+from router.items import CONDITION_KEY, iso, to_condition
+from router.memory_table import MemoryTable
+from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
+from router.parts import Done, Job, Memory, Router
+from router.pipeline import process
+from router.plugins import Plugins
+from router.queues import Queues
+from router.runtime import Runtime
+from router.silences import Silences
+from router.standings import Delivery, Saying, Standing
+from router.table import Item, Key
+from router.tick import tick
+
+MINUTE = 60.0
+_DUE = "due"
+_DEAD_LETTERS = "dead letters"
+_SECONDS = 15.0
+"""That an invocation has: time enough to send, and too little for the tick to probe channels that are never opened."""
+
+Line = dict[str, Any]
+"""One message, as `replay --json` prints it (README)."""
+
+
+class _WatchedTable(MemoryTable):
+    """Knows when the tick has something to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: list[tuple[float, Key]] = []
+        self._gather_at = math.inf
+
+    def next_due(self) -> float:
+        """Epoch seconds at which a subject is due, or a gathering takes place; infinity for never."""
+        while self._due and self._stored[self._due[0][1]].get("due_at") != self._due[0][0]:
+            heapq.heappop(self._due)  # it was due then, and is no more
+        return min(self._due[0][0] if self._due else math.inf, self._gather_at)
+
+    def _store(self, item: Item) -> None:
+        super()._store(item)
+        key = item["pk"], item["sk"]
+        if "due_at" in item:
+            heapq.heappush(self._due, (item["due_at"], key))
+        if key == CONDITION_KEY:
+            gatherings = to_condition(item).gathering.values()
+            self._gather_at = min((each.at for each in gatherings), default=math.inf)
+
+
+class _Mute(Plugins):
+    """The plugins without those that observe what was sent, since nothing is."""
+
+    def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        return iter(()) if hook == "alert_settled" else super().ask(hook, **arguments)
+
+
+class VirtualRouter:
+    """A router with a clock of its own. Its times are epoch seconds.
+
+    Attributes:
+        now: virtual time. start: when the first event arrived, or None.
+        messages: how many each channel was sent. decisions: how often each was written, once for each row.
+        unreadable: events of which the router made nothing. failures: what went wrong, in words.
+    """
+
+    def __init__(
+        self, config: Config, plugins: Plugins, tell: Callable[[Line], None], *, every_minute: bool = False
+    ) -> None:
+        """Args:
+        tell: is handed each message, in the order of sending.
+        every_minute: run every tick, also those that have nothing to do; the messages are the same.
+        """
+        self.now = 0.0
+        self.start: float | None = None
+        self.messages = Counter(dict.fromkeys(config.channels, 0))
+        self.decisions: Counter[str] = Counter()
+        self.unreadable = 0
+        self.failures: list[str] = []
+        self._tell = tell
+        self._every_minute = every_minute
+        self._minutes = 0  # the last tick that has run, or was skipped
+        self._delayed: list[tuple[float, int, str]] = []
+        self._numbers = itertools.count(1)
+        self._table = _WatchedTable()
+        self._router = self._put_together(config, plugins)
+
+    @property
+    def rows(self) -> int:
+        """Alerts in history."""
+        return sum(self.decisions.values())
+
+    def receive(self, event: object, at: float) -> None:
+        """An event arrives, after everything that was due by then."""
+        if self.start is None:
+            self.now = self.start = at
+        self.advance(at)
+        (handled,) = process([event], self._router, _remaining)
+        if handled.routed is None:
+            self.unreadable += 1
+            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {handled.reason}")
+        elif handled.error:
+            self.failures.append(f"{iso(self.now)}: {handled.routed.alert.id} is not recorded: {handled.error}")
+
+    def advance(self, until: float) -> None:
+        """Lets time pass: delayed messages arrive, and the tick runs every minute."""
+        while self.start is not None:
+            delayed_at = self._delayed[0][0] if self._delayed else math.inf
+            minute = self._next_minute(until)
+            tick_at = math.inf if minute is None else self._at(minute)
+            if min(delayed_at, tick_at) > until:
+                self._minutes = max(self._minutes, int((until - self.start) // MINUTE))
+                self.now = max(self.now, until)
+                return
+            self.now = max(self.now, min(delayed_at, tick_at))
+            if minute is None or delayed_at <= tick_at:
+                record = {"messageId": "delayed", "body": heapq.heappop(self._delayed)[2]}
+                handle({"Records": [record]}, self._router, _remaining, max_receives=1)
+            else:
+                self._minutes = minute
+                tick(self._router, _remaining)
+
+    def _at(self, minute: int) -> float:
+        return (self.start or 0.0) + minute * MINUTE
+
+    def _next_minute(self, until: float) -> int | None:
+        """The next tick that has something to do, if it comes by then."""
+        if self._every_minute:
+            return self._minutes + 1
+        due = self._table.next_due()
+        if due > until:
+            return None
+        minute = max(self._minutes + 1, math.floor((due - self._at(0)) / MINUTE))
+        return minute if self._at(minute) >= due else minute + 1
+
+    # --- what the router is put together from -------------------------------------------------------------------------
+
+    def _put_together(self, config: Config, plugins: Plugins) -> Router:
+        history = History(self._table, config.retention, config.retention_by_severity)
+        runtime = Runtime(
+            history=history,
+            clock=lambda: self.now,
+            jitter=lambda: 0.0,
+            pause=lambda _: None,
+            resolve_after=config.resolve_after,
+            silences=Silences(windows=config.maintenance),
+        )
+        return Router(
+            config=config,
+            plugins=_Mute(*plugins),
+            runtime=runtime,
+            queues=Queues(self, _DUE, _DEAD_LETTERS),
+            deliver=self._deliver,
+            new_id=lambda: f"invocation-{next(self._numbers)}",
+            memory=Memory(),
+            decided=self._count,
+        )
+
+    def _count(self, decision: Decision) -> None:
+        self.decisions[decision.value] += 1
+
+    def send_message(self, **message: Any) -> None:
+        """SQS's SendMessage, as far as `router.queues` calls it."""
+        if message["QueueUrl"] == _DUE:
+            arrives = round(self.now + message["DelaySeconds"], 3)
+            heapq.heappush(self._delayed, (arrives, next(self._numbers), message["MessageBody"]))
+
+    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+        """Every send succeeds at once."""
+        del remaining
+        for job in jobs:
+            self.messages[job.config.name] += 1
+            self._tell(self._line(job))
+        yield [(job, Delivery(job.saying, Outcome.SENT)) for job in jobs]
+
+    def _line(self, job: Job) -> Line:
+        try:
+            sent = job.notify()
+        except Exception as error:  # noqa: BLE001 - what a plugin put into the alert, say: the others are still told
+            self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
+            sent = _unrendered(job)
+        standing, saying = next(part for part in job.parts if part[0].incident is sent.incident)
+        gathered = [_subject(incident.subject) for incident in sent.gathered]
+        return {
+            "at": iso(self.now),
+            "after": _seconds(self.now - (self.start or 0.0)),
+            "channel": job.config.name,
+            "channel_kind": job.config.kind,
+            "kind": sent.kind.value,
+            "reason": reason_of(standing, saying),
+            "incident": sent.incident.id,
+            **_subject(sent.incident.subject),
+            "severity": sent.incident.severity.value,
+            "cause": sent.incident.alert.cause,
+            "title": sent.message.title,
+            "text": sent.message.text,
+            "bundled": [each["subject"] for each in gathered] if len(gathered) > 1 else [],
+        }
+
+
+def _remaining() -> float:
+    return _SECONDS
+
+
+def _seconds(span: float) -> float:
+    """To the millisecond; whole seconds as an integer."""
+    rounded = round(span, 3)
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _subject(subject: Subject) -> Mapping[str, str]:
+    return {
+        "subject": subject.name,
+        "cluster": subject.cluster,
+        "account": subject.account,
+        "region": subject.region,
+    }
+
+
+def _unrendered(job: Job) -> Notification:
+    incident = job.standing.incident
+    assert isinstance(incident, Incident)  # else there was nothing to say
+    return Notification(job.saying.kind, Message(incident.alert.title, ""), incident.alert, incident)
+
+
+def reason_of(standing: Standing, saying: Saying) -> str:
+    """Why a channel is notified now.
+
+    Args:
+        standing: as it was when the send was leased, so that its cells hold what the channel was told before.
+    """
+    if saying.kind is Kind.RESOLVED:
+        return "ended"
+    if saying.first:
+        return "first"
+    if saying.kind is Kind.OPENED:
+        return "returned"
+    return "worse" if saying.severity.worse_than(standing.cells[saying.channel].severity) else "digest"
