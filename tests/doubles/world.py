@@ -13,6 +13,7 @@ from router.config import Config, Route
 from router.deliver import attempt
 from router.history import History
 from router.items import each_delivery, is_delivery_key
+from router.memory_table import MemoryTable
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.parts import Done, Handled, Job, Memory, Router
 from router.pipeline import process, work_on
@@ -22,7 +23,6 @@ from router.runtime import Runtime
 from router.silences import Silence, Silences
 from router.standings import Delivery
 from router.table import Item
-from router.memory_table import MemoryTable
 
 START = 1_760_000_000.0
 MINUTE = 60.0

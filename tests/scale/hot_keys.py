@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from local_aws import events
 from router.history import History
 from router.items import iso
-from router.table import INDEXES, Index, Item, Key, Put
 from router.memory_table import MemoryTable
+from router.table import INDEXES, Index, Item, Key, Put
 from tests.doubles.world import World
 from tests.scale.seeding import KINDS
 

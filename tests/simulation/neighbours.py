@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from router.errors import Conflict, HistoryUnavailable
-from router.table import Item, Key, Page, Put, Query, expired
 from router.memory_table import MemoryTable
+from router.table import Item, Key, Page, Put, Query, expired
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
 

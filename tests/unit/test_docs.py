@@ -153,11 +153,12 @@ def troubled(account: Account) -> Account:
 
 @pytest.mark.parametrize("block", TO_RUN)
 def test_what_the_runbook_says_to_type_works(block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x")
     monkeypatch.setattr("router.cli.send_test._sent", lambda _: iter(()))  # nothing leaves this machine
     (incident,) = troubled.world.history.open_incidents(time.time())
     known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(troubled)}
-    options = {"config": [], "send-test": [], "history": troubled.options[:2]}
+    options = {"config": [], "send-test": [], "history": troubled.options[:2], "replay": troubled.options[:2]}
     for line in block.splitlines():
         program, *words = shlex.split(line, comments=True)
         if program == "ecs-alert-router":

@@ -12,11 +12,11 @@ from router.classify import alert, classify
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
 from router.history import AlertsWanted, History
 from router.items import Row, iso, standing_key
+from router.memory_table import MemoryTable
 from router.model import Decision, Severity, Subject
 from router.normalise import normalise
 from router.standings import Standing
 from router.table import Item, Query
-from router.memory_table import MemoryTable
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()

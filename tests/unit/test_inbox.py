@@ -12,9 +12,9 @@ from router.config import Route
 from router.errors import HistoryUnavailable, TransientError
 from router.history import History
 from router.inbox import handle
+from router.memory_table import MemoryTable
 from router.model import Kind, Severity
 from router.table import Item, Key, Page, Put, Query
-from router.memory_table import MemoryTable
 from tests.doubles.world import MINUTE, START, World
 
 MAX_RECEIVES = 5

@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from router.errors import Conflict, HistoryUnavailable
-from router.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
 from router.memory_table import MemoryTable
+from router.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
 
 NOW = 1_800_000_000.0
 REFUSAL = "test_a_commit_that_dynamodb_refuses_is_unavailable_and_writes_nothing"

@@ -4,8 +4,8 @@
 the router, `report.py` shows the outcome to people. Nothing is sent, and AWS is asked only for `--from-history`.
 """
 
-import gc
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -82,7 +82,6 @@ def replay_command(
         raise click.UsageError("name a FILE (- is standard input) or --from-history, and only one of them")
     if not from_history and (since is not None or stage is not None):
         raise click.UsageError("--since and --stage need --from-history")
-    gc.enable()
     loaded = load_plugins()
     arrivals = _recorded(since or _DEFAULT_SINCE, table, stage or "dev") if file is None else from_file(file)
     outcome = Replay(loaded, _checked(path, loaded), print_lines=as_json)
@@ -156,7 +155,7 @@ class _Progress:
     """How far a long input has come: on one line of a terminal, else a line now and then. On stderr."""
 
     def __init__(self) -> None:
-        self._terminal = click.get_text_stream("stderr").isatty()
+        self._terminal = sys.stderr.isatty()
         self._next = time.monotonic() + (_PROGRESS_AFTER if self._terminal else _PROGRESS_LINE_EVERY)
         self._events = 0
         self._shown = False

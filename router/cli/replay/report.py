@@ -145,6 +145,6 @@ def _show_comparison(outcome: Outcome, comparison: Comparison) -> None:
         {"Channel": "channel", "Messages now": "now", "Messages then": "then"},
     )
     if comparison.reworded:
-        click.echo(f"In other words: {comparison.reworded:,}")
+        click.echo(f"Reworded: {comparison.reworded:,}")
     if comparison.decisions != outcome.router.decisions:
         _print_counts(f"{counted(comparison.rows, 'alert')} in history then", comparison.decisions)
