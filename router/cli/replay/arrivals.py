@@ -122,12 +122,17 @@ def from_history(history: History, since: float, until: float) -> Iterator[Arriv
         since, until: event times, in epoch seconds.
     """
     alerts = list(history.each_alert(AlertsWanted(since, until, None), until))
-    found: list[tuple[float, str, Arrival | Unreadable]] = []
+    found: list[tuple[tuple[str, str, str], Arrival | Unreadable]] = []
     for start in range(0, len(alerts), _BATCH):
         keys = [key for each in alerts[start : start + _BATCH] if (key := row_key(each["id"]))]
         rows = history.table.get(keys, until)
-        found += [(seconds(row["recorded_at"]), row["id"], _recorded(row)) for row in rows.values() if _came_in(row)]
-    return (each for _, _, each in sorted(found, key=lambda each: each[:2]))
+        found += [(_order(row), _recorded(row)) for row in rows.values() if _came_in(row)]
+    return (each for _, each in sorted(found, key=lambda each: each[0]))
+
+
+def _order(row: Item) -> tuple[str, str, str]:
+    """What was recorded together, in one batch, was decided in the order of the events' own times."""
+    return row["recorded_at"], row["at"], row["id"]
 
 
 def _came_in(row: Item) -> bool:
