@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from local_aws import events
-from router.cli.classify import _documents, classify_command
+from router.cli.classify import documents, classify_command
 
 KEYS = ["event_id", "severity", "cause", "resolves", "rule", "title", "fingerprint"]
 STOPPED = events.task_stopped()
@@ -129,8 +129,8 @@ def test_json_lines_are_passed_on_one_by_one() -> None:
             read.append(number)
             yield json.dumps(STOPPED).encode() + b"\n"
 
-    documents = _documents(lines())
-    assert [next(documents)[0] for _ in range(3)] == ["line 1", "line 2", "line 3"]
+    found = documents(lines())
+    assert [next(found)[0] for _ in range(3)] == ["line 1", "line 2", "line 3"]
     assert len(read) == 3
 
 
