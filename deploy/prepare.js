@@ -24,6 +24,7 @@ class Prepare {
     this.log = log;
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
+      'after:package:createDeploymentArtifacts': () => this.addBytecode(),
       'after:deploy:deploy': () => this.settings && this.tellWhoHasToConfirm(), // not where a package is deployed
     };
   }
@@ -80,13 +81,18 @@ class Prepare {
 
   // What is wrong with the configuration, and what it turns on.
   checked(environment, alerts) {
-    const python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
-    this.log.notice(this.run(python, [this.file('layer', 'build.py')]).stderr.trim());
+    this.python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
+    this.log.notice(this.run(this.python, [this.file('layer', 'build.py')]).stderr.trim());
     const check = [this.file('deploy', 'check_config.py')];
-    const ran = this.run(python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
+    const ran = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
     if (ran.failed) return { problems: ran.stderr.trim().split('\n') };
     if (ran.stderr) this.log.notice(ran.stderr.trim());
     return { problems: [], enrich: JSON.parse(ran.stdout) };
+  }
+
+  // Bytecode that lies in the checkout is not packaged: other processes replace it at any time.
+  addBytecode() {
+    this.run(this.python, [this.file('layer', 'function_bytecode.py'), this.serverless.service.package.artifact]);
   }
 
   // What AWS says of the table of HISTORY_TABLE. The stack's own table, whose name the command line is given in the same

@@ -30,6 +30,7 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 from ca_directory import write_ca_directory  # type: ignore[import-not-found]  # found beside this script
+from function_bytecode import compiles  # type: ignore[import-not-found]  # as above
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
@@ -37,8 +38,6 @@ BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped: the service models ar
 BUILD = ROOT / ".build"
 LAYER = BUILD / "layer"
 FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
-
-FUNCTION = ("router", "plugins")  # what the function's own code is; router/cli is not shipped
 
 PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
@@ -63,7 +62,6 @@ UNUSED = (
     "charset_normalizer",
 )
 
-RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
 TARGET = (
     "--only-binary=:all:",
     "--platform=manylinux2014_aarch64",
@@ -81,7 +79,6 @@ def main() -> int:
     try:
         with _alone():
             built = build()
-            compile_function()
     except BuildError as error:
         _say(str(error))
         return 1
@@ -128,7 +125,7 @@ def _fingerprint() -> str:
     """
     scripts = sorted((ROOT / "layer").glob("*.py"))
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, *scripts)]
-    return hashlib.sha256("\n".join([*files, str(_compiles())]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*files, str(compiles())]).encode()).hexdigest()
 
 
 def _requirements() -> list[Path]:
@@ -269,14 +266,9 @@ def _reason(stderr: str) -> str:
     return (errors or lines[-1:] or ["it did not say why"])[0]
 
 
-def _compiles() -> bool:
-    """Tell whether this Python makes the function's bytecode; another's would only be dead weight."""
-    return sys.version_info[:2] == RUNTIME_VERSION and sys.implementation.name == "cpython"
-
-
 def _compile(packages: Path) -> None:
     """Ship bytecode: Lambda's file system is read-only, so without it every cold start compiles every module anew."""
-    if not _compiles():
+    if not compiles():
         _say("no bytecode, as this Python is not 3.13; cold starts take about twice as long")
         return
     compileall.compile_dir(
@@ -287,26 +279,6 @@ def _compile(packages: Path) -> None:
         stripdir=packages.parent,
         prependdir="/opt",  # where the files lie in Lambda, for tracebacks
     )
-
-
-def compile_function() -> None:
-    """Put the function's own bytecode beside its modules, where packaging takes it from.
-
-    Checked against the source's hash, not its date: people work in this directory, and the zip loses dates.
-    """
-    for directory in (ROOT / name for name in FUNCTION):
-        shutil.rmtree(directory / "__pycache__", ignore_errors=True)  # what another version left is not to be shipped
-        if _compiles() and directory.is_dir():
-            how = PycInvalidationMode.CHECKED_HASH
-            compileall.compile_dir(
-                directory,
-                maxlevels=0,
-                quiet=1,
-                force=True,
-                invalidation_mode=how,
-                stripdir=ROOT,
-                prependdir="/var/task",
-            )
 
 
 def _say(message: str) -> None:

@@ -23,7 +23,6 @@ VISIBLE = (
     "alert-router.toml",
     "deploy",
     "layer",
-    "node_modules",
     "package.json",
     "plugins",
     "router",
@@ -114,10 +113,11 @@ def run_osls(
 
     `files` lie in the root of the checkout besides what is there, as somebody might have put them.
     """
-    if not (checkout / "node_modules" / ".bin" / "osls").exists():
+    osls = checkout / "node_modules" / ".bin" / "osls"
+    if not osls.exists():
         raise DeployError(f"osls is not installed: run `npm ci` in {checkout}")
     with _view(checkout, configuration, files) as directory:
-        returncode, output = _run(words, directory, _environment(aws, environment))
+        returncode, output = _run((str(osls), *words), directory, _environment(aws, environment))
     if returncode:
         tail = "\n".join(output.splitlines()[-OUTPUT_TAIL:])
         raise DeployError(f"osls {words[0]} failed:\n{tail}")
@@ -145,17 +145,17 @@ def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> 
         yield Path(directory)
 
 
-def _run(words: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+def _run(command: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run osls; return its exit code and what it printed. Nothing of it runs on, whatever happens here."""
     process = subprocess.Popen(  # noqa: S603  words of this file and of the tests
-        ["npx", "--no-install", "osls", *words],  # noqa: S607  wherever the developer has Node
+        command,
         cwd=directory,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # npx starts further processes; one group ends them all
+        start_new_session=True,  # osls starts further processes; one group ends them all
     )
     try:
         output, _ = process.communicate(timeout=DEPLOY_SECONDS)

@@ -1,12 +1,39 @@
 """For all tests: a property holds however busy the machine is; no test speaks to AWS with the session of another."""
 
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 from router import clients
 
 settings.register_profile("whole", deadline=None)
 settings.load_profile("whole")
+
+_SHIPPED = str(Path(botocore.__file__).parent)
+_load_file = JSONFileLoader.load_file
+
+
+@functools.cache
+def _load_once(path: str) -> Any:
+    return _load_file(JSONFileLoader(), path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """Every session reads botocore's own files again, and nearly every test that calls AWS has its own session."""
+
+    def load_file(self: JSONFileLoader, path: str) -> Any:
+        return _load_once(path) if path.startswith(_SHIPPED) else _load_file(self, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", load_file)
+        yield
 
 
 @pytest.fixture(autouse=True)

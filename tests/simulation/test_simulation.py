@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,26 +68,30 @@ def test_a_seed_replays_exactly_in_another_process(hash_seed: str) -> None:
 
 def test_the_runs_are_eventful() -> None:
     """Each decision, each kind of fault, crash and time-out, and more than one incident of a subject occur."""
-    seen: Counter[str] = Counter()
-    for seed in range(200):
-        outcome = Outcome(Simulation(seed).run())
-        seen.update(row.decision for row in outcome.recorded)
-        seen.update(each.mood for remote in outcome.run.remotes.values() for each in remote.tries)
-        seen.update(each.kind for remote in outcome.run.remotes.values() for each in remote.tries)
-        seen.update(
-            word for line in trace(outcome.run) for word in ("CRASH", "TIME-OUT", "<answer lost>") if word in line
-        )
-        seen.update(buried.reason or "by SQS" for buried in outcome.run.buried)
-        seen.update(incident.status for _, incident, _ in outcome.incidents)
-        seen["reopened"] += any(incident.reopened for _, incident, _ in outcome.incidents)
-        seen["another incident"] += any(incident.number > 1 for _, incident, _ in outcome.incidents)
-        seen["channel_failing"] += any("channel_failing" in incident.causes for _, incident, _ in outcome.incidents)
     never = {Decision.NO_ROUTE, Decision.UNREADABLE}
     wanted = {*Decision} - never | {"opened", "updated", "resolved", "lapsed", "reopened", "another incident"}
     wanted.add("channel_failing")
     wanted |= {"busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy", "fine"}
     wanted |= {"CRASH", "TIME-OUT", "<answer lost>", "history unavailable", "by SQS"}
-    assert not {word for word in wanted if not seen[word]}
+    for seed in range(200):
+        wanted -= set(_occurrences(Outcome(Simulation(seed).run())))
+        if not wanted:  # as a rule after some twenty seeds
+            break
+    assert not wanted
+
+
+def _occurrences(outcome: Outcome) -> Iterator[str]:
+    tries = [each for remote in outcome.run.remotes.values() for each in remote.tries]
+    incidents = [incident for _, incident, _ in outcome.incidents]
+    yield from (row.decision for row in outcome.recorded)
+    yield from (each.mood for each in tries)
+    yield from (each.kind for each in tries)
+    yield from (word for line in trace(outcome.run) for word in ("CRASH", "TIME-OUT", "<answer lost>") if word in line)
+    yield from (buried.reason or "by SQS" for buried in outcome.run.buried)
+    yield from (incident.status for incident in incidents)
+    yield from ("reopened" for incident in incidents if incident.reopened)
+    yield from ("another incident" for incident in incidents if incident.number > 1)
+    yield from ("channel_failing" for incident in incidents if "channel_failing" in incident.causes)
 
 
 def test_plans_differ() -> None:

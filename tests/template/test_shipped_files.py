@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,8 +14,10 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
+from local_aws import LocalAws
+from local_aws.deploy import VISIBLE, run_osls
 from router.clients import SERVICES
-from tests.template.packaged import Packaged
+from tests.template.packaged import ENVIRONMENT, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
@@ -56,6 +59,30 @@ def test_the_function_holds_the_bytecode_of_all_its_modules_and_no_other(package
     assert flags <= {3}
     assert compiled in (modules, set())
     assert compiled or sys.version_info[:2] != (3, 13)
+
+
+def test_packaging_neither_reads_nor_changes_the_bytecode_in_the_checkout(
+    local_aws: LocalAws, packaged: Packaged, tmp_path: Path
+) -> None:
+    """Any Python that runs there may write or remove some meanwhile."""
+    checkout = tmp_path / "checkout"
+    without_bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "layer", checkout / "layer", ignore=without_bytecode)
+    for name in ("router", "plugins"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=without_bytecode)
+        (checkout / name / "__pycache__").mkdir()
+        (checkout / name / "__pycache__" / "other.cpython-313.pyc").write_bytes(b"of another process")
+    for name in {*VISIBLE, "node_modules"} - {"layer", "router", "plugins"}:
+        (checkout / name).symlink_to(ROOT / name)
+    again = Packaged(tmp_path / "package")
+    words = ("package", "--package", str(again.directory))
+    run_osls(local_aws, *words, environment=ENVIRONMENT, checkout=checkout)
+    assert (again.directory / FUNCTION).read_bytes() == (packaged.directory / FUNCTION).read_bytes()
+    bytecode = [path.relative_to(checkout) for path in checkout.glob("*/__pycache__/other.*")]
+    assert sorted(map(str, bytecode)) == [
+        "plugins/__pycache__/other.cpython-313.pyc",
+        "router/__pycache__/other.cpython-313.pyc",
+    ]
 
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
