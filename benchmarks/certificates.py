@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from layer.ca_directory import write_ca_directory
-from router.tls import CERTIFICATES
+from router.coldstart.tls import CERTIFICATES
 
 HOSTS = ("localhost", "hooks.slack.com", "events.pagerduty.com", "sns.us-east-1.amazonaws.com")
 _DAY = dt.timedelta(days=1)

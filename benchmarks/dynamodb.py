@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from router.table import INDEXES, TABLE, Index
+from router.history.table import INDEXES, TABLE, Index
 
 Typed = dict[str, dict[str, Any]]
 

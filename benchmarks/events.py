@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from local_aws.events import Raw, container, deployment, service_action, task_stopped
-from router.items import iso
+from router.history.items import iso
 
 _Each = TypeVar("_Each")
 _OOM = "OutOfMemoryError: Container killed due to memory usage"

@@ -15,9 +15,9 @@ from benchmarks.events import batch, batched, crash, deployed
 from benchmarks.lambda_ import Function, Variant
 from benchmarks.servers import AT_ONCE, CONNECT, REALISTIC, Servers
 from benchmarks.variants import WORK
-from router.items import silence_item
-from router.silences import Silence
-from router.table import typed_item
+from router.config.silences import Silence
+from router.history.items import silence_item
+from router.history.table import typed_item
 
 CHANNELS = ("sns", "slack", "teams", "pagerduty")
 SHARE_128 = 128 / 1769

@@ -34,12 +34,12 @@ from plugins.pagerduty import PagerDuty
 from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
+from router.aws.queues import TICK
+from router.config.silences import Silences
+from router.history.items import each_delivery, is_delivery_key, is_row_key, to_standing
+from router.history.table import Item, Key, Page, Put, Query, plain_item
 from router.inbox import handle
-from router.items import each_delivery, is_delivery_key, is_row_key, to_standing
 from router.model import OWN_SOURCE, Kind
-from router.queues import TICK
-from router.silences import Silences
-from router.table import Item, Key, Page, Put, Query, plain_item
 from tests.doubles.world import START, Recorder, World
 
 BUDGETS = {"slack": Slack.budget, "teams": Teams.budget, "email": Sns.budget, "pagerduty": PagerDuty.budget}

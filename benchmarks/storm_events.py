@@ -6,7 +6,7 @@ from random import Random
 
 from local_aws.events import Raw, container, deployment, service_action, task_stopped
 from local_aws.stories import NO_IMAGE, OOM
-from router.items import iso
+from router.history.items import iso
 
 CRASH_LOOPING = 50
 OTHERS = 500

@@ -13,7 +13,7 @@ from py_compile import PycInvalidationMode
 
 from benchmarks.lambda_ import Variant
 from benchmarks.servers import Servers
-from router.tls import CERTIFICATES
+from router.coldstart.tls import CERTIFICATES
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYER = ROOT / ".build" / "layer" / "python"  # as it is deployed

@@ -42,7 +42,8 @@ def main() -> int:
 
 def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, object]]:
     """Problems, warnings, and what of `[enrich]` needs permissions."""
-    from router import config, plugins  # noqa: PLC0415  the path has to be set first
+    from router.channels import plugins  # noqa: PLC0415  the path has to be set first
+    from router.config import parse as config  # noqa: PLC0415
     from router.errors import ConfigError  # noqa: PLC0415
 
     try:

@@ -18,12 +18,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from router import clients
+from router.aws import clients
 from router.errors import HistoryUnavailable
-from router.history import History
+from router.history.store import History
+from router.history.table import DynamoTable, Item
+from router.incident.state import Cell
 from router.model import Outcome
-from router.standings import Cell
-from router.table import DynamoTable, Item
 
 NAME = "ecs-alert-router-smoke"
 IMAGE = "public.ecr.aws/docker/library/busybox:1"

@@ -38,7 +38,7 @@ class Example(NamedTuple):
     """One event.
 
     Attributes:
-        rule: of `router.classify.RULES`.
+        rule: of `router.ecs.classify.RULES`.
         when: when the rule matches, in words.
         found: what `[enrich]` would have found out (`simulate --found`).
     """

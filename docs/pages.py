@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from docs.examples import EXAMPLES, Example
 from docs.pictures import Picture, announced
 from local_aws.events import Raw
-from router.catalogue import CAUSES, cause_words
-from router.classify import RULES, Rule, alert, classify
-from router.hints import HINTS, Hint
+from router.causes import CAUSES, cause_words
+from router.ecs.classify import RULES, Rule, alert, classify
+from router.ecs.normalise import normalise
+from router.incident.state import Saying
+from router.messages.hints import HINTS, Hint
+from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Past
-from router.normalise import normalise
-from router.render import notification
-from router.standings import Saying
 
 DOCS = Path(__file__).parent
 _BY_NAME = "`eventName` in lower case"
@@ -52,7 +52,7 @@ def classification() -> str:
 
 _TABLE_HEAD = """# Classification
 
-Made by `make docs-pages` from [router/classify.py](../router/classify.py) and [docs/examples.py](examples.py).
+Made by `make docs-pages` from [router/ecs/classify.py](../router/ecs/classify.py) and [docs/examples.py](examples.py).
 
 First plugins are asked (`classify_event`), then this table, of which the first rule that matches decides, then your own
 `[[rules]]`. Text is matched without regard to case. Of a STOPPED task the containers' reasons count only with the stop

@@ -18,8 +18,8 @@ from local_aws.stories import NO_IMAGE, OOM, SCALE_IN
 from router.cli.history.figures import add_alerts, add_incidents, figures
 from router.cli.history.report import page
 from router.errors import PermanentError, TransientError
-from router.history import AlertsWanted
-from router.items import iso
+from router.history.items import iso
+from router.history.store import AlertsWanted
 from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 

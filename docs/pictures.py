@@ -22,10 +22,10 @@ from rich.progress import track
 
 from docs.examples import EXAMPLES, MORE
 from local_aws.events import Raw
-from router.classify import classify
 from router.cli import main
+from router.ecs.classify import classify
+from router.ecs.normalise import normalise
 from router.model import Severity
-from router.normalise import normalise
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"

@@ -40,10 +40,10 @@ LAYER = BUILD / "layer"
 FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
 
 PLUGIN_GROUP = "ecs_alert_router"
-PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/plugins.py looks for it on the path
+PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py looks for it on the path
 
-CERTIFICATES = "ecs_alert_router_certificates"  # router/tls.py looks for it on the path
-MODELS = "aws_models"  # router/clients.py looks for it on the path
+CERTIFICATES = "ecs_alert_router_certificates"  # router/coldstart/tls.py looks for it on the path
+MODELS = "aws_models"  # router/aws/clients.py looks for it on the path
 CALLS = {  # of the function; a test holds it to the code
     "dynamodb": ("BatchGetItem", "PutItem", "Query", "TransactWriteItems"),
     "ecs": ("DescribeTaskDefinition",),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, hookimpl
-from router.clients import aws_client  # AWS's own channel alone: it shares the session and its TLS context
+from router.aws.clients import aws_client  # AWS's own channel alone: it shares the session and its TLS context
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _SUBJECT = 99  # characters: "less than 100"

@@ -6,12 +6,12 @@ them back on the events queue. What follows them, a digest or the recovery, is t
 
 from collections.abc import Collection
 
-from router.cells import told_without_history
+from router.context import Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
-from router.incidents import absorb, advance
-from router.items import Row, row_key
+from router.history.items import Row, row_key
+from router.incident.lifecycle import absorb, advance
+from router.incident.outbox import told_without_history
 from router.model import Decision
-from router.parts import Handled, Routed, Router
 from router.runtime import Runtime
 from router.understand import understood
 

@@ -18,18 +18,18 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.budgets import Allotment, Budget, Line, Want, allot
-from router.cells import due_cells, hold, kind_of, lease
-from router.condition import Condition
+from router.channels.rate_limit import Allotment, Budget, Line, Want, allot
+from router.channels.state import Condition
+from router.context import LONGEST_SEND, Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
-from router.history import Change
-from router.incidents import absorb, advance
-from router.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
+from router.history.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
+from router.history.store import Change
+from router.history.table import MAX_PUTS, Item, Key
+from router.incident.lifecycle import absorb, advance
+from router.incident.outbox import due_cells, hold, kind_of, lease
+from router.incident.recurrence import DEPLOYMENT_BEGUN
+from router.incident.state import Saying, Standing, Terms, Turn
 from router.model import Alert, Decision, Kind, Severity, Subject
-from router.parts import LONGEST_SEND, Handled, Routed, Router
-from router.past import DEPLOYMENT_BEGUN
-from router.standings import Saying, Standing, Terms, Turn
-from router.table import MAX_PUTS, Item, Key
 
 log = logging.getLogger("ecs-alert-router.claim")
 
@@ -308,7 +308,7 @@ def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecti
     What somebody else is at already, or what cannot be written, is left to the next tick.
 
     Args:
-        collecting: whether this is everything that is due; see `router.budgets`.
+        collecting: whether this is everything that is due; see `router.channels.rate_limit`.
     """
     runtime = router.runtime
     now = runtime.clock()

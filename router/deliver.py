@@ -1,6 +1,6 @@
 """Deliver: one thread per channel, so that a channel that fails, hangs or breaks costs only itself.
 
-A channel only says how it failed; what comes of that is `router.cells.settle`'s to decide, and nobody waits here.
+A channel only reports how it failed; `router.incident.outbox` decides what follows. Nothing waits here.
 """
 
 import logging
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from router.channels import Source
+from router.channels.configured import Source
+from router.channels.plugins import Channel
+from router.context import LONGEST_SEND, Done, Job
 from router.errors import ChannelError, PayloadRejected, TransientError
+from router.incident.state import Delivery
 from router.model import Notification, Outcome
-from router.parts import LONGEST_SEND, Done, Job
-from router.plugins import Channel
-from router.standings import Delivery
 
 log = logging.getLogger("ecs-alert-router.deliver")
 

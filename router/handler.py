@@ -15,19 +15,23 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from router import clients, config, enrich, plugins, tls
+from router.aws import clients
+from router.aws.queues import Queues
+from router.channels import plugins
+from router.channels.secrets import Secrets
+from router.coldstart import tls
+from router.config import parse as config
+from router.config.silences import Silences, read_ahead
+from router.context import Memory, Router
 from router.deliver import deliver
-from router.history import History
+from router.enrichment import enrich
+from router.enrichment.task_definitions import TaskDefinitions
+from router.history.store import History
+from router.history.table import DynamoTable
 from router.inbox import handle
-from router.logs import LateLogger
-from router.metrics import Meter
-from router.parts import Memory, Router
-from router.queues import Queues
 from router.runtime import Runtime
-from router.secrets import Secrets
-from router.silences import Silences, read_ahead
-from router.table import DynamoTable
-from router.task_definitions import TaskDefinitions
+from router.selfcheck.logs import LateLogger
+from router.selfcheck.metrics import Meter
 from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
@@ -107,7 +111,7 @@ def enrich_parts(
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
-    from router.heartbeat import unconfirmed  # noqa: PLC0415 - rare, and a cold start would pay for it
+    from router.selfcheck.heartbeat import unconfirmed  # noqa: PLC0415 - rare, and a cold start would pay for it
 
     return unconfirmed(clients.sns(), topics)
 

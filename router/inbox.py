@@ -8,16 +8,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
+from router.context import Handled, Routed, Router
+from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
-from router.items import is_standing_key
+from router.history.items import is_standing_key
+from router.history.table import Key
+from router.incident.state import Delivery
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
-from router.normalise import parse
-from router.parts import Handled, Routed, Router
+from router.notify import summary
 from router.pipeline import process, work_on
-from router.queues import DUE, TICK, WITHOUT_HISTORY
-from router.standings import Delivery
-from router.table import Key
-from router.tell import summary
 from router.tick import tick
 
 log = logging.getLogger("ecs-alert-router.inbox")
@@ -130,7 +130,7 @@ def _belated(message_id: str, record: Record, event: Any, router: Router, max_re
 
 
 def _note(record: Record, name: str) -> str:
-    """What stands beside a message that was on the dead-letter queue (`router.queues.Queues.bury`)."""
+    """What stands beside a message that was on the dead-letter queue (`router.aws.queues.Queues.bury`)."""
     notes = record.get("messageAttributes")
     note = notes.get(name) if isinstance(notes, Mapping) else None
     return str(note.get("stringValue", "")) if isinstance(note, Mapping) else ""
@@ -168,7 +168,7 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
 
 def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> int:
     """How many channels were told."""
-    from router.heartbeat import beat  # noqa: PLC0415 - rare, and a cold start would pay for it
+    from router.selfcheck.heartbeat import beat  # noqa: PLC0415 - rare, and a cold start would pay for it
 
     return len(beat(event, router, remaining))
 

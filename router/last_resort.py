@@ -7,16 +7,16 @@ dead-letter queue, marked with the channels that were told, so that whoever puts
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from router.budgets import allot
-from router.cells import lease
+from router.channels.rate_limit import allot
 from router.claim import SETTLE_MARGIN, channel_lines, wants
-from router.incidents import absorb
-from router.items import key_of
+from router.context import Job, Memory, Routed, Router
+from router.history.items import key_of
+from router.incident.lifecycle import absorb
+from router.incident.outbox import lease
+from router.incident.state import Delivery, Standing, Terms
+from router.messages.phrases import phrase
 from router.model import Notification, Outcome
-from router.parts import Job, Memory, Routed, Router
-from router.phrases import phrase
-from router.standings import Delivery, Standing, Terms
-from router.tell import gathered, jobs_of
+from router.notify import gathered, jobs_of
 
 _REMEMBERED = 1_000  # subjects; the oldest are forgotten first
 

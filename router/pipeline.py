@@ -5,17 +5,17 @@
                                         └────── history: DynamoDB ─────────────┘
 
 What is due (a retry, the end of a window or of a recovery) goes the same way, from the claim on. Each step is the
-module of its name; what they hand on is in `router.parts`, and what is to be said is decided in
-`router.incidents` and `router.cells`.
+module of its name; what they hand on is in `router.context`, and what is to be said is decided in
+`router.incident.lifecycle` and `router.incident.outbox`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from router.claim import claim_all, new_lease, wake_all
+from router.context import Handled, Router
+from router.incident.state import Delivery, Standing
 from router.model import Decision
-from router.parts import Handled, Router
-from router.standings import Delivery, Standing
-from router.tell import observe, tell
+from router.notify import observe, tell
 from router.understand import understood
 
 _SPOKEN_OF = {Decision.ANNOUNCED, Decision.GATHERED}
@@ -47,7 +47,7 @@ def work_on(
     """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick.
 
     Args:
-        collecting: whether this is everything that is due, so that it can be gathered (`router.budgets`).
+        collecting: whether this is everything that is due, so that it can be gathered (`router.channels.rate_limit`).
     """
     lease = new_lease(router, remaining)
     claims = wake_all(due, lease, router, collecting=collecting)  # whoever is first sends, the others do not

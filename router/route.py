@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from router.config import Route
-from router.globs import compiled
+from router.config.globs import compiled
+from router.config.parse import Route
 from router.model import Alert
 
 

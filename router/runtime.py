@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from router.history import History
-from router.silences import Silences
+from router.config.silences import Silences
+from router.history.store import History
 
 
 class Runtime(NamedTuple):

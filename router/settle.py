@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
-from router.cells import judge
-from router.cells import settle as move
 from router.errors import Conflict, HistoryUnavailable
-from router.history import Change, History
-from router.items import key_of
+from router.history.items import key_of
+from router.history.store import Change, History
+from router.history.table import MAX_PUTS, Key
+from router.incident.outbox import judge
+from router.incident.outbox import settle as move
+from router.incident.state import Delivery, Standing
 from router.runtime import Runtime
-from router.standings import Delivery, Standing
-from router.table import MAX_PUTS, Key
 
 log = logging.getLogger("ecs-alert-router.settle")
 

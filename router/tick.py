@@ -6,11 +6,11 @@ It also comes as a delayed message, for a gathering that is not to wait for the 
 from collections.abc import Callable
 from contextlib import suppress
 
+from router.channels.health import news
+from router.context import Router
 from router.errors import Conflict
-from router.health import news
-from router.parts import Router
 from router.pipeline import process, work_on
-from router.probe import probe
+from router.selfcheck.probe import probe
 
 _TIME_TO_PROBE = 20.0  # seconds that must be left
 

@@ -8,16 +8,16 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from router.classify import alert, classify, depends_on_essential, given_by
-from router.config import Config, Route
+from router.channels.plugins import Plugins
+from router.config.parse import Config, Route
+from router.config.rules import apply
+from router.context import Handled, Routed, Router
+from router.ecs.classify import alert, classify, depends_on_essential, given_by
+from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
+from router.incident.state import Manner, Reach
 from router.model import Alert, ChannelConfig, Classification, Decision, Event
-from router.normalise import normalise
-from router.parts import Handled, Routed, Router
-from router.plugins import Plugins
 from router.route import route
-from router.rules import apply
-from router.standings import Manner, Reach
 
 log = logging.getLogger("ecs-alert-router.understand")
 

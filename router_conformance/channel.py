@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
-from router.plugins import Channel
+from router.channels.plugins import Channel
 from router_conformance.notifications import notifications
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
-from router import clients
+from router.aws import clients
 
 settings.register_profile("whole", deadline=None)
 settings.load_profile("whole")

@@ -9,13 +9,13 @@ from typing import IO
 
 import click
 
-from router import config
-from router.classify import alert, classify
 from router.cli.config import load_plugins
+from router.config import parse as config
+from router.config.silences import Silence, Silences
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
 from router.model import Alert, Event
-from router.normalise import normalise, parse
-from router.silences import Silence, Silences
 from router.understand import judged
 
 Judge = Callable[[Event], Alert]

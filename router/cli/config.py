@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from router import config, plugins
-from router.silences import Silence
+from router.channels import plugins
+from router.config import parse as config
+from router.config.silences import Silence
 
 ROOT = Path(__file__).parents[2]
 

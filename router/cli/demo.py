@@ -16,8 +16,8 @@ from rich.panel import Panel
 
 from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, console, show_incident_of, table_of
 from router.cli.preview import slack_panel
-from router.history import AlertsWanted, History
-from router.table import DynamoTable
+from router.history.store import AlertsWanted, History
+from router.history.table import DynamoTable
 
 if TYPE_CHECKING:
     from local_aws.mailbox import Mail, Mailbox

@@ -8,8 +8,8 @@ import click
 from router.cli.silence import user
 from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, HistoryError
-from router.incidents import close
-from router.standings import Standing
+from router.incident.lifecycle import close
+from router.incident.state import Standing
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from itertools import islice, product
 from typing import Any
 
-from router.config import Config
-from router.secrets import is_reference
+from router.channels.secrets import is_reference
+from router.config.parse import Config
 
 _PLACEHOLDERS = (
     "https://placeholder.invalid/services/T00000000/B00000000/placeholder",

@@ -15,18 +15,18 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from router.cells import revive
+from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.cli.history import show_rows
 from router.cli.history.options import Span
 from router.cli.preview import printable
 from router.cli.stack import Stack, reaches_stack
+from router.ecs.normalise import normalise, parse
 from router.errors import Conflict, UnreadableEvent
+from router.incident.outbox import revive
 from router.model import OWN_SOURCE
-from router.normalise import normalise, parse
-from router.queues import DUE, TICK, WITHOUT_HISTORY
 
 if TYPE_CHECKING:
-    from router.standings import Standing
+    from router.incident.state import Standing
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""
@@ -241,7 +241,7 @@ def _sent_at(message: Mapping[str, Any]) -> float:
 
 
 def _notes(message: Mapping[str, Any]) -> dict[str, str]:
-    """The message's attributes: the router's own (`router.queues`), or EventBridge's (ERROR_CODE, RULE_ARN, …)."""
+    """The message's attributes: the router's own (`router.aws.queues`), or EventBridge's (ERROR_CODE, RULE_ARN, …)."""
     return {name: each.get("StringValue", "") for name, each in message.get("MessageAttributes", {}).items()}
 
 

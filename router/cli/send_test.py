@@ -10,18 +10,19 @@ from pathlib import Path
 
 import click
 
-from router import clients, config
-from router.channels import Source
+from router.aws import clients
+from router.channels.configured import Source
+from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
-from router.config import Config
+from router.config import parse as config
+from router.config.parse import Config
+from router.context import Job
 from router.deliver import deliver
+from router.incident.state import Delivery, Saying, Standing
+from router.messages.phrases import phrase
+from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
-from router.parts import Job
-from router.phrases import phrase
-from router.render import notification
-from router.secrets import Secrets
-from router.standings import Delivery, Saying, Standing
 
 PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
 CAUSE = "test_alert"

@@ -16,11 +16,11 @@ from router.cli.config import matchers
 from router.cli.history import show_rows
 from router.cli.history.options import Moment, Span
 from router.cli.stack import Stack, reaches_stack
+from router.config.silences import FACTS, Matcher, Silence, wrong_severities
 from router.errors import HistoryError
-from router.history import History
-from router.items import iso
+from router.history.items import iso
+from router.history.store import History
 from router.model import Incident, short_hash
-from router.silences import FACTS, Matcher, Silence, wrong_severities
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)")
 _ID_LENGTH = 7  # characters: 35 bits tell apart what one team silences in three months

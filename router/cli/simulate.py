@@ -13,19 +13,23 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from router import config
-from router.cells import lease
+from router.channels.plugins import Plugins
 from router.cli.classify import read_events, verdict, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.history import console
 from router.cli.page import RENDERER, Drawing, Story, page
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
-from router.config import Config
-from router.enrich import facts_of
+from router.config import parse as config
+from router.config.parse import Config
+from router.config.silences import Silence
+from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
-from router.gathering import gathering
-from router.incidents import absorb
+from router.incident.lifecycle import absorb
+from router.incident.outbox import lease
+from router.incident.state import Saying, Standing, Terms, Turn
+from router.messages.bundle import gathering
+from router.messages.render import notification
 from router.model import (
     Alert,
     ChannelConfig,
@@ -38,11 +42,7 @@ from router.model import (
     Past,
     Subject,
 )
-from router.plugins import Plugins
-from router.render import notification
 from router.route import route
-from router.silences import Silence
-from router.standings import Saying, Standing, Terms, Turn
 from router.understand import judged, reach
 
 GATHERED = Decision.GATHERED.value

@@ -8,14 +8,15 @@ from typing import Any
 
 import click
 
-from router import clients, config
+from router.aws import clients
+from router.aws.queues import Queues
 from router.cli.config import ROOT, load_plugins
+from router.config import parse as config
 from router.errors import ConfigError, HistoryError
-from router.history import History
-from router.items import key_of
-from router.queues import Queues
-from router.standings import Standing
-from router.table import DynamoTable
+from router.history.items import key_of
+from router.history.store import History
+from router.history.table import DynamoTable
+from router.incident.state import Standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import boto3
 
-from router.history import History
+from router.aws.queues import Queues
+from router.config.silences import Silences
+from router.history.store import History
+from router.history.table import DynamoTable
 from router.inbox import handle
-from router.queues import Queues
-from router.silences import Silences
-from router.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from router.table import INDEXES, TABLE, Index
+from router.history.table import INDEXES, TABLE, Index
 
 
 def create_history_table(client: Any, name: str) -> None:

@@ -8,21 +8,21 @@ from typing import Any
 
 import pluggy
 
-from router.channels import Source
-from router.config import Config, Route
+from router.aws.queues import Queues
+from router.channels.configured import Source
+from router.channels.plugins import Hooks, Plugins
+from router.cli.replay.memory_table import MemoryTable
+from router.config.parse import Config, Route
+from router.config.silences import Silence, Silences
+from router.context import Done, Handled, Job, Memory, Router
 from router.deliver import attempt
-from router.history import History
-from router.items import each_delivery, is_delivery_key
-from router.memory_table import MemoryTable
+from router.history.items import each_delivery, is_delivery_key
+from router.history.store import History
+from router.history.table import Item
+from router.incident.state import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
-from router.parts import Done, Handled, Job, Memory, Router
 from router.pipeline import process, work_on
-from router.plugins import Hooks, Plugins
-from router.queues import Queues
 from router.runtime import Runtime
-from router.silences import Silence, Silences
-from router.standings import Delivery
-from router.table import Item
 
 START = 1_760_000_000.0
 MINUTE = 60.0

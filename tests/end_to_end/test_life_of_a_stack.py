@@ -12,8 +12,8 @@ from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
-from router.history import AlertsWanted, History
-from router.table import DynamoTable
+from router.history.store import AlertsWanted, History
+from router.history.table import DynamoTable
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
 

@@ -27,8 +27,8 @@ from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import OOM, died, put, stamped
 from router.cli import main
-from router.history import History
-from router.table import DynamoTable
+from router.history.store import History
+from router.history.table import DynamoTable
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 

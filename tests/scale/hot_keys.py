@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from local_aws import events
-from router.history import History
-from router.items import iso
-from router.memory_table import MemoryTable
-from router.table import INDEXES, Index, Item, Key, Put
+from router.cli.replay.memory_table import MemoryTable
+from router.history.items import iso
+from router.history.store import History
+from router.history.table import INDEXES, Index, Item, Key, Put
 from tests.doubles.world import World
 from tests.scale.seeding import KINDS
 

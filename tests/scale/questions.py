@@ -9,9 +9,9 @@ from typing import Any
 
 from router.cli.history.figures import add_alerts, add_incidents, figures
 from router.cli.history.source import each_alert
-from router.history import AlertsWanted
-from router.memory_table import size_of
-from router.table import plain_item
+from router.cli.replay.memory_table import size_of
+from router.history.store import AlertsWanted
+from router.history.table import plain_item
 from tests.doubles.world import DAY
 from tests.scale.seeding import NOW, SERVICES, Seeded
 

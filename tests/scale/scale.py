@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import track
 
 from local_aws.server import running
-from router.table import INDEXES
+from router.history.table import INDEXES
 from tests.doubles.dynamodb import create_history_table
 from tests.scale.hot_keys import PER_KEY, WRITES, hottest, storm
 from tests.scale.questions import OF_A_DAY, Cost, cost_of, export_of

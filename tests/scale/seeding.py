@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_aws import events
-from router.classify import alert, classify
-from router.history import History
-from router.items import Row, iso, row_item
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+from router.history.items import Row, iso, row_item
+from router.history.store import History
+from router.history.table import DynamoTable, Item, typed_item
 from router.model import Decision
-from router.normalise import normalise
-from router.table import DynamoTable, Item, typed_item
 from tests.doubles.world import DAY, World
 
 A_DAY = 1000

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_aws.server import running
-from router.table import INDEXES
+from router.history.table import INDEXES
 from tests.doubles.dynamodb import create_history_table
 from tests.scale.hot_keys import PER_KEY, WRITES, hottest, storm
 from tests.scale.questions import OF_A_DAY, Cost, cost_of, export_of

@@ -16,8 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from router.classify import alert, classify
-from router.normalise import normalise
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
 from sidecar import container_exits
 from sidecar.container_exits import Credentials, check, main, signed
 

@@ -45,7 +45,7 @@ MUTANTS = (
         "claim.py",
         "        standing, sayings = lease(draft.standing, now, terms)\n",
         "        standing, sayings = lease(draft.standing, now, terms)\n"
-        "        from router.cells import Delivery, Outcome, settle\n"
+        "        from router.incident.outbox import Delivery, Outcome, settle\n"
         "        for each in sayings:\n"
         "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n",
     ),

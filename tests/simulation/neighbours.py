@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
+from router.cli.replay.memory_table import MemoryTable
 from router.errors import Conflict, HistoryUnavailable
-from router.memory_table import MemoryTable
-from router.table import Item, Key, Page, Put, Query, expired
+from router.history.table import Item, Key, Page, Put, Query, expired
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
 
@@ -145,7 +145,7 @@ def _collide() -> NoReturn:
 
 
 class SqsClient:
-    """What `router.queues.Queues` calls."""
+    """What `router.aws.queues.Queues` calls."""
 
     def __init__(self, boundary: Boundary, accept: Callable[[str, str, float, dict[str, Any]], None]) -> None:
         self._boundary, self._accept = boundary, accept

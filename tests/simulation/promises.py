@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from router.cells import LADDER
+from router.context import Routed
 from router.errors import UnreadableEvent
-from router.incidents import LAPSE_AFTER
-from router.items import (
+from router.history.items import (
     CONDITION_KEY,
     each_delivery,
     is_delivery_key,
@@ -21,10 +20,11 @@ from router.items import (
     to_standing,
     unpacked,
 )
+from router.history.table import Item
+from router.incident.lifecycle import LAPSE_AFTER
+from router.incident.outbox import LADDER
+from router.incident.state import Cell, Standing
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
-from router.parts import Routed
-from router.standings import Cell, Standing
-from router.table import Item
 from router.understand import understand
 from tests.simulation.neighbours import Write
 from tests.simulation.plan import Muting

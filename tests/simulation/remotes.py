@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from router.context import Job
 from router.errors import PayloadRejected, PermanentError, TransientError
+from router.incident.state import Saying, Standing
 from router.model import Incident, Kind, Notification
-from router.parts import Job
-from router.standings import Saying, Standing
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 

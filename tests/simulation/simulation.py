@@ -15,18 +15,18 @@ from typing import Any
 from unittest.mock import patch
 
 from router import deliver as deliver_step
-from router.channels import Source
-from router.config import Config, Route
+from router.aws.queues import DUE, TICK, Queues
+from router.channels.configured import Source
+from router.config.parse import Config, Route
+from router.config.silences import Silence, Silences
+from router.context import Done, Job, Memory, Router
 from router.deliver import deliver
-from router.history import History
+from router.history.items import silence_item
+from router.history.store import History
+from router.history.table import Item, Put
 from router.inbox import handle
-from router.items import silence_item
 from router.model import OWN_SOURCE, ChannelConfig, Severity
-from router.parts import Done, Job, Memory, Router
-from router.queues import DUE, TICK, Queues
 from router.runtime import Runtime
-from router.silences import Silence, Silences
-from router.table import Item, Put
 from tests.doubles.world import no_plugins
 from tests.simulation.boundary import Boundary, Invocation, Log
 from tests.simulation.neighbours import SimulatedTable, SqsClient

@@ -13,9 +13,9 @@ from ministack.services import eventbridge
 
 from local_aws import events
 from local_aws.events import Raw
-from router.classify import classify
+from router.ecs.classify import classify
+from router.ecs.normalise import normalise
 from router.model import Severity
-from router.normalise import normalise
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]

@@ -16,7 +16,7 @@ from botocore import xform_name
 
 from local_aws import LocalAws
 from local_aws.deploy import VISIBLE, run_osls
-from router.clients import SERVICES
+from router.aws.clients import SERVICES
 from tests.template.packaged import ENVIRONMENT, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -165,7 +165,8 @@ def test_the_router_posts_with_what_is_in_the_layer_and_warns_of_nothing(package
         with zipfile.ZipFile(packaged.directory / name) as archive:
             archive.extractall(tmp_path)
     program = (
-        "import router.http, requests, io; answer = requests.Response(); answer.raw = io.BytesIO('é'.encode()); "
+        "import router.channels.http, requests, io; "
+        "answer = requests.Response(); answer.raw = io.BytesIO('é'.encode()); "
         "print(answer.text, requests.compat.chardet)"
     )
     path = f"{tmp_path}:{tmp_path / 'python'}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from router.table import INDEXES, TABLE, Index
+from router.history.table import INDEXES, TABLE, Index
 from tests.template.packaged import EVERYTHING, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -364,7 +364,7 @@ def dashboard_widgets(packaged: Packaged) -> list[dict[str, Any]]:
 def test_the_dashboard_shows_every_metric_of_the_router_and_every_alarm(packaged: Packaged, least: Packaged) -> None:
     assert "Dashboard" not in least.template["Resources"]
     text = json.dumps(dashboard_widgets(packaged))
-    for metric in ("Sent", "Retry", "Failed", "Latency", "Announced", "HeldBack"):  # router/metrics.py
+    for metric in ("Sent", "Retry", "Failed", "Latency", "Announced", "HeldBack"):  # router/selfcheck/metrics.py
         assert f'MetricName=\\"{metric}\\"' in text, metric
     _, values = packaged.properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     listed = {arn["Fn::GetAtt"][0] for arn in values["Alarms"]["Fn::Join"][1][1]["Fn::Join"][1]}

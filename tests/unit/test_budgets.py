@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, container, service_action, task_stopped
-from router.budgets import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot, taken_late
-from router.condition import Condition, Gathering
-from router.config import Route
+from router.channels.rate_limit import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot, taken_late
+from router.channels.state import Condition, Gathering
+from router.config.parse import Route
+from router.context import Done, Job
 from router.errors import TransientError
-from router.items import iso
+from router.history.items import iso
+from router.incident.state import Turn
 from router.model import Decision, Kind, Severity
-from router.parts import Done, Job
-from router.standings import Turn
 from tests.doubles.world import HOUR, START, Recorder, World, serially
 
 NOW = 1000.0

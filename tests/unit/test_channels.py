@@ -8,15 +8,15 @@ import pytest
 
 from local_aws.events import service_action, task_stopped
 from plugins.slack import Slack
-from router.channels import Source, refuse
-from router.config import Route
+from router.channels.configured import Source, refuse
+from router.channels.secrets import Secrets
+from router.config.parse import Route
+from router.context import Job
 from router.deliver import attempt
 from router.errors import PermanentError
-from router.items import iso
+from router.history.items import iso
+from router.incident.state import Delivery, Saying, Standing
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
-from router.parts import Job
-from router.secrets import Secrets
-from router.standings import Delivery, Saying, Standing
 from tests.doubles.world import World
 
 REFERENCE = "ssm:/router/url"

@@ -6,10 +6,10 @@ import pytest
 
 from local_aws import events
 from local_aws.events import Raw, container, task_event, task_stopped
-from router.catalogue import CAUSES, cause_words
-from router.classify import RULES, alert, classify
+from router.causes import CAUSES, cause_words
+from router.ecs.classify import RULES, alert, classify
+from router.ecs.normalise import normalise
 from router.model import Classification, Severity
-from router.normalise import normalise
 
 OOM = "OutOfMemoryError: Container killed due to memory usage"
 RUNC_OOM = (

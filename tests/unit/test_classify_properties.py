@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.classify import alert, classify
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import SOURCES, normalise
+from router.ecs.reasons import STOP_CODES
 from router.errors import UnreadableEvent
 from router.model import Alert
-from router.normalise import SOURCES, normalise
-from router.reasons import STOP_CODES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),

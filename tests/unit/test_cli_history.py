@@ -13,7 +13,7 @@ from rich.text import Text
 from local_aws import events
 from router.cli import main
 from router.errors import PermanentError
-from router.items import iso
+from router.history.items import iso
 from router_conformance.server import Behaviour, ScriptedServer, answer
 from tests.doubles.history_cli import TABLE, TASKS, died, lines, one_line_error, run, writing, zone
 from tests.doubles.world import DAY, HOUR, MINUTE, World

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from local_aws import events
 from local_aws.server import LocalAws, running
 from router.cli import main
-from router.history import History
-from router.items import iso
-from router.table import DynamoTable
+from router.history.items import iso
+from router.history.store import History
+from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.cli.history.export import COLUMNS, WHOLE_COLUMNS, cell
-from router.items import iso
+from router.history.items import iso
 from tests.doubles.history_cli import TASKS, died, run
 from tests.doubles.world import MINUTE, World
 

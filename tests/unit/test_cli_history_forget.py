@@ -9,8 +9,8 @@ import pytest
 
 from local_aws import events
 from router.errors import Conflict
-from router.items import iso
-from router.table import DynamoTable
+from router.history.items import iso
+from router.history.table import DynamoTable
 from tests.doubles.history_cli import TABLE, TASKS, died, lines, one_line_error, run
 from tests.doubles.world import HOUR, MINUTE, World
 

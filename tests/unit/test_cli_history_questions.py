@@ -11,9 +11,9 @@ from local_aws import events
 from local_aws.stories import OOM
 from router.cli.history.timeline import lane_of
 from router.cli.history.why import REASONS
-from router.config import Route
+from router.config.parse import Route
 from router.errors import PermanentError, TransientError
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision, Severity
 from tests.doubles.history_cli import TASKS, died, lines, one_line_error, recording, run, writing
 from tests.doubles.world import DAY, HOUR, MINUTE, World

@@ -18,7 +18,7 @@ from router.cli.history.charts import lying
 from router.cli.history.figures import DRAWN, figures
 from router.cli.history.report_words import WORDS
 from router.errors import PermanentError
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision, Kind, Outcome
 from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.history_cli import account, died, recording, run

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from local_aws import events
 from router.cli import main
 from router.errors import TransientError
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
 

@@ -11,7 +11,7 @@ from local_aws import events
 from router.cli import main
 from router.cli import redrive as redrive_module
 from router.errors import PermanentError
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
 

@@ -20,8 +20,8 @@ from router.cli import main
 from router.cli.config import ROOT, load_plugins
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
-from router.history import AlertsWanted
-from router.items import iso
+from router.history.items import iso
+from router.history.store import AlertsWanted
 from tests.doubles.history_cli import TABLE
 from tests.doubles.world import HOUR, MINUTE, World
 

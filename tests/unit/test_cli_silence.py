@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from local_aws import events
 from router.cli import main
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision
 from tests.doubles.account import TABLE, Account
 from tests.doubles.world import DAY, HOUR, MINUTE

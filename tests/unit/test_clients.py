@@ -14,7 +14,8 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.handlers import BUILTIN_HANDLERS
 
 from plugins.sns import Sns
-from router import ChannelConfig, clients
+from router import ChannelConfig
+from router.aws import clients
 
 
 def test_a_client_goes_to_the_region_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_other_services_have_botocore_whole(monkeypatch: pytest.MonkeyPatch) -> 
 
 AFTER = """
 import json, sys
-from router import clients
+from router.aws import clients
 client = clients.dynamodb()
 left_out = [name for name in ("botocore.docs", "botocore.docs.docstring", "html.parser") if name in sys.modules]
 import boto3

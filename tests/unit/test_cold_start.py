@@ -20,7 +20,8 @@ from benchmarks.certificates import make_certificates
 from benchmarks.events import batch, crash
 from benchmarks.servers import running
 from benchmarks.variants import function_environment
-from router import clients, tls
+from router.aws import clients
+from router.coldstart import tls
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +55,7 @@ LEFT_OUT = {
     "typing_extensions",  # for the former
     "zoneinfo",  # for another time zone than UTC
     "router.belated",  # for what comes back from the dead-letter queue
-    "router.heartbeat",  # once a week
+    "router.selfcheck.heartbeat",  # once a week
     "router.last_resort",  # while history is unreachable
 }
 
@@ -140,7 +141,7 @@ def test_a_first_event_imports_nothing_dear(first_event: dict[str, Any]) -> None
 
 
 def test_a_first_event_imports_nothing_that_was_left_out(first_event: dict[str, Any]) -> None:
-    """Fails when a library begins to import by another way what `router.clients` keeps it from importing."""
+    """Fails when a library begins to import by another way what `router.aws.clients` keeps it from importing."""
     assert LEFT_OUT & set(first_event["modules"]) == set()
 
 
@@ -160,7 +161,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_all_clients_of_the_process_share_one_loaded_context(loads: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails when botocore renames what `router.clients` hooks into: then each connection loads the bundle again."""
+    """Fails when botocore renames what `router.aws.clients` hooks into: then each connection loads the bundle again."""
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     contexts = []
     for client in (clients.dynamodb(), clients.sqs()):

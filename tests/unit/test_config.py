@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router import plugins
-from router.config import Config, EnrichSettings, Route, load, parse
+from router.channels import plugins
+from router.channels.plugins import Plugins
+from router.config.parse import Config, EnrichSettings, Route, load, parse
 from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
-from router.plugins import Plugins
 from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[2]

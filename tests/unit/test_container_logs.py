@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.container_logs import LINE, LINES, REDACTED, TEXT, excerpt, redacted
+from router.enrichment.container_logs import LINE, LINES, REDACTED, TEXT, excerpt, redacted
 
 KEY_ID = "AKIA" + "IOSFODNN7EXAMPLE"
 TOKEN = "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

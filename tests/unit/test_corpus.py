@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from router.classify import classify
-from router.normalise import normalise
+from router.ecs.classify import classify
+from router.ecs.normalise import normalise
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 

@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 import pytest
 
 from local_aws import events
-from router.channels import Source
+from router.channels.configured import Source
+from router.channels.plugins import Channel
+from router.context import LONGEST_SEND, Job
 from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
+from router.incident.state import Delivery, Saying, Standing
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
-from router.parts import LONGEST_SEND, Job
-from router.plugins import Channel
-from router.standings import Delivery, Saying, Standing
 from tests.doubles.world import World
 
 LONG_ENOUGH = 20.0  # seconds; a test that waits so long has failed
@@ -117,7 +117,7 @@ def test_an_answer_waits_no_longer_than_a_second_for_those_of_slower_channels() 
 
 
 def test_it_is_known_how_long_an_answer_waited_for_the_others() -> None:
-    """A slow channel pushes the budgets of the others no further on (`router.budgets.taken_late`)."""
+    """A slow channel pushes the budgets of the others no further on (`router.channels.rate_limit.taken_late`)."""
     now = 100.0
 
     def take_half_a_second() -> None:

@@ -19,12 +19,12 @@ from docs.pages import PAGES as MADE
 from docs.pictures import IMAGES, PHOTOS, digest, page, pictures, remembered
 from local_aws import events
 from local_aws.deploy import SETTINGS
-from router.classify import RULES, Rule
+from router.channels.plugins import Hooks, load
 from router.cli import main
-from router.config import parse
+from router.config.parse import parse
+from router.ecs.classify import RULES, Rule
 from router.errors import PermanentError
-from router.items import iso
-from router.plugins import Hooks, load
+from router.history.items import iso
 from tests.doubles.account import Account
 from tests.doubles.world import no_plugins
 

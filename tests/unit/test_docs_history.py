@@ -15,9 +15,9 @@ from moto import mock_aws
 
 from local_aws import events
 from router.errors import PermanentError
-from router.items import EVENT_LIMIT, SCHEMA, SHARDS
+from router.history.items import EVENT_LIMIT, SCHEMA, SHARDS
+from router.history.table import INDEXES, TABLE
 from router.model import Decision, Kind, Outcome
-from router.table import INDEXES, TABLE
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.history_cli import writing
 from tests.doubles.world import DAY, World

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from local_aws import events
-from router.classify import alert, classify
-from router.enrich import LONGEST, Part, enrich, from_logs, from_task_definition
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+from router.enrichment.enrich import LONGEST, Part, enrich, from_logs, from_task_definition
+from router.enrichment.task_definitions import PAUSE, TaskDefinitions
 from router.model import Alert, Enrichment, Event, Outcome, Severity
-from router.normalise import normalise
-from router.task_definitions import PAUSE, TaskDefinitions
 from tests.doubles.world import World
 
 DEPLOYED = {"deploymentId": events.DEPLOYMENT}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.gathering import ROOM, gathering
+from router.incident.state import Manner, Saying, Standing
+from router.messages.bundle import ROOM, gathering
 from router.model import ChannelConfig, Kind, Severity, Subject
-from router.standings import Manner, Saying, Standing
 from tests.doubles.oom import ALERT, INCIDENT
 
 ENGLISH = ChannelConfig("ops", "slack", {})

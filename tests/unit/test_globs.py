@@ -5,8 +5,8 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.config import Route
-from router.globs import compiled
+from router.config.globs import compiled
+from router.config.parse import Route
 from router.route import route
 from tests.unit.test_route import CRITICAL
 

@@ -15,10 +15,10 @@ from moto import mock_aws
 
 from local_aws import events
 from router import handler, hookimpl
-from router.config import EnrichSettings
+from router.config.parse import EnrichSettings
+from router.enrichment.task_definitions import TaskDefinitions
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
-from router.task_definitions import TaskDefinitions
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import no_plugins

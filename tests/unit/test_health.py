@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from local_aws.events import Raw, task_stopped
-from router.condition import Condition, Failing
+from router.channels.health import NEWS_AFTER, REMIND_AFTER, news, noted
+from router.channels.state import Condition, Failing
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.health import NEWS_AFTER, REMIND_AFTER, news, noted
+from router.history.items import iso
 from router.inbox import handle
-from router.items import iso
+from router.incident.state import Delivery, Saying
 from router.model import Kind, Outcome, Severity
-from router.standings import Delivery, Saying
 from tests.doubles.world import DAY, HOUR, MINUTE, START, Recorder, World
 
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}

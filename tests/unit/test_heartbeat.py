@@ -7,9 +7,9 @@ import pytest
 
 from local_aws import events
 from router.errors import TransientError
-from router.heartbeat import WEEK, last_week, unconfirmed
 from router.inbox import handle
 from router.model import ChannelConfig, Notification, Severity
+from router.selfcheck.heartbeat import WEEK, last_week, unconfirmed
 from tests.doubles.world import DAY, World
 from tests.unit.test_inbox import record, without_history
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docs.pictures import announced
-from router.catalogue import CAUSES
-from router.hints import HINTS, Hint, hint, placeholders, worded
+from router.causes import CAUSES
+from router.messages.hints import HINTS, Hint, hint, placeholders, worded
 
 ALL = [(cause, each) for cause, hints in HINTS.items() for each in hints]
 KNOWN = {

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from local_aws import events
-from router.classify import alert, classify
+from router.cli.replay.memory_table import MemoryTable
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
-from router.history import AlertsWanted, History
-from router.items import Row, iso, standing_key
-from router.memory_table import MemoryTable
+from router.history.items import Row, iso, standing_key
+from router.history.store import AlertsWanted, History
+from router.history.table import Item, Query
+from router.incident.state import Standing
 from router.model import Decision, Severity, Subject
-from router.normalise import normalise
-from router.standings import Standing
-from router.table import Item, Query
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()

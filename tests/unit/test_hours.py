@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.hours import parse_hours
+from router.config.hours import parse_hours
 
 
 def at(text: str, zone: str = "UTC") -> float:

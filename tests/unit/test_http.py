@@ -1,4 +1,4 @@
-"""router.http: one POST, judged by its status, that lets no secret out."""
+"""router.channels.http: one POST, judged by its status, that lets no secret out."""
 
 import json
 import logging
@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.channels.http import Connections, Reply, post_json, retry_after
 from router.errors import ChannelError, PermanentError, TransientError
-from router.http import Connections, Reply, post_json, retry_after
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
 
 SECRET = "Xq7secretTokenZz91"
@@ -31,7 +31,7 @@ SECRETS = (SECRET, "/services/", "T0AAAAAAAA", "R0123456789abcdef", "HeaderSecre
 @pytest.fixture(autouse=True)
 def _fresh_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts as a cold Lambda does, and never asks a proxy for loopback."""
-    monkeypatch.setattr("router.http._connections", Connections())
+    monkeypatch.setattr("router.channels.http._connections", Connections())
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
@@ -325,7 +325,7 @@ def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
     load = Mock(wraps=ssl.create_default_context)
     monkeypatch.setattr("ssl.create_default_context", load)
-    monkeypatch.setattr("router.http._connections", Connections())
+    monkeypatch.setattr("router.channels.http._connections", Connections())
     assert load.call_count == 0
     with ScriptedServer(answer(200), certificate=pem) as one, ScriptedServer(answer(200), certificate=pem) as two:
         post_json(one.url(), {})

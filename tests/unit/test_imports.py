@@ -16,7 +16,7 @@ def imported(tmp_path: Path, said: str, *, wanted: str = "x = 1\n", weight: str 
     package.mkdir(exist_ok=True)
     for name, text in {"__init__": BALLAST, "heavy": f"weight = {weight}\n", "wanted": wanted}.items():
         (package / f"{name}.py").write_text(text)
-    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from router.imports import lean\n{said}"
+    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from router.coldstart.imports import lean\n{said}"
     command = [sys.executable, "-c", program]
     return subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from local_aws import events
-from router.config import Route
+from router.cli.replay.memory_table import MemoryTable
+from router.config.parse import Route
 from router.errors import HistoryUnavailable, TransientError
-from router.history import History
+from router.history.store import History
+from router.history.table import Item, Key, Page, Put, Query
 from router.inbox import handle
-from router.memory_table import MemoryTable
 from router.model import Kind, Severity
-from router.table import Item, Key, Page, Put, Query
 from tests.doubles.world import MINUTE, START, World
 
 MAX_RECEIVES = 5

@@ -15,9 +15,9 @@ from local_aws.events import (
     task_event,
     task_stopped,
 )
-from router.config import Route
+from router.config.parse import Route
 from router.errors import PermanentError, TransientError
-from router.items import iso
+from router.history.items import iso
 from router.model import Decision, Kind, Severity
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.classify import alert, classify
-from router.items import (
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+from router.history.items import (
     EVENT_LIMIT,
     SHARDS,
     Row,
@@ -30,10 +31,9 @@ from router.items import (
     to_standing,
     unpacked,
 )
+from router.history.table import INDEXES, Item, plain_item, typed_item
+from router.incident.state import Cell, Delivery, Manner, Saying, Standing
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Past, Severity, Silenced, Subject
-from router.normalise import normalise
-from router.standings import Cell, Delivery, Manner, Saying, Standing
-from router.table import INDEXES, Item, plain_item, typed_item
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
 TTL = 1_800_000_000

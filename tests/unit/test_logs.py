@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import logging, sys
 logging.basicConfig(stream=sys.stdout, format="at the root: %(message)s", level=logging.DEBUG)
-from router.logs import LateLogger
+from router.selfcheck.logs import LateLogger
 logger = LateLogger()
 logger.append_keys(function_request_id="first")
 made = lambda: "aws_lambda_powertools" in sys.modules

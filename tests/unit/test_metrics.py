@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from local_aws import events
+from router.context import Done, Job
 from router.errors import TransientError
-from router.metrics import Meter
+from router.incident.state import Delivery, Saying, Standing
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
-from router.parts import Done, Job
-from router.standings import Delivery, Saying, Standing
+from router.selfcheck.metrics import Meter
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]

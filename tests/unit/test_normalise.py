@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from local_aws import events
+from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
-from router.normalise import normalise, parse
 
 NOW = 1_760_000_000.0
 

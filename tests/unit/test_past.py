@@ -5,13 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.classify import alert, classify
-from router.config import EnrichSettings
-from router.items import iso
+from router.config.parse import EnrichSettings
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+from router.history.items import iso
+from router.incident.recurrence import (
+    CAUSES_REMEMBERED,
+    DAY,
+    DEPLOYMENTS_REMEMBERED,
+    HOUR,
+    WEEK,
+    note_deployment,
+    past,
+    remember,
+)
+from router.incident.state import Standing
 from router.model import Alert, Past
-from router.normalise import normalise
-from router.past import CAUSES_REMEMBERED, DAY, DEPLOYMENTS_REMEMBERED, HOUR, WEEK, note_deployment, past, remember
-from router.standings import Standing
 from tests.doubles.world import MINUTE, START, World
 
 BEGUN = "SERVICE_DEPLOYMENT_IN_PROGRESS"

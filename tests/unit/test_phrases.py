@@ -4,10 +4,10 @@ from string import Formatter
 
 import pytest
 
-from router.catalogue import CAUSES
-from router.config import LANGUAGES
+from router.causes import CAUSES
+from router.config.parse import LANGUAGES
+from router.messages.phrases import PHRASES, phrase
 from router.model import Kind, Severity
-from router.phrases import PHRASES, phrase
 
 
 def placeholders(text: str) -> set[str]:

@@ -12,10 +12,10 @@ import pytest
 
 import router
 from local_aws import events
-from router.config import load as load_config
-from router.enrich import FACT_LENGTH, FACTS_SHOWN, enrich, facts_of, from_plugins
+from router.channels.plugins import INDEX, Plugins, load
+from router.config.parse import load as load_config
+from router.enrichment.enrich import FACT_LENGTH, FACTS_SHOWN, enrich, facts_of, from_plugins
 from router.model import Outcome
-from router.plugins import INDEX, Plugins, load
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.world import World
 
@@ -229,7 +229,7 @@ def test_where_there_is_an_index_nothing_is_searched(
     def search(**_: str) -> NoReturn:
         pytest.fail("searched")
 
-    monkeypatch.setattr("router.plugins.entry_points", search)
+    monkeypatch.setattr("router.channels.plugins.entry_points", search)
     site.install(good=GOOD, unlisted="1 / 0")
     site.list("good")
     assert list(directory.load().kinds) == ["good"]

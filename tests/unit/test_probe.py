@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from router.channels import Source
+from router.channels.configured import Source
+from router.channels.secrets import Secrets
 from router.errors import TransientError
 from router.inbox import handle
 from router.model import ChannelConfig, Notification
-from router.secrets import Secrets
 from tests.doubles.world import World
 
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from router.queues import Queues
+from router.aws.queues import Queues
 from tests.doubles.world import Sqs
 
 

@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.classify import alert, classify
-from router.hints import HINTS
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+from router.ecs.reasons import STOP_CODES
+from router.incident.state import Saying
+from router.messages.hints import HINTS
+from router.messages.render import notification
 from router.model import (
     Alert,
     ChannelConfig,
@@ -26,10 +30,6 @@ from router.model import (
     Silenced,
     Subject,
 )
-from router.normalise import normalise
-from router.reasons import STOP_CODES
-from router.render import notification
-from router.standings import Saying
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 

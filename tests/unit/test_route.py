@@ -3,10 +3,10 @@
 import pytest
 
 from local_aws import events
-from router.classify import alert, classify
-from router.config import Route
+from router.config.parse import Route
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
 from router.model import Alert, Severity
-from router.normalise import normalise
 from router.route import route
 
 

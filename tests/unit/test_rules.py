@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from local_aws.events import Raw, container, task_stopped
-from router.classify import classify
-from router.config import parse
+from router.config.parse import parse
+from router.config.rules import UserRule, apply
+from router.ecs.classify import classify
+from router.ecs.normalise import normalise
 from router.model import Classification, Severity
-from router.normalise import normalise
-from router.rules import UserRule, apply
 from tests.doubles.world import World, no_plugins
 
 EXITED_WITH_1 = task_stopped("EssentialContainerExited", "Essential container in task exited", container(exit_code=1))

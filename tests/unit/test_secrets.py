@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 from moto import mock_aws
 
+from router.channels.secrets import KEPT_FOR, Secrets, is_reference
 from router.errors import PermanentError, TransientError
-from router.secrets import KEPT_FOR, Secrets, is_reference
 
 URL = "https://hooks.example.com/services/T0/B0/confidential"
 

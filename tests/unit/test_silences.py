@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, alarm, deployment, service_action, task_stopped
-from router.classify import alert, classify
-from router.config import Config, Route, parse
+from router.config.hours import parse_hours
+from router.config.parse import Config, Route, parse
+from router.config.rules import matches
+from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
 from router.errors import HistoryUnavailable, TransientError
-from router.hours import parse_hours
-from router.items import iso
+from router.history.items import iso
+from router.history.table import Item
 from router.last_resort import announce
 from router.model import Alert, Decision, Kind, Severity
-from router.normalise import normalise
-from router.rules import matches
-from router.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
-from router.table import Item
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
 
 ANNOUNCED, HELD_BACK, SILENCED = Decision.ANNOUNCED, Decision.HELD_BACK, Decision.SILENCED
@@ -418,7 +418,7 @@ def test_of_a_thousand_silences_only_those_that_may_match_are_compared(monkeypat
         compared.append(match)
         return matches(match, facts)
 
-    monkeypatch.setattr("router.silences.matches", counted)
+    monkeypatch.setattr("router.config.silences.matches", counted)
     mine = Silence("mine", {"service": ("we*",)})
     assert list(Matcher([*thousand, mine]).matching(sample())) == [mine]
     assert compared == [mine.match]

@@ -1,4 +1,4 @@
-"""The rules of `router.table.Table`, on the double that other tests use and on two emulators of DynamoDB.
+"""The rules of `router.history.table.Table`, on the double that other tests use and on two emulators of DynamoDB.
 
 What an emulator cannot do is left out here, in one place, with the reason (`LEFT_OUT`).
 """
@@ -27,9 +27,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from router.cli.replay.memory_table import MemoryTable
 from router.errors import Conflict, HistoryUnavailable
-from router.memory_table import MemoryTable
-from router.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
+from router.history.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
 
 NOW = 1_800_000_000.0
 REFUSAL = "test_a_commit_that_dynamodb_refuses_is_unavailable_and_writes_nothing"

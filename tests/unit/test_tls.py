@@ -15,7 +15,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from layer.ca_directory import write_ca_directory
-from router import tls
+from router.coldstart import tls
 
 NOW = dt.datetime.now(dt.UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import router
-from router.config import parse
-from router.plugins import INDEX, Hooks, load
+from router.channels.plugins import INDEX, Hooks, load
+from router.config.parse import parse
 from router_conformance import ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
 from router_conformance.server import ScriptedServer, answer

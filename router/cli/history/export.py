@@ -13,9 +13,9 @@ from rich.progress import Progress
 from router.cli.history.options import narrowed
 from router.cli.history.source import each_alert, reads_history
 from router.cli.history.tables import to_json
-from router.history import AlertsWanted, History
-from router.items import row_key, seconds, unpacked
-from router.table import Item
+from router.history.items import row_key, seconds, unpacked
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
 
 COLUMNS = (
     "at",

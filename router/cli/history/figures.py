@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from router.cli.history.top import Tallies, count
-from router.history import History
-from router.items import iso, seconds
+from router.history.items import iso, seconds
+from router.history.store import History
+from router.history.table import Item
+from router.incident.state import Standing
 from router.model import Incident, Outcome, Severity
-from router.standings import Standing
-from router.table import Item
 
 DRAWN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 """Severities over time; info would dwarf them."""

@@ -17,10 +17,10 @@ from router.cli.history.options import subject_of
 from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
 from router.errors import Conflict, HistoryError
-from router.history import AlertsWanted, History
-from router.items import is_row_key, is_standing_key, standing_item, to_standing
+from router.history.items import is_row_key, is_standing_key, standing_item, to_standing
+from router.history.store import AlertsWanted, History
+from router.history.table import DynamoTable, Item, Key, Put, Query
 from router.model import Subject
-from router.table import DynamoTable, Item, Key, Put, Query
 
 _FOR_EVER = 366 * 86400.0  # seconds ahead: an event may bear a time that is not yet
 _KINDS = {"alert": "alerts", "delivery": "deliveries", "incident": "incidents"}

@@ -7,8 +7,8 @@ import click
 from router.cli.history.options import narrowed, paged
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, show_rows
-from router.history import AlertsWanted, History
-from router.table import Item
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
 
 
 @click.command("list")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from router.history import AlertsWanted
+from router.history.store import AlertsWanted
 from router.model import Severity
 
 _SPAN = re.compile("([0-9]{1,4})([mhd])")

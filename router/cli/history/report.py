@@ -14,19 +14,19 @@ import jinja2
 from rich.console import Console
 from rich.progress import Progress
 
-from router.catalogue import cause_words
+from router.causes import cause_words
 from router.cli.history import charts
 from router.cli.history.figures import DRAWN, RECOVERY_STEPS, Figures, add_alerts, add_incidents, figures
 from router.cli.history.options import of_a_time
 from router.cli.history.report_words import word
 from router.cli.history.show import incident_row
 from router.cli.history.source import each_alert, reads_history
-from router.config import LANGUAGES
-from router.history import AlertsWanted, History
-from router.items import iso, seconds
+from router.config.parse import LANGUAGES
+from router.history.items import iso, seconds
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
+from router.messages.phrases import span
 from router.model import Decision, Severity
-from router.phrases import span
-from router.table import Item
 
 SHOWN = 200  # incidents; a page with more is slow on a phone
 _TOP = 8

@@ -10,10 +10,10 @@ from router.cli.history.listing import about_task
 from router.cli.history.source import as_json, reads_history
 from router.cli.history.tables import DELIVERY_COLUMNS, console, facts_of, local_time, readable, table_of, to_json
 from router.errors import HistoryError
-from router.history import History
-from router.items import iso, unpacked
+from router.history.items import iso, unpacked
+from router.history.store import History
+from router.history.table import Item
 from router.model import Incident
-from router.table import Item
 
 _ALERT = (
     "id",

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from router import clients
+from router.aws import clients
 from router.errors import HistoryError
-from router.history import AlertsWanted, History
-from router.table import DynamoTable, Item
+from router.history.store import AlertsWanted, History
+from router.history.table import DynamoTable, Item
 
 _AT_ONCE = 10  # requests; as many connections as a client keeps
 _METERED = {"Query", "BatchGetItem"}

@@ -10,15 +10,15 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from router.catalogue import cause_words
+from router.causes import cause_words
 from router.cli.history.options import of_a_time
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
-from router.history import AlertsWanted, History
-from router.items import iso, seconds
+from router.history.items import iso, seconds
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
+from router.messages.phrases import span
 from router.model import Incident, Severity
-from router.phrases import span
-from router.table import Item
 
 _DEPLOYS = ("deployment_", "hook_", "daemon_deployment_")
 _STYLES = {"deploy": "cyan", "trouble": "red", "recovery": "green", "incident": "bold", "other": "dim"}

@@ -14,9 +14,9 @@ from rich.text import Text
 from router.cli.history.options import narrowed
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, to_json
-from router.history import AlertsWanted, History
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
 from router.model import Severity
-from router.table import Item
 
 _BY: Mapping[str, tuple[str, ...]] = {
     "service": ("subject", "cluster"),

@@ -7,16 +7,16 @@ from typing import Any
 import click
 from rich.text import Text
 
-from router.catalogue import cause_words
+from router.causes import cause_words
 from router.cli.history.show import found_task, incident_row
 from router.cli.history.source import as_json, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
-from router.history import History
-from router.items import iso
+from router.history.items import iso
+from router.history.store import History
+from router.history.table import Item
+from router.incident.state import Cell, Standing
+from router.messages.phrases import span
 from router.model import Decision, Kind, Outcome
-from router.phrases import span
-from router.standings import Cell, Standing
-from router.table import Item
 
 REASONS: Mapping[Decision, str] = {
     Decision.ANNOUNCED: "It was news: the incident opened, came back or got worse, so it was to be told at once.",

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import click
 
+from router.channels.plugins import Plugins
 from router.cli.config import config_option, load_plugins
 from router.cli.history.options import Span
 from router.cli.history.source import find_table
@@ -20,10 +21,9 @@ from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, f
 from router.cli.replay.report import Comparison, compared, show
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
-from router.config import Config
-from router.history import History
-from router.items import iso
-from router.plugins import Plugins
+from router.config.parse import Config
+from router.history.items import iso
+from router.history.store import History
 
 _DEFAULT_SINCE = 7 * 86400.0
 _PROGRESS_AFTER = 2.0  # seconds until a terminal shows progress

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from router.cli.classify import documents
+from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
-from router.history import AlertsWanted, History
-from router.items import row_key, seconds, unpacked
+from router.history.items import row_key, seconds, unpacked
+from router.history.store import AlertsWanted, History
+from router.history.table import Item
 from router.model import CHANNEL_HEALTH
-from router.normalise import normalise, parse
-from router.table import Item
 
 LATEST = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 """No event arrives later, so that there is a calendar left for what follows."""

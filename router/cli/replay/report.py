@@ -11,7 +11,7 @@ import click
 from router.cli.history.tables import counted, print_table
 from router.cli.preview import printable
 from router.cli.replay.virtual import Line, VirtualRouter
-from router.phrases import span
+from router.messages.phrases import span
 
 _MESSAGE_COLUMNS = {
     "When (UTC)": "when",

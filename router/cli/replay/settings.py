@@ -6,12 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from router import config
-from router.channels import Source
+from router.channels.configured import Source
+from router.channels.plugins import Plugins
 from router.cli.placeholders import filled
-from router.config import Config
+from router.config import parse as config
+from router.config.parse import Config
 from router.model import short_hash
-from router.plugins import Plugins
 
 
 class _Unset(Source):

@@ -15,20 +15,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from router.config import Config
-from router.history import History
+from router.aws.queues import Queues
+from router.channels.plugins import Plugins
+from router.cli.replay.memory_table import MemoryTable
+from router.config.parse import Config
+from router.config.silences import Silences
+from router.context import Done, Job, Memory, Router
+from router.history.items import CONDITION_KEY, iso, to_condition
+from router.history.store import History
+from router.history.table import Item, Key
 from router.inbox import handle
-from router.items import CONDITION_KEY, iso, to_condition
-from router.memory_table import MemoryTable
+from router.incident.state import Delivery, Saying, Standing
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
-from router.parts import Done, Job, Memory, Router
 from router.pipeline import process
-from router.plugins import Plugins
-from router.queues import Queues
 from router.runtime import Runtime
-from router.silences import Silences
-from router.standings import Delivery, Saying, Standing
-from router.table import Item, Key
 from router.tick import tick
 
 MINUTE = 60.0
@@ -177,7 +177,7 @@ class VirtualRouter:
         self.decisions[decision.value] += 1
 
     def send_message(self, **message: Any) -> None:
-        """SQS's SendMessage, as far as `router.queues` calls it."""
+        """SQS's SendMessage, as far as `router.aws.queues` calls it."""
         if message["QueueUrl"] == _DUE:
             arrives = round(self.now + message["DelaySeconds"], 3)
             heapq.heappush(self._delayed, (arrives, next(self._numbers), message["MessageBody"]))

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from local_aws.pagerduty import PagerDutyDouble, judge
 from plugins.pagerduty import PagerDuty
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
-from router.channels import Source
+from router.channels.configured import Source
+from router.context import Job
 from router.deliver import attempt
+from router.incident.state import Saying, Standing
 from router.model import Incident, Kind, Message, Outcome, Severity
-from router.parts import Job
-from router.standings import Saying, Standing
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"

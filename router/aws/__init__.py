@@ -1,0 +1,1 @@
+"""AWS clients and the router's own queues."""

@@ -1,0 +1,1 @@
+"""Channels: plugins, their configuration, secrets, HTTP, rate limits and health."""

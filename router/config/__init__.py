@@ -1,0 +1,1 @@
+"""`alert-router.toml`: reading, checking, and what it matches."""

@@ -1,0 +1,1 @@
+"""From an AWS event to a classified alert."""

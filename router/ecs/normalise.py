@@ -1,0 +1,431 @@
+"""From whatever came in to an `Event`: every field there, of its type, bounded.
+
+Strict about four things, which raise `UnreadableEvent`: the event is an object, its source is one that the router
+reads, its detail-type is a text, its detail is an object. All else may be missing, null, of another type or garbage:
+ECS adds fields and leaves fields out, people re-wrap events, and an event that is only half understood must still be
+reported.
+
+Shapes: "Amazon ECS events" in the Amazon ECS Developer Guide, and real events back to 2016, when ARNs did not yet
+hold the cluster's name and events had neither `group` nor `stopCode`.
+"""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from router.ecs.reasons import stop_code
+from router.errors import UnreadableEvent
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
+
+SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
+# Detail-types, in lower case, whose detail describes a task.
+TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
+
+NAME_LIMIT = 255  # ECS's own for services, clusters and families; CloudWatch's for alarms
+REASON_LIMIT = 4096  # ECS cuts its reasons at 1024, alarms' are longer
+DEPTH_LIMIT = 64  # a real event nests 6 deep; what is far deeper would end in a RecursionError in some later step
+CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
+MEMORY_LIMIT = 2**30  # MiB; more than any machine has
+DESCRIPTION_LIMIT = 1024  # characters; CloudWatch's own, of an alarm
+EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access violation)
+
+_DEPLOYMENT = "ecs-svc/"  # how the id of a service's deployment begins, in `startedBy` of its tasks
+_DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
+_SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId")
+# What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
+_SUBJECT_IN_ARN = {
+    "service": ("service", -1),
+    "service-deployment": ("service", 1),
+    "service-revision": ("service", 1),
+    "task-set": ("service", 1),
+    "daemon": ("daemon", -1),
+    "daemon-deployment": ("daemon", 1),
+    "daemon-revision": ("daemon", 1),
+    "container-instance": ("instance", -1),
+}
+_ARN_FIELDS = (
+    "clusterArn",
+    "serviceArn",
+    "service",
+    "serviceDeploymentArn",
+    "daemonArn",
+    "daemonRevisionArn",
+    "taskArn",
+    "containerInstanceArn",
+)
+
+
+def parse(body: str | bytes) -> object:
+    """JSON text as an object. NaN, Infinity and numbers past a float's range are no JSON.
+
+    Raises:
+        UnreadableEvent: it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(body, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise UnreadableEvent("nested too deeply") from error
+    except ValueError as error:  # not JSON, not UTF-8, or an integer of thousands of digits
+        raise UnreadableEvent(f"not JSON: {error}"[:200]) from error
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is past a float's range")
+    return number
+
+
+def normalise(raw: object, *, now: float | None = None) -> Event:
+    """The event that `raw` holds.
+
+    Args:
+        raw: one EventBridge event, parsed.
+        now: the time of an event that names none; the clock's unless given.
+
+    Raises:
+        UnreadableEvent: it is not an event that the router reads; the message is the reason.
+    """
+    envelope, detail = _readable(raw)
+    detail_type = _name(envelope, "detail-type")
+    about_task = detail_type.lower() in TASK_EVENTS
+    own = about_task and envelope["source"] == OWN_SOURCE
+    event_id = _name(envelope, "id") or short_hash(_canonical(envelope))
+    arns = tuple(_arns(envelope, detail))
+    subject = _subject(envelope, detail, arns)
+    task = _task_id(detail, arns) if about_task else ""
+    reason = _reason(detail)
+    return Event(
+        id=event_id,
+        source=envelope["source"],
+        detail_type=detail_type,
+        account=subject.account,
+        region=subject.region,
+        at=_at(envelope, detail, time.time() if now is None else now),
+        subject=subject,
+        occurrence=(task or event_id) if about_task else _occurrence(event_id, detail_type, detail, subject),
+        task=task,
+        status=_status(detail, about_task=about_task, own=own),
+        desired_status=_name(detail, "desiredStatus").upper() or ("RUNNING" if own else ""),
+        stop_code=stop_code(_name(detail, "stopCode"), reason) if about_task else "",
+        reason=reason,
+        containers=_containers(detail) if about_task else (),
+        task_definition=_task_definition(detail),
+        started_at=_first_time(_text(detail, "startedAt"), _text(detail, "createdAt")) if about_task else None,
+        name=_name(detail, "eventName").upper(),
+        type=_name(detail, "eventType").upper(),
+        deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
+        state=_state(detail),
+        details=_details(detail),
+        detail=detail,
+    )
+
+
+def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    if not isinstance(raw, Mapping):
+        raise UnreadableEvent("not an object")
+    source, detail_type, detail = raw.get("source"), raw.get("detail-type"), raw.get("detail")
+    if not isinstance(source, str) or source not in SOURCES:
+        raise UnreadableEvent(f"unknown source {ascii(source)[:80]}")
+    if not isinstance(detail_type, str) or not detail_type.strip():
+        raise UnreadableEvent("detail-type is not a text")
+    if not isinstance(detail, Mapping):
+        raise UnreadableEvent("detail is not an object")
+    if _nested_deeper_than(DEPTH_LIMIT, raw):
+        raise UnreadableEvent("nested too deeply")
+    return raw, detail
+
+
+def _nested_deeper_than(limit: int, raw: object) -> bool:
+    level = [raw]
+    for _ in range(limit):
+        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return parent if isinstance(parent, list) else parent.values()
+
+
+def _canonical(envelope: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(envelope, sort_keys=True, separators=(",", ":"), default=repr)
+    except (TypeError, ValueError) as error:  # keys of several types, or an integer too long to print
+        raise UnreadableEvent("not a JSON object") from error
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        return ""
+    if not value.isascii():  # JSON may hold half a surrogate pair, which neither a hash nor DynamoDB can encode
+        value = value.encode("utf-8", "replace").decode()
+    return value.strip()[:REASON_LIMIT]
+
+
+def _line(fields: Mapping[str, Any], key: str) -> str:
+    """A text without line breaks and runs of spaces."""
+    return " ".join(_text(fields, key).split()) if key in fields else ""  # most are looked for in vain
+
+
+def _name(fields: Mapping[str, Any], key: str) -> str:
+    return _line(fields, key)[:NAME_LIMIT]
+
+
+def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = fields.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    value = fields.get(key)
+    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
+
+
+def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
+    """Of a task or container instance. Only a STOPPED task has a `stoppedAt`; the router reports of RUNNING ones."""
+    if not about_task:
+        return _name(detail, "status").upper()
+    inferred = "STOPPED" if _first_time(_text(detail, "stoppedAt")) else "RUNNING" if own else ""
+    return _name(detail, "lastStatus").upper() or inferred
+
+
+def _reason(detail: Mapping[str, Any]) -> str:
+    return (
+        _text(detail, "stoppedReason")
+        or _text(detail, "reason")
+        or _text(detail, "statusReason")
+        or _text(_object(detail, "state"), "reason")
+        or "; ".join(
+            f"{_name(check, 'type')}: {_name(check, 'statusReason')}".strip(": ")
+            for check in _objects(detail, "healthChecks")
+            if _name(check, "status").upper() != "OK"
+        )[:REASON_LIMIT]
+    )
+
+
+def _state(detail: Mapping[str, Any]) -> str:
+    """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` if its agent is."""
+    stated = _name(_object(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
+    return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
+
+
+def _starting_deployment(detail: Mapping[str, Any]) -> str:
+    starter = _name(detail, "startedBy")
+    return starter if starter.lower().startswith(_DEPLOYMENT) else ""
+
+
+def _details(detail: Mapping[str, Any]) -> dict[str, str]:
+    """Fields that only some events have and that messages show; of an alarm, its first metric."""
+    configuration = _object(detail, "configuration")
+    metrics = (_object(_object(each, "metricStat"), "metric") for each in _objects(configuration, "metrics"))
+    metric = next(filter(None, metrics), {})
+    dimensions = _object(metric, "dimensions")
+    found = {
+        **{name: _name(dimensions, name) for name in _DIMENSIONS},
+        "metric": _name(metric, "name"),
+        "description": _text(configuration, "description")[:DESCRIPTION_LIMIT],
+        **{name: _name(detail, name) for name in _SHOWN},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
+    of_task = _mebibytes(detail.get("memory"))
+    return tuple(
+        Container(
+            name=_name(item, "name"),
+            status=_name(item, "lastStatus").upper(),
+            exit_code=_exit_code(item.get("exitCode")),
+            reason=_text(item, "reason"),
+            image=_line(item, "image"),
+            digest=_name(item, "imageDigest"),
+            memory=_mebibytes(item.get("memory")) or of_task,
+        )
+        for item in _objects(detail, "containers")
+    )
+
+
+def _mebibytes(value: object) -> int | None:
+    """ECS writes MiB as a text: "512"."""
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+    return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < MEMORY_LIMIT else None
+
+
+def _exit_code(value: object) -> int | None:
+    """An integer, also as 137.0 or "137": template engines turn numbers into texts, and a lost code hides a crash.
+
+    True is no number, 1.5 is no exit code.
+    """
+    if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < EXIT_CODE_LIMIT:
+        return value
+    return None
+
+
+class _Arn(NamedTuple):
+    """`arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/PATH…`; all empty where the text is no ARN."""
+
+    region: str = ""
+    account: str = ""
+    kind: str = ""
+    path: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1024)  # an event names each of its own several times
+def _arn(text: str) -> _Arn:
+    found = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
+    if not found:
+        return _Arn()
+    region, account, kind, path = found.groups()
+    return _Arn(region, account, kind, tuple(part[:NAME_LIMIT] for part in path.split("/") if part))
+
+
+def _arns(envelope: Mapping[str, Any], detail: Mapping[str, Any]) -> Iterator[_Arn]:
+    """Every ARN that may tell about the subject, the envelope's `resources` first."""
+    resources = envelope.get("resources")
+    listed = ({"arn": value} for value in (resources if isinstance(resources, list) else [resources]))
+    texts = [*(_line(item, "arn") for item in listed), *(_line(detail, key) for key in _ARN_FIELDS)]
+    return (arn for arn in map(_arn, texts) if arn.path)
+
+
+def _last(arn: _Arn) -> str:
+    return arn.path[-1] if arn.path else ""
+
+
+def _task_definition(detail: Mapping[str, Any]) -> str:
+    """`web:42`; "" where there is none."""
+    arn = _arn(_line(detail, "taskDefinitionArn"))
+    return _last(arn) if arn.kind == "task-definition" else ""
+
+
+def _task_id(detail: Mapping[str, Any], arns: Iterable[_Arn]) -> str:
+    stated = _arn(_line(detail, "taskArn"))
+    return next((_last(arn) for arn in (stated, *arns) if arn.kind == "task"), "")
+
+
+def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> Subject:
+    return Subject(
+        account=_name(envelope, "account") or next((arn.account for arn in arns if arn.account), "-"),
+        region=_name(envelope, "region") or next((arn.region for arn in arns if arn.region), "-"),
+        cluster=next(filter(None, map(_cluster, arns)), "-"),
+        name=_subject_name(envelope, detail, arns),
+    )
+
+
+def _cluster(arn: _Arn) -> str:
+    """Old ARNs (`task/ID`) hold no cluster, new ones (`task/CLUSTER/ID`) do; others may hold slashes too."""
+    if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
+        return arn.path[0]
+    return ""
+
+
+def _subject_name(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> str:
+    if envelope["source"] == "aws.cloudwatch":
+        named = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
+        return f"alarm:{_name(detail, 'alarmName') or next(named, '-')}"
+    if envelope["source"] == "aws.codedeploy":
+        # Neither service nor cluster is told; a group deploys one service, and goes by its application's name too.
+        names = (_name(detail, "application"), _name(detail, "deploymentGroup"))
+        return f"deployment-group:{'/'.join(filter(None, names)) or '-'}"
+    if _name(envelope, "detail-type").lower() in TASK_EVENTS:
+        return _task_owner(detail)
+    if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
+        return f"channel:{_name(detail, 'channel') or '-'}"
+    instance = _named_in("instance", arns)
+    candidates = (
+        ("service", _named_in("service", arns) or _service_name(detail)),
+        ("daemon", _named_in("daemon", arns)),
+        # EC2's id where there is one: it is what the reader looks for in the console.
+        ("instance", instance and (_name(detail, "ec2InstanceId") or instance)),
+        ("family", _family(detail)),
+        # Events of kinds not known yet: what they are about, if they say it; never a task's id.
+        *((arn.kind, _last(arn)) for arn in arns if arn.kind not in {"task", "container"}),
+    )
+    return next((f"{kind}:{name}" for kind, name in candidates if name), "-")
+
+
+def _named_in(kind: str, arns: Iterable[_Arn]) -> str:
+    for arn in arns:
+        subject_kind, place = _SUBJECT_IN_ARN.get(arn.kind, ("", 0))
+        if subject_kind == kind and place < len(arn.path):
+            return arn.path[place]
+    return ""
+
+
+def _service_name(detail: Mapping[str, Any]) -> str:
+    """Events say `serviceName` for a service that is created and `service` for one that is updated."""
+    return _name(detail, "serviceName") or _name(detail, "service")
+
+
+def _task_owner(detail: Mapping[str, Any]) -> str:
+    """A task's service, else its family.
+
+    `startedBy` tells that it is a service's task, but its `ecs-svc/…` id is the deployment's: named by that, each
+    deployment would open an incident of its own. The family lasts, so it stands in for the name.
+    """
+    kind, _, owner = _line(detail, "group").partition(":")
+    family = _family(detail)
+    if kind == "service" or _name(detail, "startedBy").lower().startswith(_DEPLOYMENT):
+        service = owner[:NAME_LIMIT] if kind == "service" else _name(detail, "serviceName")
+        return f"service:{service or family or '-'}"
+    return f"family:{family or (owner[:NAME_LIMIT] if kind == 'family' else '') or '-'}"
+
+
+def _family(detail: Mapping[str, Any]) -> str:
+    return _task_definition(detail).partition(":")[0]
+
+
+def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float) -> float:
+    """A time far ahead of the clock is none: a recovery that bears it would hide every failure until then."""
+    own = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
+    texts = (*own, _text(_object(detail, "state"), "timestamp"), _text(envelope, "time"))
+    moments = (moment for moment in map(_moment, texts) if moment is not None and moment <= now + CLOCK_SKEW)
+    return next(moments, now)
+
+
+def _first_time(*texts: str) -> float | None:
+    return next((moment for moment in map(_moment, texts) if moment is not None), None)
+
+
+def _moment(text: str) -> float | None:
+    """ISO 8601 as seconds since 1970; without a zone it is UTC. 0001-01-01, which Go writes for "never", is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subject: Subject) -> str:
+    """The same for every copy of the detail, whatever the envelope: ECS itself may send one twice, with two ids.
+
+    Without a time of its own, one steady state would be the same as the next, so then the envelope's id decides.
+    """
+    changes = (_name(check, "lastStatusChange") for check in _objects(detail, "healthChecks"))
+    times = (
+        _name(detail, "createdAt"),
+        _name(detail, "updatedAt"),
+        _name(_object(detail, "state"), "timestamp"),
+        max(changes, default=""),
+    )
+    if not any(times):
+        return event_id
+    what = (_name(detail, "eventName") or detail_type, _name(detail, "deploymentId"), _name(detail, "hookId"))
+    how = (_state(detail), _name(detail, "status"), _reason(detail))
+    return short_hash(subject.fingerprint, *what, *how, *times)

@@ -1,0 +1,1 @@
+"""Facts about an alert that its event does not hold."""

@@ -1,0 +1,1 @@
+"""The DynamoDB table: alerts, subject states, deliveries, silences."""

@@ -1,0 +1,1 @@
+"""The text of a notification, in the reader's language."""

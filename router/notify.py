@@ -1,0 +1,153 @@
+"""Tell: enrich, render, deliver and settle what was leased."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from router.aws.queues import MAX_DELAY
+from router.channels.health import noted
+from router.channels.rate_limit import taken_late
+from router.channels.state import Condition
+from router.claim import Claim, Claims, Lease
+from router.context import Done, Handled, Job, Router
+from router.errors import Conflict, HistoryUnavailable
+from router.history.items import key_of
+from router.history.table import Key
+from router.incident.state import Delivery, Saying, Standing, Turn
+from router.messages.bundle import gathering
+from router.messages.render import notification
+from router.model import ChannelConfig, Enrichment, Kind, Message
+from router.settle import TRIES, settle_all
+
+log = logging.getLogger("ecs-alert-router.notify")
+
+_NOTHING: Mapping[str, Enrichment] = {}
+
+
+def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standing, list[Delivery]]]:
+    """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
+    standings = {key_of(each.standing): each.standing for each in claims.made}
+    found = _found(claims.made, lease, router)
+    jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router, found)]
+    told: list[Delivery] = []
+    ended: dict[str, float] = {}
+    for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
+        told += [delivery for _, delivery in done]
+        now = router.runtime.clock()
+        ended |= {job.source.endpoint: now - delivery.waited for job, delivery in done if job.source}
+        answers = _by_standing(done)
+        standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
+        yield from ((standings[key], answers[key]) for key in answers)
+    _note_channels(claims, told, ended, router)
+    for each in claims.made:
+        _recall(each, standings[key_of(each.standing)], router)
+    for gather_at in sorted({*claims.gather_at}):
+        router.queues.wake(gather_at - router.runtime.clock())
+
+
+def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
+    """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
+    alerts = [
+        each.standing.incident.alert for each in claims if each.standing.incident and any(map(_decorated, each.sayings))
+    ]
+    seconds = lease.begin_by - router.runtime.clock()
+    return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
+
+
+def _decorated(saying: Saying) -> bool:
+    return saying.turn is Turn.ALONE and saying.kind is not Kind.RESOLVED
+
+
+def jobs_of(
+    standing: Standing, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+) -> Iterable[Job]:
+    """What is to be sent, with what was found out about it."""
+    incident = standing.incident
+    if incident is None or not sayings:
+        return
+    past = incident.past if router.config.enrich.history else None
+    known = found.get(incident.alert.id, Enrichment())._replace(past=past)
+    made: dict[Any, Message] = {}
+    for saying in sayings:
+        unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
+        source = router.config.channels.get(saying.channel)
+        settings = source.config if source else ChannelConfig(saying.channel, "", {})
+        notify = partial(notification, saying, incident, settings, known, made)
+        yield Job(standing, saying, settings, notify, source, unusable)
+
+
+def gathered(jobs: Iterable[Job]) -> list[Job]:
+    """The same with one job for all that a channel is told in one message."""
+    alone: list[Job] = []
+    together: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.saying.turn is Turn.GATHERED:
+            together.setdefault(job.config.name, []).append(job)
+        else:
+            alone.append(job)
+    return [*alone, *(_one_of(parts) for parts in together.values())]
+
+
+def _one_of(jobs: Sequence[Job]) -> Job:
+    parts = tuple((job.standing, job.saying) for job in jobs)
+    return jobs[0]._replace(others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
+
+
+def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
+    """What came of each incident; a gathering message has come, or not, of all that are in it."""
+    groups: dict[Key, list[Delivery]] = {}
+    for job, delivery in done:
+        for standing, saying in job.parts:
+            groups.setdefault(key_of(standing), []).append(delivery._replace(saying=saying))
+    return groups
+
+
+def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Router) -> None:
+    """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
+    history, now = router.runtime.history, router.runtime.clock()
+
+    def moved_on(condition: Condition) -> Condition | None:
+        after = taken_late(noted(condition, told, now), claims.granted, ended)
+        return after if after != condition else None
+
+    if moved_on(claims.condition) is None:
+        return
+    for attempt in range(TRIES):
+        try:
+            history.commit_all(now, (), moved_on(history.condition(now)))  # what was read before may be long ago
+        except Conflict:
+            router.runtime.pause(attempt)
+        except HistoryUnavailable as error:
+            log.warning("the next attempt will note it: %s", error)
+            return
+        else:
+            return
+
+
+def _recall(made: Claim, standing: Standing, router: Router) -> None:
+    """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
+    recall_at, now = standing.recall_at, router.runtime.clock()
+    if recall_at is not None and recall_at != made.recalled and recall_at - now < MAX_DELAY - 1:
+        router.queues.recall(key_of(standing), recall_at - now)
+
+
+def observe(handled: Iterable[Handled], router: Router) -> None:
+    """Lets plugins know what came of what was announced."""
+    for each in handled:
+        if each.deliveries and each.routed:
+            deliveries = [summary(delivery) for delivery in each.deliveries]
+            for plugin, answer in router.plugins.ask("alert_settled", alert=each.routed.alert, deliveries=deliveries):
+                if isinstance(answer, Exception):
+                    log.warning("%s: alert_settled raised %s", plugin, type(answer).__name__)
+
+
+def summary(delivery: Delivery) -> dict[str, str | int]:
+    """A delivery as the handler's callers and observers see it."""
+    saying = delivery.saying
+    return {
+        "channel": saying.channel,
+        "kind": saying.kind.value,
+        "outcome": delivery.outcome.value,
+        "attempt": saying.attempt,
+    }

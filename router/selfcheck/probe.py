@@ -1,0 +1,50 @@
+"""What the tick proves of each channel without sending: that its secrets can be read, that it can be made, and that it
+renders a message. Without that, a revoked permission would show only with the next alert."""
+
+import logging
+from collections.abc import Iterator
+
+from router.channels.configured import Source
+from router.context import Router
+from router.errors import ChannelError, TransientError
+from router.incident.state import Saying
+from router.messages.render import notification
+from router.model import Alert, Incident, Kind, Severity, Subject
+
+log = logging.getLogger("ecs-alert-router.selfcheck.probe")
+
+_CAUSE = "test_alert"
+_SUBJECT = Subject("-", "-", "-", "router:probe")
+
+
+def probe(router: Router) -> int:
+    """How many channels could not send now; each is logged with the reason, and none of them stops the tick."""
+    found = [*router.config.disabled.items(), *_unable(router)]
+    for channel, reason in found:
+        log.error("channel %s cannot be used: %s", channel, reason)
+    return len(found)
+
+
+def _unable(router: Router) -> Iterator[tuple[str, str]]:
+    incident = _incident(router.runtime.clock())
+    for name, source in router.config.channels.items():
+        try:
+            _rendered(name, source, incident)
+        except TransientError as error:  # AWS asks for patience: the next tick will see
+            log.warning("channel %s: %s", name, source.hide(str(error)))
+        except ChannelError as error:
+            yield name, source.hide(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises may hold its secrets
+            yield name, f"its plugin raised {type(error).__name__}"
+
+
+def _rendered(name: str, source: Source, incident: Incident) -> None:
+    config, channel = source.open()
+    saying = Saying(name, Kind.OPENED, 1, 1, first=True, severity=Severity.INFO, held={})
+    channel.render(notification(saying, incident, config))
+
+
+def _incident(now: float) -> Incident:
+    title = "Probe, never sent"
+    alert = Alert(_CAUSE, "", now, Severity.INFO, _CAUSE, resolves=False, rule="probe", title=title, subject=_SUBJECT)
+    return Incident(1, "open", _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)
