@@ -36,7 +36,7 @@ from plugins.sns import Sns
 from plugins.teams import Teams
 from router.aws.queues import TICK
 from router.config.silences import Silences
-from router.history.items import each_delivery, is_delivery_key, is_row_key, to_standing
+from router.history.items import each_delivery, is_delivery_key, is_row_key, to_state
 from router.history.table import Item, Key, Page, Put, Query, plain_item
 from router.inbox import handle
 from router.model import OWN_SOURCE, Kind
@@ -166,8 +166,8 @@ def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
 
 def _waiting(dynamodb: Any, table: str) -> int:
     """Incidents with a cell that waits for its turn, or that is being told."""
-    standings = (to_standing(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
-    return sum(any(cell.behind for cell in standing.cells.values()) for standing in standings)
+    standings = (to_state(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
+    return sum(any(cell.behind for cell in standing.outbox.values()) for standing in standings)
 
 
 def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:

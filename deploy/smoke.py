@@ -138,7 +138,7 @@ class Smoke:
 
     def _settled(self, incident: str) -> Mapping[str, Cell]:
         standing = self.history.incident(incident, self.clock())
-        cells = standing.cells if standing else {}
+        cells = standing.outbox if standing else {}
         return cells if all(cell.outcome in {Outcome.SENT, Outcome.FAILED} for cell in cells.values()) else {}
 
     def _stopped(self, cluster: str, task: str) -> None:

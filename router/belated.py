@@ -9,7 +9,7 @@ from collections.abc import Collection
 from router.context import Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import Row, row_key
-from router.incident.lifecycle import absorb, advance
+from router.incident.lifecycle import apply_alert, advance
 from router.incident.outbox import told_without_history
 from router.model import Decision
 from router.runtime import Runtime
@@ -43,9 +43,9 @@ def _write(routed: Routed, announced: Collection[str], runtime: Runtime) -> Deci
     alert = routed.alert
     for attempt in range(TRIES):
         now = runtime.clock()
-        stored = runtime.history.standing(alert.subject, now)
+        stored = runtime.history.state(alert.subject, now)
         before = advance(stored, now)
-        standing, decision = absorb(before, alert, routed.reached, now, runtime.resolve_after)
+        standing, decision = apply_alert(before, alert, routed.reached, now, runtime.resolve_after)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = told_without_history(standing, announced, before, now) if counts else (standing, ())
         incident = after.incident.id if counts and after.incident else ""

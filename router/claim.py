@@ -23,12 +23,12 @@ from router.channels.state import Condition
 from router.context import LONGEST_SEND, Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
-from router.history.store import Change
+from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
-from router.incident.lifecycle import absorb, advance
+from router.incident.lifecycle import apply_alert, advance
 from router.incident.outbox import due_cells, hold, kind_of, lease
 from router.incident.recurrence import DEPLOYMENT_BEGUN
-from router.incident.state import Saying, Standing, Terms, Turn
+from router.incident.state import Saying, SubjectState, Terms, Turn
 from router.model import Alert, Decision, Kind, Severity, Subject
 
 log = logging.getLogger("ecs-alert-router.claim")
@@ -65,10 +65,10 @@ class Claim(NamedTuple):
         recalled: when somebody had to look at the subject before (clock time).
     """
 
-    standing: Standing
+    state: SubjectState
     rows: tuple[Row, ...] = ()
     sayings: tuple[Saying, ...] = ()
-    recalled: float | None = None
+    checked_at: float | None = None
 
 
 class Claims(NamedTuple):
@@ -162,8 +162,11 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
     for attempt in range(tries):
         now = runtime.clock()
         if found is None:
-            found = runtime.history.standings(concerned, now) if concerned else ({}, Condition())
-        drafts = [_absorb(found[0].get(subject, Standing(subject)), fresh[subject], router, now) for subject in fresh]
+            found = runtime.history.states(concerned, now) if concerned else ({}, Condition())
+        drafts = [
+            _apply_alerts(found[0].get(subject, SubjectState(subject)), fresh[subject], router, now)
+            for subject in fresh
+        ]
         claims, changes, condition = _decide(drafts, found[1], lease_, router, now)
         try:
             stored = runtime.history.commit_all(now, changes, condition)
@@ -175,7 +178,7 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
             runtime.pause(attempt)
         else:
             made = zip(claims.made, stored, strict=True)
-            claims = claims._replace(made=tuple(each._replace(standing=new or each.standing) for each, new in made))
+            claims = claims._replace(made=tuple(each._replace(state=new or each.state) for each, new in made))
             break
         claims = Claims()
         if not fresh:
@@ -210,21 +213,21 @@ def _concerns_subject(alert: Alert) -> bool:
     return begun or alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
 
 
-class _Draft(NamedTuple):
-    before: Standing
-    standing: Standing
+class _Transition(NamedTuple):
+    before: SubjectState
+    state: SubjectState
     rows: tuple[Row, ...] = ()
 
 
-def _absorb(before: Standing, fresh: Iterable[Routed], router: Router, now: float) -> _Draft:
+def _apply_alerts(before: SubjectState, fresh: Iterable[Routed], router: Router, now: float) -> _Transition:
     standing, rows = advance(before, now), []
     for each in fresh:
         by = _silenced_by(each, router, now)
-        standing, decision = absorb(standing, each.alert, each.reached, now, router.runtime.resolve_after, by)
+        standing, decision = apply_alert(standing, each.alert, each.reached, now, router.runtime.resolve_after, by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = standing.incident.id if counts and standing.incident else ""
         rows.append(Row(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {}))
-    return _Draft(before, _held_back(standing, router, now), tuple(rows))
+    return _Transition(before, _postponed_by_silence(standing, router, now), tuple(rows))
 
 
 def _silenced_by(routed: Routed, router: Router, now: float) -> Mapping[str, str]:
@@ -235,7 +238,7 @@ def _silenced_by(routed: Routed, router: Router, now: float) -> Mapping[str, str
     return {silence.id: silence.reason} if silence else {}
 
 
-def _held_back(standing: Standing, router: Router, now: float) -> Standing:
+def _postponed_by_silence(standing: SubjectState, router: Router, now: float) -> SubjectState:
     """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
     if standing.incident is None or standing.incident.over or not due_cells(standing, now):
         return standing
@@ -244,33 +247,33 @@ def _held_back(standing: Standing, router: Router, now: float) -> Standing:
 
 
 def _decide(
-    drafts: Sequence[_Draft], condition: Condition, lease_: Lease, router: Router, now: float
-) -> tuple[Claims, list[Change], Condition | None]:
+    drafts: Sequence[_Transition], condition: Condition, lease_: Lease, router: Router, now: float
+) -> tuple[Claims, list[SubjectWrite], Condition | None]:
     """Who speaks now, and what is to be written for that."""
     allotted = Allotment(condition)
     if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
-        allotted = _allotted([draft.standing for draft in drafts], condition, router, now, collecting=False)
+        allotted = _allotted([draft.state for draft in drafts], condition, router, now, collecting=False)
     made, changes = [], []
     for draft in drafts:
-        terms = _terms(draft.standing, lease_, allotted, allotted.waits)
-        standing, sayings = lease(draft.standing, now, terms)
-        rows = tuple(_told_how(row, sayings, standing) for row in draft.rows)
-        changes.append(Change(rows, standing if standing != draft.before else None))
-        made.append(Claim(standing, rows, sayings, draft.before.recall_at))
+        terms = _terms(draft.state, lease_, allotted, allotted.waits)
+        standing, sayings = lease(draft.state, now, terms)
+        rows = tuple(_with_final_decision(row, sayings, standing) for row in draft.rows)
+        changes.append(SubjectWrite(rows, standing if standing != draft.before else None))
+        made.append(Claim(standing, rows, sayings, draft.before.next_check_at))
     claims = Claims(tuple(made), allotted.condition, _new_gatherings(condition, allotted), allotted.granted)
     return claims, changes, _spent(condition, allotted)
 
 
-def _terms(standing: Standing, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> Terms:
+def _terms(standing: SubjectState, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> Terms:
     return Terms(lease_.owner, lease_.until, allotted.turns.get(key_of(standing), {}), waits)
 
 
-def _told_how(row: Row, sayings: Iterable[Saying], standing: Standing) -> Row:
+def _with_final_decision(row: Row, sayings: Iterable[Saying], standing: SubjectState) -> Row:
     """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
     if row.decision is not Decision.ANNOUNCED or any(saying.turn is Turn.ALONE for saying in sayings):
         return row
     gathered = any(saying.turn is Turn.GATHERED for saying in sayings) or any(
-        cell.waiting and not cell.stateful for cell in standing.cells.values()
+        cell.waiting and not cell.stateful for cell in standing.outbox.values()
     )
     return row._replace(decision=Decision.GATHERED) if gathered else row
 
@@ -302,7 +305,7 @@ def _alert(handled: Handled) -> Alert:
 # --- time has come ----------------------------------------------------------------------------------------------------
 
 
-def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecting: bool) -> Claims:
+def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, collecting: bool) -> Claims:
     """Takes the due cells of subjects that nothing new has happened to, as far as the budgets go.
 
     What somebody else is at already, or what cannot be written, is left to the next tick.
@@ -315,16 +318,16 @@ def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecti
     if now >= lease_.begin_by:
         return Claims()
     condition = runtime.history.condition(now)
-    advanced = [_held_back(advance(standing, now), router, now) for standing in due]
+    advanced = [_postponed_by_silence(advance(standing, now), router, now) for standing in due]
     allotted = _allotted(advanced, condition, router, now, collecting=collecting)
     woken = [
         (before, *lease(standing, now, _terms(standing, lease_, allotted, {})))  # what waits already needs no writing
         for before, standing in zip(due, advanced, strict=True)
     ]
-    moved = [(Change((), after), sayings, before) for before, after, sayings in woken if after != before]
+    moved = [(SubjectWrite((), after), sayings, before) for before, after, sayings in woken if after != before]
     written = _write_all([change for change, _, _ in moved], _spent(condition, allotted), router, now)
     made = tuple(
-        Claim(written[key_of(before)], (), sayings, before.recall_at)
+        Claim(written[key_of(before)], (), sayings, before.next_check_at)
         for _, sayings, before in moved
         if key_of(before) in written
     )
@@ -332,14 +335,14 @@ def wake_all(due: Sequence[Standing], lease_: Lease, router: Router, *, collecti
 
 
 def _write_all(
-    changes: Sequence[Change], condition: Condition | None, router: Router, now: float
-) -> dict[Key, Standing]:
+    changes: Sequence[SubjectWrite], condition: Condition | None, router: Router, now: float
+) -> dict[Key, SubjectState]:
     """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
 
     Returns:
         What is stored now, by key. Nothing, where somebody else has shared out the budgets meanwhile.
     """
-    written: dict[Key, Standing] = {}
+    written: dict[Key, SubjectState] = {}
     left, failures = list(changes), 0
     while left or condition:
         lot = left[: 1 if failures else MAX_PUTS - 1]
@@ -349,7 +352,7 @@ def _write_all(
             if CONDITION_KEY in conflict.keys:
                 return written
             failures += not conflict.keys
-            left = [each for each in left if each.standing and key_of(each.standing) not in conflict.keys]
+            left = [each for each in left if each.state and key_of(each.state) not in conflict.keys]
         except HistoryUnavailable as error:
             log.warning("left to the next tick: %s", error)
             failures += 1
@@ -366,7 +369,7 @@ def _write_all(
 
 
 def _allotted(
-    standings: Iterable[Standing], condition: Condition, router: Router, now: float, *, collecting: bool
+    standings: Iterable[SubjectState], condition: Condition, router: Router, now: float, *, collecting: bool
 ) -> Allotment:
     asked = [want for standing in standings for want in wants(standing, now)]
     if not asked and not (collecting and condition.gathering):
@@ -374,13 +377,13 @@ def _allotted(
     return allot(condition, asked, channel_lines(router), now, collecting=collecting)
 
 
-def wants(standing: Standing, now: float) -> Iterator[Want]:
+def wants(standing: SubjectState, now: float) -> Iterator[Want]:
     """What is to be said of an incident now, if the budgets allow it."""
     incident = standing.incident
     if incident is None:
         return
     for channel in due_cells(standing, now):
-        over = kind_of(incident, standing.cells[channel]) is Kind.RESOLVED
+        over = kind_of(incident, standing.outbox[channel]) is Kind.RESOLVED
         yield Want(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 

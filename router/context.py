@@ -9,7 +9,7 @@ from router.channels.plugins import Plugins
 from router.channels.state import Condition
 from router.config.parse import Config
 from router.errors import HistoryUnavailable
-from router.incident.state import Delivery, Reach, Saying, Standing
+from router.incident.state import Delivery, Reach, Saying, SubjectState
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.runtime import Runtime
 
@@ -36,18 +36,18 @@ class Job(NamedTuple):
         others: what else is in a gathering message.
     """
 
-    standing: Standing
+    state: SubjectState
     saying: Saying
     config: ChannelConfig
     notify: Callable[[], Notification]
     source: Source | None = None
     unusable: str = ""
-    others: tuple[tuple[Standing, Saying], ...] = ()
+    others: tuple[tuple[SubjectState, Saying], ...] = ()
 
     @property
-    def parts(self) -> tuple[tuple[Standing, Saying], ...]:
+    def parts(self) -> tuple[tuple[SubjectState, Saying], ...]:
         """Everything that is in the message."""
-        return (self.standing, self.saying), *self.others
+        return (self.state, self.saying), *self.others
 
 
 Done = tuple[Job, Delivery]

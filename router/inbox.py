@@ -12,7 +12,7 @@ from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.context import Handled, Routed, Router
 from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
-from router.history.items import is_standing_key
+from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
@@ -189,7 +189,7 @@ def _recalled(message: Mapping[str, Any]) -> Key | None:
     if not _is_own(message, DUE) or not isinstance(detail, Mapping):
         return None
     key = str(detail.get("pk", "")), str(detail.get("sk", ""))
-    return key if is_standing_key(key) else None
+    return key if is_state_key(key) else None
 
 
 # --- (b) a bare event -------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from router.channels.rate_limit import allot
 from router.claim import SETTLE_MARGIN, channel_lines, wants
 from router.context import Job, Memory, Routed, Router
 from router.history.items import key_of
-from router.incident.lifecycle import absorb
+from router.incident.lifecycle import apply_alert
 from router.incident.outbox import lease
-from router.incident.state import Delivery, Standing, Terms
+from router.incident.state import Delivery, SubjectState, Terms
 from router.messages.phrases import phrase
 from router.model import Notification, Outcome
 from router.notify import gathered, jobs_of
@@ -48,32 +48,32 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
     return {each.alert.id: told.get(each.alert.subject.fingerprint, []) for each in routed}
 
 
-def _standings(routed: Iterable[Routed], router: Router, now: float) -> dict[str, Standing]:
+def _standings(routed: Iterable[Routed], router: Router, now: float) -> dict[str, SubjectState]:
     """By fingerprint: what there would be to tell, were these the first alerts of their subjects.
 
     The silences that this process has read hold.
     """
-    standings: dict[str, Standing] = {}
+    standings: dict[str, SubjectState] = {}
     for each in routed:
         if router.runtime.silences.known(each.alert, now):
             continue
         fingerprint = each.alert.subject.fingerprint
-        before = standings.get(fingerprint, Standing(each.alert.subject))
+        before = standings.get(fingerprint, SubjectState(each.alert.subject))
         reached = [one for one in each.reached if router.memory.told.get((fingerprint, one.channel), 0.0) <= now]
-        after, _ = absorb(before, each.alert, reached, now, router.runtime.resolve_after)
+        after, _ = apply_alert(before, each.alert, reached, now, router.runtime.resolve_after)
         if after.incident:
             standings[fingerprint] = after._replace(incident=replace(after.incident, number=0))
     return standings
 
 
-def _remember(told: dict[str, list[Delivery]], standings: Iterable[Standing], memory: Memory, now: float) -> None:
+def _remember(told: dict[str, list[Delivery]], standings: Iterable[SubjectState], memory: Memory, now: float) -> None:
     for standing in standings:
         fingerprint = standing.subject.fingerprint
         for delivery in told.get(fingerprint, ()):
             if delivery.outcome is Outcome.SENT:
                 channel = delivery.saying.channel
                 memory.told.pop((fingerprint, channel), None)  # to the end of the order in which they are forgotten
-                memory.told[fingerprint, channel] = now + standing.cells[channel].dedup_window
+                memory.told[fingerprint, channel] = now + standing.outbox[channel].dedup_window
     while len(memory.told) > _REMEMBERED:
         del memory.told[next(iter(memory.told))]
 

@@ -14,7 +14,7 @@ from router.context import Done, Handled, Job, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.table import Key
-from router.incident.state import Delivery, Saying, Standing, Turn
+from router.incident.state import Delivery, Saying, SubjectState, Turn
 from router.messages.bundle import gathering
 from router.messages.render import notification
 from router.model import ChannelConfig, Enrichment, Kind, Message
@@ -25,11 +25,11 @@ log = logging.getLogger("ecs-alert-router.notify")
 _NOTHING: Mapping[str, Enrichment] = {}
 
 
-def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standing, list[Delivery]]]:
+def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[SubjectState, list[Delivery]]]:
     """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
-    standings = {key_of(each.standing): each.standing for each in claims.made}
+    standings = {key_of(each.state): each.state for each in claims.made}
     found = _found(claims.made, lease, router)
-    jobs = [job for each in claims.made for job in jobs_of(each.standing, each.sayings, router, found)]
+    jobs = [job for each in claims.made for job in jobs_of(each.state, each.sayings, router, found)]
     told: list[Delivery] = []
     ended: dict[str, float] = {}
     for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
@@ -41,7 +41,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standin
         yield from ((standings[key], answers[key]) for key in answers)
     _note_channels(claims, told, ended, router)
     for each in claims.made:
-        _recall(each, standings[key_of(each.standing)], router)
+        _recall(each, standings[key_of(each.state)], router)
     for gather_at in sorted({*claims.gather_at}):
         router.queues.wake(gather_at - router.runtime.clock())
 
@@ -49,7 +49,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Standin
 def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
     """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
     alerts = [
-        each.standing.incident.alert for each in claims if each.standing.incident and any(map(_decorated, each.sayings))
+        each.state.incident.alert for each in claims if each.state.incident and any(map(_decorated, each.sayings))
     ]
     seconds = lease.begin_by - router.runtime.clock()
     return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
@@ -60,7 +60,7 @@ def _decorated(saying: Saying) -> bool:
 
 
 def jobs_of(
-    standing: Standing, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+    standing: SubjectState, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
 ) -> Iterable[Job]:
     """What is to be sent, with what was found out about it."""
     incident = standing.incident
@@ -90,7 +90,7 @@ def gathered(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _one_of(jobs: Sequence[Job]) -> Job:
-    parts = tuple((job.standing, job.saying) for job in jobs)
+    parts = tuple((job.state, job.saying) for job in jobs)
     return jobs[0]._replace(others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
 
 
@@ -125,10 +125,10 @@ def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str,
             return
 
 
-def _recall(made: Claim, standing: Standing, router: Router) -> None:
+def _recall(made: Claim, standing: SubjectState, router: Router) -> None:
     """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
-    recall_at, now = standing.recall_at, router.runtime.clock()
-    if recall_at is not None and recall_at != made.recalled and recall_at - now < MAX_DELAY - 1:
+    recall_at, now = standing.next_check_at, router.runtime.clock()
+    if recall_at is not None and recall_at != made.checked_at and recall_at - now < MAX_DELAY - 1:
         router.queues.recall(key_of(standing), recall_at - now)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from router.claim import claim_all, new_lease, wake_all
 from router.context import Handled, Router
-from router.incident.state import Delivery, Standing
+from router.incident.state import Delivery, SubjectState
 from router.model import Decision
 from router.notify import observe, tell
 from router.understand import understood
@@ -42,7 +42,7 @@ def process(raws: Sequence[object], router: Router, remaining: Callable[[], floa
 
 
 def work_on(
-    due: Sequence[Standing], router: Router, remaining: Callable[[], float], *, collecting: bool
+    due: Sequence[SubjectState], router: Router, remaining: Callable[[], float], *, collecting: bool
 ) -> list[Delivery]:
     """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick.
 
@@ -54,7 +54,7 @@ def work_on(
     return [delivery for _, deliveries in tell(claims, lease, router) for delivery in deliveries]
 
 
-def _announced(handled: Iterable[Handled], standing: Standing) -> Iterable[Handled]:
+def _announced(handled: Iterable[Handled], standing: SubjectState) -> Iterable[Handled]:
     """The alerts of a subject because of which something was said now."""
     for each in handled:
         if each.routed and each.routed.alert.subject == standing.subject and each.decision in _SPOKEN_OF:

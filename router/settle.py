@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
-from router.history.store import Change, History
+from router.history.store import SubjectWrite, History
 from router.history.table import MAX_PUTS, Key
 from router.incident.outbox import judge
 from router.incident.outbox import settle as move
-from router.incident.state import Delivery, Standing
+from router.incident.state import Delivery, SubjectState
 from router.runtime import Runtime
 
 log = logging.getLogger("ecs-alert-router.settle")
@@ -17,10 +17,10 @@ log = logging.getLogger("ecs-alert-router.settle")
 TRIES = 8
 """Reads again this often when others move the same subject on."""
 
-Told = Mapping[Key, tuple[Standing, Sequence[Delivery]]]
+Told = Mapping[Key, tuple[SubjectState, Sequence[Delivery]]]
 
 
-def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, Standing]:
+def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
     """Commits the deliveries of many subjects, as many in one transaction as it takes.
 
     Returns:
@@ -41,7 +41,7 @@ def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, Standing]:
 
 
 def _lots(told: Told) -> Iterator[Told]:
-    lot: dict[Key, tuple[Standing, Sequence[Delivery]]] = {}
+    lot: dict[Key, tuple[SubjectState, Sequence[Delivery]]] = {}
     size = 0
     for key, each in told.items():
         if size + 1 + len(each[1]) > MAX_PUTS:
@@ -53,20 +53,22 @@ def _lots(told: Told) -> Iterator[Told]:
         yield lot
 
 
-def _together(lot: Told, owner: str, runtime: Runtime) -> dict[Key, Standing]:
+def _together(lot: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
     now = runtime.clock()
     changes = [_moved(standing, deliveries, owner, now, runtime) for standing, deliveries in lot.values()]
     return {key_of(each): each for each in runtime.history.commit_all(now, changes) if each}
 
 
-def _moved(standing: Standing, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime) -> Change:
+def _moved(
+    standing: SubjectState, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime
+) -> SubjectWrite:
     judged = [judge(standing, delivery, now) for delivery in deliveries]
     for delivery in judged:
         standing = move(standing, delivery, owner, now, runtime.jitter())
-    return Change((), standing, judged)
+    return SubjectWrite((), standing, judged)
 
 
-def settle(standing: Standing, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> Standing:
+def settle(standing: SubjectState, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> SubjectState:
     """Commits the deliveries of one subject and what follows from them for its cells.
 
     Returns:
@@ -86,7 +88,7 @@ def settle(standing: Standing, deliveries: Sequence[Delivery], owner: str, runti
     raise HistoryUnavailable(f"{standing.subject.fingerprint} was written to by others {TRIES} times in a row")
 
 
-def _again(history: History, standing: Standing, now: float) -> Standing:
+def _again(history: History, standing: SubjectState, now: float) -> SubjectState:
     """The same incident as it stands now: a later one may have taken its place, then it is in the archive."""
     number = standing.incident.number if standing.incident else 0
     for newest in history.load([key_of(standing)], now):

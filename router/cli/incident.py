@@ -9,7 +9,7 @@ from router.cli.silence import user
 from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, HistoryError
 from router.incident.lifecycle import close
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""
@@ -30,14 +30,14 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
     """End by hand what nothing will resolve: PagerDuty is resolved, and who was told of it is told that it is over."""
     standing = _closed(id_, author or user(), reason, stack)
     when = stack.hint(standing)
-    told = sorted(name for name, cell in standing.cells.items() if cell.due_at is not None)
+    told = sorted(name for name, cell in standing.outbox.items() if cell.due_at is not None)
     if as_json:
         click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
     else:
         click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
 
 
-def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> Standing:
+def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> SubjectState:
     """Raises HistoryError where there is no such incident, or nothing to close."""
     for attempt in range(TRIES):
         now = time.time()

@@ -26,7 +26,7 @@ from router.incident.outbox import revive
 from router.model import OWN_SOURCE
 
 if TYPE_CHECKING:
-    from router.incident.state import Standing
+    from router.incident.state import SubjectState
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""
@@ -134,7 +134,7 @@ def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> 
         if dry_run:
             return "would be due again"
         try:
-            stored: Standing = stack.history.commit(now, standing=revived) or revived
+            stored: SubjectState = stack.history.commit(now, standing=revived) or revived
         except Conflict:
             time.sleep(0.05 * 2**attempt)
         else:

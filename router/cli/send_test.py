@@ -19,7 +19,7 @@ from router.config import parse as config
 from router.config.parse import Config
 from router.context import Job
 from router.deliver import deliver
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.messages.phrases import phrase
 from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
@@ -91,7 +91,7 @@ def _job(name: str, kind: Kind, incident: Incident, source: Source | None, setti
     told_of = source.config if source else ChannelConfig(name, "", {})
     saying = Saying(name, kind, 1, 1, first=False, severity=incident.severity, held={})
     notify = partial(_marked, partial(notification, saying, incident, told_of), told_of.language)
-    return Job(Standing(incident.subject), saying, told_of, notify, source, settings.disabled.get(name, ""))
+    return Job(SubjectState(incident.subject), saying, told_of, notify, source, settings.disabled.get(name, ""))
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:

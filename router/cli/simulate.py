@@ -25,9 +25,9 @@ from router.config.parse import Config
 from router.config.silences import Silence
 from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
-from router.incident.lifecycle import absorb
+from router.incident.lifecycle import apply_alert
 from router.incident.outbox import lease
-from router.incident.state import Saying, Standing, Terms, Turn
+from router.incident.state import Saying, SubjectState, Terms, Turn
 from router.messages.bundle import gathering
 from router.messages.render import notification
 from router.model import (
@@ -199,10 +199,10 @@ def simulate(
     routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
     window = window_of(alert, settings)
     by = {window.id: window.reason} if window else {}
-    standing, decision = absorb(
-        Standing(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after, by
+    standing, decision = apply_alert(
+        SubjectState(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after, by
     )
-    terms = Terms("simulation", alert.at, dict.fromkeys(standing.cells, Turn.ALONE))
+    terms = Terms("simulation", alert.at, dict.fromkeys(standing.outbox, Turn.ALONE))
     standing, sayings = lease(standing, alert.at, terms)
     if standing.incident is None:
         return Simulated(alert, decision, routes, (), window)
@@ -216,16 +216,18 @@ def simulate(
 
 def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen: Collection[str]) -> list[Simulated]:
     """What channels would hear of all these events at once, were they too many; a pager would hear of each alone."""
-    standings: dict[Subject, Standing] = {}
+    standings: dict[Subject, SubjectState] = {}
     for event in events:
         alert = judged(event, settings, loaded)
-        before = standings.get(alert.subject, Standing(alert.subject))
-        standings[alert.subject], _ = absorb(before, alert, reach(alert, settings), alert.at, settings.resolve_after)
-    parts: dict[str, list[tuple[Standing, Saying]]] = {}
+        before = standings.get(alert.subject, SubjectState(alert.subject))
+        standings[alert.subject], _ = apply_alert(
+            before, alert, reach(alert, settings), alert.at, settings.resolve_after
+        )
+    parts: dict[str, list[tuple[SubjectState, Saying]]] = {}
     for standing in standings.values():
-        terms = Terms("simulation", math.inf, dict.fromkeys(standing.cells, Turn.GATHERED))
+        terms = Terms("simulation", math.inf, dict.fromkeys(standing.outbox, Turn.GATHERED))
         for saying in lease(standing, math.inf, terms)[1]:
-            if saying.channel in chosen and not standing.cells[saying.channel].stateful:
+            if saying.channel in chosen and not standing.outbox[saying.channel].stateful:
                 parts.setdefault(saying.channel, []).append((standing, saying))
     incidents = [standing.incident for told in parts.values() for standing, _ in told if standing.incident]
     if not incidents:

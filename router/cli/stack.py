@@ -16,7 +16,7 @@ from router.errors import ConfigError, HistoryError
 from router.history.items import key_of
 from router.history.store import History
 from router.history.table import DynamoTable
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Stack:
     due_url: str = ""
     dead_letter_url: str = ""
 
-    def hint(self, standing: Standing) -> str:
+    def hint(self, standing: SubjectState) -> str:
         """Has the router look at a subject at once, and says when that is."""
         if not self.due_url:
             return "within a minute"

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from router.channels.state import Condition, Failing, Gathering
 from router.config.silences import Silence
 from router.history.table import Item, Key
-from router.incident.state import Cell, Delivery, Manner, Standing, Turn
+from router.incident.state import Cell, Delivery, Manner, SubjectState, Turn
 from router.model import (
     Alert,
     Container,
@@ -73,7 +73,7 @@ def row_key(alert_id: str) -> Key | None:
     return (f"alert#{parts[0]}", f"{parts[1]}.{parts[2]}") if len(parts) == 3 else None  # noqa: PLR2004
 
 
-def standing_key(subject: Subject, archived_number: int | None = None) -> Key:
+def state_key(subject: Subject, archived_number: int | None = None) -> Key:
     return f"subject#{subject.key}", "incident" if archived_number is None else f"incident#{archived_number:06}"
 
 
@@ -81,13 +81,13 @@ def is_row_key(key: Key) -> bool:
     return key[0].startswith("alert#")
 
 
-def is_standing_key(key: Key) -> bool:
+def is_state_key(key: Key) -> bool:
     return key[0].startswith("subject#") and key[1].startswith("incident")
 
 
-def key_of(standing: Standing) -> Key:
+def key_of(standing: SubjectState) -> Key:
     archived = standing.incident.number if standing.archived and standing.incident else None
-    return standing_key(standing.subject, archived)
+    return state_key(standing.subject, archived)
 
 
 def iso(time: float) -> str:
@@ -132,7 +132,7 @@ def row_item(row: Row, ttl: int, now: float) -> Item:
     }
 
 
-def standing_item(standing: Standing, ttl: int) -> Item:
+def state_item(standing: SubjectState, ttl: int) -> Item:
     """A subject's item: what people query on top, the state that the router works on below `state`."""
     pk, sk = key_of(standing)
     incident = standing.incident
@@ -162,14 +162,14 @@ def standing_item(standing: Standing, ttl: int) -> Item:
     return item
 
 
-def delivery_items(standing: Standing, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
+def delivery_items(standing: SubjectState, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
     """What came of attempts, as the ledger keeps it: in one item, but for what is looked for by that it failed."""
     incident = standing.incident
     if incident is None:
         raise ValueError("a delivery is always of an incident")
     at = iso(now)
     sk = f"delivery#{incident.number:06}#{at}#"
-    shared = {"pk": standing_key(standing.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
+    shared = {"pk": state_key(standing.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
     together = []
     for delivery in deliveries:
         attempt = _attempt_item(delivery)
@@ -225,21 +225,21 @@ def _fields(data: Alert | Silenced) -> Item:
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
 
-def _state(standing: Standing) -> Item:
+def _state(standing: SubjectState) -> Item:
     """What the router alone works on. It is stored packed: as a map of maps it would be most of what a write costs."""
     incident = standing.incident
     state: Item = {
         "quiet_from": standing.quiet_from,
-        "deployed_from": standing.deployed_from,
+        "deployed_from": standing.deployment_resolved_at,
         "rollbacks": standing.rollbacks,
-        "going_on": standing.going_on,
+        "going_on": standing.active_causes,
         "resolve_at": standing.resolve_at,
         "lapse_at": standing.lapse_at,
         "silenced": standing.silenced and _fields(standing.silenced),
-        "seen": standing.seen,
+        "seen": standing.occurrences,
         "deployments": standing.deployments,
         "archived": standing.archived,
-        "cells": {name: _cell_item(cell) for name, cell in standing.cells.items()},
+        "cells": {name: _cell_item(cell) for name, cell in standing.outbox.items()},
     }
     if incident:
         state["incident"] = {
@@ -267,23 +267,25 @@ def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
     return Silenced(**item) if item else None
 
 
-def to_standing(item: Mapping[str, Any]) -> Standing:
+def to_state(item: Mapping[str, Any]) -> SubjectState:
     """The inverse of `standing_item`."""
     state = _unpacked(item["state"])
     subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
-    return Standing(
+    return SubjectState(
         subject=subject,
         version=item["version"],
         quiet_from=state["quiet_from"],
-        deployed_from=state["deployed_from"],
+        deployment_resolved_at=state["deployed_from"],
         rollbacks=tuple(state["rollbacks"]),
         incident=_to_incident(item, state["incident"], subject) if "number" in item else None,
-        going_on=state["going_on"],
-        cells={name: _to_cell(cell) for name, cell in state["cells"].items()},
+        active_causes=state["going_on"],
+        outbox={name: _to_cell(cell) for name, cell in state["cells"].items()},
         resolve_at=state["resolve_at"],
         lapse_at=state["lapse_at"],
         silenced=_to_silenced(state["silenced"]),
-        seen={cause: tuple((at, count) for at, count in times) for cause, times in state.get("seen", {}).items()},
+        occurrences={
+            cause: tuple((at, count) for at, count in times) for cause, times in state.get("seen", {}).items()
+        },
         deployments=state.get("deployments", {}),
         archived=state["archived"],
     )

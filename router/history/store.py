@@ -25,25 +25,25 @@ from router.history.items import (
     row_key,
     seconds,
     silence_item,
-    standing_item,
-    standing_key,
+    state_item,
+    state_key,
     to_condition,
     to_silence,
-    to_standing,
+    to_state,
 )
 from router.history.table import Item, Key, Page, Put, Query, Table
-from router.incident.state import Delivery, Standing
+from router.incident.state import Delivery, SubjectState
 from router.model import Severity, Subject
 
 _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once
 Gather = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
 
 
-class Change(NamedTuple):
+class SubjectWrite(NamedTuple):
     """What is written of one subject, together or not at all."""
 
     rows: Sequence[Row] = ()
-    standing: Standing | None = None
+    state: SubjectState | None = None
     deliveries: Sequence[Delivery] = ()
 
 
@@ -90,15 +90,15 @@ class History(NamedTuple):
     retention: float
     by_severity: Mapping[str, float] = MappingProxyType({})
 
-    def standing(self, subject: Subject, now: float) -> Standing:
+    def state(self, subject: Subject, now: float) -> SubjectState:
         """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
-        return self.standings([subject], now)[0][subject]
+        return self.states([subject], now)[0][subject]
 
-    def standings(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, Standing], Condition]:
+    def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], Condition]:
         """The same for many, and with the channels, in one call for up to 99."""
-        found = self.table.get([CONDITION_KEY, *(standing_key(subject) for subject in subjects)], now)
+        found = self.table.get([CONDITION_KEY, *(state_key(subject) for subject in subjects)], now)
         standings = {
-            subject: to_standing(item) if (item := found.get(standing_key(subject))) else Standing(subject)
+            subject: to_state(item) if (item := found.get(state_key(subject))) else SubjectState(subject)
             for subject in subjects
         }
         return standings, to_condition(found.get(CONDITION_KEY))
@@ -107,20 +107,20 @@ class History(NamedTuple):
         """How things stand with the channels, read consistently."""
         return to_condition(self.table.get([CONDITION_KEY], now).get(CONDITION_KEY))
 
-    def archived(self, subject: Subject, number: int, now: float) -> Standing | None:
+    def archived(self, subject: Subject, number: int, now: float) -> SubjectState | None:
         """The standing of an incident that a later one has replaced."""
-        key = standing_key(subject, number)
+        key = state_key(subject, number)
         item = self.table.get([key], now).get(key)
-        return to_standing(item) if item else None
+        return to_state(item) if item else None
 
-    def incident(self, incident_id: str, now: float) -> Standing | None:
+    def incident(self, incident_id: str, now: float) -> SubjectState | None:
         """The incident of that id, newest or archived, or None."""
         return self.incidents([incident_id], now).get(incident_id)
 
-    def incidents(self, incident_ids: Iterable[str], now: float) -> dict[str, Standing]:
+    def incidents(self, incident_ids: Iterable[str], now: float) -> dict[str, SubjectState]:
         """Those of the incidents that are there, newest or archived, by their ids."""
         keys = {key: each for each in incident_ids for key in _incident_keys(each)}
-        found = (to_standing(item) for item in self.table.get(list(keys), now).values() if "number" in item)
+        found = (to_state(item) for item in self.table.get(list(keys), now).values() if "number" in item)
         wanted = set(keys.values())
         return {each.incident.id: each for each in found if each.incident and each.incident.id in wanted}
 
@@ -128,15 +128,15 @@ class History(NamedTuple):
         self,
         now: float,
         rows: Sequence[Row] = (),
-        standing: Standing | None = None,
+        standing: SubjectState | None = None,
         deliveries: Sequence[Delivery] = (),
-    ) -> Standing | None:
+    ) -> SubjectState | None:
         """Writes of one subject, as `commit_all`. Returns the standing as it is now stored, for the next commit."""
-        return self.commit_all(now, [Change(rows, standing, deliveries)])[0]
+        return self.commit_all(now, [SubjectWrite(rows, standing, deliveries)])[0]
 
     def commit_all(
-        self, now: float, changes: Sequence[Change], condition: Condition | None = None
-    ) -> list[Standing | None]:
+        self, now: float, changes: Sequence[SubjectWrite], condition: Condition | None = None
+    ) -> list[SubjectState | None]:
         """Writes all or nothing: rows if absent, standings if nobody has moved them on, and what was delivered.
 
         Args:
@@ -156,23 +156,23 @@ class History(NamedTuple):
             puts.append(Put(condition_item(condition), condition.version))
         if puts:
             self.table.commit(puts, now)
-        standings = (change.standing for change in changes)
-        return [each and each._replace(version=each.version + 1, replaced=None) for each in standings]
+        standings = (change.state for change in changes)
+        return [each and each._replace(version=each.version + 1, superseded=None) for each in standings]
 
-    def _puts(self, change: Change, now: float) -> Iterator[Put]:
-        standing = change.standing
+    def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
+        standing = change.state
         for row in change.rows:
             yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)
         if standing:
             longest = int(now + max(self.retention, *self.by_severity.values(), 0.0))
-            yield Put(standing_item(standing, longest), standing.version)
-            if standing.replaced:  # whatever is there: after a standing has expired, numbers begin again at 1
-                yield Put(standing_item(standing.replaced, self._ttl_of(standing.replaced, now)))
+            yield Put(state_item(standing, longest), standing.version)
+            if standing.superseded:  # whatever is there: after a standing has expired, numbers begin again at 1
+                yield Put(state_item(standing.superseded, self._ttl_of(standing.superseded, now)))
             if change.deliveries:
                 ttl = self._ttl_of(standing, now)
                 yield from (Put(item, 0) for item in delivery_items(standing, change.deliveries, ttl, now))
 
-    def _ttl_of(self, standing: Standing, now: float) -> int:
+    def _ttl_of(self, standing: SubjectState, now: float) -> int:
         return self._ttl(standing.incident.severity if standing.incident else Severity.INFO, now)
 
     def _ttl(self, severity: Severity, now: float) -> int:
@@ -199,7 +199,7 @@ class History(NamedTuple):
         found = self.table.query(Query(None, f"subject#{subject_key}", (prefix, prefix + "~")), now).items
         return tuple(each for item in found for each in each_delivery(item))
 
-    def due(self, now: float) -> list[Standing]:
+    def due(self, now: float) -> list[SubjectState]:
         """The standings that somebody must look at, the longest overdue first; read consistently."""
         keys = [
             (item["pk"], item["sk"])
@@ -209,9 +209,9 @@ class History(NamedTuple):
         found = self.load(keys, now) if keys else []
         return sorted((each for each in found if each.due_at is not None and each.due_at <= now), key=_due_at)
 
-    def load(self, keys: Sequence[Key], now: float) -> list[Standing]:
+    def load(self, keys: Sequence[Key], now: float) -> list[SubjectState]:
         """The standings with those keys, as far as they are there, read consistently."""
-        return [to_standing(item) for item in self.table.get(keys, now).values()]
+        return [to_state(item) for item in self.table.get(keys, now).values()]
 
     def open_incidents(self, now: float) -> list[Item]:
         """Every open incident, the longest open first."""
@@ -344,5 +344,5 @@ def _incident_keys(incident_id: str) -> list[Key]:
     return [(pk, "incident"), (pk, f"incident#{int(number):06}")]
 
 
-def _due_at(standing: Standing) -> float:
+def _due_at(standing: SubjectState) -> float:
     return standing.due_at or 0.0

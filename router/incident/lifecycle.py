@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from router.incident.outbox import HOUR, at_the_end, wanting
 from router.incident.recurrence import note_deployment, past, remember
-from router.incident.state import Cell, Reach, Standing
+from router.incident.state import Cell, Reach, SubjectState
 from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
 
 LAPSE_AFTER = 24 * HOUR
@@ -34,14 +34,14 @@ _NOBODY: Mapping[str, str] = MappingProxyType({})
 # --- an alert comes ---------------------------------------------------------------------------------------------------
 
 
-def absorb(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
-    standing: Standing,
+def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
+    standing: SubjectState,
     alert: Alert,
-    reached: Sequence[Reach],
+    targets: Sequence[Reach],
     now: float,
     resolve_after: float,
     silenced_by: Mapping[str, str] = _NOBODY,
-) -> tuple[Standing, Decision]:
+) -> tuple[SubjectState, Decision]:
     """Takes an alert in, once: the caller sees to it that the same occurrence never comes twice.
 
     Args:
@@ -49,30 +49,30 @@ def absorb(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     """
     standing = note_deployment(_note_rollback(standing, alert), alert)
     if alert.stopped:
-        standing = _end(standing, {_exit_of(alert)}, alert.at, now, resolve_after)
+        standing = _end_causes(standing, {_exit_key(alert)}, alert.at, now, resolve_after)
     if alert.resolves:
         return _recover(standing, alert, now, resolve_after), Decision.RESOLVING
     if not alert.severity.at_least(Severity.WARNING):
         return standing, Decision.BELOW_THRESHOLD
-    if not reached:
+    if not targets:
         return standing, Decision.NO_ROUTE
     if alert.at < _quiet_from(standing, alert.cause):
         return standing, Decision.ALREADY_RESOLVED
     if silenced_by:
-        return remember(_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
-    after = remember(_count(standing, alert, now), alert)
-    return _announce(after, alert, reached, now, news=_is_news(standing.incident, alert))
+        return remember(_apply_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
+    after = remember(_add_to_incident(standing, alert, now), alert)
+    return _announce(after, alert, targets, now, news=_changes_message(standing.incident, alert))
 
 
-def _is_news(incident: Incident | None, alert: Alert) -> bool:
+def _changes_message(incident: Incident | None, alert: Alert) -> bool:
     """Whether this changes what a message that is under way says: the incident gets worse, or is not over after all."""
     return incident is None or incident.over or alert.severity.worse_than(incident.severity)
 
 
-def _count(standing: Standing, alert: Alert, now: float) -> Standing:
+def _add_to_incident(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
     """The incident with this alert in it: the open one, the last one come back, or a new one."""
     incident = standing.incident
-    if incident is None or (incident.over and not _comes_back(incident, alert)):
+    if incident is None or (incident.over and not _reopens(incident, alert)):
         return _open(standing, alert, now)
     worse = alert.severity.worse_than(incident.severity)
     incident = replace(
@@ -87,19 +87,19 @@ def _count(standing: Standing, alert: Alert, now: float) -> Standing:
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
         last_at=max(incident.last_at, alert.at),
-        silenced=_both(incident.silenced, standing.silenced),
+        silenced=_merge_silenced(incident.silenced, standing.silenced),
     )
     return standing._replace(
         incident=incident,
-        going_on=_still(standing.going_on, alert),
+        active_causes=_with_active(standing.active_causes, alert),
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
     )
 
 
-def _open(standing: Standing, alert: Alert, now: float) -> Standing:
-    previous, silenced = standing.incident, _lasting(standing.silenced, alert)
+def _open(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
+    previous, silenced = standing.incident, _unless_lapsed(standing.silenced, alert)
     incident = Incident(
         number=previous.number + 1 if previous else 1,
         status="open",
@@ -115,30 +115,30 @@ def _open(standing: Standing, alert: Alert, now: float) -> Standing:
     )
     return standing._replace(
         incident=incident,
-        going_on=_still(standing.going_on if silenced else {}, alert),
-        cells={},
+        active_causes=_with_active(standing.active_causes if silenced else {}, alert),
+        outbox={},
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
-        replaced=_archived(standing) if previous else None,
+        superseded=_archived(standing) if previous else None,
     )
 
 
-def _archived(standing: Standing) -> Standing:
-    return standing._replace(version=0, archived=True, silenced=None, going_on={}, seen={}, deployments={})
+def _archived(standing: SubjectState) -> SubjectState:
+    return standing._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
 
 
-def _comes_back(incident: Incident, alert: Alert) -> bool:
+def _reopens(incident: Incident, alert: Alert) -> bool:
     return incident.status == "resolved" and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
 
 
 # --- a silence holds it back ------------------------------------------------------------------------------------------
 
 
-def _silence(standing: Standing, alert: Alert, by: Mapping[str, str], now: float) -> Standing:
+def _apply_silence(standing: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
     """Nobody is told and nothing is counted; but the trouble goes on, and may outlast the silence."""
-    silenced = _both(_lasting(standing.silenced, alert), Silenced(alert.at, alert.at, 1, by))
-    standing = standing._replace(silenced=silenced, going_on=_still(standing.going_on, alert))
+    silenced = _merge_silenced(_unless_lapsed(standing.silenced, alert), Silenced(alert.at, alert.at, 1, by))
+    standing = standing._replace(silenced=silenced, active_causes=_with_active(standing.active_causes, alert))
     incident = standing.incident
     if incident is None or incident.over:
         return standing
@@ -146,12 +146,12 @@ def _silence(standing: Standing, alert: Alert, by: Mapping[str, str], now: float
     return standing._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
-def _lasting(silenced: Silenced | None, alert: Alert) -> Silenced | None:
+def _unless_lapsed(silenced: Silenced | None, alert: Alert) -> Silenced | None:
     """What was held back, if it is the same trouble: like an incident, it lapses when nothing comes for a day."""
     return silenced if silenced and alert.at - silenced.last_at <= LAPSE_AFTER else None
 
 
-def _both(one: Silenced | None, other: Silenced | None) -> Silenced | None:
+def _merge_silenced(one: Silenced | None, other: Silenced | None) -> Silenced | None:
     if one is None or other is None:
         return one or other
     by = dict(list({**one.by, **other.by}.items())[:SILENCES_NAMED])
@@ -162,25 +162,25 @@ def _both(one: Silenced | None, other: Silenced | None) -> Silenced | None:
 
 
 def _announce(
-    standing: Standing, alert: Alert, reached: Sequence[Reach], now: float, *, news: bool
-) -> tuple[Standing, Decision]:
+    standing: SubjectState, alert: Alert, reached: Sequence[Reach], now: float, *, news: bool
+) -> tuple[SubjectState, Decision]:
     """Moves the cell of each channel that is reached; announced when one of them shall speak because of this alert."""
-    cells = dict(standing.cells)
+    cells = dict(standing.outbox)
     decision = Decision.HELD_BACK
     for reach in reached:
         before = cells.get(reach.channel) or Cell(reach.dedup_window)
         held = _plus(before.held, {alert.cause: 1})
         cell = before._replace(held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
-        if news if before.leased(now) else _speaks_now(before, alert, now):
+        if news if before.leased(now) else _is_due_now(before, alert, now):
             decision = Decision.ANNOUNCED
             cell = wanting(cell, now)
         elif not cell.behind:
             cell = cell._replace(due_at=cell.window_ends_at)
         cells[reach.channel] = cell
-    return standing._replace(cells=cells), decision
+    return standing._replace(outbox=cells), decision
 
 
-def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
+def _is_due_now(cell: Cell, alert: Alert, now: float) -> bool:
     """Whether a channel is told of an alert at once: it knows nothing, it thinks all is well, or it gets worse."""
     if cell.behind:
         return False  # something is waiting to be said already, and the newest is what will be said
@@ -192,13 +192,13 @@ def _speaks_now(cell: Cell, alert: Alert, now: float) -> bool:
 # --- trouble ends -----------------------------------------------------------------------------------------------------
 
 
-def _note_rollback(standing: Standing, alert: Alert) -> Standing:
+def _note_rollback(standing: SubjectState, alert: Alert) -> SubjectState:
     if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in standing.rollbacks:
         return standing
     return standing._replace(rollbacks=(*standing.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
 
 
-def _recover(standing: Standing, alert: Alert, now: float, resolve_after: float) -> Standing:
+def _recover(standing: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
     """A resolving event: notes since when the subject is quiet, and ends what it can end.
 
     A completed standalone run ends only what failed before it started. While a rollback is what made the service well,
@@ -213,48 +213,52 @@ def _recover(standing: Standing, alert: Alert, now: float, resolve_after: float)
     standing = standing._replace(
         rollbacks=rollbacks,
         quiet_from=max(standing.quiet_from, quiet_from),
-        deployed_from=standing.deployed_from if rollbacks else max(standing.deployed_from, quiet_from),
+        deployment_resolved_at=standing.deployment_resolved_at
+        if rollbacks
+        else max(standing.deployment_resolved_at, quiet_from),
     )
-    ended = {what for what, newest in standing.going_on.items() if newest <= _quiet_from(standing, what)}
-    return _end(standing, ended, alert.at, now, resolve_after)
+    ended = {what for what, newest in standing.active_causes.items() if newest <= _quiet_from(standing, what)}
+    return _end_causes(standing, ended, alert.at, now, resolve_after)
 
 
-def _quiet_from(standing: Standing, what: str) -> float:
+def _quiet_from(standing: SubjectState, what: str) -> float:
     """Event time up to which `what` (a cause, or a container's exit) is over."""
     if what.startswith(CONTAINER_EXITED):
         return 0.0  # the task runs on without its container: it ends when that task stops
-    return standing.deployed_from if what == DEPLOYMENT_FAILED else standing.quiet_from
+    return standing.deployment_resolved_at if what == DEPLOYMENT_FAILED else standing.quiet_from
 
 
-def _end(standing: Standing, ended: Iterable[str], at: float, now: float, resolve_after: float) -> Standing:
+def _end_causes(
+    standing: SubjectState, ended: Iterable[str], at: float, now: float, resolve_after: float
+) -> SubjectState:
     """Takes `ended` out of what goes on; when nothing is left, the recovery is announced after `resolve_after`."""
-    left = {what: newest for what, newest in standing.going_on.items() if what not in ended}
+    left = {what: newest for what, newest in standing.active_causes.items() if what not in ended}
     incident = standing.incident
-    if len(left) == len(standing.going_on):
+    if len(left) == len(standing.active_causes):
         return standing
     if not left:
         standing = standing._replace(silenced=None)
     if left or incident is None or incident.status != "open":
-        return standing._replace(going_on=left)
+        return standing._replace(active_causes=left)
     incident = replace(incident, status="recovering", ended_at=at)
-    return standing._replace(incident=incident, going_on=left, resolve_at=now + resolve_after)
+    return standing._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
 
 
-def _still(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
-    what = _exit_of(alert) if alert.cause == CONTAINER_EXITED else alert.cause
+def _with_active(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
+    what = _exit_key(alert) if alert.cause == CONTAINER_EXITED else alert.cause
     newest = max(alert.at, going_on.get(what, alert.at))
     others = [(key, time) for key, time in going_on.items() if key != what]
     return dict([*others[-EXITS_REMEMBERED:], (what, newest)])
 
 
-def _exit_of(alert: Alert) -> str:
+def _exit_key(alert: Alert) -> str:
     return f"{CONTAINER_EXITED}/{alert.task}"
 
 
 # --- time passes ------------------------------------------------------------------------------------------------------
 
 
-def advance(standing: Standing, now: float) -> Standing:
+def advance(standing: SubjectState, now: float) -> SubjectState:
     """What the clock alone brings about: the end of a recovery, and the lapse of what nothing resolves."""
     incident = standing.incident
     if incident is None:
@@ -262,24 +266,28 @@ def advance(standing: Standing, now: float) -> Standing:
     if standing.resolve_at is not None and standing.resolve_at <= now:
         return _close(standing, replace(incident, status="resolved"), now)
     if standing.lapse_at is not None and standing.lapse_at <= now:
-        if any(cell.due_at is not None and not cell.attempt for cell in standing.cells.values()):
+        if any(cell.due_at is not None and not cell.attempt for cell in standing.outbox.values()):
             return standing._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
         return _close(standing, replace(incident, status="lapsed", ended_at=now), now)
     return standing
 
 
-def close(standing: Standing, author: str, reason: str, now: float) -> Standing:
+def close(standing: SubjectState, author: str, reason: str, now: float) -> SubjectState:
     """Ends by hand what nothing will resolve; what came before wakes nobody any more."""
     if standing.incident is None or standing.incident.over:
         return standing
     incident = replace(standing.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
-    quiet = standing._replace(quiet_from=max(standing.quiet_from, now), deployed_from=max(standing.deployed_from, now))
+    quiet = standing._replace(
+        quiet_from=max(standing.quiet_from, now), deployment_resolved_at=max(standing.deployment_resolved_at, now)
+    )
     return _close(quiet, incident, now)
 
 
-def _close(standing: Standing, incident: Incident, now: float) -> Standing:
-    cells = {name: at_the_end(cell, incident, now) for name, cell in standing.cells.items()}
-    return standing._replace(incident=incident, cells=cells, going_on={}, resolve_at=None, lapse_at=None, silenced=None)
+def _close(standing: SubjectState, incident: Incident, now: float) -> SubjectState:
+    cells = {name: at_the_end(cell, incident, now) for name, cell in standing.outbox.items()}
+    return standing._replace(
+        incident=incident, outbox=cells, active_causes={}, resolve_at=None, lapse_at=None, silenced=None
+    )
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

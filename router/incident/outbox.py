@@ -10,7 +10,7 @@ Windows and leases run on the clock: `now`.
 
 from collections.abc import Collection
 
-from router.incident.state import Cell, Delivery, Saying, Standing, Terms, Turn
+from router.incident.state import Cell, Delivery, Saying, SubjectState, Terms, Turn
 from router.model import Incident, Kind, Outcome, Severity
 
 HOUR = 3600.0
@@ -49,35 +49,35 @@ def at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
     return cell._replace(want=cell.told, due_at=None)
 
 
-def hold(standing: Standing, now: float, until: float) -> Standing:
+def hold(standing: SubjectState, now: float, until: float) -> SubjectState:
     """Puts off to `until` (clock time) what is due of an incident that a silence holds back.
 
     That it is over is said all the same. A retry that waited begins anew, so that no silence uses up its day.
     """
     if standing.incident is None or standing.incident.over:
         return standing
-    cells = dict(standing.cells)
+    cells = dict(standing.outbox)
     for name in due_cells(standing, now):
         cells[name] = cells[name]._replace(due_at=until, waiting=False, attempt=0, trying_since=None)
-    return standing._replace(cells=cells)
+    return standing._replace(outbox=cells)
 
 
 # --- somebody speaks --------------------------------------------------------------------------------------------------
 
 
-def due_cells(standing: Standing, now: float) -> tuple[str, ...]:
+def due_cells(standing: SubjectState, now: float) -> tuple[str, ...]:
     """The channels that somebody must speak to now, and that nobody is speaking to."""
     if standing.incident is None:
         return ()
-    cells = standing.cells.items()
+    cells = standing.outbox.items()
     return tuple(
         name for name, cell in cells if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)
     )
 
 
-def lease(standing: Standing, now: float, terms: Terms) -> tuple[Standing, tuple[Saying, ...]]:
+def lease(standing: SubjectState, now: float, terms: Terms) -> tuple[SubjectState, tuple[Saying, ...]]:
     """Takes the due cells that have a turn, and says what each of their channels is to be told."""
-    cells = dict(standing.cells)
+    cells = dict(standing.outbox)
     sayings = []
     for name in due_cells(standing, now):
         if name in terms.turns:
@@ -85,7 +85,7 @@ def lease(standing: Standing, now: float, terms: Terms) -> tuple[Standing, tuple
             sayings.append(_saying(standing, name, cells[name], terms.turns[name]))
         elif name in terms.waits:
             cells[name] = _asked(cells[name])._replace(due_at=terms.waits[name], waiting=True)
-    return standing._replace(cells=cells), tuple(sayings)
+    return standing._replace(outbox=cells), tuple(sayings)
 
 
 def _asked(cell: Cell) -> Cell:
@@ -112,7 +112,7 @@ def kind_of(incident: Incident, cell: Cell) -> Kind:
     return Kind.OPENED if cell.heard in {None, Kind.RESOLVED} else Kind.UPDATED
 
 
-def _saying(standing: Standing, channel: str, cell: Cell, turn: Turn) -> Saying:
+def _saying(standing: SubjectState, channel: str, cell: Cell, turn: Turn) -> Saying:
     incident = standing.incident
     assert incident is not None  # else nothing is due
     return Saying(
@@ -128,21 +128,21 @@ def _saying(standing: Standing, channel: str, cell: Cell, turn: Turn) -> Saying:
     )
 
 
-def judge(standing: Standing, delivery: Delivery, now: float) -> Delivery:
+def judge(standing: SubjectState, delivery: Delivery, now: float) -> Delivery:
     """A retry is no retry any more, but failed, once the channel was tried for 24 h."""
-    cell = standing.cells.get(delivery.saying.channel)
+    cell = standing.outbox.get(delivery.saying.channel)
     if delivery.outcome is Outcome.RETRY and cell and cell.trying_since and now - cell.trying_since >= RETRY_FOR:
         return delivery._replace(outcome=Outcome.FAILED)
     return delivery
 
 
-def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitter: float) -> Standing:
+def settle(standing: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
     """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
 
     Args:
         jitter: 0 to 1, so that what failed together does not come back together.
     """
-    cell = standing.cells.get(delivery.saying.channel)
+    cell = standing.outbox.get(delivery.saying.channel)
     if cell is None or cell.lease != owner:
         return standing
     cell = cell._replace(
@@ -160,7 +160,7 @@ def settle(standing: Standing, delivery: Delivery, owner: str, now: float, jitte
         cell = _gave_up(cell)
     if standing.incident and standing.incident.over and delivery.saying.kind is not Kind.RESOLVED:
         cell = at_the_end(cell, standing.incident, now)
-    return standing._replace(cells={**standing.cells, delivery.saying.channel: cell})
+    return standing._replace(outbox={**standing.outbox, delivery.saying.channel: cell})
 
 
 def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
@@ -182,13 +182,13 @@ def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
     return cell._replace(due_at=now if cell.behind else window_ends_at if cell.held else None)
 
 
-def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]:
+def revive(standing: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
     """Makes due again what failed for good, so that the channel hears the newest state.
 
     Returns:
         The standing, and why there is nothing to say; "" where there is.
     """
-    cell, incident = standing.cells.get(channel), standing.incident
+    cell, incident = standing.outbox.get(channel), standing.incident
     if cell is None or incident is None or cell.outcome is not Outcome.FAILED:
         return standing, "told meanwhile" if cell and cell.outcome is Outcome.SENT else "tried again meanwhile"
     if cell.due_at is not None or cell.leased(now):
@@ -196,21 +196,21 @@ def revive(standing: Standing, channel: str, now: float) -> tuple[Standing, str]
     knows_of_none = cell.heard in {None, Kind.RESOLVED}
     if incident.over and (cell.heard is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.unsure)):
         return standing, "over, and the channel has nothing to resolve"
-    return standing._replace(cells={**standing.cells, channel: wanting(cell, now)}), ""
+    return standing._replace(outbox={**standing.outbox, channel: wanting(cell, now)}), ""
 
 
 def told_without_history(
-    standing: Standing, announced: Collection[str], before: Standing, now: float
-) -> tuple[Standing, tuple[Delivery, ...]]:
+    standing: SubjectState, announced: Collection[str], before: SubjectState, now: float
+) -> tuple[SubjectState, tuple[Delivery, ...]]:
     """Writes down what became of it while history was unreachable, so that nothing of it is said again.
 
     Args:
         standing, before: with an alert absorbed, and as it was before that.
         announced: the channels that were told. The others that would be told now were not, and are not.
     """
-    incident, cells, deliveries = standing.incident, dict(standing.cells), []
-    known = before.cells if before.incident and incident and before.incident.number == incident.number else {}
-    for name, cell in standing.cells.items() if incident else ():
+    incident, cells, deliveries = standing.incident, dict(standing.outbox), []
+    known = before.outbox if before.incident and incident and before.incident.number == incident.number else {}
+    for name, cell in standing.outbox.items() if incident else ():
         was = known.get(name, cell._replace(want=0, held={}, due_at=None))
         if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
             cells[name] = cell._replace(held=was.held, due_at=was.due_at)
@@ -223,7 +223,7 @@ def told_without_history(
         else:
             cells[name] = _gave_up(cell)._replace(answer=UNTOLD)
             deliveries.append(Delivery(saying, Outcome.FAILED, UNTOLD))
-    return standing._replace(cells=cells), tuple(deliveries)
+    return standing._replace(outbox=cells), tuple(deliveries)
 
 
 def _window(cell: Cell) -> float:

@@ -6,7 +6,7 @@ It is kept with how things stand, so that a message which tells of it costs no q
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 from router.model import Alert, Past
 
 HOUR = 3600.0
@@ -20,11 +20,11 @@ Times = Sequence[tuple[float, int]]
 """Event time of the newest alert of a while, and how many there were in it: an hour, after a day a whole day."""
 
 
-def past(standing: Standing, alert: Alert) -> Past:
+def past(standing: SubjectState, alert: Alert) -> Past:
     """What was before an alert that is not counted yet. An hour that has begun before it counts whole."""
     times = [
         (min(at, alert.at), count)
-        for at, count in standing.seen.get(alert.cause, ())
+        for at, count in standing.occurrences.get(alert.cause, ())
         if at >= alert.at - WEEK and at // HOUR * HOUR <= alert.at
     ]
     return Past(
@@ -44,12 +44,12 @@ def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None
     return begun.get(alert.deployment) if alert.task else max(begun.values(), default=None)
 
 
-def remember(standing: Standing, alert: Alert) -> Standing:
+def remember(standing: SubjectState, alert: Alert) -> SubjectState:
     """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
-    counted = [*standing.seen.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
-    others = {cause: times for cause, times in standing.seen.items() if cause != alert.cause}
+    counted = [*standing.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
+    others = {cause: times for cause, times in standing.occurrences.items() if cause != alert.cause}
     kept = list(others.items())[-(CAUSES_REMEMBERED - 1) :]
-    return standing._replace(seen=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
+    return standing._replace(occurrences=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
 
 
 def _by_while(times: Times) -> Iterable[tuple[float, int]]:
@@ -63,7 +63,7 @@ def _by_while(times: Times) -> Iterable[tuple[float, int]]:
     return whiles.values()
 
 
-def note_deployment(standing: Standing, alert: Alert) -> Standing:
+def note_deployment(standing: SubjectState, alert: Alert) -> SubjectState:
     """Remembers when a deployment began, if the alert says so."""
     if alert.cause != DEPLOYMENT_BEGUN or not alert.deployment:
         return standing

@@ -94,7 +94,7 @@ class Cell(NamedTuple):
         return bool(self.lease) and self.lease_ends_at > now
 
 
-class Standing(NamedTuple):
+class SubjectState(NamedTuple):
     """How things stand with one subject: one item of the table, so that one conditional write moves it on.
 
     Attributes:
@@ -115,28 +115,28 @@ class Standing(NamedTuple):
     subject: Subject
     version: int = 0
     quiet_from: float = 0.0
-    deployed_from: float = 0.0
+    deployment_resolved_at: float = 0.0
     rollbacks: tuple[str, ...] = ()
     incident: Incident | None = None
-    going_on: Mapping[str, float] = MappingProxyType({})
-    cells: Mapping[str, Cell] = MappingProxyType({})
+    active_causes: Mapping[str, float] = MappingProxyType({})
+    outbox: Mapping[str, Cell] = MappingProxyType({})
     resolve_at: float | None = None
     lapse_at: float | None = None
     silenced: Silenced | None = None
-    seen: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
+    occurrences: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
     deployments: Mapping[str, float] = MappingProxyType({})
     archived: bool = False
-    replaced: "Standing | None" = None
+    superseded: "SubjectState | None" = None
 
     @property
     def due_at(self) -> float | None:
         """Clock time at which somebody must look at this subject, or None."""
-        return self._earliest(cell.due_at for cell in self.cells.values())
+        return self._earliest(cell.due_at for cell in self.outbox.values())
 
     @property
-    def recall_at(self) -> float | None:
+    def next_check_at(self) -> float | None:
         """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
-        return self._earliest(cell.due_at for cell in self.cells.values() if not cell.waiting)
+        return self._earliest(cell.due_at for cell in self.outbox.values() if not cell.waiting)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
         return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)

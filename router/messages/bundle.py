@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from router.causes import cause_words
-from router.incident.state import Saying, Standing
+from router.incident.state import Saying, SubjectState
 from router.messages.phrases import phrase
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
 
@@ -20,7 +20,7 @@ _KINDS = (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED)
 Part = tuple[Incident, Saying]
 
 
-def gathering(parts: Sequence[tuple[Standing, Saying]], config: ChannelConfig) -> Notification:
+def gathering(parts: Sequence[tuple[SubjectState, Saying]], config: ChannelConfig) -> Notification:
     """What a channel is asked to say of many incidents at once.
 
     Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `gathered` holds them all.

@@ -18,7 +18,7 @@ from router.errors import Conflict
 from router.history.items import SCHEMA, iso
 from router.history.store import AlertsWanted, History
 from router.history.table import Put
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.messages.phrases import phrase
 from router.model import (
     Alert,
@@ -135,7 +135,7 @@ def _job(source: Source, week: Week, waiting: tuple[str, ...] | None, event: Map
     incident = _incident(event, now)
     saying = Saying(config.name, Kind.OPENED, 1, 1, first=False, severity=Severity.INFO, held={})
     notify = partial(_notification, incident, config, week, waiting)
-    return Job(Standing(incident.subject), saying, config, notify, source)
+    return Job(SubjectState(incident.subject), saying, config, notify, source)
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:

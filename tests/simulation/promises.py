@@ -17,13 +17,13 @@ from router.history.items import (
     is_row_key,
     row_key,
     to_condition,
-    to_standing,
+    to_state,
     unpacked,
 )
 from router.history.table import Item
 from router.incident.lifecycle import LAPSE_AFTER
 from router.incident.outbox import LADDER
-from router.incident.state import Cell, Standing
+from router.incident.state import Cell, SubjectState
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.understand import understand
 from tests.simulation.neighbours import Write
@@ -127,16 +127,16 @@ class Outcome:
         return understand(raw, self.run.router)
 
     @cached_property
-    def standings(self) -> dict[str, Standing]:
+    def standings(self) -> dict[str, SubjectState]:
         """The last state of every incident there was, by its id."""
         found = {}
         for write in self.run.table.writes:
             if "number" in write.item:
-                found[self.identity(write.item["id"], write.at)] = to_standing(write.item)
+                found[self.identity(write.item["id"], write.at)] = to_state(write.item)
         return found
 
     @property
-    def incidents(self) -> Iterator[tuple[str, Incident, Standing]]:
+    def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
         for incident_id, standing in self.standings.items():
             assert standing.incident
             yield incident_id, standing.incident, standing
@@ -144,7 +144,7 @@ class Outcome:
     @property
     def cells(self) -> Iterator[tuple[str, str, Incident, Cell]]:
         for incident_id, incident, standing in self.incidents:
-            for channel, cell in standing.cells.items():
+            for channel, cell in standing.outbox.items():
                 yield incident_id, channel, incident, cell
 
     @cached_property

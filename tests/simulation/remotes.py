@@ -6,14 +6,14 @@ from typing import Any
 
 from router.context import Job
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incident.state import Saying, Standing
+from router.incident.state import Saying, SubjectState
 from router.model import Incident, Kind, Notification
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 
 _TIMEOUT = 10.0  # seconds after which a plugin gives up on its remote
 
-Part = tuple[Standing, Saying]
+Part = tuple[SubjectState, Saying]
 
 
 @dataclass(frozen=True, slots=True)

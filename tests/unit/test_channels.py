@@ -15,7 +15,7 @@ from router.context import Job
 from router.deliver import attempt
 from router.errors import PermanentError
 from router.history.items import iso
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from tests.doubles.world import World
 
@@ -69,7 +69,7 @@ class Setting:
         world.receive(task_stopped())
         (told,) = world.slack.told
         saying = Saying("chat", Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
-        return attempt(Job(Standing(told.incident.subject), saying, self.source.config, lambda: told, self.source))
+        return attempt(Job(SubjectState(told.incident.subject), saying, self.source.config, lambda: told, self.source))
 
 
 def test_a_channel_is_made_once_with_the_secret_in_its_options() -> None:

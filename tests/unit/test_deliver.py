@@ -15,7 +15,7 @@ from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Job
 from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from tests.doubles.world import World
 
@@ -63,7 +63,7 @@ def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusa
     saying = Saying(name, Kind.OPENED, revision, 1, first=True, severity=Severity.ERROR, held={})
     config = ChannelConfig(name, "sink", options)
     source = Source.of(config, channel) if channel else None
-    return Job(Standing(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
+    return Job(SubjectState(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
 
 
 def delivered(*jobs: Job) -> dict[str, Delivery]:

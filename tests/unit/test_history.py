@@ -12,10 +12,10 @@ from router.cli.replay.memory_table import MemoryTable
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
-from router.history.items import Row, iso, standing_key
+from router.history.items import Row, iso, state_key
 from router.history.store import AlertsWanted, History
 from router.history.table import Item, Query
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 from router.model import Decision, Severity, Subject
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
@@ -217,20 +217,20 @@ def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None
 def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
     history = history_with(row(1, AT))
     with pytest.raises(Conflict) as caught:
-        history.commit(AT, [row(1, AT), row(2, AT)], Standing(WEB))
+        history.commit(AT, [row(1, AT), row(2, AT)], SubjectState(WEB))
     assert caught.value.keys == {(f"alert#{1:032x}", row(1, AT).alert.id.partition(".")[2])}
     assert ask(history) == [1]
-    assert history.standing(WEB, AT) == Standing(WEB)
+    assert history.state(WEB, AT) == SubjectState(WEB)
 
 
 def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
     history = history_with()
-    stored = history.commit(AT, standing=Standing(WEB))
-    assert stored == Standing(WEB)._replace(version=1)
-    assert history.standing(WEB, AT) == stored
+    stored = history.commit(AT, standing=SubjectState(WEB))
+    assert stored == SubjectState(WEB)._replace(version=1)
+    assert history.state(WEB, AT) == stored
     with pytest.raises(Conflict) as caught:
-        history.commit(AT, [row(1, AT)], Standing(WEB))
-    assert caught.value.keys == {standing_key(WEB)}
+        history.commit(AT, [row(1, AT)], SubjectState(WEB))
+    assert caught.value.keys == {state_key(WEB)}
     assert ask(history) == []
 
 

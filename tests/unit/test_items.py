@@ -26,13 +26,13 @@ from router.history.items import (
     row_key,
     seconds,
     shard,
-    standing_item,
-    standing_key,
-    to_standing,
+    state_item,
+    state_key,
+    to_state,
     unpacked,
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
-from router.incident.state import Cell, Delivery, Manner, Saying, Standing
+from router.incident.state import Cell, Delivery, Manner, Saying, SubjectState
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Past, Severity, Silenced, Subject
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
@@ -221,7 +221,7 @@ def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
 
 STANDINGS = SUBJECTS.flatmap(
     lambda subject: whole(
-        Standing,
+        SubjectState,
         subject=st.just(subject),
         incident=st.none() | incidents_of(subject),
         cells=st.dictionaries(st.text(), whole(Cell), max_size=3),
@@ -232,17 +232,19 @@ STANDINGS = SUBJECTS.flatmap(
 
 
 @given(STANDINGS)
-def test_a_standing_comes_back_as_it_was_one_version_on(standing: Standing) -> None:
-    item = stored(standing_item(standing, TTL))
-    assert to_standing(item) == standing._replace(version=standing.version + 1)
+def test_a_standing_comes_back_as_it_was_one_version_on(standing: SubjectState) -> None:
+    item = stored(state_item(standing, TTL))
+    assert to_state(item) == standing._replace(version=standing.version + 1)
     assert (item["pk"], item["sk"]) == key_of(standing)
 
 
 @given(STANDINGS)
-def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(standing: Standing) -> None:
-    late = standing._replace(resolve_at=NOW + 0.123456, lapse_at=None, cells={})
-    item = stored(standing_item(late, TTL))
-    assert to_standing(item).due_at == item["due_at"] == NOW + 0.123
+def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(
+    standing: SubjectState,
+) -> None:
+    late = standing._replace(resolve_at=NOW + 0.123456, lapse_at=None, outbox={})
+    item = stored(state_item(late, TTL))
+    assert to_state(item).due_at == item["due_at"] == NOW + 0.123
 
 
 SUBJECT = DIED.alert.subject
@@ -303,13 +305,13 @@ def test_what_was_packed_by_the_first_release_can_be_read_for_ever() -> None:
         "kcuixIQ6I4R9ejBumZLAEc05M5LxjCLPUAOr1fObHdrVE4PWwGjxS9xzTbOCQXvG6aV4wXNmOMSlLGUhqPnjGEWjiQsuOkg1roPx"
         "KPv4w2FEGuWnUC2DrDWNY1r/A+DV24g="
     )
-    standing = Standing(SUBJECT, 1, lapse_at=NOW + 86_400, incident=OPEN, cells={"slack": CELL, "email": NEW_CELL})
-    assert to_standing(standing_item(standing, TTL) | {"version": 1, "state": base64.b64decode(state)}) == standing
+    standing = SubjectState(SUBJECT, 1, lapse_at=NOW + 86_400, incident=OPEN, outbox={"slack": CELL, "email": NEW_CELL})
+    assert to_state(state_item(standing, TTL) | {"version": 1, "state": base64.b64decode(state)}) == standing
 
 
 def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_number() -> None:
-    newest = Standing(SUBJECT, incident=replace(OPEN, number=12))
-    assert key_of(newest) == standing_key(SUBJECT) == (f"subject#{SUBJECT.key}", "incident")
+    newest = SubjectState(SUBJECT, incident=replace(OPEN, number=12))
+    assert key_of(newest) == state_key(SUBJECT) == (f"subject#{SUBJECT.key}", "incident")
     assert key_of(newest._replace(archived=True)) == (f"subject#{SUBJECT.key}", "incident#000012")
 
 
@@ -318,7 +320,7 @@ def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_numb
     [("open", True), ("recovering", True), ("resolved", False), ("lapsed", False), ("closed", False)],
 )
 def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, shown: bool) -> None:
-    item = standing_item(Standing(SUBJECT, incident=replace(OPEN, status=status)), TTL)
+    item = state_item(SubjectState(SUBJECT, incident=replace(OPEN, status=status)), TTL)
     index = INDEXES["open_incidents"]
     assert (index.partition in item) is shown
     assert item[index.sort] == iso(NOW)
@@ -327,13 +329,13 @@ def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, show
 @pytest.mark.parametrize(
     ("standing", "due_at"),
     [
-        (Standing(SUBJECT), None),
-        (Standing(SUBJECT, incident=OPEN, lapse_at=NOW + 9, cells={"chat": Cell(900.0, due_at=NOW + 5)}), NOW + 5),
-        (Standing(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
+        (SubjectState(SUBJECT), None),
+        (SubjectState(SUBJECT, incident=OPEN, lapse_at=NOW + 9, outbox={"chat": Cell(900.0, due_at=NOW + 5)}), NOW + 5),
+        (SubjectState(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
     ],
 )
-def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(standing: Standing, due_at: float | None) -> None:
-    item = standing_item(standing, TTL)
+def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(standing: SubjectState, due_at: float | None) -> None:
+    item = state_item(standing, TTL)
     index = INDEXES["due"]
     assert item.get(index.sort) == due_at
     assert item.get(index.partition) == (None if due_at is None else f"due#{shard(item['pk'])}")
@@ -347,7 +349,7 @@ def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery
 
 
 def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:
-    (item,) = delivery_items(Standing(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
+    (item,) = delivery_items(SubjectState(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
     assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat")
     (found,) = each_delivery(stored(item))
     said = {"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 2, "answer": "ok"}
@@ -356,14 +358,14 @@ def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:
 
 def test_deliveries_that_are_noted_together_are_one_item_and_come_back_one_by_one() -> None:
     made = [delivery(channel=name) for name in ("email", "slack", "teams")]
-    (item,) = delivery_items(Standing(SUBJECT, incident=OPEN), made, TTL, NOW)
+    (item,) = delivery_items(SubjectState(SUBJECT, incident=OPEN), made, TTL, NOW)
     assert [each["channel"] for each in each_delivery(stored(item))] == ["email", "slack", "teams"]
 
 
 def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones_which_holds_each_by_itself() -> None:
     failed = [delivery(Outcome.FAILED, name) for name in ("slack", "teams")]
     made = [delivery(channel="email"), *failed, delivery(Outcome.RETRY, "pager")]
-    items = list(delivery_items(Standing(SUBJECT, incident=OPEN), made, TTL, NOW))
+    items = list(delivery_items(SubjectState(SUBJECT, incident=OPEN), made, TTL, NOW))
     index = INDEXES["failed_deliveries"]
     indexed = [item for item in items if index.partition in item]
     assert [item["channel"] for item in indexed] == ["slack", "teams"]
@@ -373,4 +375,4 @@ def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones_which_holds_
 
 def test_a_delivery_of_no_incident_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="always of an incident"):
-        list(delivery_items(Standing(SUBJECT), [delivery()], TTL, NOW))
+        list(delivery_items(SubjectState(SUBJECT), [delivery()], TTL, NOW))

@@ -9,7 +9,7 @@ import pytest
 from local_aws import events
 from router.context import Done, Job
 from router.errors import TransientError
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
 from router.selfcheck.metrics import Meter
 from tests.doubles.world import World
@@ -36,7 +36,7 @@ Printed = Callable[[], list[dict[str, Any]]]
 def job(channel: str) -> Job:
     saying = Saying(channel, Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
     subject = Subject("111122223333", "eu-west-1", "prod", "service:web")
-    return Job(Standing(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
+    return Job(SubjectState(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
 
 
 def told(*attempts: Attempt) -> Meter:

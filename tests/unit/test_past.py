@@ -19,7 +19,7 @@ from router.incident.recurrence import (
     past,
     remember,
 )
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 from router.model import Alert, Past
 from tests.doubles.world import MINUTE, START, World
 
@@ -39,9 +39,9 @@ def begun(at: float, deployment: str = events.DEPLOYMENT) -> events.Raw:
     return events.deployment(BEGUN, updatedAt=iso(at), deploymentId=deployment) | {"id": f"begun-{at}"}
 
 
-def standing(*raws: events.Raw) -> Standing:
+def standing(*raws: events.Raw) -> SubjectState:
     """With each of them counted, or noted as a deployment."""
-    made = Standing(of(died(START)).subject)
+    made = SubjectState(of(died(START)).subject)
     for each in map(of, raws):
         made = note_deployment(made, each) if each.cause == BEGUN.lower()[8:] else remember(made, each)
     return made
@@ -70,7 +70,7 @@ def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[f
     exactly = [sum(at >= START - span for at in times) for span in (DAY - HOUR, DAY + HOUR, WEEK - DAY, WEEK + DAY)]
     assert exactly[0] <= found.day <= exactly[1]
     assert exactly[2] <= found.week <= exactly[3]
-    assert all(len(kept) <= 25 + 8 for kept in known.seen.values())
+    assert all(len(kept) <= 25 + 8 for kept in known.occurrences.values())
 
 
 @given(st.permutations([START - 90, START - 3 * HOUR, START - 2 * DAY, START - 2 * DAY - 60]))
@@ -99,7 +99,7 @@ def test_of_many_causes_the_newest_are_remembered() -> None:
     known = standing()
     for number in range(20):
         known = remember(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
-    assert list(known.seen) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
+    assert list(known.occurrences) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
 
 
 # --- which deployment -------------------------------------------------------------------------------------------------

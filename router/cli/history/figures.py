@@ -11,7 +11,7 @@ from router.cli.history.top import Tallies, count
 from router.history.items import iso, seconds
 from router.history.store import History
 from router.history.table import Item
-from router.incident.state import Standing
+from router.incident.state import SubjectState
 from router.model import Incident, Outcome, Severity
 
 DRAWN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
@@ -150,7 +150,7 @@ def add_incidents(made: Figures, history: History, ids: Iterable[str], now: floa
 
 
 def _newest_first(
-    found: Mapping[str, Standing], deliveries: Mapping[str, Sequence[Item]]
+    found: Mapping[str, SubjectState], deliveries: Mapping[str, Sequence[Item]]
 ) -> list[tuple[Incident, tuple[Item, ...]]]:
     pairs = [(each.incident, tuple(deliveries[id_])) for id_, each in found.items() if each.incident]
     return sorted(pairs, key=lambda pair: pair[0].opened_at, reverse=True)

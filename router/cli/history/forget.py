@@ -17,7 +17,7 @@ from router.cli.history.options import subject_of
 from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
 from router.errors import Conflict, HistoryError
-from router.history.items import is_row_key, is_standing_key, standing_item, to_standing
+from router.history.items import is_row_key, is_state_key, state_item, to_state
 from router.history.store import AlertsWanted, History
 from router.history.table import DynamoTable, Item, Key, Put, Query
 from router.model import Subject
@@ -101,7 +101,7 @@ def _of_task(history: History, task: str, now: float) -> Found:
 
 
 def _names(item: Item, task: str) -> bool:
-    incident = to_standing(item).incident
+    incident = to_state(item).incident
     return incident is not None and (task in incident.tasks or incident.alert.task == task)
 
 
@@ -139,7 +139,7 @@ def _refuse_open(items: Iterable[Item]) -> None:
 
 
 def _is_waiting(item: Item) -> bool:
-    standing = to_standing(item)
+    standing = to_state(item)
     return standing.due_at is not None or (standing.incident is not None and not standing.incident.over)
 
 
@@ -167,16 +167,16 @@ def _deletions(items: Sequence[Item]) -> list[Key]:
 
 
 def _is_standing(item: Item) -> bool:
-    return is_standing_key((item["pk"], item["sk"]))
+    return is_state_key((item["pk"], item["sk"]))
 
 
 def _without(item: Item, task: str) -> Item:
     """An incident's item that knows nothing of the task any more; as old, and as long to live, as before."""
-    standing = to_standing(item)
+    standing = to_state(item)
     incident = standing.incident
     assert incident is not None  # `_names` has seen it
     alert = incident.alert
     if alert.task == task:
         alert = replace(alert, id="", event_id="", task="", reason="", containers=(), task_definition="")
     incident = replace(incident, tasks=tuple(each for each in incident.tasks if each != task), alert=alert)
-    return standing_item(standing._replace(incident=incident), item["ttl"])
+    return state_item(standing._replace(incident=incident), item["ttl"])

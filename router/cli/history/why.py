@@ -14,7 +14,7 @@ from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_t
 from router.history.items import iso
 from router.history.store import History
 from router.history.table import Item
-from router.incident.state import Cell, Standing
+from router.incident.state import Cell, SubjectState
 from router.messages.phrases import span
 from router.model import Decision, Kind, Outcome
 
@@ -54,9 +54,9 @@ def why_command(*, history: History, task_id: str, as_json: bool) -> None:
 # --- who was told -----------------------------------------------------------------------------------------------------
 
 
-def _told(row: Item, standing: Standing | None, deliveries: Sequence[Item]) -> Iterator[dict[str, Any]]:
+def _told(row: Item, standing: SubjectState | None, deliveries: Sequence[Item]) -> Iterator[dict[str, Any]]:
     """What each channel of the incident heard of this alert: the first message that counts it, or why there is none."""
-    cells = standing.cells if standing else {}
+    cells = standing.outbox if standing else {}
     for channel in dict.fromkeys([*cells, *(each["channel"] for each in deliveries)]):
         since = [each for each in deliveries if each["channel"] == channel and each["at"] >= row["recorded_at"]]
         heard = next((each for each in since if each["outcome"] == Outcome.SENT), None)
@@ -99,14 +99,14 @@ def _unheard(cell: Cell | None, since: Sequence[Item]) -> str:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def _answer(row: Item, standing: Standing | None, told: Sequence[Item]) -> Item:
+def _answer(row: Item, standing: SubjectState | None, told: Sequence[Item]) -> Item:
     """For machines: the alert without its event, and all that came of it."""
     alert = {name: value for name, value in row.items() if name != "event"}
     incident = incident_row(standing.incident) if standing and standing.incident else None
     return {**alert, "explanation": REASONS[Decision(row["decision"])], "incident": incident, "told": list(told)}
 
 
-def _show(row: Item, standing: Standing | None, told: Sequence[Item]) -> None:
+def _show(row: Item, standing: SubjectState | None, told: Sequence[Item]) -> None:
     out = console()
     out.rule(Text(f"{row['subject']} in {row['cluster']}"), align="left")
     for heading, lines in (
@@ -134,7 +134,7 @@ def _happened(row: Item) -> Iterator[Text]:
     yield Text(f"classified by the rule {row['rule']!r}: {row['cause']}{stop}", style="dim")
 
 
-def _decided(row: Item, standing: Standing | None) -> Iterator[Text]:
+def _decided(row: Item, standing: SubjectState | None) -> Iterator[Text]:
     yield Text.assemble((str(row["decision"]), "bold"), f". {REASONS[Decision(row['decision'])]}")
     incident = standing.incident if standing else None
     if incident:

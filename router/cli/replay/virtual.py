@@ -25,7 +25,7 @@ from router.history.items import CONDITION_KEY, iso, to_condition
 from router.history.store import History
 from router.history.table import Item, Key
 from router.inbox import handle
-from router.incident.state import Delivery, Saying, Standing
+from router.incident.state import Delivery, Saying, SubjectState
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
 from router.pipeline import process
 from router.runtime import Runtime
@@ -235,12 +235,12 @@ def _subject(subject: Subject) -> Mapping[str, str]:
 
 
 def _unrendered(job: Job) -> Notification:
-    incident = job.standing.incident
+    incident = job.state.incident
     assert isinstance(incident, Incident)  # else there was nothing to say
     return Notification(job.saying.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
-def reason_of(standing: Standing, saying: Saying) -> str:
+def reason_of(standing: SubjectState, saying: Saying) -> str:
     """Why a channel is notified now.
 
     Args:
@@ -252,4 +252,4 @@ def reason_of(standing: Standing, saying: Saying) -> str:
         return "first"
     if saying.kind is Kind.OPENED:
         return "returned"
-    return "worse" if saying.severity.worse_than(standing.cells[saying.channel].severity) else "digest"
+    return "worse" if saying.severity.worse_than(standing.outbox[saying.channel].severity) else "digest"

@@ -16,7 +16,7 @@ from router import ChannelConfig, Notification, PayloadRejected, PermanentError,
 from router.channels.configured import Source
 from router.context import Job
 from router.deliver import attempt
-from router.incident.state import Saying, Standing
+from router.incident.state import Saying, SubjectState
 from router.model import Incident, Kind, Message, Outcome, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
@@ -269,7 +269,7 @@ def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
         channel = pagerduty(events_url=double.events_url)
         config = ChannelConfig("oncall", "pagerduty", {"routing_key": KEY})
         saying = Saying("oncall", Kind.OPENED, 1, 1, first=True, severity=Severity.CRITICAL, held={})
-        job = Job(Standing(SUBJECT), saying, config, notification, Source.of(config, channel))
+        job = Job(SubjectState(SUBJECT), saying, config, notification, Source.of(config, channel))
         assert attempt(job).outcome is Outcome.SENT
         assert [set(alert.events[0]["payload"]) for alert in double.alerts] == [{"summary", "source", "severity"}]
 
