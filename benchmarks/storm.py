@@ -167,7 +167,7 @@ def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
 def _waiting(dynamodb: Any, table: str) -> int:
     """Incidents with a cell that waits for its turn, or that is being told."""
     standings = (to_state(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
-    return sum(any(cell.behind for cell in standing.outbox.values()) for standing in standings)
+    return sum(any(cell.is_behind for cell in standing.outbox.values()) for standing in standings)
 
 
 def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from router.aws import clients
 from router.errors import HistoryUnavailable
 from router.history.store import History
 from router.history.table import DynamoTable, Item
-from router.incident.state import Cell
+from router.incident.state import OutboxEntry
 from router.model import Outcome
 
 NAME = "ecs-alert-router-smoke"
@@ -68,7 +68,7 @@ class Smoke:
             task = self._run_task(cluster, "exit 1")
             cells = self._told(task)
             for channel, cell in cells.items():
-                self.say(f"{channel}: {cell.outcome} {cell.answer}".rstrip())
+                self.say(f"{channel}: {cell.outcome} {cell.response}".rstrip())
             self.say("running one that ends well, so that the incident is resolved in a few minutes")
             self._stopped(cluster, self._run_task(cluster, "exit 0"))
         return all(cell.outcome is Outcome.SENT for cell in cells.values())
@@ -121,13 +121,13 @@ class Smoke:
             )
         return [subnet["SubnetId"] for subnet in answer["Subnets"]]
 
-    def _told(self, task: str) -> Mapping[str, Cell]:
+    def _told(self, task: str) -> Mapping[str, OutboxEntry]:
         """What came of each channel, as soon as every one of them was told or has failed."""
         row = self._until(lambda: self._announced(task), "the alert is not in history")
         self.say(f"in history: {row['severity']} {row['cause']}, {row['decision']}")
         if not row["incident"]:
             raise SmokeError("no route of alert-router.toml reaches a channel for it, so nobody was told")
-        cells: Mapping[str, Cell] = self._until(
+        cells: Mapping[str, OutboxEntry] = self._until(
             lambda: self._settled(str(row["incident"])), "somebody was not told yet"
         )
         return cells
@@ -136,7 +136,7 @@ class Smoke:
         rows = self.history.about(task, self.clock())
         return next((row for row in rows if row["severity"] == "critical"), None)
 
-    def _settled(self, incident: str) -> Mapping[str, Cell]:
+    def _settled(self, incident: str) -> Mapping[str, OutboxEntry]:
         standing = self.history.incident(incident, self.clock())
         cells = standing.outbox if standing else {}
         return cells if all(cell.outcome in {Outcome.SENT, Outcome.FAILED} for cell in cells.values()) else {}

@@ -15,7 +15,7 @@ from local_aws.events import Raw
 from router.causes import CAUSES, cause_words
 from router.ecs.classify import RULES, Rule, alert, classify
 from router.ecs.normalise import normalise
-from router.incident.state import Saying
+from router.incident.state import Dispatch
 from router.messages.hints import HINTS, Hint
 from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Past
@@ -38,7 +38,7 @@ def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) 
     enrichment = Enrichment(**known, past=Past(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
     time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
     config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
-    saying = Saying("docs", Kind.OPENED, 1, 1, first=True, severity=made.severity, held={})
+    saying = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})
     return notification(saying, incident, config, enrichment).message
 
 

@@ -10,7 +10,7 @@ from router.context import Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import Row, row_key
 from router.incident.lifecycle import apply_alert, advance
-from router.incident.outbox import told_without_history
+from router.incident.outbox import record_outage_sends
 from router.model import Decision
 from router.runtime import Runtime
 from router.understand import understood
@@ -47,7 +47,7 @@ def _write(routed: Routed, announced: Collection[str], runtime: Runtime) -> Deci
         before = advance(stored, now)
         standing, decision = apply_alert(before, alert, routed.reached, now, runtime.resolve_after)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
-        after, deliveries = told_without_history(standing, announced, before, now) if counts else (standing, ())
+        after, deliveries = record_outage_sends(standing, announced, before, now) if counts else (standing, ())
         incident = after.incident.id if counts and after.incident else ""
         row = Row(alert, decision, incident, routed.event)
         try:

@@ -26,9 +26,9 @@ from router.history.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
 from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import apply_alert, advance
-from router.incident.outbox import due_cells, hold, kind_of, lease
+from router.incident.outbox import due_channels, postpone, next_kind, take_lease
 from router.incident.recurrence import DEPLOYMENT_BEGUN
-from router.incident.state import Saying, SubjectState, Terms, Turn
+from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
 from router.model import Alert, Decision, Kind, Severity, Subject
 
 log = logging.getLogger("ecs-alert-router.claim")
@@ -67,7 +67,7 @@ class Claim(NamedTuple):
 
     state: SubjectState
     rows: tuple[Row, ...] = ()
-    sayings: tuple[Saying, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()
     checked_at: float | None = None
 
 
@@ -240,10 +240,10 @@ def _silenced_by(routed: Routed, router: Router, now: float) -> Mapping[str, str
 
 def _postponed_by_silence(standing: SubjectState, router: Router, now: float) -> SubjectState:
     """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
-    if standing.incident is None or standing.incident.over or not due_cells(standing, now):
+    if standing.incident is None or standing.incident.over or not due_channels(standing, now):
         return standing
     silence = router.runtime.silences.active(standing.incident.alert, now)
-    return hold(standing, now, silence.look_again_at(now)) if silence else standing
+    return postpone(standing, now, silence.look_again_at(now)) if silence else standing
 
 
 def _decide(
@@ -256,7 +256,7 @@ def _decide(
     made, changes = [], []
     for draft in drafts:
         terms = _terms(draft.state, lease_, allotted, allotted.waits)
-        standing, sayings = lease(draft.state, now, terms)
+        standing, sayings = take_lease(draft.state, now, terms)
         rows = tuple(_with_final_decision(row, sayings, standing) for row in draft.rows)
         changes.append(SubjectWrite(rows, standing if standing != draft.before else None))
         made.append(Claim(standing, rows, sayings, draft.before.next_check_at))
@@ -264,16 +264,16 @@ def _decide(
     return claims, changes, _spent(condition, allotted)
 
 
-def _terms(standing: SubjectState, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> Terms:
-    return Terms(lease_.owner, lease_.until, allotted.turns.get(key_of(standing), {}), waits)
+def _terms(standing: SubjectState, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> LeaseGrant:
+    return LeaseGrant(lease_.owner, lease_.until, allotted.turns.get(key_of(standing), {}), waits)
 
 
-def _with_final_decision(row: Row, sayings: Iterable[Saying], standing: SubjectState) -> Row:
+def _with_final_decision(row: Row, sayings: Iterable[Dispatch], standing: SubjectState) -> Row:
     """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
-    if row.decision is not Decision.ANNOUNCED or any(saying.turn is Turn.ALONE for saying in sayings):
+    if row.decision is not Decision.ANNOUNCED or any(saying.mode is SendMode.SINGLE for saying in sayings):
         return row
-    gathered = any(saying.turn is Turn.GATHERED for saying in sayings) or any(
-        cell.waiting and not cell.stateful for cell in standing.outbox.values()
+    gathered = any(saying.mode is SendMode.BUNDLED for saying in sayings) or any(
+        cell.throttled and not cell.stateful for cell in standing.outbox.values()
     )
     return row._replace(decision=Decision.GATHERED) if gathered else row
 
@@ -321,7 +321,10 @@ def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, coll
     advanced = [_postponed_by_silence(advance(standing, now), router, now) for standing in due]
     allotted = _allotted(advanced, condition, router, now, collecting=collecting)
     woken = [
-        (before, *lease(standing, now, _terms(standing, lease_, allotted, {})))  # what waits already needs no writing
+        (
+            before,
+            *take_lease(standing, now, _terms(standing, lease_, allotted, {})),
+        )  # what waits already needs no writing
         for before, standing in zip(due, advanced, strict=True)
     ]
     moved = [(SubjectWrite((), after), sayings, before) for before, after, sayings in woken if after != before]
@@ -382,8 +385,8 @@ def wants(standing: SubjectState, now: float) -> Iterator[Want]:
     incident = standing.incident
     if incident is None:
         return
-    for channel in due_cells(standing, now):
-        over = kind_of(incident, standing.outbox[channel]) is Kind.RESOLVED
+    for channel in due_channels(standing, now):
+        over = next_kind(incident, standing.outbox[channel]) is Kind.RESOLVED
         yield Want(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 

@@ -9,7 +9,7 @@ from router.channels.plugins import Plugins
 from router.channels.state import Condition
 from router.config.parse import Config
 from router.errors import HistoryUnavailable
-from router.incident.state import Delivery, Reach, Saying, SubjectState
+from router.incident.state import Delivery, RouteTarget, Dispatch, SubjectState
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.runtime import Runtime
 
@@ -23,7 +23,7 @@ class Routed(NamedTuple):
 
     event: Event
     alert: Alert
-    reached: tuple[Reach, ...]
+    reached: tuple[RouteTarget, ...]
 
 
 class Job(NamedTuple):
@@ -37,17 +37,17 @@ class Job(NamedTuple):
     """
 
     state: SubjectState
-    saying: Saying
+    dispatch: Dispatch
     config: ChannelConfig
     notify: Callable[[], Notification]
     source: Source | None = None
     unusable: str = ""
-    others: tuple[tuple[SubjectState, Saying], ...] = ()
+    others: tuple[tuple[SubjectState, Dispatch], ...] = ()
 
     @property
-    def parts(self) -> tuple[tuple[SubjectState, Saying], ...]:
+    def parts(self) -> tuple[tuple[SubjectState, Dispatch], ...]:
         """Everything that is in the message."""
-        return (self.state, self.saying), *self.others
+        return (self.state, self.dispatch), *self.others
 
 
 Done = tuple[Job, Delivery]

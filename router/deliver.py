@@ -112,13 +112,13 @@ def _ready(
 def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
     """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
     if job.source is None:
-        return Delivery(job.saying, Outcome.FAILED, job.unusable)
+        return Delivery(job.dispatch, Outcome.FAILED, job.unusable)
     try:
         job.source.open()
     except TransientError as error:  # its secret cannot be read: nothing was sent
         return _retry(job, _words(error, job.source), error.retry_after, unanswered=False)
     except ChannelError as error:
-        return Delivery(job.saying, Outcome.FAILED, _words(error, job.source))
+        return Delivery(job.dispatch, Outcome.FAILED, _words(error, job.source))
     began = clock()
     delivery = _attempt(job, job.source)
     job.source.took = clock() - began
@@ -132,12 +132,12 @@ def _attempt(job: Job, source: Source) -> Delivery:
         return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)
     except ChannelError as error:
         rejected = isinstance(error, PayloadRejected)
-        return Delivery(job.saying, Outcome.FAILED, _words(error, source), rejected=rejected)
+        return Delivery(job.dispatch, Outcome.FAILED, _words(error, source), rejected=rejected)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
         # What a broken plugin raises may hold its secrets: its type must do.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
-        return Delivery(job.saying, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
-    return Delivery(job.saying, Outcome.SENT)
+        return Delivery(job.dispatch, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
+    return Delivery(job.dispatch, Outcome.SENT)
 
 
 def _say(source: Source, notification: Notification) -> None:
@@ -161,7 +161,7 @@ def _send(channel: Channel, notification: Notification) -> None:
 
 
 def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: bool) -> Delivery:
-    return Delivery(job.saying, Outcome.RETRY, why, retry_after, unanswered)
+    return Delivery(job.dispatch, Outcome.RETRY, why, retry_after, unanswered)
 
 
 def _words(error: ChannelError, source: Source) -> str:

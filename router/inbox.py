@@ -97,7 +97,9 @@ def _events(
         if handled.routed is None:
             again += _bury(key, received[key], handled.reason, router)
         elif key in last:
-            announced = [each.saying.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT]
+            announced = [
+                each.dispatch.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT
+            ]
             again += _bury(key, received[key], WITHOUT_HISTORY, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)

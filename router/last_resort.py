@@ -12,8 +12,8 @@ from router.claim import SETTLE_MARGIN, channel_lines, wants
 from router.context import Job, Memory, Routed, Router
 from router.history.items import key_of
 from router.incident.lifecycle import apply_alert
-from router.incident.outbox import lease
-from router.incident.state import Delivery, SubjectState, Terms
+from router.incident.outbox import take_lease
+from router.incident.state import Delivery, SubjectState, LeaseGrant
 from router.messages.phrases import phrase
 from router.model import Notification, Outcome
 from router.notify import gathered, jobs_of
@@ -35,7 +35,7 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
     router.memory.condition = allotted.condition
     jobs: list[Job] = []
     for standing in standings.values():
-        leased, sayings = lease(standing, now, Terms("", now, allotted.turns.get(key_of(standing), {})))
+        leased, sayings = take_lease(standing, now, LeaseGrant("", now, allotted.turns.get(key_of(standing), {})))
         jobs += jobs_of(leased, sayings, router)
     margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copies are put on the dead-letter queue
     marked = [job._replace(notify=_marked(job.notify, job.config.language)) for job in gathered(jobs)]
@@ -43,7 +43,7 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
     told: dict[str, list[Delivery]] = {}
     for job, delivery in done:
         for standing, saying in job.parts:
-            told.setdefault(standing.subject.fingerprint, []).append(delivery._replace(saying=saying))
+            told.setdefault(standing.subject.fingerprint, []).append(delivery._replace(dispatch=saying))
     _remember(told, standings.values(), router.memory, now)
     return {each.alert.id: told.get(each.alert.subject.fingerprint, []) for each in routed}
 
@@ -71,7 +71,7 @@ def _remember(told: dict[str, list[Delivery]], standings: Iterable[SubjectState]
         fingerprint = standing.subject.fingerprint
         for delivery in told.get(fingerprint, ()):
             if delivery.outcome is Outcome.SENT:
-                channel = delivery.saying.channel
+                channel = delivery.dispatch.channel
                 memory.told.pop((fingerprint, channel), None)  # to the end of the order in which they are forgotten
                 memory.told[fingerprint, channel] = now + standing.outbox[channel].dedup_window
     while len(memory.told) > _REMEMBERED:

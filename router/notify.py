@@ -14,7 +14,7 @@ from router.context import Done, Handled, Job, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.table import Key
-from router.incident.state import Delivery, Saying, SubjectState, Turn
+from router.incident.state import Delivery, Dispatch, SubjectState, SendMode
 from router.messages.bundle import gathering
 from router.messages.render import notification
 from router.model import ChannelConfig, Enrichment, Kind, Message
@@ -29,7 +29,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Subject
     """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
     standings = {key_of(each.state): each.state for each in claims.made}
     found = _found(claims.made, lease, router)
-    jobs = [job for each in claims.made for job in jobs_of(each.state, each.sayings, router, found)]
+    jobs = [job for each in claims.made for job in jobs_of(each.state, each.dispatches, router, found)]
     told: list[Delivery] = []
     ended: dict[str, float] = {}
     for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
@@ -49,18 +49,18 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Subject
 def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
     """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
     alerts = [
-        each.state.incident.alert for each in claims if each.state.incident and any(map(_decorated, each.sayings))
+        each.state.incident.alert for each in claims if each.state.incident and any(map(_decorated, each.dispatches))
     ]
     seconds = lease.begin_by - router.runtime.clock()
     return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
 
 
-def _decorated(saying: Saying) -> bool:
-    return saying.turn is Turn.ALONE and saying.kind is not Kind.RESOLVED
+def _decorated(saying: Dispatch) -> bool:
+    return saying.mode is SendMode.SINGLE and saying.kind is not Kind.RESOLVED
 
 
 def jobs_of(
-    standing: SubjectState, sayings: Sequence[Saying], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+    standing: SubjectState, sayings: Sequence[Dispatch], router: Router, found: Mapping[str, Enrichment] = _NOTHING
 ) -> Iterable[Job]:
     """What is to be sent, with what was found out about it."""
     incident = standing.incident
@@ -82,7 +82,7 @@ def gathered(jobs: Iterable[Job]) -> list[Job]:
     alone: list[Job] = []
     together: dict[str, list[Job]] = {}
     for job in jobs:
-        if job.saying.turn is Turn.GATHERED:
+        if job.dispatch.mode is SendMode.BUNDLED:
             together.setdefault(job.config.name, []).append(job)
         else:
             alone.append(job)
@@ -90,7 +90,7 @@ def gathered(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _one_of(jobs: Sequence[Job]) -> Job:
-    parts = tuple((job.state, job.saying) for job in jobs)
+    parts = tuple((job.state, job.dispatch) for job in jobs)
     return jobs[0]._replace(others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
 
 
@@ -99,7 +99,7 @@ def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
     groups: dict[Key, list[Delivery]] = {}
     for job, delivery in done:
         for standing, saying in job.parts:
-            groups.setdefault(key_of(standing), []).append(delivery._replace(saying=saying))
+            groups.setdefault(key_of(standing), []).append(delivery._replace(dispatch=saying))
     return groups
 
 
@@ -144,7 +144,7 @@ def observe(handled: Iterable[Handled], router: Router) -> None:
 
 def summary(delivery: Delivery) -> dict[str, str | int]:
     """A delivery as the handler's callers and observers see it."""
-    saying = delivery.saying
+    saying = delivery.dispatch
     return {
         "channel": saying.channel,
         "kind": saying.kind.value,

@@ -7,8 +7,8 @@ from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.store import SubjectWrite, History
 from router.history.table import MAX_PUTS, Key
-from router.incident.outbox import judge
-from router.incident.outbox import settle as move
+from router.incident.outbox import fail_if_exhausted
+from router.incident.outbox import apply_delivery as move
 from router.incident.state import Delivery, SubjectState
 from router.runtime import Runtime
 
@@ -62,7 +62,7 @@ def _together(lot: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectState
 def _moved(
     standing: SubjectState, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime
 ) -> SubjectWrite:
-    judged = [judge(standing, delivery, now) for delivery in deliveries]
+    judged = [fail_if_exhausted(standing, delivery, now) for delivery in deliveries]
     for delivery in judged:
         standing = move(standing, delivery, owner, now, runtime.jitter())
     return SubjectWrite((), standing, judged)

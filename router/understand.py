@@ -15,7 +15,7 @@ from router.context import Handled, Routed, Router
 from router.ecs.classify import alert, classify, depends_on_essential, given_by
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
-from router.incident.state import Manner, Reach
+from router.incident.state import MessageOptions, RouteTarget
 from router.model import Alert, ChannelConfig, Classification, Decision, Event
 from router.route import route
 
@@ -65,7 +65,7 @@ def _classification(event: Event, plugins: Plugins, essential: Essential) -> Cla
     return classify(event, essential(event) if depends_on_essential(event) else None)
 
 
-def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
+def reach(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
     """The channels that the alert's routes reach: each once, as the first route that names it says.
 
     Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
@@ -73,7 +73,7 @@ def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
     kind, _, name = made.subject.name.partition(":")
     if kind == "channel":
         return _all_but(name, config)
-    reached: dict[str, Reach] = {}
+    reached: dict[str, RouteTarget] = {}
     for each in route(made, config.routes, config.time_zone):
         for name in each.channels:
             if name not in reached and (name in config.channels or name in config.disabled):
@@ -81,7 +81,7 @@ def reach(made: Alert, config: Config) -> tuple[Reach, ...]:
     return tuple(reached.values())
 
 
-def _all_but(name: str, config: Config) -> tuple[Reach, ...]:
+def _all_but(name: str, config: Config) -> tuple[RouteTarget, ...]:
     """Of a channel that fails, every other one hears that does not speak to the same endpoint."""
     failing = config.channels.get(name)
     endpoint = failing.endpoint if failing else ""
@@ -89,8 +89,8 @@ def _all_but(name: str, config: Config) -> tuple[Reach, ...]:
     return tuple(_reached(other, Route(), config) for other in others)
 
 
-def _reached(name: str, by: Route, config: Config) -> Reach:
+def _reached(name: str, by: Route, config: Config) -> RouteTarget:
     source = config.channels.get(name)
     settings = source.config if source else ChannelConfig(name, "", {})
-    manner = Manner(by.mention, by.language, by.time_zone)
-    return Reach(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), manner)
+    manner = MessageOptions(by.mention, by.language, by.time_zone)
+    return RouteTarget(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), manner)

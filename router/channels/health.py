@@ -24,11 +24,11 @@ def noted(condition: Condition, deliveries: Iterable[Delivery], now: float) -> C
     """The channels after these attempts, in their order. Equal to `condition` where nothing has changed."""
     failing = dict(condition.failing)
     for delivery in deliveries:
-        channel = delivery.saying.channel
+        channel = delivery.dispatch.channel
         if delivery.outcome is Outcome.SENT and channel in failing:
             _recovered(failing, channel, now)
         elif delivery.outcome is not Outcome.SENT and not delivery.rejected:
-            before = failing.get(channel) or Failing(now, delivery.answer, now)
+            before = failing.get(channel) or Failing(now, delivery.response, now)
             late = now if now - before.failed_at >= _RENEW_AFTER else before.failed_at
             failing[channel] = before._replace(failed_at=late, back_at=None)
     return condition._replace(failing=failing)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from router.channels.state import Condition, Gathering
-from router.incident.state import Turn
+from router.incident.state import SendMode
 
 Key = tuple[str, str]
 """Identifies the state of a subject (`router.history.items`)."""
@@ -68,7 +68,7 @@ class Allotment(NamedTuple):
     """
 
     condition: Condition
-    turns: Mapping[Key, Mapping[str, Turn]] = MappingProxyType({})
+    turns: Mapping[Key, Mapping[str, SendMode]] = MappingProxyType({})
     waits: Mapping[str, float] = MappingProxyType({})
     granted: Mapping[str, float] = MappingProxyType({})
 
@@ -84,7 +84,7 @@ def allot(
             takes place.
     """
     spoken = _recent(condition.spoken, lines.values(), now)
-    turns: dict[Key, dict[str, Turn]] = {}
+    turns: dict[Key, dict[str, SendMode]] = {}
     waits: dict[str, float] = {}
     granted: dict[str, float] = {}
     gathering = {name: each for name, each in condition.gathering.items() if name in lines}
@@ -94,7 +94,7 @@ def allot(
             continue
         line, before = lines.get(channel, Line(channel, None)), gathering.get(channel)
         if before and now < before.at + (0.0 if collecting else OVERDUE):
-            share = _Share(0, 0, Turn.ALONE, before)
+            share = _Share(0, 0, SendMode.SINGLE, before)
         else:
             share = _share(len(mine), line, spoken.get(line.endpoint, ()), before, now)
         spoken[line.endpoint] = (*spoken.get(line.endpoint, ()), *(now,) * share.messages)
@@ -135,26 +135,26 @@ class _Share(NamedTuple):
 
     speaking: int
     messages: int
-    turn: Turn
+    turn: SendMode
     gathering: Gathering | None
 
 
 def _share(wanting: int, line: Line, spoken: Sequence[float], before: Gathering | None, now: float) -> _Share:
     if line.budget is None:
-        return _Share(wanting, 0, Turn.ALONE, None)
+        return _Share(wanting, 0, SendMode.SINGLE, None)
     left = line.budget.limit - len(spoken)
     rung = before.rung if before else 0
     if wanting <= (left if rung == 0 or line.stateful else min(left, 1)):  # while the storm goes on, two are too many
-        return _Share(wanting, wanting, Turn.ALONE, None)
+        return _Share(wanting, wanting, SendMode.SINGLE, None)
     if left <= 0:
-        return _Share(0, 0, Turn.ALONE, Gathering(spoken[-line.budget.limit] + line.budget.period, rung))
+        return _Share(0, 0, SendMode.SINGLE, Gathering(spoken[-line.budget.limit] + line.budget.period, rung))
     if line.stateful:
-        return _Share(left, left, Turn.ALONE, Gathering(now + line.budget.period))
+        return _Share(left, left, SendMode.SINGLE, Gathering(now + line.budget.period))
     if rung == 0 and wanting <= FEW:
         soon = 1.5 * min(line.budget.period, GATHER_AFTER[0])  # after those who have had no turn yet
-        return _Share(wanting, 1, Turn.GATHERED, Gathering(now + soon))
+        return _Share(wanting, 1, SendMode.BUNDLED, Gathering(now + soon))
     after = GATHER_AFTER[min(rung, len(GATHER_AFTER) - 1)]
-    return _Share(wanting, 1, Turn.GATHERED, Gathering(now + max(after, line.budget.period), rung + 1))
+    return _Share(wanting, 1, SendMode.BUNDLED, Gathering(now + max(after, line.budget.period), rung + 1))
 
 
 def _recent(spoken: Mapping[str, Sequence[float]], lines: Iterable[Line], now: float) -> dict[str, tuple[float, ...]]:

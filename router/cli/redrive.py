@@ -22,7 +22,7 @@ from router.cli.preview import printable
 from router.cli.stack import Stack, reaches_stack
 from router.ecs.normalise import normalise, parse
 from router.errors import Conflict, UnreadableEvent
-from router.incident.outbox import revive
+from router.incident.outbox import requeue
 from router.model import OWN_SOURCE
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> 
         standing = stack.history.incident(incident_id, now)
         if standing is None:
             return "skipped: the incident has expired"
-        revived, why_not = revive(standing, channel, now)
+        revived, why_not = requeue(standing, channel, now)
         if why_not:
             return f"skipped: {why_not}"
         if dry_run:

@@ -19,7 +19,7 @@ from router.config import parse as config
 from router.config.parse import Config
 from router.context import Job
 from router.deliver import deliver
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
@@ -89,7 +89,7 @@ def _incident(channel: str, severity: Severity, at: float) -> Incident:
 
 def _job(name: str, kind: Kind, incident: Incident, source: Source | None, settings: Config) -> Job:
     told_of = source.config if source else ChannelConfig(name, "", {})
-    saying = Saying(name, kind, 1, 1, first=False, severity=incident.severity, held={})
+    saying = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
     notify = partial(_marked, partial(notification, saying, incident, told_of), told_of.language)
     return Job(SubjectState(incident.subject), saying, told_of, notify, source, settings.disabled.get(name, ""))
 
@@ -113,14 +113,14 @@ def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
 
 
 def _line(delivery: Delivery) -> str:
-    saying = delivery.saying
+    saying = delivery.dispatch
     if delivery.outcome is Outcome.SENT:
         return f"{saying.channel}: {saying.kind} sent"
-    return f"{saying.channel}: {saying.kind} failed: {printable(delivery.answer)}"
+    return f"{saying.channel}: {saying.kind} failed: {printable(delivery.response)}"
 
 
 def _json(delivery: Delivery) -> str:
     """Nobody tries again, so that a retry is a failure here."""
     outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
-    told = {"channel": delivery.saying.channel, "kind": delivery.saying.kind, "outcome": outcome}
-    return json.dumps({**told, "reason": delivery.answer} if delivery.answer else told)
+    told = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
+    return json.dumps({**told, "reason": delivery.response} if delivery.response else told)

@@ -26,8 +26,8 @@ from router.config.silences import Silence
 from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
-from router.incident.outbox import lease
-from router.incident.state import Saying, SubjectState, Terms, Turn
+from router.incident.outbox import take_lease
+from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
 from router.messages.bundle import gathering
 from router.messages.render import notification
 from router.model import (
@@ -202,14 +202,16 @@ def simulate(
     standing, decision = apply_alert(
         SubjectState(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after, by
     )
-    terms = Terms("simulation", alert.at, dict.fromkeys(standing.outbox, Turn.ALONE))
-    standing, sayings = lease(standing, alert.at, terms)
+    terms = LeaseGrant("simulation", alert.at, dict.fromkeys(standing.outbox, SendMode.SINGLE))
+    standing, sayings = take_lease(standing, alert.at, terms)
     if standing.incident is None:
         return Simulated(alert, decision, routes, (), window)
     incident = _grown(standing.incident, kind, settings.resolve_after)
     found = found._replace(facts={**found.facts, **facts_of(alert, loaded)})
     held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
-    told = [saying._replace(kind=kind, first=False, held=held) for saying in sayings if saying.channel in chosen]
+    told = [
+        saying._replace(kind=kind, is_first=False, suppressed=held) for saying in sayings if saying.channel in chosen
+    ]
     bodies = (_body(saying.channel, partial(notification, saying, incident, found=found), settings) for saying in told)
     return Simulated(alert, decision, routes, tuple(bodies), window)
 
@@ -223,10 +225,10 @@ def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen:
         standings[alert.subject], _ = apply_alert(
             before, alert, reach(alert, settings), alert.at, settings.resolve_after
         )
-    parts: dict[str, list[tuple[SubjectState, Saying]]] = {}
+    parts: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
     for standing in standings.values():
-        terms = Terms("simulation", math.inf, dict.fromkeys(standing.outbox, Turn.GATHERED))
-        for saying in lease(standing, math.inf, terms)[1]:
+        terms = LeaseGrant("simulation", math.inf, dict.fromkeys(standing.outbox, SendMode.BUNDLED))
+        for saying in take_lease(standing, math.inf, terms)[1]:
             if saying.channel in chosen and not standing.outbox[saying.channel].stateful:
                 parts.setdefault(saying.channel, []).append((standing, saying))
     incidents = [standing.incident for told in parts.values() for standing, _ in told if standing.incident]

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from router.channels.state import Condition, Failing, Gathering
 from router.config.silences import Silence
 from router.history.table import Item, Key
-from router.incident.state import Cell, Delivery, Manner, SubjectState, Turn
+from router.incident.state import OutboxEntry, Delivery, MessageOptions, SubjectState, SendMode
 from router.model import (
     Alert,
     Container,
@@ -174,7 +174,7 @@ def delivery_items(standing: SubjectState, deliveries: Sequence[Delivery], ttl: 
     for delivery in deliveries:
         attempt = _attempt_item(delivery)
         if delivery.outcome is Outcome.FAILED:
-            alone = sk + delivery.saying.channel
+            alone = sk + delivery.dispatch.channel
             yield {**shared, "sk": alone, **attempt, "failed_day": f"failed#{at[:10]}#{shard(alone)}"}
         else:
             together.append(attempt)
@@ -183,14 +183,14 @@ def delivery_items(standing: SubjectState, deliveries: Sequence[Delivery], ttl: 
 
 
 def _attempt_item(delivery: Delivery) -> Item:
-    saying = delivery.saying
+    saying = delivery.dispatch
     return {
         "channel": saying.channel,
         "kind": saying.kind.value,
         "outcome": delivery.outcome.value,
         "attempt": saying.attempt,
-        "answer": delivery.answer,
-        "gathered": saying.turn is Turn.GATHERED,
+        "answer": delivery.response,
+        "gathered": saying.mode is SendMode.BUNDLED,
     }
 
 
@@ -239,7 +239,7 @@ def _state(standing: SubjectState) -> Item:
         "seen": standing.occurrences,
         "deployments": standing.deployments,
         "archived": standing.archived,
-        "cells": {name: _cell_item(cell) for name, cell in standing.outbox.items()},
+        "cells": {name: _entry_item(cell) for name, cell in standing.outbox.items()},
     }
     if incident:
         state["incident"] = {
@@ -258,9 +258,9 @@ def _state(standing: SubjectState) -> Item:
     return state
 
 
-def _cell_item(cell: Cell) -> Item:
+def _entry_item(cell: OutboxEntry) -> Item:
     """What is not as it is in a new cell."""
-    return {name: value for name, value in cell._asdict().items() if value != _NEW_CELL[name]}
+    return {name: value for name, value in cell._asdict().items() if value != _NEW_ENTRY[name]}
 
 
 def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
@@ -279,7 +279,7 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
         rollbacks=tuple(state["rollbacks"]),
         incident=_to_incident(item, state["incident"], subject) if "number" in item else None,
         active_causes=state["going_on"],
-        outbox={name: _to_cell(cell) for name, cell in state["cells"].items()},
+        outbox={name: _to_entry(cell) for name, cell in state["cells"].items()},
         resolve_at=state["resolve_at"],
         lapse_at=state["lapse_at"],
         silenced=_to_silenced(state["silenced"]),
@@ -312,15 +312,17 @@ def _to_alert(item: Mapping[str, Any], subject: Subject) -> Alert:
     return Alert(**{**item, "subject": subject, "severity": Severity(item["severity"]), "containers": containers})
 
 
-def _to_cell(item: Mapping[str, Any]) -> Cell:
-    return Cell(**{name: _OF_CELL[name](value) if name in _OF_CELL else value for name, value in item.items()})
+def _to_entry(item: Mapping[str, Any]) -> OutboxEntry:
+    return OutboxEntry(
+        **{name: _ENTRY_PARSERS[name](value) if name in _ENTRY_PARSERS else value for name, value in item.items()}
+    )
 
 
-_NEW_CELL = Cell(dedup_window=math.nan)._asdict()  # which equals nothing: that is always stored
-_OF_CELL: Mapping[str, Callable[[Any], Any]] = {
+_NEW_ENTRY = OutboxEntry(dedup_window=math.nan)._asdict()  # which equals nothing: that is always stored
+_ENTRY_PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "severity": Severity,
     "heard": Kind,
-    "manner": lambda texts: Manner(*texts),
+    "manner": lambda texts: MessageOptions(*texts),
     "outcome": Outcome,
 }
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from router.incident.outbox import HOUR, at_the_end, wanting
+from router.incident.outbox import HOUR, apply_incident_end, request_send
 from router.incident.recurrence import note_deployment, past, remember
-from router.incident.state import Cell, Reach, SubjectState
+from router.incident.state import OutboxEntry, RouteTarget, SubjectState
 from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
 
 LAPSE_AFTER = 24 * HOUR
@@ -37,7 +37,7 @@ _NOBODY: Mapping[str, str] = MappingProxyType({})
 def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     standing: SubjectState,
     alert: Alert,
-    targets: Sequence[Reach],
+    targets: Sequence[RouteTarget],
     now: float,
     resolve_after: float,
     silenced_by: Mapping[str, str] = _NOBODY,
@@ -162,31 +162,35 @@ def _merge_silenced(one: Silenced | None, other: Silenced | None) -> Silenced | 
 
 
 def _announce(
-    standing: SubjectState, alert: Alert, reached: Sequence[Reach], now: float, *, news: bool
+    standing: SubjectState, alert: Alert, reached: Sequence[RouteTarget], now: float, *, news: bool
 ) -> tuple[SubjectState, Decision]:
     """Moves the cell of each channel that is reached; announced when one of them shall speak because of this alert."""
     cells = dict(standing.outbox)
     decision = Decision.HELD_BACK
     for reach in reached:
-        before = cells.get(reach.channel) or Cell(reach.dedup_window)
-        held = _plus(before.held, {alert.cause: 1})
-        cell = before._replace(held=held, dedup_window=reach.dedup_window, stateful=reach.stateful, manner=reach.manner)
-        if news if before.leased(now) else _is_due_now(before, alert, now):
+        before = cells.get(reach.channel) or OutboxEntry(reach.dedup_window)
+        held = _plus(before.suppressed, {alert.cause: 1})
+        cell = before._replace(
+            suppressed=held, dedup_window=reach.dedup_window, stateful=reach.stateful, options=reach.options
+        )
+        if news if before.is_leased(now) else _is_due_now(before, alert, now):
             decision = Decision.ANNOUNCED
-            cell = wanting(cell, now)
-        elif not cell.behind:
+            cell = request_send(cell, now)
+        elif not cell.is_behind:
             cell = cell._replace(due_at=cell.window_ends_at)
         cells[reach.channel] = cell
     return standing._replace(outbox=cells), decision
 
 
-def _is_due_now(cell: Cell, alert: Alert, now: float) -> bool:
+def _is_due_now(cell: OutboxEntry, alert: Alert, now: float) -> bool:
     """Whether a channel is told of an alert at once: it knows nothing, it thinks all is well, or it gets worse."""
-    if cell.behind:
+    if cell.is_behind:
         return False  # something is waiting to be said already, and the newest is what will be said
-    if cell.heard in {None, Kind.RESOLVED}:
+    if cell.last_kind_sent in {None, Kind.RESOLVED}:
         return True
-    return alert.severity.worse_than(cell.severity) or cell.window_ends_at is None or cell.window_ends_at <= now
+    return (
+        alert.severity.worse_than(cell.announced_severity) or cell.window_ends_at is None or cell.window_ends_at <= now
+    )
 
 
 # --- trouble ends -----------------------------------------------------------------------------------------------------
@@ -284,7 +288,7 @@ def close(standing: SubjectState, author: str, reason: str, now: float) -> Subje
 
 
 def _close(standing: SubjectState, incident: Incident, now: float) -> SubjectState:
-    cells = {name: at_the_end(cell, incident, now) for name, cell in standing.outbox.items()}
+    cells = {name: apply_incident_end(cell, incident, now) for name, cell in standing.outbox.items()}
     return standing._replace(
         incident=incident, outbox=cells, active_causes={}, resolve_at=None, lapse_at=None, silenced=None
     )

@@ -10,46 +10,46 @@ Windows and leases run on the clock: `now`.
 
 from collections.abc import Collection
 
-from router.incident.state import Cell, Delivery, Saying, SubjectState, Terms, Turn
+from router.incident.state import OutboxEntry, Delivery, Dispatch, SubjectState, LeaseGrant, SendMode
 from router.model import Incident, Kind, Outcome, Severity
 
 HOUR = 3600.0
-LADDER = (1 * HOUR, 4 * HOUR, 24 * HOUR)
+WINDOW_STEPS = (1 * HOUR, 4 * HOUR, 24 * HOUR)
 """The windows of an incident after its first (`dedup_window`), in seconds; the last repeats."""
 RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
 """Seconds until the next attempt where the remote does not say; the last repeats, for `RETRY_FOR`."""
 RETRY_FOR = 24 * HOUR
-UNRECORDED = "sent while history was unavailable"
-UNTOLD = "not sent: history was unavailable"
+SENT_DURING_OUTAGE = "sent while history was unavailable"
+NOT_SENT_DURING_OUTAGE = "not sent: history was unavailable"
 
 
 # --- something is to be said ------------------------------------------------------------------------------------------
 
 
-def wanting(cell: Cell, now: float) -> Cell:
+def request_send(cell: OutboxEntry, now: float) -> OutboxEntry:
     """One more revision to say: at once, unless the channel failed lately and its next attempt has its time already."""
-    waiting = cell.due_at is not None and (cell.attempt > 0 or cell.leased(now))
-    return cell._replace(want=cell.want + 1, due_at=cell.due_at if waiting else now)
+    waiting = cell.due_at is not None and (cell.attempt > 0 or cell.is_leased(now))
+    return cell._replace(wanted_revision=cell.wanted_revision + 1, due_at=cell.due_at if waiting else now)
 
 
-def at_the_end(cell: Cell, incident: Incident, now: float) -> Cell:
+def apply_incident_end(cell: OutboxEntry, incident: Incident, now: float) -> OutboxEntry:
     """The cell when its incident is over: who was told of the incident is owed the end of it.
 
     Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote that was not
     triggered has nothing to resolve. If nobody knows whether it was, it is told: it drops what it has no use for.
     """
-    if cell.leased(now):
+    if cell.is_leased(now):
         return cell  # `settle` comes here again
-    if cell.heard in {None, Kind.RESOLVED}:
-        owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind
+    if cell.last_kind_sent in {None, Kind.RESOLVED}:
+        owed = cell.in_doubt or bool(cell.lease_owner) if cell.stateful else cell.is_behind
     else:
-        owed = cell.stateful or cell.behind or incident.status != "lapsed"
+        owed = cell.stateful or cell.is_behind or incident.status != "lapsed"
     if owed:
-        return cell if cell.behind else wanting(cell, now)
-    return cell._replace(want=cell.told, due_at=None)
+        return cell if cell.is_behind else request_send(cell, now)
+    return cell._replace(wanted_revision=cell.sent_revision, due_at=None)
 
 
-def hold(standing: SubjectState, now: float, until: float) -> SubjectState:
+def postpone(standing: SubjectState, now: float, until: float) -> SubjectState:
     """Puts off to `until` (clock time) what is due of an incident that a silence holds back.
 
     That it is over is said all the same. A retry that waited begins anew, so that no silence uses up its day.
@@ -57,132 +57,137 @@ def hold(standing: SubjectState, now: float, until: float) -> SubjectState:
     if standing.incident is None or standing.incident.over:
         return standing
     cells = dict(standing.outbox)
-    for name in due_cells(standing, now):
-        cells[name] = cells[name]._replace(due_at=until, waiting=False, attempt=0, trying_since=None)
+    for name in due_channels(standing, now):
+        cells[name] = cells[name]._replace(due_at=until, throttled=False, attempt=0, first_attempt_at=None)
     return standing._replace(outbox=cells)
 
 
 # --- somebody speaks --------------------------------------------------------------------------------------------------
 
 
-def due_cells(standing: SubjectState, now: float) -> tuple[str, ...]:
+def due_channels(standing: SubjectState, now: float) -> tuple[str, ...]:
     """The channels that somebody must speak to now, and that nobody is speaking to."""
     if standing.incident is None:
         return ()
     cells = standing.outbox.items()
     return tuple(
-        name for name, cell in cells if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)
+        name for name, cell in cells if cell.due_at is not None and cell.due_at <= now and not cell.is_leased(now)
     )
 
 
-def lease(standing: SubjectState, now: float, terms: Terms) -> tuple[SubjectState, tuple[Saying, ...]]:
+def take_lease(standing: SubjectState, now: float, terms: LeaseGrant) -> tuple[SubjectState, tuple[Dispatch, ...]]:
     """Takes the due cells that have a turn, and says what each of their channels is to be told."""
     cells = dict(standing.outbox)
     sayings = []
-    for name in due_cells(standing, now):
-        if name in terms.turns:
-            cells[name] = _leased(cells[name], now, terms)
-            sayings.append(_saying(standing, name, cells[name], terms.turns[name]))
-        elif name in terms.waits:
-            cells[name] = _asked(cells[name])._replace(due_at=terms.waits[name], waiting=True)
+    for name in due_channels(standing, now):
+        if name in terms.grants:
+            cells[name] = _with_lease(cells[name], now, terms)
+            sayings.append(_dispatch(standing, name, cells[name], terms.grants[name]))
+        elif name in terms.retry_at:
+            cells[name] = _with_digest_requested(cells[name])._replace(due_at=terms.retry_at[name], throttled=True)
     return standing._replace(outbox=cells), tuple(sayings)
 
 
-def _asked(cell: Cell) -> Cell:
+def _with_digest_requested(cell: OutboxEntry) -> OutboxEntry:
     """A due cell that is not behind is at the end of its window: a digest of what was held back is wanted."""
-    return cell if cell.behind else cell._replace(want=cell.want + 1)
+    return cell if cell.is_behind else cell._replace(wanted_revision=cell.wanted_revision + 1)
 
 
-def _leased(cell: Cell, now: float, terms: Terms) -> Cell:
-    return _asked(cell)._replace(
-        lease=terms.owner,
+def _with_lease(cell: OutboxEntry, now: float, terms: LeaseGrant) -> OutboxEntry:
+    return _with_digest_requested(cell)._replace(
+        lease_owner=terms.owner,
         lease_ends_at=terms.until,
-        unsure=cell.unsure or bool(cell.lease),  # whoever had it before has died, perhaps after sending
+        in_doubt=cell.in_doubt or bool(cell.lease_owner),  # whoever had it before has died, perhaps after sending
         due_at=terms.until,  # should this process die, the due index brings the cell back when the lease has ended
-        waiting=False,
+        throttled=False,
         attempt=cell.attempt + 1,
-        trying_since=now if cell.trying_since is None else cell.trying_since,
+        first_attempt_at=now if cell.first_attempt_at is None else cell.first_attempt_at,
     )
 
 
-def kind_of(incident: Incident, cell: Cell) -> Kind:
+def next_kind(incident: Incident, cell: OutboxEntry) -> Kind:
     """What a channel is told now if it is told anything of this incident."""
     if incident.over:
         return Kind.RESOLVED
-    return Kind.OPENED if cell.heard in {None, Kind.RESOLVED} else Kind.UPDATED
+    return Kind.OPENED if cell.last_kind_sent in {None, Kind.RESOLVED} else Kind.UPDATED
 
 
-def _saying(standing: SubjectState, channel: str, cell: Cell, turn: Turn) -> Saying:
+def _dispatch(standing: SubjectState, channel: str, cell: OutboxEntry, turn: SendMode) -> Dispatch:
     incident = standing.incident
     assert incident is not None  # else nothing is due
-    return Saying(
+    return Dispatch(
         channel,
-        kind_of(incident, cell),
-        cell.want,
+        next_kind(incident, cell),
+        cell.wanted_revision,
         cell.attempt,
-        cell.heard is None,
+        cell.last_kind_sent is None,
         incident.severity,
-        dict(cell.held),
-        cell.manner,
+        dict(cell.suppressed),
+        cell.options,
         turn,
     )
 
 
-def judge(standing: SubjectState, delivery: Delivery, now: float) -> Delivery:
+def fail_if_exhausted(standing: SubjectState, delivery: Delivery, now: float) -> Delivery:
     """A retry is no retry any more, but failed, once the channel was tried for 24 h."""
-    cell = standing.outbox.get(delivery.saying.channel)
-    if delivery.outcome is Outcome.RETRY and cell and cell.trying_since and now - cell.trying_since >= RETRY_FOR:
+    cell = standing.outbox.get(delivery.dispatch.channel)
+    if (
+        delivery.outcome is Outcome.RETRY
+        and cell
+        and cell.first_attempt_at
+        and now - cell.first_attempt_at >= RETRY_FOR
+    ):
         return delivery._replace(outcome=Outcome.FAILED)
     return delivery
 
 
-def settle(standing: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
+def apply_delivery(standing: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
     """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
 
     Args:
         jitter: 0 to 1, so that what failed together does not come back together.
     """
-    cell = standing.outbox.get(delivery.saying.channel)
-    if cell is None or cell.lease != owner:
+    cell = standing.outbox.get(delivery.dispatch.channel)
+    if cell is None or cell.lease_owner != owner:
         return standing
     cell = cell._replace(
-        lease="",
+        lease_owner="",
         lease_ends_at=0.0,
-        unsure=cell.unsure or delivery.unanswered,
+        in_doubt=cell.in_doubt or delivery.unanswered,
         outcome=delivery.outcome,
-        answer=delivery.answer,
+        response=delivery.response,
     )
     if delivery.outcome is Outcome.SENT:
-        cell = _sent(cell, delivery.saying, now)
+        cell = _sent(cell, delivery.dispatch, now)
     elif delivery.outcome is Outcome.RETRY:
         cell = cell._replace(due_at=now + retry_delay(cell.attempt, delivery.retry_after, jitter))
     else:
-        cell = _gave_up(cell)
-    if standing.incident and standing.incident.over and delivery.saying.kind is not Kind.RESOLVED:
-        cell = at_the_end(cell, standing.incident, now)
-    return standing._replace(outbox={**standing.outbox, delivery.saying.channel: cell})
+        cell = _failed(cell)
+    if standing.incident and standing.incident.over and delivery.dispatch.kind is not Kind.RESOLVED:
+        cell = apply_incident_end(cell, standing.incident, now)
+    return standing._replace(outbox={**standing.outbox, delivery.dispatch.channel: cell})
 
 
-def _sent(cell: Cell, saying: Saying, now: float) -> Cell:
-    held = {cause: count - saying.held.get(cause, 0) for cause, count in cell.held.items()}
+def _sent(cell: OutboxEntry, saying: Dispatch, now: float) -> OutboxEntry:
+    held = {cause: count - saying.suppressed.get(cause, 0) for cause, count in cell.suppressed.items()}
     held = {cause: count for cause, count in held.items() if count > 0}
     over = saying.kind is Kind.RESOLVED
     window_ends_at = None if over else now + _window(cell)
     cell = cell._replace(
-        told=saying.revision,
-        heard=saying.kind,
-        severity=Severity.INFO if over else saying.severity,
-        held={} if over else held,
-        unsure=False,
-        rung=cell.rung if over else cell.rung + 1,
+        sent_revision=saying.revision,
+        last_kind_sent=saying.kind,
+        announced_severity=Severity.INFO if over else saying.severity,
+        suppressed={} if over else held,
+        in_doubt=False,
+        window_step=cell.window_step if over else cell.window_step + 1,
         window_ends_at=window_ends_at,
         attempt=0,
-        trying_since=None,
+        first_attempt_at=None,
     )
-    return cell._replace(due_at=now if cell.behind else window_ends_at if cell.held else None)
+    return cell._replace(due_at=now if cell.is_behind else window_ends_at if cell.suppressed else None)
 
 
-def revive(standing: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
+def requeue(standing: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
     """Makes due again what failed for good, so that the channel hears the newest state.
 
     Returns:
@@ -191,15 +196,17 @@ def revive(standing: SubjectState, channel: str, now: float) -> tuple[SubjectSta
     cell, incident = standing.outbox.get(channel), standing.incident
     if cell is None or incident is None or cell.outcome is not Outcome.FAILED:
         return standing, "told meanwhile" if cell and cell.outcome is Outcome.SENT else "tried again meanwhile"
-    if cell.due_at is not None or cell.leased(now):
+    if cell.due_at is not None or cell.is_leased(now):
         return standing, "due already"
-    knows_of_none = cell.heard in {None, Kind.RESOLVED}
-    if incident.over and (cell.heard is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.unsure)):
+    knows_of_none = cell.last_kind_sent in {None, Kind.RESOLVED}
+    if incident.over and (
+        cell.last_kind_sent is Kind.RESOLVED or (cell.stateful and knows_of_none and not cell.in_doubt)
+    ):
         return standing, "over, and the channel has nothing to resolve"
-    return standing._replace(outbox={**standing.outbox, channel: wanting(cell, now)}), ""
+    return standing._replace(outbox={**standing.outbox, channel: request_send(cell, now)}), ""
 
 
-def told_without_history(
+def record_outage_sends(
     standing: SubjectState, announced: Collection[str], before: SubjectState, now: float
 ) -> tuple[SubjectState, tuple[Delivery, ...]]:
     """Writes down what became of it while history was unreachable, so that nothing of it is said again.
@@ -211,32 +218,43 @@ def told_without_history(
     incident, cells, deliveries = standing.incident, dict(standing.outbox), []
     known = before.outbox if before.incident and incident and before.incident.number == incident.number else {}
     for name, cell in standing.outbox.items() if incident else ():
-        was = known.get(name, cell._replace(want=0, held={}, due_at=None))
-        if incident is None or cell.leased(now) or not (cell.want > was.want or name in announced):
-            cells[name] = cell._replace(held=was.held, due_at=was.due_at)
+        was = known.get(name, cell._replace(wanted_revision=0, suppressed={}, due_at=None))
+        if (
+            incident is None
+            or cell.is_leased(now)
+            or not (cell.wanted_revision > was.wanted_revision or name in announced)
+        ):
+            cells[name] = cell._replace(suppressed=was.suppressed, due_at=was.due_at)
             continue
-        cell = cell._replace(want=max(cell.want, cell.told + 1), held=was.held)  # noqa: PLW2901 - the cell moves on
-        saying = _saying(standing, name, cell._replace(attempt=1, held={}), Turn.ALONE)
+        cell = cell._replace(
+            wanted_revision=max(cell.wanted_revision, cell.sent_revision + 1), suppressed=was.suppressed
+        )  # noqa: PLW2901 - the cell moves on
+        saying = _dispatch(standing, name, cell._replace(attempt=1, suppressed={}), SendMode.SINGLE)
         if name in announced:
-            cells[name] = _sent(cell, saying, now)._replace(outcome=Outcome.SENT, answer=UNRECORDED)
-            deliveries.append(Delivery(saying, Outcome.SENT, UNRECORDED))
+            cells[name] = _sent(cell, saying, now)._replace(outcome=Outcome.SENT, response=SENT_DURING_OUTAGE)
+            deliveries.append(Delivery(saying, Outcome.SENT, SENT_DURING_OUTAGE))
         else:
-            cells[name] = _gave_up(cell)._replace(answer=UNTOLD)
-            deliveries.append(Delivery(saying, Outcome.FAILED, UNTOLD))
+            cells[name] = _failed(cell)._replace(response=NOT_SENT_DURING_OUTAGE)
+            deliveries.append(Delivery(saying, Outcome.FAILED, NOT_SENT_DURING_OUTAGE))
     return standing._replace(outbox=cells), tuple(deliveries)
 
 
-def _window(cell: Cell) -> float:
+def _window(cell: OutboxEntry) -> float:
     """Seconds of the window that begins: `dedup_window`, then 1 h, 4 h, then daily."""
-    if cell.rung == 0:
+    if cell.window_step == 0:
         return cell.dedup_window
-    return max(cell.dedup_window, LADDER[min(cell.rung, len(LADDER)) - 1])
+    return max(cell.dedup_window, WINDOW_STEPS[min(cell.window_step, len(WINDOW_STEPS)) - 1])
 
 
-def _gave_up(cell: Cell) -> Cell:
+def _failed(cell: OutboxEntry) -> OutboxEntry:
     """Nothing more is tried until something new happens; a failed send never opens a window."""
     return cell._replace(
-        want=cell.told, attempt=0, trying_since=None, due_at=None, window_ends_at=None, outcome=Outcome.FAILED
+        wanted_revision=cell.sent_revision,
+        attempt=0,
+        first_attempt_at=None,
+        due_at=None,
+        window_ends_at=None,
+        outcome=Outcome.FAILED,
     )
 
 

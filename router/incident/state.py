@@ -11,7 +11,7 @@ from typing import NamedTuple
 from router.model import Incident, Kind, Outcome, Severity, Silenced, Subject
 
 
-class Manner(NamedTuple):
+class MessageOptions(NamedTuple):
     """How a route wants its channels to be spoken to; "" where it leaves that to the channel.
 
     Attributes:
@@ -23,10 +23,10 @@ class Manner(NamedTuple):
     time_zone: str = ""
 
 
-_AS_CONFIGURED = Manner()
+_AS_CONFIGURED = MessageOptions()
 
 
-class Reach(NamedTuple):
+class RouteTarget(NamedTuple):
     """A channel that an alert's routes reach.
 
     Attributes:
@@ -36,17 +36,17 @@ class Reach(NamedTuple):
     channel: str
     dedup_window: float
     stateful: bool = False
-    manner: Manner = Manner()
+    options: MessageOptions = MessageOptions()
 
 
-class Turn(enum.StrEnum):
+class SendMode(enum.StrEnum):
     """How a due entry is sent: in a message of its own, or bundled with others of its channel (rate limits)."""
 
-    ALONE = "alone"
-    GATHERED = "gathered"
+    SINGLE = "alone"
+    BUNDLED = "gathered"
 
 
-class Cell(NamedTuple):
+class OutboxEntry(NamedTuple):
     """What one channel should have been told of one incident, and what it was told.
 
     A default is never to be changed: what is as it was in a new cell is not stored.
@@ -68,30 +68,30 @@ class Cell(NamedTuple):
 
     dedup_window: float
     stateful: bool = False
-    manner: Manner = _AS_CONFIGURED
-    want: int = 0
-    told: int = 0
-    heard: Kind | None = None
-    severity: Severity = Severity.INFO
-    held: Mapping[str, int] = MappingProxyType({})
-    rung: int = 0
+    options: MessageOptions = _AS_CONFIGURED
+    wanted_revision: int = 0
+    sent_revision: int = 0
+    last_kind_sent: Kind | None = None
+    announced_severity: Severity = Severity.INFO
+    suppressed: Mapping[str, int] = MappingProxyType({})
+    window_step: int = 0
     window_ends_at: float | None = None
     attempt: int = 0
-    trying_since: float | None = None
+    first_attempt_at: float | None = None
     due_at: float | None = None
-    waiting: bool = False
-    lease: str = ""
+    throttled: bool = False
+    lease_owner: str = ""
     lease_ends_at: float = 0.0
-    unsure: bool = False
+    in_doubt: bool = False
     outcome: Outcome | None = None
-    answer: str = ""
+    response: str = ""
 
     @property
-    def behind(self) -> bool:
-        return self.want > self.told
+    def is_behind(self) -> bool:
+        return self.wanted_revision > self.sent_revision
 
-    def leased(self, now: float) -> bool:
-        return bool(self.lease) and self.lease_ends_at > now
+    def is_leased(self, now: float) -> bool:
+        return bool(self.lease_owner) and self.lease_ends_at > now
 
 
 class SubjectState(NamedTuple):
@@ -119,7 +119,7 @@ class SubjectState(NamedTuple):
     rollbacks: tuple[str, ...] = ()
     incident: Incident | None = None
     active_causes: Mapping[str, float] = MappingProxyType({})
-    outbox: Mapping[str, Cell] = MappingProxyType({})
+    outbox: Mapping[str, OutboxEntry] = MappingProxyType({})
     resolve_at: float | None = None
     lapse_at: float | None = None
     silenced: Silenced | None = None
@@ -136,13 +136,13 @@ class SubjectState(NamedTuple):
     @property
     def next_check_at(self) -> float | None:
         """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
-        return self._earliest(cell.due_at for cell in self.outbox.values() if not cell.waiting)
+        return self._earliest(cell.due_at for cell in self.outbox.values() if not cell.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
         return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)
 
 
-class Terms(NamedTuple):
+class LeaseGrant(NamedTuple):
     """On which somebody takes due cells.
 
     Attributes:
@@ -153,11 +153,11 @@ class Terms(NamedTuple):
 
     owner: str
     until: float
-    turns: Mapping[str, Turn]
-    waits: Mapping[str, float] = MappingProxyType({})
+    grants: Mapping[str, SendMode]
+    retry_at: Mapping[str, float] = MappingProxyType({})
 
 
-class Saying(NamedTuple):
+class Dispatch(NamedTuple):
     """What is to be said to a channel under a lease: fixed when the lease is taken, noted down when it was said.
 
     Attributes:
@@ -169,11 +169,11 @@ class Saying(NamedTuple):
     kind: Kind
     revision: int
     attempt: int
-    first: bool
+    is_first: bool
     severity: Severity
-    held: Mapping[str, int]
-    manner: Manner = Manner()
-    turn: Turn = Turn.ALONE
+    suppressed: Mapping[str, int]
+    options: MessageOptions = MessageOptions()
+    mode: SendMode = SendMode.SINGLE
 
 
 class Delivery(NamedTuple):
@@ -187,9 +187,9 @@ class Delivery(NamedTuple):
         waited: seconds since then, for the answers of the other channels.
     """
 
-    saying: Saying
+    dispatch: Dispatch
     outcome: Outcome
-    answer: str = ""
+    response: str = ""
     retry_after: float | None = None
     unanswered: bool = False
     rejected: bool = False

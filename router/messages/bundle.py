@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from router.causes import cause_words
-from router.incident.state import Saying, SubjectState
+from router.incident.state import Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
 
@@ -17,17 +17,17 @@ ROOM = 2800
 _LINE = 700  # characters of the names in one line, so that the first does not take the room of all
 _KINDS = (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED)
 
-Part = tuple[Incident, Saying]
+Part = tuple[Incident, Dispatch]
 
 
-def gathering(parts: Sequence[tuple[SubjectState, Saying]], config: ChannelConfig) -> Notification:
+def gathering(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig) -> Notification:
     """What a channel is asked to say of many incidents at once.
 
     Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `gathered` holds them all.
     """
     told = sorted(((each.incident, saying) for each, saying in parts if each.incident), key=_worst_first)
     worst, saying = told[0]
-    language = saying.manner.language or config.language
+    language = saying.options.language or config.language
     title = phrase(
         "title_gathered_resolved" if saying.kind is Kind.RESOLVED else "title_gathered",
         language,
@@ -39,7 +39,7 @@ def gathering(parts: Sequence[tuple[SubjectState, Saying]], config: ChannelConfi
         (phrase("label_more", language), "ecs-alert-router history open"),
     )
     message = Message(title, "\n".join(_lines(told, language)), facts)
-    mention = "" if saying.kind is Kind.RESOLVED else saying.manner.mention
+    mention = "" if saying.kind is Kind.RESOLVED else saying.options.mention
     return Notification(saying.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
 
 

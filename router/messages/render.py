@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from router.causes import cause_words
 from router.config.time_zones import zone
-from router.incident.state import Saying
+from router.incident.state import Dispatch
 from router.messages import console
 from router.messages.hints import Hint, hint, worded
 from router.messages.phrases import phrase, span
@@ -52,7 +52,7 @@ class _Story(NamedTuple):
         advice: what to do; None where there is nothing to say, or it is over.
     """
 
-    saying: Saying
+    saying: Dispatch
     incident: Incident
     config: ChannelConfig
     found: Enrichment
@@ -86,7 +86,7 @@ class _Story(NamedTuple):
 
 
 def notification(
-    saying: Saying,
+    saying: Dispatch,
     incident: Incident,
     config: ChannelConfig,
     found: Enrichment | None = None,
@@ -98,13 +98,13 @@ def notification(
         found: what is known beyond the event (`router.enrichment.enrich`).
         made: messages of this incident so far; channels that are told the same, in the same words, share one.
     """
-    language, time_zone = saying.manner.language or config.language, saying.manner.time_zone or config.time_zone
+    language, time_zone = saying.options.language or config.language, saying.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
-    said = (saying.kind, saying.first, tuple(saying.held.items()), language, time_zone)
+    said = (saying.kind, saying.is_first, tuple(saying.suppressed.items()), language, time_zone)
     made = {} if made is None else made
     if said not in made:
         made[said] = _message(_Story(saying, incident, config, found or Enrichment()))
-    mention = "" if saying.kind is Kind.RESOLVED else saying.manner.mention  # nobody is called for good news
+    mention = "" if saying.kind is Kind.RESOLVED else saying.options.mention  # nobody is called for good news
     return Notification(saying.kind, made[said], incident.alert, incident, mention)
 
 
@@ -220,7 +220,7 @@ def _lead(story: _Story) -> str:
             sentences = [what_died, _before(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
-            counts = _counts(story.saying.held or story.incident.causes, story)
+            counts = _counts(story.saying.suppressed or story.incident.causes, story)
             since = story.clock(story.incident.opened_at)
             return story.phrase("going_on", counts=counts, total=story.incident.count, since=since)
     return _over(story)
@@ -228,7 +228,7 @@ def _lead(story: _Story) -> str:
 
 def _over(story: _Story) -> str:
     incident = story.incident
-    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.saying.first else "over"}
+    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.saying.is_first else "over"}
     key = keys.get(incident.status, "over")
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
     counts = _counts(incident.causes, story)

@@ -18,7 +18,7 @@ from router.errors import Conflict
 from router.history.items import SCHEMA, iso
 from router.history.store import AlertsWanted, History
 from router.history.table import Put
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.model import (
     Alert,
@@ -76,7 +76,7 @@ def beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float
     told = [delivery for done in router.deliver(jobs, remaining) for _, delivery in done]
     for delivery in told:
         if delivery.outcome is not Outcome.SENT:
-            log.error("channel %s did not take the heartbeat: %s", delivery.saying.channel, delivery.answer)
+            log.error("channel %s did not take the heartbeat: %s", delivery.dispatch.channel, delivery.response)
     return told
 
 
@@ -133,7 +133,7 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
 def _job(source: Source, week: Week, waiting: tuple[str, ...] | None, event: Mapping[str, Any], now: float) -> Job:
     config = source.config
     incident = _incident(event, now)
-    saying = Saying(config.name, Kind.OPENED, 1, 1, first=False, severity=Severity.INFO, held={})
+    saying = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
     notify = partial(_notification, incident, config, week, waiting)
     return Job(SubjectState(incident.subject), saying, config, notify, source)
 

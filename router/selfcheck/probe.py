@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from router.channels.configured import Source
 from router.context import Router
 from router.errors import ChannelError, TransientError
-from router.incident.state import Saying
+from router.incident.state import Dispatch
 from router.messages.render import notification
 from router.model import Alert, Incident, Kind, Severity, Subject
 
@@ -40,7 +40,7 @@ def _unable(router: Router) -> Iterator[tuple[str, str]]:
 
 def _rendered(name: str, source: Source, incident: Incident) -> None:
     config, channel = source.open()
-    saying = Saying(name, Kind.OPENED, 1, 1, first=True, severity=Severity.INFO, held={})
+    saying = Dispatch(name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
     channel.render(notification(saying, incident, config))
 
 

@@ -22,8 +22,8 @@ from router.history.items import (
 )
 from router.history.table import Item
 from router.incident.lifecycle import LAPSE_AFTER
-from router.incident.outbox import LADDER
-from router.incident.state import Cell, SubjectState
+from router.incident.outbox import WINDOW_STEPS
+from router.incident.state import OutboxEntry, SubjectState
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.understand import understand
 from tests.simulation.neighbours import Write
@@ -142,7 +142,7 @@ class Outcome:
             yield incident_id, standing.incident, standing
 
     @property
-    def cells(self) -> Iterator[tuple[str, str, Incident, Cell]]:
+    def cells(self) -> Iterator[tuple[str, str, Incident, OutboxEntry]]:
         for incident_id, incident, standing in self.incidents:
             for channel, cell in standing.outbox.items():
                 yield incident_id, channel, incident, cell
@@ -262,9 +262,9 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
 def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
     """What is said of a cell in the end is that it was sent, or failed, or that there was nothing to say."""
     for incident_id, channel, _, cell in outcome.cells:
-        if cell.behind:
+        if cell.is_behind:
             yield f"{channel} stays behind with {incident_id}"
-        if cell.outcome == "retry" and not (cell.stateful and cell.heard is None):
+        if cell.outcome == "retry" and not (cell.stateful and cell.last_kind_sent is None):
             yield f"{channel} waits for ever to be tried again with {incident_id}"
 
 
@@ -315,7 +315,7 @@ def _deliveries(run: Simulation) -> Iterator[tuple[Write, Item]]:
 
 
 def _window(rung: int) -> float:
-    return DEDUP_WINDOW if rung == 1 else LADDER[min(rung - 2, len(LADDER) - 1)]
+    return DEDUP_WINDOW if rung == 1 else WINDOW_STEPS[min(rung - 2, len(WINDOW_STEPS) - 1)]
 
 
 def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
@@ -379,7 +379,7 @@ def no_resolve_overtakes(outcome: Outcome) -> Iterator[str]:
             elif each.kind is Kind.RESOLVED and each.accepted:
                 if said_over and not unsure:
                     yield f"{channel} hears twice that {incident_id} is over"
-                if not opened and not each.saying.first:
+                if not opened and not each.saying.is_first:
                     yield f"{channel} hears that {incident_id} is over before it hears of it"
                 said_over = True
             unsure = unsure or not each.answered or bool(each.invocation.troubles)

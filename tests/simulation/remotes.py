@@ -6,14 +6,14 @@ from typing import Any
 
 from router.context import Job
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incident.state import Saying, SubjectState
+from router.incident.state import Dispatch, SubjectState
 from router.model import Incident, Kind, Notification
 from tests.simulation.boundary import Boundary, Invocation
 from tests.simulation.workload import SECRET
 
 _TIMEOUT = 10.0  # seconds after which a plugin gives up on its remote
 
-Part = tuple[SubjectState, Saying]
+Part = tuple[SubjectState, Dispatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Try:
     at: float
     message: int
     invocation: Invocation
-    saying: Saying
+    saying: Dispatch
     incident: str
     dedup_key: str
     count: int
@@ -85,7 +85,7 @@ class Remote:
             assert standing.incident
             self._note(standing.incident, saying, mood, accepted=accepted, answered=answered)
 
-    def _note(self, incident: Incident, saying: Saying, mood: str, *, accepted: bool, answered: bool) -> None:
+    def _note(self, incident: Incident, saying: Dispatch, mood: str, *, accepted: bool, answered: bool) -> None:
         process = self.boundary.scheduler.current
         assert process
         assert isinstance(process.process, Invocation)

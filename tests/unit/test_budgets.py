@@ -16,12 +16,12 @@ from router.config.parse import Route
 from router.context import Done, Job
 from router.errors import TransientError
 from router.history.items import iso
-from router.incident.state import Turn
+from router.incident.state import SendMode
 from router.model import Decision, Kind, Severity
 from tests.doubles.world import HOUR, START, Recorder, World, serially
 
 NOW = 1000.0
-ALONE, GATHERED = Turn.ALONE, Turn.GATHERED
+ALONE, GATHERED = SendMode.SINGLE, SendMode.BUNDLED
 CHAT, PAGER = Line("a", Budget(1, 1.0)), Line("b", Budget(2, 10.0), stateful=True)
 
 
@@ -35,7 +35,7 @@ def ask(
     return allot(condition, wants, lines or {"chat": CHAT, "pager": PAGER}, now, collecting=collecting)
 
 
-def turns(allotted: Any) -> list[tuple[str, Turn]]:
+def turns(allotted: Any) -> list[tuple[str, SendMode]]:
     return [(key[0], turn) for key, mine in allotted.turns.items() for turn in mine.values()]
 
 

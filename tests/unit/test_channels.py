@@ -15,7 +15,7 @@ from router.context import Job
 from router.deliver import attempt
 from router.errors import PermanentError
 from router.history.items import iso
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from tests.doubles.world import World
 
@@ -68,7 +68,7 @@ class Setting:
         world = World()
         world.receive(task_stopped())
         (told,) = world.slack.told
-        saying = Saying("chat", Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
+        saying = Dispatch("chat", Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
         return attempt(Job(SubjectState(told.incident.subject), saying, self.source.config, lambda: told, self.source))
 
 
@@ -124,7 +124,7 @@ def test_a_secret_that_cannot_be_read_now_is_a_retry_of_something_that_was_not_s
     setting.vault.failure = TimeoutError()
     delivery = setting.attempt()
     assert (delivery.outcome, delivery.unanswered) == (Outcome.RETRY, False)
-    assert REFERENCE in delivery.answer
+    assert REFERENCE in delivery.response
 
 
 def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -> None:

@@ -15,7 +15,7 @@ from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Job
 from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Kind, Notification, Outcome, Severity
 from tests.doubles.world import World
 
@@ -60,7 +60,7 @@ def raises(error: Exception) -> Callable[[], NoReturn]:
 
 
 def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusable: str = "", **options: Any) -> Job:
-    saying = Saying(name, Kind.OPENED, revision, 1, first=True, severity=Severity.ERROR, held={})
+    saying = Dispatch(name, Kind.OPENED, revision, 1, is_first=True, severity=Severity.ERROR, suppressed={})
     config = ChannelConfig(name, "sink", options)
     source = Source.of(config, channel) if channel else None
     return Job(SubjectState(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
@@ -137,7 +137,7 @@ def test_within_a_channel_the_order_is_kept() -> None:
     jobs = [job(sink, revision=revision) for revision in (1, 2, 3)]
     other = job(Sink(started.set), "other")
     done = [told for batch in deliver([*jobs, other], lambda: LONG_ENOUGH) for told, _ in batch]
-    assert [told.saying.revision for told in done if told is not other] == [1, 2, 3]
+    assert [told.dispatch.revision for told in done if told is not other] == [1, 2, 3]
 
 
 def test_a_channel_that_asks_to_wait_is_not_tried_again_in_this_invocation() -> None:
@@ -146,7 +146,7 @@ def test_a_channel_that_asks_to_wait_is_not_tried_again_in_this_invocation() -> 
     jobs = [job(sink, revision=each) for each in (1, 2)]
     done = [each for batch in deliver(jobs, lambda: LONG_ENOUGH) for each in batch]
     assert [(delivery.outcome, delivery.retry_after) for _, delivery in done] == [(Outcome.RETRY, 7.0)] * 2
-    assert done[1][1].answer == "not tried: the channel asked to wait"
+    assert done[1][1].response == "not tried: the channel asked to wait"
     assert sink.sent == []
 
 
@@ -240,7 +240,7 @@ def test_a_channel_says_how_it_failed(
     """Without an answer, the remote may have taken it."""
     sink = Sink(raises(error))
     delivery = outcome_of(sink)
-    assert (delivery.outcome, delivery.answer) == (outcome, str(error))
+    assert (delivery.outcome, delivery.response) == (outcome, str(error))
     assert (delivery.retry_after, delivery.unanswered) == (retry_after, unanswered)
     assert sink.sent == []
 
@@ -260,13 +260,13 @@ def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
     with caplog.at_level(logging.DEBUG):
         done = delivered(broken, job(Sink(), "good"))
     assert done["good"].outcome is Outcome.SENT
-    assert (done["broken"].outcome, done["broken"].answer) == (Outcome.FAILED, "the plugin raised RuntimeError")
+    assert (done["broken"].outcome, done["broken"].response) == (Outcome.FAILED, "the plugin raised RuntimeError")
     assert "hunter2" not in caplog.text
 
 
 def test_a_channel_that_cannot_be_used_fails_with_the_reason() -> None:
     delivery = outcome_of(None, unusable="url is missing")
-    assert (delivery.outcome, delivery.answer) == (Outcome.FAILED, "url is missing")
+    assert (delivery.outcome, delivery.response) == (Outcome.FAILED, "url is missing")
 
 
 # --- the layout is rejected -------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def test_plain_text_that_finds_the_remote_busy_is_tried_again() -> None:
 
 def test_a_plugin_without_plain_text_has_failed() -> None:
     delivery = outcome_of(Sink(REJECTED))
-    assert (delivery.outcome, delivery.answer) == (Outcome.FAILED, "invalid_blocks")
+    assert (delivery.outcome, delivery.response) == (Outcome.FAILED, "invalid_blocks")
 
 
 @pytest.mark.parametrize("error", [TransientError("busy"), PermanentError("gone"), RuntimeError("broken")])
@@ -308,11 +308,11 @@ def test_only_a_rejected_layout_is_sent_as_plain_text(error: Exception) -> None:
 
 
 def test_the_remotes_answer_is_recorded_once_and_bounded() -> None:
-    answer = outcome_of(Sink(raises(PermanentError("refused", answer="no_service")))).answer
+    answer = outcome_of(Sink(raises(PermanentError("refused", answer="no_service")))).response
     assert answer == "refused (no_service)"
-    answer = outcome_of(Sink(raises(PermanentError("refused: no_service", answer="no_service")))).answer
+    answer = outcome_of(Sink(raises(PermanentError("refused: no_service", answer="no_service")))).response
     assert answer == "refused: no_service"
-    assert len(outcome_of(Sink(raises(PermanentError("x" * 5000)))).answer) == 300
+    assert len(outcome_of(Sink(raises(PermanentError("x" * 5000)))).response) == 300
 
 
 @pytest.mark.parametrize("error", [TransientError, PermanentError, PayloadRejected])
@@ -320,7 +320,7 @@ def test_no_option_of_the_channel_is_recorded(error: type[TransientError | Perma
     """Which of its options are secrets only the plugin knows; short ones are words."""
     options = {"url": "https://hooks.example.com/T0/B0/abcdef", "key": "https://hooks.example.com", "room": "#ops"}
     failure = error(f"{options['url']} refused {options['room']}", answer=f"bad {options['key']}")
-    answer = outcome_of(Sink(raises(failure)), **options).answer
+    answer = outcome_of(Sink(raises(failure)), **options).response
     assert answer == "[url] refused #ops (bad [key])"
 
 

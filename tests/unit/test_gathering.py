@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.incident.state import Manner, Saying, SubjectState
+from router.incident.state import MessageOptions, Dispatch, SubjectState
 from router.messages.bundle import ROOM, gathering
 from router.model import ChannelConfig, Kind, Severity, Subject
 from tests.doubles.oom import ALERT, INCIDENT
@@ -24,12 +24,12 @@ def part(
     *,
     cluster: str = "prod",
     count: int = 1,
-) -> tuple[SubjectState, Saying]:
+) -> tuple[SubjectState, Dispatch]:
     subject = Subject("123456789012", "eu-west-1", cluster, name)
     alert = replace(ALERT, subject=subject, severity=severity, cause=cause)
     incident = replace(INCIDENT, subject=subject, severity=severity, causes={cause: count}, alert=alert)
-    return SubjectState(subject, incident=incident), Saying(
-        "ops", kind, 1, 1, first=False, severity=severity, held={}, manner=Manner("<!here>")
+    return SubjectState(subject, incident=incident), Dispatch(
+        "ops", kind, 1, 1, is_first=False, severity=severity, suppressed={}, options=MessageOptions("<!here>")
     )
 
 
@@ -122,7 +122,7 @@ def test_what_has_no_room_is_counted() -> None:
     st.sampled_from([ENGLISH, JAPANESE]),
 )
 def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
-    parts: list[tuple[SubjectState, Saying]], config: ChannelConfig
+    parts: list[tuple[SubjectState, Dispatch]], config: ChannelConfig
 ) -> None:
     told = gathering(parts, config)
     assert len(told.gathered) == len(parts)

@@ -10,7 +10,7 @@ from router.channels.state import Condition, Failing
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.history.items import iso
 from router.inbox import handle
-from router.incident.state import Delivery, Saying
+from router.incident.state import Delivery, Dispatch
 from router.model import Kind, Outcome, Severity
 from tests.doubles.world import DAY, HOUR, MINUTE, START, Recorder, World
 
@@ -18,7 +18,9 @@ TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}
 
 
 def came(outcome: Outcome, **of: Any) -> Delivery:
-    return Delivery(Saying("slack", Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={}), outcome, **of)
+    return Delivery(
+        Dispatch("slack", Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={}), outcome, **of
+    )
 
 
 # --- what is noted ----------------------------------------------------------------------------------------------------

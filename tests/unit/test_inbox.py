@@ -392,7 +392,7 @@ def test_what_was_announced_without_history_is_written_and_nobody_is_told() -> N
     assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
     assert [row["decision"] for row in world.rows("alert#")] == ["announced"]
     (standing,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
-    assert {cell.heard for cell in standing.outbox.values()} == {Kind.OPENED}
+    assert {cell.last_kind_sent for cell in standing.outbox.values()} == {Kind.OPENED}
 
 
 def test_of_two_events_that_one_process_told_as_one_neither_is_told_again() -> None:

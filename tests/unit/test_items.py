@@ -32,7 +32,7 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
-from router.incident.state import Cell, Delivery, Manner, Saying, SubjectState
+from router.incident.state import OutboxEntry, Delivery, MessageOptions, Dispatch, SubjectState
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Past, Severity, Silenced, Subject
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
@@ -224,7 +224,7 @@ STANDINGS = SUBJECTS.flatmap(
         SubjectState,
         subject=st.just(subject),
         incident=st.none() | incidents_of(subject),
-        cells=st.dictionaries(st.text(), whole(Cell), max_size=3),
+        cells=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
         replaced=st.none(),
     )
@@ -250,47 +250,47 @@ def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_
 SUBJECT = DIED.alert.subject
 OPEN = Incident(1, "open", SUBJECT, Severity.CRITICAL, {"x": 1}, (), DIED.alert, NOW, NOW)
 
-CELL = Cell(
+CELL = OutboxEntry(
     dedup_window=900.0,
     stateful=True,
-    manner=Manner("<!here>", "ja", "Asia/Tokyo"),
-    want=2,
-    told=1,
-    heard=Kind.OPENED,
-    severity=Severity.CRITICAL,
-    held={"out_of_memory": 3},
-    rung=1,
+    options=MessageOptions("<!here>", "ja", "Asia/Tokyo"),
+    wanted_revision=2,
+    sent_revision=1,
+    last_kind_sent=Kind.OPENED,
+    announced_severity=Severity.CRITICAL,
+    suppressed={"out_of_memory": 3},
+    window_step=1,
     window_ends_at=NOW + 900.0,
     attempt=1,
-    trying_since=NOW + 1.0,
+    first_attempt_at=NOW + 1.0,
     due_at=NOW + 0.5,
-    waiting=True,
-    lease="0f1e",
+    throttled=True,
+    lease_owner="0f1e",
     lease_ends_at=NOW + 65.0,
-    unsure=True,
+    in_doubt=True,
     outcome=Outcome.RETRY,
-    answer="Slack answered 503",
+    response="Slack answered 503",
 )
-NEW_CELL = Cell(
+NEW_CELL = OutboxEntry(
     dedup_window=900.0,
     stateful=False,
-    manner=Manner("", "", ""),
-    want=0,
-    told=0,
-    heard=None,
-    severity=Severity.INFO,
-    held={},
-    rung=0,
+    options=MessageOptions("", "", ""),
+    wanted_revision=0,
+    sent_revision=0,
+    last_kind_sent=None,
+    announced_severity=Severity.INFO,
+    suppressed={},
+    window_step=0,
     window_ends_at=None,
     attempt=0,
-    trying_since=None,
+    first_attempt_at=None,
     due_at=None,
-    waiting=False,
-    lease="",
+    throttled=False,
+    lease_owner="",
     lease_ends_at=0.0,
-    unsure=False,
+    in_doubt=False,
     outcome=None,
-    answer="",
+    response="",
 )
 
 
@@ -330,7 +330,10 @@ def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, show
     ("standing", "due_at"),
     [
         (SubjectState(SUBJECT), None),
-        (SubjectState(SUBJECT, incident=OPEN, lapse_at=NOW + 9, outbox={"chat": Cell(900.0, due_at=NOW + 5)}), NOW + 5),
+        (
+            SubjectState(SUBJECT, incident=OPEN, lapse_at=NOW + 9, outbox={"chat": OutboxEntry(900.0, due_at=NOW + 5)}),
+            NOW + 5,
+        ),
         (SubjectState(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
     ],
 )
@@ -345,7 +348,9 @@ def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(standing: Subj
 
 
 def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery:
-    return Delivery(Saying(channel, Kind.OPENED, 1, 2, first=True, severity=Severity.ERROR, held={}), outcome, "ok")
+    return Delivery(
+        Dispatch(channel, Kind.OPENED, 1, 2, is_first=True, severity=Severity.ERROR, suppressed={}), outcome, "ok"
+    )
 
 
 def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 from local_aws import events
 from router.context import Done, Job
 from router.errors import TransientError
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
 from router.selfcheck.metrics import Meter
 from tests.doubles.world import World
@@ -34,7 +34,7 @@ Printed = Callable[[], list[dict[str, Any]]]
 
 
 def job(channel: str) -> Job:
-    saying = Saying(channel, Kind.OPENED, 1, 1, first=True, severity=Severity.ERROR, held={})
+    saying = Dispatch(channel, Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
     subject = Subject("111122223333", "eu-west-1", "prod", "service:web")
     return Job(SubjectState(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
 
@@ -45,7 +45,7 @@ def told(*attempts: Attempt) -> Meter:
 
     def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
         for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
-            yield [(each, Delivery(each.saying, outcome, seconds=seconds))]
+            yield [(each, Delivery(each.dispatch, outcome, seconds=seconds))]
 
     meter = Meter()
     assert [each for done in meter.counting(deliver)(jobs, lambda: 60.0) for each, _ in done] == jobs

@@ -423,6 +423,6 @@ def test_the_documented_example_is_a_working_channel(
         (handled,) = world.receive(events.task_stopped())
         ((head, body),) = server.requests
     assert (plugins.problems, config.problems) == ((), ())
-    assert [(each.saying.channel, each.outcome) for each in handled.deliveries] == [("x", Outcome.SENT)]
+    assert [(each.dispatch.channel, each.outcome) for each in handled.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
     assert json.loads(body)["text"].startswith("**Essential container exited: service web in prod**\n")

@@ -14,7 +14,7 @@ from local_aws import events
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.ecs.reasons import STOP_CODES
-from router.incident.state import Saying
+from router.incident.state import Dispatch
 from router.messages.hints import HINTS
 from router.messages.render import notification
 from router.model import (
@@ -68,7 +68,7 @@ def said(
     **settings: Any,
 ) -> Message:
     made = incident or incident_of()
-    saying = Saying("chat", kind, 1, 1, first, made.severity, held or {})
+    saying = Dispatch("chat", kind, 1, 1, first, made.severity, held or {})
     return notification(saying, made, ChannelConfig("chat", "chat", {}, **settings), found).message
 
 
@@ -88,9 +88,9 @@ def test_channels_share_the_message_that_says_the_same_in_the_same_words(
 ) -> None:
     incident = incident_of()
     made: dict[Any, Message] = {}
-    first = Saying("chat", Kind.OPENED, 1, 1, first=True, severity=incident.severity, held={})
+    first = Dispatch("chat", Kind.OPENED, 1, 1, is_first=True, severity=incident.severity, suppressed={})
     one = notification(first, incident, ChannelConfig("chat", "chat", {}), None, made).message
-    other = first._replace(channel="mail", kind=kind, held=held)
+    other = first._replace(channel="mail", kind=kind, suppressed=held)
     config = ChannelConfig("mail", "mail", {}, **settings)
     two = notification(other, incident, config, None, made).message
     assert (two is one) is shared
@@ -102,7 +102,7 @@ def test_the_end_is_not_told_in_the_same_words_to_whom_has_heard_of_it_and_to_wh
     made: dict[Any, Message] = {}
     texts = {
         first: notification(
-            Saying("chat", Kind.RESOLVED, 1, 1, first, incident.severity, {}), incident, CHAT, None, made
+            Dispatch("chat", Kind.RESOLVED, 1, 1, first, incident.severity, {}), incident, CHAT, None, made
         ).message.text
         for first in (False, True)
     }

@@ -14,7 +14,7 @@ from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_t
 from router.history.items import iso
 from router.history.store import History
 from router.history.table import Item
-from router.incident.state import Cell, SubjectState
+from router.incident.state import OutboxEntry, SubjectState
 from router.messages.phrases import span
 from router.model import Decision, Kind, Outcome
 
@@ -80,7 +80,7 @@ def _heard(delivery: Item) -> str:
     return how if delivery["attempt"] == 1 else f"{how}, at attempt {delivery['attempt']}"
 
 
-def _unheard(cell: Cell | None, since: Sequence[Item]) -> str:
+def _unheard(cell: OutboxEntry | None, since: Sequence[Item]) -> str:
     """Why a channel has not heard of an alert."""
     last = since[-1] if since else None
     answer = f": {last['answer']}" if last and last["answer"] else ""
@@ -89,9 +89,9 @@ def _unheard(cell: Cell | None, since: Sequence[Item]) -> str:
     if last and last["outcome"] == Outcome.RETRY:
         due = f", next at {local_time(iso(cell.due_at))}" if cell and cell.due_at else ""
         return f"{counted(last['attempt'], 'attempt')} failed{due}{answer}"
-    if cell and cell.behind:
+    if cell and cell.is_behind:
         return "its message is under way"
-    if cell and cell.held and cell.window_ends_at:
+    if cell and cell.suppressed and cell.window_ends_at:
         return f"held back until the window ends at {local_time(iso(cell.window_ends_at))}"
     return "there was nothing to say to it"
 

@@ -25,7 +25,7 @@ from router.history.items import CONDITION_KEY, iso, to_condition
 from router.history.store import History
 from router.history.table import Item, Key
 from router.inbox import handle
-from router.incident.state import Delivery, Saying, SubjectState
+from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
 from router.pipeline import process
 from router.runtime import Runtime
@@ -188,7 +188,7 @@ class VirtualRouter:
         for job in jobs:
             self.messages[job.config.name] += 1
             self._tell(self._line(job))
-        yield [(job, Delivery(job.saying, Outcome.SENT)) for job in jobs]
+        yield [(job, Delivery(job.dispatch, Outcome.SENT)) for job in jobs]
 
     def _line(self, job: Job) -> Line:
         try:
@@ -237,10 +237,10 @@ def _subject(subject: Subject) -> Mapping[str, str]:
 def _unrendered(job: Job) -> Notification:
     incident = job.state.incident
     assert isinstance(incident, Incident)  # else there was nothing to say
-    return Notification(job.saying.kind, Message(incident.alert.title, ""), incident.alert, incident)
+    return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
-def reason_of(standing: SubjectState, saying: Saying) -> str:
+def reason_of(standing: SubjectState, saying: Dispatch) -> str:
     """Why a channel is notified now.
 
     Args:
@@ -248,8 +248,8 @@ def reason_of(standing: SubjectState, saying: Saying) -> str:
     """
     if saying.kind is Kind.RESOLVED:
         return "ended"
-    if saying.first:
+    if saying.is_first:
         return "first"
     if saying.kind is Kind.OPENED:
         return "returned"
-    return "worse" if saying.severity.worse_than(standing.outbox[saying.channel].severity) else "digest"
+    return "worse" if saying.severity.worse_than(standing.outbox[saying.channel].announced_severity) else "digest"

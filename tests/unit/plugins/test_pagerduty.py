@@ -16,7 +16,7 @@ from router import ChannelConfig, Notification, PayloadRejected, PermanentError,
 from router.channels.configured import Source
 from router.context import Job
 from router.deliver import attempt
-from router.incident.state import Saying, SubjectState
+from router.incident.state import Dispatch, SubjectState
 from router.model import Incident, Kind, Message, Outcome, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
@@ -268,7 +268,7 @@ def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
         double.answer_with(400, '{"status":"invalid event","errors":["custom_details"]}')
         channel = pagerduty(events_url=double.events_url)
         config = ChannelConfig("oncall", "pagerduty", {"routing_key": KEY})
-        saying = Saying("oncall", Kind.OPENED, 1, 1, first=True, severity=Severity.CRITICAL, held={})
+        saying = Dispatch("oncall", Kind.OPENED, 1, 1, is_first=True, severity=Severity.CRITICAL, suppressed={})
         job = Job(SubjectState(SUBJECT), saying, config, notification, Source.of(config, channel))
         assert attempt(job).outcome is Outcome.SENT
         assert [set(alert.events[0]["payload"]) for alert in double.alerts] == [{"summary", "source", "severity"}]
