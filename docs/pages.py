@@ -18,7 +18,7 @@ from router.ecs.normalise import normalise
 from router.incident.state import Dispatch
 from router.messages.hints import HINTS, Hint
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Past
+from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Recurrence
 
 DOCS = Path(__file__).parent
 _BY_NAME = "`eventName` in lower case"
@@ -35,7 +35,7 @@ def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) 
     incident = Incident(1, "open", made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at)
     known = dict(found or {})
     past = known.pop("past", None)
-    enrichment = Enrichment(**known, past=Past(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
+    enrichment = Enrichment(**known, recurrence=Recurrence(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
     time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
     config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
     saying = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})

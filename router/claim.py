@@ -27,7 +27,7 @@ from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import apply_alert, advance
 from router.incident.outbox import due_channels, postpone, next_kind, take_lease
-from router.incident.recurrence import DEPLOYMENT_BEGUN
+from router.incident.recurrence import DEPLOYMENT_STARTED
 from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
 from router.model import Alert, Decision, Kind, Severity, Subject
 
@@ -209,7 +209,7 @@ def _without(fresh: Mapping[Subject, Sequence[Routed]], conflict: Conflict) -> d
 
 def _concerns_subject(alert: Alert) -> bool:
     """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
-    begun = alert.cause == DEPLOYMENT_BEGUN
+    begun = alert.cause == DEPLOYMENT_STARTED
     return begun or alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
 
 

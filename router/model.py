@@ -231,7 +231,7 @@ class Alert:
         )
 
 
-class Past(NamedTuple):
+class Recurrence(NamedTuple):
     """What is remembered of a subject and a cause before an alert, up to seven days back.
 
     Attributes:
@@ -241,13 +241,13 @@ class Past(NamedTuple):
         deployed_at: event time at which the deployment began that the alert is about, or None where that is not known.
     """
 
-    day: int = 0
-    week: int = 0
+    last_day: int = 0
+    last_week: int = 0
     previous: float | None = None
     deployed_at: float | None = None
 
 
-_NO_PAST = Past()
+_NO_RECURRENCE = Recurrence()
 
 
 class Enrichment(NamedTuple):
@@ -267,7 +267,7 @@ class Enrichment(NamedTuple):
     essential: Mapping[str, bool] = MappingProxyType({})
     logs: tuple[str, str] = ("", "")
     log_excerpt: str = ""
-    past: Past | None = None
+    recurrence: Recurrence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ class Incident:
     silenced: Silenced | None = None
     closed_by: str = ""
     closed_because: str = ""
-    past: Past = _NO_PAST
+    recurrence: Recurrence = _NO_RECURRENCE
 
     @property
     def id(self) -> str:

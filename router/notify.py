@@ -66,8 +66,8 @@ def jobs_of(
     incident = standing.incident
     if incident is None or not sayings:
         return
-    past = incident.past if router.config.enrich.history else None
-    known = found.get(incident.alert.id, Enrichment())._replace(past=past)
+    past = incident.recurrence if router.config.enrich.history else None
+    known = found.get(incident.alert.id, Enrichment())._replace(recurrence=past)
     made: dict[Any, Message] = {}
     for saying in sayings:
         unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")

@@ -39,7 +39,7 @@ from router.model import (
     Incident,
     Kind,
     Notification,
-    Past,
+    Recurrence,
     Subject,
 )
 from router.route import route
@@ -166,7 +166,7 @@ def simulate_command(
 def _found(file: IO[bytes]) -> Enrichment:
     try:
         fields = json.load(file)
-        past = {"past": Past(**fields["past"])} if "past" in fields else {}
+        past = {"past": Recurrence(**fields["past"])} if "past" in fields else {}
         return Enrichment(**{**fields, **past})
     except (ValueError, TypeError) as error:
         raise click.BadParameter(f"--found: {error}") from error

@@ -34,7 +34,7 @@ from router.model import (
     Incident,
     Kind,
     Outcome,
-    Past,
+    Recurrence,
     Severity,
     Silenced,
     Subject,
@@ -253,7 +253,7 @@ def _state(standing: SubjectState) -> Item:
             "silenced": incident.silenced and _fields(incident.silenced),
             "closed_by": incident.closed_by,
             "closed_because": incident.closed_because,
-            "past": incident.past,
+            "past": incident.recurrence,
         }
     return state
 
@@ -302,7 +302,7 @@ def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subj
             "tasks": tuple(kept["tasks"]),
             "alert": _to_alert(kept["alert"], subject),
             "silenced": _to_silenced(kept["silenced"]),
-            "past": Past(*kept.get("past", ())),
+            "past": Recurrence(*kept.get("past", ())),
         }
     )
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from router.incident.outbox import HOUR, apply_incident_end, request_send
-from router.incident.recurrence import note_deployment, past, remember
+from router.incident.recurrence import record_deployment, recurrence_of, count_occurrence
 from router.incident.state import OutboxEntry, RouteTarget, SubjectState
 from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
 
@@ -47,7 +47,7 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     Args:
         silenced_by: id and reason of the silence that holds it back; empty where none does.
     """
-    standing = note_deployment(_note_rollback(standing, alert), alert)
+    standing = record_deployment(_note_rollback(standing, alert), alert)
     if alert.stopped:
         standing = _end_causes(standing, {_exit_key(alert)}, alert.at, now, resolve_after)
     if alert.resolves:
@@ -59,8 +59,8 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     if alert.at < _quiet_from(standing, alert.cause):
         return standing, Decision.ALREADY_RESOLVED
     if silenced_by:
-        return remember(_apply_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
-    after = remember(_add_to_incident(standing, alert, now), alert)
+        return count_occurrence(_apply_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
+    after = count_occurrence(_add_to_incident(standing, alert, now), alert)
     return _announce(after, alert, targets, now, news=_changes_message(standing.incident, alert))
 
 
@@ -82,7 +82,7 @@ def _add_to_incident(standing: SubjectState, alert: Alert, now: float) -> Subjec
         reopened=incident.reopened + incident.over,
         severity=alert.severity if worse else incident.severity,
         alert=alert if worse else incident.alert,
-        past=past(standing, alert) if worse else incident.past,
+        recurrence=recurrence_of(standing, alert) if worse else incident.recurrence,
         causes=_plus(incident.causes, {alert.cause: 1}),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
@@ -111,7 +111,7 @@ def _open(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
         opened_at=min(alert.at, silenced.since) if silenced else alert.at,
         last_at=alert.at,
         silenced=silenced,
-        past=past(standing, alert),
+        recurrence=recurrence_of(standing, alert),
     )
     return standing._replace(
         incident=incident,

@@ -7,29 +7,29 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from router.incident.state import SubjectState
-from router.model import Alert, Past
+from router.model import Alert, Recurrence
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 WEEK = 7 * DAY
 CAUSES_REMEMBERED = 4
 DEPLOYMENTS_REMEMBERED = 5
-DEPLOYMENT_BEGUN = "deployment_in_progress"
+DEPLOYMENT_STARTED = "deployment_in_progress"
 
 Times = Sequence[tuple[float, int]]
 """Event time of the newest alert of a while, and how many there were in it: an hour, after a day a whole day."""
 
 
-def past(standing: SubjectState, alert: Alert) -> Past:
+def recurrence_of(standing: SubjectState, alert: Alert) -> Recurrence:
     """What was before an alert that is not counted yet. An hour that has begun before it counts whole."""
     times = [
         (min(at, alert.at), count)
         for at, count in standing.occurrences.get(alert.cause, ())
         if at >= alert.at - WEEK and at // HOUR * HOUR <= alert.at
     ]
-    return Past(
-        day=sum(count for at, count in times if at >= alert.at - DAY),
-        week=sum(count for _, count in times),
+    return Recurrence(
+        last_day=sum(count for at, count in times if at >= alert.at - DAY),
+        last_week=sum(count for _, count in times),
         previous=max((at for at, _ in times), default=None),
         deployed_at=_deployed_at(standing.deployments, alert),
     )
@@ -44,7 +44,7 @@ def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None
     return begun.get(alert.deployment) if alert.task else max(begun.values(), default=None)
 
 
-def remember(standing: SubjectState, alert: Alert) -> SubjectState:
+def count_occurrence(standing: SubjectState, alert: Alert) -> SubjectState:
     """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
     counted = [*standing.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
     others = {cause: times for cause, times in standing.occurrences.items() if cause != alert.cause}
@@ -63,9 +63,9 @@ def _by_while(times: Times) -> Iterable[tuple[float, int]]:
     return whiles.values()
 
 
-def note_deployment(standing: SubjectState, alert: Alert) -> SubjectState:
+def record_deployment(standing: SubjectState, alert: Alert) -> SubjectState:
     """Remembers when a deployment began, if the alert says so."""
-    if alert.cause != DEPLOYMENT_BEGUN or not alert.deployment:
+    if alert.cause != DEPLOYMENT_STARTED or not alert.deployment:
         return standing
     began = min(alert.at, standing.deployments.get(alert.deployment, alert.at))
     newest = sorted({**standing.deployments, alert.deployment: began}.items(), key=lambda each: each[1])

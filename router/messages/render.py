@@ -25,7 +25,7 @@ from router.model import (
     Kind,
     Message,
     Notification,
-    Past,
+    Recurrence,
     Silenced,
     Subject,
 )
@@ -178,11 +178,11 @@ def _known(story: _Story) -> dict[str, str]:
         "image": _short(dead.image) if dead else "",
         "memory": f"{memory:,}" if memory else "",
         "expires": _moment(expires, story),
-        "new_revision": story.alert.task_definition if _is_new(story.found.past, story.alert) else "",
+        "new_revision": story.alert.task_definition if _is_new(story.found.recurrence, story.alert) else "",
     }
 
 
-def _is_new(past: Past | None, alert: Alert) -> bool:
+def _is_new(past: Recurrence | None, alert: Alert) -> bool:
     """Whether it began soon after its revision was deployed, and not before."""
     if past is None or past.deployed_at is None:
         return False
@@ -302,18 +302,18 @@ def _after(story: _Story) -> str:
 
 def _before(story: _Story) -> str:
     """What history knows: how often it has been, and whether a deployment began it."""
-    past, alert = story.found.past, story.alert
+    past, alert = story.found.recurrence, story.alert
     if past is None:
         return ""
     if past.previous is None:
         return _deployed("first", past, alert, story)
     earlier = story.about(max(0.0, alert.at - past.previous))
-    counted = story.phrase("seen_before", day=past.day + 1, week=past.week + 1, earlier=earlier)
+    counted = story.phrase("seen_before", day=past.last_day + 1, week=past.last_week + 1, earlier=earlier)
     newly = past.deployed_at is not None and past.previous < past.deployed_at
     return story.gap.join(filter(None, [counted, _deployed("again", past, alert, story) if newly else ""]))
 
 
-def _deployed(key: str, past: Past, alert: Alert, story: _Story) -> str:
+def _deployed(key: str, past: Recurrence, alert: Alert, story: _Story) -> str:
     if past.deployed_at is None or alert.at < past.deployed_at:
         return ""
     later = story.about(alert.at - past.deployed_at)

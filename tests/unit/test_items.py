@@ -33,7 +33,7 @@ from router.history.items import (
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
 from router.incident.state import OutboxEntry, Delivery, MessageOptions, Dispatch, SubjectState
-from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Past, Severity, Silenced, Subject
+from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
 TTL = 1_800_000_000
@@ -215,7 +215,7 @@ def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
-        past=whole(Past),
+        past=whole(Recurrence),
     )
 
 

@@ -15,12 +15,12 @@ from router.incident.recurrence import (
     DEPLOYMENTS_REMEMBERED,
     HOUR,
     WEEK,
-    note_deployment,
-    past,
-    remember,
+    record_deployment,
+    recurrence_of,
+    count_occurrence,
 )
 from router.incident.state import SubjectState
-from router.model import Alert, Past
+from router.model import Alert, Recurrence
 from tests.doubles.world import MINUTE, START, World
 
 BEGUN = "SERVICE_DEPLOYMENT_IN_PROGRESS"
@@ -43,7 +43,7 @@ def standing(*raws: events.Raw) -> SubjectState:
     """With each of them counted, or noted as a deployment."""
     made = SubjectState(of(died(START)).subject)
     for each in map(of, raws):
-        made = note_deployment(made, each) if each.cause == BEGUN.lower()[8:] else remember(made, each)
+        made = record_deployment(made, each) if each.cause == BEGUN.lower()[8:] else count_occurrence(made, each)
     return made
 
 
@@ -54,11 +54,11 @@ def test_what_came_before_is_counted_over_a_day_and_a_week() -> None:
     """Not another cause, nor what is older than a week."""
     spot = events.task_stopped("SpotInterruption", "x", stoppedAt=iso(START - 60))
     known = standing(died(START - 8 * DAY), died(START - 30 * HOUR), died(START - HOUR), spot)
-    assert past(known, of(died(START))) == Past(day=1, week=2, previous=START - HOUR)
+    assert recurrence_of(known, of(died(START))) == Recurrence(last_day=1, last_week=2, previous=START - HOUR)
 
 
 def test_what_has_not_been_before_has_no_past() -> None:
-    assert past(standing(), of(died(START))) == Past()
+    assert recurrence_of(standing(), of(died(START))) == Recurrence()
 
 
 @given(
@@ -66,39 +66,39 @@ def test_what_has_not_been_before_has_no_past() -> None:
 )
 def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[float]) -> None:
     known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
-    found = past(known, of(died(START)))
+    found = recurrence_of(known, of(died(START)))
     exactly = [sum(at >= START - span for at in times) for span in (DAY - HOUR, DAY + HOUR, WEEK - DAY, WEEK + DAY)]
-    assert exactly[0] <= found.day <= exactly[1]
-    assert exactly[2] <= found.week <= exactly[3]
+    assert exactly[0] <= found.last_day <= exactly[1]
+    assert exactly[2] <= found.last_week <= exactly[3]
     assert all(len(kept) <= 25 + 8 for kept in known.occurrences.values())
 
 
 @given(st.permutations([START - 90, START - 3 * HOUR, START - 2 * DAY, START - 2 * DAY - 60]))
 def test_it_makes_no_difference_in_which_order_alerts_arrive(times: list[float]) -> None:
     known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
-    assert past(known, of(died(START))) == Past(day=2, week=4, previous=START - 90)
+    assert recurrence_of(known, of(died(START))) == Recurrence(last_day=2, last_week=4, previous=START - 90)
 
 
 @pytest.mark.parametrize("later", [0.3, -0.3])
 def test_alerts_within_a_second_know_of_each_other(later: float) -> None:
     """Whichever was counted first; what is kept is whole seconds."""
     known = standing(died(START + 0.6))
-    found = past(known, of(died(START + 0.6 + later)))
-    assert (found.day, found.week) == (1, 1)
+    found = recurrence_of(known, of(died(START + 0.6 + later)))
+    assert (found.last_day, found.last_week) == (1, 1)
     assert found.previous == pytest.approx(START + 0.6, abs=1)
 
 
 def test_an_alert_that_comes_late_knows_of_what_was_before_it() -> None:
     """Though one that is newer than it stands for the whole hour by now."""
     known = standing(*(died(START + second, f"t{second}") for second in range(0, 1000, 20)))
-    found = past(known, of(died(START + 979)))
-    assert (found.day, found.week, found.previous) == (50, 50, START + 979)
+    found = recurrence_of(known, of(died(START + 979)))
+    assert (found.last_day, found.last_week, found.previous) == (50, 50, START + 979)
 
 
 def test_of_many_causes_the_newest_are_remembered() -> None:
     known = standing()
     for number in range(20):
-        known = remember(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
+        known = count_occurrence(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
     assert list(known.occurrences) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
 
 
@@ -108,20 +108,20 @@ def test_of_many_causes_the_newest_are_remembered() -> None:
 def test_a_task_came_after_the_deployment_that_started_it() -> None:
     """Not after a later one, which has nothing to do with this task; nor is it known of a task of no deployment."""
     known = standing(begun(START - 240), begun(START - 60, "ecs-svc/1"))
-    assert past(known, of(died(START))).deployed_at == START - 240
-    assert past(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
+    assert recurrence_of(known, of(died(START))).deployed_at == START - 240
+    assert recurrence_of(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
 
 
 def test_a_deployment_of_more_than_a_week_ago_has_nothing_to_do_with_it() -> None:
     """Nobody knows whether the cause was there in between: it must not be called its first after that deployment."""
-    assert past(standing(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
+    assert recurrence_of(standing(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
 
 
 def test_what_is_not_about_a_task_came_after_the_newest_deployment() -> None:
     failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN", createdAt=iso(START)))
-    assert past(standing(begun(START - 8 * DAY)), failed).deployed_at is None
-    assert past(standing(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
-    assert past(standing(begun(START + 60)), failed).deployed_at is None
+    assert recurrence_of(standing(begun(START - 8 * DAY)), failed).deployed_at is None
+    assert recurrence_of(standing(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
+    assert recurrence_of(standing(begun(START + 60)), failed).deployed_at is None
 
 
 def test_a_deployment_began_when_it_was_first_heard_of_and_the_newest_are_remembered() -> None:
@@ -156,7 +156,7 @@ def test_the_same_event_again_is_counted_once(world: World) -> None:
         world.receive(died(START, "t1"))
     world.wait(30 * HOUR)  # until the incident has lapsed
     world.receive(died(world.now, "t2"))
-    assert world.slack.told[-1].incident.past == Past(day=0, week=1, previous=START)
+    assert world.slack.told[-1].incident.recurrence == Recurrence(last_day=0, last_week=1, previous=START)
 
 
 def test_what_a_silence_holds_back_is_counted(world: World) -> None:
@@ -164,7 +164,7 @@ def test_what_a_silence_holds_back_is_counted(world: World) -> None:
     world.receive(died(START, "t1"))
     world.now += 2 * HOUR
     world.receive(died(world.now, "t2"))
-    assert world.slack.told[-1].incident.past.day == 1
+    assert world.slack.told[-1].incident.recurrence.last_day == 1
 
 
 def test_without_history_among_the_enrichments_messages_say_nothing_of_it() -> None:

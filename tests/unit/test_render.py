@@ -25,7 +25,7 @@ from router.model import (
     Incident,
     Kind,
     Message,
-    Past,
+    Recurrence,
     Severity,
     Silenced,
     Subject,
@@ -428,7 +428,7 @@ alerts = st.builds(
     task_definition=texts,
     details=st.dictionaries(st.sampled_from(["metric", "ServiceName", "expiresAt", "description"]), texts),
 )
-pasts = st.builds(Past, st.integers(0), st.integers(0), st.none() | times, st.none() | times)
+pasts = st.builds(Recurrence, st.integers(0), st.integers(0), st.none() | times, st.none() | times)
 enrichments = st.none() | st.builds(
     Enrichment,
     facts=st.dictionaries(texts.filter(str.strip), texts.filter(str.strip), max_size=2),
@@ -513,33 +513,33 @@ def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, 
 @pytest.mark.parametrize(
     ("past", "sentence"),
     [
-        (Past(), ""),
-        (Past(deployed_at=OPENED_AT - 240), "First seen 4 min after web:42 was deployed."),
-        (Past(deployed_at=OPENED_AT + 240), ""),
+        (Recurrence(), ""),
+        (Recurrence(deployed_at=OPENED_AT - 240), "First seen 4 min after web:42 was deployed."),
+        (Recurrence(deployed_at=OPENED_AT + 240), ""),
         (
-            Past(2, 11, previous=OPENED_AT - 7300),
+            Recurrence(2, 11, previous=OPENED_AT - 7300),
             "3 × in 24 h, 12 × in 7 d; the last one was 2 h earlier.",
         ),
         (
-            Past(0, 1, previous=OPENED_AT - 90_000, deployed_at=OPENED_AT - 240),
+            Recurrence(0, 1, previous=OPENED_AT - 90_000, deployed_at=OPENED_AT - 240),
             "1 × in 24 h, 2 × in 7 d; the last one was 1 d earlier. web:42 had been deployed 4 min before.",
         ),
         (
-            Past(1, 1, previous=OPENED_AT - 60, deployed_at=OPENED_AT - 240),
+            Recurrence(1, 1, previous=OPENED_AT - 60, deployed_at=OPENED_AT - 240),
             "2 × in 24 h, 2 × in 7 d; the last one was 1 min earlier.",
         ),
     ],
 )
-def test_history_tells_how_often_and_what_was_deployed_before(past: Past, sentence: str) -> None:
+def test_history_tells_how_often_and_what_was_deployed_before(past: Recurrence, sentence: str) -> None:
     made = replace(DIED, at=OPENED_AT, started_at=None)
-    lead = said(incident_of(made), found=Enrichment(past=past)).lead
+    lead = said(incident_of(made), found=Enrichment(recurrence=past)).lead
     assert lead.removeprefix("Container app exited with code 137: killed (SIGKILL).").strip() == sentence
 
 
 def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
     crash = replace(DIED, containers=(Container("app", "STOPPED", 1),), at=OPENED_AT)
-    new = Enrichment(past=Past(deployed_at=OPENED_AT - 240))
-    old = Enrichment(past=Past(deployed_at=OPENED_AT - 7200))
+    new = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 240))
+    old = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 7200))
     assert "go back to the revision before" in said(incident_of(crash), found=new).hint
     assert said(incident_of(crash), found=old).hint == said(incident_of(crash)).hint
 
