@@ -202,7 +202,7 @@ def _footer(notification: Notification) -> str:
     """Where it was, and the id that finds the rest in history."""
     subject = notification.incident.subject
     place = _fit(_literal(f"{subject.account} · {subject.region}"), _CONTEXT - 40)
-    return place if notification.gathered else f"{place} · {notification.incident.id}"
+    return place if notification.bundled else f"{place} · {notification.incident.id}"
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:

@@ -101,8 +101,8 @@ def _subject(notification: Notification) -> str:
     """The localised title where it is ASCII, else the English one; the prefix alone says that it is resolved."""
     alert = notification.alert
     titles = [alert.title] if notification.kind == "resolved" else [notification.message.title, alert.title]
-    if notification.gathered:  # the English title is the worst one's alone
-        titles = [notification.message.title, f"{len(notification.gathered)} incidents, one of them: {alert.title}"]
+    if notification.bundled:  # the English title is the worst one's alone
+        titles = [notification.message.title, f"{len(notification.bundled)} incidents, one of them: {alert.title}"]
     title = next((title for title in titles if title.isascii() and _line(title)), alert.title)
     return _prefixed(notification, title)
 
@@ -119,7 +119,7 @@ def _mail(notification: Notification, limit: int) -> str:
     said = [_clean(message.lead), _clean(message.reason), _line(message.hint) and f"=> {_line(message.hint)}"]
     parts = [title, *said, facts, _clean(message.log_excerpt), links, details]
     text = "\n\n".join(part for part in parts if part)
-    footer = "\n" if notification.gathered else f"\n\n-- \n{incident.id}\n"
+    footer = "\n" if notification.bundled else f"\n\n-- \n{incident.id}\n"
     return _cut(text, limit - len(footer.encode())) + footer
 
 

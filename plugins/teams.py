@@ -173,7 +173,7 @@ def _footer(notification: Notification) -> str:
     """Where it was, and the id that finds the rest in history."""
     incident = notification.incident
     place = _fit(_line(f"{incident.subject.account} · {incident.subject.region}"), _PLACE)
-    return place if notification.gathered else f"{place} · {incident.id}"
+    return place if notification.bundled else f"{place} · {incident.id}"
 
 
 def _text(text: str, **look: Any) -> Element:

@@ -18,11 +18,11 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.channels.rate_limit import Allotment, Budget, Line, Want, allot
-from router.channels.state import Condition
+from router.channels.rate_limit import Allocation, RateLimit, EndpointLimit, SendRequest, allocate
+from router.channels.state import ChannelStates
 from router.context import LONGEST_SEND, Handled, Routed, Router
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CONDITION_KEY, Row, is_row_key, key_of, row_key
+from router.history.items import CHANNEL_STATES_KEY, Row, is_row_key, key_of, row_key
 from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import apply_alert, advance
@@ -81,13 +81,13 @@ class Claims(NamedTuple):
     """
 
     made: tuple[Claim, ...] = ()
-    condition: Condition = Condition()
-    gather_at: tuple[float, ...] = ()
-    granted: Mapping[str, float] = MappingProxyType({})
+    channel_states: ChannelStates = ChannelStates()
+    bundle_at: tuple[float, ...] = ()
+    granted_at: Mapping[str, float] = MappingProxyType({})
 
     def joined(self, other: "Claims") -> "Claims":
-        condition = other.condition if other.made else self.condition
-        gather_at, granted = (*self.gather_at, *other.gather_at), {**self.granted, **other.granted}
+        condition = other.channel_states if other.made else self.channel_states
+        gather_at, granted = (*self.bundle_at, *other.bundle_at), {**self.granted_at, **other.granted_at}
         return Claims((*self.made, *other.made), condition, gather_at, granted)
 
 
@@ -162,7 +162,7 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
     for attempt in range(tries):
         now = runtime.clock()
         if found is None:
-            found = runtime.history.states(concerned, now) if concerned else ({}, Condition())
+            found = runtime.history.states(concerned, now) if concerned else ({}, ChannelStates())
         drafts = [
             _apply_alerts(found[0].get(subject, SubjectState(subject)), fresh[subject], router, now)
             for subject in fresh
@@ -247,25 +247,25 @@ def _postponed_by_silence(standing: SubjectState, router: Router, now: float) ->
 
 
 def _decide(
-    drafts: Sequence[_Transition], condition: Condition, lease_: Lease, router: Router, now: float
-) -> tuple[Claims, list[SubjectWrite], Condition | None]:
+    drafts: Sequence[_Transition], condition: ChannelStates, lease_: Lease, router: Router, now: float
+) -> tuple[Claims, list[SubjectWrite], ChannelStates | None]:
     """Who speaks now, and what is to be written for that."""
-    allotted = Allotment(condition)
+    allotted = Allocation(condition)
     if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
-        allotted = _allotted([draft.state for draft in drafts], condition, router, now, collecting=False)
+        allotted = _allocate([draft.state for draft in drafts], condition, router, now, collecting=False)
     made, changes = [], []
     for draft in drafts:
-        terms = _terms(draft.state, lease_, allotted, allotted.waits)
+        terms = _lease_grant(draft.state, lease_, allotted, allotted.retry_at)
         standing, sayings = take_lease(draft.state, now, terms)
         rows = tuple(_with_final_decision(row, sayings, standing) for row in draft.rows)
         changes.append(SubjectWrite(rows, standing if standing != draft.before else None))
         made.append(Claim(standing, rows, sayings, draft.before.next_check_at))
-    claims = Claims(tuple(made), allotted.condition, _new_gatherings(condition, allotted), allotted.granted)
-    return claims, changes, _spent(condition, allotted)
+    claims = Claims(tuple(made), allotted.channel_states, _new_bundle_times(condition, allotted), allotted.granted_at)
+    return claims, changes, _changed_channel_states(condition, allotted)
 
 
-def _terms(standing: SubjectState, lease_: Lease, allotted: Allotment, waits: Mapping[str, float]) -> LeaseGrant:
-    return LeaseGrant(lease_.owner, lease_.until, allotted.turns.get(key_of(standing), {}), waits)
+def _lease_grant(standing: SubjectState, lease_: Lease, allotted: Allocation, waits: Mapping[str, float]) -> LeaseGrant:
+    return LeaseGrant(lease_.owner, lease_.until, allotted.grants.get(key_of(standing), {}), waits)
 
 
 def _with_final_decision(row: Row, sayings: Iterable[Dispatch], standing: SubjectState) -> Row:
@@ -317,28 +317,28 @@ def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, coll
     now = runtime.clock()
     if now >= lease_.begin_by:
         return Claims()
-    condition = runtime.history.condition(now)
+    condition = runtime.history.channel_states(now)
     advanced = [_postponed_by_silence(advance(standing, now), router, now) for standing in due]
-    allotted = _allotted(advanced, condition, router, now, collecting=collecting)
+    allotted = _allocate(advanced, condition, router, now, collecting=collecting)
     woken = [
         (
             before,
-            *take_lease(standing, now, _terms(standing, lease_, allotted, {})),
+            *take_lease(standing, now, _lease_grant(standing, lease_, allotted, {})),
         )  # what waits already needs no writing
         for before, standing in zip(due, advanced, strict=True)
     ]
     moved = [(SubjectWrite((), after), sayings, before) for before, after, sayings in woken if after != before]
-    written = _write_all([change for change, _, _ in moved], _spent(condition, allotted), router, now)
+    written = _write_all([change for change, _, _ in moved], _changed_channel_states(condition, allotted), router, now)
     made = tuple(
         Claim(written[key_of(before)], (), sayings, before.next_check_at)
         for _, sayings, before in moved
         if key_of(before) in written
     )
-    return Claims(made, allotted.condition, _new_gatherings(condition, allotted), allotted.granted)
+    return Claims(made, allotted.channel_states, _new_bundle_times(condition, allotted), allotted.granted_at)
 
 
 def _write_all(
-    changes: Sequence[SubjectWrite], condition: Condition | None, router: Router, now: float
+    changes: Sequence[SubjectWrite], condition: ChannelStates | None, router: Router, now: float
 ) -> dict[Key, SubjectState]:
     """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
 
@@ -352,7 +352,7 @@ def _write_all(
         try:
             stored = router.runtime.history.commit_all(now, lot, condition)
         except Conflict as conflict:
-            if CONDITION_KEY in conflict.keys:
+            if CHANNEL_STATES_KEY in conflict.keys:
                 return written
             failures += not conflict.keys
             left = [each for each in left if each.state and key_of(each.state) not in conflict.keys]
@@ -371,39 +371,39 @@ def _write_all(
 # --- budgets ----------------------------------------------------------------------------------------------------------
 
 
-def _allotted(
-    standings: Iterable[SubjectState], condition: Condition, router: Router, now: float, *, collecting: bool
-) -> Allotment:
-    asked = [want for standing in standings for want in wants(standing, now)]
-    if not asked and not (collecting and condition.gathering):
-        return Allotment(condition)
-    return allot(condition, asked, channel_lines(router), now, collecting=collecting)
+def _allocate(
+    standings: Iterable[SubjectState], condition: ChannelStates, router: Router, now: float, *, collecting: bool
+) -> Allocation:
+    asked = [want for standing in standings for want in send_requests(standing, now)]
+    if not asked and not (collecting and condition.bundles):
+        return Allocation(condition)
+    return allocate(condition, asked, endpoint_limits(router), now, all_due=collecting)
 
 
-def wants(standing: SubjectState, now: float) -> Iterator[Want]:
+def send_requests(standing: SubjectState, now: float) -> Iterator[SendRequest]:
     """What is to be said of an incident now, if the budgets allow it."""
     incident = standing.incident
     if incident is None:
         return
     for channel in due_channels(standing, now):
         over = next_kind(incident, standing.outbox[channel]) is Kind.RESOLVED
-        yield Want(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
+        yield SendRequest(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 
-def channel_lines(router: Router) -> dict[str, Line]:
+def endpoint_limits(router: Router) -> dict[str, EndpointLimit]:
     """The configured channels, as the budgets see them."""
     return {
-        name: Line(source.endpoint, Budget(*source.budget), source.stateful)
+        name: EndpointLimit(source.endpoint, RateLimit(*source.budget), source.stateful)
         for name, source in router.config.channels.items()
     }
 
 
-def _spent(before: Condition, allotted: Allotment) -> Condition | None:
+def _changed_channel_states(before: ChannelStates, allotted: Allocation) -> ChannelStates | None:
     """What is to be written of the channels; nothing, where only time has passed."""
-    changed = allotted.turns or allotted.condition.gathering != before.gathering
-    return allotted.condition if changed else None
+    changed = allotted.grants or allotted.channel_states.bundles != before.bundles
+    return allotted.channel_states if changed else None
 
 
-def _new_gatherings(before: Condition, allotted: Allotment) -> tuple[float, ...]:
-    gatherings = allotted.condition.gathering
-    return tuple(each.at for name, each in gatherings.items() if before.gathering.get(name) != each)
+def _new_bundle_times(before: ChannelStates, allotted: Allocation) -> tuple[float, ...]:
+    gatherings = allotted.channel_states.bundles
+    return tuple(each.at for name, each in gatherings.items() if before.bundles.get(name) != each)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from router.aws.queues import Queues
 from router.channels.configured import Source
 from router.channels.plugins import Plugins
-from router.channels.state import Condition
+from router.channels.state import ChannelStates
 from router.config.parse import Config
 from router.errors import HistoryUnavailable
 from router.incident.state import Delivery, RouteTarget, Dispatch, SubjectState
@@ -42,12 +42,12 @@ class Job(NamedTuple):
     notify: Callable[[], Notification]
     source: Source | None = None
     unusable: str = ""
-    others: tuple[tuple[SubjectState, Dispatch], ...] = ()
+    bundled_with: tuple[tuple[SubjectState, Dispatch], ...] = ()
 
     @property
-    def parts(self) -> tuple[tuple[SubjectState, Dispatch], ...]:
+    def members(self) -> tuple[tuple[SubjectState, Dispatch], ...]:
         """Everything that is in the message."""
-        return (self.state, self.dispatch), *self.others
+        return (self.state, self.dispatch), *self.bundled_with
 
 
 Done = tuple[Job, Delivery]
@@ -81,7 +81,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.told: dict[tuple[str, str], float] = {}
-        self.condition = Condition()
+        self.channel_states = ChannelStates()
 
 
 class Router(NamedTuple):

@@ -7,8 +7,8 @@ dead-letter queue, marked with the channels that were told, so that whoever puts
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from router.channels.rate_limit import allot
-from router.claim import SETTLE_MARGIN, channel_lines, wants
+from router.channels.rate_limit import allocate
+from router.claim import SETTLE_MARGIN, endpoint_limits, send_requests
 from router.context import Job, Memory, Routed, Router
 from router.history.items import key_of
 from router.incident.lifecycle import apply_alert
@@ -16,7 +16,7 @@ from router.incident.outbox import take_lease
 from router.incident.state import Delivery, SubjectState, LeaseGrant
 from router.messages.phrases import phrase
 from router.model import Notification, Outcome
-from router.notify import gathered, jobs_of
+from router.notify import bundle_jobs, jobs_of
 
 _REMEMBERED = 1_000  # subjects; the oldest are forgotten first
 
@@ -29,20 +29,20 @@ def announce(routed: Sequence[Routed], router: Router, remaining: Callable[[], f
     """
     now = router.runtime.clock()
     standings = _standings(routed, router, now)
-    asked = [want for standing in standings.values() for want in wants(standing, now)]
-    calm = router.memory.condition._replace(gathering={})  # nobody can wait here
-    allotted = allot(calm, asked, channel_lines(router), now, collecting=True)
-    router.memory.condition = allotted.condition
+    asked = [want for standing in standings.values() for want in send_requests(standing, now)]
+    calm = router.memory.channel_states._replace(bundle={})  # nobody can wait here
+    allotted = allocate(calm, asked, endpoint_limits(router), now, all_due=True)
+    router.memory.channel_states = allotted.channel_states
     jobs: list[Job] = []
     for standing in standings.values():
-        leased, sayings = take_lease(standing, now, LeaseGrant("", now, allotted.turns.get(key_of(standing), {})))
+        leased, sayings = take_lease(standing, now, LeaseGrant("", now, allotted.grants.get(key_of(standing), {})))
         jobs += jobs_of(leased, sayings, router)
     margin = min(SETTLE_MARGIN, remaining() / 4)  # in which the copies are put on the dead-letter queue
-    marked = [job._replace(notify=_marked(job.notify, job.config.language)) for job in gathered(jobs)]
+    marked = [job._replace(notify=_marked(job.notify, job.config.language)) for job in bundle_jobs(jobs)]
     done = [each for lot in router.deliver(marked, lambda: remaining() - margin) for each in lot]
     told: dict[str, list[Delivery]] = {}
     for job, delivery in done:
-        for standing, saying in job.parts:
+        for standing, saying in job.members:
             told.setdefault(standing.subject.fingerprint, []).append(delivery._replace(dispatch=saying))
     _remember(told, standings.values(), router.memory, now)
     return {each.alert.id: told.get(each.alert.subject.fingerprint, []) for each in routed}

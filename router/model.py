@@ -389,7 +389,7 @@ class Notification:
     alert: Alert
     incident: Incident
     mention: str = ""
-    gathered: tuple[Incident, ...] = ()
+    bundled: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,16 @@ from functools import partial
 from typing import Any
 
 from router.aws.queues import MAX_DELAY
-from router.channels.health import noted
-from router.channels.rate_limit import taken_late
-from router.channels.state import Condition
+from router.channels.health import record_outcomes
+from router.channels.rate_limit import charge_at_completion
+from router.channels.state import ChannelStates
 from router.claim import Claim, Claims, Lease
 from router.context import Done, Handled, Job, Router
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.state import Delivery, Dispatch, SubjectState, SendMode
-from router.messages.bundle import gathering
+from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import ChannelConfig, Enrichment, Kind, Message
 from router.settle import TRIES, settle_all
@@ -32,7 +32,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Subject
     jobs = [job for each in claims.made for job in jobs_of(each.state, each.dispatches, router, found)]
     told: list[Delivery] = []
     ended: dict[str, float] = {}
-    for done in router.deliver(gathered(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
+    for done in router.deliver(bundle_jobs(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
         now = router.runtime.clock()
         ended |= {job.source.endpoint: now - delivery.waited for job, delivery in done if job.source}
@@ -42,7 +42,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Subject
     _note_channels(claims, told, ended, router)
     for each in claims.made:
         _recall(each, standings[key_of(each.state)], router)
-    for gather_at in sorted({*claims.gather_at}):
+    for gather_at in sorted({*claims.bundle_at}):
         router.queues.wake(gather_at - router.runtime.clock())
 
 
@@ -77,7 +77,7 @@ def jobs_of(
         yield Job(standing, saying, settings, notify, source, unusable)
 
 
-def gathered(jobs: Iterable[Job]) -> list[Job]:
+def bundle_jobs(jobs: Iterable[Job]) -> list[Job]:
     """The same with one job for all that a channel is told in one message."""
     alone: list[Job] = []
     together: dict[str, list[Job]] = {}
@@ -86,19 +86,19 @@ def gathered(jobs: Iterable[Job]) -> list[Job]:
             together.setdefault(job.config.name, []).append(job)
         else:
             alone.append(job)
-    return [*alone, *(_one_of(parts) for parts in together.values())]
+    return [*alone, *(_bundle_job(parts) for parts in together.values())]
 
 
-def _one_of(jobs: Sequence[Job]) -> Job:
+def _bundle_job(jobs: Sequence[Job]) -> Job:
     parts = tuple((job.state, job.dispatch) for job in jobs)
-    return jobs[0]._replace(others=parts[1:], notify=partial(gathering, parts, jobs[0].config))
+    return jobs[0]._replace(bundled_with=parts[1:], notify=partial(bundle, parts, jobs[0].config))
 
 
 def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
     """What came of each incident; a gathering message has come, or not, of all that are in it."""
     groups: dict[Key, list[Delivery]] = {}
     for job, delivery in done:
-        for standing, saying in job.parts:
+        for standing, saying in job.members:
             groups.setdefault(key_of(standing), []).append(delivery._replace(dispatch=saying))
     return groups
 
@@ -107,15 +107,15 @@ def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str,
     """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
     history, now = router.runtime.history, router.runtime.clock()
 
-    def moved_on(condition: Condition) -> Condition | None:
-        after = taken_late(noted(condition, told, now), claims.granted, ended)
+    def moved_on(condition: ChannelStates) -> ChannelStates | None:
+        after = charge_at_completion(record_outcomes(condition, told, now), claims.granted_at, ended)
         return after if after != condition else None
 
-    if moved_on(claims.condition) is None:
+    if moved_on(claims.channel_states) is None:
         return
     for attempt in range(TRIES):
         try:
-            history.commit_all(now, (), moved_on(history.condition(now)))  # what was read before may be long ago
+            history.commit_all(now, (), moved_on(history.channel_states(now)))  # what was read before may be long ago
         except Conflict:
             router.runtime.pause(attempt)
         except HistoryUnavailable as error:

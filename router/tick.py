@@ -6,7 +6,7 @@ It also comes as a delayed message, for a gathering that is not to wait for the 
 from collections.abc import Callable
 from contextlib import suppress
 
-from router.channels.health import news
+from router.channels.health import health_events
 from router.context import Router
 from router.errors import Conflict
 from router.pipeline import process, work_on
@@ -31,11 +31,11 @@ def tick(router: Router, remaining: Callable[[], float]) -> int:
 def _tell_health(router: Router, remaining: Callable[[], float]) -> int:
     """Tells the other channels of one that has been failing for long, or works again."""
     history, now = router.runtime.history, router.runtime.clock()
-    events, _ = news(history.condition(now), router.config.channels, now)
+    events, _ = health_events(history.channel_states(now), router.config.channels, now)
     if not events:
         return 0
     handled = process(events, router, remaining)
     if not any(each.error for each in handled):
         with suppress(Conflict):  # then it is told once more at the next tick, where history knows it already
-            history.commit_all(now, (), news(history.condition(now), router.config.channels, now)[1])
+            history.commit_all(now, (), health_events(history.channel_states(now), router.config.channels, now)[1])
     return sum(len(each.deliveries) for each in handled)

@@ -94,7 +94,7 @@ def _of_many(notification: Notification) -> Notification:
     gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
     text = ", ".join(subject.name for subject in subjects)
     message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
-    return replace(notification, message=message, incident=gathered[0], gathered=gathered)
+    return replace(notification, message=message, incident=gathered[0], bundled=gathered)
 
 
 def _hostile_message(text: str) -> Message:

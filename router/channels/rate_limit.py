@@ -12,31 +12,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.channels.state import Condition, Gathering
+from router.channels.state import ChannelStates, BundleState
 from router.incident.state import SendMode
 
 Key = tuple[str, str]
 """Identifies the state of a subject (`router.history.items`)."""
 
-GATHER_AFTER = (15.0, 30.0, 60.0)
+BUNDLE_INTERVALS = (15.0, 30.0, 60.0)
 """Seconds from one gathering message of a channel to the next; the last repeats. One a minute can be followed."""
-FEW = 4
+BURST = 4
 """So many at once are one message, but no storm yet: what comes next is said as soon as the budget allows."""
-LATE = 0.5
+SLOW_SEND = 0.5
 """Seconds from a turn to the end of its last message from which on the budget counts from the end."""
 _SAME = 0.002  # seconds; the table keeps milliseconds
-OVERDUE = 90.0
+STALE_BUNDLE = 90.0
 """Seconds after which nobody waits for a gathering that has not come: the tick that makes it comes every 60."""
 
 
-class Budget(NamedTuple):
+class RateLimit(NamedTuple):
     """At most `limit` messages within any `period` seconds."""
 
     limit: int
     period: float
 
 
-class Line(NamedTuple):
+class EndpointLimit(NamedTuple):
     """What a channel speaks through.
 
     Attributes:
@@ -45,11 +45,11 @@ class Line(NamedTuple):
     """
 
     endpoint: str
-    budget: Budget | None
+    rate_limit: RateLimit | None
     stateful: bool = False
 
 
-class Want(NamedTuple):
+class SendRequest(NamedTuple):
     """A due cell: the key of its standing, its channel, and what sorts the worst first."""
 
     key: Key
@@ -57,7 +57,7 @@ class Want(NamedTuple):
     rank: tuple[float, ...]
 
 
-class Allotment(NamedTuple):
+class Allocation(NamedTuple):
     """Who speaks now.
 
     Attributes:
@@ -67,15 +67,20 @@ class Allotment(NamedTuple):
         granted: by endpoint, when it was given turns now.
     """
 
-    condition: Condition
-    turns: Mapping[Key, Mapping[str, SendMode]] = MappingProxyType({})
-    waits: Mapping[str, float] = MappingProxyType({})
-    granted: Mapping[str, float] = MappingProxyType({})
+    channel_states: ChannelStates
+    grants: Mapping[Key, Mapping[str, SendMode]] = MappingProxyType({})
+    retry_at: Mapping[str, float] = MappingProxyType({})
+    granted_at: Mapping[str, float] = MappingProxyType({})
 
 
-def allot(
-    condition: Condition, wants: Sequence[Want], lines: Mapping[str, Line], now: float, *, collecting: bool
-) -> Allotment:
+def allocate(
+    condition: ChannelStates,
+    requests: Sequence[SendRequest],
+    limits: Mapping[str, EndpointLimit],
+    now: float,
+    *,
+    all_due: bool,
+) -> Allocation:
     """Shares out the budgets.
 
     Args:
@@ -83,97 +88,103 @@ def allot(
         collecting: whether `wants` is everything that is due, as at a tick; only then a gathering that others wait for
             takes place.
     """
-    spoken = _recent(condition.spoken, lines.values(), now)
+    spoken = _within_period(condition.sent_at, limits.values(), now)
     turns: dict[Key, dict[str, SendMode]] = {}
     waits: dict[str, float] = {}
     granted: dict[str, float] = {}
-    gathering = {name: each for name, each in condition.gathering.items() if name in lines}
-    for channel in _longest_waiting_first({*(want.channel for want in wants), *gathering}, condition):
-        mine = sorted((want for want in wants if want.channel == channel), key=_rank)
-        if not mine and not collecting:
+    gathering = {name: each for name, each in condition.bundles.items() if name in limits}
+    for channel in _longest_waiting_first({*(want.channel for want in requests), *gathering}, condition):
+        mine = sorted((want for want in requests if want.channel == channel), key=_rank)
+        if not mine and not all_due:
             continue
-        line, before = lines.get(channel, Line(channel, None)), gathering.get(channel)
-        if before and now < before.at + (0.0 if collecting else OVERDUE):
+        line, before = limits.get(channel, EndpointLimit(channel, None)), gathering.get(channel)
+        if before and now < before.at + (0.0 if all_due else STALE_BUNDLE):
             share = _Share(0, 0, SendMode.SINGLE, before)
         else:
             share = _share(len(mine), line, spoken.get(line.endpoint, ()), before, now)
         spoken[line.endpoint] = (*spoken.get(line.endpoint, ()), *(now,) * share.messages)
         if share.messages:
             granted[line.endpoint] = now
-        for want in mine[: share.speaking]:
-            turns.setdefault(want.key, {})[channel] = share.turn
-        if share.gathering is None:
+        for want in mine[: share.sending]:
+            turns.setdefault(want.key, {})[channel] = share.mode
+        if share.bundle is None:
             gathering.pop(channel, None)
         else:
-            gathering[channel] = share.gathering
-            if share.speaking < len(mine):
-                waits[channel] = share.gathering.at
-    after = condition._replace(spoken={name: times for name, times in spoken.items() if times}, gathering=gathering)
-    return Allotment(after, turns, waits, granted)
+            gathering[channel] = share.bundle
+            if share.sending < len(mine):
+                waits[channel] = share.bundle.at
+    after = condition._replace(sent_at={name: times for name, times in spoken.items() if times}, bundle=gathering)
+    return Allocation(after, turns, waits, granted)
 
 
-def taken_late(condition: Condition, granted: Mapping[str, float], ended: Mapping[str, float]) -> Condition:
+def charge_at_completion(
+    condition: ChannelStates, granted: Mapping[str, float], ended: Mapping[str, float]
+) -> ChannelStates:
     """The turns as they were taken: a slow remote hears a message long after its turn was given, and the next period
     begins then.
 
     Args:
         granted: by endpoint, when turns were given. ended: by endpoint, when the last message was through.
     """
-    late = {name: end for name, end in ended.items() if name in granted and end - granted[name] > LATE}
+    late = {name: end for name, end in ended.items() if name in granted and end - granted[name] > SLOW_SEND}
     moved = {
         name: tuple(
-            sorted(late[name] if abs(time - granted[name]) < _SAME else time for time in condition.spoken[name])
+            sorted(late[name] if abs(time - granted[name]) < _SAME else time for time in condition.sent_at[name])
         )
         for name in late
-        if name in condition.spoken
+        if name in condition.sent_at
     }
-    return condition._replace(spoken={**condition.spoken, **moved}) if moved else condition
+    return condition._replace(sent_at={**condition.sent_at, **moved}) if moved else condition
 
 
 class _Share(NamedTuple):
     """Of one channel: how many cells speak, in how many messages, and the gathering that the others wait for."""
 
-    speaking: int
+    sending: int
     messages: int
-    turn: SendMode
-    gathering: Gathering | None
+    mode: SendMode
+    bundle: BundleState | None
 
 
-def _share(wanting: int, line: Line, spoken: Sequence[float], before: Gathering | None, now: float) -> _Share:
-    if line.budget is None:
+def _share(
+    wanting: int, line: EndpointLimit, spoken: Sequence[float], before: BundleState | None, now: float
+) -> _Share:
+    if line.rate_limit is None:
         return _Share(wanting, 0, SendMode.SINGLE, None)
-    left = line.budget.limit - len(spoken)
-    rung = before.rung if before else 0
+    left = line.rate_limit.limit - len(spoken)
+    rung = before.step if before else 0
     if wanting <= (left if rung == 0 or line.stateful else min(left, 1)):  # while the storm goes on, two are too many
         return _Share(wanting, wanting, SendMode.SINGLE, None)
     if left <= 0:
-        return _Share(0, 0, SendMode.SINGLE, Gathering(spoken[-line.budget.limit] + line.budget.period, rung))
+        return _Share(0, 0, SendMode.SINGLE, BundleState(spoken[-line.rate_limit.limit] + line.rate_limit.period, rung))
     if line.stateful:
-        return _Share(left, left, SendMode.SINGLE, Gathering(now + line.budget.period))
-    if rung == 0 and wanting <= FEW:
-        soon = 1.5 * min(line.budget.period, GATHER_AFTER[0])  # after those who have had no turn yet
-        return _Share(wanting, 1, SendMode.BUNDLED, Gathering(now + soon))
-    after = GATHER_AFTER[min(rung, len(GATHER_AFTER) - 1)]
-    return _Share(wanting, 1, SendMode.BUNDLED, Gathering(now + max(after, line.budget.period), rung + 1))
+        return _Share(left, left, SendMode.SINGLE, BundleState(now + line.rate_limit.period))
+    if rung == 0 and wanting <= BURST:
+        soon = 1.5 * min(line.rate_limit.period, BUNDLE_INTERVALS[0])  # after those who have had no turn yet
+        return _Share(wanting, 1, SendMode.BUNDLED, BundleState(now + soon))
+    after = BUNDLE_INTERVALS[min(rung, len(BUNDLE_INTERVALS) - 1)]
+    return _Share(wanting, 1, SendMode.BUNDLED, BundleState(now + max(after, line.rate_limit.period), rung + 1))
 
 
-def _recent(spoken: Mapping[str, Sequence[float]], lines: Iterable[Line], now: float) -> dict[str, tuple[float, ...]]:
+def _within_period(
+    spoken: Mapping[str, Sequence[float]], lines: Iterable[EndpointLimit], now: float
+) -> dict[str, tuple[float, ...]]:
     """What counts against the budgets still; the endpoints of channels that are no longer configured are forgotten."""
     return {
-        line.endpoint: tuple(time for time in spoken.get(line.endpoint, ()) if time > now - line.budget.period)
+        line.endpoint: tuple(time for time in spoken.get(line.endpoint, ()) if time > now - line.rate_limit.period)
         for line in lines
-        if line.budget
+        if line.rate_limit
     }
 
 
-def _longest_waiting_first(channels: Iterable[str], condition: Condition) -> list[str]:
+def _longest_waiting_first(channels: Iterable[str], condition: ChannelStates) -> list[str]:
     """So that of two channels that share an endpoint neither starves."""
 
     def waiting(name: str) -> tuple[float, str]:
-        return (condition.gathering[name].at if name in condition.gathering else float("inf")), name
+        return (condition.bundles[name].at if name in condition.bundles else float("inf")), name
 
     return sorted(channels, key=waiting)
 
 
-def _rank(want: Want) -> tuple[float, ...]:
+def _rank(want: SendRequest) -> tuple[float, ...]:
     return want.rank

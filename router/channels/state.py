@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 
-class Gathering(NamedTuple):
+class BundleState(NamedTuple):
     """A channel that had more to say than its budget allows.
 
     Attributes:
@@ -17,10 +17,10 @@ class Gathering(NamedTuple):
     """
 
     at: float
-    rung: int = 0
+    step: int = 0
 
 
-class Failing(NamedTuple):
+class ChannelFailure(NamedTuple):
     """A channel whose last attempt failed.
 
     Attributes:
@@ -31,13 +31,13 @@ class Failing(NamedTuple):
     """
 
     since: float
-    answer: str = ""
+    response: str = ""
     failed_at: float = 0.0
-    told_at: float | None = None
-    back_at: float | None = None
+    reported_at: float | None = None
+    recovered_at: float | None = None
 
 
-class Condition(NamedTuple):
+class ChannelStates(NamedTuple):
     """What is known of the channels.
 
     Attributes:
@@ -47,6 +47,6 @@ class Condition(NamedTuple):
     """
 
     version: int = 0
-    spoken: Mapping[str, tuple[float, ...]] = MappingProxyType({})
-    gathering: Mapping[str, Gathering] = MappingProxyType({})
-    failing: Mapping[str, Failing] = MappingProxyType({})
+    sent_at: Mapping[str, tuple[float, ...]] = MappingProxyType({})
+    bundles: Mapping[str, BundleState] = MappingProxyType({})
+    failures: Mapping[str, ChannelFailure] = MappingProxyType({})

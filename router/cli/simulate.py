@@ -28,7 +28,7 @@ from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
 from router.incident.outbox import take_lease
 from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
-from router.messages.bundle import gathering
+from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import (
     Alert,
@@ -235,7 +235,7 @@ def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen:
     if not incidents:
         return []
     worst = max(incidents, key=lambda incident: incident.severity.rank)
-    bodies = (_body(name, partial(gathering, told), settings) for name, told in parts.items())
+    bodies = (_body(name, partial(bundle, told), settings) for name, told in parts.items())
     return [Simulated(worst.alert, Decision.GATHERED, {}, tuple(bodies))]
 
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from router.channels.state import Condition, Failing, Gathering
+from router.channels.state import ChannelStates, ChannelFailure, BundleState
 from router.config.silences import Silence
 from router.history.table import Item, Key
 from router.incident.state import OutboxEntry, Delivery, MessageOptions, SubjectState, SendMode
@@ -45,7 +45,7 @@ SHARDS = 10
 """Index keys that would gather a whole account's writes end in one of these: ten times 1,000 writes a second."""
 EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row; a larger one is left out, its classification and containers are not."""
-CONDITION_KEY: Key = ("channels", "condition")
+CHANNEL_STATES_KEY: Key = ("channels", "condition")
 _REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
@@ -330,28 +330,28 @@ _ENTRY_PARSERS: Mapping[str, Callable[[Any], Any]] = {
 # --- the channels -----------------------------------------------------------------------------------------------------
 
 
-def condition_item(condition: Condition) -> Item:
-    pk, sk = CONDITION_KEY
+def channel_states_item(condition: ChannelStates) -> Item:
+    pk, sk = CHANNEL_STATES_KEY
     return {
         "pk": pk,
         "sk": sk,
         "schema": SCHEMA,
         "version": condition.version + 1,
-        "spoken": {endpoint: list(times) for endpoint, times in condition.spoken.items()},
-        "gathering": {channel: [each.at, each.rung] for channel, each in condition.gathering.items()},
-        "failing": {channel: each._asdict() for channel, each in condition.failing.items()},
+        "spoken": {endpoint: list(times) for endpoint, times in condition.sent_at.items()},
+        "gathering": {channel: [each.at, each.step] for channel, each in condition.bundles.items()},
+        "failing": {channel: each._asdict() for channel, each in condition.failures.items()},
     }
 
 
-def to_condition(item: Mapping[str, Any] | None) -> Condition:
+def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
     """The inverse of `condition_item`; where there is no item yet, every channel is calm and well."""
     if item is None:
-        return Condition()
-    return Condition(
+        return ChannelStates()
+    return ChannelStates(
         version=item["version"],
-        spoken={endpoint: tuple(times) for endpoint, times in item["spoken"].items()},
-        gathering={channel: Gathering(*each) for channel, each in item["gathering"].items()},
-        failing={channel: Failing(**each) for channel, each in item["failing"].items()},
+        sent_at={endpoint: tuple(times) for endpoint, times in item["spoken"].items()},
+        bundles={channel: BundleState(*each) for channel, each in item["gathering"].items()},
+        failures={channel: ChannelFailure(**each) for channel, each in item["failing"].items()},
     )
 
 

@@ -10,14 +10,14 @@ from itertools import groupby, islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.channels.state import Condition
+from router.channels.state import ChannelStates
 from router.config.silences import Silence
 from router.history.items import (
-    CONDITION_KEY,
+    CHANNEL_STATES_KEY,
     SHARDS,
     SILENCES,
     Row,
-    condition_item,
+    channel_states_item,
     delivery_items,
     each_delivery,
     iso,
@@ -27,7 +27,7 @@ from router.history.items import (
     silence_item,
     state_item,
     state_key,
-    to_condition,
+    to_channel_states,
     to_silence,
     to_state,
 )
@@ -94,18 +94,18 @@ class History(NamedTuple):
         """How things stand with a subject, read consistently. Raises HistoryUnavailable."""
         return self.states([subject], now)[0][subject]
 
-    def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], Condition]:
+    def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], ChannelStates]:
         """The same for many, and with the channels, in one call for up to 99."""
-        found = self.table.get([CONDITION_KEY, *(state_key(subject) for subject in subjects)], now)
+        found = self.table.get([CHANNEL_STATES_KEY, *(state_key(subject) for subject in subjects)], now)
         standings = {
             subject: to_state(item) if (item := found.get(state_key(subject))) else SubjectState(subject)
             for subject in subjects
         }
-        return standings, to_condition(found.get(CONDITION_KEY))
+        return standings, to_channel_states(found.get(CHANNEL_STATES_KEY))
 
-    def condition(self, now: float) -> Condition:
+    def channel_states(self, now: float) -> ChannelStates:
         """How things stand with the channels, read consistently."""
-        return to_condition(self.table.get([CONDITION_KEY], now).get(CONDITION_KEY))
+        return to_channel_states(self.table.get([CHANNEL_STATES_KEY], now).get(CHANNEL_STATES_KEY))
 
     def archived(self, subject: Subject, number: int, now: float) -> SubjectState | None:
         """The standing of an incident that a later one has replaced."""
@@ -135,7 +135,7 @@ class History(NamedTuple):
         return self.commit_all(now, [SubjectWrite(rows, standing, deliveries)])[0]
 
     def commit_all(
-        self, now: float, changes: Sequence[SubjectWrite], condition: Condition | None = None
+        self, now: float, changes: Sequence[SubjectWrite], condition: ChannelStates | None = None
     ) -> list[SubjectState | None]:
         """Writes all or nothing: rows if absent, standings if nobody has moved them on, and what was delivered.
 
@@ -153,7 +153,7 @@ class History(NamedTuple):
         """
         puts = [put for change in changes for put in self._puts(change, now)]
         if condition:
-            puts.append(Put(condition_item(condition), condition.version))
+            puts.append(Put(channel_states_item(condition), condition.version))
         if puts:
             self.table.commit(puts, now)
         standings = (change.state for change in changes)

@@ -17,10 +17,10 @@ ROOM = 2800
 _LINE = 700  # characters of the names in one line, so that the first does not take the room of all
 _KINDS = (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED)
 
-Part = tuple[Incident, Dispatch]
+Member = tuple[Incident, Dispatch]
 
 
-def gathering(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig) -> Notification:
+def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig) -> Notification:
     """What a channel is asked to say of many incidents at once.
 
     Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `gathered` holds them all.
@@ -43,7 +43,7 @@ def gathering(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelCon
     return Notification(saying.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
 
 
-def _worst_first(part: Part) -> tuple[int, int, str, str, float]:
+def _worst_first(part: Member) -> tuple[int, int, str, str, float]:
     incident, saying = part
     cause, cluster = incident.alert.cause, incident.subject.cluster
     return _KINDS.index(saying.kind), -incident.severity.rank, cause, cluster, incident.opened_at
@@ -57,12 +57,12 @@ def _place(clusters: Iterable[str], language: str) -> str:
     return phrase("in_cluster", language, cluster=known[0]) if known else ""
 
 
-def _severities(told: Iterable[Part], language: str) -> str:
+def _severities(told: Iterable[Member], language: str) -> str:
     counts = Counter(incident.severity for incident, saying in told)
     return ", ".join(f"{counts[each]} × {phrase(f'severity_{each}', language)}" for each in Severity if counts[each])
 
 
-def _lines(told: Sequence[Part], language: str) -> Iterator[str]:
+def _lines(told: Sequence[Member], language: str) -> Iterator[str]:
     """A line for each group while there is room; then how many are left."""
     room, left = ROOM, len(told)
     for (kind, _, cause, cluster), group in groupby(told, key=lambda part: _worst_first(part)[:4]):

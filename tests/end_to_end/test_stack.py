@@ -90,9 +90,9 @@ def calm(deployed: Deployed) -> None:
 
 def _is_calm(deployed: Deployed) -> bool:
     history = History(DynamoTable(deployed.aws.client("dynamodb"), deployed.stack.table_name), 0.0)
-    condition = history.condition(time.time())
-    latest = max((time for times in condition.spoken.values() for time in times), default=0.0)
-    return not condition.gathering and time.time() - latest > 1.5
+    condition = history.channel_states(time.time())
+    latest = max((time for times in condition.sent_at.values() for time in times), default=0.0)
+    return not condition.bundles and time.time() - latest > 1.5
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from itertools import pairwise
 from router.context import Routed
 from router.errors import UnreadableEvent
 from router.history.items import (
-    CONDITION_KEY,
+    CHANNEL_STATES_KEY,
     each_delivery,
     is_delivery_key,
     is_row_key,
     row_key,
-    to_condition,
+    to_channel_states,
     to_state,
     unpacked,
 )
@@ -492,8 +492,8 @@ def budgets_hold(outcome: Outcome) -> Iterator[str]:
     given: dict[str, set[float]] = defaultdict(set)
     turns: Counter[str] = Counter()
     for write in outcome.run.table.writes:
-        if (write.item["pk"], write.item["sk"]) == CONDITION_KEY:
-            for endpoint, times in to_condition(write.item).spoken.items():
+        if (write.item["pk"], write.item["sk"]) == CHANNEL_STATES_KEY:
+            for endpoint, times in to_channel_states(write.item).sent_at.items():
                 turns[endpoint] += sum(time == max(times) for time in times) if max(times) not in given[endpoint] else 0
                 given[endpoint] |= {*times}
                 yield from (

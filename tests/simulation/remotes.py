@@ -171,4 +171,4 @@ class Line:
         return {"notification": notification, "plain": True}
 
     def send(self, payload: dict[str, Any]) -> None:
-        self.remote.receive(self.job.parts, plain=payload["plain"])
+        self.remote.receive(self.job.members, plain=payload["plain"])

@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, container, service_action, task_stopped
-from router.channels.rate_limit import FEW, GATHER_AFTER, OVERDUE, Budget, Line, Want, allot, taken_late
-from router.channels.state import Condition, Gathering
+from router.channels.rate_limit import (
+    BURST,
+    BUNDLE_INTERVALS,
+    STALE_BUNDLE,
+    RateLimit,
+    EndpointLimit,
+    SendRequest,
+    allocate,
+    charge_at_completion,
+)
+from router.channels.state import ChannelStates, BundleState
 from router.config.parse import Route
 from router.context import Done, Job
 from router.errors import TransientError
@@ -22,17 +31,22 @@ from tests.doubles.world import HOUR, START, Recorder, World, serially
 
 NOW = 1000.0
 ALONE, GATHERED = SendMode.SINGLE, SendMode.BUNDLED
-CHAT, PAGER = Line("a", Budget(1, 1.0)), Line("b", Budget(2, 10.0), stateful=True)
+CHAT, PAGER = EndpointLimit("a", RateLimit(1, 1.0)), EndpointLimit("b", RateLimit(2, 10.0), stateful=True)
 
 
-def wanting(number: int, channel: str = "chat", first: int = 0) -> list[Want]:
-    return [Want((f"subject#{each}", "incident"), channel, (each,)) for each in range(first, first + number)]
+def wanting(number: int, channel: str = "chat", first: int = 0) -> list[SendRequest]:
+    return [SendRequest((f"subject#{each}", "incident"), channel, (each,)) for each in range(first, first + number)]
 
 
 def ask(
-    condition: Condition, wants: Sequence[Want], now: float = NOW, *, collecting: bool = False, **lines: Line
+    condition: ChannelStates,
+    wants: Sequence[SendRequest],
+    now: float = NOW,
+    *,
+    collecting: bool = False,
+    **lines: EndpointLimit,
 ) -> Any:
-    return allot(condition, wants, lines or {"chat": CHAT, "pager": PAGER}, now, collecting=collecting)
+    return allocate(condition, wants, lines or {"chat": CHAT, "pager": PAGER}, now, all_due=collecting)
 
 
 def turns(allotted: Any) -> list[tuple[str, SendMode]]:
@@ -43,35 +57,35 @@ def turns(allotted: Any) -> list[tuple[str, SendMode]]:
 
 
 def test_what_fits_the_budget_is_said_alone() -> None:
-    allotted = ask(Condition(), wanting(1))
+    allotted = ask(ChannelStates(), wanting(1))
     assert turns(allotted) == [("subject#0", ALONE)]
     assert allotted.condition.spoken == {"a": (NOW,)}
     assert not allotted.condition.gathering
 
 
 def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
-    allotted = ask(Condition(), wanting(5))
+    allotted = ask(ChannelStates(), wanting(5))
     assert {turn for _, turn in turns(allotted)} == {GATHERED}
     assert len(turns(allotted)) == 5
     assert allotted.condition.spoken == {"a": (NOW,)}
-    assert allotted.condition.gathering["chat"] == Gathering(NOW + GATHER_AFTER[0], 1)
+    assert allotted.condition.gathering["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
 
 
 def test_a_few_at_once_are_one_message_but_no_storm() -> None:
-    allotted = ask(Condition(), wanting(FEW))
+    allotted = ask(ChannelStates(), wanting(BURST))
     assert {turn for _, turn in turns(allotted)} == {GATHERED}
-    assert allotted.condition.gathering["chat"] == Gathering(NOW + 1.5)
+    assert allotted.condition.gathering["chat"] == BundleState(NOW + 1.5)
     assert turns(ask(allotted.condition, wanting(1), NOW + 1.5, collecting=True)) == [("subject#0", ALONE)]
 
 
 def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:
-    allotted = ask(Condition(spoken={"a": (NOW - 0.4,)}), wanting(2))
+    allotted = ask(ChannelStates(sent_at={"a": (NOW - 0.4,)}), wanting(2))
     assert not turns(allotted)
     assert allotted.waits == {"chat": pytest.approx(NOW + 0.6)}
 
 
 def test_whatever_comes_while_others_wait_joins_them() -> None:
-    gathering = Condition(gathering={"chat": Gathering(NOW + 10, 1)})
+    gathering = ChannelStates(bundles={"chat": BundleState(NOW + 10, 1)})
     allotted = ask(gathering, wanting(1))
     assert not turns(allotted)
     assert allotted.waits == {"chat": NOW + 10}
@@ -79,18 +93,18 @@ def test_whatever_comes_while_others_wait_joins_them() -> None:
 
 def test_when_its_time_has_come_only_a_collection_of_all_that_is_due_is_the_gathering() -> None:
     """A batch that comes in then must not gather its own few and make all the others wait for the next one."""
-    gathering = Condition(gathering={"chat": Gathering(NOW, 1)})
+    gathering = ChannelStates(bundles={"chat": BundleState(NOW, 1)})
     assert not turns(ask(gathering, wanting(3)))
     assert len(turns(ask(gathering, wanting(3), collecting=True))) == 3
 
 
 def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
-    gathering = Condition(gathering={"chat": Gathering(NOW, 1)})
-    assert turns(ask(gathering, wanting(1), NOW + OVERDUE)) == [("subject#0", ALONE)]
+    gathering = ChannelStates(bundles={"chat": BundleState(NOW, 1)})
+    assert turns(ask(gathering, wanting(1), NOW + STALE_BUNDLE)) == [("subject#0", ALONE)]
 
 
 def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
-    condition, now, waits = Condition(), NOW, []
+    condition, now, waits = ChannelStates(), NOW, []
     for _ in range(4):
         condition = ask(condition, wanting(5), now, collecting=True).condition
         waits.append(condition.gathering["chat"].at - now)
@@ -99,20 +113,20 @@ def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
 
 
 def test_a_channel_is_calm_again_when_what_waited_fits_its_budget() -> None:
-    gathering = Condition(gathering={"chat": Gathering(NOW, 3)})
+    gathering = ChannelStates(bundles={"chat": BundleState(NOW, 3)})
     assert not ask(gathering, wanting(1), collecting=True).condition.gathering
     assert not ask(gathering, [], collecting=True).condition.gathering
 
 
 def test_a_pager_is_told_one_by_one_worst_first_as_the_budget_allows() -> None:
-    allotted = ask(Condition(), [*reversed(wanting(5, "pager"))])
+    allotted = ask(ChannelStates(), [*reversed(wanting(5, "pager"))])
     assert turns(allotted) == [("subject#0", ALONE), ("subject#1", ALONE)]
     assert allotted.waits == {"pager": NOW + 10}
 
 
 def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starves() -> None:
     lines = {"chat": CHAT, "chat-ja": CHAT}
-    condition, now, heard = Condition(), NOW, Counter[str]()
+    condition, now, heard = ChannelStates(), NOW, Counter[str]()
     for _ in range(6):
         allotted = ask(condition, [*wanting(3), *wanting(3, "chat-ja")], now, collecting=True, **lines)
         heard.update({channel for mine in allotted.turns.values() for channel in mine})
@@ -123,17 +137,17 @@ def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starve
 
 
 def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
-    allotted = ask(Condition(), wanting(3, "gone"))
+    allotted = ask(ChannelStates(), wanting(3, "gone"))
     assert {turn for _, turn in turns(allotted)} == {ALONE}
-    assert allotted.condition == Condition()
+    assert allotted.condition == ChannelStates()
 
 
 def test_a_period_begins_when_a_slow_message_was_through() -> None:
-    granted = ask(Condition(spoken={"a": (NOW - 5.0,)}), wanting(1))
-    late = taken_late(granted.condition, granted.granted, {"a": NOW + 3.0})
-    assert late.spoken == {"a": (NOW + 3.0,)}
+    granted = ask(ChannelStates(sent_at={"a": (NOW - 5.0,)}), wanting(1))
+    late = charge_at_completion(granted.condition, granted.granted, {"a": NOW + 3.0})
+    assert late.sent_at == {"a": (NOW + 3.0,)}
     assert not turns(ask(late, wanting(1), NOW + 3.5))
-    assert taken_late(granted.condition, granted.granted, {"a": NOW + 0.2}) == granted.condition
+    assert charge_at_completion(granted.condition, granted.granted, {"a": NOW + 0.2}) == granted.condition
 
 
 def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
@@ -147,7 +161,7 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
 
     world.router = world.router._replace(deliver=together)
     world.receive(task_stopped())
-    spoken = world.history.condition(world.now).spoken
+    spoken = world.history.channel_states(world.now).sent_at
     assert {name: spoken[source.endpoint] for name, source in world.config.channels.items()} == {
         "slack": (START,),
         "email": (START + 0.9,),
@@ -164,8 +178,8 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
 def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
     limit: int, period: float, calls: list[tuple[float, int, bool]], *, stateful: bool
 ) -> None:
-    line = Line("x", Budget(limit, period), stateful)
-    condition, now, messages = Condition(), NOW, list[float]()
+    line = EndpointLimit("x", RateLimit(limit, period), stateful)
+    condition, now, messages = ChannelStates(), NOW, list[float]()
     for pause, number, collecting in calls:
         now += pause
         allotted = ask(condition, wanting(number), now, collecting=collecting, chat=line)
@@ -174,17 +188,17 @@ def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
         condition = allotted.condition
         assert sum(time > now - period for time in messages) <= limit
         assert len(spoken) in {0, number} or stateful
-        assert len(spoken) == number or allotted.waits["chat"] >= now - OVERDUE
+        assert len(spoken) == number or allotted.waits["chat"] >= now - STALE_BUNDLE
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 6)), max_size=20), st.booleans())
 def test_everything_that_waits_is_said_in_the_end(calls: list[tuple[float, int]], stateful: bool) -> None:  # noqa: FBT001
-    line = Line("x", Budget(2, 10.0), stateful)
-    condition, now, names = Condition(), NOW, count()
-    waiting: list[Want] = []
+    line = EndpointLimit("x", RateLimit(2, 10.0), stateful)
+    condition, now, names = ChannelStates(), NOW, count()
+    waiting: list[SendRequest] = []
     for pause, number in [*calls, *[(60.0, 0)] * 80]:
         now += pause
-        waiting += [Want((f"subject#{next(names)}", "incident"), "chat", (0,)) for _ in range(number)]
+        waiting += [SendRequest((f"subject#{next(names)}", "incident"), "chat", (0,)) for _ in range(number)]
         allotted = ask(condition, waiting, now, collecting=not number, chat=line)
         condition = allotted.condition
         waiting = [want for want in waiting if want.key not in allotted.turns]
@@ -212,7 +226,7 @@ def world() -> World:
 
 def say(channel: Recorder) -> list[tuple[Kind, int]]:
     """The kind of each message, and how many incidents it speaks of."""
-    return [(each.kind, len(each.gathered) or 1) for each in channel.told]
+    return [(each.kind, len(each.bundled) or 1) for each in channel.told]
 
 
 def test_over_budget_openings_are_one_message_and_the_pager_hears_of_each(world: World) -> None:
@@ -290,7 +304,7 @@ def test_several_lambdas_at_once_share_one_budget() -> None:
     world.receive(died("web"))
     assert len(world.slack.told) == 1
     world.wait(HOUR)
-    told = {each.subject.name for message in world.slack.told for each in message.gathered or (message.incident,)}
+    told = {each.subject.name for message in world.slack.told for each in message.bundled or (message.incident,)}
     assert told == {"service:web", *(f"service:api-{number}" for number in range(4))}
     assert len(world.slack.told) == 2
 

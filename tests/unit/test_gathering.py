@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.incident.state import MessageOptions, Dispatch, SubjectState
-from router.messages.bundle import ROOM, gathering
+from router.messages.bundle import ROOM, bundle
 from router.model import ChannelConfig, Kind, Severity, Subject
 from tests.doubles.oom import ALERT, INCIDENT
 
@@ -40,8 +40,8 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
         part("service:warned", Severity.WARNING, "spot_interruption"),
         part("service:dead"),
     ]
-    told = gathering(parts, ENGLISH)
-    assert [each.subject.name for each in told.gathered] == [
+    told = bundle(parts, ENGLISH)
+    assert [each.subject.name for each in told.bundled] == [
         "service:dead",
         "service:warned",
         "service:old",
@@ -56,20 +56,18 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
 
 
 def test_incidents_of_one_cause_share_a_line_that_says_how_often() -> None:
-    told = gathering([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
+    told = bundle([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
     assert told.message.text == "• Out of memory in prod, 3 new (critical): web × 12, api, task nightly"
 
 
 def test_the_title_says_how_many_and_where() -> None:
-    assert (
-        gathering([part("service:a"), part("service:b")], ENGLISH).message.title == "2 incidents in prod, worst first"
-    )
-    elsewhere = gathering([part("service:a"), part("service:b", cluster="stage")], ENGLISH)
+    assert bundle([part("service:a"), part("service:b")], ENGLISH).message.title == "2 incidents in prod, worst first"
+    elsewhere = bundle([part("service:a"), part("service:b", cluster="stage")], ENGLISH)
     assert elsewhere.message.title == "2 incidents in 2 clusters, worst first"
-    nowhere = gathering([part("alarm:a", cluster="-"), part("alarm:b", cluster="-")], ENGLISH)
+    nowhere = bundle([part("alarm:a", cluster="-"), part("alarm:b", cluster="-")], ENGLISH)
     assert nowhere.message.title == "2 incidents, worst first"
     assert nowhere.message.text == "• Out of memory, 2 new (critical): a, b"
-    over = gathering([part("service:a", kind=Kind.RESOLVED), part("service:b", kind=Kind.RESOLVED)], ENGLISH)
+    over = bundle([part("service:a", kind=Kind.RESOLVED), part("service:b", kind=Kind.RESOLVED)], ENGLISH)
     assert over.message.title == "Resolved: 2 incidents in prod"
 
 
@@ -84,12 +82,12 @@ def test_the_title_says_how_many_and_where() -> None:
 def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
     kinds: tuple[Kind, ...], kind: Kind, mention: str
 ) -> None:
-    told = gathering([part(f"service:{each}", kind=each) for each in kinds], ENGLISH)
+    told = bundle([part(f"service:{each}", kind=each) for each in kinds], ENGLISH)
     assert (told.kind, told.mention) == (kind, mention)
 
 
 def test_japanese_says_the_same() -> None:
-    told = gathering([part("service:web"), part("service:api")], JAPANESE)
+    told = bundle([part("service:web"), part("service:api")], JAPANESE)
     assert told.message.title == "インシデント 2 件 (prod) 重大順"
     assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大 (critical)]: web, api"
 
@@ -97,11 +95,11 @@ def test_japanese_says_the_same() -> None:
 def test_what_has_no_room_is_counted() -> None:
     """Names that share a line end in "and N more"; lines that have no room, in how many incidents are left."""
     many = [part(f"service:a-rather-long-name-{number:04}") for number in range(500)]
-    (line,) = gathering(many, ENGLISH).message.text.splitlines()
+    (line,) = bundle(many, ENGLISH).message.text.splitlines()
     shown = line.count("a-rather")
     assert line.endswith(f" and {500 - shown} more")
     causes = [part(f"service:{number}", cause=f"a_cause_that_takes_its_room_{number}") for number in range(100)]
-    *lines, last = gathering(causes, ENGLISH).message.text.splitlines()
+    *lines, last = bundle(causes, ENGLISH).message.text.splitlines()
     assert last == f"… and {100 - len(lines)} more incidents"
 
 
@@ -124,11 +122,11 @@ def test_what_has_no_room_is_counted() -> None:
 def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
     parts: list[tuple[SubjectState, Dispatch]], config: ChannelConfig
 ) -> None:
-    told = gathering(parts, config)
-    assert len(told.gathered) == len(parts)
+    told = bundle(parts, config)
+    assert len(told.bundled) == len(parts)
     assert len(told.message.text) <= ROOM + 80
     heads = re.findall(r"(?m)^• .*?(?:, | 新規 | 継続中 | 解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
-    names = "".join(each.subject.name for each in told.gathered)
+    names = "".join(each.subject.name for each in told.bundled)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):
         assert sum(map(int, heads)) + (int(left[1]) if left else 0) == len(parts)

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from local_aws.events import Raw, task_stopped
-from router.channels.health import NEWS_AFTER, REMIND_AFTER, news, noted
-from router.channels.state import Condition, Failing
+from router.channels.health import REPORT_AFTER, REMIND_AFTER, health_events, record_outcomes
+from router.channels.state import ChannelStates, ChannelFailure
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.history.items import iso
 from router.inbox import handle
@@ -28,55 +28,55 @@ def came(outcome: Outcome, **of: Any) -> Delivery:
 
 @pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.FAILED])
 def test_the_first_failure_is_noted_and_later_ones_change_nothing(outcome: Outcome) -> None:
-    failing = noted(Condition(), [came(outcome, answer="503")], 100.0)
-    assert failing.failing == {"slack": Failing(100.0, "503", 100.0)}
-    assert noted(failing, [came(outcome, answer="500")], 160.0) == failing
+    failing = record_outcomes(ChannelStates(), [came(outcome, answer="503")], 100.0)
+    assert failing.failures == {"slack": ChannelFailure(100.0, "503", 100.0)}
+    assert record_outcomes(failing, [came(outcome, answer="500")], 160.0) == failing
 
 
 def test_a_message_that_was_refused_says_nothing_about_its_channel() -> None:
-    assert noted(Condition(), [came(Outcome.FAILED, rejected=True)], 100.0) == Condition()
+    assert record_outcomes(ChannelStates(), [came(Outcome.FAILED, rejected=True)], 100.0) == ChannelStates()
 
 
 def test_a_success_forgets_a_failure_that_nobody_was_told_of() -> None:
-    failing = Condition(failing={"slack": Failing(100.0)})
-    assert noted(failing, [came(Outcome.SENT)], 160.0) == Condition()
+    failing = ChannelStates(failures={"slack": ChannelFailure(100.0)})
+    assert record_outcomes(failing, [came(Outcome.SENT)], 160.0) == ChannelStates()
 
 
 def test_of_two_attempts_the_later_one_counts() -> None:
-    assert noted(Condition(), [came(Outcome.RETRY), came(Outcome.SENT)], 100.0) == Condition()
+    assert record_outcomes(ChannelStates(), [came(Outcome.RETRY), came(Outcome.SENT)], 100.0) == ChannelStates()
 
 
 def test_it_is_news_after_a_quarter_of_an_hour_and_only_once() -> None:
-    failing = Condition(failing={"slack": Failing(100.0, "503", 100.0)})
-    assert news(failing, ["slack"], 100.0 + NEWS_AFTER - 1)[0] == []
-    (event,), told = news(failing, ["slack"], 100.0 + NEWS_AFTER)
+    failing = ChannelStates(failures={"slack": ChannelFailure(100.0, "503", 100.0)})
+    assert health_events(failing, ["slack"], 100.0 + REPORT_AFTER - 1)[0] == []
+    (event,), told = health_events(failing, ["slack"], 100.0 + REPORT_AFTER)
     assert event["detail"] == {"channel": "slack", "state": {"value": "FAILING", "reason": "503"}}
-    assert news(told, ["slack"], 100.0 + DAY)[0] == []
+    assert health_events(told, ["slack"], 100.0 + DAY)[0] == []
 
 
 def test_a_channel_that_fails_again_after_hours_is_news_once_more() -> None:
-    told = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0)})
-    again = noted(told, [came(Outcome.RETRY)], REMIND_AFTER)
-    assert news(again, ["slack"], 900.0 + REMIND_AFTER - 1)[0] == []
-    assert len(news(again, ["slack"], 900.0 + REMIND_AFTER)[0]) == 1
+    told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0)})
+    again = record_outcomes(told, [came(Outcome.RETRY)], REMIND_AFTER)
+    assert health_events(again, ["slack"], 900.0 + REMIND_AFTER - 1)[0] == []
+    assert len(health_events(again, ["slack"], 900.0 + REMIND_AFTER)[0]) == 1
 
 
 def test_that_it_works_again_is_news_if_its_failure_was_and_then_it_is_forgotten() -> None:
-    told = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0)})
-    back = noted(told, [came(Outcome.SENT)], 1000.0)
-    (event,), after = news(back, ["slack"], 1060.0)
+    told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0)})
+    back = record_outcomes(told, [came(Outcome.SENT)], 1000.0)
+    (event,), after = health_events(back, ["slack"], 1060.0)
     assert event["detail"]["state"]["value"] == "WORKING"
-    assert after == Condition()
+    assert after == ChannelStates()
 
 
 def test_a_channel_that_fails_before_its_return_is_told_has_not_returned() -> None:
-    back = Condition(failing={"slack": Failing(0.0, "503", 0.0, told_at=900.0, back_at=1000.0)})
-    assert news(noted(back, [came(Outcome.RETRY)], 1010.0), ["slack"], 1060.0)[0] == []
+    back = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0, recovered_at=1000.0)})
+    assert health_events(record_outcomes(back, [came(Outcome.RETRY)], 1010.0), ["slack"], 1060.0)[0] == []
 
 
 def test_a_channel_that_is_no_longer_configured_is_forgotten() -> None:
-    told = Condition(failing={"slack": Failing(0.0, "503", 0.0)})
-    assert news(told, ["email"], DAY) == ([], Condition())
+    told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0)})
+    assert health_events(told, ["email"], DAY) == ([], ChannelStates())
 
 
 # --- through the router -----------------------------------------------------------------------------------------------

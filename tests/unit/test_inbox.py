@@ -182,7 +182,7 @@ def test_without_history_the_budgets_of_this_process_hold_and_what_is_too_much_i
     records = [record(str(each), died(TASKS[each], f"s{each}"), receives=MAX_RECEIVES) for each in range(5)]
     assert receive(world, *records) == []
     (message,) = world.slack.told
-    assert len(message.gathered) == 5
+    assert len(message.bundled) == 5
     assert message.message.text.startswith(NOTE)
     assert len(world.pager.told) == 2
     announced = Counter(channel for _, notes in buried(world) for channel in notes["announced"].split(","))

@@ -21,7 +21,7 @@ from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config
 from router.config.silences import Silences
 from router.context import Done, Job, Memory, Router
-from router.history.items import CONDITION_KEY, iso, to_condition
+from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
 from router.inbox import handle
@@ -60,8 +60,8 @@ class _WatchedTable(MemoryTable):
         key = item["pk"], item["sk"]
         if "due_at" in item:
             heapq.heappush(self._due, (item["due_at"], key))
-        if key == CONDITION_KEY:
-            gatherings = to_condition(item).gathering.values()
+        if key == CHANNEL_STATES_KEY:
+            gatherings = to_channel_states(item).bundles.values()
             self._gather_at = min((each.at for each in gatherings), default=math.inf)
 
 
@@ -196,8 +196,8 @@ class VirtualRouter:
         except Exception as error:  # noqa: BLE001 - what a plugin put into the alert, say: the others are still told
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
-        standing, saying = next(part for part in job.parts if part[0].incident is sent.incident)
-        gathered = [_subject(incident.subject) for incident in sent.gathered]
+        standing, saying = next(part for part in job.members if part[0].incident is sent.incident)
+        gathered = [_subject(incident.subject) for incident in sent.bundled]
         return {
             "at": iso(self.now),
             "after": _seconds(self.now - (self.start or 0.0)),

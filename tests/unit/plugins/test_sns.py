@@ -276,7 +276,7 @@ except KeyError:
     ],
 )
 def test_the_subject_of_many_incidents_says_how_many_in_either_language(sns: Sns, title: str, subject: str) -> None:
-    many = replace(notification(message=titled(title)), gathered=(INCIDENT,) * 23)
+    many = replace(notification(message=titled(title)), bundled=(INCIDENT,) * 23)
     payload = sns.render(many)
     assert payload["Subject"] == f"[CRITICAL] {subject}"
     assert INCIDENT.id not in payload["Message"]
