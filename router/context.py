@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from router.aws.queues import Queues
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
 from router.channels.state import ChannelStates
 from router.config.parse import Config
@@ -40,7 +40,7 @@ class Job(NamedTuple):
     dispatch: Dispatch
     config: ChannelConfig
     notify: Callable[[], Notification]
-    source: Source | None = None
+    channel: ConfiguredChannel | None = None
     unusable: str = ""
     bundled_with: tuple[tuple[SubjectState, Dispatch], ...] = ()
 

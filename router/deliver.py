@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Done, Job
 from router.errors import ChannelError, PayloadRejected, TransientError
@@ -19,12 +19,12 @@ from router.model import Notification, Outcome
 
 log = logging.getLogger("ecs-alert-router.deliver")
 
-TOGETHER = 1.0
+COALESCE_FOR = 1.0
 """Seconds that an answer waits to be written down with those of the other channels. Each record of its own costs as
 much as all in one; should this process die meanwhile, what was said is said once more by each of them."""
 
 _Answer = tuple[Job, Delivery, float]  # with the time at which it was there
-_REFUSED = {401, 403, 404}  # what a remote says to a secret that was changed
+_UNAUTHORISED = {401, 403, 404}  # what a remote says to a secret that was changed
 
 
 def deliver(
@@ -40,24 +40,24 @@ def deliver(
     done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
     enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
-    for name, mine in sorted(_by_channel(jobs).items(), key=_took_last, reverse=True):
+    for name, mine in sorted(_by_channel(jobs).items(), key=_last_send_seconds, reverse=True):
         arguments = (mine, begun, done, lambda: remaining() < enough, clock)
-        threading.Thread(target=_work, args=arguments, name=f"channel-{name}", daemon=True).start()
+        threading.Thread(target=_send_all, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
-        ready = _ready(done, len(waiting), max(0.0, remaining()), clock)
+        ready = _next_answers(done, len(waiting), max(0.0, remaining()), clock)
         for job, _, _ in ready:
             del waiting[id(job)]
         if not ready:
-            yield [(job, _left_behind(job, begun=key in begun)) for key, job in waiting.items()]
+            yield [(job, _unfinished(job, begun=key in begun)) for key, job in waiting.items()]
             return
         yield [(job, delivery._replace(waited=clock() - at)) for job, delivery, at in ready]
 
 
-def _took_last(channel: tuple[str, Sequence[Job]]) -> float:
+def _last_send_seconds(channel: tuple[str, Sequence[Job]]) -> float:
     """Who was slow begins first: threads get going one after the other, and all wait for the slowest."""
-    source = channel[1][0].source
-    return source.took if source else 0.0
+    source = channel[1][0].channel
+    return source.last_send_seconds if source else 0.0
 
 
 def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
@@ -67,7 +67,7 @@ def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
     return channels
 
 
-def _work(
+def _send_all(
     jobs: Sequence[Job],
     begun: dict[int, Job],
     done: "queue.SimpleQueue[_Answer]",
@@ -77,7 +77,7 @@ def _work(
     told_to_wait: float | None = None
     for job in jobs:
         if too_late():
-            delivery = _left_behind(job, begun=False)
+            delivery = _unfinished(job, begun=False)
         elif told_to_wait is not None:  # what comes before that is refused too, and counts against us
             delivery = _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)
         else:
@@ -87,13 +87,13 @@ def _work(
         done.put((job, delivery, clock()))
 
 
-def _left_behind(job: Job, *, begun: bool) -> Delivery:
+def _unfinished(job: Job, *, begun: bool) -> Delivery:
     if begun:
         return _retry(job, "no answer before the deadline", unanswered=True)
     return _retry(job, "no time was left to send it", unanswered=False)
 
 
-def _ready(
+def _next_answers(
     done: "queue.SimpleQueue[_Answer]", missing: int, timeout: float, clock: Callable[[], float]
 ) -> list[_Answer]:
     """What is done: waits up to `timeout` seconds for the first, and then up to `TOGETHER` for the others."""
@@ -103,7 +103,7 @@ def _ready(
         while len(ready) < missing:
             ready.append(done.get(timeout=max(0.0, ends - clock())))
             if len(ready) == 1:
-                ends = min(ends, clock() + TOGETHER)
+                ends = min(ends, clock() + COALESCE_FOR)
     except queue.Empty:
         pass
     return ready
@@ -111,28 +111,28 @@ def _ready(
 
 def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
     """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
-    if job.source is None:
+    if job.channel is None:
         return Delivery(job.dispatch, Outcome.FAILED, job.unusable)
     try:
-        job.source.open()
+        job.channel.open()
     except TransientError as error:  # its secret cannot be read: nothing was sent
-        return _retry(job, _words(error, job.source), error.retry_after, unanswered=False)
+        return _retry(job, _error_text(error, job.channel), error.retry_after, unanswered=False)
     except ChannelError as error:
-        return Delivery(job.dispatch, Outcome.FAILED, _words(error, job.source))
+        return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, job.channel))
     began = clock()
-    delivery = _attempt(job, job.source)
-    job.source.took = clock() - began
-    return delivery._replace(seconds=job.source.took)
+    delivery = _attempt(job, job.channel)
+    job.channel.last_send_seconds = clock() - began
+    return delivery._replace(seconds=job.channel.last_send_seconds)
 
 
-def _attempt(job: Job, source: Source) -> Delivery:
+def _attempt(job: Job, source: ConfiguredChannel) -> Delivery:
     try:
-        _say(source, job.notify())
+        _send_with_fresh_secret(source, job.notify())
     except TransientError as error:
-        return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)
+        return _retry(job, _error_text(error, source), error.retry_after, unanswered=error.status is None)
     except ChannelError as error:
         rejected = isinstance(error, PayloadRejected)
-        return Delivery(job.dispatch, Outcome.FAILED, _words(error, source), rejected=rejected)
+        return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, source), rejected=rejected)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
         # What a broken plugin raises may hold its secrets: its type must do.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
@@ -140,12 +140,12 @@ def _attempt(job: Job, source: Source) -> Delivery:
     return Delivery(job.dispatch, Outcome.SENT)
 
 
-def _say(source: Source, notification: Notification) -> None:
+def _send_with_fresh_secret(source: ConfiguredChannel, notification: Notification) -> None:
     """Once; once more with another secret, where the remote refused this one and there is another by now."""
     try:
         _send(source.open()[1], notification)
     except ChannelError as error:
-        if error.status not in _REFUSED or not source.renewed():
+        if error.status not in _UNAUTHORISED or not source.reload_secrets():
             raise
         _send(source.open()[1], notification)
 
@@ -164,7 +164,7 @@ def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: 
     return Delivery(job.dispatch, Outcome.RETRY, why, retry_after, unanswered)
 
 
-def _words(error: ChannelError, source: Source) -> str:
+def _error_text(error: ChannelError, source: ConfiguredChannel) -> str:
     """What the channel said, for history: without its options, some of which are secrets."""
     text = f"{error} ({error.answer})" if error.answer and error.answer not in str(error) else str(error)
-    return source.hide(text)[:300]
+    return source.without_secrets(text)[:300]

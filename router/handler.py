@@ -105,7 +105,7 @@ def enrich_parts(
     parts = {
         enrich.from_task_definition(definitions): on.task_definition,
         enrich.from_logs(definitions, clients.logs_of, on.log_groups): bool(on.log_groups),
-        enrich.from_plugins(loaded): loaded.hears("enrich_alert"),
+        enrich.from_plugins(loaded): loaded.implements("enrich_alert"),
     }
     return tuple(part for part, wanted in parts.items() if wanted)
 

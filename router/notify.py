@@ -35,7 +35,7 @@ def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[Subject
     for done in router.deliver(bundle_jobs(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
         now = router.runtime.clock()
-        ended |= {job.source.endpoint: now - delivery.waited for job, delivery in done if job.source}
+        ended |= {job.channel.endpoint: now - delivery.waited for job, delivery in done if job.channel}
         answers = _by_standing(done)
         standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
         yield from ((standings[key], answers[key]) for key in answers)

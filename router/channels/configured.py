@@ -25,7 +25,7 @@ class OptionMissing(PermanentError):
         super().__init__(f"{option!r} is missing")
 
 
-class Source:
+class ConfiguredChannel:
     """Where a channel comes from.
 
     Attributes:
@@ -37,22 +37,22 @@ class Source:
         self.config = config
         self.factory = factory
         self.secrets = secrets
-        self.took = 0.0
+        self.last_send_seconds = 0.0
         self._made: tuple[ChannelConfig, Channel] | None = None
 
     @classmethod
     def of(cls, config: ChannelConfig, channel: Channel) -> Self:
         """A channel that is made already."""
-        source = cls(config, lambda _: channel, Secrets(refuse, refuse, time.monotonic))
+        source = cls(config, lambda _: channel, Secrets(no_secret_client, no_secret_client, time.monotonic))
         source.open()
         return source
 
     @property
     def stateful(self) -> bool:
         """See `router.channels.plugins.Channel`; the class says it where the channel cannot be made yet."""
-        return bool(self._says("stateful", default=False))
+        return bool(self._plugin_attribute("stateful", default=False))
 
-    def _says(self, attribute: str, *, default: Any) -> Any:
+    def _plugin_attribute(self, attribute: str, *, default: Any) -> Any:
         """What the plugin says of itself; its class, where the channel is not made yet."""
         return getattr(self._made[1] if self._made else self.factory, attribute, default)
 
@@ -66,7 +66,7 @@ class Source:
     @property
     def budget(self) -> tuple[int, float]:
         """Messages, and seconds within which the endpoint takes so many; see `router.channels.plugins.Channel`."""
-        budget: tuple[int, float] = self._says("budget", default=DEFAULT_BUDGET)
+        budget: tuple[int, float] = self._plugin_attribute("budget", default=DEFAULT_BUDGET)
         return budget
 
     @property
@@ -77,11 +77,11 @@ class Source:
         return tuple(name for name in named if name in options and not is_reference(options[name]))
 
     @property
-    def secret(self) -> bool:
+    def has_secret_references(self) -> bool:
         """Whether the channel can only be made by reading a secret."""
         return any(is_reference(value) for value in self.config.options.values())
 
-    def open(self, *, anew: bool = False) -> tuple[ChannelConfig, Channel]:
+    def open(self, *, refresh: bool = False) -> tuple[ChannelConfig, Channel]:
         """The channel, and its configuration with the secrets in it.
 
         Args:
@@ -92,7 +92,7 @@ class Source:
             TransientError: a secret cannot be read now.
         """
         options = {
-            name: self.secrets.read(value, anew=anew) if is_reference(value) else value
+            name: self.secrets.read(value, refresh=refresh) if is_reference(value) else value
             for name, value in self.config.options.items()
         }
         if self._made is None or self._made[0].options != options:
@@ -100,12 +100,12 @@ class Source:
             self._made = config, self._make(config)
         return self._made
 
-    def renewed(self) -> bool:
+    def reload_secrets(self) -> bool:
         """Reads the secrets once more; whether there is another channel now. Raises as `open`."""
         before = self._made
-        return self.secret and self.open(anew=True) is not before
+        return self.has_secret_references and self.open(refresh=True) is not before
 
-    def hide(self, text: str) -> str:
+    def without_secrets(self, text: str) -> str:
         """The text without the values of the channel's options, some of which are secrets."""
         return without_values(text, (self._made[0] if self._made else self.config).options)
 
@@ -140,7 +140,7 @@ def _with_sound_budget(channel: Channel) -> Channel:
     raise ValueError("its plugin's budget must be (messages, seconds), such as (4, 60.0)")
 
 
-def refuse() -> Any:
+def no_secret_client() -> Any:
     """In place of a client, where no secret is to be read."""
     raise PermanentError("no secret is read here")
 

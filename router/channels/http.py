@@ -48,7 +48,7 @@ _HEADERS = {
 _TALKATIVE = ("urllib3.connection", "urllib3.connectionpool")
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """An answer with a status of 200 to 299.
 
     Attributes:
@@ -61,7 +61,7 @@ class Reply(NamedTuple):
 
 def post_json(
     url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, timeout: float = 10
-) -> Reply:
+) -> Response:
     """Posts once: no retries, no redirects, no cookies. Safe to call from several threads.
 
     Args:
@@ -79,7 +79,9 @@ def post_json(
     return outcome
 
 
-def _exchange(url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float) -> Reply | ChannelError:
+def _exchange(
+    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float
+) -> Response | ChannelError:
     """What came of it. Errors are returned: one raised while requests' own is handled would keep that as its
     `__context__`, and requests' errors hold the URL.
     """
@@ -96,10 +98,10 @@ def _exchange(url: str, payload: Mapping[str, Any], headers: Mapping[str, str], 
         with _connections.post(url, body, headers, limit) as response:
             text = _read(response, deadline).decode(errors="replace")
     except (OSError, HTTPError, ValueError, TypeError) as error:
-        return _no_answer(host, error)
+        return _transport_error(host, error)
     if len(text) >= _SHORTEST_SECRET:
         text = _redact(text, _secrets(url, headers, payload))
-    return _judge(host, response, text)
+    return _by_status(host, response, text)
 
 
 def _host(url: str) -> str:
@@ -121,7 +123,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     return body
 
 
-def _no_answer(host: str, error: Exception) -> ChannelError:
+def _transport_error(host: str, error: Exception) -> ChannelError:
     causes = list(_chain(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -144,10 +146,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
-def _judge(host: str, response: requests.Response, text: str) -> Reply | ChannelError:
+def _by_status(host: str, response: requests.Response, text: str) -> Response | ChannelError:
     status = response.status_code
     if 200 <= status < 300:  # noqa: PLR2004 - the ranges of HTTP's own classes
-        return Reply(status, text)
+        return Response(status, text)
     answer = " ".join("".join(char if char.isprintable() else " " for char in text[:1000]).split())[:200]
     message = f"{host} answered {status}: {answer}" if answer else f"{host} answered {status}"
     if status in _TRY_AGAIN or status >= 500:  # noqa: PLR2004

@@ -93,7 +93,7 @@ class Plugins(NamedTuple):
         """Calls each implementation by itself; yields (plugin, its answer, or the exception that it raised)."""
         return _ask(self.manager, hook, arguments)
 
-    def hears(self, hook: str) -> bool:
+    def implements(self, hook: str) -> bool:
         """Whether anybody implements it."""
         return bool(getattr(self.manager.hook, hook).get_hookimpls())
 
@@ -133,17 +133,17 @@ def load(directory: Path) -> Plugins:
     return Plugins(manager, kinds, (*reversed(problems), *clashes))
 
 
-_Found = tuple[str, Callable[[], ModuleType]]
+_Candidate = tuple[str, Callable[[], ModuleType]]
 """Where a plugin is, in words, and what imports it."""
 
 
-def _in(directory: Path) -> Iterator[_Found]:
+def _in(directory: Path) -> Iterator[_Candidate]:
     files = directory.iterdir() if directory.is_dir() else ()
     for path in sorted(each for each in files if each.suffix == ".py" and each.name[0] != "_"):
         yield f"{path.parent.name}/{path.name}", partial(_import, path)
 
 
-def _of(found: Iterable[Installed]) -> Iterator[_Found]:
+def _of(found: Iterable[Installed]) -> Iterator[_Candidate]:
     for each in sorted(found):
         yield f"{each.distribution} ({each.module})", partial(importlib.import_module, each.module)
 

@@ -45,7 +45,7 @@ class Secrets:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # channels have threads of their own
 
-    def read(self, reference: str, *, anew: bool = False) -> str:
+    def read(self, reference: str, *, refresh: bool = False) -> str:
         """The secret.
 
         Args:
@@ -57,7 +57,7 @@ class Secrets:
         """
         with self._lock:
             value, until = self._kept.get(reference, ("", 0.0))
-            if anew or self._clock() >= until:
+            if refresh or self._clock() >= until:
                 value = self._fetch(reference)
                 self._kept[reference] = value, self._clock() + KEPT_FOR
         return value

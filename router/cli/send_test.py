@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from router.aws import clients
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
@@ -87,7 +87,7 @@ def _incident(channel: str, severity: Severity, at: float) -> Incident:
     return Incident(int(at), "open", subject, severity, {CAUSE: 1}, (), alert, at, at)
 
 
-def _job(name: str, kind: Kind, incident: Incident, source: Source | None, settings: Config) -> Job:
+def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
     told_of = source.config if source else ChannelConfig(name, "", {})
     saying = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
     notify = partial(_marked, partial(notification, saying, incident, told_of), told_of.language)

@@ -253,7 +253,7 @@ def _body(name: str, notify: Callable[[ChannelConfig], Notification], settings: 
     if source is None:
         return Body(name, "", error=settings.disabled[name])
     kind = source.config.kind
-    if source.secret:
+    if source.has_secret_references:
         return Body(name, kind, error="its plugin accepts no placeholder for its secret")
     try:
         configured, channel = source.open()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from router.channels.configured import OptionMissing, Source, refuse
+from router.channels.configured import OptionMissing, ConfiguredChannel, no_secret_client
 from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
 from router.config.hours import Hours, parse_hours
@@ -95,7 +95,7 @@ class Config(NamedTuple):
     retention: float = 90 * 86400.0
     retention_by_severity: Mapping[str, float] = MappingProxyType({})
     time_zone: str = "UTC"
-    channels: Mapping[str, Source] = MappingProxyType({})
+    channels: Mapping[str, ConfiguredChannel] = MappingProxyType({})
     rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Silence, ...] = ()
@@ -145,7 +145,9 @@ def parse(
     )
     kinds = top.tables("kinds")
     of_kind = {kind: _of_kind(reader.table(f"kinds.{kind}", content), defaults) for kind, content in kinds.items()}
-    channels = _Channels(reader, plugins, environ, secrets or Secrets(refuse, refuse, time.monotonic))
+    channels = _Channels(
+        reader, plugins, environ, secrets or Secrets(no_secret_client, no_secret_client, time.monotonic)
+    )
     for name, content in top.tables("channels").items():
         channels.add(reader.table(f"channels.{name}", content), name, of_kind, defaults)
     routes = tuple(
@@ -225,7 +227,7 @@ class _Channels:
         self.plugins = plugins
         self.environ = environ
         self.secrets = secrets
-        self.made: dict[str, Source] = {}
+        self.made: dict[str, ConfiguredChannel] = {}
         self.unset: dict[str, str] = {}
         self.disabled: dict[str, str] = {}
         self.warnings: list[str] = []
@@ -239,10 +241,10 @@ class _Channels:
         if kind not in self.plugins.kinds:
             self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
             return
-        source = Source(config, self.plugins.kinds[kind], self.secrets)
+        source = ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets)
         self._judge_literals(source)
         try:
-            if not source.secret:
+            if not source.has_secret_references:
                 source.open()
             self.made[name] = source
         except OptionMissing as error:
@@ -253,7 +255,7 @@ class _Channels:
         except PermanentError as error:
             self._disable(name, str(error))
 
-    def _judge_literals(self, source: Source) -> None:
+    def _judge_literals(self, source: ConfiguredChannel) -> None:
         """A secret in the file or in a variable can be read by whoever sees the repository or the function."""
         said = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
         for option in source.literal_secrets:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.context import Job, Router
 from router.errors import Conflict
 from router.history.items import SCHEMA, iso
@@ -130,7 +130,9 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def _job(source: Source, week: Week, waiting: tuple[str, ...] | None, event: Mapping[str, Any], now: float) -> Job:
+def _job(
+    source: ConfiguredChannel, week: Week, waiting: tuple[str, ...] | None, event: Mapping[str, Any], now: float
+) -> Job:
     config = source.config
     incident = _incident(event, now)
     saying = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})

@@ -4,7 +4,7 @@ renders a message. Without that, a revoked permission would show only with the n
 import logging
 from collections.abc import Iterator
 
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.context import Router
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
@@ -31,14 +31,14 @@ def _unable(router: Router) -> Iterator[tuple[str, str]]:
         try:
             _rendered(name, source, incident)
         except TransientError as error:  # AWS asks for patience: the next tick will see
-            log.warning("channel %s: %s", name, source.hide(str(error)))
+            log.warning("channel %s: %s", name, source.without_secrets(str(error)))
         except ChannelError as error:
-            yield name, source.hide(str(error))
+            yield name, source.without_secrets(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises may hold its secrets
             yield name, f"its plugin raised {type(error).__name__}"
 
 
-def _rendered(name: str, source: Source, incident: Incident) -> None:
+def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
     config, channel = source.open()
     saying = Dispatch(name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
     channel.render(notification(saying, incident, config))

@@ -9,7 +9,7 @@ from typing import Any
 import pluggy
 
 from router.aws.queues import Queues
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config, Route
@@ -98,7 +98,7 @@ class World:
         everyone = Route(Severity.ERROR, channels=tuple(self.channels))
         self.config = Config(
             channels={
-                name: Source.of(ChannelConfig(name, "recorder", options.get(name, {})), channel)
+                name: ConfiguredChannel.of(ChannelConfig(name, "recorder", options.get(name, {})), channel)
                 for name, channel in self.channels.items()
             },
             routes=tuple(routes or (everyone, Route(Severity.WARNING, channels=quiet))),

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from router import deliver as deliver_step
 from router.aws.queues import DUE, TICK, Queues
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Done, Job, Memory, Router
@@ -155,7 +155,7 @@ class Simulation:
         config = Config(
             resolve_after=RESOLVE_AFTER,
             retention=self.plan.retention,
-            channels={name: Source.of(settings[name], remote) for name, remote in self.remotes.items()},
+            channels={name: ConfiguredChannel.of(settings[name], remote) for name, remote in self.remotes.items()},
             routes=(everyone, Route(Severity.WARNING, channels=("slack", "email"))),
         )
         runtime = Runtime(
@@ -179,8 +179,8 @@ class Simulation:
 
     def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
         """The real step, with the remotes at the end of its lines."""
-        lines = (Source.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
-        lined = [job._replace(source=line) for job, line in zip(jobs, lines, strict=True)]
+        lines = (ConfiguredChannel.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
+        lined = [job._replace(channel=line) for job, line in zip(jobs, lines, strict=True)]
         return deliver(lined, remaining, lambda: self.scheduler.now)
 
     # --- SQS ----------------------------------------------------------------------------------------------------------

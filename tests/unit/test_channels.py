@@ -8,7 +8,7 @@ import pytest
 
 from local_aws.events import service_action, task_stopped
 from plugins.slack import Slack
-from router.channels.configured import Source, refuse
+from router.channels.configured import ConfiguredChannel, no_secret_client
 from router.channels.secrets import Secrets
 from router.config.parse import Route
 from router.context import Job
@@ -62,7 +62,7 @@ class Setting:
             return self.made[-1]
 
         secrets = Secrets(lambda: self.vault, lambda: self.vault, lambda: 0.0)
-        self.source = Source(ChannelConfig("chat", "chat", {"url": REFERENCE}), make, secrets)
+        self.source = ConfiguredChannel(ChannelConfig("chat", "chat", {"url": REFERENCE}), make, secrets)
 
     def attempt(self) -> Delivery:
         world = World()
@@ -104,15 +104,17 @@ def test_a_plugin_whose_budget_makes_no_sense_is_refused(budget: object) -> None
         def __init__(self, _: ChannelConfig) -> None:
             self.budget = budget
 
-    source = Source(ChannelConfig("chat", "odd", {}), Odd, Secrets(refuse, refuse, time.monotonic))  # type: ignore[arg-type]
+    source = ConfiguredChannel(
+        ChannelConfig("chat", "odd", {}), Odd, Secrets(no_secret_client, no_secret_client, time.monotonic)
+    )  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match="budget must be"):
         source.open()
 
 
 def test_two_channels_of_one_kind_with_the_same_secret_share_an_endpoint_that_shows_nothing_of_it() -> None:
     def endpoint(**options: str) -> str:
-        secrets = Secrets(refuse, refuse, time.monotonic)
-        return Source(ChannelConfig("chat", "slack", options), Slack, secrets).endpoint
+        secrets = Secrets(no_secret_client, no_secret_client, time.monotonic)
+        return ConfiguredChannel(ChannelConfig("chat", "slack", options), Slack, secrets).endpoint
 
     url = "https://hooks.slack.com/services/T0/B0/secret"
     assert endpoint(webhook_url=url) == endpoint(webhook_url=url, colour="red") != endpoint(webhook_url=url + "2")
@@ -151,7 +153,7 @@ def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -
     ],
 )
 def test_an_address_in_plain_http_is_refused_unless_it_is_loopback(url: str, *, refused: bool) -> None:
-    source = Source(ChannelConfig("chat", "chat", {"url": url}), Chat, Setting().source.secrets)
+    source = ConfiguredChannel(ChannelConfig("chat", "chat", {"url": url}), Chat, Setting().source.secrets)
     if refused:
         with pytest.raises(PermanentError) as raised:
             source.open()

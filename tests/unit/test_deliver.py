@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from local_aws import events
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Job
 from router.deliver import deliver
@@ -62,7 +62,7 @@ def raises(error: Exception) -> Callable[[], NoReturn]:
 def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusable: str = "", **options: Any) -> Job:
     saying = Dispatch(name, Kind.OPENED, revision, 1, is_first=True, severity=Severity.ERROR, suppressed={})
     config = ChannelConfig(name, "sink", options)
-    source = Source.of(config, channel) if channel else None
+    source = ConfiguredChannel.of(config, channel) if channel else None
     return Job(SubjectState(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
 
 
@@ -253,8 +253,8 @@ def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
     fail = raises(RuntimeError("token hunter2"))
     broken = job(Sink(fail) if place == "send" else Sink(), "broken")
     if place == "render":
-        assert broken.source
-        monkeypatch.setattr(broken.source.open()[1], "render", lambda _: fail())
+        assert broken.channel
+        monkeypatch.setattr(broken.channel.open()[1], "render", lambda _: fail())
     if place == "notify":
         broken = broken._replace(notify=fail)
     with caplog.at_level(logging.DEBUG):
@@ -332,9 +332,9 @@ def test_whoever_was_slow_last_time_begins_first(monkeypatch: pytest.MonkeyPatch
     names = ("fast", "slow", "new")
     jobs = {name: job(Sink(partial(begun.append, name)), name) for name in names}
     for name, took in (("fast", 0.1), ("slow", 0.3)):
-        source = jobs[name].source
+        source = jobs[name].channel
         assert source
-        source.took = took
+        source.last_send_seconds = took
     monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # one after the other
     list(deliver(list(jobs.values()), lambda: LONG_ENOUGH))
     assert begun == ["slow", "fast", "new"]
@@ -343,5 +343,5 @@ def test_whoever_was_slow_last_time_begins_first(monkeypatch: pytest.MonkeyPatch
 def test_what_a_channel_took_is_remembered() -> None:
     made = job(Sink())
     list(deliver([made], lambda: LONG_ENOUGH, clock=hurried()))
-    assert made.source
-    assert made.source.took >= 1
+    assert made.channel
+    assert made.channel.last_send_seconds >= 1

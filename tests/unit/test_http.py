@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.channels.http import Connections, Reply, post_json, retry_after
+from router.channels.http import Connections, Response, post_json, retry_after
 from router.errors import ChannelError, PermanentError, TransientError
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
 
@@ -35,7 +35,7 @@ def _fresh_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
-def post(*behaviours: Behaviour, timeout: float = 5) -> Reply:
+def post(*behaviours: Behaviour, timeout: float = 5) -> Response:
     with ScriptedServer(*behaviours) as server:
         return post_json(server.url(PATH), PAYLOAD, headers=HEADERS, timeout=timeout)
 
@@ -95,7 +95,7 @@ def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.Monk
 def test_2xx_is_a_reply(status: int) -> None:
     """Any 2xx is an answer to the caller, who knows what its body means."""
     body = "" if status == 204 else "fine"
-    assert post(answer(status, body)) == Reply(status, body)
+    assert post(answer(status, body)) == Response(status, body)
 
 
 def test_chunked_answer_is_read() -> None:
@@ -361,7 +361,7 @@ def test_threads_may_post_at_once() -> None:
     with ScriptedServer(answer(200, "ok")) as server, ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda n: post_json(server.url(), {"n": n}), range(40)))
         bodies = sorted(json.loads(body)["n"] for _, body in server.requests)
-    assert replies == [Reply(200, "ok")] * 40
+    assert replies == [Response(200, "ok")] * 40
     assert bodies == list(range(40))
 
 

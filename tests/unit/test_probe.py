@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.errors import TransientError
 from router.inbox import handle
@@ -23,7 +23,7 @@ def ticked(world: World, left: float = 60.0) -> list[int]:
     return heard
 
 
-def with_channel(world: World, source: Source) -> World:
+def with_channel(world: World, source: ConfiguredChannel) -> World:
     config = world.config._replace(channels={**world.config.channels, "new": source})
     world.router = world.router._replace(config=config)
     return world
@@ -49,9 +49,11 @@ class Refusing:
         raise error
 
 
-def secret_channel(code: str) -> Source:
+def secret_channel(code: str) -> ConfiguredChannel:
     secrets = Secrets(lambda: Refusing(code), lambda: None, lambda: 0.0)
-    return Source(ChannelConfig("new", "recorder", {"webhook_url": "ssm:/gone"}), lambda _: Broken(), secrets)
+    return ConfiguredChannel(
+        ChannelConfig("new", "recorder", {"webhook_url": "ssm:/gone"}), lambda _: Broken(), secrets
+    )
 
 
 def test_it_sends_nothing_and_has_nothing_to_say_where_all_is_well() -> None:
@@ -72,7 +74,7 @@ def test_a_moment_of_patience_is_no_alarm() -> None:
 def test_a_plugin_that_cannot_render_is_noticed_and_its_words_are_not_repeated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    source = Source.of(ChannelConfig("new", "recorder", {}), Broken())
+    source = ConfiguredChannel.of(ChannelConfig("new", "recorder", {}), Broken())
     assert ticked(with_channel(World(), source)) == [1]
     assert "its plugin raised RuntimeError" in caplog.text
     assert SECRET not in caplog.text
@@ -85,7 +87,10 @@ def test_a_channel_that_is_disabled_is_counted() -> None:
 
 
 def test_what_is_due_has_the_time_first() -> None:
-    assert ticked(with_channel(World(), Source.of(ChannelConfig("new", "recorder", {}), Broken())), left=15.0) == []
+    assert (
+        ticked(with_channel(World(), ConfiguredChannel.of(ChannelConfig("new", "recorder", {}), Broken())), left=15.0)
+        == []
+    )
 
 
 def test_a_channel_that_is_down_is_none_that_cannot_be_used() -> None:

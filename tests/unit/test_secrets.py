@@ -71,7 +71,7 @@ def test_a_secret_is_kept_for_five_minutes_and_no_longer(
 def test_a_secret_that_the_remote_refused_can_be_read_anew(secrets: Secrets, clients: dict[str, Any]) -> None:
     secrets.read("ssm:/router/slack")
     clients["ssm"].put_parameter(Name="/router/slack", Value="new", Type="SecureString", Overwrite=True)
-    assert secrets.read("ssm:/router/slack", anew=True) == "new"
+    assert secrets.read("ssm:/router/slack", refresh=True) == "new"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
 from router.cli.placeholders import filled
 from router.config import parse as config
@@ -14,7 +14,7 @@ from router.config.parse import Config
 from router.model import short_hash
 
 
-class _Unset(Source):
+class _Unset(ConfiguredChannel):
     """A channel with placeholders for what is unset.
 
     Two channels share an endpoint, and so its budget, where the file has the same text for both: `env:SLACK_URL`.
@@ -50,7 +50,7 @@ def settings_of(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
     return complete._replace(channels=sources, disabled={}), problems
 
 
-def _unset(source: Source, content: Mapping[str, Any]) -> Source:
+def _unset(source: ConfiguredChannel, content: Mapping[str, Any]) -> ConfiguredChannel:
     stand_in = _Unset(source.config, source.factory, source.secrets)
     named = getattr(source.factory, "secret_options", ()) or tuple(source.config.options)
     stand_in.written = "\x1f".join(str(content.get(name, "")) for name in sorted(named))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local_aws.pagerduty import PagerDutyDouble, judge
 from plugins.pagerduty import PagerDuty
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
-from router.channels.configured import Source
+from router.channels.configured import ConfiguredChannel
 from router.context import Job
 from router.deliver import attempt
 from router.incident.state import Dispatch, SubjectState
@@ -269,7 +269,7 @@ def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
         channel = pagerduty(events_url=double.events_url)
         config = ChannelConfig("oncall", "pagerduty", {"routing_key": KEY})
         saying = Dispatch("oncall", Kind.OPENED, 1, 1, is_first=True, severity=Severity.CRITICAL, suppressed={})
-        job = Job(SubjectState(SUBJECT), saying, config, notification, Source.of(config, channel))
+        job = Job(SubjectState(SUBJECT), saying, config, notification, ConfiguredChannel.of(config, channel))
         assert attempt(job).outcome is Outcome.SENT
         assert [set(alert.events[0]["payload"]) for alert in double.alerts] == [{"summary", "source", "severity"}]
 
