@@ -133,7 +133,7 @@ class Smoke:
         return cells
 
     def _announced(self, task: str) -> Item | None:
-        rows = self.history.about(task, self.clock())
+        rows = self.history.by_occurrence(task, self.clock())
         return next((row for row in rows if row["severity"] == "critical"), None)
 
     def _settled(self, incident: str) -> Mapping[str, OutboxEntry]:

@@ -19,7 +19,7 @@ from router.cli.history.figures import add_alerts, add_incidents, figures
 from router.cli.history.report import page
 from router.errors import PermanentError, TransientError
 from router.history.items import iso
-from router.history.store import AlertsWanted
+from router.history.store import AlertQuery
 from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
@@ -92,7 +92,7 @@ def _now_and_then(error: Exception, fails: bool) -> Exception | None:  # noqa: F
 def draw(world: World, language: str, zone: Any) -> str:
     """The report of that month."""
     made = figures(NOW - DAYS * DAY, NOW, zone)
-    alerts = world.history.each_alert(AlertsWanted(made.since, made.until, None), NOW)
+    alerts = world.history.each_alert(AlertQuery(made.since, made.until, None), NOW)
     add_incidents(made, world.history, add_alerts(made, alerts, lambda _: None), NOW)
     return page(made, language, "ecs-alert-router-prod-HistoryTable", NOW)
 

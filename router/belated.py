@@ -6,20 +6,20 @@ them back on the events queue. What follows them, a digest or the recovery, is t
 
 from collections.abc import Collection
 
-from router.context import Handled, Routed, Router
+from router.context import EventResult, RoutedAlert, Dependencies
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import Row, row_key
+from router.history.items import AlertRecord, row_key
 from router.incident.lifecycle import apply_alert, advance
 from router.incident.outbox import record_outage_sends
 from router.model import Decision
 from router.runtime import Runtime
-from router.understand import understood
+from router.understand import understand_safely
 
 TRIES = 6
 """Reads again this often when others are writing to the same subject; then the record is received again."""
 
 
-def write(raw: object, announced: Collection[str], router: Router) -> Handled:
+def backfill(raw: object, announced: Collection[str], router: Dependencies) -> EventResult:
     """Takes an event in without telling anybody.
 
     Args:
@@ -28,28 +28,28 @@ def write(raw: object, announced: Collection[str], router: Router) -> Handled:
     Returns:
         With `error` where history is unreachable still, and without a decision where it was written before.
     """
-    handled = understood(raw, router)
+    handled = understand_safely(raw, router)
     if handled.routed is not None:
         try:
             handled.decision = _write(handled.routed, announced, router.runtime)
         except HistoryUnavailable as error:
             handled.error = error
         if handled.decision:
-            router.decided(handled.decision)
+            router.count_decision(handled.decision)
     return handled
 
 
-def _write(routed: Routed, announced: Collection[str], runtime: Runtime) -> Decision | None:
+def _write(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) -> Decision | None:
     alert = routed.alert
     for attempt in range(TRIES):
         now = runtime.clock()
         stored = runtime.history.state(alert.subject, now)
         before = advance(stored, now)
-        standing, decision = apply_alert(before, alert, routed.reached, now, runtime.resolve_after)
+        standing, decision = apply_alert(before, alert, routed.targets, now, runtime.resolve_after)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = record_outage_sends(standing, announced, before, now) if counts else (standing, ())
         incident = after.incident.id if counts and after.incident else ""
-        row = Row(alert, decision, incident, routed.event)
+        row = AlertRecord(alert, decision, incident, routed.event)
         try:
             runtime.history.commit(now, [row], after if after != stored else None, deliveries)
         except Conflict as conflict:

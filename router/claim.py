@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 from router.channels.rate_limit import Allocation, RateLimit, EndpointLimit, SendRequest, allocate
 from router.channels.state import ChannelStates
-from router.context import LONGEST_SEND, Handled, Routed, Router
+from router.context import LONGEST_SEND, EventResult, RoutedAlert, Dependencies
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CHANNEL_STATES_KEY, Row, is_row_key, key_of, row_key
+from router.history.items import CHANNEL_STATES_KEY, AlertRecord, is_row_key, key_of, row_key
 from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import apply_alert, advance
@@ -36,14 +36,14 @@ log = logging.getLogger("ecs-alert-router.claim")
 LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
 SETTLE_MARGIN = 5.0  # seconds at the end of an invocation in which nothing is waited for but history
 
-TOGETHER = 2
+BATCH_TRIES = 2
 """Tries at a whole batch; then its subjects are taken one by one."""
 TRIES = 6
 """Reads again this often when others are writing to the same subject; then the records are received again."""
-_FAILURES = 3  # of history, one after the other, after which the rest of a long list is left to the next tick
+_MAX_FAILURES = 3  # of history, one after the other, after which the rest of a long list is left to the next tick
 
 
-class Lease(NamedTuple):
+class InvocationLease(NamedTuple):
     """Who may send what was leased, and until when (clock time).
 
     Attributes:
@@ -66,7 +66,7 @@ class Claim(NamedTuple):
     """
 
     state: SubjectState
-    rows: tuple[Row, ...] = ()
+    rows: tuple[AlertRecord, ...] = ()
     dispatches: tuple[Dispatch, ...] = ()
     checked_at: float | None = None
 
@@ -80,47 +80,47 @@ class Claims(NamedTuple):
         granted: by endpoint, when turns were given.
     """
 
-    made: tuple[Claim, ...] = ()
+    claims: tuple[Claim, ...] = ()
     channel_states: ChannelStates = ChannelStates()
     bundle_at: tuple[float, ...] = ()
     granted_at: Mapping[str, float] = MappingProxyType({})
 
     def joined(self, other: "Claims") -> "Claims":
-        condition = other.channel_states if other.made else self.channel_states
+        condition = other.channel_states if other.claims else self.channel_states
         gather_at, granted = (*self.bundle_at, *other.bundle_at), {**self.granted_at, **other.granted_at}
-        return Claims((*self.made, *other.made), condition, gather_at, granted)
+        return Claims((*self.claims, *other.claims), condition, gather_at, granted)
 
 
-def new_lease(router: Router, remaining: Callable[[], float]) -> Lease:
+def invocation_lease(router: Dependencies, remaining: Callable[[], float]) -> InvocationLease:
     """Margins shrink where little time is left from the start: a short invocation still does what it can."""
     left = remaining()
     ends = router.runtime.clock() + left
     settle_by = ends - min(SETTLE_MARGIN, left / 4)
-    return Lease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
+    return InvocationLease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
 
 
 # --- alerts come in ---------------------------------------------------------------------------------------------------
 
-_Groups = Mapping[Subject, Sequence[Handled]]
+_Groups = Mapping[Subject, Sequence[EventResult]]
 
 
-def claim_all(handled: Sequence[Handled], lease_: Lease, router: Router) -> Claims:
+def claim_all(results: Sequence[EventResult], invocation: InvocationLease, router: Dependencies) -> Claims:
     """Takes in the alerts of a batch, and notes in `handled` what was decided, or why it could not be written."""
-    groups: dict[Subject, list[Handled]] = {}
-    for each in handled:
-        groups.setdefault(_alert(each).subject, []).append(each)
+    groups: dict[Subject, list[EventResult]] = {}
+    for each in results:
+        groups.setdefault(_alert_of(each).subject, []).append(each)
     made = Claims()
-    for lot in _lots(groups):
+    for lot in _batches(groups):
         try:
-            made = made.joined(_claim(lot, lease_, router, TOGETHER if len(lot) > 1 else TRIES))
+            made = made.joined(_claim(lot, invocation, router, BATCH_TRIES if len(lot) > 1 else TRIES))
         except HistoryUnavailable as error:
-            made = made.joined(_one_by_one(lot, lease_, router) if len(lot) > 1 else _failed(lot, error))
+            made = made.joined(_one_by_one(lot, invocation, router) if len(lot) > 1 else _failed(lot, error))
     return made
 
 
-def _lots(groups: _Groups) -> Iterator[_Groups]:
+def _batches(groups: _Groups) -> Iterator[_Groups]:
     """As many subjects as one transaction takes; a subject with more alerts than that, in lots of its own."""
-    lot: dict[Subject, Sequence[Handled]] = {}
+    lot: dict[Subject, Sequence[EventResult]] = {}
     size = 1  # for the channels
     for subject, all_mine in groups.items():
         most = MAX_PUTS - 3
@@ -134,7 +134,7 @@ def _lots(groups: _Groups) -> Iterator[_Groups]:
         yield lot
 
 
-def _one_by_one(lot: _Groups, lease_: Lease, router: Router) -> Claims:
+def _one_by_one(lot: _Groups, lease_: InvocationLease, router: Dependencies) -> Claims:
     """What fails for one subject leaves its neighbours alone."""
     made = Claims()
     for subject, mine in lot.items():
@@ -152,7 +152,7 @@ def _failed(lot: _Groups, error: HistoryUnavailable) -> Claims:
     return Claims()
 
 
-def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims:
+def _claim(groups: _Groups, lease_: InvocationLease, router: Dependencies, tries: int) -> Claims:
     """Raises HistoryUnavailable: nothing was written, or nothing is known."""
     runtime = router.runtime
     fresh = {subject: _by_time(mine) for subject, mine in groups.items()}
@@ -172,34 +172,34 @@ def _claim(groups: _Groups, lease_: Lease, router: Router, tries: int) -> Claims
             stored = runtime.history.commit_all(now, changes, condition)
         except Conflict as conflict:
             settled |= conflict.items
-            if not _rows_alone(conflict):
+            if not _only_rows_conflict(conflict):
                 found = None
             fresh = _without(fresh, conflict)
             runtime.pause(attempt)
         else:
-            made = zip(claims.made, stored, strict=True)
-            claims = claims._replace(made=tuple(each._replace(state=new or each.state) for each, new in made))
+            made = zip(claims.claims, stored, strict=True)
+            claims = claims._replace(claims=tuple(each._replace(state=new or each.state) for each, new in made))
             break
         claims = Claims()
         if not fresh:
             break
     else:
         raise HistoryUnavailable(f"{next(iter(fresh)).fingerprint} was written to by others {tries} times in a row")
-    _note_decisions(groups, claims, settled, router)
+    _set_decisions(groups, claims, settled, router)
     return claims
 
 
-def _rows_alone(conflict: Conflict) -> bool:
+def _only_rows_conflict(conflict: Conflict) -> bool:
     """Whether only rows were there before: then how things stand is as it was read."""
     return bool(conflict.keys) and all(map(is_row_key, conflict.keys))
 
 
-def _by_time(handled: Iterable[Handled]) -> list[Routed]:
+def _by_time(handled: Iterable[EventResult]) -> list[RoutedAlert]:
     unique = {each.routed.alert.id: each.routed for each in handled if each.routed}
     return sorted(unique.values(), key=lambda routed: routed.alert.at)
 
 
-def _without(fresh: Mapping[Subject, Sequence[Routed]], conflict: Conflict) -> dict[Subject, list[Routed]]:
+def _without(fresh: Mapping[Subject, Sequence[RoutedAlert]], conflict: Conflict) -> dict[Subject, list[RoutedAlert]]:
     left = {
         subject: [each for each in mine if row_key(each.alert.id) not in conflict.keys]
         for subject, mine in fresh.items()
@@ -216,29 +216,31 @@ def _concerns_subject(alert: Alert) -> bool:
 class _Transition(NamedTuple):
     before: SubjectState
     state: SubjectState
-    rows: tuple[Row, ...] = ()
+    rows: tuple[AlertRecord, ...] = ()
 
 
-def _apply_alerts(before: SubjectState, fresh: Iterable[Routed], router: Router, now: float) -> _Transition:
+def _apply_alerts(before: SubjectState, fresh: Iterable[RoutedAlert], router: Dependencies, now: float) -> _Transition:
     standing, rows = advance(before, now), []
     for each in fresh:
         by = _silenced_by(each, router, now)
-        standing, decision = apply_alert(standing, each.alert, each.reached, now, router.runtime.resolve_after, by)
+        standing, decision = apply_alert(standing, each.alert, each.targets, now, router.runtime.resolve_after, by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = standing.incident.id if counts and standing.incident else ""
-        rows.append(Row(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {}))
+        rows.append(
+            AlertRecord(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {})
+        )
     return _Transition(before, _postponed_by_silence(standing, router, now), tuple(rows))
 
 
-def _silenced_by(routed: Routed, router: Router, now: float) -> Mapping[str, str]:
+def _silenced_by(routed: RoutedAlert, router: Dependencies, now: float) -> Mapping[str, str]:
     """Id and reason of the silence that holds an alert back, if it would be heard of at all."""
-    if not (routed.reached and routed.alert.severity.at_least(Severity.WARNING)):
+    if not (routed.targets and routed.alert.severity.at_least(Severity.WARNING)):
         return {}
     silence = router.runtime.silences.active(routed.alert, now)
     return {silence.id: silence.reason} if silence else {}
 
 
-def _postponed_by_silence(standing: SubjectState, router: Router, now: float) -> SubjectState:
+def _postponed_by_silence(standing: SubjectState, router: Dependencies, now: float) -> SubjectState:
     """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
     if standing.incident is None or standing.incident.over or not due_channels(standing, now):
         return standing
@@ -247,7 +249,7 @@ def _postponed_by_silence(standing: SubjectState, router: Router, now: float) ->
 
 
 def _decide(
-    drafts: Sequence[_Transition], condition: ChannelStates, lease_: Lease, router: Router, now: float
+    drafts: Sequence[_Transition], condition: ChannelStates, lease_: InvocationLease, router: Dependencies, now: float
 ) -> tuple[Claims, list[SubjectWrite], ChannelStates | None]:
     """Who speaks now, and what is to be written for that."""
     allotted = Allocation(condition)
@@ -264,11 +266,13 @@ def _decide(
     return claims, changes, _changed_channel_states(condition, allotted)
 
 
-def _lease_grant(standing: SubjectState, lease_: Lease, allotted: Allocation, waits: Mapping[str, float]) -> LeaseGrant:
+def _lease_grant(
+    standing: SubjectState, lease_: InvocationLease, allotted: Allocation, waits: Mapping[str, float]
+) -> LeaseGrant:
     return LeaseGrant(lease_.owner, lease_.until, allotted.grants.get(key_of(standing), {}), waits)
 
 
-def _with_final_decision(row: Row, sayings: Iterable[Dispatch], standing: SubjectState) -> Row:
+def _with_final_decision(row: AlertRecord, sayings: Iterable[Dispatch], standing: SubjectState) -> AlertRecord:
     """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
     if row.decision is not Decision.ANNOUNCED or any(saying.mode is SendMode.SINGLE for saying in sayings):
         return row
@@ -278,26 +282,26 @@ def _with_final_decision(row: Row, sayings: Iterable[Dispatch], standing: Subjec
     return row._replace(decision=Decision.GATHERED) if gathered else row
 
 
-def _note_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], router: Router) -> None:
+def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], router: Dependencies) -> None:
     """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now.
 
     Args:
         settled: what the refusal of a commit told of such rows, so that they need not be read.
     """
-    decided = {row.alert.id: row.decision for each in claims.made for row in each.rows}
+    decided = {row.alert.id: row.decision for each in claims.claims for row in each.rows}
     for decision in decided.values():
-        router.decided(decision)
+        router.count_decision(decision)
     handled = [each for mine in groups.values() for each in mine]
-    before = {_alert(each).id for each in handled} - decided.keys()
+    before = {_alert_of(each).id for each in handled} - decided.keys()
     rows = {each: settled[key] for each in before if (key := row_key(each)) and key in settled}
     with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
         rows |= router.runtime.history.rows(sorted(before - rows.keys()), router.runtime.clock())
     decided |= {each: Decision(row["decision"]) for each, row in rows.items()}
     for each in handled:
-        each.decision = decided.get(_alert(each).id)
+        each.decision = decided.get(_alert_of(each).id)
 
 
-def _alert(handled: Handled) -> Alert:
+def _alert_of(handled: EventResult) -> Alert:
     assert handled.routed is not None
     return handled.routed.alert
 
@@ -305,7 +309,7 @@ def _alert(handled: Handled) -> Alert:
 # --- time has come ----------------------------------------------------------------------------------------------------
 
 
-def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, collecting: bool) -> Claims:
+def claim_due(due: Sequence[SubjectState], lease_: InvocationLease, router: Dependencies, *, all_due: bool) -> Claims:
     """Takes the due cells of subjects that nothing new has happened to, as far as the budgets go.
 
     What somebody else is at already, or what cannot be written, is left to the next tick.
@@ -319,7 +323,7 @@ def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, coll
         return Claims()
     condition = runtime.history.channel_states(now)
     advanced = [_postponed_by_silence(advance(standing, now), router, now) for standing in due]
-    allotted = _allocate(advanced, condition, router, now, collecting=collecting)
+    allotted = _allocate(advanced, condition, router, now, collecting=all_due)
     woken = [
         (
             before,
@@ -328,7 +332,7 @@ def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, coll
         for before, standing in zip(due, advanced, strict=True)
     ]
     moved = [(SubjectWrite((), after), sayings, before) for before, after, sayings in woken if after != before]
-    written = _write_all([change for change, _, _ in moved], _changed_channel_states(condition, allotted), router, now)
+    written = _commit_due([change for change, _, _ in moved], _changed_channel_states(condition, allotted), router, now)
     made = tuple(
         Claim(written[key_of(before)], (), sayings, before.next_check_at)
         for _, sayings, before in moved
@@ -337,8 +341,8 @@ def wake_all(due: Sequence[SubjectState], lease_: Lease, router: Router, *, coll
     return Claims(made, allotted.channel_states, _new_bundle_times(condition, allotted), allotted.granted_at)
 
 
-def _write_all(
-    changes: Sequence[SubjectWrite], condition: ChannelStates | None, router: Router, now: float
+def _commit_due(
+    changes: Sequence[SubjectWrite], condition: ChannelStates | None, router: Dependencies, now: float
 ) -> dict[Key, SubjectState]:
     """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
 
@@ -360,7 +364,7 @@ def _write_all(
             log.warning("left to the next tick: %s", error)
             failures += 1
             left = left[len(lot) :] if len(lot) == 1 else left
-            if failures > _FAILURES or not left:
+            if failures > _MAX_FAILURES or not left:
                 return written
         else:
             written |= {key_of(each): each for each in stored if each}
@@ -372,7 +376,7 @@ def _write_all(
 
 
 def _allocate(
-    standings: Iterable[SubjectState], condition: ChannelStates, router: Router, now: float, *, collecting: bool
+    standings: Iterable[SubjectState], condition: ChannelStates, router: Dependencies, now: float, *, collecting: bool
 ) -> Allocation:
     asked = [want for standing in standings for want in send_requests(standing, now)]
     if not asked and not (collecting and condition.bundles):
@@ -390,7 +394,7 @@ def send_requests(standing: SubjectState, now: float) -> Iterator[SendRequest]:
         yield SendRequest(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 
-def endpoint_limits(router: Router) -> dict[str, EndpointLimit]:
+def endpoint_limits(router: Dependencies) -> dict[str, EndpointLimit]:
     """The configured channels, as the budgets see them."""
     return {
         name: EndpointLimit(source.endpoint, RateLimit(*source.budget), source.stateful)

@@ -18,12 +18,12 @@ LONGEST_SEND = 10.0
 comes back after the end does not go on sending."""
 
 
-class Routed(NamedTuple):
+class RoutedAlert(NamedTuple):
     """An alert that was classified and routed, with the event it came from."""
 
     event: Event
     alert: Alert
-    reached: tuple[RouteTarget, ...]
+    targets: tuple[RouteTarget, ...]
 
 
 class Job(NamedTuple):
@@ -50,11 +50,11 @@ class Job(NamedTuple):
         return (self.state, self.dispatch), *self.bundled_with
 
 
-Done = tuple[Job, Delivery]
-Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Done]]]
+Answered = tuple[Job, Delivery]
+Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Answered]]]
 
 
-class Handled:
+class EventResult:
     """What came of one event.
 
     Attributes:
@@ -64,14 +64,14 @@ class Handled:
 
     error: HistoryUnavailable | None = None
 
-    def __init__(self, routed: Routed | None = None, reason: str = "", decision: Decision | None = None) -> None:
+    def __init__(self, routed: RoutedAlert | None = None, reason: str = "", decision: Decision | None = None) -> None:
         self.routed = routed
         self.reason = reason
         self.decision = decision
         self.deliveries: list[Delivery] = []
 
 
-class Memory:
+class OutageMemory:
     """What this process told while history was unreachable (`router.last_resort`).
 
     Attributes:
@@ -80,11 +80,11 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.told: dict[tuple[str, str], float] = {}
+        self.announced_until: dict[tuple[str, str], float] = {}
         self.channel_states = ChannelStates()
 
 
-class Router(NamedTuple):
+class Dependencies(NamedTuple):
     """Everything that the steps need, put together once per process (`router.handler`).
 
     Attributes:
@@ -101,9 +101,9 @@ class Router(NamedTuple):
     queues: Queues
     deliver: Deliver
     new_id: Callable[[], str]
-    memory: Memory
-    decided: Callable[[Decision], None] = lambda _: None
-    unusable: Callable[[int], None] = lambda _: None
-    unconfirmed: Callable[[], Sequence[str]] = lambda: ()
+    memory: OutageMemory
+    count_decision: Callable[[Decision], None] = lambda _: None
+    count_unusable: Callable[[int], None] = lambda _: None
+    unconfirmed_subscriptions: Callable[[], Sequence[str]] = lambda: ()
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Channel
-from router.context import LONGEST_SEND, Done, Job
+from router.context import LONGEST_SEND, Answered, Job
 from router.errors import ChannelError, PayloadRejected, TransientError
 from router.incident.state import Delivery
 from router.model import Notification, Outcome
@@ -29,7 +29,7 @@ _UNAUTHORISED = {401, 403, 404}  # what a remote says to a secret that was chang
 
 def deliver(
     jobs: Sequence[Job], remaining: Callable[[], float], clock: Callable[[], float] = time.monotonic
-) -> Iterator[list[Done]]:
+) -> Iterator[list[Answered]]:
     """Sends every job, and yields what came of them: all together, or what is known a second after the first answer.
 
     Args:

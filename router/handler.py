@@ -22,7 +22,7 @@ from router.channels.secrets import Secrets
 from router.coldstart import tls
 from router.config import parse as config
 from router.config.silences import Silences, read_ahead
-from router.context import Memory, Router
+from router.context import OutageMemory, Dependencies
 from router.deliver import deliver
 from router.enrichment import enrich
 from router.enrichment.task_definitions import TaskDefinitions
@@ -59,7 +59,7 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def make_router() -> Router:
+def make_router() -> Dependencies:
     """Everything real, made once per process from the environment."""
     environ = os.environ
     tls.load()
@@ -82,17 +82,17 @@ def make_router() -> Router:
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
     gc.freeze()  # what there is by now stays: it needs not be looked through again
-    return Router(
+    return Dependencies(
         settings,
         loaded,
         runtime,
         Queues(clients.Late(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(deliver),
         lambda: uuid.uuid4().hex,
-        Memory(),
-        decided=meter.decided,
-        unusable=meter.unusable,
-        unconfirmed=partial(_unconfirmed, topics),
+        OutageMemory(),
+        count_decision=meter.decided,
+        count_unusable=meter.unusable,
+        unconfirmed_subscriptions=partial(_unconfirmed, topics),
         enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
-from router.context import Handled, Routed, Router
+from router.context import EventResult, RoutedAlert, Dependencies
 from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
@@ -17,7 +17,7 @@ from router.history.table import Key
 from router.incident.state import Delivery
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.notify import summary
-from router.pipeline import process, work_on
+from router.pipeline import process, process_due
 from router.tick import tick
 
 log = logging.getLogger("ecs-alert-router.inbox")
@@ -28,7 +28,7 @@ Record = Mapping[str, Any]
 RETRY_BARE_AFTER = 30.0  # seconds until a bare event whose state could not be written is tried again
 
 
-def handle(event: Any, router: Router, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
+def handle(event: Any, router: Dependencies, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
     """What the Lambda does (`router.handler.lambda_handler`), with everything passed in.
 
     Args:
@@ -55,7 +55,9 @@ def _is_own(event: Any, detail_type: str) -> bool:
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
 
 
-def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], float], max_receives: int) -> list[str]:
+def _batch(
+    records: Sequence[Record], router: Dependencies, remaining: Callable[[], float], max_receives: int
+) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
     read, again = _read(received, router)
@@ -70,7 +72,7 @@ def _batch(records: Sequence[Record], router: Router, remaining: Callable[[], fl
     return again + [key for key, event in beats.items() if not _has_beaten(event, router, remaining)]
 
 
-def _read(received: Mapping[str, Record], router: Router) -> tuple[dict[str, Any], list[str]]:
+def _read(received: Mapping[str, Record], router: Dependencies) -> tuple[dict[str, Any], list[str]]:
     """The bodies that are JSON, and the ids of those that are not and could not be put aside."""
     read: dict[str, Any] = {}
     again: list[str] = []
@@ -85,7 +87,7 @@ def _read(received: Mapping[str, Record], router: Router) -> tuple[dict[str, Any
 def _events(
     events: Mapping[str, Any],
     received: Mapping[str, Record],
-    router: Router,
+    router: Dependencies,
     remaining: Callable[[], float],
     max_receives: int,
 ) -> list[str]:
@@ -108,19 +110,19 @@ def _events(
 
 
 def _without_history(
-    routed: Sequence[Routed], router: Router, remaining: Callable[[], float]
+    routed: Sequence[RoutedAlert], router: Dependencies, remaining: Callable[[], float]
 ) -> Mapping[str, Sequence[Delivery]]:
-    from router.last_resort import announce  # noqa: PLC0415 - rare, and a cold start would pay for it
+    from router.last_resort import announce_without_history  # noqa: PLC0415 - rare, and a cold start would pay for it
 
-    return announce(routed, router, remaining)
+    return announce_without_history(routed, router, remaining)
 
 
-def _belated(message_id: str, record: Record, event: Any, router: Router, max_receives: int) -> list[str]:
+def _belated(message_id: str, record: Record, event: Any, router: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
-    from router.belated import write  # noqa: PLC0415 - rare, and a cold start would pay for it
+    from router.belated import backfill  # noqa: PLC0415 - rare, and a cold start would pay for it
 
     announced = _note(record, "announced").split(",")
-    handled = write(event, announced, router)
+    handled = backfill(event, announced, router)
     if handled.routed is None:
         return _bury(message_id, record, handled.reason, router)
     if handled.error and _receives(record) >= max_receives:
@@ -144,7 +146,9 @@ def _receives(record: Record) -> int:
     return int(count) if str(count).isdecimal() else 1
 
 
-def _bury(message_id: str, record: Record, reason: str, router: Router, announced: Sequence[str] = ()) -> list[str]:
+def _bury(
+    message_id: str, record: Record, reason: str, router: Dependencies, announced: Sequence[str] = ()
+) -> list[str]:
     """Puts aside what cannot be taken in; it fails only if that fails."""
     try:
         router.queues.bury(str(record.get("body", "")), reason, announced)
@@ -155,7 +159,7 @@ def _bury(message_id: str, record: Record, reason: str, router: Router, announce
     return []
 
 
-def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: Callable[[], float]) -> None:
+def _own_messages(own: Sequence[Mapping[str, Any]], router: Dependencies, remaining: Callable[[], float]) -> None:
     """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
     try:
         if any(_is_own(message, TICK) for message in own):
@@ -163,19 +167,19 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Router, remaining: C
         keys = dict.fromkeys(key for message in own if (key := _recalled(message)))
         if keys:
             due = router.runtime.history.load(list(keys), router.runtime.clock())
-            work_on(due, router, remaining, collecting=False)
+            process_due(due, router, remaining, all_due=False)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
 
 
-def _beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> int:
+def _beat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> int:
     """How many channels were told."""
     from router.selfcheck.heartbeat import beat  # noqa: PLC0415 - rare, and a cold start would pay for it
 
     return len(beat(event, router, remaining))
 
 
-def _has_beaten(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> bool:
+def _has_beaten(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> bool:
     """Whether the heartbeat is done with."""
     try:
         _beat(event, router, remaining)
@@ -197,7 +201,7 @@ def _recalled(message: Mapping[str, Any]) -> Key | None:
 # --- (b) a bare event -------------------------------------------------------------------------------------------------
 
 
-def _bare(event: Any, router: Router, remaining: Callable[[], float]) -> dict[str, Any]:
+def _bare(event: Any, router: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
     (handled,) = process([event], router, remaining)
     if handled.routed is None:
         router.queues.bury(json.dumps(event, default=str), handled.reason)
@@ -207,7 +211,7 @@ def _bare(event: Any, router: Router, remaining: Callable[[], float]) -> dict[st
     return _summary(handled)
 
 
-def _summary(handled: Handled) -> dict[str, Any]:
+def _summary(handled: EventResult) -> dict[str, Any]:
     alert = handled.routed.alert if handled.routed else None
     return {
         "severity": alert.severity.value if alert else None,

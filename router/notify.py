@@ -9,8 +9,8 @@ from router.aws.queues import MAX_DELAY
 from router.channels.health import record_outcomes
 from router.channels.rate_limit import charge_at_completion
 from router.channels.state import ChannelStates
-from router.claim import Claim, Claims, Lease
-from router.context import Done, Handled, Job, Router
+from router.claim import Claim, Claims, InvocationLease
+from router.context import Answered, EventResult, Job, Dependencies
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.table import Key
@@ -18,49 +18,54 @@ from router.incident.state import Delivery, Dispatch, SubjectState, SendMode
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import ChannelConfig, Enrichment, Kind, Message
-from router.settle import TRIES, settle_all
+from router.settle import TRIES, record_all
 
 log = logging.getLogger("ecs-alert-router.notify")
 
 _NOTHING: Mapping[str, Enrichment] = {}
 
 
-def tell(claims: Claims, lease: Lease, router: Router) -> Iterator[tuple[SubjectState, list[Delivery]]]:
+def notify(
+    claims: Claims, lease: InvocationLease, router: Dependencies
+) -> Iterator[tuple[SubjectState, list[Delivery]]]:
     """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
-    standings = {key_of(each.state): each.state for each in claims.made}
-    found = _found(claims.made, lease, router)
-    jobs = [job for each in claims.made for job in jobs_of(each.state, each.dispatches, router, found)]
+    standings = {key_of(each.state): each.state for each in claims.claims}
+    found = _enrichments(claims.claims, lease, router)
+    jobs = [job for each in claims.claims for job in jobs_for(each.state, each.dispatches, router, found)]
     told: list[Delivery] = []
     ended: dict[str, float] = {}
     for done in router.deliver(bundle_jobs(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
         now = router.runtime.clock()
         ended |= {job.channel.endpoint: now - delivery.waited for job, delivery in done if job.channel}
-        answers = _by_standing(done)
-        standings |= settle_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
+        answers = _by_state(done)
+        standings |= record_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
         yield from ((standings[key], answers[key]) for key in answers)
-    _note_channels(claims, told, ended, router)
-    for each in claims.made:
-        _recall(each, standings[key_of(each.state)], router)
+    _record_channel_states(claims, told, ended, router)
+    for each in claims.claims:
+        _schedule_check(each, standings[key_of(each.state)], router)
     for gather_at in sorted({*claims.bundle_at}):
         router.queues.wake(gather_at - router.runtime.clock())
 
 
-def _found(claims: Sequence[Claim], lease: Lease, router: Router) -> Mapping[str, Enrichment]:
+def _enrichments(claims: Sequence[Claim], lease: InvocationLease, router: Dependencies) -> Mapping[str, Enrichment]:
     """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
     alerts = [
-        each.state.incident.alert for each in claims if each.state.incident and any(map(_decorated, each.dispatches))
+        each.state.incident.alert for each in claims if each.state.incident and any(map(_is_enriched, each.dispatches))
     ]
     seconds = lease.begin_by - router.runtime.clock()
     return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
 
 
-def _decorated(saying: Dispatch) -> bool:
+def _is_enriched(saying: Dispatch) -> bool:
     return saying.mode is SendMode.SINGLE and saying.kind is not Kind.RESOLVED
 
 
-def jobs_of(
-    standing: SubjectState, sayings: Sequence[Dispatch], router: Router, found: Mapping[str, Enrichment] = _NOTHING
+def jobs_for(
+    standing: SubjectState,
+    sayings: Sequence[Dispatch],
+    router: Dependencies,
+    found: Mapping[str, Enrichment] = _NOTHING,
 ) -> Iterable[Job]:
     """What is to be sent, with what was found out about it."""
     incident = standing.incident
@@ -94,7 +99,7 @@ def _bundle_job(jobs: Sequence[Job]) -> Job:
     return jobs[0]._replace(bundled_with=parts[1:], notify=partial(bundle, parts, jobs[0].config))
 
 
-def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
+def _by_state(done: Iterable[Answered]) -> dict[Key, list[Delivery]]:
     """What came of each incident; a gathering message has come, or not, of all that are in it."""
     groups: dict[Key, list[Delivery]] = {}
     for job, delivery in done:
@@ -103,7 +108,9 @@ def _by_standing(done: Iterable[Done]) -> dict[Key, list[Delivery]]:
     return groups
 
 
-def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Router) -> None:
+def _record_channel_states(
+    claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Dependencies
+) -> None:
     """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
     history, now = router.runtime.history, router.runtime.clock()
 
@@ -125,14 +132,14 @@ def _note_channels(claims: Claims, told: Sequence[Delivery], ended: Mapping[str,
             return
 
 
-def _recall(made: Claim, standing: SubjectState, router: Router) -> None:
+def _schedule_check(made: Claim, standing: SubjectState, router: Dependencies) -> None:
     """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
     recall_at, now = standing.next_check_at, router.runtime.clock()
     if recall_at is not None and recall_at != made.checked_at and recall_at - now < MAX_DELAY - 1:
         router.queues.recall(key_of(standing), recall_at - now)
 
 
-def observe(handled: Iterable[Handled], router: Router) -> None:
+def observe(handled: Iterable[EventResult], router: Dependencies) -> None:
     """Lets plugins know what came of what was announced."""
     for each in handled:
         if each.deliveries and each.routed:

@@ -17,10 +17,10 @@ log = logging.getLogger("ecs-alert-router.settle")
 TRIES = 8
 """Reads again this often when others move the same subject on."""
 
-Told = Mapping[Key, tuple[SubjectState, Sequence[Delivery]]]
+Answers = Mapping[Key, tuple[SubjectState, Sequence[Delivery]]]
 
 
-def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
+def record_all(told: Answers, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
     """Commits the deliveries of many subjects, as many in one transaction as it takes.
 
     Returns:
@@ -28,19 +28,19 @@ def settle_all(told: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectSta
         channels hear it once more: the one repeat per crash between acceptance and record.
     """
     known = {key: standing for key, (standing, _) in told.items()}
-    for lot in _lots(told):
+    for lot in _batches(told):
         try:
-            known |= _together(lot, owner, runtime)
+            known |= _record_batch(lot, owner, runtime)
         except (Conflict, HistoryUnavailable):
             for key, (standing, deliveries) in lot.items():
                 try:
-                    known[key] = settle(standing, deliveries, owner, runtime)
+                    known[key] = record(standing, deliveries, owner, runtime)
                 except HistoryUnavailable:
                     log.exception("not recorded, so it may be said once more when the lease ends: %s", deliveries)
     return known
 
 
-def _lots(told: Told) -> Iterator[Told]:
+def _batches(told: Answers) -> Iterator[Answers]:
     lot: dict[Key, tuple[SubjectState, Sequence[Delivery]]] = {}
     size = 0
     for key, each in told.items():
@@ -53,13 +53,13 @@ def _lots(told: Told) -> Iterator[Told]:
         yield lot
 
 
-def _together(lot: Told, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
+def _record_batch(lot: Answers, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
     now = runtime.clock()
-    changes = [_moved(standing, deliveries, owner, now, runtime) for standing, deliveries in lot.values()]
+    changes = [_transition(standing, deliveries, owner, now, runtime) for standing, deliveries in lot.values()]
     return {key_of(each): each for each in runtime.history.commit_all(now, changes) if each}
 
 
-def _moved(
+def _transition(
     standing: SubjectState, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime
 ) -> SubjectWrite:
     judged = [fail_if_exhausted(standing, delivery, now) for delivery in deliveries]
@@ -68,7 +68,7 @@ def _moved(
     return SubjectWrite((), standing, judged)
 
 
-def settle(standing: SubjectState, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> SubjectState:
+def record(standing: SubjectState, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> SubjectState:
     """Commits the deliveries of one subject and what follows from them for its cells.
 
     Returns:
@@ -79,16 +79,16 @@ def settle(standing: SubjectState, deliveries: Sequence[Delivery], owner: str, r
     """
     for attempt in range(TRIES):
         now = runtime.clock()
-        change = _moved(standing, deliveries, owner, now, runtime)
+        change = _transition(standing, deliveries, owner, now, runtime)
         try:
             return runtime.history.commit_all(now, [change])[0] or standing
         except Conflict:
             runtime.pause(attempt)
-            standing = _again(runtime.history, standing, now)
+            standing = _reload(runtime.history, standing, now)
     raise HistoryUnavailable(f"{standing.subject.fingerprint} was written to by others {TRIES} times in a row")
 
 
-def _again(history: History, standing: SubjectState, now: float) -> SubjectState:
+def _reload(history: History, standing: SubjectState, now: float) -> SubjectState:
     """The same incident as it stands now: a later one may have taken its place, then it is in the archive."""
     number = standing.incident.number if standing.incident else 0
     for newest in history.load([key_of(standing)], now):

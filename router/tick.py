@@ -7,28 +7,28 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from router.channels.health import health_events
-from router.context import Router
+from router.context import Dependencies
 from router.errors import Conflict
-from router.pipeline import process, work_on
+from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
 
 _TIME_TO_PROBE = 20.0  # seconds that must be left
 
 
-def tick(router: Router, remaining: Callable[[], float]) -> int:
+def tick(router: Dependencies, remaining: Callable[[], float]) -> int:
     """Goes as far as time and budgets do; the next tick goes on. Returns the attempts to deliver.
 
     Raises:
         HistoryUnavailable: so that the alarm on errors sees it.
     """
     due = router.runtime.history.due(router.runtime.clock())
-    made = len(work_on(due, router, remaining, collecting=True)) + _tell_health(router, remaining)
+    made = len(process_due(due, router, remaining, all_due=True)) + _tell_health(router, remaining)
     if remaining() >= _TIME_TO_PROBE:
-        router.unusable(probe(router))
+        router.count_unusable(probe(router))
     return made
 
 
-def _tell_health(router: Router, remaining: Callable[[], float]) -> int:
+def _tell_health(router: Dependencies, remaining: Callable[[], float]) -> int:
     """Tells the other channels of one that has been failing for long, or works again."""
     history, now = router.runtime.history, router.runtime.clock()
     events, _ = health_events(history.channel_states(now), router.config.channels, now)

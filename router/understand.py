@@ -11,8 +11,8 @@ from dataclasses import replace
 from router.channels.plugins import Plugins
 from router.config.parse import Config, Route
 from router.config.rules import apply
-from router.context import Handled, Routed, Router
-from router.ecs.classify import alert, classify, depends_on_essential, given_by
+from router.context import EventResult, RoutedAlert, Dependencies
+from router.ecs.classify import alert, classify, depends_on_essential, from_plugin_answer
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
 from router.incident.state import MessageOptions, RouteTarget
@@ -30,25 +30,25 @@ def no_flags(_event: Event) -> Mapping[str, bool]:
     return {}
 
 
-def understood(raw: object, router: Router) -> Handled:
+def understand_safely(raw: object, router: Dependencies) -> EventResult:
     """The event understood, or why it cannot be."""
     try:
-        return Handled(understand(raw, router))
+        return EventResult(understand(raw, router))
     except UnreadableEvent as error:
-        return Handled(reason=str(error), decision=Decision.UNREADABLE)
+        return EventResult(reason=str(error), decision=Decision.UNREADABLE)
     except Exception as error:  # a plugin's answer of the wrong type, say: the other events must not suffer for it
         log.exception("an event cannot be understood")
-        return Handled(reason=f"cannot be understood: {type(error).__name__}", decision=Decision.UNREADABLE)
+        return EventResult(reason=f"cannot be understood: {type(error).__name__}", decision=Decision.UNREADABLE)
 
 
-def understand(raw: object, router: Router) -> Routed:
+def understand(raw: object, router: Dependencies) -> RoutedAlert:
     """Raises UnreadableEvent."""
     event = normalise(raw, now=router.runtime.clock())
-    made = judged(event, router.config, router.plugins, router.essential)
-    return Routed(event, made, reach(made, router.config))
+    made = classify_with_rules(event, router.config, router.plugins, router.essential)
+    return RoutedAlert(event, made, targets_of(made, router.config))
 
 
-def judged(event: Event, config: Config, plugins: Plugins, essential: Essential = no_flags) -> Alert:
+def classify_with_rules(event: Event, config: Config, plugins: Plugins, essential: Essential = no_flags) -> Alert:
     """The alert that a plugin, else the core's table, and then the user's own rules make of an event."""
     classification, rule = apply(config.rules, event, _classification(event, plugins, essential))
     made = alert(event, classification)
@@ -58,14 +58,14 @@ def judged(event: Event, config: Config, plugins: Plugins, essential: Essential 
 def _classification(event: Event, plugins: Plugins, essential: Essential) -> Classification:
     """The first plugin that has an answer; else the core's table."""
     for plugin, answer in plugins.ask("classify_event", event=event):
-        if isinstance(answer, Mapping) and (given := given_by(answer, plugin)):
+        if isinstance(answer, Mapping) and (given := from_plugin_answer(answer, plugin)):
             return given
         if answer is not None:
             log.warning("%s: classify_event gave no classification: %s", plugin, type(answer).__name__)
     return classify(event, essential(event) if depends_on_essential(event) else None)
 
 
-def reach(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
+def targets_of(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
     """The channels that the alert's routes reach: each once, as the first route that names it says.
 
     Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
@@ -77,7 +77,7 @@ def reach(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
     for each in route(made, config.routes, config.time_zone):
         for name in each.channels:
             if name not in reached and (name in config.channels or name in config.disabled):
-                reached[name] = _reached(name, each, config)
+                reached[name] = _target(name, each, config)
     return tuple(reached.values())
 
 
@@ -86,10 +86,10 @@ def _all_but(name: str, config: Config) -> tuple[RouteTarget, ...]:
     failing = config.channels.get(name)
     endpoint = failing.endpoint if failing else ""
     others = (other for other, source in config.channels.items() if other != name and source.endpoint != endpoint)
-    return tuple(_reached(other, Route(), config) for other in others)
+    return tuple(_target(other, Route(), config) for other in others)
 
 
-def _reached(name: str, by: Route, config: Config) -> RouteTarget:
+def _target(name: str, by: Route, config: Config) -> RouteTarget:
     source = config.channels.get(name)
     settings = source.config if source else ChannelConfig(name, "", {})
     manner = MessageOptions(by.mention, by.language, by.time_zone)

@@ -16,7 +16,7 @@ from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
 from router.model import Alert, Event
-from router.understand import judged
+from router.understand import classify_with_rules
 
 Judge = Callable[[Event], Alert]
 WindowOf = Callable[[Alert], Silence | None]
@@ -80,7 +80,11 @@ def _configured(path: Path) -> tuple[Judge, WindowOf, list[str]]:
     settings = config.parse(config.read(path), loaded, {})
     ours = ("rules", "maintenance")
     problems = [problem for problem in settings.problems if problem.startswith(ours) or problem in loaded.problems]
-    return partial(judged, config=settings, plugins=loaded), partial(window_of, settings=settings), problems
+    return (
+        partial(classify_with_rules, config=settings, plugins=loaded),
+        partial(window_of, settings=settings),
+        problems,
+    )
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rich.panel import Panel
 
 from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, console, show_incident_of, table_of
 from router.cli.preview import slack_panel
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> Non
     for mail in arrived.mails[1:]:
         out.print(f"  and: {escape(mail.subject)}")
     out.rule("What was decided about each alert, and what was held back (ecs-alert-router history list)")
-    alerts = history.alerts(AlertsWanted(now - 3600, now + 60, 100), now)
+    alerts = history.alerts(AlertQuery(now - 3600, now + 60, 100), now)
     out.print(table_of(alerts, LIST_COLUMNS))
     out.print(f"\n  {_sums(Counter(str(alert['decision']) for alert in alerts))}")
     out.rule("What is still open (ecs-alert-router history open)")

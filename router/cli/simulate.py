@@ -43,7 +43,7 @@ from router.model import (
     Subject,
 )
 from router.route import route
-from router.understand import judged, reach
+from router.understand import classify_with_rules, targets_of
 
 GATHERED = Decision.GATHERED.value
 HELD_BACK = 3
@@ -194,13 +194,13 @@ def simulate(
     found: Enrichment = Enrichment(),  # noqa: B008 - frozen
 ) -> Simulated:
     """What the router would do if this were the first event of its subject; the chosen channels' bodies say `kind`."""
-    alert = judged(event, settings, loaded)
+    alert = classify_with_rules(event, settings, loaded)
     taken = route(alert, settings.routes, settings.time_zone)
     routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
     window = window_of(alert, settings)
     by = {window.id: window.reason} if window else {}
     standing, decision = apply_alert(
-        SubjectState(alert.subject), alert, reach(alert, settings), alert.at, settings.resolve_after, by
+        SubjectState(alert.subject), alert, targets_of(alert, settings), alert.at, settings.resolve_after, by
     )
     terms = LeaseGrant("simulation", alert.at, dict.fromkeys(standing.outbox, SendMode.SINGLE))
     standing, sayings = take_lease(standing, alert.at, terms)
@@ -220,10 +220,10 @@ def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen:
     """What channels would hear of all these events at once, were they too many; a pager would hear of each alone."""
     standings: dict[Subject, SubjectState] = {}
     for event in events:
-        alert = judged(event, settings, loaded)
+        alert = classify_with_rules(event, settings, loaded)
         before = standings.get(alert.subject, SubjectState(alert.subject))
         standings[alert.subject], _ = apply_alert(
-            before, alert, reach(alert, settings), alert.at, settings.resolve_after
+            before, alert, targets_of(alert, settings), alert.at, settings.resolve_after
         )
     parts: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
     for standing in standings.values():

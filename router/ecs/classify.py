@@ -54,7 +54,7 @@ class Case(NamedTuple):
         return self.event.detail_type.lower() in TASK_EVENTS and bool(self.event.status)
 
     @property
-    def telling(self) -> tuple[Container, ...]:
+    def reporting_containers(self) -> tuple[Container, ...]:
         """The containers whose reasons count."""
         event = self.event
         if event.status == "STOPPED":
@@ -65,7 +65,7 @@ class Case(NamedTuple):
     def reasons(self) -> tuple[str, ...]:
         """The reasons that name an error: the containers', else the stopped task's own."""
         own = (self.event.reason,) if self.event.status == "STOPPED" else ()
-        for reasons in (tuple(container.reason for container in self.telling), own):
+        for reasons in (tuple(container.reason for container in self.reporting_containers), own):
             named = tuple(filter(error_of, reasons))
             if named:
                 return named
@@ -100,14 +100,14 @@ def _codes(containers: tuple[Container, ...], essential: Mapping[str, bool]) -> 
 
 # --- what rules ask ---------------------------------------------------------------------------------------------------
 
-Question = Callable[[Case], bool]
+Predicate = Callable[[Case], bool]
 
 
 def stopped(case: Case) -> bool:
     return case.about_task and case.event.status == "STOPPED"
 
 
-def runs_on(case: Case) -> bool:
+def still_running(case: Case) -> bool:
     """Where nothing says that it shall stop, it runs on: what is not known must not hide a dead container."""
     return case.about_task and case.event.status == "RUNNING" and case.event.desired_status != "STOPPED"
 
@@ -141,39 +141,39 @@ def in_service(case: Case) -> bool:
 
 
 def container_names_error(case: Case) -> bool:
-    return any(error_of(container.reason) for container in case.telling)
+    return any(error_of(container.reason) for container in case.reporting_containers)
 
 
 def container_failed(case: Case) -> bool:
-    return any(container.exit_code or error_of(container.reason) for container in case.telling)
+    return any(container.exit_code or error_of(container.reason) for container in case.reporting_containers)
 
 
-def code(stop_code: str) -> Question:
+def code(stop_code: str) -> Predicate:
     return lambda case: case.event.stop_code == stop_code
 
 
-def error(cause: str) -> Question:
+def error(cause: str) -> Predicate:
     """A telling reason names an error of the family that this cause stands for."""
     return lambda case: any(_ERRORS[cause].match(error_of(reason)) for reason in case.reasons)
 
 
-def says(pattern: re.Pattern[str]) -> Question:
+def says(pattern: re.Pattern[str]) -> Predicate:
     return lambda case: bool(pattern.search(wording(case.event.reason)))
 
 
-def named(*names: str) -> Question:
+def named(*names: str) -> Predicate:
     return lambda case: case.event.name in names
 
 
-def typed(*types: str) -> Question:
+def typed(*types: str) -> Predicate:
     return lambda case: case.event.type in types
 
 
-def of_type(detail_type: str) -> Question:
+def of_type(detail_type: str) -> Predicate:
     return lambda case: case.event.detail_type.lower() == detail_type
 
 
-def in_state(*states: str) -> Question:
+def in_state(*states: str) -> Predicate:
     return lambda case: case.event.state in states
 
 
@@ -207,7 +207,7 @@ class Rule(NamedTuple):
     """
 
     name: str
-    when: tuple[Question, ...]
+    when: tuple[Predicate, ...]
     severity: Severity
     cause: str | Callable[[Event], str]
     resolves: bool = False
@@ -226,7 +226,7 @@ RULES: tuple[Rule, ...] = (
     Rule("stopped by user", (stopped, code("UserInitiated")), INFO, "stopped_by_user"),
     Rule("spot interruption", (stopped_or_running, spot), WARNING, "spot_interruption"),
     Rule("out of memory", (stopped, error("out_of_memory")), CRITICAL, "out_of_memory"),
-    Rule("container out of memory", (runs_on, error("out_of_memory")), CRITICAL, "out_of_memory"),
+    Rule("container out of memory", (still_running, error("out_of_memory")), CRITICAL, "out_of_memory"),
     Rule("image pull", (stopped, failed_or_exited, error("image_pull_failed")), CRITICAL, "image_pull_failed"),
     Rule(
         "resource initialization",
@@ -260,7 +260,7 @@ RULES: tuple[Rule, ...] = (
     Rule("host terminated", (stopped, code("TerminationNotice")), WARNING, "host_terminated"),
     Rule("infrastructure health", (stopped, code("InfrastructureHealth")), WARNING, "infrastructure_maintenance"),
     Rule("stopped for another reason", (stopped,), WARNING, "task_stopped"),
-    Rule("container exited", (runs_on, container_failed), WARNING, "container_exited"),
+    Rule("container exited", (still_running, container_failed), WARNING, "container_exited"),
     Rule("task state", (any_state,), INFO, partial(by_status, "task")),
     # Services, deployments and hooks, by eventName whatever the detail-type.
     Rule("deployment failed", (named("SERVICE_DEPLOYMENT_FAILED"),), CRITICAL, "deployment_failed"),
@@ -319,7 +319,7 @@ def depends_on_essential(event: Event) -> bool:
     return stopped(case) and _exited(case) and _mixed(case.exit_codes)
 
 
-def given_by(answer: Mapping[str, Any], plugin: str) -> Classification | None:
+def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification | None:
     """What a plugin's `classify_event` says: `{"severity": "error", "cause": "slug"}`, and `"resolves": True` if so.
 
     None where it is not of that form.

@@ -50,7 +50,7 @@ _REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
-class Row(NamedTuple):
+class AlertRecord(NamedTuple):
     """An alert, what was decided about it, and the incident that it counts in (`""` for none).
 
     Attributes:
@@ -107,7 +107,7 @@ def shard(text: str) -> int:
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
-def row_item(row: Row, ttl: int, now: float) -> Item:
+def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
     """An alert's row."""
     alert, subject = row.alert, row.alert.subject
     pk, sk = row_key(alert.id) or (f"alert#{alert.id}", "-")

@@ -16,7 +16,7 @@ from router.history.items import (
     CHANNEL_STATES_KEY,
     SHARDS,
     SILENCES,
-    Row,
+    AlertRecord,
     channel_states_item,
     delivery_items,
     each_delivery,
@@ -36,18 +36,18 @@ from router.incident.state import Delivery, SubjectState
 from router.model import Severity, Subject
 
 _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once
-Gather = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
+MapPages = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
 
 
 class SubjectWrite(NamedTuple):
     """What is written of one subject, together or not at all."""
 
-    rows: Sequence[Row] = ()
+    rows: Sequence[AlertRecord] = ()
     state: SubjectState | None = None
     deliveries: Sequence[Delivery] = ()
 
 
-class AlertsWanted(NamedTuple):
+class AlertQuery(NamedTuple):
     """Which alerts are asked for, newest first.
 
     Attributes:
@@ -127,7 +127,7 @@ class History(NamedTuple):
     def commit(
         self,
         now: float,
-        rows: Sequence[Row] = (),
+        rows: Sequence[AlertRecord] = (),
         standing: SubjectState | None = None,
         deliveries: Sequence[Delivery] = (),
     ) -> SubjectState | None:
@@ -188,7 +188,7 @@ class History(NamedTuple):
         found = self.table.get(list(keys.values()), now) if keys else {}
         return {each: found[key] for each, key in keys.items() if key in found}
 
-    def about(self, occurrence: str, now: float) -> tuple[Item, ...]:
+    def by_occurrence(self, occurrence: str, now: float) -> tuple[Item, ...]:
         """Every row about one task (by its id), deployment, alarm change or service action."""
         return self.table.query(Query(None, f"alert#{occurrence}"), now).items
 
@@ -222,23 +222,23 @@ class History(NamedTuple):
         ]
         return sorted(found, key=lambda item: str(item["opened_at"]))
 
-    def alerts(self, wanted: AlertsWanted, now: float) -> list[Item]:
+    def alerts(self, wanted: AlertQuery, now: float) -> list[Item]:
         """The alerts asked for, newest first."""
         return list(self.each_alert(wanted, now))
 
-    def each_alert(self, wanted: AlertsWanted, now: float, gather: Gather = map) -> Iterator[Item]:
+    def each_alert(self, wanted: AlertQuery, now: float, map_pages: MapPages = map) -> Iterator[Item]:
         """The alerts asked for, newest first, read only as far as they are taken: the narrowest index, day by day.
 
         Args:
             gather: asks for the first pages of a day's partitions, as `map` does; a thread pool's is faster.
         """
-        return islice(self._each(wanted, now, gather), wanted.limit)
+        return islice(self._each(wanted, now, map_pages), wanted.limit)
 
-    def _each(self, wanted: AlertsWanted, now: float, gather: Gather) -> Iterator[Item]:
+    def _each(self, wanted: AlertQuery, now: float, gather: MapPages) -> Iterator[Item]:
         span = (iso(wanted.since), wanted.after[0] if wanted.after else iso(wanted.until))
         if span[0] > span[1]:
             return
-        index, days, filters = _place(wanted, until=seconds(span[1]))
+        index, days, filters = _partitions(wanted, until=seconds(span[1]))
         for partitions in days:
             size = _page_size(wanted.limit, len(partitions))
             queries = [
@@ -295,7 +295,9 @@ def _page_size(limit: int | None, partitions: int) -> int:
     return min(_PAGE, limit + 1 if partitions == 1 else 5 + 2 * limit // partitions)
 
 
-def _place(wanted: AlertsWanted, until: float) -> tuple[str, Iterator[list[str]], Mapping[str, str | Collection[str]]]:
+def _partitions(
+    wanted: AlertQuery, until: float
+) -> tuple[str, Iterator[list[str]], Mapping[str, str | Collection[str]]]:
     """The index, its partitions day by day (newest first), and what is left to filter by."""
     days = _days(wanted.since, until)
     filters: dict[str, str | Collection[str]] = {"cause": wanted.cause} if wanted.cause else {}

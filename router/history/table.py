@@ -209,7 +209,7 @@ class DynamoTable:
             elif requests:
                 self._client.transact_write_items(TransactItems=[{"Put": request} for request in requests])
         except _FAILURES as error:
-            _settle(error, puts, write_id)
+            _raise_for_commit_failure(error, puts, write_id)
 
     def query(self, query: Query, now: float) -> Page:
         return query.page(self._walk(self._query_request(query)), now)
@@ -394,7 +394,7 @@ def _ask(call: Callable[..., Any], **request: Any) -> dict[str, Any]:
     return answer
 
 
-def _settle(error: Exception, puts: Sequence[Put], write_id: str) -> None:
+def _raise_for_commit_failure(error: Exception, puts: Sequence[Put], write_id: str) -> None:
     """Say what the failure of a commit means; returns if it was the repeat of a commit that had succeeded.
 
     One item that bears our `write_id` is proof enough: a commit is whole, so the others were written too, even if

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Job, Router
+from router.context import Job, Dependencies
 from router.errors import Conflict
 from router.history.items import SCHEMA, iso
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Put
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
@@ -60,7 +60,7 @@ class Week(NamedTuple):
         return f"{sum(self.alerts.values())}{'+' if self.full else ''}"
 
 
-def beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float]) -> list[Delivery]:
+def beat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
     """Tells each channel once; nothing where this heartbeat has been told already.
 
     Raises:
@@ -83,7 +83,7 @@ def beat(event: Mapping[str, Any], router: Router, remaining: Callable[[], float
 def last_week(history: History, now: float) -> Week:
     """Raises HistoryUnavailable."""
     since = now - WEEK
-    found = [history.alerts(AlertsWanted(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
+    found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
     return Week(
         alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
         full=any(len(rows) >= _COUNTED for rows in found),
@@ -103,10 +103,10 @@ def _is_first(event_id: str, history: History, now: float) -> bool:
     return True
 
 
-def _unconfirmed(router: Router) -> tuple[str, ...] | None:
+def _unconfirmed(router: Dependencies) -> tuple[str, ...] | None:
     """Who has yet to confirm; None where it cannot be known. Never in the way of the heartbeat."""
     try:
-        return tuple(router.unconfirmed())
+        return tuple(router.unconfirmed_subscriptions())
     except Exception as error:  # noqa: BLE001 - whatever the client raises
         log.warning("the subscriptions could not be listed: %s", type(error).__name__)
         return None

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from router.coldstart.imports import lean
-from router.context import Deliver, Done, Job
+from router.context import Deliver, Answered, Job
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
 
@@ -40,7 +40,7 @@ class Meter:
     def counting(self, deliver: Deliver) -> Deliver:
         """The same deliver step, listened to."""
 
-        def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+        def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
             for done in deliver(jobs, remaining):
                 for job, delivery in done:
                     self._deliveries.setdefault(job.config.name, []).append(delivery)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Router
+from router.context import Dependencies
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
@@ -17,7 +17,7 @@ _CAUSE = "test_alert"
 _SUBJECT = Subject("-", "-", "-", "router:probe")
 
 
-def probe(router: Router) -> int:
+def probe(router: Dependencies) -> int:
     """How many channels could not send now; each is logged with the reason, and none of them stops the tick."""
     found = [*router.config.disabled.items(), *_unable(router)]
     for channel, reason in found:
@@ -25,7 +25,7 @@ def probe(router: Router) -> int:
     return len(found)
 
 
-def _unable(router: Router) -> Iterator[tuple[str, str]]:
+def _unable(router: Dependencies) -> Iterator[tuple[str, str]]:
     incident = _incident(router.runtime.clock())
     for name, source in router.config.channels.items():
         try:

@@ -14,14 +14,14 @@ from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Done, Handled, Job, Memory, Router
+from router.context import Answered, EventResult, Job, OutageMemory, Dependencies
 from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
-from router.pipeline import process, work_on
+from router.pipeline import process, process_due
 from router.runtime import Runtime
 
 START = 1_760_000_000.0
@@ -68,7 +68,7 @@ class Sqs:
         return [message for message in self.sent if message["QueueUrl"] == queue]
 
 
-def serially(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+def serially(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
     """`router.deliver.deliver` without threads: the same order every time."""
     del remaining
     for job in jobs:
@@ -106,7 +106,7 @@ class World:
         )
         self.history = History(self.table, self.config.retention)
         ids = itertools.count(1)
-        self.router = Router(
+        self.router = Dependencies(
             config=self.config,
             plugins=no_plugins(),
             runtime=Runtime(
@@ -120,7 +120,7 @@ class World:
             queues=Queues(self.sqs, "due", "dead-letters"),
             deliver=serially,
             new_id=lambda: f"invocation-{next(ids)}",
-            memory=Memory(),
+            memory=OutageMemory(),
         )
 
     def keep_in(self, history: History, **runtime: Any) -> None:
@@ -143,7 +143,7 @@ class World:
     def pager(self) -> Recorder:
         return self.channels["pager"]
 
-    def receive(self, *events: object) -> list[Handled]:
+    def receive(self, *events: object) -> list[EventResult]:
         """One invocation with a batch of events."""
         return process(events, self.router, lambda: 60.0)
 
@@ -151,7 +151,7 @@ class World:
         return [handled.decision for handled in self.receive(*events)]
 
     def tick(self) -> list[Delivery]:
-        return work_on(self.history.due(self.now), self.router, lambda: 60.0, collecting=True)
+        return process_due(self.history.due(self.now), self.router, lambda: 60.0, all_due=True)
 
     def silence(self, until: float, *, id_: str = "s1", reason: str = "deploying", **match: str) -> Silence:
         """Somebody adds a silence that begins now; the router reads it within a minute."""

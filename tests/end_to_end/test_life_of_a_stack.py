@@ -12,7 +12,7 @@ from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
@@ -39,7 +39,7 @@ def aws(slack: SlackDouble) -> Iterator[LocalAws]:
 def alerts_of(aws: LocalAws, table: str, service: str) -> list[Any]:
     history = History(DynamoTable(aws.client("dynamodb"), table), 0.0)
     now = time.time()
-    return history.alerts(AlertsWanted(now - 3600, now + 60, subject=f"service:{service}"), now)
+    return history.alerts(AlertQuery(now - 3600, now + 60, subject=f"service:{service}"), now)
 
 
 def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from router.cli.history.figures import add_alerts, add_incidents, figures
 from router.cli.history.source import each_alert
 from router.cli.replay.memory_table import size_of
-from router.history.store import AlertsWanted
+from router.history.store import AlertQuery
 from router.history.table import plain_item
 from tests.doubles.world import DAY
 from tests.scale.seeding import NOW, SERVICES, Seeded
@@ -62,12 +62,12 @@ def measured(client: Any) -> Iterator[Cost]:
 
 
 def _list(seeded: Seeded, days: float = 1, limit: int | None = 50, **narrowed: Any) -> int:
-    return len(list(each_alert(seeded.history, AlertsWanted(NOW - days * DAY, NOW, limit, **narrowed), NOW)))
+    return len(list(each_alert(seeded.history, AlertQuery(NOW - days * DAY, NOW, limit, **narrowed), NOW)))
 
 
 def _report(seeded: Seeded) -> int:
     made = figures(NOW - DAY, NOW, None)
-    alerts = each_alert(seeded.history, AlertsWanted(made.since, made.until, None), NOW)
+    alerts = each_alert(seeded.history, AlertQuery(made.since, made.until, None), NOW)
     add_incidents(made, seeded.history, add_alerts(made, alerts, lambda _: None), NOW)
     return len(made.incidents)
 
@@ -79,7 +79,7 @@ OF_A_DAY: Mapping[str, Callable[[Seeded], Any]] = {
     "`list --service`, whole history, 50": lambda seeded: _list(seeded, days=365, subject=SERVICE),
     "`list --cluster`": lambda seeded: _list(seeded, cluster="prod"),
     "`list --severity critical`": lambda seeded: _list(seeded, severity="critical"),
-    "`list --task`, `why`": lambda seeded: len(seeded.history.about(seeded.task, NOW)),
+    "`list --task`, `why`": lambda seeded: len(seeded.history.by_occurrence(seeded.task, NOW)),
     "`open`": lambda seeded: len(seeded.history.open_incidents(NOW)),
     "`show INCIDENT`": lambda seeded: len(
         [seeded.history.incident(seeded.incident, NOW), *seeded.history.deliveries(seeded.incident, NOW)]

@@ -13,7 +13,7 @@ from typing import Any
 from local_aws import events
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
-from router.history.items import Row, iso, row_item
+from router.history.items import AlertRecord, iso, row_item
 from router.history.store import History
 from router.history.table import DynamoTable, Item, typed_item
 from router.model import Decision
@@ -69,7 +69,9 @@ def rows_of(day: int) -> Iterator[Item]:
         event = normalise(raw)
         if day == 0 and event.subject.name.removeprefix("service:") in SERVICES[:WITH_INCIDENTS]:
             continue
-        yield row_item(Row(alert(event, classify(event)), Decision.NO_ROUTE, "", event), int(at + _RETENTION), at)
+        yield row_item(
+            AlertRecord(alert(event, classify(event)), Decision.NO_ROUTE, "", event), int(at + _RETENTION), at
+        )
 
 
 def newest_day(client: Any, name: str) -> Seeded:
@@ -86,7 +88,7 @@ def newest_day(client: Any, name: str) -> Seeded:
         (handled,) = world.receive(raw)
         if handled.decision == Decision.ANNOUNCED and handled.routed:
             task = handled.routed.alert.task
-            incident = str(world.history.about(task, world.now)[0]["incident"])
+            incident = str(world.history.by_occurrence(task, world.now)[0]["incident"])
     return Seeded(world.history, client, task, incident)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from router.context import Routed
+from router.context import RoutedAlert
 from router.errors import UnreadableEvent
 from router.history.items import (
     CHANNEL_STATES_KEY,
@@ -52,7 +52,7 @@ class Recorded:
     item: Item
     incident: str
     number: int
-    routed: Routed
+    routed: RoutedAlert
 
     @property
     def decision(self) -> Decision:
@@ -60,7 +60,7 @@ class Recorded:
 
     @property
     def channels(self) -> list[str]:
-        return [reach.channel for reach in self.routed.reached]
+        return [reach.channel for reach in self.routed.targets]
 
 
 class Outcome:
@@ -68,7 +68,7 @@ class Outcome:
 
     def __init__(self, run: Simulation) -> None:
         self.run = run
-        self.understood: dict[str, Routed] = {}
+        self.understood: dict[str, RoutedAlert] = {}
         self.unreadable: list[str] = []
         self.event_ids: dict[str, str] = {}
         for body in dict.fromkeys(arrival.body for arrival in run.accepted):
@@ -115,7 +115,7 @@ class Outcome:
                 rows.append(Recorded(write.at, item, incident, number, routed))
         return rows
 
-    def _news(self, item: Item) -> Routed:
+    def _news(self, item: Item) -> RoutedAlert:
         """The event by which the router told itself of a channel that fails, or works again."""
         raw = {
             "id": item["event_id"],

@@ -19,7 +19,7 @@ from router.aws.queues import DUE, TICK, Queues
 from router.channels.configured import ConfiguredChannel
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Done, Job, Memory, Router
+from router.context import Answered, Job, OutageMemory, Dependencies
 from router.deliver import deliver
 from router.history.items import silence_item
 from router.history.store import History
@@ -86,7 +86,7 @@ class Environment:
     """What an execution environment of the function keeps between invocations, until it dies."""
 
     silences: Silences
-    memory: Memory = field(default_factory=Memory)
+    memory: OutageMemory = field(default_factory=OutageMemory)
 
 
 class Simulation:
@@ -146,7 +146,7 @@ class Simulation:
     def _remote(self, name: str) -> Remote:
         return Remote(name, self._boundary(name, self.plan.send), self.plan.budgets[name], stateful=name == "pager")
 
-    def _put_together(self) -> Router:
+    def _put_together(self) -> Dependencies:
         everyone = Route(Severity.ERROR, channels=CHANNELS)
         settings = {
             name: ChannelConfig(name, "double", {"url": f"https://hooks.example/{name}/{SECRET}", "key": SECRET})
@@ -168,7 +168,9 @@ class Simulation:
         )
         sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)
         new_id = partial(next, map("lease-{}".format, self._ids))
-        return Router(config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id, Memory())
+        return Dependencies(
+            config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id, OutageMemory()
+        )
 
     def _jitter(self) -> float:
         return 0.5 if self.plan.steady else self._chances["jitter"].random()
@@ -177,7 +179,7 @@ class Simulation:
         """As `router.handler` waits."""
         self.scheduler.sleep(self._jitter() * 0.02 * 2**attempt)
 
-    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
         """The real step, with the remotes at the end of its lines."""
         lines = (ConfiguredChannel.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
         lined = [job._replace(channel=line) for job, line in zip(jobs, lines, strict=True)]

@@ -22,7 +22,7 @@ from router.channels.rate_limit import (
 )
 from router.channels.state import ChannelStates, BundleState
 from router.config.parse import Route
-from router.context import Done, Job
+from router.context import Answered, Job
 from router.errors import TransientError
 from router.history.items import iso
 from router.incident.state import SendMode
@@ -154,7 +154,7 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
     """Their answers waited for its own, and were there when they were there."""
     world = World()
 
-    def together(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    def together(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
         done = [each for lot in serially(jobs, remaining) for each in lot]
         world.now += 0.9
         yield [(job, each._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, each in done]

@@ -50,7 +50,7 @@ def bury(account: Account, body: str, **notes: str) -> None:
 
 
 def row_of(account: Account, task: str) -> dict[str, Any]:
-    (row,) = account.world.history.about(task, time.time())
+    (row,) = account.world.history.by_occurrence(task, time.time())
     return row
 
 

@@ -21,7 +21,7 @@ from router.cli.config import ROOT, load_plugins
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
 from router.history.items import iso
-from router.history.store import AlertsWanted
+from router.history.store import AlertQuery
 from tests.doubles.history_cli import TABLE
 from tests.doubles.world import HOUR, MINUTE, World
 
@@ -480,7 +480,7 @@ def test_compare_shows_people_each_message_that_one_of_them_lacks(tmp_path: Path
 
 def rows_of(world: World) -> list[dict[str, Any]]:
     now = world.now
-    return world.history.alerts(AlertsWanted(now - 3 * HOUR, now, None), now)
+    return world.history.alerts(AlertQuery(now - 3 * HOUR, now, None), now)
 
 
 def test_history_is_replayed_as_the_events_came_in(recorded: World) -> None:

@@ -37,7 +37,7 @@ def facts(notification: Notification) -> dict[str, str]:
 
 
 def waiting(world: World, addresses: Sequence[str]) -> World:
-    world.router = world.router._replace(unconfirmed=lambda: addresses)
+    world.router = world.router._replace(unconfirmed_subscriptions=lambda: addresses)
     return world
 
 
@@ -113,7 +113,7 @@ def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> No
         raise PermissionError
 
     world = World()
-    world.router = world.router._replace(unconfirmed=refused)
+    world.router = world.router._replace(unconfirmed_subscriptions=refused)
     receive(world, BEAT)
     assert "could not be found out" in world.slack.told[0].message.text
 

@@ -12,8 +12,8 @@ from router.cli.replay.memory_table import MemoryTable
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
-from router.history.items import Row, iso, state_key
-from router.history.store import AlertsWanted, History
+from router.history.items import AlertRecord, iso, state_key
+from router.history.store import AlertQuery, History
 from router.history.table import Item, Query
 from router.incident.state import SubjectState
 from router.model import Decision, Severity, Subject
@@ -27,15 +27,15 @@ WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, "service:web")
 
 def row(
     number: int, at: float, *, service: str = "web", cluster: str = "prod", spot: bool = False, **detail: Any
-) -> Row:
+) -> AlertRecord:
     """The alert of task `number`: critical, or a warning where it was a Spot interruption."""
     code = "SpotInterruption" if spot else "EssentialContainerExited"
     raw = events.task_stopped(code, "", task=f"{number:032x}", service=service, stoppedAt=iso(at), **detail)
     event = normalise(json.loads(json.dumps(raw).replace(events.CLUSTER, cluster)))
-    return Row(alert(event, classify(event)), Decision.ANNOUNCED, "", event)
+    return AlertRecord(alert(event, classify(event)), Decision.ANNOUNCED, "", event)
 
 
-def history_with(*rows: Row, now: float = AT) -> History:
+def history_with(*rows: AlertRecord, now: float = AT) -> History:
     history = History(MemoryTable(), RETENTION)
     for each in rows:
         history.commit(now, [each])
@@ -47,7 +47,7 @@ def tasks(found: Sequence[Item]) -> list[int]:
 
 
 def ask(history: History, *, until: float = AT, hours: float = 1, now: float = AT, **wanted: Any) -> list[int]:
-    return tasks(history.alerts(AlertsWanted(until - hours * HOUR, until, **wanted), now))
+    return tasks(history.alerts(AlertQuery(until - hours * HOUR, until, **wanted), now))
 
 
 # --- alerts -----------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_what_has_expired_is_not_shown_though_dynamodb_has_not_yet_deleted_it() 
     history.commit(AT, [row(2, AT - 30)])
     assert ask(history) == [2]
     (gone, kept) = (row(number, AT).alert for number in (1, 2))
-    assert (history.row(gone.id, AT), history.about(gone.task, AT)) == (None, ())
+    assert (history.row(gone.id, AT), history.by_occurrence(gone.task, AT)) == (None, ())
     assert history.row(kept.id, AT) is not None
 
 
@@ -131,11 +131,11 @@ def test_what_is_no_alerts_id_finds_no_row(text: str) -> None:
 def test_everything_about_a_task_is_found_by_its_id() -> None:
     oom = events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage")
     history = history_with(row(1, AT), row(1, AT, containers=[oom]), row(2, AT))
-    assert {item["cause"] for item in history.about(f"{1:032x}", AT)} == {
+    assert {item["cause"] for item in history.by_occurrence(f"{1:032x}", AT)} == {
         "essential_container_exited",
         "out_of_memory",
     }
-    assert history.about("nothing", AT) == ()
+    assert history.by_occurrence("nothing", AT) == ()
 
 
 # --- incidents --------------------------------------------------------------------------------------------------------
@@ -261,9 +261,9 @@ def test_no_question_reads_a_partition_twice() -> None:
             return super().query(query, now)
 
     history = History(Watched(), RETENTION)
-    history.alerts(AlertsWanted(AT - DAY, AT, cluster="prod"), AT)
-    history.alerts(AlertsWanted(AT - DAY, AT, severity=Severity.ERROR), AT)
-    history.alerts(AlertsWanted(AT - DAY, AT, subject="service:web"), AT)
+    history.alerts(AlertQuery(AT - DAY, AT, cluster="prod"), AT)
+    history.alerts(AlertQuery(AT - DAY, AT, severity=Severity.ERROR), AT)
+    history.alerts(AlertQuery(AT - DAY, AT, subject="service:web"), AT)
     assert len(set(asked)) == len(asked) == 2 * 10 + 2 * 10 + 1
 
 
@@ -273,7 +273,7 @@ def test_no_question_reads_a_partition_twice() -> None:
 def test_a_row_is_kept_as_long_as_its_severity_says() -> None:
     history = History(MemoryTable(), RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
     history.commit(AT, [row(1, AT), row(2, AT, spot=True), row(3, AT, stoppedReason="", stopCode="UserInitiated")])
-    kept = {item["severity"]: (item["ttl"] - AT) // DAY for item in history.alerts(AlertsWanted(AT - 1, AT), AT)}
+    kept = {item["severity"]: (item["ttl"] - AT) // DAY for item in history.alerts(AlertQuery(AT - 1, AT), AT)}
     assert kept == {"critical": 365, "warning": 7, "info": 90}
 
 

@@ -16,7 +16,7 @@ from router.ecs.normalise import normalise
 from router.history.items import (
     EVENT_LIMIT,
     SHARDS,
-    Row,
+    AlertRecord,
     delivery_items,
     each_delivery,
     iso,
@@ -40,9 +40,9 @@ TTL = 1_800_000_000
 SECRET = "hunter2-hunter2"
 
 
-def row_of(raw: events.Raw, decision: Decision = Decision.ANNOUNCED) -> Row:
+def row_of(raw: events.Raw, decision: Decision = Decision.ANNOUNCED) -> AlertRecord:
     event = normalise(raw)
-    return Row(alert(event, classify(event)), decision, "abc-1", event)
+    return AlertRecord(alert(event, classify(event)), decision, "abc-1", event)
 
 
 def stored(item: Item) -> Item:

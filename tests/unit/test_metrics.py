@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_aws import events
-from router.context import Done, Job
+from router.context import Answered, Job
 from router.errors import TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
@@ -43,7 +43,7 @@ def told(*attempts: Attempt) -> Meter:
     """A meter that has listened to a deliver step in which this came of things."""
     jobs = [job(channel) for channel, _, _ in attempts]
 
-    def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
         for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
             yield [(each, Delivery(each.dispatch, outcome, seconds=seconds))]
 
@@ -132,7 +132,7 @@ def test_no_send_is_lost_where_there_are_more_than_a_line_holds(printed: Printed
 def metered(world: World) -> Meter:
     meter = Meter()
     deliver = meter.counting(world.router.deliver)
-    world.router = world.router._replace(deliver=deliver, decided=meter.decided)
+    world.router = world.router._replace(deliver=deliver, count_decision=meter.decided)
     return meter
 
 

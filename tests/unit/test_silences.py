@@ -18,7 +18,7 @@ from router.ecs.normalise import normalise
 from router.errors import HistoryUnavailable, TransientError
 from router.history.items import iso
 from router.history.table import Item
-from router.last_resort import announce
+from router.last_resort import announce_without_history
 from router.model import Alert, Decision, Kind, Severity
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
 
@@ -365,9 +365,9 @@ def test_the_last_resort_respects_what_is_known(world: World) -> None:
     world.receive(crash(world))
     (handled,) = world.receive(crash(world, "t2"))
     assert handled.routed is not None
-    assert announce([handled.routed], world.router, lambda: 60.0) == {handled.routed.alert.id: []}
+    assert announce_without_history([handled.routed], world.router, lambda: 60.0) == {handled.routed.alert.id: []}
     world.now = START + HOUR
-    (told,) = announce([handled.routed], world.router, lambda: 60.0).values()
+    (told,) = announce_without_history([handled.routed], world.router, lambda: 60.0).values()
     assert len(told) == 3
 
 

@@ -14,7 +14,7 @@ from router.cli.history.options import narrowed
 from router.cli.history.source import each_alert, reads_history
 from router.cli.history.tables import to_json
 from router.history.items import row_key, seconds, unpacked
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 
 COLUMNS = (
@@ -47,7 +47,7 @@ class _Writer(Protocol):
 @click.option("--whole", is_flag=True, help="Each row whole (reasons, rule, containers, event): reads more.")
 @narrowed(since="30d")
 @reads_history
-def export_command(*, history: History, wanted: AlertsWanted, form: str, out: IO[str], whole: bool) -> None:
+def export_command(*, history: History, wanted: AlertQuery, form: str, out: IO[str], whole: bool) -> None:
     """The alerts, newest first, for a spreadsheet or another program. Times are in UTC."""
     now = time.time()
     alerts = each_alert(history, wanted, now)
@@ -60,7 +60,7 @@ def export_command(*, history: History, wanted: AlertsWanted, form: str, out: IO
         click.echo("No alerts.", err=True)
 
 
-def _with_progress(rows: Iterable[Item], wanted: AlertsWanted) -> Iterator[Item]:
+def _with_progress(rows: Iterable[Item], wanted: AlertQuery) -> Iterator[Item]:
     """Shows on a terminal's stderr how far back it has come; how many there are nobody knows before."""
     console = Console(stderr=True, highlight=False)
     span = max(wanted.until - wanted.since, 1.0)

@@ -18,7 +18,7 @@ from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
 from router.errors import Conflict, HistoryError
 from router.history.items import is_row_key, is_state_key, state_item, to_state
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable, Item, Key, Put, Query
 from router.model import Subject
 
@@ -94,7 +94,7 @@ def _say(found: Found, *, done: bool, as_json: bool) -> None:
 def _of_task(history: History, task: str, now: float) -> Found:
     """Its alerts go; the incidents that they count in stay, without it."""
     task = task.rpartition("/")[2]
-    rows = list(history.about(task, now))
+    rows = list(history.by_occurrence(task, now))
     pks = {f"subject#{row['incident'].rpartition('-')[0]}" for row in rows if row["incident"]}
     incidents = (item for pk in sorted(pks) for item in history.table.query(Query(None, pk), now).items)
     return Found(rows, [item for item in incidents if _kind(item) == "incident" and _names(item, task)])
@@ -107,7 +107,7 @@ def _names(item: Item, task: str) -> bool:
 
 def _of_subject(history: History, name: str, places: dict[str, str], now: float) -> Found:
     """Its alerts, and all that is kept of how things stood with it, wherever there is a subject of that name."""
-    wanted = AlertsWanted(0.0, now + _FOR_EVER, None, name, places.get("cluster", ""))
+    wanted = AlertQuery(0.0, now + _FOR_EVER, None, name, places.get("cluster", ""))
     alerts = [each for each in history.each_alert(wanted, now) if _is_there(each, places)]
     opened = [each for each in history.open_incidents(now) if each["subject"] == name and _is_there(each, places)]
     subjects = {Subject(each["account"], each["region"], each["cluster"], name) for each in [*alerts, *opened]}

@@ -7,7 +7,7 @@ import click
 from router.cli.history.options import narrowed, paged
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, show_rows
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 
 
@@ -19,7 +19,7 @@ from router.history.table import Item
 @as_json
 @reads_history
 def list_command(
-    *, history: History, wanted: AlertsWanted, task: str | None, limit: int, after: str | None, as_json: bool
+    *, history: History, wanted: AlertQuery, task: str | None, limit: int, after: str | None, as_json: bool
 ) -> None:
     """The alerts, newest first."""
     wanted = wanted._replace(limit=limit + 1, after=paged(after) if after else None)
@@ -48,11 +48,11 @@ def about_task(history: History, task: str, now: float) -> list[Item]:
     Args:
         task: its id, or its ARN, which ends in it.
     """
-    rows = history.about(task.rpartition("/")[2], now)
+    rows = history.by_occurrence(task.rpartition("/")[2], now)
     return sorted(rows, key=lambda row: str(row["at"]), reverse=True)
 
 
-def _narrows(wanted: AlertsWanted, row: Item) -> bool:
+def _narrows(wanted: AlertQuery, row: Item) -> bool:
     """Whether a row is among what is wanted, but for its time."""
     named = {"subject": wanted.subject, "cluster": wanted.cluster, "cause": wanted.cause}
     return row["severity"] in wanted.severities and all(row[name] == it for name, it in named.items() if it)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from router.history.store import AlertsWanted
+from router.history.store import AlertQuery
 from router.model import Severity
 
 _SPAN = re.compile("([0-9]{1,4})([mhd])")
@@ -96,7 +96,7 @@ def narrowed(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             if severity and at_least:
                 raise click.UsageError("--severity and --at-least exclude each other")
             subject = subject_of(**{name: options.pop(name) for name in ("service", "family", "subject")})
-            wanted = AlertsWanted(*span, None, subject, cluster, severity or "", at_least or "", cause)
+            wanted = AlertQuery(*span, None, subject, cluster, severity or "", at_least or "", cause)
             command(*arguments, wanted=wanted, **options)
 
         return with_wanted

@@ -23,7 +23,7 @@ from router.cli.history.show import incident_row
 from router.cli.history.source import each_alert, reads_history
 from router.config.parse import LANGUAGES
 from router.history.items import iso, seconds
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
 from router.model import Decision, Severity
@@ -88,7 +88,7 @@ def _read(history: History, made: Figures, cluster: str, now: float) -> Figures:
         def watch(alert: Item) -> None:
             progress.update(task, completed=made.until - seconds(alert["at"]))
 
-        alerts = each_alert(history, AlertsWanted(made.since, made.until, None, cluster=cluster), now)
+        alerts = each_alert(history, AlertQuery(made.since, made.until, None, cluster=cluster), now)
         ids = add_alerts(made, alerts, watch)
         progress.update(task, description=f"reading {len(ids)} incidents")
         add_incidents(made, history, ids, now)

@@ -10,7 +10,7 @@ import click
 
 from router.aws import clients
 from router.errors import HistoryError
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable, Item
 
 _AT_ONCE = 10  # requests; as many connections as a client keeps
@@ -81,7 +81,7 @@ class Meter:
             self.costs.append(sum(part.get("CapacityUnits", 0.0) for part in parts))
 
 
-def each_alert(history: History, wanted: AlertsWanted, now: float) -> Iterator[Item]:
+def each_alert(history: History, wanted: AlertQuery, now: float) -> Iterator[Item]:
     """The alerts asked for, newest first; the shards of a day are asked at the same time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from history.each_alert(wanted, now, pool.map)

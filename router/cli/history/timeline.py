@@ -15,7 +15,7 @@ from router.cli.history.options import of_a_time
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
 from router.history.items import iso, seconds
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
 from router.model import Incident, Severity
@@ -63,7 +63,7 @@ def timeline_command(
     """Deployments, crashes and recoveries of SERVICE, the oldest first. Or of any subject: family:NAME, alarm:NAME."""
     subject = service if ":" in service else f"service:{service}"
     now = time.time()
-    alerts = list(each_alert(history, AlertsWanted(*span, None, subject, cluster), now))
+    alerts = list(each_alert(history, AlertQuery(*span, None, subject, cluster), now))
     ids = {alert["incident"] for alert in alerts if alert["incident"]}
     incidents = [each.incident for each in history.incidents(ids, now).values() if each.incident]
     line = sorted([*_of_alerts(alerts), *_of_incidents(incidents)], key=lambda moment: moment.at)

@@ -14,7 +14,7 @@ from rich.text import Text
 from router.cli.history.options import narrowed
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, to_json
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.model import Severity
 
@@ -52,7 +52,7 @@ Tallies = dict[tuple[str, ...], Tally]
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many of each.")
 @as_json
 @reads_history
-def top_command(*, history: History, wanted: AlertsWanted, by: tuple[str, ...], limit: int, as_json: bool) -> None:
+def top_command(*, history: History, wanted: AlertQuery, by: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Who and what is loudest: alerts of warning or worse (or as --severity or --at-least say), counted."""
     if not wanted.severity and not wanted.at_least:
         wanted = wanted._replace(at_least=Severity.WARNING.value)

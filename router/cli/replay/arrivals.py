@@ -9,7 +9,7 @@ from router.cli.classify import documents
 from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
 from router.history.items import row_key, seconds, unpacked
-from router.history.store import AlertsWanted, History
+from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.model import CHANNEL_HEALTH
 
@@ -121,7 +121,7 @@ def from_history(history: History, since: float, until: float) -> Iterator[Arriv
     Args:
         since, until: event times, in epoch seconds.
     """
-    alerts = list(history.each_alert(AlertsWanted(since, until, None), until))
+    alerts = list(history.each_alert(AlertQuery(since, until, None), until))
     found: list[tuple[tuple[str, str, str], Arrival | Unreadable]] = []
     for start in range(0, len(alerts), _BATCH):
         keys = [key for each in alerts[start : start + _BATCH] if (key := row_key(each["id"]))]

@@ -20,7 +20,7 @@ from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config
 from router.config.silences import Silences
-from router.context import Done, Job, Memory, Router
+from router.context import Answered, Job, OutageMemory, Dependencies
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
@@ -152,7 +152,7 @@ class VirtualRouter:
 
     # --- what the router is put together from -------------------------------------------------------------------------
 
-    def _put_together(self, config: Config, plugins: Plugins) -> Router:
+    def _put_together(self, config: Config, plugins: Plugins) -> Dependencies:
         history = History(self._table, config.retention, config.retention_by_severity)
         runtime = Runtime(
             history=history,
@@ -162,15 +162,15 @@ class VirtualRouter:
             resolve_after=config.resolve_after,
             silences=Silences(windows=config.maintenance),
         )
-        return Router(
+        return Dependencies(
             config=config,
             plugins=_Mute(*plugins),
             runtime=runtime,
             queues=Queues(self, _DUE, _DEAD_LETTERS),
             deliver=self._deliver,
             new_id=lambda: f"invocation-{next(self._numbers)}",
-            memory=Memory(),
-            decided=self._count,
+            memory=OutageMemory(),
+            count_decision=self._count,
         )
 
     def _count(self, decision: Decision) -> None:
@@ -182,7 +182,7 @@ class VirtualRouter:
             arrives = round(self.now + message["DelaySeconds"], 3)
             heapq.heappush(self._delayed, (arrives, next(self._numbers), message["MessageBody"]))
 
-    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Done]]:
+    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
         """Every send succeeds at once."""
         del remaining
         for job in jobs:
