@@ -30,16 +30,16 @@ from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
 from router.runtime import Runtime
-from router.selfcheck.logs import LateLogger
-from router.selfcheck.metrics import Meter
+from router.selfcheck.logs import LazyLogger
+from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
 
 log = logging.getLogger("ecs-alert-router.handler")
-logger = LateLogger()
-meter = Meter()
+logger = LazyLogger()
+meter = MetricsRecorder()
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -86,12 +86,12 @@ def make_router() -> Dependencies:
         settings,
         loaded,
         runtime,
-        Queues(clients.Late(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        Queues(clients.LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(deliver),
         lambda: uuid.uuid4().hex,
         OutageMemory(),
-        count_decision=meter.decided,
-        count_unusable=meter.unusable,
+        count_decision=meter.count_decision,
+        count_unusable=meter.count_unusable,
         unconfirmed_subscriptions=partial(_unconfirmed, topics),
         enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,

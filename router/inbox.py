@@ -44,7 +44,7 @@ def handle(event: Any, router: Dependencies, remaining: Callable[[], float], max
     if _is_own(event, TICK):
         return {"deliveries": tick(router, remaining)}
     if _is_own(event, HEARTBEAT):
-        return {"deliveries": _beat(event, router, remaining)}
+        return {"deliveries": _heartbeat(event, router, remaining)}
     return _bare(event, router, remaining)
 
 
@@ -63,13 +63,15 @@ def _batch(
     read, again = _read(received, router)
     own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
     beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
-    belated = {key: event for key, event in read.items() if _note(received[key], "reason") == WITHOUT_HISTORY}
+    belated = {
+        key: event for key, event in read.items() if _message_attribute(received[key], "reason") == WITHOUT_HISTORY
+    }
     others = {key: event for key, event in read.items() if key not in {*own, *beats, *belated}}
     for key, event in belated.items():
-        again += _belated(key, received[key], event, router, max_receives)
+        again += _backfill(key, received[key], event, router, max_receives)
     again += _events(others, received, router, remaining, max_receives)
     _own_messages(list(own.values()), router, remaining)
-    return again + [key for key, event in beats.items() if not _has_beaten(event, router, remaining)]
+    return again + [key for key, event in beats.items() if not _heartbeat_succeeded(event, router, remaining)]
 
 
 def _read(received: Mapping[str, Record], router: Dependencies) -> tuple[dict[str, Any], list[str]]:
@@ -80,7 +82,7 @@ def _read(received: Mapping[str, Record], router: Dependencies) -> tuple[dict[st
         try:
             read[key] = parse(record.get("body", ""))
         except UnreadableEvent as error:
-            again += _bury(key, record, str(error), router)
+            again += _dead_letter(key, record, str(error), router)
     return read, again
 
 
@@ -97,12 +99,12 @@ def _events(
     again: list[str] = []
     for key, handled in done.items():
         if handled.routed is None:
-            again += _bury(key, received[key], handled.reason, router)
+            again += _dead_letter(key, received[key], handled.reason, router)
         elif key in last:
             announced = [
                 each.dispatch.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT
             ]
-            again += _bury(key, received[key], WITHOUT_HISTORY, router, announced)
+            again += _dead_letter(key, received[key], WITHOUT_HISTORY, router, announced)
         elif handled.error:
             log.warning("to be received again: %s", handled.error)
             again.append(key)
@@ -117,23 +119,23 @@ def _without_history(
     return announce_without_history(routed, router, remaining)
 
 
-def _belated(message_id: str, record: Record, event: Any, router: Dependencies, max_receives: int) -> list[str]:
+def _backfill(message_id: str, record: Record, event: Any, router: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
     from router.belated import backfill  # noqa: PLC0415 - rare, and a cold start would pay for it
 
-    announced = _note(record, "announced").split(",")
+    announced = _message_attribute(record, "announced").split(",")
     handled = backfill(event, announced, router)
     if handled.routed is None:
-        return _bury(message_id, record, handled.reason, router)
+        return _dead_letter(message_id, record, handled.reason, router)
     if handled.error and _receives(record) >= max_receives:
-        return _bury(message_id, record, WITHOUT_HISTORY, router, announced)
+        return _dead_letter(message_id, record, WITHOUT_HISTORY, router, announced)
     if handled.error:
         log.warning("to be received again: %s", handled.error)
         return [message_id]
     return []
 
 
-def _note(record: Record, name: str) -> str:
+def _message_attribute(record: Record, name: str) -> str:
     """What stands beside a message that was on the dead-letter queue (`router.aws.queues.Queues.bury`)."""
     notes = record.get("messageAttributes")
     note = notes.get(name) if isinstance(notes, Mapping) else None
@@ -146,12 +148,12 @@ def _receives(record: Record) -> int:
     return int(count) if str(count).isdecimal() else 1
 
 
-def _bury(
+def _dead_letter(
     message_id: str, record: Record, reason: str, router: Dependencies, announced: Sequence[str] = ()
 ) -> list[str]:
     """Puts aside what cannot be taken in; it fails only if that fails."""
     try:
-        router.queues.bury(str(record.get("body", "")), reason, announced)
+        router.queues.dead_letter(str(record.get("body", "")), reason, announced)
     except Exception:
         log.exception("the dead-letter queue did not take it: %s", reason)
         return [message_id]
@@ -164,7 +166,7 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Dependencies, remain
     try:
         if any(_is_own(message, TICK) for message in own):
             tick(router, remaining)
-        keys = dict.fromkeys(key for message in own if (key := _recalled(message)))
+        keys = dict.fromkeys(key for message in own if (key := _scheduled_key(message)))
         if keys:
             due = router.runtime.history.load(list(keys), router.runtime.clock())
             process_due(due, router, remaining, all_due=False)
@@ -172,24 +174,24 @@ def _own_messages(own: Sequence[Mapping[str, Any]], router: Dependencies, remain
         log.warning("left to the next tick: %s", error)
 
 
-def _beat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> int:
+def _heartbeat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> int:
     """How many channels were told."""
-    from router.selfcheck.heartbeat import beat  # noqa: PLC0415 - rare, and a cold start would pay for it
+    from router.selfcheck.heartbeat import send_heartbeat  # noqa: PLC0415 - rare, and a cold start would pay for it
 
-    return len(beat(event, router, remaining))
+    return len(send_heartbeat(event, router, remaining))
 
 
-def _has_beaten(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> bool:
+def _heartbeat_succeeded(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> bool:
     """Whether the heartbeat is done with."""
     try:
-        _beat(event, router, remaining)
+        _heartbeat(event, router, remaining)
     except HistoryUnavailable as error:
         log.warning("the heartbeat is to be received again: %s", error)
         return False
     return True
 
 
-def _recalled(message: Mapping[str, Any]) -> Key | None:
+def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
     """The subject that a hint says is due; None for what is no hint, or names nothing."""
     detail = message.get("detail")
     if not _is_own(message, DUE) or not isinstance(detail, Mapping):
@@ -204,10 +206,10 @@ def _recalled(message: Mapping[str, Any]) -> Key | None:
 def _bare(event: Any, router: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
     (handled,) = process([event], router, remaining)
     if handled.routed is None:
-        router.queues.bury(json.dumps(event, default=str), handled.reason)
+        router.queues.dead_letter(json.dumps(event, default=str), handled.reason)
     elif handled.error:
         log.warning("to be tried again: %s", handled.error)
-        router.queues.later(json.dumps(event), RETRY_BARE_AFTER)
+        router.queues.send_delayed(json.dumps(event), RETRY_BARE_AFTER)
     return _summary(handled)
 
 

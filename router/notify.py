@@ -45,7 +45,7 @@ def notify(
     for each in claims.claims:
         _schedule_check(each, standings[key_of(each.state)], router)
     for gather_at in sorted({*claims.bundle_at}):
-        router.queues.wake(gather_at - router.runtime.clock())
+        router.queues.schedule_tick(gather_at - router.runtime.clock())
 
 
 def _enrichments(claims: Sequence[Claim], lease: InvocationLease, router: Dependencies) -> Mapping[str, Enrichment]:
@@ -136,7 +136,7 @@ def _schedule_check(made: Claim, standing: SubjectState, router: Dependencies) -
     """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
     recall_at, now = standing.next_check_at, router.runtime.clock()
     if recall_at is not None and recall_at != made.checked_at and recall_at - now < MAX_DELAY - 1:
-        router.queues.recall(key_of(standing), recall_at - now)
+        router.queues.schedule_check(key_of(standing), recall_at - now)
 
 
 def observe(handled: Iterable[EventResult], router: Dependencies) -> None:

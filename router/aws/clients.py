@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from router.coldstart import tls
-from router.coldstart.imports import lean
+from router.coldstart.imports import import_without_package
 
 log = logging.getLogger("ecs-alert-router.aws.clients")
 
@@ -76,7 +76,7 @@ def stack_outputs(stage: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
-class Late:
+class LazyClient:
     """A client that is made when something is first asked of it: most invocations have no need of SQS."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
@@ -192,7 +192,7 @@ def _botocore_session() -> Any:
     """
     writer = ModuleType("botocore.docs.docstring")
     writer.__getattr__ = lambda _name: lambda *_, **__: ""  # type: ignore[method-assign]  # whatever it is called
-    return lean("botocore.session", empty="botocore.docs", instead={writer.__name__: writer})
+    return import_without_package("botocore.session", empty="botocore.docs", instead={writer.__name__: writer})
 
 
 @cache

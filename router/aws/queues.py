@@ -31,7 +31,7 @@ class Queues(NamedTuple):
     due_url: str
     dead_letter_url: str
 
-    def bury(self, body: str, reason: str, announced: Iterable[str] = ()) -> None:
+    def dead_letter(self, body: str, reason: str, announced: Iterable[str] = ()) -> None:
         """Puts an event on the dead-letter queue, the reason beside it. Raises what the client raises.
 
         Args:
@@ -43,21 +43,21 @@ class Queues(NamedTuple):
         }
         self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body or "-", MessageAttributes=attributes)
 
-    def recall(self, key: Key, delay: float) -> None:
+    def schedule_check(self, key: Key, delay: float) -> None:
         """A hint that something is due in `delay` seconds. It only saves waiting: the tick finds what is due anyway."""
         self._hint({"source": OWN_SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}, delay)
 
     def _hint(self, body: Mapping[str, Any], delay: float) -> None:
         try:
-            self.later(json.dumps(body), delay)
+            self.send_delayed(json.dumps(body), delay)
         except Exception as error:  # noqa: BLE001 - what it would have saved is waiting, no more
             log.warning("hint not sent: %s", type(error).__name__)
 
-    def wake(self, delay: float) -> None:
+    def schedule_tick(self, delay: float) -> None:
         """A tick in `delay` seconds, for a gathering that is not to wait for the next minute's. A hint, too."""
         self._hint({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, min(delay, MAX_DELAY))
 
-    def later(self, body: str, delay: float) -> None:
+    def send_delayed(self, body: str, delay: float) -> None:
         """Delivers `body` to the router again after `delay` seconds. Raises what the client raises."""
         seconds = max(0, math.ceil(delay))
         if seconds > MAX_DELAY:

@@ -38,7 +38,7 @@ class Stack:
         """Has the router look at a subject at once, and says when that is."""
         if not self.due_url:
             return "within a minute"
-        Queues(self.sqs, self.due_url, self.dead_letter_url).recall(key_of(standing), 0)
+        Queues(self.sqs, self.due_url, self.dead_letter_url).schedule_check(key_of(standing), 0)
         return "now"
 
 

@@ -9,7 +9,7 @@ from types import MappingProxyType, ModuleType
 _NOTHING: Mapping[str, ModuleType] = MappingProxyType({})
 
 
-def lean(name: str, *, empty: str, instead: Mapping[str, ModuleType] = _NOTHING) -> ModuleType:
+def import_without_package(name: str, *, empty: str, instead: Mapping[str, ModuleType] = _NOTHING) -> ModuleType:
     """Imports a module while a package is empty: its modules are there, and what its own `__init__` imports is not.
 
     Whoever imports the package later gets it whole; but modules that are there by now are no attributes of it, and have

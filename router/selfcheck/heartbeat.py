@@ -41,7 +41,7 @@ _COUNTED = 1_000  # alerts of a severity; a count that reaches it is told as "10
 _SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
-class Week(NamedTuple):
+class WeeklySummary(NamedTuple):
     """What history says of the last seven days.
 
     Attributes:
@@ -60,7 +60,7 @@ class Week(NamedTuple):
         return f"{sum(self.alerts.values())}{'+' if self.full else ''}"
 
 
-def beat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
+def send_heartbeat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
     """Tells each channel once; nothing where this heartbeat has been told already.
 
     Raises:
@@ -80,11 +80,11 @@ def beat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[],
     return told
 
 
-def last_week(history: History, now: float) -> Week:
+def last_week(history: History, now: float) -> WeeklySummary:
     """Raises HistoryUnavailable."""
     since = now - WEEK
     found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
-    return Week(
+    return WeeklySummary(
         alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
         full=any(len(rows) >= _COUNTED for rows in found),
         open=len(history.open_incidents(now)),
@@ -131,7 +131,11 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
 
 
 def _job(
-    source: ConfiguredChannel, week: Week, waiting: tuple[str, ...] | None, event: Mapping[str, Any], now: float
+    source: ConfiguredChannel,
+    week: WeeklySummary,
+    waiting: tuple[str, ...] | None,
+    event: Mapping[str, Any],
+    now: float,
 ) -> Job:
     config = source.config
     incident = _incident(event, now)
@@ -150,7 +154,7 @@ def _incident(event: Mapping[str, Any], now: float) -> Incident:
 
 
 def _notification(
-    incident: Incident, config: ChannelConfig, week: Week, waiting: tuple[str, ...] | None
+    incident: Incident, config: ChannelConfig, week: WeeklySummary, waiting: tuple[str, ...] | None
 ) -> Notification:
     language = config.language
     lines = [phrase("heartbeat_text", language), *_complaints(week, waiting, language)]
@@ -166,7 +170,7 @@ def _notification(
     return Notification(Kind.OPENED, message, incident.alert, incident)
 
 
-def _complaints(week: Week, waiting: tuple[str, ...] | None, language: str) -> Iterable[str]:
+def _complaints(week: WeeklySummary, waiting: tuple[str, ...] | None, language: str) -> Iterable[str]:
     if week.failed:
         yield phrase("heartbeat_look_failed", language)
     if waiting is None:

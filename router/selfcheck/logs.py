@@ -10,7 +10,7 @@ NAME = "ecs-alert-router"
 """Of the parent of every logger of the router: their lines come out as its JSON."""
 
 
-class LateLogger(logging.Handler):
+class LazyLogger(logging.Handler):
     """Listens in the Logger's place until the first line, and has it make that line and all that follow."""
 
     def __init__(self) -> None:

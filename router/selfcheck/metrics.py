@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from router.coldstart.imports import lean
+from router.coldstart.imports import import_without_package
 from router.context import Deliver, Answered, Job
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
 
 # Powertools' metrics by themselves: with its Logger, Tracer and the rest they take three times as long to import.
 # Not its `Metrics`, all instances of which share one set of dimensions: each channel needs its own.
-_EphemeralMetrics: Any = lean("aws_lambda_powertools.metrics", empty="aws_lambda_powertools").EphemeralMetrics
+_EphemeralMetrics: Any = import_without_package(
+    "aws_lambda_powertools.metrics", empty="aws_lambda_powertools"
+).EphemeralMetrics
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {
@@ -29,7 +31,7 @@ _DECISIONS = {
 _Heard = dict[str, list[Delivery]]  # by channel
 
 
-class Meter:
+class MetricsRecorder:
     """Listens to the deliver step and to decisions until it is told to write what it heard."""
 
     def __init__(self) -> None:
@@ -48,10 +50,10 @@ class Meter:
 
         return counted
 
-    def decided(self, decision: Decision) -> None:
+    def count_decision(self, decision: Decision) -> None:
         self._decisions[decision] += 1
 
-    def unusable(self, channels: int) -> None:
+    def count_unusable(self, channels: int) -> None:
         """Channels that could not send, as the tick found."""
         self._unusable = max(self._unusable, channels)
 

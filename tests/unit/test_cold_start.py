@@ -241,7 +241,7 @@ def test_a_client_is_late_until_it_is_asked_for_something() -> None:
         made.append("made")
         return "client"
 
-    late = clients.Late(make)
+    late = clients.LazyClient(make)
     assert made == []
     assert (late.upper(), late.lower()) == ("CLIENT", "client")
     assert made == ["made"]

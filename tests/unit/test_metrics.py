@@ -11,7 +11,7 @@ from router.context import Answered, Job
 from router.errors import TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
-from router.selfcheck.metrics import Meter
+from router.selfcheck.metrics import MetricsRecorder
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]
@@ -39,7 +39,7 @@ def job(channel: str) -> Job:
     return Job(SubjectState(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
 
 
-def told(*attempts: Attempt) -> Meter:
+def told(*attempts: Attempt) -> MetricsRecorder:
     """A meter that has listened to a deliver step in which this came of things."""
     jobs = [job(channel) for channel, _, _ in attempts]
 
@@ -47,7 +47,7 @@ def told(*attempts: Attempt) -> Meter:
         for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
             yield [(each, Delivery(each.dispatch, outcome, seconds=seconds))]
 
-    meter = Meter()
+    meter = MetricsRecorder()
     assert [each for done in meter.counting(deliver)(jobs, lambda: 60.0) for each, _ in done] == jobs
     return meter
 
@@ -129,10 +129,10 @@ def test_no_send_is_lost_where_there_are_more_than_a_line_holds(printed: Printed
 # --- of alerts --------------------------------------------------------------------------------------------------------
 
 
-def metered(world: World) -> Meter:
-    meter = Meter()
+def metered(world: World) -> MetricsRecorder:
+    meter = MetricsRecorder()
     deliver = meter.counting(world.router.deliver)
-    world.router = world.router._replace(deliver=deliver, count_decision=meter.decided)
+    world.router = world.router._replace(deliver=deliver, count_decision=meter.count_decision)
     return meter
 
 
@@ -158,10 +158,10 @@ def test_an_event_that_comes_twice_is_counted_once(printed: Printed) -> None:
 
 
 def test_other_decisions_are_no_metric(printed: Printed) -> None:
-    meter = Meter()
+    meter = MetricsRecorder()
     counted = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK, Decision.SILENCED}
     for decision in {*Decision} - counted:
-        meter.decided(decision)
+        meter.count_decision(decision)
     meter.write("dev")
     assert printed() == []
 
@@ -170,14 +170,14 @@ def test_other_decisions_are_no_metric(printed: Printed) -> None:
 
 
 def test_where_nothing_happened_nothing_is_printed(printed: Printed) -> None:
-    Meter().write("dev")
+    MetricsRecorder().write("dev")
     assert printed() == []
 
 
 def test_what_was_written_is_not_written_again(printed: Printed) -> None:
     """The function lives on: the next invocation begins from nothing."""
     meter = told(("slack", Outcome.SENT, 0.1))
-    meter.decided(Decision.ANNOUNCED)
+    meter.count_decision(Decision.ANNOUNCED)
     meter.write("dev")
     assert len(printed()) == 2
     meter.write("dev")
@@ -202,11 +202,11 @@ def test_a_retry_is_counted_when_it_is_sent(printed: Printed) -> None:
 
 
 def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
-    meter = Meter()
-    meter.unusable(0)
+    meter = MetricsRecorder()
+    meter.count_unusable(0)
     meter.write("dev")
     assert printed() == []
-    meter.unusable(2)
+    meter.count_unusable(2)
     meter.write("dev")
     (line,) = printed()
     assert values(line) == {"Unusable": [2.0]}

@@ -25,20 +25,20 @@ def queues() -> tuple[Queues, Sqs]:
 )
 def test_a_message_never_comes_before_its_time_and_less_than_a_second_after_it(delay: float, seconds: int) -> None:
     made, sqs = queues()
-    made.later("body", delay)
+    made.send_delayed("body", delay)
     assert sqs.sent == [{"QueueUrl": "due", "MessageBody": "body", "DelaySeconds": seconds}]
 
 
 def test_what_is_later_than_sqs_can_wait_is_a_mistake() -> None:
     made, sqs = queues()
     with pytest.raises(ValueError, match="900"):
-        made.later("body", 900.1)
+        made.send_delayed("body", 900.1)
     assert sqs.sent == []
 
 
 def test_a_hint_names_the_item_that_is_due() -> None:
     made, sqs = queues()
-    made.recall(("subject#x", "incident"), 60)
+    made.schedule_check(("subject#x", "incident"), 60)
     body = json.loads(sqs.sent[0]["MessageBody"])
     assert (body["source"], body["detail-type"]) == ("ecs-alert-router", "Router Due")
     assert body["detail"] == {"pk": "subject#x", "sk": "incident"}
@@ -47,13 +47,13 @@ def test_a_hint_names_the_item_that_is_due() -> None:
 def test_a_hint_that_cannot_be_sent_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The tick finds what is due anyway. Of the error only the type is told."""
     with caplog.at_level(logging.DEBUG):
-        Queues(Refusing(), "due", "dead-letters").recall(("subject#x", "incident"), 60)
+        Queues(Refusing(), "due", "dead-letters").schedule_check(("subject#x", "incident"), 60)
     assert caplog.messages == ["hint not sent: ConnectionError"]
 
 
 def test_what_is_put_aside_and_cannot_be_is_not_swallowed() -> None:
     with pytest.raises(ConnectionError):
-        Queues(Refusing(), "due", "dead-letters").bury("body", "why")
+        Queues(Refusing(), "due", "dead-letters").dead_letter("body", "why")
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_what_is_put_aside_and_cannot_be_is_not_swallowed() -> None:
 )
 def test_a_reason_is_made_what_sqs_takes_for_an_attribute(reason: str, noted: str) -> None:
     made, sqs = queues()
-    made.bury("body", reason)
+    made.dead_letter("body", reason)
     assert sqs.sent[0]["MessageAttributes"] == {"reason": {"DataType": "String", "StringValue": noted}}
