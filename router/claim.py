@@ -245,7 +245,7 @@ def _postponed_by_silence(standing: SubjectState, router: Dependencies, now: flo
     if standing.incident is None or standing.incident.over or not due_channels(standing, now):
         return standing
     silence = router.runtime.silences.active(standing.incident.alert, now)
-    return postpone(standing, now, silence.look_again_at(now)) if silence else standing
+    return postpone(standing, now, silence.recheck_at(now)) if silence else standing
 
 
 def _decide(

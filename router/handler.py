@@ -93,14 +93,14 @@ def make_router() -> Dependencies:
         count_decision=meter.count_decision,
         count_unusable=meter.count_unusable,
         unconfirmed_subscriptions=partial(_unconfirmed, topics),
-        enrich=partial(enrich.enrich, parts=enrich_parts(settings.enrich, definitions, loaded)),
+        enrich=partial(enrich.enrich, enrichers=enrichers(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )
 
 
-def enrich_parts(
+def enrichers(
     on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
-) -> tuple[enrich.Part, ...]:
+) -> tuple[enrich.Enricher, ...]:
     """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
     parts = {
         enrich.from_task_definition(definitions): on.task_definition,

@@ -19,7 +19,7 @@ def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tupl
     for each in routes:
         if _matches(each, alert, facts) and _in_hours(each, alert, each.time_zone or time_zone):
             taken.append(each)
-            if not each.proceed:
+            if not each.continues:
                 break
     return tuple(taken)
 
@@ -59,4 +59,4 @@ def _is_named(route: Route, facts: _Facts) -> bool:
 
 
 def _in_hours(route: Route, alert: Alert, time_zone: str) -> bool:
-    return not route.hours or any(hours.hold(alert.at, time_zone) for hours in route.hours)
+    return not route.hours or any(hours.contain(alert.at, time_zone) for hours in route.hours)

@@ -25,7 +25,7 @@ class Hours(NamedTuple):
     begin: int = 0
     end: int = _MINUTES
 
-    def hold(self, moment: float, time_zone: str) -> bool:
+    def contain(self, moment: float, time_zone: str) -> bool:
         """Whether a time (POSIX seconds) is in these hours, in that time zone."""
         local = datetime.fromtimestamp(moment, UTC).astimezone(zone(time_zone))
         minute, today = local.hour * 60 + local.minute, local.weekday()

@@ -58,7 +58,7 @@ class Route(NamedTuple):
     language: str = ""
     time_zone: str = ""
     dedup_window: float = 0.0
-    proceed: bool = False
+    continues: bool = False
 
 
 class EnrichSettings(NamedTuple):
@@ -285,7 +285,7 @@ def _route(table: TomlTable, channels: _Channels) -> Route:
         language=table.choice("language", ("", *LANGUAGES), ""),
         time_zone=table.time_zone("time_zone", ""),
         dedup_window=table.duration("dedup_window", 0.0),
-        proceed=table.flag("continue"),
+        continues=table.flag("continue"),
         **{name: table.texts(name) for name in _GLOBS},
     )
     declared = {*channels.made, *channels.unset, *channels.disabled}

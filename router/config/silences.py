@@ -75,10 +75,10 @@ class Silence(NamedTuple):
         """`pending`, `active` or `expired`; a window outside of its hours is pending."""
         if now >= self.ends_at:
             return "expired"
-        in_hours = not self.hours or any(hours.hold(now, self.time_zone) for hours in self.hours)
+        in_hours = not self.hours or any(hours.contain(now, self.time_zone) for hours in self.hours)
         return "active" if self.starts_at <= now and in_hours else "pending"
 
-    def look_again_at(self, now: float) -> float:
+    def recheck_at(self, now: float) -> float:
         """Clock time at which what is held back may be said, or must be looked at again: it may end early."""
         return min(self.ends_at, now + READ_EVERY)
 

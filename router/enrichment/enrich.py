@@ -20,31 +20,31 @@ log = logging.getLogger("ecs-alert-router.enrichment.enrich")
 
 FACTS_SHOWN = 10
 FACT_LENGTH = 500  # characters
-LONGEST = 3.0  # seconds for all that is announced in one invocation
+TIME_LIMIT = 3.0  # seconds for all that is announced in one invocation
 
-Part = Callable[[Alert, Enrichment], Enrichment]
+Enricher = Callable[[Alert, Enrichment], Enrichment]
 """Adds to what is known of an alert. May raise, and take its time: it is left behind."""
 
 
-def enrich(alerts: Iterable[Alert], seconds: float, parts: Sequence[Part]) -> Mapping[str, Enrichment]:
+def enrich(alerts: Iterable[Alert], seconds: float, enrichers: Sequence[Enricher]) -> Mapping[str, Enrichment]:
     """What could be found out about each alert within `seconds`, by its id. Never raises."""
-    if not parts:
+    if not enrichers:
         return {}
     found: dict[str, Enrichment] = {}
-    ends = time.monotonic() + min(seconds, LONGEST)
-    threads = [_begun(alert, parts, found) for alert in {alert.id: alert for alert in alerts}.values()]
+    ends = time.monotonic() + min(seconds, TIME_LIMIT)
+    threads = [_begun(alert, enrichers, found) for alert in {alert.id: alert for alert in alerts}.values()]
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
     return dict(found)  # a copy: what is left behind may still add to the other
 
 
-def _begun(alert: Alert, parts: Sequence[Part], found: dict[str, Enrichment]) -> threading.Thread:
+def _begun(alert: Alert, parts: Sequence[Enricher], found: dict[str, Enrichment]) -> threading.Thread:
     thread = threading.Thread(target=_find, args=(alert, parts, found), name=f"enrich-{alert.id}", daemon=True)
     thread.start()
     return thread
 
 
-def _find(alert: Alert, parts: Sequence[Part], found: dict[str, Enrichment]) -> None:
+def _find(alert: Alert, parts: Sequence[Enricher], found: dict[str, Enrichment]) -> None:
     known = Enrichment()
     for part in parts:
         try:
@@ -57,7 +57,7 @@ def _find(alert: Alert, parts: Sequence[Part], found: dict[str, Enrichment]) -> 
 # --- the parts --------------------------------------------------------------------------------------------------------
 
 
-def from_task_definition(definitions: TaskDefinitions) -> Part:
+def from_task_definition(definitions: TaskDefinitions) -> Enricher:
     """Which containers are essential, their memory limits, and where the one that died has its log."""
 
     def ask_task_definition(alert: Alert, known: Enrichment) -> Enrichment:
@@ -72,7 +72,7 @@ def from_task_definition(definitions: TaskDefinitions) -> Part:
     return ask_task_definition
 
 
-def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups: Sequence[str]) -> Part:
+def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups: Sequence[str]) -> Enricher:
     """The last lines of the container that died.
 
     Args:
@@ -89,7 +89,7 @@ def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups
     return ask_logs
 
 
-def from_plugins(plugins: Plugins) -> Part:
+def from_plugins(plugins: Plugins) -> Enricher:
     """Label and value of what plugins know; a plugin that fails is logged and left out."""
 
     def ask_plugins(alert: Alert, known: Enrichment) -> Enrichment:

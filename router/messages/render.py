@@ -45,7 +45,7 @@ _BY_ECS = {"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice",
 _TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
 
 
-class _Story(NamedTuple):
+class _MessageContext(NamedTuple):
     """Everything that a message is made of.
 
     Attributes:
@@ -103,13 +103,13 @@ def notification(
     said = (saying.kind, saying.is_first, tuple(saying.suppressed.items()), language, time_zone)
     made = {} if made is None else made
     if said not in made:
-        made[said] = _message(_Story(saying, incident, config, found or Enrichment()))
+        made[said] = _message(_MessageContext(saying, incident, config, found or Enrichment()))
     mention = "" if saying.kind is Kind.RESOLVED else saying.options.mention  # nobody is called for good news
     return Notification(saying.kind, made[said], incident.alert, incident, mention)
 
 
-def _message(story: _Story) -> Message:
-    known = _known(story)
+def _message(story: _MessageContext) -> Message:
+    known = _hint_values(story)
     if not story.over:
         story = story._replace(advice=_advice(story.alert, known))
     title = story.phrase(f"title_{story.saying.kind}", cause=_what(story), subject=_where(story))
@@ -127,24 +127,24 @@ def _message(story: _Story) -> Message:
     )
 
 
-def _labelled(values: Mapping[str, str], story: _Story) -> tuple[tuple[str, str], ...]:
+def _labelled(values: Mapping[str, str], story: _MessageContext) -> tuple[tuple[str, str], ...]:
     return tuple((story.phrase(f"label_{name}"), value) for name, value in values.items() if value)
 
 
 # --- what and where ---------------------------------------------------------------------------------------------------
 
 
-def _what(story: _Story) -> str:
+def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
     return (
         story.phrase("too_few_tasks")
-        if _watched(story.alert)
+        if _alarmed_service(story.alert)
         else cause_words(story.alert.cause, story.config.language)
     )
 
 
-def _where(story: _Story) -> str:
-    subject = _watched(story.alert) or story.alert.subject
+def _where(story: _MessageContext) -> str:
+    subject = _alarmed_service(story.alert) or story.alert.subject
     kind, _, name = subject.name.partition(":")
     if name == "-":  # an event may lack the group and the task definition, never the task
         name = story.alert.task[:_TASK_SHOWN]
@@ -154,7 +154,7 @@ def _where(story: _Story) -> str:
     return story.phrase("subject_in_cluster", subject=named or subject.name, cluster=subject.cluster)
 
 
-def _watched(alert: Alert) -> Subject | None:
+def _alarmed_service(alert: Alert) -> Subject | None:
     """The service of which an alarm on Container Insights' task counts tells; its metric names it."""
     details = alert.details
     if details.get("metric") in _TASK_COUNTS and "ServiceName" in details:
@@ -163,13 +163,13 @@ def _watched(alert: Alert) -> Subject | None:
     return None
 
 
-def _memory(story: _Story) -> int | None:
+def _memory(story: _MessageContext) -> int | None:
     """MiB at which the culprit is killed; the task definition knows better than the event."""
     dead = story.alert.culprit
     return (story.found.memory.get(dead.name) or dead.memory) if dead else None
 
 
-def _known(story: _Story) -> dict[str, str]:
+def _hint_values(story: _MessageContext) -> dict[str, str]:
     """What hints may name."""
     dead, expires = story.alert.culprit, story.alert.details.get("expiresAt", "")
     memory = _memory(story)
@@ -189,7 +189,7 @@ def _is_new(past: Recurrence | None, alert: Alert) -> bool:
     return 0 <= alert.at - past.deployed_at < _NEW and (past.previous or 0.0) < past.deployed_at
 
 
-def _moment(text: str, story: _Story) -> str:
+def _moment(text: str, story: _MessageContext) -> str:
     """ISO 8601 as the reader's clock shows it, or "" where it is something else."""
     try:
         return story.clock(datetime.fromisoformat(text).timestamp())
@@ -212,12 +212,12 @@ def _advice(alert: Alert, known: Mapping[str, str]) -> Hint | None:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _lead(story: _Story) -> str:
+def _lead(story: _MessageContext) -> str:
     """What happened, in one or two sentences."""
     match story.saying.kind:
         case Kind.OPENED:
-            what_died = _what_died(story) or phrase(story.alert.cause, story.config.language, default="")
-            sentences = [what_died, _before(story), _held_back(story)]
+            what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
+            sentences = [what_died, _history_sentence(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
             counts = _counts(story.saying.suppressed or story.incident.causes, story)
@@ -226,7 +226,7 @@ def _lead(story: _Story) -> str:
     return _over(story)
 
 
-def _over(story: _Story) -> str:
+def _over(story: _MessageContext) -> str:
     incident = story.incident
     keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.saying.is_first else "over"}
     key = keys.get(incident.status, "over")
@@ -236,7 +236,7 @@ def _over(story: _Story) -> str:
     return story.phrase(key, lasted=story.span(lasted), counts=counts, total=incident.count, by=by)
 
 
-def _held_back(story: _Story) -> str:
+def _held_back(story: _MessageContext) -> str:
     """Why nothing was heard of it before."""
     silenced = story.incident.silenced
     if silenced is None:
@@ -252,10 +252,10 @@ def _with(name: str, reason: str) -> str:
     return f"{name} ({reason})" if reason else name
 
 
-def _what_died(story: _Story) -> str:
+def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
     dead = alert.culprit
-    if watched := _watched(alert):
+    if watched := _alarmed_service(alert):
         return story.phrase("tasks_missing", service=watched.name.partition(":")[2], cluster=watched.cluster)
     if "description" in alert.details:
         return alert.details["description"]
@@ -270,7 +270,7 @@ def _what_died(story: _Story) -> str:
     return _exited(dead, story)
 
 
-def _exited(dead: Container, story: _Story) -> str:
+def _exited(dead: Container, story: _MessageContext) -> str:
     if dead.exit_code is None:
         never_ran = story.alert.stop_code == "TaskFailedToStart"
         return story.phrase("container_never_ran" if never_ran else "container_without_code", container=dead.name)
@@ -279,7 +279,7 @@ def _exited(dead: Container, story: _Story) -> str:
     return story.phrase(key, container=dead.name, code=dead.exit_code, meaning=meaning) + _after(story)
 
 
-def _stopped_by_ecs(story: _Story) -> str:
+def _stopped_by_ecs(story: _MessageContext) -> str:
     if not story.alert.stopped:
         return story.phrase("task_will_stop")
     ran = _ran(story.alert)
@@ -294,13 +294,13 @@ def _ran(alert: Alert) -> float | None:
     return alert.at - alert.started_at
 
 
-def _after(story: _Story) -> str:
+def _after(story: _MessageContext) -> str:
     """The sentence that tells how long it ran, to be put behind another."""
     ran = _ran(story.alert)
     return story.gap + story.phrase("it_ran", lasted=story.span(ran)) if ran is not None else ""
 
 
-def _before(story: _Story) -> str:
+def _history_sentence(story: _MessageContext) -> str:
     """What history knows: how often it has been, and whether a deployment began it."""
     past, alert = story.found.recurrence, story.alert
     if past is None:
@@ -313,7 +313,7 @@ def _before(story: _Story) -> str:
     return story.gap.join(filter(None, [counted, _deployed("again", past, alert, story) if newly else ""]))
 
 
-def _deployed(key: str, past: Recurrence, alert: Alert, story: _Story) -> str:
+def _deployed(key: str, past: Recurrence, alert: Alert, story: _MessageContext) -> str:
     if past.deployed_at is None or alert.at < past.deployed_at:
         return ""
     later = story.about(alert.at - past.deployed_at)
@@ -329,7 +329,7 @@ def _reason(alert: Alert) -> str:
     return words if len(words) <= _REASON_SHOWN else words[: _REASON_SHOWN - 1] + "…"
 
 
-def _counts(counts: Mapping[str, int], story: _Story) -> str:
+def _counts(counts: Mapping[str, int], story: _MessageContext) -> str:
     language = story.config.language
     return ", ".join(f"{count} × {cause_words(cause, language)}" for cause, count in counts.items())
 
@@ -342,7 +342,7 @@ def _clock(time: float, config: ChannelConfig) -> str:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def _facts(story: _Story) -> dict[str, str]:
+def _facts(story: _MessageContext) -> dict[str, str]:
     """What tells more about it than the text does."""
     incident, alert = story.incident, story.alert
     times = {
@@ -378,12 +378,12 @@ def _image(dead: Container | None) -> str:
     return f"{_short(dead.image)} ({known})" if known else _short(dead.image)
 
 
-def _essential(dead: Container | None, story: _Story) -> str:
+def _essential(dead: Container | None, story: _MessageContext) -> str:
     flag = story.found.essential.get(dead.name) if dead else None
     return "" if flag is None else story.phrase("yes" if flag else "no")
 
 
-def _details(story: _Story) -> dict[str, str]:
+def _details(story: _MessageContext) -> dict[str, str]:
     """Where it was and how to find it again, for whoever has room."""
     incident, alert = story.incident, story.alert
     subject, dead = incident.subject, alert.culprit
@@ -405,7 +405,7 @@ def _details(story: _Story) -> dict[str, str]:
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
-def _links(story: _Story) -> tuple[tuple[str, str], ...]:
+def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
     """The runbook, pages of the consoles where the region is known, and the source of the hint."""
     alert = story.alert
     pages = [("runbook", alert.runbook_url)]
@@ -415,8 +415,8 @@ def _links(story: _Story) -> tuple[tuple[str, str], ...]:
     return tuple((story.phrase(f"link_{name}"), url) for name, url in pages if url)
 
 
-def _pages(alert: Alert, story: _Story) -> Iterable[tuple[str, str]]:
-    subject = _watched(alert) or alert.subject
+def _pages(alert: Alert, story: _MessageContext) -> Iterable[tuple[str, str]]:
+    subject = _alarmed_service(alert) or alert.subject
     region, cluster = subject.region, subject.cluster
     kind, _, name = subject.name.partition(":")
     if cluster != "-":

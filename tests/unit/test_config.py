@@ -167,7 +167,7 @@ def test_a_route_says_which_alerts_go_where() -> None:
     ).routes
     globs = (route.clusters, route.services, route.families, route.causes, route.accounts, route.regions)
     assert globs == (("prod-*",), ("web",), ("nightly",), ("out_of_memory",), ("1*",), ("eu-*",))
-    assert (route.severity, route.channels, route.proceed) == (Severity.ERROR, ("chat",), True)
+    assert (route.severity, route.channels, route.continues) == (Severity.ERROR, ("chat",), True)
 
 
 # --- problems ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from local_aws import events
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
-from router.enrichment.enrich import LONGEST, Part, enrich, from_logs, from_task_definition
+from router.enrichment.enrich import TIME_LIMIT, Enricher, enrich, from_logs, from_task_definition
 from router.enrichment.task_definitions import PAUSE, TaskDefinitions
 from router.model import Alert, Enrichment, Event, Outcome, Severity
 from tests.doubles.world import World
@@ -40,7 +40,7 @@ def fails(_alert: Alert, _known: Enrichment) -> Enrichment:
     raise RuntimeError("no luck")
 
 
-def finds(label: str) -> Part:
+def finds(label: str) -> Enricher:
     return lambda _alert, known: known._replace(facts={**known.facts, label: "x"})
 
 
@@ -73,7 +73,7 @@ def test_alerts_do_not_wait_for_each_other() -> None:
         return known._replace(facts={"slow": "x"})
 
     begun = time.monotonic()
-    found = enrich([replace(DIED, id=str(number)) for number in range(10)], LONGEST, [slow])
+    found = enrich([replace(DIED, id=str(number)) for number in range(10)], TIME_LIMIT, [slow])
     assert len(found) == 10
     assert time.monotonic() - begun < 1.5
 
@@ -308,7 +308,7 @@ def test_a_log_that_cannot_be_read_leaves_its_link() -> None:
 def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
     """The whole way: every part fails, and the message is sent all the same."""
     world = World()
-    parts: list[Part] = [fails, lambda _alert, _known: 1 / 0]  # type: ignore[list-item, return-value]
+    parts: list[Enricher] = [fails, lambda _alert, _known: 1 / 0]  # type: ignore[list-item, return-value]
     world.router = world.router._replace(enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
     (handled,) = world.receive(events.task_stopped())
     assert [delivery.outcome for delivery in handled.deliveries] == [Outcome.SENT] * 3

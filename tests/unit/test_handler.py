@@ -289,10 +289,10 @@ def test_only_what_is_switched_on_is_asked_and_plugins_last(on: EnrichSettings, 
 
     plugins, definitions = no_plugins(), TaskDefinitions(lambda _region: None, lambda: 0.0)
     plugins.manager.register(Owner())
-    parts = handler.enrich_parts(on, definitions, plugins)
+    parts = handler.enrichers(on, definitions, plugins)
     assert [part.__name__ for part in parts] == asked
 
 
 def test_where_nothing_is_switched_on_and_no_plugin_knows_more_nobody_is_asked() -> None:
     definitions = TaskDefinitions(lambda _region: None, lambda: 0.0)
-    assert handler.enrich_parts(EnrichSettings(), definitions, no_plugins()) == ()
+    assert handler.enrichers(EnrichSettings(), definitions, no_plugins()) == ()

@@ -31,7 +31,7 @@ SUNDAY, MONDAY, SATURDAY = "2026-11-22", "2026-11-23", "2026-11-21"
     ],
 )
 def test_a_time_is_in_the_hours_or_not(hours: str, moment: str, *, held: bool) -> None:
-    assert parse_hours(hours).hold(at(moment), "UTC") is held
+    assert parse_hours(hours).contain(at(moment), "UTC") is held
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_a_time_is_in_the_hours_or_not(hours: str, moment: str, *, held: bool) -
     [(f"{SATURDAY}T22:00", True), (f"{SUNDAY}T05:59", True), (f"{SUNDAY}T06:00", False), (f"{SATURDAY}T05:00", False)],
 )
 def test_hours_over_midnight_belong_to_the_day_on_which_they_begin(moment: str, *, held: bool) -> None:
-    assert parse_hours("sat 22:00-06:00").hold(at(moment), "UTC") is held
+    assert parse_hours("sat 22:00-06:00").contain(at(moment), "UTC") is held
 
 
 def test_hours_are_those_of_the_time_zone() -> None:
     office = parse_hours("09:00-18:00")
-    assert office.hold(at(f"{MONDAY}T09:00", "Asia/Tokyo"), "Asia/Tokyo")
-    assert not office.hold(at(f"{MONDAY}T09:00", "Asia/Tokyo"), "UTC")
+    assert office.contain(at(f"{MONDAY}T09:00", "Asia/Tokyo"), "Asia/Tokyo")
+    assert not office.contain(at(f"{MONDAY}T09:00", "Asia/Tokyo"), "UTC")
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def directory(tmp_path: Path) -> Iterator[Directory]:
 
 def world_with(plugins: Plugins) -> World:
     world = World()
-    found = partial(enrich, parts=[from_plugins(plugins)])
+    found = partial(enrich, enrichers=[from_plugins(plugins)])
     world.router = world.router._replace(plugins=plugins, enrich=found)
     return world
 

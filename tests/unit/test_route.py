@@ -41,8 +41,8 @@ def test_no_route_matches_and_nobody_is_told() -> None:
 
 def test_continue_looks_at_the_routes_after_it_too() -> None:
     routes = [
-        Route(channels=("chat", "mail"), proceed=True),
-        Route(Severity.CRITICAL, channels=("pager", "chat"), proceed=True),
+        Route(channels=("chat", "mail"), continues=True),
+        Route(Severity.CRITICAL, channels=("pager", "chat"), continues=True),
         Route(channels=("log",)),
         Route(channels=("never",)),
     ]
