@@ -32,7 +32,7 @@ def announce_without_history(
     now = router.runtime.clock()
     standings = _states(routed, router, now)
     asked = [want for standing in standings.values() for want in send_requests(standing, now)]
-    calm = router.memory.channel_states._replace(bundle={})  # nobody can wait here
+    calm = router.memory.channel_states._replace(bundles={})  # nobody can wait here
     allotted = allocate(calm, asked, endpoint_limits(router), now, all_due=True)
     router.memory.channel_states = allotted.channel_states
     jobs: list[Job] = []

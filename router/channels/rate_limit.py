@@ -113,7 +113,7 @@ def allocate(
             gathering[channel] = share.bundle
             if share.sending < len(mine):
                 waits[channel] = share.bundle.at
-    after = condition._replace(sent_at={name: times for name, times in spoken.items() if times}, bundle=gathering)
+    after = condition._replace(sent_at={name: times for name, times in spoken.items() if times}, bundles=gathering)
     return Allocation(after, turns, waits, granted)
 
 

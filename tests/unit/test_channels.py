@@ -104,9 +104,8 @@ def test_a_plugin_whose_budget_makes_no_sense_is_refused(budget: object) -> None
         def __init__(self, _: ChannelConfig) -> None:
             self.budget = budget
 
-    source = ConfiguredChannel(
-        ChannelConfig("chat", "odd", {}), Odd, Secrets(no_secret_client, no_secret_client, time.monotonic)
-    )  # type: ignore[arg-type]
+    secrets = Secrets(no_secret_client, no_secret_client, time.monotonic)
+    source = ConfiguredChannel(ChannelConfig("chat", "odd", {}), Odd, secrets)  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match="budget must be"):
         source.open()
 
