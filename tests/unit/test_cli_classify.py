@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from local_aws import events
-from router.cli.classify import documents, classify_command
+from router.cli.classify import classify_command, documents
 
 KEYS = ["event_id", "severity", "cause", "resolves", "rule", "title", "fingerprint"]
 STOPPED = events.task_stopped()
