@@ -66,9 +66,11 @@ def as_json(measured: dict[str, Samples], figures: list[Any]) -> str:
 
 
 def markdown(figures: list[Any]) -> str:
-    cells = [("what", "measured", "least – most", "goal", "")]
-    cells += [(f.what, f.shown, f.spread, f.goal, {True: "met", False: "**missed**", None: ""}[f.met]) for f in figures]
-    text = ["| " + " | ".join(row) + " |" for row in cells]
+    entries = [("what", "measured", "least – most", "goal", "")]
+    entries += [
+        (f.what, f.shown, f.spread, f.goal, {True: "met", False: "**missed**", None: ""}[f.met]) for f in figures
+    ]
+    text = ["| " + " | ".join(row) + " |" for row in entries]
     return "\n".join([machine(), "", text[0], "|---|---|---|---|---|", *text[1:]]) + "\n"
 
 

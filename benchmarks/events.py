@@ -56,8 +56,8 @@ def deployed(service: str, began: float) -> Iterator[Raw]:
 def batched(each: Iterable[_Each], size: int = 10) -> Iterator[list[_Each]]:
     """So many at a time; SQS hands ten to the function."""
     left = iter(each)
-    while lot := list(islice(left, size)):
-        yield lot
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def batch(events: Sequence[Raw]) -> dict[str, Any]:

@@ -166,8 +166,8 @@ def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
 
 def _waiting(dynamodb: Any, table: str) -> int:
     """Incidents with a cell that waits for its turn, or that is being told."""
-    standings = (to_state(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
-    return sum(any(cell.is_behind for cell in standing.outbox.values()) for standing in standings)
+    states = (to_state(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
+    return sum(any(entry.is_behind for entry in state.outbox.values()) for state in states)
 
 
 def _scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
@@ -343,8 +343,8 @@ def show(figures: Figures, console: Console) -> None:
         table.add_column(heading, justify="left" if heading == "channel" else "right")
     for name, (limit, period) in BUDGETS.items():
         told = figures.named.get(name, figures.incidents)
-        cells = (figures.messages[name], figures.gathering.get(name, 0), figures.busiest[name], told)
-        table.add_row(name, f"{limit} in {period:g} s", *(f"{cell:,}" for cell in cells))
+        entries = (figures.messages[name], figures.gathering.get(name, 0), figures.busiest[name], told)
+        table.add_row(name, f"{limit} in {period:g} s", *(f"{entry:,}" for entry in entries))
     console.print(table)
     decided = ", ".join(f"{number:,} {decision}" for decision, number in sorted(figures.decisions.items()))
     console.print(f"{figures.rows:,} rows in history ({decided}), {figures.buried} on the dead-letter queue")

@@ -66,12 +66,12 @@ class Smoke:
         with self._cluster() as cluster:
             self.say(f"running a task that exits with 1: {self.family} in {cluster}")
             task = self._run_task(cluster, "exit 1")
-            cells = self._told(task)
-            for channel, cell in cells.items():
-                self.say(f"{channel}: {cell.outcome} {cell.response}".rstrip())
+            entries = self._told(task)
+            for channel, entry in entries.items():
+                self.say(f"{channel}: {entry.outcome} {entry.response}".rstrip())
             self.say("running one that ends well, so that the incident is resolved in a few minutes")
             self._stopped(cluster, self._run_task(cluster, "exit 0"))
-        return all(cell.outcome is Outcome.SENT for cell in cells.values())
+        return all(entry.outcome is Outcome.SENT for entry in entries.values())
 
     @contextmanager
     def _cluster(self) -> Iterator[str]:
@@ -127,19 +127,19 @@ class Smoke:
         self.say(f"in history: {row['severity']} {row['cause']}, {row['decision']}")
         if not row["incident"]:
             raise SmokeError("no route of alert-router.toml reaches a channel for it, so nobody was told")
-        cells: Mapping[str, OutboxEntry] = self._until(
+        entries: Mapping[str, OutboxEntry] = self._until(
             lambda: self._settled(str(row["incident"])), "somebody was not told yet"
         )
-        return cells
+        return entries
 
     def _announced(self, task: str) -> Item | None:
         rows = self.history.by_occurrence(task, self.clock())
         return next((row for row in rows if row["severity"] == "critical"), None)
 
     def _settled(self, incident: str) -> Mapping[str, OutboxEntry]:
-        standing = self.history.incident(incident, self.clock())
-        cells = standing.outbox if standing else {}
-        return cells if all(cell.outcome in {Outcome.SENT, Outcome.FAILED} for cell in cells.values()) else {}
+        state = self.history.incident(incident, self.clock())
+        entries = state.outbox if state else {}
+        return entries if all(entry.outcome in {Outcome.SENT, Outcome.FAILED} for entry in entries.values()) else {}
 
     def _stopped(self, cluster: str, task: str) -> None:
         def stopped() -> bool:

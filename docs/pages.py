@@ -38,8 +38,8 @@ def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) 
     enrichment = Enrichment(**known, recurrence=Recurrence(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
     time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
     config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
-    saying = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})
-    return notification(saying, incident, config, enrichment).message
+    dispatch = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})
+    return notification(dispatch, incident, config, enrichment).message
 
 
 # --- classification.md ------------------------------------------------------------------------------------------------

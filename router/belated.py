@@ -6,10 +6,10 @@ them back on the events queue. What follows them, a digest or the recovery, is t
 
 from collections.abc import Collection
 
-from router.context import EventResult, RoutedAlert, Dependencies
+from router.context import Dependencies, EventResult, RoutedAlert
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import AlertRecord, row_key
-from router.incident.lifecycle import apply_alert, advance
+from router.incident.lifecycle import advance, apply_alert
 from router.incident.outbox import record_outage_sends
 from router.model import Decision
 from router.runtime import Runtime
@@ -19,7 +19,7 @@ TRIES = 6
 """Reads again this often when others are writing to the same subject; then the record is received again."""
 
 
-def backfill(raw: object, announced: Collection[str], router: Dependencies) -> EventResult:
+def backfill(raw: object, announced: Collection[str], deps: Dependencies) -> EventResult:
     """Takes an event in without telling anybody.
 
     Args:
@@ -28,15 +28,15 @@ def backfill(raw: object, announced: Collection[str], router: Dependencies) -> E
     Returns:
         With `error` where history is unreachable still, and without a decision where it was written before.
     """
-    handled = understand_safely(raw, router)
-    if handled.routed is not None:
+    results = understand_safely(raw, deps)
+    if results.routed is not None:
         try:
-            handled.decision = _write(handled.routed, announced, router.runtime)
+            results.decision = _write(results.routed, announced, deps.runtime)
         except HistoryUnavailable as error:
-            handled.error = error
-        if handled.decision:
-            router.count_decision(handled.decision)
-    return handled
+            results.error = error
+        if results.decision:
+            deps.count_decision(results.decision)
+    return results
 
 
 def _write(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) -> Decision | None:
@@ -45,9 +45,9 @@ def _write(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) ->
         now = runtime.clock()
         stored = runtime.history.state(alert.subject, now)
         before = advance(stored, now)
-        standing, decision = apply_alert(before, alert, routed.targets, now, runtime.resolve_after)
+        state, decision = apply_alert(before, alert, routed.targets, now, runtime.resolve_after)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
-        after, deliveries = record_outage_sends(standing, announced, before, now) if counts else (standing, ())
+        after, deliveries = record_outage_sends(state, announced, before, now) if counts else (state, ())
         incident = after.incident.id if counts and after.incident else ""
         row = AlertRecord(alert, decision, incident, routed.event)
         try:

@@ -18,17 +18,17 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.channels.rate_limit import Allocation, RateLimit, EndpointLimit, SendRequest, allocate
+from router.channels.rate_limit import Allocation, EndpointLimit, RateLimit, SendRequest, allocate
 from router.channels.state import ChannelStates
-from router.context import LONGEST_SEND, EventResult, RoutedAlert, Dependencies
+from router.context import LONGEST_SEND, Dependencies, EventResult, RoutedAlert
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import CHANNEL_STATES_KEY, AlertRecord, is_row_key, key_of, row_key
 from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
-from router.incident.lifecycle import apply_alert, advance
-from router.incident.outbox import due_channels, postpone, next_kind, take_lease
+from router.incident.lifecycle import advance, apply_alert
+from router.incident.outbox import due_channels, next_kind, postpone, take_lease
 from router.incident.recurrence import DEPLOYMENT_STARTED
-from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
+from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
 from router.model import Alert, Decision, Kind, Severity, Subject
 
 log = logging.getLogger("ecs-alert-router.claim")
@@ -86,17 +86,17 @@ class Claims(NamedTuple):
     granted_at: Mapping[str, float] = MappingProxyType({})
 
     def joined(self, other: "Claims") -> "Claims":
-        condition = other.channel_states if other.claims else self.channel_states
+        channel_states = other.channel_states if other.claims else self.channel_states
         gather_at, granted = (*self.bundle_at, *other.bundle_at), {**self.granted_at, **other.granted_at}
-        return Claims((*self.claims, *other.claims), condition, gather_at, granted)
+        return Claims((*self.claims, *other.claims), channel_states, gather_at, granted)
 
 
-def invocation_lease(router: Dependencies, remaining: Callable[[], float]) -> InvocationLease:
+def invocation_lease(deps: Dependencies, remaining: Callable[[], float]) -> InvocationLease:
     """Margins shrink where little time is left from the start: a short invocation still does what it can."""
     left = remaining()
-    ends = router.runtime.clock() + left
+    ends = deps.runtime.clock() + left
     settle_by = ends - min(SETTLE_MARGIN, left / 4)
-    return InvocationLease(router.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
+    return InvocationLease(deps.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
 
 
 # --- alerts come in ---------------------------------------------------------------------------------------------------
@@ -104,57 +104,57 @@ def invocation_lease(router: Dependencies, remaining: Callable[[], float]) -> In
 _Groups = Mapping[Subject, Sequence[EventResult]]
 
 
-def claim_all(results: Sequence[EventResult], invocation: InvocationLease, router: Dependencies) -> Claims:
+def claim_all(results: Sequence[EventResult], invocation: InvocationLease, deps: Dependencies) -> Claims:
     """Takes in the alerts of a batch, and notes in `handled` what was decided, or why it could not be written."""
     groups: dict[Subject, list[EventResult]] = {}
     for each in results:
         groups.setdefault(_alert_of(each).subject, []).append(each)
     made = Claims()
-    for lot in _batches(groups):
+    for batch in _batches(groups):
         try:
-            made = made.joined(_claim(lot, invocation, router, BATCH_TRIES if len(lot) > 1 else TRIES))
+            made = made.joined(_claim(batch, invocation, deps, BATCH_TRIES if len(batch) > 1 else TRIES))
         except HistoryUnavailable as error:
-            made = made.joined(_one_by_one(lot, invocation, router) if len(lot) > 1 else _failed(lot, error))
+            made = made.joined(_one_by_one(batch, invocation, deps) if len(batch) > 1 else _failed(batch, error))
     return made
 
 
 def _batches(groups: _Groups) -> Iterator[_Groups]:
     """As many subjects as one transaction takes; a subject with more alerts than that, in lots of its own."""
-    lot: dict[Subject, Sequence[EventResult]] = {}
+    batch: dict[Subject, Sequence[EventResult]] = {}
     size = 1  # for the channels
     for subject, all_mine in groups.items():
         most = MAX_PUTS - 3
         for mine in (all_mine[start : start + most] for start in range(0, len(all_mine), most)):
-            if lot and (size + len(mine) + 2 > MAX_PUTS or subject in lot):
-                yield lot
-                lot, size = {}, 1
-            lot[subject] = mine
+            if batch and (size + len(mine) + 2 > MAX_PUTS or subject in batch):
+                yield batch
+                batch, size = {}, 1
+            batch[subject] = mine
             size += len(mine) + 2  # its standing, and the one that it may replace
-    if lot:
-        yield lot
+    if batch:
+        yield batch
 
 
-def _one_by_one(lot: _Groups, lease_: InvocationLease, router: Dependencies) -> Claims:
+def _one_by_one(batch: _Groups, invocation: InvocationLease, deps: Dependencies) -> Claims:
     """What fails for one subject leaves its neighbours alone."""
     made = Claims()
-    for subject, mine in lot.items():
+    for subject, mine in batch.items():
         alone = {subject: mine}
         try:
-            made = made.joined(_claim(alone, lease_, router, TRIES))
+            made = made.joined(_claim(alone, invocation, deps, TRIES))
         except HistoryUnavailable as error:
             made = made.joined(_failed(alone, error))
     return made
 
 
-def _failed(lot: _Groups, error: HistoryUnavailable) -> Claims:
-    for each in (each for mine in lot.values() for each in mine):
+def _failed(batch: _Groups, error: HistoryUnavailable) -> Claims:
+    for each in (each for mine in batch.values() for each in mine):
         each.error = error
     return Claims()
 
 
-def _claim(groups: _Groups, lease_: InvocationLease, router: Dependencies, tries: int) -> Claims:
+def _claim(groups: _Groups, invocation: InvocationLease, deps: Dependencies, tries: int) -> Claims:
     """Raises HistoryUnavailable: nothing was written, or nothing is known."""
-    runtime = router.runtime
+    runtime = deps.runtime
     fresh = {subject: _by_time(mine) for subject, mine in groups.items()}
     concerned = [subject for subject, mine in fresh.items() if any(_concerns_subject(each.alert) for each in mine)]
     claims, found = Claims(), None
@@ -164,12 +164,11 @@ def _claim(groups: _Groups, lease_: InvocationLease, router: Dependencies, tries
         if found is None:
             found = runtime.history.states(concerned, now) if concerned else ({}, ChannelStates())
         drafts = [
-            _apply_alerts(found[0].get(subject, SubjectState(subject)), fresh[subject], router, now)
-            for subject in fresh
+            _apply_alerts(found[0].get(subject, SubjectState(subject)), fresh[subject], deps, now) for subject in fresh
         ]
-        claims, changes, condition = _decide(drafts, found[1], lease_, router, now)
+        claims, changes, channel_states = _decide(drafts, found[1], invocation, deps, now)
         try:
-            stored = runtime.history.commit_all(now, changes, condition)
+            stored = runtime.history.commit_all(now, changes, channel_states)
         except Conflict as conflict:
             settled |= conflict.items
             if not _only_rows_conflict(conflict):
@@ -185,7 +184,7 @@ def _claim(groups: _Groups, lease_: InvocationLease, router: Dependencies, tries
             break
     else:
         raise HistoryUnavailable(f"{next(iter(fresh)).fingerprint} was written to by others {tries} times in a row")
-    _set_decisions(groups, claims, settled, router)
+    _set_decisions(groups, claims, settled, deps)
     return claims
 
 
@@ -194,8 +193,8 @@ def _only_rows_conflict(conflict: Conflict) -> bool:
     return bool(conflict.keys) and all(map(is_row_key, conflict.keys))
 
 
-def _by_time(handled: Iterable[EventResult]) -> list[RoutedAlert]:
-    unique = {each.routed.alert.id: each.routed for each in handled if each.routed}
+def _by_time(results: Iterable[EventResult]) -> list[RoutedAlert]:
+    unique = {each.routed.alert.id: each.routed for each in results if each.routed}
     return sorted(unique.values(), key=lambda routed: routed.alert.at)
 
 
@@ -219,70 +218,76 @@ class _Transition(NamedTuple):
     rows: tuple[AlertRecord, ...] = ()
 
 
-def _apply_alerts(before: SubjectState, fresh: Iterable[RoutedAlert], router: Dependencies, now: float) -> _Transition:
-    standing, rows = advance(before, now), []
+def _apply_alerts(before: SubjectState, fresh: Iterable[RoutedAlert], deps: Dependencies, now: float) -> _Transition:
+    state, rows = advance(before, now), []
     for each in fresh:
-        by = _silenced_by(each, router, now)
-        standing, decision = apply_alert(standing, each.alert, each.targets, now, router.runtime.resolve_after, by)
+        by = _silenced_by(each, deps, now)
+        state, decision = apply_alert(state, each.alert, each.targets, now, deps.runtime.resolve_after, by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
-        incident = standing.incident.id if counts and standing.incident else ""
+        incident = state.incident.id if counts and state.incident else ""
         rows.append(
             AlertRecord(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {})
         )
-    return _Transition(before, _postponed_by_silence(standing, router, now), tuple(rows))
+    return _Transition(before, _postponed_by_silence(state, deps, now), tuple(rows))
 
 
-def _silenced_by(routed: RoutedAlert, router: Dependencies, now: float) -> Mapping[str, str]:
+def _silenced_by(routed: RoutedAlert, deps: Dependencies, now: float) -> Mapping[str, str]:
     """Id and reason of the silence that holds an alert back, if it would be heard of at all."""
     if not (routed.targets and routed.alert.severity.at_least(Severity.WARNING)):
         return {}
-    silence = router.runtime.silences.active(routed.alert, now)
+    silence = deps.runtime.silences.active(routed.alert, now)
     return {silence.id: silence.reason} if silence else {}
 
 
-def _postponed_by_silence(standing: SubjectState, router: Dependencies, now: float) -> SubjectState:
+def _postponed_by_silence(state: SubjectState, deps: Dependencies, now: float) -> SubjectState:
     """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
-    if standing.incident is None or standing.incident.over or not due_channels(standing, now):
-        return standing
-    silence = router.runtime.silences.active(standing.incident.alert, now)
-    return postpone(standing, now, silence.recheck_at(now)) if silence else standing
+    if state.incident is None or state.incident.over or not due_channels(state, now):
+        return state
+    silence = deps.runtime.silences.active(state.incident.alert, now)
+    return postpone(state, now, silence.recheck_at(now)) if silence else state
 
 
 def _decide(
-    drafts: Sequence[_Transition], condition: ChannelStates, lease_: InvocationLease, router: Dependencies, now: float
+    drafts: Sequence[_Transition],
+    channel_states: ChannelStates,
+    invocation: InvocationLease,
+    deps: Dependencies,
+    now: float,
 ) -> tuple[Claims, list[SubjectWrite], ChannelStates | None]:
     """Who speaks now, and what is to be written for that."""
-    allotted = Allocation(condition)
-    if now < lease_.begin_by:  # else what is due stays due, for somebody who has the time
-        allotted = _allocate([draft.state for draft in drafts], condition, router, now, collecting=False)
+    allocation = Allocation(channel_states)
+    if now < invocation.begin_by:  # else what is due stays due, for somebody who has the time
+        allocation = _allocate([draft.state for draft in drafts], channel_states, deps, now, all_due=False)
     made, changes = [], []
     for draft in drafts:
-        terms = _lease_grant(draft.state, lease_, allotted, allotted.retry_at)
-        standing, sayings = take_lease(draft.state, now, terms)
-        rows = tuple(_with_final_decision(row, sayings, standing) for row in draft.rows)
-        changes.append(SubjectWrite(rows, standing if standing != draft.before else None))
-        made.append(Claim(standing, rows, sayings, draft.before.next_check_at))
-    claims = Claims(tuple(made), allotted.channel_states, _new_bundle_times(condition, allotted), allotted.granted_at)
-    return claims, changes, _changed_channel_states(condition, allotted)
+        terms = _lease_grant(draft.state, invocation, allocation, allocation.retry_at)
+        state, dispatches = take_lease(draft.state, now, terms)
+        rows = tuple(_with_final_decision(row, dispatches, state) for row in draft.rows)
+        changes.append(SubjectWrite(rows, state if state != draft.before else None))
+        made.append(Claim(state, rows, dispatches, draft.before.next_check_at))
+    claims = Claims(
+        tuple(made), allocation.channel_states, _new_bundle_times(channel_states, allocation), allocation.granted_at
+    )
+    return claims, changes, _changed_channel_states(channel_states, allocation)
 
 
 def _lease_grant(
-    standing: SubjectState, lease_: InvocationLease, allotted: Allocation, waits: Mapping[str, float]
+    state: SubjectState, invocation: InvocationLease, allocation: Allocation, waits: Mapping[str, float]
 ) -> LeaseGrant:
-    return LeaseGrant(lease_.owner, lease_.until, allotted.grants.get(key_of(standing), {}), waits)
+    return LeaseGrant(invocation.owner, invocation.until, allocation.grants.get(key_of(state), {}), waits)
 
 
-def _with_final_decision(row: AlertRecord, sayings: Iterable[Dispatch], standing: SubjectState) -> AlertRecord:
+def _with_final_decision(row: AlertRecord, dispatches: Iterable[Dispatch], state: SubjectState) -> AlertRecord:
     """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
-    if row.decision is not Decision.ANNOUNCED or any(saying.mode is SendMode.SINGLE for saying in sayings):
+    if row.decision is not Decision.ANNOUNCED or any(dispatch.mode is SendMode.SINGLE for dispatch in dispatches):
         return row
-    gathered = any(saying.mode is SendMode.BUNDLED for saying in sayings) or any(
-        cell.throttled and not cell.stateful for cell in standing.outbox.values()
+    gathered = any(dispatch.mode is SendMode.BUNDLED for dispatch in dispatches) or any(
+        entry.throttled and not entry.stateful for entry in state.outbox.values()
     )
     return row._replace(decision=Decision.GATHERED) if gathered else row
 
 
-def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], router: Dependencies) -> None:
+def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], deps: Dependencies) -> None:
     """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now.
 
     Args:
@@ -290,26 +295,26 @@ def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item],
     """
     decided = {row.alert.id: row.decision for each in claims.claims for row in each.rows}
     for decision in decided.values():
-        router.count_decision(decision)
-    handled = [each for mine in groups.values() for each in mine]
-    before = {_alert_of(each).id for each in handled} - decided.keys()
+        deps.count_decision(decision)
+    results = [each for mine in groups.values() for each in mine]
+    before = {_alert_of(each).id for each in results} - decided.keys()
     rows = {each: settled[key] for each in before if (key := row_key(each)) and key in settled}
     with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
-        rows |= router.runtime.history.rows(sorted(before - rows.keys()), router.runtime.clock())
+        rows |= deps.runtime.history.rows(sorted(before - rows.keys()), deps.runtime.clock())
     decided |= {each: Decision(row["decision"]) for each, row in rows.items()}
-    for each in handled:
+    for each in results:
         each.decision = decided.get(_alert_of(each).id)
 
 
-def _alert_of(handled: EventResult) -> Alert:
-    assert handled.routed is not None
-    return handled.routed.alert
+def _alert_of(results: EventResult) -> Alert:
+    assert results.routed is not None
+    return results.routed.alert
 
 
 # --- time has come ----------------------------------------------------------------------------------------------------
 
 
-def claim_due(due: Sequence[SubjectState], lease_: InvocationLease, router: Dependencies, *, all_due: bool) -> Claims:
+def claim_due(due: Sequence[SubjectState], invocation: InvocationLease, deps: Dependencies, *, all_due: bool) -> Claims:
     """Takes the due cells of subjects that nothing new has happened to, as far as the budgets go.
 
     What somebody else is at already, or what cannot be written, is left to the next tick.
@@ -317,32 +322,34 @@ def claim_due(due: Sequence[SubjectState], lease_: InvocationLease, router: Depe
     Args:
         collecting: whether this is everything that is due; see `router.channels.rate_limit`.
     """
-    runtime = router.runtime
+    runtime = deps.runtime
     now = runtime.clock()
-    if now >= lease_.begin_by:
+    if now >= invocation.begin_by:
         return Claims()
-    condition = runtime.history.channel_states(now)
-    advanced = [_postponed_by_silence(advance(standing, now), router, now) for standing in due]
-    allotted = _allocate(advanced, condition, router, now, collecting=all_due)
+    channel_states = runtime.history.channel_states(now)
+    advanced = [_postponed_by_silence(advance(state, now), deps, now) for state in due]
+    allocation = _allocate(advanced, channel_states, deps, now, all_due=all_due)
     woken = [
         (
             before,
-            *take_lease(standing, now, _lease_grant(standing, lease_, allotted, {})),
+            *take_lease(state, now, _lease_grant(state, invocation, allocation, {})),
         )  # what waits already needs no writing
-        for before, standing in zip(due, advanced, strict=True)
+        for before, state in zip(due, advanced, strict=True)
     ]
-    moved = [(SubjectWrite((), after), sayings, before) for before, after, sayings in woken if after != before]
-    written = _commit_due([change for change, _, _ in moved], _changed_channel_states(condition, allotted), router, now)
+    moved = [(SubjectWrite((), after), dispatches, before) for before, after, dispatches in woken if after != before]
+    written = _commit_due(
+        [change for change, _, _ in moved], _changed_channel_states(channel_states, allocation), deps, now
+    )
     made = tuple(
-        Claim(written[key_of(before)], (), sayings, before.next_check_at)
-        for _, sayings, before in moved
+        Claim(written[key_of(before)], (), dispatches, before.next_check_at)
+        for _, dispatches, before in moved
         if key_of(before) in written
     )
-    return Claims(made, allotted.channel_states, _new_bundle_times(condition, allotted), allotted.granted_at)
+    return Claims(made, allocation.channel_states, _new_bundle_times(channel_states, allocation), allocation.granted_at)
 
 
 def _commit_due(
-    changes: Sequence[SubjectWrite], condition: ChannelStates | None, router: Dependencies, now: float
+    changes: Sequence[SubjectWrite], channel_states: ChannelStates | None, deps: Dependencies, now: float
 ) -> dict[Key, SubjectState]:
     """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
 
@@ -351,10 +358,10 @@ def _commit_due(
     """
     written: dict[Key, SubjectState] = {}
     left, failures = list(changes), 0
-    while left or condition:
-        lot = left[: 1 if failures else MAX_PUTS - 1]
+    while left or channel_states:
+        batch = left[: 1 if failures else MAX_PUTS - 1]
         try:
-            stored = router.runtime.history.commit_all(now, lot, condition)
+            stored = deps.runtime.history.commit_all(now, batch, channel_states)
         except Conflict as conflict:
             if CHANNEL_STATES_KEY in conflict.keys:
                 return written
@@ -363,12 +370,12 @@ def _commit_due(
         except HistoryUnavailable as error:
             log.warning("left to the next tick: %s", error)
             failures += 1
-            left = left[len(lot) :] if len(lot) == 1 else left
+            left = left[len(batch) :] if len(batch) == 1 else left
             if failures > _MAX_FAILURES or not left:
                 return written
         else:
             written |= {key_of(each): each for each in stored if each}
-            left, condition, failures = left[len(lot) :], None, 0
+            left, channel_states, failures = left[len(batch) :], None, 0
     return written
 
 
@@ -376,38 +383,38 @@ def _commit_due(
 
 
 def _allocate(
-    standings: Iterable[SubjectState], condition: ChannelStates, router: Dependencies, now: float, *, collecting: bool
+    states: Iterable[SubjectState], channel_states: ChannelStates, deps: Dependencies, now: float, *, all_due: bool
 ) -> Allocation:
-    asked = [want for standing in standings for want in send_requests(standing, now)]
-    if not asked and not (collecting and condition.bundles):
-        return Allocation(condition)
-    return allocate(condition, asked, endpoint_limits(router), now, all_due=collecting)
+    asked = [want for state in states for want in send_requests(state, now)]
+    if not asked and not (all_due and channel_states.bundles):
+        return Allocation(channel_states)
+    return allocate(channel_states, asked, endpoint_limits(deps), now, all_due=all_due)
 
 
-def send_requests(standing: SubjectState, now: float) -> Iterator[SendRequest]:
+def send_requests(state: SubjectState, now: float) -> Iterator[SendRequest]:
     """What is to be said of an incident now, if the budgets allow it."""
-    incident = standing.incident
+    incident = state.incident
     if incident is None:
         return
-    for channel in due_channels(standing, now):
-        over = next_kind(incident, standing.outbox[channel]) is Kind.RESOLVED
-        yield SendRequest(key_of(standing), channel, (float(over), -incident.severity.rank, incident.opened_at))
+    for channel in due_channels(state, now):
+        over = next_kind(incident, state.outbox[channel]) is Kind.RESOLVED
+        yield SendRequest(key_of(state), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 
-def endpoint_limits(router: Dependencies) -> dict[str, EndpointLimit]:
+def endpoint_limits(deps: Dependencies) -> dict[str, EndpointLimit]:
     """The configured channels, as the budgets see them."""
     return {
         name: EndpointLimit(source.endpoint, RateLimit(*source.budget), source.stateful)
-        for name, source in router.config.channels.items()
+        for name, source in deps.config.channels.items()
     }
 
 
-def _changed_channel_states(before: ChannelStates, allotted: Allocation) -> ChannelStates | None:
+def _changed_channel_states(before: ChannelStates, allocation: Allocation) -> ChannelStates | None:
     """What is to be written of the channels; nothing, where only time has passed."""
-    changed = allotted.grants or allotted.channel_states.bundles != before.bundles
-    return allotted.channel_states if changed else None
+    changed = allocation.grants or allocation.channel_states.bundles != before.bundles
+    return allocation.channel_states if changed else None
 
 
-def _new_bundle_times(before: ChannelStates, allotted: Allocation) -> tuple[float, ...]:
-    gatherings = allotted.channel_states.bundles
+def _new_bundle_times(before: ChannelStates, allocation: Allocation) -> tuple[float, ...]:
+    gatherings = allocation.channel_states.bundles
     return tuple(each.at for name, each in gatherings.items() if before.bundles.get(name) != each)

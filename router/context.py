@@ -9,7 +9,7 @@ from router.channels.plugins import Plugins
 from router.channels.state import ChannelStates
 from router.config.parse import Config
 from router.errors import HistoryUnavailable
-from router.incident.state import Delivery, RouteTarget, Dispatch, SubjectState
+from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 from router.runtime import Runtime
 

@@ -22,7 +22,7 @@ from router.channels.secrets import Secrets
 from router.coldstart import tls
 from router.config import parse as config
 from router.config.silences import Silences, read_ahead
-from router.context import OutageMemory, Dependencies
+from router.context import Dependencies, OutageMemory
 from router.deliver import deliver
 from router.enrichment import enrich
 from router.enrichment.task_definitions import TaskDefinitions

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
-from router.context import EventResult, RoutedAlert, Dependencies
+from router.context import Dependencies, EventResult, RoutedAlert
 from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
@@ -28,7 +28,7 @@ Record = Mapping[str, Any]
 RETRY_BARE_AFTER = 30.0  # seconds until a bare event whose state could not be written is tried again
 
 
-def handle(event: Any, router: Dependencies, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
+def handle(event: Any, deps: Dependencies, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
     """What the Lambda does (`router.handler.lambda_handler`), with everything passed in.
 
     Args:
@@ -38,14 +38,14 @@ def handle(event: Any, router: Dependencies, remaining: Callable[[], float], max
     if isinstance(event, Mapping) and isinstance(event.get("Records"), list):
         return {
             "batchItemFailures": [
-                {"itemIdentifier": each} for each in _batch(event["Records"], router, remaining, max_receives)
+                {"itemIdentifier": each} for each in _batch(event["Records"], deps, remaining, max_receives)
             ]
         }
     if _is_own(event, TICK):
-        return {"deliveries": tick(router, remaining)}
+        return {"deliveries": tick(deps, remaining)}
     if _is_own(event, HEARTBEAT):
-        return {"deliveries": _heartbeat(event, router, remaining)}
-    return _bare(event, router, remaining)
+        return {"deliveries": _heartbeat(event, deps, remaining)}
+    return _bare(event, deps, remaining)
 
 
 def _is_own(event: Any, detail_type: str) -> bool:
@@ -56,25 +56,25 @@ def _is_own(event: Any, detail_type: str) -> bool:
 
 
 def _batch(
-    records: Sequence[Record], router: Dependencies, remaining: Callable[[], float], max_receives: int
+    records: Sequence[Record], deps: Dependencies, remaining: Callable[[], float], max_receives: int
 ) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
-    read, again = _read(received, router)
+    read, again = _read(received, deps)
     own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
     beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
-    belated = {
+    backfilled = {
         key: event for key, event in read.items() if _message_attribute(received[key], "reason") == WITHOUT_HISTORY
     }
-    others = {key: event for key, event in read.items() if key not in {*own, *beats, *belated}}
-    for key, event in belated.items():
-        again += _backfill(key, received[key], event, router, max_receives)
-    again += _events(others, received, router, remaining, max_receives)
-    _own_messages(list(own.values()), router, remaining)
-    return again + [key for key, event in beats.items() if not _heartbeat_succeeded(event, router, remaining)]
+    others = {key: event for key, event in read.items() if key not in {*own, *beats, *backfilled}}
+    for key, event in backfilled.items():
+        again += _backfill(key, received[key], event, deps, max_receives)
+    again += _events(others, received, deps, remaining, max_receives)
+    _own_messages(list(own.values()), deps, remaining)
+    return again + [key for key, event in beats.items() if not _heartbeat_succeeded(event, deps, remaining)]
 
 
-def _read(received: Mapping[str, Record], router: Dependencies) -> tuple[dict[str, Any], list[str]]:
+def _read(received: Mapping[str, Record], deps: Dependencies) -> tuple[dict[str, Any], list[str]]:
     """The bodies that are JSON, and the ids of those that are not and could not be put aside."""
     read: dict[str, Any] = {}
     again: list[str] = []
@@ -82,55 +82,55 @@ def _read(received: Mapping[str, Record], router: Dependencies) -> tuple[dict[st
         try:
             read[key] = parse(record.get("body", ""))
         except UnreadableEvent as error:
-            again += _dead_letter(key, record, str(error), router)
+            again += _dead_letter(key, record, str(error), deps)
     return read, again
 
 
 def _events(
     events: Mapping[str, Any],
     received: Mapping[str, Record],
-    router: Dependencies,
+    deps: Dependencies,
     remaining: Callable[[], float],
     max_receives: int,
 ) -> list[str]:
-    done = dict(zip(events, process(list(events.values()), router, remaining), strict=True))
+    done = dict(zip(events, process(list(events.values()), deps, remaining), strict=True))
     last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
-    told = _without_history([each for each in last.values() if each], router, remaining) if last else {}
+    told = _without_history([each for each in last.values() if each], deps, remaining) if last else {}
     again: list[str] = []
-    for key, handled in done.items():
-        if handled.routed is None:
-            again += _dead_letter(key, received[key], handled.reason, router)
+    for key, results in done.items():
+        if results.routed is None:
+            again += _dead_letter(key, received[key], results.reason, deps)
         elif key in last:
             announced = [
-                each.dispatch.channel for each in told[handled.routed.alert.id] if each.outcome is Outcome.SENT
+                each.dispatch.channel for each in told[results.routed.alert.id] if each.outcome is Outcome.SENT
             ]
-            again += _dead_letter(key, received[key], WITHOUT_HISTORY, router, announced)
-        elif handled.error:
-            log.warning("to be received again: %s", handled.error)
+            again += _dead_letter(key, received[key], WITHOUT_HISTORY, deps, announced)
+        elif results.error:
+            log.warning("to be received again: %s", results.error)
             again.append(key)
     return again
 
 
 def _without_history(
-    routed: Sequence[RoutedAlert], router: Dependencies, remaining: Callable[[], float]
+    routed: Sequence[RoutedAlert], deps: Dependencies, remaining: Callable[[], float]
 ) -> Mapping[str, Sequence[Delivery]]:
     from router.last_resort import announce_without_history  # noqa: PLC0415 - rare, and a cold start would pay for it
 
-    return announce_without_history(routed, router, remaining)
+    return announce_without_history(routed, deps, remaining)
 
 
-def _backfill(message_id: str, record: Record, event: Any, router: Dependencies, max_receives: int) -> list[str]:
+def _backfill(message_id: str, record: Record, event: Any, deps: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
     from router.belated import backfill  # noqa: PLC0415 - rare, and a cold start would pay for it
 
     announced = _message_attribute(record, "announced").split(",")
-    handled = backfill(event, announced, router)
-    if handled.routed is None:
-        return _dead_letter(message_id, record, handled.reason, router)
-    if handled.error and _receives(record) >= max_receives:
-        return _dead_letter(message_id, record, WITHOUT_HISTORY, router, announced)
-    if handled.error:
-        log.warning("to be received again: %s", handled.error)
+    results = backfill(event, announced, deps)
+    if results.routed is None:
+        return _dead_letter(message_id, record, results.reason, deps)
+    if results.error and _receives(record) >= max_receives:
+        return _dead_letter(message_id, record, WITHOUT_HISTORY, deps, announced)
+    if results.error:
+        log.warning("to be received again: %s", results.error)
         return [message_id]
     return []
 
@@ -149,11 +149,11 @@ def _receives(record: Record) -> int:
 
 
 def _dead_letter(
-    message_id: str, record: Record, reason: str, router: Dependencies, announced: Sequence[str] = ()
+    message_id: str, record: Record, reason: str, deps: Dependencies, announced: Sequence[str] = ()
 ) -> list[str]:
     """Puts aside what cannot be taken in; it fails only if that fails."""
     try:
-        router.queues.dead_letter(str(record.get("body", "")), reason, announced)
+        deps.queues.dead_letter(str(record.get("body", "")), reason, announced)
     except Exception:
         log.exception("the dead-letter queue did not take it: %s", reason)
         return [message_id]
@@ -161,30 +161,30 @@ def _dead_letter(
     return []
 
 
-def _own_messages(own: Sequence[Mapping[str, Any]], router: Dependencies, remaining: Callable[[], float]) -> None:
+def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, remaining: Callable[[], float]) -> None:
     """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
     try:
         if any(_is_own(message, TICK) for message in own):
-            tick(router, remaining)
+            tick(deps, remaining)
         keys = dict.fromkeys(key for message in own if (key := _scheduled_key(message)))
         if keys:
-            due = router.runtime.history.load(list(keys), router.runtime.clock())
-            process_due(due, router, remaining, all_due=False)
+            due = deps.runtime.history.load(list(keys), deps.runtime.clock())
+            process_due(due, deps, remaining, all_due=False)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
 
 
-def _heartbeat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> int:
+def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
     """How many channels were told."""
     from router.selfcheck.heartbeat import send_heartbeat  # noqa: PLC0415 - rare, and a cold start would pay for it
 
-    return len(send_heartbeat(event, router, remaining))
+    return len(send_heartbeat(event, deps, remaining))
 
 
-def _heartbeat_succeeded(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> bool:
+def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> bool:
     """Whether the heartbeat is done with."""
     try:
-        _heartbeat(event, router, remaining)
+        _heartbeat(event, deps, remaining)
     except HistoryUnavailable as error:
         log.warning("the heartbeat is to be received again: %s", error)
         return False
@@ -203,22 +203,22 @@ def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
 # --- (b) a bare event -------------------------------------------------------------------------------------------------
 
 
-def _bare(event: Any, router: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
-    (handled,) = process([event], router, remaining)
-    if handled.routed is None:
-        router.queues.dead_letter(json.dumps(event, default=str), handled.reason)
-    elif handled.error:
-        log.warning("to be tried again: %s", handled.error)
-        router.queues.send_delayed(json.dumps(event), RETRY_BARE_AFTER)
-    return _summary(handled)
+def _bare(event: Any, deps: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
+    (results,) = process([event], deps, remaining)
+    if results.routed is None:
+        deps.queues.dead_letter(json.dumps(event, default=str), results.reason)
+    elif results.error:
+        log.warning("to be tried again: %s", results.error)
+        deps.queues.send_delayed(json.dumps(event), RETRY_BARE_AFTER)
+    return _summary(results)
 
 
-def _summary(handled: EventResult) -> dict[str, Any]:
-    alert = handled.routed.alert if handled.routed else None
+def _summary(results: EventResult) -> dict[str, Any]:
+    alert = results.routed.alert if results.routed else None
     return {
         "severity": alert.severity.value if alert else None,
         "cause": alert.cause if alert else None,
-        "decision": handled.decision.value if handled.decision else "to be tried again",
-        "deliveries": [summary(delivery) for delivery in handled.deliveries],
-        **({"reason": handled.reason} if handled.reason else {}),
+        "decision": results.decision.value if results.decision else "to be tried again",
+        "deliveries": [summary(delivery) for delivery in results.deliveries],
+        **({"reason": results.reason} if results.reason else {}),
     }

@@ -10,11 +10,11 @@ from router.channels.health import record_outcomes
 from router.channels.rate_limit import charge_at_completion
 from router.channels.state import ChannelStates
 from router.claim import Claim, Claims, InvocationLease
-from router.context import Answered, EventResult, Job, Dependencies
+from router.context import Answered, Dependencies, EventResult, Job
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import key_of
 from router.history.table import Key
-from router.incident.state import Delivery, Dispatch, SubjectState, SendMode
+from router.incident.state import Delivery, Dispatch, SendMode, SubjectState
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import ChannelConfig, Enrichment, Kind, Message
@@ -25,61 +25,59 @@ log = logging.getLogger("ecs-alert-router.notify")
 _NOTHING: Mapping[str, Enrichment] = {}
 
 
-def notify(
-    claims: Claims, lease: InvocationLease, router: Dependencies
-) -> Iterator[tuple[SubjectState, list[Delivery]]]:
+def notify(claims: Claims, lease: InvocationLease, deps: Dependencies) -> Iterator[tuple[SubjectState, list[Delivery]]]:
     """Sends what was leased, settles it when the answers are there, and sees to it that nobody waits for the tick."""
-    standings = {key_of(each.state): each.state for each in claims.claims}
-    found = _enrichments(claims.claims, lease, router)
-    jobs = [job for each in claims.claims for job in jobs_for(each.state, each.dispatches, router, found)]
+    states = {key_of(each.state): each.state for each in claims.claims}
+    found = _enrichments(claims.claims, lease, deps)
+    jobs = [job for each in claims.claims for job in jobs_for(each.state, each.dispatches, deps, found)]
     told: list[Delivery] = []
     ended: dict[str, float] = {}
-    for done in router.deliver(bundle_jobs(jobs), lambda: lease.settle_by - router.runtime.clock()) if jobs else ():
+    for done in deps.deliver(bundle_jobs(jobs), lambda: lease.settle_by - deps.runtime.clock()) if jobs else ():
         told += [delivery for _, delivery in done]
-        now = router.runtime.clock()
+        now = deps.runtime.clock()
         ended |= {job.channel.endpoint: now - delivery.waited for job, delivery in done if job.channel}
         answers = _by_state(done)
-        standings |= record_all({key: (standings[key], answers[key]) for key in answers}, lease.owner, router.runtime)
-        yield from ((standings[key], answers[key]) for key in answers)
-    _record_channel_states(claims, told, ended, router)
+        states |= record_all({key: (states[key], answers[key]) for key in answers}, lease.owner, deps.runtime)
+        yield from ((states[key], answers[key]) for key in answers)
+    _record_channel_states(claims, told, ended, deps)
     for each in claims.claims:
-        _schedule_check(each, standings[key_of(each.state)], router)
+        _schedule_check(each, states[key_of(each.state)], deps)
     for gather_at in sorted({*claims.bundle_at}):
-        router.queues.schedule_tick(gather_at - router.runtime.clock())
+        deps.queues.schedule_tick(gather_at - deps.runtime.clock())
 
 
-def _enrichments(claims: Sequence[Claim], lease: InvocationLease, router: Dependencies) -> Mapping[str, Enrichment]:
+def _enrichments(claims: Sequence[Claim], lease: InvocationLease, deps: Dependencies) -> Mapping[str, Enrichment]:
     """What is known of the alerts that are announced by themselves; never so late that no time is left to send."""
     alerts = [
         each.state.incident.alert for each in claims if each.state.incident and any(map(_is_enriched, each.dispatches))
     ]
-    seconds = lease.begin_by - router.runtime.clock()
-    return router.enrich(alerts, seconds) if alerts and seconds > 0 else {}
+    seconds = lease.begin_by - deps.runtime.clock()
+    return deps.enrich(alerts, seconds) if alerts and seconds > 0 else {}
 
 
-def _is_enriched(saying: Dispatch) -> bool:
-    return saying.mode is SendMode.SINGLE and saying.kind is not Kind.RESOLVED
+def _is_enriched(dispatch: Dispatch) -> bool:
+    return dispatch.mode is SendMode.SINGLE and dispatch.kind is not Kind.RESOLVED
 
 
 def jobs_for(
-    standing: SubjectState,
-    sayings: Sequence[Dispatch],
-    router: Dependencies,
+    state: SubjectState,
+    dispatches: Sequence[Dispatch],
+    deps: Dependencies,
     found: Mapping[str, Enrichment] = _NOTHING,
 ) -> Iterable[Job]:
     """What is to be sent, with what was found out about it."""
-    incident = standing.incident
-    if incident is None or not sayings:
+    incident = state.incident
+    if incident is None or not dispatches:
         return
-    past = incident.recurrence if router.config.enrich.history else None
+    past = incident.recurrence if deps.config.enrich.history else None
     known = found.get(incident.alert.id, Enrichment())._replace(recurrence=past)
     made: dict[Any, Message] = {}
-    for saying in sayings:
-        unusable = router.config.disabled.get(saying.channel, "this channel is no longer configured")
-        source = router.config.channels.get(saying.channel)
-        settings = source.config if source else ChannelConfig(saying.channel, "", {})
-        notify = partial(notification, saying, incident, settings, known, made)
-        yield Job(standing, saying, settings, notify, source, unusable)
+    for dispatch in dispatches:
+        unusable = deps.config.disabled.get(dispatch.channel, "this channel is no longer configured")
+        source = deps.config.channels.get(dispatch.channel)
+        settings = source.config if source else ChannelConfig(dispatch.channel, "", {})
+        notify = partial(notification, dispatch, incident, settings, known, made)
+        yield Job(state, dispatch, settings, notify, source, unusable)
 
 
 def bundle_jobs(jobs: Iterable[Job]) -> list[Job]:
@@ -103,20 +101,20 @@ def _by_state(done: Iterable[Answered]) -> dict[Key, list[Delivery]]:
     """What came of each incident; a gathering message has come, or not, of all that are in it."""
     groups: dict[Key, list[Delivery]] = {}
     for job, delivery in done:
-        for standing, saying in job.members:
-            groups.setdefault(key_of(standing), []).append(delivery._replace(dispatch=saying))
+        for state, dispatch in job.members:
+            groups.setdefault(key_of(state), []).append(delivery._replace(dispatch=dispatch))
     return groups
 
 
 def _record_channel_states(
-    claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], router: Dependencies
+    claims: Claims, told: Sequence[Delivery], ended: Mapping[str, float], deps: Dependencies
 ) -> None:
     """Writes down which channels fail, work again, or were slow; most of the time there is nothing new in that."""
-    history, now = router.runtime.history, router.runtime.clock()
+    history, now = deps.runtime.history, deps.runtime.clock()
 
-    def moved_on(condition: ChannelStates) -> ChannelStates | None:
-        after = charge_at_completion(record_outcomes(condition, told, now), claims.granted_at, ended)
-        return after if after != condition else None
+    def moved_on(channel_states: ChannelStates) -> ChannelStates | None:
+        after = charge_at_completion(record_outcomes(channel_states, told, now), claims.granted_at, ended)
+        return after if after != channel_states else None
 
     if moved_on(claims.channel_states) is None:
         return
@@ -124,7 +122,7 @@ def _record_channel_states(
         try:
             history.commit_all(now, (), moved_on(history.channel_states(now)))  # what was read before may be long ago
         except Conflict:
-            router.runtime.pause(attempt)
+            deps.runtime.pause(attempt)
         except HistoryUnavailable as error:
             log.warning("the next attempt will note it: %s", error)
             return
@@ -132,29 +130,29 @@ def _record_channel_states(
             return
 
 
-def _schedule_check(made: Claim, standing: SubjectState, router: Dependencies) -> None:
+def _schedule_check(made: Claim, state: SubjectState, deps: Dependencies) -> None:
     """A hint for what is newly due before long; without it, the tick finds it up to a minute late."""
-    recall_at, now = standing.next_check_at, router.runtime.clock()
+    recall_at, now = state.next_check_at, deps.runtime.clock()
     if recall_at is not None and recall_at != made.checked_at and recall_at - now < MAX_DELAY - 1:
-        router.queues.schedule_check(key_of(standing), recall_at - now)
+        deps.queues.schedule_check(key_of(state), recall_at - now)
 
 
-def observe(handled: Iterable[EventResult], router: Dependencies) -> None:
+def observe(results: Iterable[EventResult], deps: Dependencies) -> None:
     """Lets plugins know what came of what was announced."""
-    for each in handled:
+    for each in results:
         if each.deliveries and each.routed:
             deliveries = [summary(delivery) for delivery in each.deliveries]
-            for plugin, answer in router.plugins.ask("alert_settled", alert=each.routed.alert, deliveries=deliveries):
+            for plugin, answer in deps.plugins.ask("alert_settled", alert=each.routed.alert, deliveries=deliveries):
                 if isinstance(answer, Exception):
                     log.warning("%s: alert_settled raised %s", plugin, type(answer).__name__)
 
 
 def summary(delivery: Delivery) -> dict[str, str | int]:
     """A delivery as the handler's callers and observers see it."""
-    saying = delivery.dispatch
+    dispatch = delivery.dispatch
     return {
-        "channel": saying.channel,
-        "kind": saying.kind.value,
+        "channel": dispatch.channel,
+        "kind": dispatch.kind.value,
         "outcome": delivery.outcome.value,
-        "attempt": saying.attempt,
+        "attempt": dispatch.attempt,
     }

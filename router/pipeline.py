@@ -11,17 +11,17 @@ module of its name; what they hand on is in `router.context`, and what is to be 
 
 from collections.abc import Callable, Iterable, Sequence
 
-from router.claim import claim_all, invocation_lease, claim_due
-from router.context import EventResult, Dependencies
+from router.claim import claim_all, claim_due, invocation_lease
+from router.context import Dependencies, EventResult
 from router.incident.state import Delivery, SubjectState
 from router.model import Decision
-from router.notify import observe, notify
+from router.notify import notify, observe
 from router.understand import understand_safely
 
 _SPOKEN_OF = {Decision.ANNOUNCED, Decision.GATHERED}
 
 
-def process(raws: Sequence[object], router: Dependencies, remaining: Callable[[], float]) -> list[EventResult]:
+def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], float]) -> list[EventResult]:
     """Takes events in and tells whoever is to be told. Events of one subject are put together.
 
     Args:
@@ -31,31 +31,31 @@ def process(raws: Sequence[object], router: Dependencies, remaining: Callable[[]
     Returns:
         One answer per event, in their order.
     """
-    handled = [understand_safely(raw, router) for raw in raws]
-    lease = invocation_lease(router, remaining)
-    claims = claim_all([each for each in handled if each.routed], lease, router)
-    for standing, deliveries in notify(claims, lease, router):
-        for each in _announced(handled, standing):
+    results = [understand_safely(raw, deps) for raw in raws]
+    lease = invocation_lease(deps, remaining)
+    claims = claim_all([each for each in results if each.routed], lease, deps)
+    for state, deliveries in notify(claims, lease, deps):
+        for each in _announced(results, state):
             each.deliveries += deliveries
-    observe(handled, router)
-    return handled
+    observe(results, deps)
+    return results
 
 
 def process_due(
-    due: Sequence[SubjectState], router: Dependencies, remaining: Callable[[], float], *, all_due: bool
+    due: Sequence[SubjectState], deps: Dependencies, remaining: Callable[[], float], *, all_due: bool
 ) -> list[Delivery]:
     """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick.
 
     Args:
         collecting: whether this is everything that is due, so that it can be gathered (`router.channels.rate_limit`).
     """
-    lease = invocation_lease(router, remaining)
-    claims = claim_due(due, lease, router, all_due=all_due)  # whoever is first sends, the others do not
-    return [delivery for _, deliveries in notify(claims, lease, router) for delivery in deliveries]
+    lease = invocation_lease(deps, remaining)
+    claims = claim_due(due, lease, deps, all_due=all_due)  # whoever is first sends, the others do not
+    return [delivery for _, deliveries in notify(claims, lease, deps) for delivery in deliveries]
 
 
-def _announced(handled: Iterable[EventResult], standing: SubjectState) -> Iterable[EventResult]:
+def _announced(results: Iterable[EventResult], state: SubjectState) -> Iterable[EventResult]:
     """The alerts of a subject because of which something was said now."""
-    for each in handled:
-        if each.routed and each.routed.alert.subject == standing.subject and each.decision in _SPOKEN_OF:
+    for each in results:
+        if each.routed and each.routed.alert.subject == state.subject and each.decision in _SPOKEN_OF:
             yield each

@@ -11,7 +11,7 @@ from dataclasses import replace
 from router.channels.plugins import Plugins
 from router.config.parse import Config, Route
 from router.config.rules import apply
-from router.context import EventResult, RoutedAlert, Dependencies
+from router.context import Dependencies, EventResult, RoutedAlert
 from router.ecs.classify import alert, classify, depends_on_essential, from_plugin_answer
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
@@ -30,10 +30,10 @@ def no_flags(_event: Event) -> Mapping[str, bool]:
     return {}
 
 
-def understand_safely(raw: object, router: Dependencies) -> EventResult:
+def understand_safely(raw: object, deps: Dependencies) -> EventResult:
     """The event understood, or why it cannot be."""
     try:
-        return EventResult(understand(raw, router))
+        return EventResult(understand(raw, deps))
     except UnreadableEvent as error:
         return EventResult(reason=str(error), decision=Decision.UNREADABLE)
     except Exception as error:  # a plugin's answer of the wrong type, say: the other events must not suffer for it
@@ -41,11 +41,11 @@ def understand_safely(raw: object, router: Dependencies) -> EventResult:
         return EventResult(reason=f"cannot be understood: {type(error).__name__}", decision=Decision.UNREADABLE)
 
 
-def understand(raw: object, router: Dependencies) -> RoutedAlert:
+def understand(raw: object, deps: Dependencies) -> RoutedAlert:
     """Raises UnreadableEvent."""
-    event = normalise(raw, now=router.runtime.clock())
-    made = classify_with_rules(event, router.config, router.plugins, router.essential)
-    return RoutedAlert(event, made, targets_of(made, router.config))
+    event = normalise(raw, now=deps.runtime.clock())
+    made = classify_with_rules(event, deps.config, deps.plugins, deps.essential)
+    return RoutedAlert(event, made, targets_of(made, deps.config))
 
 
 def classify_with_rules(event: Event, config: Config, plugins: Plugins, essential: Essential = no_flags) -> Alert:
@@ -73,12 +73,12 @@ def targets_of(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
     kind, _, name = made.subject.name.partition(":")
     if kind == "channel":
         return _all_but(name, config)
-    reached: dict[str, RouteTarget] = {}
+    targets: dict[str, RouteTarget] = {}
     for each in route(made, config.routes, config.time_zone):
         for name in each.channels:
-            if name not in reached and (name in config.channels or name in config.disabled):
-                reached[name] = _target(name, each, config)
-    return tuple(reached.values())
+            if name not in targets and (name in config.channels or name in config.disabled):
+                targets[name] = _target(name, each, config)
+    return tuple(targets.values())
 
 
 def _all_but(name: str, config: Config) -> tuple[RouteTarget, ...]:
@@ -92,5 +92,5 @@ def _all_but(name: str, config: Config) -> tuple[RouteTarget, ...]:
 def _target(name: str, by: Route, config: Config) -> RouteTarget:
     source = config.channels.get(name)
     settings = source.config if source else ChannelConfig(name, "", {})
-    manner = MessageOptions(by.mention, by.language, by.time_zone)
-    return RouteTarget(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), manner)
+    options = MessageOptions(by.mention, by.language, by.time_zone)
+    return RouteTarget(name, by.dedup_window or settings.dedup_window, bool(source and source.stateful), options)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from router.channels.state import ChannelStates, ChannelFailure
+from router.channels.state import ChannelFailure, ChannelStates
 from router.incident.state import Delivery
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Outcome
 
@@ -20,9 +20,9 @@ REMIND_AFTER = 6 * 3600.0
 _RENEW_AFTER = 3600.0  # so that not each failure is a write
 
 
-def record_outcomes(condition: ChannelStates, deliveries: Iterable[Delivery], now: float) -> ChannelStates:
+def record_outcomes(channel_states: ChannelStates, deliveries: Iterable[Delivery], now: float) -> ChannelStates:
     """The channels after these attempts, in their order. Equal to `condition` where nothing has changed."""
-    failing = dict(condition.failures)
+    failing = dict(channel_states.failures)
     for delivery in deliveries:
         channel = delivery.dispatch.channel
         if delivery.outcome is Outcome.SENT and channel in failing:
@@ -31,7 +31,7 @@ def record_outcomes(condition: ChannelStates, deliveries: Iterable[Delivery], no
             before = failing.get(channel) or ChannelFailure(now, delivery.response, now)
             late = now if now - before.failed_at >= _RENEW_AFTER else before.failed_at
             failing[channel] = before._replace(failed_at=late, recovered_at=None)
-    return condition._replace(failures=failing)
+    return channel_states._replace(failures=failing)
 
 
 def _recovered(failing: dict[str, ChannelFailure], channel: str, now: float) -> None:
@@ -42,18 +42,20 @@ def _recovered(failing: dict[str, ChannelFailure], channel: str, now: float) -> 
 
 
 def health_events(
-    condition: ChannelStates, channels: Iterable[str], now: float
+    channel_states: ChannelStates, channels: Iterable[str], now: float
 ) -> tuple[list[dict[str, Any]], ChannelStates]:
     """The events that there are to tell, and the channels once they are told.
 
     Args:
         channels: that are configured; the others are forgotten.
     """
-    failing = {name: each for name, each in condition.failures.items() if name in {*channels}}
+    failing = {name: each for name, each in channel_states.failures.items() if name in {*channels}}
     told = dict(_reportable(failing, now))
     events = [_event(name, failing[name], now) for name in told]
     kept = {name: told.get(name, each) for name, each in failing.items()}
-    return events, condition._replace(failures={name: each for name, each in kept.items() if each.recovered_at is None})
+    return events, channel_states._replace(
+        failures={name: each for name, each in kept.items() if each.recovered_at is None}
+    )
 
 
 def _reportable(failing: Mapping[str, ChannelFailure], now: float) -> Iterator[tuple[str, ChannelFailure]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from router.channels.state import ChannelStates, BundleState
+from router.channels.state import BundleState, ChannelStates
 from router.incident.state import SendMode
 
 Key = tuple[str, str]
@@ -74,7 +74,7 @@ class Allocation(NamedTuple):
 
 
 def allocate(
-    condition: ChannelStates,
+    channel_states: ChannelStates,
     requests: Sequence[SendRequest],
     limits: Mapping[str, EndpointLimit],
     now: float,
@@ -88,12 +88,12 @@ def allocate(
         collecting: whether `wants` is everything that is due, as at a tick; only then a gathering that others wait for
             takes place.
     """
-    spoken = _within_period(condition.sent_at, limits.values(), now)
+    spoken = _within_period(channel_states.sent_at, limits.values(), now)
     turns: dict[Key, dict[str, SendMode]] = {}
     waits: dict[str, float] = {}
     granted: dict[str, float] = {}
-    gathering = {name: each for name, each in condition.bundles.items() if name in limits}
-    for channel in _longest_waiting_first({*(want.channel for want in requests), *gathering}, condition):
+    gathering = {name: each for name, each in channel_states.bundles.items() if name in limits}
+    for channel in _longest_waiting_first({*(want.channel for want in requests), *gathering}, channel_states):
         mine = sorted((want for want in requests if want.channel == channel), key=_rank)
         if not mine and not all_due:
             continue
@@ -113,12 +113,12 @@ def allocate(
             gathering[channel] = share.bundle
             if share.sending < len(mine):
                 waits[channel] = share.bundle.at
-    after = condition._replace(sent_at={name: times for name, times in spoken.items() if times}, bundles=gathering)
+    after = channel_states._replace(sent_at={name: times for name, times in spoken.items() if times}, bundles=gathering)
     return Allocation(after, turns, waits, granted)
 
 
 def charge_at_completion(
-    condition: ChannelStates, granted: Mapping[str, float], ended: Mapping[str, float]
+    channel_states: ChannelStates, granted: Mapping[str, float], ended: Mapping[str, float]
 ) -> ChannelStates:
     """The turns as they were taken: a slow remote hears a message long after its turn was given, and the next period
     begins then.
@@ -129,12 +129,12 @@ def charge_at_completion(
     late = {name: end for name, end in ended.items() if name in granted and end - granted[name] > SLOW_SEND}
     moved = {
         name: tuple(
-            sorted(late[name] if abs(time - granted[name]) < _SAME else time for time in condition.sent_at[name])
+            sorted(late[name] if abs(time - granted[name]) < _SAME else time for time in channel_states.sent_at[name])
         )
         for name in late
-        if name in condition.sent_at
+        if name in channel_states.sent_at
     }
-    return condition._replace(sent_at={**condition.sent_at, **moved}) if moved else condition
+    return channel_states._replace(sent_at={**channel_states.sent_at, **moved}) if moved else channel_states
 
 
 class _Share(NamedTuple):
@@ -177,11 +177,11 @@ def _within_period(
     }
 
 
-def _longest_waiting_first(channels: Iterable[str], condition: ChannelStates) -> list[str]:
+def _longest_waiting_first(channels: Iterable[str], channel_states: ChannelStates) -> list[str]:
     """So that of two channels that share an endpoint neither starves."""
 
     def waiting(name: str) -> tuple[float, str]:
-        return (condition.bundles[name].at if name in condition.bundles else float("inf")), name
+        return (channel_states.bundles[name].at if name in channel_states.bundles else float("inf")), name
 
     return sorted(channels, key=waiting)
 

@@ -28,9 +28,9 @@ def incident_group() -> None:
 @reaches_stack
 def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as_json: bool) -> None:
     """End by hand what nothing will resolve: PagerDuty is resolved, and who was told of it is told that it is over."""
-    standing = _closed(id_, author or user(), reason, stack)
-    when = stack.hint(standing)
-    told = sorted(name for name, cell in standing.outbox.items() if cell.due_at is not None)
+    state = _closed(id_, author or user(), reason, stack)
+    when = stack.hint(state)
+    told = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
         click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
     else:
@@ -41,14 +41,14 @@ def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> Subject
     """Raises HistoryError where there is no such incident, or nothing to close."""
     for attempt in range(TRIES):
         now = time.time()
-        standing = stack.history.incident(incident_id, now)
-        if standing is None or standing.incident is None:
+        state = stack.history.incident(incident_id, now)
+        if state is None or state.incident is None:
             raise HistoryError(f"there is no incident {incident_id} (or it has expired): ecs-alert-router history open")
-        if standing.incident.over:
-            raise HistoryError(f"{incident_id} is over already: {standing.incident.status}")
-        closed = close(standing, author, reason, now)
+        if state.incident.over:
+            raise HistoryError(f"{incident_id} is over already: {state.incident.status}")
+        closed = close(state, author, reason, now)
         try:
-            return stack.history.commit(now, standing=closed) or closed
+            return stack.history.commit(now, state=closed) or closed
         except Conflict:
             time.sleep(0.05 * 2**attempt)
     raise HistoryError(f"{incident_id} is being written to by the router all the time; try again")

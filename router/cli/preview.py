@@ -73,12 +73,12 @@ def _parts(block: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text("  ").join(_button(each) if buttons else _mrkdwn(each["text"], "dim") for each in elements)
 
 
-def _grid(cells: list[Text]) -> Table:
+def _grid(entries: list[Text]) -> Table:
     """Slack sets fields in two columns."""
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(ratio=1)
-    for left, right in zip(cells[::2], [*cells[1::2], Text("")], strict=False):
+    for left, right in zip(entries[::2], [*entries[1::2], Text("")], strict=False):
         grid.add_row(left, right)
     return grid
 

@@ -125,16 +125,16 @@ def _failed_deliveries(
 def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
     for attempt in range(TRIES):
         now = time.time()
-        standing = stack.history.incident(incident_id, now)
-        if standing is None:
+        state = stack.history.incident(incident_id, now)
+        if state is None:
             return "skipped: the incident has expired"
-        revived, why_not = requeue(standing, channel, now)
+        revived, why_not = requeue(state, channel, now)
         if why_not:
             return f"skipped: {why_not}"
         if dry_run:
             return "would be due again"
         try:
-            stored: SubjectState = stack.history.commit(now, standing=revived) or revived
+            stored: SubjectState = stack.history.commit(now, state=revived) or revived
         except Conflict:
             time.sleep(0.05 * 2**attempt)
         else:
@@ -215,9 +215,9 @@ class DeadLetters:
 
     def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
         """Puts an event back on the events queue: with its notes, if it was announced without history."""
-        belated = notes.get("reason") == WITHOUT_HISTORY
-        kept = {name: notes[name] for name in ("reason", "announced") if belated and name in notes}
-        what = "into history, nothing is sent" if belated else "back on the events queue"
+        backfilled = notes.get("reason") == WITHOUT_HISTORY
+        kept = {name: notes[name] for name in ("reason", "announced") if backfilled and name in notes}
+        what = "into history, nothing is sent" if backfilled else "back on the events queue"
         if self.dry_run:
             return f"would go {what}", False
         attributes = {name: {"DataType": "String", "StringValue": each} for name, each in kept.items()}

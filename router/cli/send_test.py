@@ -89,9 +89,9 @@ def _incident(channel: str, severity: Severity, at: float) -> Incident:
 
 def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
     told_of = source.config if source else ChannelConfig(name, "", {})
-    saying = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
-    notify = partial(_marked, partial(notification, saying, incident, told_of), told_of.language)
-    return Job(SubjectState(incident.subject), saying, told_of, notify, source, settings.disabled.get(name, ""))
+    dispatch = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
+    notify = partial(_marked, partial(notification, dispatch, incident, told_of), told_of.language)
+    return Job(SubjectState(incident.subject), dispatch, told_of, notify, source, settings.disabled.get(name, ""))
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:
@@ -113,10 +113,10 @@ def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
 
 
 def _line(delivery: Delivery) -> str:
-    saying = delivery.dispatch
+    dispatch = delivery.dispatch
     if delivery.outcome is Outcome.SENT:
-        return f"{saying.channel}: {saying.kind} sent"
-    return f"{saying.channel}: {saying.kind} failed: {printable(delivery.response)}"
+        return f"{dispatch.channel}: {dispatch.kind} sent"
+    return f"{dispatch.channel}: {dispatch.kind} failed: {printable(delivery.response)}"
 
 
 def _json(delivery: Delivery) -> str:

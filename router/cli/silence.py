@@ -150,7 +150,7 @@ def _refuse(silence: Silence, *, everything: bool) -> None:
 
 def _matched(silence: Silence, history: History, now: float) -> list[Incident]:
     keys = [(item["pk"], item["sk"]) for item in history.open_incidents(now)]
-    incidents = [standing.incident for standing in history.load(keys, now) if standing.incident]
+    incidents = [state.incident for state in history.load(keys, now) if state.incident]
     matcher = Matcher([silence])
     return [each for each in incidents if not each.over and any(matcher.matching(each.alert))]
 

@@ -27,7 +27,7 @@ from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
 from router.incident.outbox import take_lease
-from router.incident.state import Dispatch, SubjectState, LeaseGrant, SendMode
+from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import (
@@ -199,39 +199,43 @@ def simulate(
     routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
     window = window_of(alert, settings)
     by = {window.id: window.reason} if window else {}
-    standing, decision = apply_alert(
+    state, decision = apply_alert(
         SubjectState(alert.subject), alert, targets_of(alert, settings), alert.at, settings.resolve_after, by
     )
-    terms = LeaseGrant("simulation", alert.at, dict.fromkeys(standing.outbox, SendMode.SINGLE))
-    standing, sayings = take_lease(standing, alert.at, terms)
-    if standing.incident is None:
+    terms = LeaseGrant("simulation", alert.at, dict.fromkeys(state.outbox, SendMode.SINGLE))
+    state, dispatches = take_lease(state, alert.at, terms)
+    if state.incident is None:
         return Simulated(alert, decision, routes, (), window)
-    incident = _grown(standing.incident, kind, settings.resolve_after)
+    incident = _grown(state.incident, kind, settings.resolve_after)
     found = found._replace(facts={**found.facts, **facts_of(alert, loaded)})
     held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     told = [
-        saying._replace(kind=kind, is_first=False, suppressed=held) for saying in sayings if saying.channel in chosen
+        dispatch._replace(kind=kind, is_first=False, suppressed=held)
+        for dispatch in dispatches
+        if dispatch.channel in chosen
     ]
-    bodies = (_body(saying.channel, partial(notification, saying, incident, found=found), settings) for saying in told)
+    bodies = (
+        _body(dispatch.channel, partial(notification, dispatch, incident, found=found), settings) for dispatch in told
+    )
     return Simulated(alert, decision, routes, tuple(bodies), window)
 
 
 def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen: Collection[str]) -> list[Simulated]:
     """What channels would hear of all these events at once, were they too many; a pager would hear of each alone."""
-    standings: dict[Subject, SubjectState] = {}
+    states: dict[Subject, SubjectState] = {}
     for event in events:
         alert = classify_with_rules(event, settings, loaded)
-        before = standings.get(alert.subject, SubjectState(alert.subject))
-        standings[alert.subject], _ = apply_alert(
+        before = states.get(alert.subject, SubjectState(alert.subject))
+        states[alert.subject], _ = apply_alert(
             before, alert, targets_of(alert, settings), alert.at, settings.resolve_after
         )
     parts: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
-    for standing in standings.values():
-        terms = LeaseGrant("simulation", math.inf, dict.fromkeys(standing.outbox, SendMode.BUNDLED))
-        for saying in take_lease(standing, math.inf, terms)[1]:
-            if saying.channel in chosen and not standing.outbox[saying.channel].stateful:
-                parts.setdefault(saying.channel, []).append((standing, saying))
-    incidents = [standing.incident for told in parts.values() for standing, _ in told if standing.incident]
+    for state in states.values():
+        terms = LeaseGrant("simulation", math.inf, dict.fromkeys(state.outbox, SendMode.BUNDLED))
+        for dispatch in take_lease(state, math.inf, terms)[1]:
+            if dispatch.channel in chosen and not state.outbox[dispatch.channel].stateful:
+                parts.setdefault(dispatch.channel, []).append((state, dispatch))
+    incidents = [state.incident for told in parts.values() for state, _ in told if state.incident]
     if not incidents:
         return []
     worst = max(incidents, key=lambda incident: incident.severity.rank)

@@ -34,11 +34,11 @@ class Stack:
     due_url: str = ""
     dead_letter_url: str = ""
 
-    def hint(self, standing: SubjectState) -> str:
+    def hint(self, state: SubjectState) -> str:
         """Has the router look at a subject at once, and says when that is."""
         if not self.due_url:
             return "within a minute"
-        Queues(self.sqs, self.due_url, self.dead_letter_url).schedule_check(key_of(standing), 0)
+        Queues(self.sqs, self.due_url, self.dead_letter_url).schedule_check(key_of(state), 0)
         return "now"
 
 

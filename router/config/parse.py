@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from router.channels.configured import OptionMissing, ConfiguredChannel, no_secret_client
+from router.channels.configured import ConfiguredChannel, OptionMissing, no_secret_client
 from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
 from router.config.hours import Hours, parse_hours

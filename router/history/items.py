@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from router.channels.state import ChannelStates, ChannelFailure, BundleState
+from router.channels.state import BundleState, ChannelFailure, ChannelStates
 from router.config.silences import Silence
 from router.history.table import Item, Key
-from router.incident.state import OutboxEntry, Delivery, MessageOptions, SubjectState, SendMode
+from router.incident.state import Delivery, MessageOptions, OutboxEntry, SendMode, SubjectState
 from router.model import (
     Alert,
     Container,
@@ -85,9 +85,9 @@ def is_state_key(key: Key) -> bool:
     return key[0].startswith("subject#") and key[1].startswith("incident")
 
 
-def key_of(standing: SubjectState) -> Key:
-    archived = standing.incident.number if standing.archived and standing.incident else None
-    return state_key(standing.subject, archived)
+def key_of(state: SubjectState) -> Key:
+    archived = state.incident.number if state.archived and state.incident else None
+    return state_key(state.subject, archived)
 
 
 def iso(time: float) -> str:
@@ -132,18 +132,18 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
     }
 
 
-def state_item(standing: SubjectState, ttl: int) -> Item:
+def state_item(state: SubjectState, ttl: int) -> Item:
     """A subject's item: what people query on top, the state that the router works on below `state`."""
-    pk, sk = key_of(standing)
-    incident = standing.incident
+    pk, sk = key_of(state)
+    incident = state.incident
     item: Item = {
         "pk": pk,
         "sk": sk,
         "schema": SCHEMA,
-        "version": standing.version + 1,
+        "version": state.version + 1,
         "ttl": ttl,
-        **_subject_item(standing.subject),
-        "state": _packed(_state(standing)),
+        **_subject_item(state.subject),
+        "state": _packed(_working_state(state)),
     }
     if incident:
         item |= {
@@ -157,19 +157,19 @@ def state_item(standing: SubjectState, ttl: int) -> Item:
         }
         if not incident.over:
             item["open_shard"] = f"open#{shard(pk)}"
-    if standing.due_at is not None:
-        item |= {"due_shard": f"due#{shard(pk)}", "due_at": standing.due_at}
+    if state.due_at is not None:
+        item |= {"due_shard": f"due#{shard(pk)}", "due_at": state.due_at}
     return item
 
 
-def delivery_items(standing: SubjectState, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
+def delivery_items(state: SubjectState, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
     """What came of attempts, as the ledger keeps it: in one item, but for what is looked for by that it failed."""
-    incident = standing.incident
+    incident = state.incident
     if incident is None:
         raise ValueError("a delivery is always of an incident")
     at = iso(now)
     sk = f"delivery#{incident.number:06}#{at}#"
-    shared = {"pk": state_key(standing.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
+    shared = {"pk": state_key(state.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
     together = []
     for delivery in deliveries:
         attempt = _attempt_item(delivery)
@@ -183,14 +183,14 @@ def delivery_items(standing: SubjectState, deliveries: Sequence[Delivery], ttl: 
 
 
 def _attempt_item(delivery: Delivery) -> Item:
-    saying = delivery.dispatch
+    dispatch = delivery.dispatch
     return {
-        "channel": saying.channel,
-        "kind": saying.kind.value,
+        "channel": dispatch.channel,
+        "kind": dispatch.kind.value,
         "outcome": delivery.outcome.value,
-        "attempt": saying.attempt,
+        "attempt": dispatch.attempt,
         "answer": delivery.response,
-        "gathered": saying.mode is SendMode.BUNDLED,
+        "gathered": dispatch.mode is SendMode.BUNDLED,
     }
 
 
@@ -225,24 +225,24 @@ def _fields(data: Alert | Silenced) -> Item:
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
 
-def _state(standing: SubjectState) -> Item:
+def _working_state(state: SubjectState) -> Item:
     """What the router alone works on. It is stored packed: as a map of maps it would be most of what a write costs."""
-    incident = standing.incident
-    state: Item = {
-        "quiet_from": standing.quiet_from,
-        "deployed_from": standing.deployment_resolved_at,
-        "rollbacks": standing.rollbacks,
-        "going_on": standing.active_causes,
-        "resolve_at": standing.resolve_at,
-        "lapse_at": standing.lapse_at,
-        "silenced": standing.silenced and _fields(standing.silenced),
-        "seen": standing.occurrences,
-        "deployments": standing.deployments,
-        "archived": standing.archived,
-        "cells": {name: _entry_item(cell) for name, cell in standing.outbox.items()},
+    incident = state.incident
+    working_state: Item = {
+        "quiet_from": state.quiet_from,
+        "deployment_resolved_at": state.deployment_resolved_at,
+        "rollbacks": state.rollbacks,
+        "active_causes": state.active_causes,
+        "resolve_at": state.resolve_at,
+        "lapse_at": state.lapse_at,
+        "silenced": state.silenced and _fields(state.silenced),
+        "occurrences": state.occurrences,
+        "deployments": state.deployments,
+        "archived": state.archived,
+        "outbox": {name: _entry_item(entry) for name, entry in state.outbox.items()},
     }
     if incident:
-        state["incident"] = {
+        working_state["incident"] = {
             "causes": incident.causes,
             "tasks": incident.tasks,
             "alert": _alert_item(incident.alert),
@@ -253,14 +253,14 @@ def _state(standing: SubjectState) -> Item:
             "silenced": incident.silenced and _fields(incident.silenced),
             "closed_by": incident.closed_by,
             "closed_because": incident.closed_because,
-            "past": incident.recurrence,
+            "recurrence": incident.recurrence,
         }
-    return state
+    return working_state
 
 
-def _entry_item(cell: OutboxEntry) -> Item:
+def _entry_item(entry: OutboxEntry) -> Item:
     """What is not as it is in a new cell."""
-    return {name: value for name, value in cell._asdict().items() if value != _NEW_ENTRY[name]}
+    return {name: value for name, value in entry._asdict().items() if value != _NEW_ENTRY[name]}
 
 
 def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
@@ -269,25 +269,26 @@ def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
 
 def to_state(item: Mapping[str, Any]) -> SubjectState:
     """The inverse of `standing_item`."""
-    state = _unpacked(item["state"])
+    working_state = _unpacked(item["state"])
     subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
     return SubjectState(
         subject=subject,
         version=item["version"],
-        quiet_from=state["quiet_from"],
-        deployment_resolved_at=state["deployed_from"],
-        rollbacks=tuple(state["rollbacks"]),
-        incident=_to_incident(item, state["incident"], subject) if "number" in item else None,
-        active_causes=state["going_on"],
-        outbox={name: _to_entry(cell) for name, cell in state["cells"].items()},
-        resolve_at=state["resolve_at"],
-        lapse_at=state["lapse_at"],
-        silenced=_to_silenced(state["silenced"]),
+        quiet_from=working_state["quiet_from"],
+        deployment_resolved_at=working_state["deployment_resolved_at"],
+        rollbacks=tuple(working_state["rollbacks"]),
+        incident=_to_incident(item, working_state["incident"], subject) if "number" in item else None,
+        active_causes=working_state["active_causes"],
+        outbox={name: _to_entry(entry) for name, entry in working_state["outbox"].items()},
+        resolve_at=working_state["resolve_at"],
+        lapse_at=working_state["lapse_at"],
+        silenced=_to_silenced(working_state["silenced"]),
         occurrences={
-            cause: tuple((at, count) for at, count in times) for cause, times in state.get("seen", {}).items()
+            cause: tuple((at, count) for at, count in times)
+            for cause, times in working_state.get("occurrences", {}).items()
         },
-        deployments=state.get("deployments", {}),
-        archived=state["archived"],
+        deployments=working_state.get("deployments", {}),
+        archived=working_state["archived"],
     )
 
 
@@ -302,7 +303,7 @@ def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subj
             "tasks": tuple(kept["tasks"]),
             "alert": _to_alert(kept["alert"], subject),
             "silenced": _to_silenced(kept["silenced"]),
-            "past": Recurrence(*kept.get("past", ())),
+            "recurrence": Recurrence(*kept.get("recurrence", ())),
         }
     )
 
@@ -320,9 +321,9 @@ def _to_entry(item: Mapping[str, Any]) -> OutboxEntry:
 
 _NEW_ENTRY = OutboxEntry(dedup_window=math.nan)._asdict()  # which equals nothing: that is always stored
 _ENTRY_PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "severity": Severity,
-    "heard": Kind,
-    "manner": lambda texts: MessageOptions(*texts),
+    "announced_severity": Severity,
+    "last_kind_sent": Kind,
+    "options": lambda texts: MessageOptions(*texts),
     "outcome": Outcome,
 }
 
@@ -330,16 +331,16 @@ _ENTRY_PARSERS: Mapping[str, Callable[[Any], Any]] = {
 # --- the channels -----------------------------------------------------------------------------------------------------
 
 
-def channel_states_item(condition: ChannelStates) -> Item:
+def channel_states_item(channel_states: ChannelStates) -> Item:
     pk, sk = CHANNEL_STATES_KEY
     return {
         "pk": pk,
         "sk": sk,
         "schema": SCHEMA,
-        "version": condition.version + 1,
-        "spoken": {endpoint: list(times) for endpoint, times in condition.sent_at.items()},
-        "gathering": {channel: [each.at, each.step] for channel, each in condition.bundles.items()},
-        "failing": {channel: each._asdict() for channel, each in condition.failures.items()},
+        "version": channel_states.version + 1,
+        "sent_at": {endpoint: list(times) for endpoint, times in channel_states.sent_at.items()},
+        "bundles": {channel: [each.at, each.step] for channel, each in channel_states.bundles.items()},
+        "failures": {channel: each._asdict() for channel, each in channel_states.failures.items()},
     }
 
 
@@ -349,9 +350,9 @@ def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
         return ChannelStates()
     return ChannelStates(
         version=item["version"],
-        sent_at={endpoint: tuple(times) for endpoint, times in item["spoken"].items()},
-        bundles={channel: BundleState(*each) for channel, each in item["gathering"].items()},
-        failures={channel: ChannelFailure(**each) for channel, each in item["failing"].items()},
+        sent_at={endpoint: tuple(times) for endpoint, times in item["sent_at"].items()},
+        bundles={channel: BundleState(*each) for channel, each in item["bundles"].items()},
+        failures={channel: ChannelFailure(**each) for channel, each in item["failures"].items()},
     )
 
 
@@ -402,11 +403,11 @@ _USUAL = (
     b'"stop_code":"EssentialContainerExited","memory":null,"digest":"sha256:","image":".dkr.ecr..amazonaws.com/",'
     b'"reason":"","exit_code":1,"status":"STOPPED","containers":[{"name":"","started_at":17,"stopped":true,"task":"",'
     b'"title":" in ","rule":"","resolves":false,"severity":"critical","cause":"","at":17,"event_id":"",'
-    b'"alert":{"id":"","tasks":["","causes":{"","incident":{"answer":"","outcome":"sent","severity":"critical",'
-    b'"window_ends_at":17,"heard":"opened","told":1,"rung":1,"lease_ends_at":17,"lease":"","due_at":17,'
-    b'"trying_since":17,"attempt":1,"held":{"","want":1,"dedup_window":900.0,"stateful":true,"email":{"slack":{'
-    b'"teams":{"pagerduty":{"cells":{"archived":false,"silenced":null,"lapse_at":17,"resolve_at":null,"going_on":{'
-    b'"rollbacks":[],"deployed_from":0.0,"quiet_from":0.0,'
+    b'"alert":{"id":"","tasks":["","causes":{"","incident":{"response":"","outcome":"sent","announced_severity":"critical",'
+    b'"window_ends_at":17,"last_kind_sent":"opened","sent_revision":1,"window_step":1,"lease_ends_at":17,"lease_owner":"","due_at":17,'
+    b'"first_attempt_at":17,"attempt":1,"suppressed":{"","wanted_revision":1,"dedup_window":900.0,"stateful":true,"email":{"slack":{'
+    b'"teams":{"pagerduty":{"outbox":{"archived":false,"silenced":null,"lapse_at":17,"resolve_at":null,"active_causes":{'
+    b'"rollbacks":[],"deployment_resolved_at":0.0,"quiet_from":0.0,'
 )
 
 

@@ -97,11 +97,11 @@ class History(NamedTuple):
     def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], ChannelStates]:
         """The same for many, and with the channels, in one call for up to 99."""
         found = self.table.get([CHANNEL_STATES_KEY, *(state_key(subject) for subject in subjects)], now)
-        standings = {
+        states = {
             subject: to_state(item) if (item := found.get(state_key(subject))) else SubjectState(subject)
             for subject in subjects
         }
-        return standings, to_channel_states(found.get(CHANNEL_STATES_KEY))
+        return states, to_channel_states(found.get(CHANNEL_STATES_KEY))
 
     def channel_states(self, now: float) -> ChannelStates:
         """How things stand with the channels, read consistently."""
@@ -128,14 +128,14 @@ class History(NamedTuple):
         self,
         now: float,
         rows: Sequence[AlertRecord] = (),
-        standing: SubjectState | None = None,
+        state: SubjectState | None = None,
         deliveries: Sequence[Delivery] = (),
     ) -> SubjectState | None:
         """Writes of one subject, as `commit_all`. Returns the standing as it is now stored, for the next commit."""
-        return self.commit_all(now, [SubjectWrite(rows, standing, deliveries)])[0]
+        return self.commit_all(now, [SubjectWrite(rows, state, deliveries)])[0]
 
     def commit_all(
-        self, now: float, changes: Sequence[SubjectWrite], condition: ChannelStates | None = None
+        self, now: float, changes: Sequence[SubjectWrite], channel_states: ChannelStates | None = None
     ) -> list[SubjectState | None]:
         """Writes all or nothing: rows if absent, standings if nobody has moved them on, and what was delivered.
 
@@ -152,28 +152,28 @@ class History(NamedTuple):
             HistoryUnavailable: nothing is known.
         """
         puts = [put for change in changes for put in self._puts(change, now)]
-        if condition:
-            puts.append(Put(channel_states_item(condition), condition.version))
+        if channel_states:
+            puts.append(Put(channel_states_item(channel_states), channel_states.version))
         if puts:
             self.table.commit(puts, now)
-        standings = (change.state for change in changes)
-        return [each and each._replace(version=each.version + 1, superseded=None) for each in standings]
+        states = (change.state for change in changes)
+        return [each and each._replace(version=each.version + 1, superseded=None) for each in states]
 
     def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
-        standing = change.state
+        state = change.state
         for row in change.rows:
             yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)
-        if standing:
+        if state:
             longest = int(now + max(self.retention, *self.by_severity.values(), 0.0))
-            yield Put(state_item(standing, longest), standing.version)
-            if standing.superseded:  # whatever is there: after a standing has expired, numbers begin again at 1
-                yield Put(state_item(standing.superseded, self._ttl_of(standing.superseded, now)))
+            yield Put(state_item(state, longest), state.version)
+            if state.superseded:  # whatever is there: after a standing has expired, numbers begin again at 1
+                yield Put(state_item(state.superseded, self._ttl_of(state.superseded, now)))
             if change.deliveries:
-                ttl = self._ttl_of(standing, now)
-                yield from (Put(item, 0) for item in delivery_items(standing, change.deliveries, ttl, now))
+                ttl = self._ttl_of(state, now)
+                yield from (Put(item, 0) for item in delivery_items(state, change.deliveries, ttl, now))
 
-    def _ttl_of(self, standing: SubjectState, now: float) -> int:
-        return self._ttl(standing.incident.severity if standing.incident else Severity.INFO, now)
+    def _ttl_of(self, state: SubjectState, now: float) -> int:
+        return self._ttl(state.incident.severity if state.incident else Severity.INFO, now)
 
     def _ttl(self, severity: Severity, now: float) -> int:
         return int(now + self.by_severity.get(severity, self.retention))
@@ -346,5 +346,5 @@ def _incident_keys(incident_id: str) -> list[Key]:
     return [(pk, "incident"), (pk, f"incident#{int(number):06}")]
 
 
-def _due_at(standing: SubjectState) -> float:
-    return standing.due_at or 0.0
+def _due_at(state: SubjectState) -> float:
+    return state.due_at or 0.0

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from router.incident.outbox import HOUR, apply_incident_end, request_send
-from router.incident.recurrence import record_deployment, recurrence_of, count_occurrence
+from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
 from router.incident.state import OutboxEntry, RouteTarget, SubjectState
 from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
 
@@ -35,7 +35,7 @@ _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
-    standing: SubjectState,
+    state: SubjectState,
     alert: Alert,
     targets: Sequence[RouteTarget],
     now: float,
@@ -47,21 +47,21 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
     Args:
         silenced_by: id and reason of the silence that holds it back; empty where none does.
     """
-    standing = record_deployment(_note_rollback(standing, alert), alert)
+    state = record_deployment(_note_rollback(state, alert), alert)
     if alert.stopped:
-        standing = _end_causes(standing, {_exit_key(alert)}, alert.at, now, resolve_after)
+        state = _end_causes(state, {_exit_key(alert)}, alert.at, now, resolve_after)
     if alert.resolves:
-        return _recover(standing, alert, now, resolve_after), Decision.RESOLVING
+        return _recover(state, alert, now, resolve_after), Decision.RESOLVING
     if not alert.severity.at_least(Severity.WARNING):
-        return standing, Decision.BELOW_THRESHOLD
+        return state, Decision.BELOW_THRESHOLD
     if not targets:
-        return standing, Decision.NO_ROUTE
-    if alert.at < _quiet_from(standing, alert.cause):
-        return standing, Decision.ALREADY_RESOLVED
+        return state, Decision.NO_ROUTE
+    if alert.at < _quiet_from(state, alert.cause):
+        return state, Decision.ALREADY_RESOLVED
     if silenced_by:
-        return count_occurrence(_apply_silence(standing, alert, silenced_by, now), alert), Decision.SILENCED
-    after = count_occurrence(_add_to_incident(standing, alert, now), alert)
-    return _announce(after, alert, targets, now, news=_changes_message(standing.incident, alert))
+        return count_occurrence(_apply_silence(state, alert, silenced_by, now), alert), Decision.SILENCED
+    after = count_occurrence(_add_to_incident(state, alert, now), alert)
+    return _announce(after, alert, targets, now, news=_changes_message(state.incident, alert))
 
 
 def _changes_message(incident: Incident | None, alert: Alert) -> bool:
@@ -69,11 +69,11 @@ def _changes_message(incident: Incident | None, alert: Alert) -> bool:
     return incident is None or incident.over or alert.severity.worse_than(incident.severity)
 
 
-def _add_to_incident(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
+def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     """The incident with this alert in it: the open one, the last one come back, or a new one."""
-    incident = standing.incident
+    incident = state.incident
     if incident is None or (incident.over and not _reopens(incident, alert)):
-        return _open(standing, alert, now)
+        return _open(state, alert, now)
     worse = alert.severity.worse_than(incident.severity)
     incident = replace(
         incident,
@@ -82,28 +82,28 @@ def _add_to_incident(standing: SubjectState, alert: Alert, now: float) -> Subjec
         reopened=incident.reopened + incident.over,
         severity=alert.severity if worse else incident.severity,
         alert=alert if worse else incident.alert,
-        recurrence=recurrence_of(standing, alert) if worse else incident.recurrence,
+        recurrence=recurrence_of(state, alert) if worse else incident.recurrence,
         causes=_plus(incident.causes, {alert.cause: 1}),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
         last_at=max(incident.last_at, alert.at),
-        silenced=_merge_silenced(incident.silenced, standing.silenced),
+        silenced=_merge_silenced(incident.silenced, state.silenced),
     )
-    return standing._replace(
+    return state._replace(
         incident=incident,
-        active_causes=_with_active(standing.active_causes, alert),
+        active_causes=_with_active(state.active_causes, alert),
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
     )
 
 
-def _open(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
-    previous, silenced = standing.incident, _unless_lapsed(standing.silenced, alert)
+def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+    previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
     incident = Incident(
         number=previous.number + 1 if previous else 1,
         status="open",
-        subject=standing.subject,
+        subject=state.subject,
         severity=alert.severity,
         causes={alert.cause: 1},
         tasks=_with_task((), alert.task),
@@ -111,21 +111,21 @@ def _open(standing: SubjectState, alert: Alert, now: float) -> SubjectState:
         opened_at=min(alert.at, silenced.since) if silenced else alert.at,
         last_at=alert.at,
         silenced=silenced,
-        recurrence=recurrence_of(standing, alert),
+        recurrence=recurrence_of(state, alert),
     )
-    return standing._replace(
+    return state._replace(
         incident=incident,
-        active_causes=_with_active(standing.active_causes if silenced else {}, alert),
+        active_causes=_with_active(state.active_causes if silenced else {}, alert),
         outbox={},
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
-        superseded=_archived(standing) if previous else None,
+        superseded=_archived(state) if previous else None,
     )
 
 
-def _archived(standing: SubjectState) -> SubjectState:
-    return standing._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
+def _archived(state: SubjectState) -> SubjectState:
+    return state._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
 
 
 def _reopens(incident: Incident, alert: Alert) -> bool:
@@ -135,15 +135,15 @@ def _reopens(incident: Incident, alert: Alert) -> bool:
 # --- a silence holds it back ------------------------------------------------------------------------------------------
 
 
-def _apply_silence(standing: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
+def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
     """Nobody is told and nothing is counted; but the trouble goes on, and may outlast the silence."""
-    silenced = _merge_silenced(_unless_lapsed(standing.silenced, alert), Silenced(alert.at, alert.at, 1, by))
-    standing = standing._replace(silenced=silenced, active_causes=_with_active(standing.active_causes, alert))
-    incident = standing.incident
+    silenced = _merge_silenced(_unless_lapsed(state.silenced, alert), Silenced(alert.at, alert.at, 1, by))
+    state = state._replace(silenced=silenced, active_causes=_with_active(state.active_causes, alert))
+    incident = state.incident
     if incident is None or incident.over:
-        return standing
+        return state
     incident = replace(incident, status="open", ended_at=None)
-    return standing._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
+    return state._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
 def _unless_lapsed(silenced: Silenced | None, alert: Alert) -> Silenced | None:
@@ -162,47 +162,49 @@ def _merge_silenced(one: Silenced | None, other: Silenced | None) -> Silenced | 
 
 
 def _announce(
-    standing: SubjectState, alert: Alert, reached: Sequence[RouteTarget], now: float, *, news: bool
+    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float, *, news: bool
 ) -> tuple[SubjectState, Decision]:
     """Moves the cell of each channel that is reached; announced when one of them shall speak because of this alert."""
-    cells = dict(standing.outbox)
+    entries = dict(state.outbox)
     decision = Decision.HELD_BACK
-    for reach in reached:
-        before = cells.get(reach.channel) or OutboxEntry(reach.dedup_window)
+    for target in targets:
+        before = entries.get(target.channel) or OutboxEntry(target.dedup_window)
         held = _plus(before.suppressed, {alert.cause: 1})
-        cell = before._replace(
-            suppressed=held, dedup_window=reach.dedup_window, stateful=reach.stateful, options=reach.options
+        entry = before._replace(
+            suppressed=held, dedup_window=target.dedup_window, stateful=target.stateful, options=target.options
         )
         if news if before.is_leased(now) else _is_due_now(before, alert, now):
             decision = Decision.ANNOUNCED
-            cell = request_send(cell, now)
-        elif not cell.is_behind:
-            cell = cell._replace(due_at=cell.window_ends_at)
-        cells[reach.channel] = cell
-    return standing._replace(outbox=cells), decision
+            entry = request_send(entry, now)
+        elif not entry.is_behind:
+            entry = entry._replace(due_at=entry.window_ends_at)
+        entries[target.channel] = entry
+    return state._replace(outbox=entries), decision
 
 
-def _is_due_now(cell: OutboxEntry, alert: Alert, now: float) -> bool:
+def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
     """Whether a channel is told of an alert at once: it knows nothing, it thinks all is well, or it gets worse."""
-    if cell.is_behind:
+    if entry.is_behind:
         return False  # something is waiting to be said already, and the newest is what will be said
-    if cell.last_kind_sent in {None, Kind.RESOLVED}:
+    if entry.last_kind_sent in {None, Kind.RESOLVED}:
         return True
     return (
-        alert.severity.worse_than(cell.announced_severity) or cell.window_ends_at is None or cell.window_ends_at <= now
+        alert.severity.worse_than(entry.announced_severity)
+        or entry.window_ends_at is None
+        or entry.window_ends_at <= now
     )
 
 
 # --- trouble ends -----------------------------------------------------------------------------------------------------
 
 
-def _note_rollback(standing: SubjectState, alert: Alert) -> SubjectState:
-    if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in standing.rollbacks:
-        return standing
-    return standing._replace(rollbacks=(*standing.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
+def _note_rollback(state: SubjectState, alert: Alert) -> SubjectState:
+    if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in state.rollbacks:
+        return state
+    return state._replace(rollbacks=(*state.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
 
 
-def _recover(standing: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
+def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
     """A resolving event: notes since when the subject is quiet, and ends what it can end.
 
     A completed standalone run ends only what failed before it started. While a rollback is what made the service well,
@@ -211,41 +213,39 @@ def _recover(standing: SubjectState, alert: Alert, now: float, resolve_after: fl
     quiet_from = alert.at
     if alert.cause == RUN_COMPLETED and alert.started_at is not None:
         quiet_from = alert.started_at
-    rollbacks = standing.rollbacks
+    rollbacks = state.rollbacks
     if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
         rollbacks = ()
-    standing = standing._replace(
+    state = state._replace(
         rollbacks=rollbacks,
-        quiet_from=max(standing.quiet_from, quiet_from),
-        deployment_resolved_at=standing.deployment_resolved_at
+        quiet_from=max(state.quiet_from, quiet_from),
+        deployment_resolved_at=state.deployment_resolved_at
         if rollbacks
-        else max(standing.deployment_resolved_at, quiet_from),
+        else max(state.deployment_resolved_at, quiet_from),
     )
-    ended = {what for what, newest in standing.active_causes.items() if newest <= _quiet_from(standing, what)}
-    return _end_causes(standing, ended, alert.at, now, resolve_after)
+    ended = {what for what, newest in state.active_causes.items() if newest <= _quiet_from(state, what)}
+    return _end_causes(state, ended, alert.at, now, resolve_after)
 
 
-def _quiet_from(standing: SubjectState, what: str) -> float:
+def _quiet_from(state: SubjectState, what: str) -> float:
     """Event time up to which `what` (a cause, or a container's exit) is over."""
     if what.startswith(CONTAINER_EXITED):
         return 0.0  # the task runs on without its container: it ends when that task stops
-    return standing.deployment_resolved_at if what == DEPLOYMENT_FAILED else standing.quiet_from
+    return state.deployment_resolved_at if what == DEPLOYMENT_FAILED else state.quiet_from
 
 
-def _end_causes(
-    standing: SubjectState, ended: Iterable[str], at: float, now: float, resolve_after: float
-) -> SubjectState:
+def _end_causes(state: SubjectState, ended: Iterable[str], at: float, now: float, resolve_after: float) -> SubjectState:
     """Takes `ended` out of what goes on; when nothing is left, the recovery is announced after `resolve_after`."""
-    left = {what: newest for what, newest in standing.active_causes.items() if what not in ended}
-    incident = standing.incident
-    if len(left) == len(standing.active_causes):
-        return standing
+    left = {what: newest for what, newest in state.active_causes.items() if what not in ended}
+    incident = state.incident
+    if len(left) == len(state.active_causes):
+        return state
     if not left:
-        standing = standing._replace(silenced=None)
+        state = state._replace(silenced=None)
     if left or incident is None or incident.status != "open":
-        return standing._replace(active_causes=left)
+        return state._replace(active_causes=left)
     incident = replace(incident, status="recovering", ended_at=at)
-    return standing._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
+    return state._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
 
 
 def _with_active(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
@@ -262,35 +262,35 @@ def _exit_key(alert: Alert) -> str:
 # --- time passes ------------------------------------------------------------------------------------------------------
 
 
-def advance(standing: SubjectState, now: float) -> SubjectState:
+def advance(state: SubjectState, now: float) -> SubjectState:
     """What the clock alone brings about: the end of a recovery, and the lapse of what nothing resolves."""
-    incident = standing.incident
+    incident = state.incident
     if incident is None:
-        return standing
-    if standing.resolve_at is not None and standing.resolve_at <= now:
-        return _close(standing, replace(incident, status="resolved"), now)
-    if standing.lapse_at is not None and standing.lapse_at <= now:
-        if any(cell.due_at is not None and not cell.attempt for cell in standing.outbox.values()):
-            return standing._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
-        return _close(standing, replace(incident, status="lapsed", ended_at=now), now)
-    return standing
+        return state
+    if state.resolve_at is not None and state.resolve_at <= now:
+        return _close(state, replace(incident, status="resolved"), now)
+    if state.lapse_at is not None and state.lapse_at <= now:
+        if any(entry.due_at is not None and not entry.attempt for entry in state.outbox.values()):
+            return state._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
+        return _close(state, replace(incident, status="lapsed", ended_at=now), now)
+    return state
 
 
-def close(standing: SubjectState, author: str, reason: str, now: float) -> SubjectState:
+def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectState:
     """Ends by hand what nothing will resolve; what came before wakes nobody any more."""
-    if standing.incident is None or standing.incident.over:
-        return standing
-    incident = replace(standing.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
-    quiet = standing._replace(
-        quiet_from=max(standing.quiet_from, now), deployment_resolved_at=max(standing.deployment_resolved_at, now)
+    if state.incident is None or state.incident.over:
+        return state
+    incident = replace(state.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
+    quiet = state._replace(
+        quiet_from=max(state.quiet_from, now), deployment_resolved_at=max(state.deployment_resolved_at, now)
     )
     return _close(quiet, incident, now)
 
 
-def _close(standing: SubjectState, incident: Incident, now: float) -> SubjectState:
-    cells = {name: apply_incident_end(cell, incident, now) for name, cell in standing.outbox.items()}
-    return standing._replace(
-        incident=incident, outbox=cells, active_causes={}, resolve_at=None, lapse_at=None, silenced=None
+def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
+    entries = {name: apply_incident_end(entry, incident, now) for name, entry in state.outbox.items()}
+    return state._replace(
+        incident=incident, outbox=entries, active_causes={}, resolve_at=None, lapse_at=None, silenced=None
     )
 
 

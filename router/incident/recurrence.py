@@ -20,18 +20,18 @@ Times = Sequence[tuple[float, int]]
 """Event time of the newest alert of a while, and how many there were in it: an hour, after a day a whole day."""
 
 
-def recurrence_of(standing: SubjectState, alert: Alert) -> Recurrence:
+def recurrence_of(state: SubjectState, alert: Alert) -> Recurrence:
     """What was before an alert that is not counted yet. An hour that has begun before it counts whole."""
     times = [
         (min(at, alert.at), count)
-        for at, count in standing.occurrences.get(alert.cause, ())
+        for at, count in state.occurrences.get(alert.cause, ())
         if at >= alert.at - WEEK and at // HOUR * HOUR <= alert.at
     ]
     return Recurrence(
         last_day=sum(count for at, count in times if at >= alert.at - DAY),
         last_week=sum(count for _, count in times),
         previous=max((at for at, _ in times), default=None),
-        deployed_at=_deployed_at(standing.deployments, alert),
+        deployed_at=_deployed_at(state.deployments, alert),
     )
 
 
@@ -44,12 +44,12 @@ def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None
     return begun.get(alert.deployment) if alert.task else max(begun.values(), default=None)
 
 
-def count_occurrence(standing: SubjectState, alert: Alert) -> SubjectState:
+def count_occurrence(state: SubjectState, alert: Alert) -> SubjectState:
     """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
-    counted = [*standing.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
-    others = {cause: times for cause, times in standing.occurrences.items() if cause != alert.cause}
+    counted = [*state.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
+    others = {cause: times for cause, times in state.occurrences.items() if cause != alert.cause}
     kept = list(others.items())[-(CAUSES_REMEMBERED - 1) :]
-    return standing._replace(occurrences=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
+    return state._replace(occurrences=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
 
 
 def _by_while(times: Times) -> Iterable[tuple[float, int]]:
@@ -63,10 +63,10 @@ def _by_while(times: Times) -> Iterable[tuple[float, int]]:
     return whiles.values()
 
 
-def record_deployment(standing: SubjectState, alert: Alert) -> SubjectState:
+def record_deployment(state: SubjectState, alert: Alert) -> SubjectState:
     """Remembers when a deployment began, if the alert says so."""
     if alert.cause != DEPLOYMENT_STARTED or not alert.deployment:
-        return standing
-    began = min(alert.at, standing.deployments.get(alert.deployment, alert.at))
-    newest = sorted({**standing.deployments, alert.deployment: began}.items(), key=lambda each: each[1])
-    return standing._replace(deployments=dict(newest[-DEPLOYMENTS_REMEMBERED:]))
+        return state
+    began = min(alert.at, state.deployments.get(alert.deployment, alert.at))
+    newest = sorted({**state.deployments, alert.deployment: began}.items(), key=lambda each: each[1])
+    return state._replace(deployments=dict(newest[-DEPLOYMENTS_REMEMBERED:]))

@@ -131,12 +131,12 @@ class SubjectState(NamedTuple):
     @property
     def due_at(self) -> float | None:
         """Clock time at which somebody must look at this subject, or None."""
-        return self._earliest(cell.due_at for cell in self.outbox.values())
+        return self._earliest(entry.due_at for entry in self.outbox.values())
 
     @property
     def next_check_at(self) -> float | None:
         """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
-        return self._earliest(cell.due_at for cell in self.outbox.values() if not cell.throttled)
+        return self._earliest(entry.due_at for entry in self.outbox.values() if not entry.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
         return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)

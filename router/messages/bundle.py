@@ -25,11 +25,11 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
 
     Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `gathered` holds them all.
     """
-    told = sorted(((each.incident, saying) for each, saying in parts if each.incident), key=_worst_first)
-    worst, saying = told[0]
-    language = saying.options.language or config.language
+    told = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
+    worst, dispatch = told[0]
+    language = dispatch.options.language or config.language
     title = phrase(
-        "title_gathered_resolved" if saying.kind is Kind.RESOLVED else "title_gathered",
+        "title_gathered_resolved" if dispatch.kind is Kind.RESOLVED else "title_gathered",
         language,
         count=len(told),
         place=_place((incident.subject.cluster for incident, _ in told), language),
@@ -39,14 +39,14 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
         (phrase("label_more", language), "ecs-alert-router history open"),
     )
     message = Message(title, "\n".join(_lines(told, language)), facts)
-    mention = "" if saying.kind is Kind.RESOLVED else saying.options.mention
-    return Notification(saying.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
+    mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
+    return Notification(dispatch.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
 
 
 def _worst_first(part: Member) -> tuple[int, int, str, str, float]:
-    incident, saying = part
+    incident, dispatch = part
     cause, cluster = incident.alert.cause, incident.subject.cluster
-    return _KINDS.index(saying.kind), -incident.severity.rank, cause, cluster, incident.opened_at
+    return _KINDS.index(dispatch.kind), -incident.severity.rank, cause, cluster, incident.opened_at
 
 
 def _place(clusters: Iterable[str], language: str) -> str:
@@ -58,7 +58,7 @@ def _place(clusters: Iterable[str], language: str) -> str:
 
 
 def _severities(told: Iterable[Member], language: str) -> str:
-    counts = Counter(incident.severity for incident, saying in told)
+    counts = Counter(incident.severity for incident, dispatch in told)
     return ", ".join(f"{counts[each]} × {phrase(f'severity_{each}', language)}" for each in Severity if counts[each])
 
 

@@ -52,7 +52,7 @@ class _MessageContext(NamedTuple):
         advice: what to do; None where there is nothing to say, or it is over.
     """
 
-    saying: Dispatch
+    dispatch: Dispatch
     incident: Incident
     config: ChannelConfig
     found: Enrichment
@@ -64,7 +64,7 @@ class _MessageContext(NamedTuple):
 
     @property
     def over(self) -> bool:
-        return self.saying.kind is Kind.RESOLVED
+        return self.dispatch.kind is Kind.RESOLVED
 
     @property
     def gap(self) -> str:
@@ -86,7 +86,7 @@ class _MessageContext(NamedTuple):
 
 
 def notification(
-    saying: Dispatch,
+    dispatch: Dispatch,
     incident: Incident,
     config: ChannelConfig,
     found: Enrichment | None = None,
@@ -98,21 +98,21 @@ def notification(
         found: what is known beyond the event (`router.enrichment.enrich`).
         made: messages of this incident so far; channels that are told the same, in the same words, share one.
     """
-    language, time_zone = saying.options.language or config.language, saying.options.time_zone or config.time_zone
+    language, time_zone = dispatch.options.language or config.language, dispatch.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
-    said = (saying.kind, saying.is_first, tuple(saying.suppressed.items()), language, time_zone)
+    said = (dispatch.kind, dispatch.is_first, tuple(dispatch.suppressed.items()), language, time_zone)
     made = {} if made is None else made
     if said not in made:
-        made[said] = _message(_MessageContext(saying, incident, config, found or Enrichment()))
-    mention = "" if saying.kind is Kind.RESOLVED else saying.options.mention  # nobody is called for good news
-    return Notification(saying.kind, made[said], incident.alert, incident, mention)
+        made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
+    mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
+    return Notification(dispatch.kind, made[said], incident.alert, incident, mention)
 
 
 def _message(story: _MessageContext) -> Message:
     known = _hint_values(story)
     if not story.over:
         story = story._replace(advice=_advice(story.alert, known))
-    title = story.phrase(f"title_{story.saying.kind}", cause=_what(story), subject=_where(story))
+    title = story.phrase(f"title_{story.dispatch.kind}", cause=_what(story), subject=_where(story))
     reason = "" if story.over else _reason(story.alert)
     advice = worded(story.advice, story.config.language, known) if story.advice else ""
     return Message(
@@ -214,13 +214,13 @@ def _advice(alert: Alert, known: Mapping[str, str]) -> Hint | None:
 
 def _lead(story: _MessageContext) -> str:
     """What happened, in one or two sentences."""
-    match story.saying.kind:
+    match story.dispatch.kind:
         case Kind.OPENED:
             what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
             sentences = [what_died, _history_sentence(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
-            counts = _counts(story.saying.suppressed or story.incident.causes, story)
+            counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
             since = story.clock(story.incident.opened_at)
             return story.phrase("going_on", counts=counts, total=story.incident.count, since=since)
     return _over(story)
@@ -228,7 +228,7 @@ def _lead(story: _MessageContext) -> str:
 
 def _over(story: _MessageContext) -> str:
     incident = story.incident
-    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.saying.is_first else "over"}
+    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.dispatch.is_first else "over"}
     key = keys.get(incident.status, "over")
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
     counts = _counts(incident.causes, story)
@@ -354,7 +354,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     if story.over:
         return times
     dead, memory = alert.culprit, _memory(story)
-    several = len(incident.tasks) > 1 and story.saying.kind is Kind.UPDATED
+    several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
         "image": _image(dead),
         "task_definition": alert.task_definition,

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Job, Dependencies
+from router.context import Dependencies, Job
 from router.errors import Conflict
 from router.history.items import SCHEMA, iso
 from router.history.store import AlertQuery, History
@@ -60,20 +60,20 @@ class WeeklySummary(NamedTuple):
         return f"{sum(self.alerts.values())}{'+' if self.full else ''}"
 
 
-def send_heartbeat(event: Mapping[str, Any], router: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
+def send_heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
     """Tells each channel once; nothing where this heartbeat has been told already.
 
     Raises:
         HistoryUnavailable: the week is not known; to be received again.
     """
-    now = router.runtime.clock()
-    week = last_week(router.runtime.history, now)
-    if not _is_first(str(event.get("id", "")), router.runtime.history, now):
+    now = deps.runtime.clock()
+    week = last_week(deps.runtime.history, now)
+    if not _is_first(str(event.get("id", "")), deps.runtime.history, now):
         return []
-    waiting = _unconfirmed(router)
-    sources = [source for source in router.config.channels.values() if not source.stateful]
+    waiting = _unconfirmed(deps)
+    sources = [source for source in deps.config.channels.values() if not source.stateful]
     jobs = [_job(source, week, waiting, event, now) for source in sources]
-    told = [delivery for done in router.deliver(jobs, remaining) for _, delivery in done]
+    told = [delivery for done in deps.deliver(jobs, remaining) for _, delivery in done]
     for delivery in told:
         if delivery.outcome is not Outcome.SENT:
             log.error("channel %s did not take the heartbeat: %s", delivery.dispatch.channel, delivery.response)
@@ -103,10 +103,10 @@ def _is_first(event_id: str, history: History, now: float) -> bool:
     return True
 
 
-def _unconfirmed(router: Dependencies) -> tuple[str, ...] | None:
+def _unconfirmed(deps: Dependencies) -> tuple[str, ...] | None:
     """Who has yet to confirm; None where it cannot be known. Never in the way of the heartbeat."""
     try:
-        return tuple(router.unconfirmed_subscriptions())
+        return tuple(deps.unconfirmed_subscriptions())
     except Exception as error:  # noqa: BLE001 - whatever the client raises
         log.warning("the subscriptions could not be listed: %s", type(error).__name__)
         return None
@@ -139,9 +139,9 @@ def _job(
 ) -> Job:
     config = source.config
     incident = _incident(event, now)
-    saying = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
+    dispatch = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
     notify = partial(_notification, incident, config, week, waiting)
-    return Job(SubjectState(incident.subject), saying, config, notify, source)
+    return Job(SubjectState(incident.subject), dispatch, config, notify, source)
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from router.coldstart.imports import import_without_package
-from router.context import Deliver, Answered, Job
+from router.context import Answered, Deliver, Job
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
 

@@ -17,17 +17,17 @@ _CAUSE = "test_alert"
 _SUBJECT = Subject("-", "-", "-", "router:probe")
 
 
-def probe(router: Dependencies) -> int:
+def probe(deps: Dependencies) -> int:
     """How many channels could not send now; each is logged with the reason, and none of them stops the tick."""
-    found = [*router.config.disabled.items(), *_unable(router)]
+    found = [*deps.config.disabled.items(), *_unable(deps)]
     for channel, reason in found:
         log.error("channel %s cannot be used: %s", channel, reason)
     return len(found)
 
 
-def _unable(router: Dependencies) -> Iterator[tuple[str, str]]:
-    incident = _incident(router.runtime.clock())
-    for name, source in router.config.channels.items():
+def _unable(deps: Dependencies) -> Iterator[tuple[str, str]]:
+    incident = _incident(deps.runtime.clock())
+    for name, source in deps.config.channels.items():
         try:
             _rendered(name, source, incident)
         except TransientError as error:  # AWS asks for patience: the next tick will see
@@ -40,8 +40,8 @@ def _unable(router: Dependencies) -> Iterator[tuple[str, str]]:
 
 def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
     config, channel = source.open()
-    saying = Dispatch(name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
-    channel.render(notification(saying, incident, config))
+    dispatch = Dispatch(name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
+    channel.render(notification(dispatch, incident, config))
 
 
 def _incident(now: float) -> Incident:

@@ -14,7 +14,7 @@ from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Answered, EventResult, Job, OutageMemory, Dependencies
+from router.context import Answered, Dependencies, EventResult, Job, OutageMemory
 from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
@@ -148,7 +148,7 @@ class World:
         return process(events, self.router, lambda: 60.0)
 
     def decisions(self, *events: object) -> list[str | None]:
-        return [handled.decision for handled in self.receive(*events)]
+        return [results.decision for results in self.receive(*events)]
 
     def tick(self) -> list[Delivery]:
         return process_due(self.history.due(self.now), self.router, lambda: 60.0, all_due=True)

@@ -42,9 +42,9 @@ def alerts_of(aws: LocalAws, table: str, service: str) -> list[Any]:
     return history.alerts(AlertQuery(now - 3600, now + 60, subject=f"service:{service}"), now)
 
 
-def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:
+def eventually(channel_states: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:
     ends = time.monotonic() + PATIENCE
-    while not condition():
+    while not channel_states():
         if time.monotonic() > ends:
             raise AssertionError("".join(function_logs(aws, stack)[-40:]))
         time.sleep(0.1)

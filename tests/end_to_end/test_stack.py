@@ -90,9 +90,9 @@ def calm(deployed: Deployed) -> None:
 
 def _is_calm(deployed: Deployed) -> bool:
     history = History(DynamoTable(deployed.aws.client("dynamodb"), deployed.stack.table_name), 0.0)
-    condition = history.channel_states(time.time())
-    latest = max((time for times in condition.sent_at.values() for time in times), default=0.0)
-    return not condition.bundles and time.time() - latest > 1.5
+    channel_states = history.channel_states(time.time())
+    latest = max((time for times in channel_states.sent_at.values() for time in times), default=0.0)
+    return not channel_states.bundles and time.time() - latest > 1.5
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +104,11 @@ def deployed() -> Iterator[Deployed]:
         yield Deployed(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn))
 
 
-def eventually(condition: Callable[[], Any], deployed: Deployed) -> Any:
+def eventually(channel_states: Callable[[], Any], deployed: Deployed) -> Any:
     """What the condition gives as soon as it is true; with the function's logs where it never is."""
     ends = time.monotonic() + PATIENCE
     while time.monotonic() < ends:
-        if found := condition():
+        if found := channel_states():
             return found
         time.sleep(0.1)
     logs = "".join(function_logs(deployed.aws, deployed.stack)[-40:])

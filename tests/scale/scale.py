@@ -23,9 +23,9 @@ def main() -> None:
     print(f"| question | items | {' | '.join(f'{size * A_DAY:,} alerts' for size in SIZES)} |")
     print(f"|---|---|{'---|' * len(SIZES)}")
     for question, found in costs.items():
-        cells = " | ".join(f"{cost.units:g} units, {cost.seconds:.2f} s" for _, cost in found)
+        entries = " | ".join(f"{cost.units:g} units, {cost.seconds:.2f} s" for _, cost in found)
         answers = dict.fromkeys(f"{answer:,}" for answer, _ in found)
-        print(f"| {question} | {', '.join(answers)} | {cells} |")
+        print(f"| {question} | {', '.join(answers)} | {entries} |")
     print()
     _print_keys("spread over 500 services, 4 clusters, the usual severities", storm_of={})
     _print_keys("all of one cluster", storm_of={"clusters": 1})

@@ -85,9 +85,9 @@ def newest_day(client: Any, name: str) -> Seeded:
         if raw["detail"]["group"] not in routed:
             continue
         world.now = at + 1
-        (handled,) = world.receive(raw)
-        if handled.decision == Decision.ANNOUNCED and handled.routed:
-            task = handled.routed.alert.task
+        (results,) = world.receive(raw)
+        if results.decision == Decision.ANNOUNCED and results.routed:
+            task = results.routed.alert.task
             incident = str(world.history.by_occurrence(task, world.now)[0]["incident"])
     return Seeded(world.history, client, task, incident)
 

@@ -60,7 +60,7 @@ class Recorded:
 
     @property
     def channels(self) -> list[str]:
-        return [reach.channel for reach in self.routed.targets]
+        return [target.channel for target in self.routed.targets]
 
 
 class Outcome:
@@ -127,7 +127,7 @@ class Outcome:
         return understand(raw, self.run.router)
 
     @cached_property
-    def standings(self) -> dict[str, SubjectState]:
+    def states(self) -> dict[str, SubjectState]:
         """The last state of every incident there was, by its id."""
         found = {}
         for write in self.run.table.writes:
@@ -137,15 +137,15 @@ class Outcome:
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
-        for incident_id, standing in self.standings.items():
-            assert standing.incident
-            yield incident_id, standing.incident, standing
+        for incident_id, state in self.states.items():
+            assert state.incident
+            yield incident_id, state.incident, state
 
     @property
-    def cells(self) -> Iterator[tuple[str, str, Incident, OutboxEntry]]:
-        for incident_id, incident, standing in self.incidents:
-            for channel, cell in standing.outbox.items():
-                yield incident_id, channel, incident, cell
+    def entries(self) -> Iterator[tuple[str, str, Incident, OutboxEntry]]:
+        for incident_id, incident, state in self.incidents:
+            for channel, entry in state.outbox.items():
+                yield incident_id, channel, incident, entry
 
     @cached_property
     def failed(self) -> dict[tuple[str, str], float]:
@@ -252,8 +252,8 @@ def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
 
 def everything_drains(outcome: Outcome) -> Iterator[str]:
     """In the end nothing is due, nothing is waited for, and every incident is over."""
-    for incident_id, incident, standing in outcome.incidents:
-        if standing.due_at is not None:
+    for incident_id, incident, state in outcome.incidents:
+        if state.due_at is not None:
             yield f"{incident_id} stays due"
         if not incident.over:
             yield f"{incident_id} stays {incident.status}"
@@ -261,10 +261,10 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
 
 def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
     """What is said of a cell in the end is that it was sent, or failed, or that there was nothing to say."""
-    for incident_id, channel, _, cell in outcome.cells:
-        if cell.is_behind:
+    for incident_id, channel, _, entry in outcome.entries:
+        if entry.is_behind:
             yield f"{channel} stays behind with {incident_id}"
-        if cell.outcome == "retry" and not (cell.stateful and cell.last_kind_sent is None):
+        if entry.outcome == "retry" and not (entry.stateful and entry.last_kind_sent is None):
             yield f"{channel} waits for ever to be tried again with {incident_id}"
 
 
@@ -286,11 +286,11 @@ def nothing_is_said_twice(outcome: Outcome) -> Iterator[str]:
     """A revision is accepted once; once more for each answer that never came, and each crash or failed record."""
     for (incident_id, channel), tries in outcome.tries.items():
         accepted = [each for each in tries if each.accepted]
-        for each, again in pairwise(sorted(accepted, key=lambda each: (each.saying.revision, each.at))):
-            if each.saying.revision != again.saying.revision:
+        for each, again in pairwise(sorted(accepted, key=lambda each: (each.dispatch.revision, each.at))):
+            if each.dispatch.revision != again.dispatch.revision:
                 continue
             if each.answered and not each.invocation.troubled_since(each.at):
-                yield f"{channel} is told revision {again.saying.revision} of {incident_id} twice"
+                yield f"{channel} is told revision {again.dispatch.revision} of {incident_id} twice"
 
 
 def windows_hold_back(outcome: Outcome) -> Iterator[str]:
@@ -299,7 +299,7 @@ def windows_hold_back(outcome: Outcome) -> Iterator[str]:
         known = [each for each in tries if each.accepted and each.answered]
         heard = [each for each in known if not each.invocation.troubled_since(each.at)]  # the others open no window
         for number, (before, after) in enumerate(pairwise(heard)):
-            worse = after.saying.severity.worse_than(before.saying.severity)
+            worse = after.dispatch.severity.worse_than(before.dispatch.severity)
             on = after.kind is Kind.UPDATED and before.kind is not Kind.RESOLVED and after.reopened == before.reopened
             if on and not worse:
                 rung = sum(each.kind is not Kind.RESOLVED for each in heard[: number + 1])
@@ -338,7 +338,7 @@ def _latest(row: Recorded, heard: list[Try]) -> float:
     before = [each for each in heard if each.count < row.number]
     if not before or before[-1].kind is Kind.RESOLVED:
         return row.at + _SLACK
-    if all(row.routed.alert.severity.worse_than(each.saying.severity) for each in before):
+    if all(row.routed.alert.severity.worse_than(each.dispatch.severity) for each in before):
         return row.at + _SLACK
     rung = sum(each.kind is not Kind.RESOLVED for each in before)
     return max(row.at, before[-1].at + _window(rung)) + _SLACK
@@ -379,7 +379,7 @@ def no_resolve_overtakes(outcome: Outcome) -> Iterator[str]:
             elif each.kind is Kind.RESOLVED and each.accepted:
                 if said_over and not unsure:
                     yield f"{channel} hears twice that {incident_id} is over"
-                if not opened and not each.saying.is_first:
+                if not opened and not each.dispatch.is_first:
                     yield f"{channel} hears that {incident_id} is over before it hears of it"
                 said_over = True
             unsure = unsure or not each.answered or bool(each.invocation.troubles)
@@ -388,8 +388,8 @@ def no_resolve_overtakes(outcome: Outcome) -> Iterator[str]:
 def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
     """What is over is over on the stateful remote too, unless it refused to hear it."""
     pager = outcome.run.remotes["pager"]
-    for incident_id, channel, incident, cell in outcome.cells:
-        if channel == "pager" and incident.over and incident.dedup_key in pager.open and cell.outcome != "failed":
+    for incident_id, channel, incident, entry in outcome.entries:
+        if channel == "pager" and incident.over and incident.dedup_key in pager.open and entry.outcome != "failed":
             yield f"{incident_id} is over, and stays open on the pager"
 
 
@@ -463,7 +463,7 @@ def what_outlasts_a_silence_is_opened_since_then(outcome: Outcome) -> Iterator[s
         elif row.number != 1 and (row.decision is Decision.RESOLVING or alert.stopped):
             since.pop(where, None)  # it may have ended what was held back
         if row.number == 1 and where in since:
-            incident = outcome.standings[row.incident].incident
+            incident = outcome.states[row.incident].incident
             assert incident
             if incident.opened_at > since[where] + LAPSE_AFTER:
                 continue  # it had lapsed
@@ -478,7 +478,7 @@ def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
     tries: dict[tuple[object, str], set[tuple[str, int]]] = defaultdict(set)
     for channel, remote in outcome.run.remotes.items():
         for each in remote.tries:
-            tries[each.invocation, channel].add((each.incident, each.saying.attempt))
+            tries[each.invocation, channel].add((each.incident, each.dispatch.attempt))
     for write, item in _deliveries(outcome.run):
         if made := tries.get((write.by, item["channel"])):
             unsent = item["answer"].startswith(("no time", "not tried"))

@@ -29,7 +29,7 @@ class Try:
     at: float
     message: int
     invocation: Invocation
-    saying: Dispatch
+    dispatch: Dispatch
     incident: str
     dedup_key: str
     count: int
@@ -75,17 +75,17 @@ class Remote:
         if mood == "picky" and plain:
             mood = "fine"
         act = getattr(self, f"_{mood}")
-        said = [f"{saying.kind} revision {saying.revision}" for _, saying in parts]
+        said = [f"{dispatch.kind} revision {dispatch.revision}" for _, dispatch in parts]
         self.boundary.call(lambda: act((parts, mood)), f"tell {self.name}", *said, mood)
 
     def _take(self, said: tuple[Sequence[Part], str], *, accepted: bool, answered: bool = True) -> None:
         parts, mood = said
         self.messages += 1
-        for standing, saying in parts:
-            assert standing.incident
-            self._note(standing.incident, saying, mood, accepted=accepted, answered=answered)
+        for state, dispatch in parts:
+            assert state.incident
+            self._note(state.incident, dispatch, mood, accepted=accepted, answered=answered)
 
-    def _note(self, incident: Incident, saying: Dispatch, mood: str, *, accepted: bool, answered: bool) -> None:
+    def _note(self, incident: Incident, dispatch: Dispatch, mood: str, *, accepted: bool, answered: bool) -> None:
         process = self.boundary.scheduler.current
         assert process
         assert isinstance(process.process, Invocation)
@@ -94,19 +94,19 @@ class Remote:
                 self.boundary.scheduler.now,
                 self.messages,
                 process.process,
-                saying,
+                dispatch,
                 incident.id,
                 incident.dedup_key,
                 incident.count,
                 incident.reopened,
-                saying.kind,
+                dispatch.kind,
                 mood,
                 accepted,
                 answered,
             )
         )
         if accepted and self.stateful:
-            self._keep(incident.dedup_key, saying.kind)
+            self._keep(incident.dedup_key, dispatch.kind)
 
     def _keep(self, key: str, kind: Kind) -> None:
         if kind is Kind.RESOLVED:

@@ -19,7 +19,7 @@ from router.aws.queues import DUE, TICK, Queues
 from router.channels.configured import ConfiguredChannel
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Answered, Job, OutageMemory, Dependencies
+from router.context import Answered, Dependencies, Job, OutageMemory
 from router.deliver import deliver
 from router.history.items import silence_item
 from router.history.store import History
@@ -322,10 +322,10 @@ class Simulation:
 
     def _serve(self, invocation: Invocation, kept: Environment, event: dict[str, Any], receipt: Receipt) -> None:
         runtime = self.router.runtime._replace(silences=kept.silences)
-        router = self.router._replace(memory=kept.memory, runtime=runtime)
+        deps = self.router._replace(memory=kept.memory, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
-            answer = handle(event, router, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
+            answer = handle(event, deps, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
         except Exception as error:  # noqa: BLE001 - the world outside sees a failed invocation
             self.log.note("raises", repr(error))
             self._note_broken(invocation, event, error)

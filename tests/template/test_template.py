@@ -192,8 +192,8 @@ def test_exactly_the_rules_that_send_to_the_events_queue_may(variant: str, reque
     assert allowed["Action"] == "sqs:SendMessage"
     rules = packaged.of_type("AWS::Events::Rule").items()
     senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of("EventsQueue")}
-    (condition,) = allowed["Condition"].values()
-    assert {source["Fn::GetAtt"][0] for source in condition["aws:SourceArn"]} == senders
+    (channel_states,) = allowed["Condition"].values()
+    assert {source["Fn::GetAtt"][0] for source in channel_states["aws:SourceArn"]} == senders
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything", "least"])

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from local_aws.events import Raw, container, service_action, task_stopped
 from router.channels.rate_limit import (
-    BURST,
     BUNDLE_INTERVALS,
+    BURST,
     STALE_BUNDLE,
-    RateLimit,
     EndpointLimit,
+    RateLimit,
     SendRequest,
     allocate,
     charge_at_completion,
 )
-from router.channels.state import ChannelStates, BundleState
+from router.channels.state import BundleState, ChannelStates
 from router.config.parse import Route
 from router.context import Answered, Job
 from router.errors import TransientError
@@ -39,63 +39,63 @@ def wanting(number: int, channel: str = "chat", first: int = 0) -> list[SendRequ
 
 
 def ask(
-    condition: ChannelStates,
+    channel_states: ChannelStates,
     wants: Sequence[SendRequest],
     now: float = NOW,
     *,
-    collecting: bool = False,
+    all_due: bool = False,
     **lines: EndpointLimit,
 ) -> Any:
-    return allocate(condition, wants, lines or {"chat": CHAT, "pager": PAGER}, now, all_due=collecting)
+    return allocate(channel_states, wants, lines or {"chat": CHAT, "pager": PAGER}, now, all_due=all_due)
 
 
-def turns(allotted: Any) -> list[tuple[str, SendMode]]:
-    return [(key[0], turn) for key, mine in allotted.turns.items() for turn in mine.values()]
+def turns(allocation: Any) -> list[tuple[str, SendMode]]:
+    return [(key[0], turn) for key, mine in allocation.turns.items() for turn in mine.values()]
 
 
 # --- the allotment ----------------------------------------------------------------------------------------------------
 
 
 def test_what_fits_the_budget_is_said_alone() -> None:
-    allotted = ask(ChannelStates(), wanting(1))
-    assert turns(allotted) == [("subject#0", ALONE)]
-    assert allotted.condition.spoken == {"a": (NOW,)}
-    assert not allotted.condition.gathering
+    allocation = ask(ChannelStates(), wanting(1))
+    assert turns(allocation) == [("subject#0", ALONE)]
+    assert allocation.condition.spoken == {"a": (NOW,)}
+    assert not allocation.condition.gathering
 
 
 def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
-    allotted = ask(ChannelStates(), wanting(5))
-    assert {turn for _, turn in turns(allotted)} == {GATHERED}
-    assert len(turns(allotted)) == 5
-    assert allotted.condition.spoken == {"a": (NOW,)}
-    assert allotted.condition.gathering["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
+    allocation = ask(ChannelStates(), wanting(5))
+    assert {turn for _, turn in turns(allocation)} == {GATHERED}
+    assert len(turns(allocation)) == 5
+    assert allocation.condition.spoken == {"a": (NOW,)}
+    assert allocation.condition.gathering["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
 
 
 def test_a_few_at_once_are_one_message_but_no_storm() -> None:
-    allotted = ask(ChannelStates(), wanting(BURST))
-    assert {turn for _, turn in turns(allotted)} == {GATHERED}
-    assert allotted.condition.gathering["chat"] == BundleState(NOW + 1.5)
-    assert turns(ask(allotted.condition, wanting(1), NOW + 1.5, collecting=True)) == [("subject#0", ALONE)]
+    allocation = ask(ChannelStates(), wanting(BURST))
+    assert {turn for _, turn in turns(allocation)} == {GATHERED}
+    assert allocation.condition.gathering["chat"] == BundleState(NOW + 1.5)
+    assert turns(ask(allocation.condition, wanting(1), NOW + 1.5, all_due=True)) == [("subject#0", ALONE)]
 
 
 def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:
-    allotted = ask(ChannelStates(sent_at={"a": (NOW - 0.4,)}), wanting(2))
-    assert not turns(allotted)
-    assert allotted.waits == {"chat": pytest.approx(NOW + 0.6)}
+    allocation = ask(ChannelStates(sent_at={"a": (NOW - 0.4,)}), wanting(2))
+    assert not turns(allocation)
+    assert allocation.waits == {"chat": pytest.approx(NOW + 0.6)}
 
 
 def test_whatever_comes_while_others_wait_joins_them() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW + 10, 1)})
-    allotted = ask(gathering, wanting(1))
-    assert not turns(allotted)
-    assert allotted.waits == {"chat": NOW + 10}
+    allocation = ask(gathering, wanting(1))
+    assert not turns(allocation)
+    assert allocation.waits == {"chat": NOW + 10}
 
 
 def test_when_its_time_has_come_only_a_collection_of_all_that_is_due_is_the_gathering() -> None:
     """A batch that comes in then must not gather its own few and make all the others wait for the next one."""
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 1)})
     assert not turns(ask(gathering, wanting(3)))
-    assert len(turns(ask(gathering, wanting(3), collecting=True))) == 3
+    assert len(turns(ask(gathering, wanting(3), all_due=True))) == 3
 
 
 def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
@@ -104,42 +104,42 @@ def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
 
 
 def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
-    condition, now, waits = ChannelStates(), NOW, []
+    channel_states, now, waits = ChannelStates(), NOW, []
     for _ in range(4):
-        condition = ask(condition, wanting(5), now, collecting=True).condition
-        waits.append(condition.gathering["chat"].at - now)
-        now = condition.gathering["chat"].at
+        channel_states = ask(channel_states, wanting(5), now, all_due=True).condition
+        waits.append(channel_states.gathering["chat"].at - now)
+        now = channel_states.gathering["chat"].at
     assert waits == [15.0, 30.0, 60.0, 60.0]
 
 
 def test_a_channel_is_calm_again_when_what_waited_fits_its_budget() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 3)})
-    assert not ask(gathering, wanting(1), collecting=True).condition.gathering
-    assert not ask(gathering, [], collecting=True).condition.gathering
+    assert not ask(gathering, wanting(1), all_due=True).condition.gathering
+    assert not ask(gathering, [], all_due=True).condition.gathering
 
 
 def test_a_pager_is_told_one_by_one_worst_first_as_the_budget_allows() -> None:
-    allotted = ask(ChannelStates(), [*reversed(wanting(5, "pager"))])
-    assert turns(allotted) == [("subject#0", ALONE), ("subject#1", ALONE)]
-    assert allotted.waits == {"pager": NOW + 10}
+    allocation = ask(ChannelStates(), [*reversed(wanting(5, "pager"))])
+    assert turns(allocation) == [("subject#0", ALONE), ("subject#1", ALONE)]
+    assert allocation.waits == {"pager": NOW + 10}
 
 
 def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starves() -> None:
     lines = {"chat": CHAT, "chat-ja": CHAT}
-    condition, now, heard = ChannelStates(), NOW, Counter[str]()
+    channel_states, now, heard = ChannelStates(), NOW, Counter[str]()
     for _ in range(6):
-        allotted = ask(condition, [*wanting(3), *wanting(3, "chat-ja")], now, collecting=True, **lines)
-        heard.update({channel for mine in allotted.turns.values() for channel in mine})
-        assert len(allotted.condition.spoken["a"]) == 1
-        condition, now = allotted.condition, min(each.at for each in allotted.condition.gathering.values())
+        allocation = ask(channel_states, [*wanting(3), *wanting(3, "chat-ja")], now, all_due=True, **lines)
+        heard.update({channel for mine in allocation.turns.values() for channel in mine})
+        assert len(allocation.condition.spoken["a"]) == 1
+        channel_states, now = allocation.condition, min(each.at for each in allocation.condition.gathering.values())
     assert heard["chat"] >= 2
     assert heard["chat-ja"] >= 2
 
 
 def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
-    allotted = ask(ChannelStates(), wanting(3, "gone"))
-    assert {turn for _, turn in turns(allotted)} == {ALONE}
-    assert allotted.condition == ChannelStates()
+    allocation = ask(ChannelStates(), wanting(3, "gone"))
+    assert {turn for _, turn in turns(allocation)} == {ALONE}
+    assert allocation.condition == ChannelStates()
 
 
 def test_a_period_begins_when_a_slow_message_was_through() -> None:
@@ -155,7 +155,7 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
     world = World()
 
     def together(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
-        done = [each for lot in serially(jobs, remaining) for each in lot]
+        done = [each for batch in serially(jobs, remaining) for each in batch]
         world.now += 0.9
         yield [(job, each._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, each in done]
 
@@ -179,29 +179,29 @@ def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
     limit: int, period: float, calls: list[tuple[float, int, bool]], *, stateful: bool
 ) -> None:
     line = EndpointLimit("x", RateLimit(limit, period), stateful)
-    condition, now, messages = ChannelStates(), NOW, list[float]()
-    for pause, number, collecting in calls:
+    channel_states, now, messages = ChannelStates(), NOW, list[float]()
+    for pause, number, all_due in calls:
         now += pause
-        allotted = ask(condition, wanting(number), now, collecting=collecting, chat=line)
-        spoken = turns(allotted)
+        allocation = ask(channel_states, wanting(number), now, all_due=all_due, chat=line)
+        spoken = turns(allocation)
         messages += [now] * (len(spoken) if ALONE in {turn for _, turn in spoken} else bool(spoken))
-        condition = allotted.condition
+        channel_states = allocation.condition
         assert sum(time > now - period for time in messages) <= limit
         assert len(spoken) in {0, number} or stateful
-        assert len(spoken) == number or allotted.waits["chat"] >= now - STALE_BUNDLE
+        assert len(spoken) == number or allocation.waits["chat"] >= now - STALE_BUNDLE
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 6)), max_size=20), st.booleans())
 def test_everything_that_waits_is_said_in_the_end(calls: list[tuple[float, int]], stateful: bool) -> None:  # noqa: FBT001
     line = EndpointLimit("x", RateLimit(2, 10.0), stateful)
-    condition, now, names = ChannelStates(), NOW, count()
+    channel_states, now, names = ChannelStates(), NOW, count()
     waiting: list[SendRequest] = []
     for pause, number in [*calls, *[(60.0, 0)] * 80]:
         now += pause
         waiting += [SendRequest((f"subject#{next(names)}", "incident"), "chat", (0,)) for _ in range(number)]
-        allotted = ask(condition, waiting, now, collecting=not number, chat=line)
-        condition = allotted.condition
-        waiting = [want for want in waiting if want.key not in allotted.turns]
+        allocation = ask(channel_states, waiting, now, all_due=not number, chat=line)
+        channel_states = allocation.condition
+        waiting = [want for want in waiting if want.key not in allocation.turns]
     assert not waiting
 
 
@@ -276,7 +276,7 @@ def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(
     world.receive(died("api", START + 1), service_action(service="api", createdAt=iso(START + 2)))
     world.now += 400  # no tick has come; the recovery is announced by now
     world.tick()
-    assert [saying for saying in say(world.slack) if saying[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
+    assert [dispatch for dispatch in say(world.slack) if dispatch[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
     assert not any("api" in each.incident.subject.name for each in world.pager.told)
 
 

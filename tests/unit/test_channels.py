@@ -68,8 +68,10 @@ class Setting:
         world = World()
         world.receive(task_stopped())
         (told,) = world.slack.told
-        saying = Dispatch("chat", Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
-        return attempt(Job(SubjectState(told.incident.subject), saying, self.source.config, lambda: told, self.source))
+        dispatch = Dispatch("chat", Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
+        return attempt(
+            Job(SubjectState(told.incident.subject), dispatch, self.source.config, lambda: told, self.source)
+        )
 
 
 def test_a_channel_is_made_once_with_the_secret_in_its_options() -> None:

@@ -40,8 +40,8 @@ def died(number: int) -> events.Raw:
 def test_a_held_back_event_is_one_read_and_one_write(world: World, calls: Counter[str]) -> None:
     world.receive(died(1))
     calls.clear()
-    (handled,) = world.receive(died(2))
-    assert handled.decision is Decision.HELD_BACK
+    (results,) = world.receive(died(2))
+    assert results.decision is Decision.HELD_BACK
     assert calls == {"get": 1, "commit": 1}
 
 
@@ -57,8 +57,8 @@ def test_a_repeated_event_is_one_read_and_one_refusal_which_tells_its_decision(
 ) -> None:
     world.receive(died(1))
     calls.clear()
-    (handled,) = world.receive(died(1))
-    assert handled.decision is Decision.ANNOUNCED
+    (results,) = world.receive(died(1))
+    assert results.decision is Decision.ANNOUNCED
     assert calls == {"get": 1, "commit": 1}
 
 

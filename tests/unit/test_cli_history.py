@@ -163,12 +163,12 @@ def test_nothing_found_is_said_to_people_and_not_to_machines() -> None:
 def test_what_has_expired_is_not_shown_though_dynamodb_has_not_yet_deleted_it(world: World) -> None:
     writing(world, retention=HOUR)
     now, world.now = world.now, world.now - 2 * HOUR
-    (handled,) = world.receive(died(1, 10 * MINUTE))
+    (results,) = world.receive(died(1, 10 * MINUTE))
     world.now = now
-    assert handled.routed is not None
+    assert results.routed is not None
     assert boto3.client("dynamodb").scan(TableName=TABLE)["Count"] > 0
     assert lines("list") == lines("open") == []
-    for gone in (handled.routed.alert.id, TASKS[1]):
+    for gone in (results.routed.alert.id, TASKS[1]):
         assert "or it has expired" in one_line_error(run("show", gone))
 
 
@@ -211,9 +211,9 @@ def test_show_says_everything_about_an_incident(world: World) -> None:
 def test_show_says_everything_about_an_alert_but_secrets(world: World) -> None:
     environment = [{"name": "TOKEN", "value": SECRET}]
     raw = died(1, MINUTE, overrides={"containerOverrides": [{"name": "app", "environment": environment}]})
-    (handled,) = world.receive(raw)
-    assert handled.routed is not None
-    alert_id = handled.routed.alert.id
+    (results,) = world.receive(raw)
+    assert results.routed is not None
+    alert_id = results.routed.alert.id
     (shown,) = lines("show", alert_id)
     assert shown["id"] == alert_id
     assert shown["containers"][0]["exit_code"] == 1

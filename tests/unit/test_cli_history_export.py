@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.cli.history.export import COLUMNS, WHOLE_COLUMNS, cell
+from router.cli.history.export import COLUMNS, WHOLE_COLUMNS, entry
 from router.history.items import iso
 from tests.doubles.history_cli import TASKS, died, run
 from tests.doubles.world import MINUTE, World
@@ -75,7 +75,7 @@ def test_a_service_named_like_a_formula_is_text_to_a_spreadsheet(world: World) -
 
 @given(st.text(min_size=1))
 def test_no_cell_begins_a_formula_and_none_is_lost(text: str) -> None:
-    shown = cell({"title": text}, "title")
+    shown = entry({"title": text}, "title")
     assert shown.removeprefix("'") == text or shown == text
     assert not shown.lstrip(" ").startswith(
         ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

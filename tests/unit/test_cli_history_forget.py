@@ -114,11 +114,11 @@ def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: Worl
 def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
     """The router's own write is not lost: the deletion has the version that was seen as its condition."""
     world.receive(died(1, MINUTE))
-    (standing,) = [item for item in everything() if item["sk"]["S"] == "incident"]
-    key = (standing["pk"]["S"], "incident")
+    (state,) = [item for item in everything() if item["sk"]["S"] == "incident"]
+    key = (state["pk"]["S"], "incident")
     world.receive(died(2, 0))
     with pytest.raises(Conflict):
-        DynamoTable(boto3.client("dynamodb"), TABLE).delete([key], {key: int(standing["version"]["N"]) - 1})
+        DynamoTable(boto3.client("dynamodb"), TABLE).delete([key], {key: int(state["version"]["N"]) - 1})
     assert lines("open") != []
 
 

@@ -367,10 +367,10 @@ CONFIG, _ = settings_of(ROOT / "alert-router.toml", PLUGINS)
 
 def messages_of(found: Sequence[tuple[float, events.Raw]], *, every_minute: bool) -> list[Line]:
     told: list[Line] = []
-    router = VirtualRouter(CONFIG, PLUGINS, told.append, every_minute=every_minute)
+    deps = VirtualRouter(CONFIG, PLUGINS, told.append, every_minute=every_minute)
     for at, event in found:
-        router.receive(event, START + at)
-    router.advance(router.now + 25 * HOUR)
+        deps.receive(event, START + at)
+    deps.advance(deps.now + 25 * HOUR)
     return told
 
 

@@ -60,10 +60,10 @@ def raises(error: Exception) -> Callable[[], NoReturn]:
 
 
 def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusable: str = "", **options: Any) -> Job:
-    saying = Dispatch(name, Kind.OPENED, revision, 1, is_first=True, severity=Severity.ERROR, suppressed={})
+    dispatch = Dispatch(name, Kind.OPENED, revision, 1, is_first=True, severity=Severity.ERROR, suppressed={})
     config = ChannelConfig(name, "sink", options)
     source = ConfiguredChannel.of(config, channel) if channel else None
-    return Job(SubjectState(NOTIFICATION.incident.subject), saying, config, lambda: NOTIFICATION, source, unusable)
+    return Job(SubjectState(NOTIFICATION.incident.subject), dispatch, config, lambda: NOTIFICATION, source, unusable)
 
 
 def delivered(*jobs: Job) -> dict[str, Delivery]:

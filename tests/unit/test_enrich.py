@@ -221,9 +221,9 @@ MIXED = events.task_stopped(
 def verdict(raw: events.Raw, essential: Callable[[Event], Mapping[str, bool]]) -> tuple[str, Severity]:
     world = World()
     world.router = world.router._replace(essential=essential)
-    (handled,) = world.receive(raw)
-    assert handled.routed is not None
-    return handled.routed.alert.cause, handled.routed.alert.severity
+    (results,) = world.receive(raw)
+    assert results.routed is not None
+    return results.routed.alert.cause, results.routed.alert.severity
 
 
 def test_where_exit_codes_contradict_each_other_essential_containers_decide() -> None:
@@ -310,5 +310,5 @@ def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
     world = World()
     parts: list[Enricher] = [fails, lambda _alert, _known: 1 / 0]  # type: ignore[list-item, return-value]
     world.router = world.router._replace(enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))
-    (handled,) = world.receive(events.task_stopped())
-    assert [delivery.outcome for delivery in handled.deliveries] == [Outcome.SENT] * 3
+    (results,) = world.receive(events.task_stopped())
+    assert [delivery.outcome for delivery in results.deliveries] == [Outcome.SENT] * 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.incident.state import MessageOptions, Dispatch, SubjectState
+from router.incident.state import Dispatch, MessageOptions, SubjectState
 from router.messages.bundle import ROOM, bundle
 from router.model import ChannelConfig, Kind, Severity, Subject
 from tests.doubles.oom import ALERT, INCIDENT

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from local_aws.events import Raw, task_stopped
-from router.channels.health import REPORT_AFTER, REMIND_AFTER, health_events, record_outcomes
-from router.channels.state import ChannelStates, ChannelFailure
+from router.channels.health import REMIND_AFTER, REPORT_AFTER, health_events, record_outcomes
+from router.channels.state import ChannelFailure, ChannelStates
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.history.items import iso
 from router.inbox import handle

@@ -169,10 +169,10 @@ def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None
     again = {"createdAt": "2024-08-09T17:00:00Z", "stoppedAt": "2024-08-09T17:00:00Z"}
     world.receive(events.task_stopped(task="b" * 32, **again))
     for number, status in ((1, "resolved"), (2, "open")):
-        standing = world.history.incident(f"{WEB.key}-{number}", world.now)
-        assert standing is not None
-        assert standing.incident is not None
-        assert (standing.incident.number, standing.incident.status) == (number, status)
+        state = world.history.incident(f"{WEB.key}-{number}", world.now)
+        assert state is not None
+        assert state.incident is not None
+        assert (state.incident.number, state.incident.status) == (number, status)
     assert world.history.incident(f"{WEB.key}-3", world.now) is None
 
 
@@ -225,7 +225,7 @@ def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
 
 def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
     history = history_with()
-    stored = history.commit(AT, standing=SubjectState(WEB))
+    stored = history.commit(AT, state=SubjectState(WEB))
     assert stored == SubjectState(WEB)._replace(version=1)
     assert history.state(WEB, AT) == stored
     with pytest.raises(Conflict) as caught:

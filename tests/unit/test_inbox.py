@@ -391,8 +391,8 @@ def test_what_was_announced_without_history_is_written_and_nobody_is_told() -> N
     world.wait(2 * MINUTE)
     assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
     assert [row["decision"] for row in world.rows("alert#")] == ["announced"]
-    (standing,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
-    assert {cell.last_kind_sent for cell in standing.outbox.values()} == {Kind.OPENED}
+    (state,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
+    assert {entry.last_kind_sent for entry in state.outbox.values()} == {Kind.OPENED}
 
 
 def test_of_two_events_that_one_process_told_as_one_neither_is_told_again() -> None:

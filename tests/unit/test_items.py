@@ -32,7 +32,7 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
-from router.incident.state import OutboxEntry, Delivery, MessageOptions, Dispatch, SubjectState
+from router.incident.state import Delivery, Dispatch, MessageOptions, OutboxEntry, SubjectState
 from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
@@ -224,7 +224,7 @@ STANDINGS = SUBJECTS.flatmap(
         SubjectState,
         subject=st.just(subject),
         incident=st.none() | incidents_of(subject),
-        cells=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
+        entries=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
         replaced=st.none(),
     )
@@ -232,17 +232,17 @@ STANDINGS = SUBJECTS.flatmap(
 
 
 @given(STANDINGS)
-def test_a_standing_comes_back_as_it_was_one_version_on(standing: SubjectState) -> None:
-    item = stored(state_item(standing, TTL))
-    assert to_state(item) == standing._replace(version=standing.version + 1)
-    assert (item["pk"], item["sk"]) == key_of(standing)
+def test_a_standing_comes_back_as_it_was_one_version_on(state: SubjectState) -> None:
+    item = stored(state_item(state, TTL))
+    assert to_state(item) == state._replace(version=state.version + 1)
+    assert (item["pk"], item["sk"]) == key_of(state)
 
 
 @given(STANDINGS)
 def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(
-    standing: SubjectState,
+    state: SubjectState,
 ) -> None:
-    late = standing._replace(resolve_at=NOW + 0.123456, lapse_at=None, outbox={})
+    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, outbox={})
     item = stored(state_item(late, TTL))
     assert to_state(item).due_at == item["due_at"] == NOW + 0.123
 
@@ -296,7 +296,7 @@ NEW_CELL = OutboxEntry(
 
 def test_what_was_packed_by_the_first_release_can_be_read_for_ever() -> None:
     """It was packed with a dictionary that must never change, and without what a cell has by default."""
-    state = (
+    packed = (
         "eLslT0CIjVZbboMwELwK9T/UTwxRValnaP+qKDJhUdNHkhKlaVT57rUhOMY4Sn6QsPxYj2dn5m8yEl0W7OwdqmNF+UVTRinHJ7iC"
         "y01u73Bx+N0E+5dary3DXtHD3Ru08Gge7l2Zz9Nupe5fNh/HDZoPb0k95kw4FafjwAfD3sWmWQzSwLTHvSllKSOsEH3FPrtC7tl5"
         "MsekA38P3mozijNhCzel2HP66w6cxg0BFGF9vzQXdsP9erdvYVh5br8WTBm2pYfmfLaIJ/0v1InADGmP0JF30Hrc52cB+DVV6LM6"
@@ -305,8 +305,8 @@ def test_what_was_packed_by_the_first_release_can_be_read_for_ever() -> None:
         "kcuixIQ6I4R9ejBumZLAEc05M5LxjCLPUAOr1fObHdrVE4PWwGjxS9xzTbOCQXvG6aV4wXNmOMSlLGUhqPnjGEWjiQsuOkg1roPx"
         "KPv4w2FEGuWnUC2DrDWNY1r/A+DV24g="
     )
-    standing = SubjectState(SUBJECT, 1, lapse_at=NOW + 86_400, incident=OPEN, outbox={"slack": CELL, "email": NEW_CELL})
-    assert to_state(state_item(standing, TTL) | {"version": 1, "state": base64.b64decode(state)}) == standing
+    state = SubjectState(SUBJECT, 1, lapse_at=NOW + 86_400, incident=OPEN, outbox={"slack": CELL, "email": NEW_CELL})
+    assert to_state(state_item(state, TTL) | {"version": 1, "state": base64.b64decode(packed)}) == state
 
 
 def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_number() -> None:
@@ -337,8 +337,8 @@ def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, show
         (SubjectState(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
     ],
 )
-def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(standing: SubjectState, due_at: float | None) -> None:
-    item = state_item(standing, TTL)
+def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(state: SubjectState, due_at: float | None) -> None:
+    item = state_item(state, TTL)
     index = INDEXES["due"]
     assert item.get(index.sort) == due_at
     assert item.get(index.partition) == (None if due_at is None else f"due#{shard(item['pk'])}")

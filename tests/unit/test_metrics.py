@@ -34,9 +34,9 @@ Printed = Callable[[], list[dict[str, Any]]]
 
 
 def job(channel: str) -> Job:
-    saying = Dispatch(channel, Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
+    dispatch = Dispatch(channel, Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
     subject = Subject("111122223333", "eu-west-1", "prod", "service:web")
-    return Job(SubjectState(subject), saying, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
+    return Job(SubjectState(subject), dispatch, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
 
 
 def told(*attempts: Attempt) -> MetricsRecorder:

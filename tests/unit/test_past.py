@@ -15,9 +15,9 @@ from router.incident.recurrence import (
     DEPLOYMENTS_REMEMBERED,
     HOUR,
     WEEK,
+    count_occurrence,
     record_deployment,
     recurrence_of,
-    count_occurrence,
 )
 from router.incident.state import SubjectState
 from router.model import Alert, Recurrence
@@ -39,7 +39,7 @@ def begun(at: float, deployment: str = events.DEPLOYMENT) -> events.Raw:
     return events.deployment(BEGUN, updatedAt=iso(at), deploymentId=deployment) | {"id": f"begun-{at}"}
 
 
-def standing(*raws: events.Raw) -> SubjectState:
+def state(*raws: events.Raw) -> SubjectState:
     """With each of them counted, or noted as a deployment."""
     made = SubjectState(of(died(START)).subject)
     for each in map(of, raws):
@@ -53,19 +53,19 @@ def standing(*raws: events.Raw) -> SubjectState:
 def test_what_came_before_is_counted_over_a_day_and_a_week() -> None:
     """Not another cause, nor what is older than a week."""
     spot = events.task_stopped("SpotInterruption", "x", stoppedAt=iso(START - 60))
-    known = standing(died(START - 8 * DAY), died(START - 30 * HOUR), died(START - HOUR), spot)
+    known = state(died(START - 8 * DAY), died(START - 30 * HOUR), died(START - HOUR), spot)
     assert recurrence_of(known, of(died(START))) == Recurrence(last_day=1, last_week=2, previous=START - HOUR)
 
 
 def test_what_has_not_been_before_has_no_past() -> None:
-    assert recurrence_of(standing(), of(died(START))) == Recurrence()
+    assert recurrence_of(state(), of(died(START))) == Recurrence()
 
 
 @given(
     st.lists(st.floats(0, 9 * DAY), max_size=60).map(sorted).map(lambda ages: [START - age for age in reversed(ages)])
 )
 def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[float]) -> None:
-    known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
+    known = state(*(died(at, f"t{number}") for number, at in enumerate(times)))
     found = recurrence_of(known, of(died(START)))
     exactly = [sum(at >= START - span for at in times) for span in (DAY - HOUR, DAY + HOUR, WEEK - DAY, WEEK + DAY)]
     assert exactly[0] <= found.last_day <= exactly[1]
@@ -75,14 +75,14 @@ def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[f
 
 @given(st.permutations([START - 90, START - 3 * HOUR, START - 2 * DAY, START - 2 * DAY - 60]))
 def test_it_makes_no_difference_in_which_order_alerts_arrive(times: list[float]) -> None:
-    known = standing(*(died(at, f"t{number}") for number, at in enumerate(times)))
+    known = state(*(died(at, f"t{number}") for number, at in enumerate(times)))
     assert recurrence_of(known, of(died(START))) == Recurrence(last_day=2, last_week=4, previous=START - 90)
 
 
 @pytest.mark.parametrize("later", [0.3, -0.3])
 def test_alerts_within_a_second_know_of_each_other(later: float) -> None:
     """Whichever was counted first; what is kept is whole seconds."""
-    known = standing(died(START + 0.6))
+    known = state(died(START + 0.6))
     found = recurrence_of(known, of(died(START + 0.6 + later)))
     assert (found.last_day, found.last_week) == (1, 1)
     assert found.previous == pytest.approx(START + 0.6, abs=1)
@@ -90,13 +90,13 @@ def test_alerts_within_a_second_know_of_each_other(later: float) -> None:
 
 def test_an_alert_that_comes_late_knows_of_what_was_before_it() -> None:
     """Though one that is newer than it stands for the whole hour by now."""
-    known = standing(*(died(START + second, f"t{second}") for second in range(0, 1000, 20)))
+    known = state(*(died(START + second, f"t{second}") for second in range(0, 1000, 20)))
     found = recurrence_of(known, of(died(START + 979)))
     assert (found.last_day, found.last_week, found.previous) == (50, 50, START + 979)
 
 
 def test_of_many_causes_the_newest_are_remembered() -> None:
-    known = standing()
+    known = state()
     for number in range(20):
         known = count_occurrence(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
     assert list(known.occurrences) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
@@ -107,27 +107,27 @@ def test_of_many_causes_the_newest_are_remembered() -> None:
 
 def test_a_task_came_after_the_deployment_that_started_it() -> None:
     """Not after a later one, which has nothing to do with this task; nor is it known of a task of no deployment."""
-    known = standing(begun(START - 240), begun(START - 60, "ecs-svc/1"))
+    known = state(begun(START - 240), begun(START - 60, "ecs-svc/1"))
     assert recurrence_of(known, of(died(START))).deployed_at == START - 240
     assert recurrence_of(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
 
 
 def test_a_deployment_of_more_than_a_week_ago_has_nothing_to_do_with_it() -> None:
     """Nobody knows whether the cause was there in between: it must not be called its first after that deployment."""
-    assert recurrence_of(standing(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
+    assert recurrence_of(state(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
 
 
 def test_what_is_not_about_a_task_came_after_the_newest_deployment() -> None:
     failed = of(events.service_action("SERVICE_TASK_START_IMPAIRED", "WARN", createdAt=iso(START)))
-    assert recurrence_of(standing(begun(START - 8 * DAY)), failed).deployed_at is None
-    assert recurrence_of(standing(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
-    assert recurrence_of(standing(begun(START + 60)), failed).deployed_at is None
+    assert recurrence_of(state(begun(START - 8 * DAY)), failed).deployed_at is None
+    assert recurrence_of(state(begun(START - 240), begun(START - 60, "ecs-svc/1")), failed).deployed_at == START - 60
+    assert recurrence_of(state(begun(START + 60)), failed).deployed_at is None
 
 
 def test_a_deployment_began_when_it_was_first_heard_of_and_the_newest_are_remembered() -> None:
-    known = standing(begun(START - 60), begun(START - 240), begun(START))
+    known = state(begun(START - 60), begun(START - 240), begun(START))
     assert known.deployments == {events.DEPLOYMENT: START - 240}
-    known = standing(*(begun(START + number, f"ecs-svc/{number}") for number in range(9)))
+    known = state(*(begun(START + number, f"ecs-svc/{number}") for number in range(9)))
     assert list(known.deployments) == [f"ecs-svc/{number}" for number in range(9 - DEPLOYMENTS_REMEMBERED, 9)]
 
 

@@ -271,9 +271,9 @@ def test_files_are_asked_before_packages(site: Site, directory: Directory) -> No
     classifies = CLASSIFIES.format(answer="{'severity': 'info', 'cause': __name__.rpartition('.')[2]}")
     site.install(a=classifies)
     world = world_with(directory.load(z=classifies))
-    (handled,) = world.receive(events.task_stopped())
-    assert handled.routed
-    assert handled.routed.alert.cause == "z"
+    (results,) = world.receive(events.task_stopped())
+    assert results.routed
+    assert results.routed.alert.cause == "z"
 
 
 def test_a_module_that_is_announced_twice_is_registered_once(site: Site, directory: Directory) -> None:
@@ -335,9 +335,9 @@ def test_the_first_plugin_that_classifies_decides_and_the_core_answers_last(
     answers: list[str], cause: str, directory: Directory
 ) -> None:
     plugins = directory.load(**{f"p{place}": CLASSIFIES.format(answer=each) for place, each in enumerate(answers)})
-    (handled,) = world_with(plugins).receive(events.task_stopped())
-    assert handled.routed is not None
-    assert handled.routed.alert.cause == cause
+    (results,) = world_with(plugins).receive(events.task_stopped())
+    assert results.routed is not None
+    assert results.routed.alert.cause == cause
 
 
 ENRICHES = """
@@ -369,18 +369,18 @@ def test_decoration_never_blocks_an_alert(answer: str, directory: Directory) -> 
 def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
     answer = "{str(number): 'x' * 10_000 for number in range(100)}"
     world = World()
-    (handled,) = world.receive(events.task_stopped())
-    assert handled.routed is not None
-    facts = facts_of(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer)))
+    (results,) = world.receive(events.task_stopped())
+    assert results.routed is not None
+    facts = facts_of(results.routed.alert, directory.load(a=ENRICHES.format(answer=answer)))
     assert (len(facts), {len(value) for value in facts.values()}) == (FACTS_SHOWN, {FACT_LENGTH})
 
 
 def test_a_fact_without_a_label_or_a_value_is_none(directory: Directory) -> None:
     """Where a plugin has looked and found nothing."""
     answer = "{'Owner': '', ' ': 'web team', 'Team': ' web '}"
-    (handled,) = World().receive(events.task_stopped())
-    assert handled.routed is not None
-    assert facts_of(handled.routed.alert, directory.load(a=ENRICHES.format(answer=answer))) == {"Team": "web"}
+    (results,) = World().receive(events.task_stopped())
+    assert results.routed is not None
+    assert facts_of(results.routed.alert, directory.load(a=ENRICHES.format(answer=answer))) == {"Team": "web"}
 
 
 OBSERVES = """
@@ -420,9 +420,9 @@ def test_the_documented_example_is_a_working_channel(
         config = load_config(file, plugins, {"HOOK": server.url("/hooks/xyz")})
         world = World()
         world.router = world.router._replace(plugins=plugins, config=config)
-        (handled,) = world.receive(events.task_stopped())
+        (results,) = world.receive(events.task_stopped())
         ((head, body),) = server.requests
     assert (plugins.problems, config.problems) == ((), ())
-    assert [(each.dispatch.channel, each.outcome) for each in handled.deliveries] == [("x", Outcome.SENT)]
+    assert [(each.dispatch.channel, each.outcome) for each in results.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
     assert json.loads(body)["text"].startswith("**Essential container exited: service web in prod**\n")

@@ -68,8 +68,8 @@ def said(
     **settings: Any,
 ) -> Message:
     made = incident or incident_of()
-    saying = Dispatch("chat", kind, 1, 1, first, made.severity, held or {})
-    return notification(saying, made, ChannelConfig("chat", "chat", {}, **settings), found).message
+    dispatch = Dispatch("chat", kind, 1, 1, first, made.severity, held or {})
+    return notification(dispatch, made, ChannelConfig("chat", "chat", {}, **settings), found).message
 
 
 @pytest.mark.parametrize(

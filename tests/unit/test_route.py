@@ -53,9 +53,9 @@ def test_continue_looks_at_the_routes_after_it_too() -> None:
 @pytest.mark.parametrize(
     ("least", "reached"), [("info", True), ("warning", True), ("error", True), ("critical", False)]
 )
-def test_severity_means_at_least(least: str, *, reached: bool) -> None:
+def test_severity_means_at_least(least: str, *, targets: bool) -> None:
     assert ALARM.severity is Severity.ERROR
-    assert bool(route(ALARM, [Route(Severity(least), channels=("chat",))])) is reached
+    assert bool(route(ALARM, [Route(Severity(least), channels=("chat",))])) is targets
 
 
 @pytest.mark.parametrize("field", ["clusters", "causes", "accounts", "regions"])
@@ -72,13 +72,13 @@ def test_severity_means_at_least(least: str, *, reached: bool) -> None:
         (("nowhere*",), False),
     ],
 )
-def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, reached: bool) -> None:
+def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, targets: bool) -> None:
     subject = CRITICAL.subject
     value = {"clusters": subject.cluster, "causes": CRITICAL.cause, "accounts": subject.account}.get(
         field, subject.region
     )
     filled = tuple(glob.format(value, value[1:]) for glob in globs)
-    assert bool(route(CRITICAL, [Route(channels=("chat",), **{field: filled})])) is reached  # type: ignore[arg-type]
+    assert bool(route(CRITICAL, [Route(channels=("chat",), **{field: filled})])) is targets  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
@@ -102,7 +102,7 @@ def test_all_that_a_route_asks_for_must_hold() -> None:
     ],
 )
 def test_services_and_families_are_names_of_subjects_and_either_may_match(
-    services: tuple[str, ...], families: tuple[str, ...], reached: list[Alert]
+    services: tuple[str, ...], families: tuple[str, ...], targets: list[Alert]
 ) -> None:
     only = Route(channels=("chat",), services=services, families=families)
-    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == reached
+    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == targets

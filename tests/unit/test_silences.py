@@ -363,11 +363,11 @@ def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
 def test_the_last_resort_respects_what_is_known(world: World) -> None:
     world.silence(START + HOUR, service="web")
     world.receive(crash(world))
-    (handled,) = world.receive(crash(world, "t2"))
-    assert handled.routed is not None
-    assert announce_without_history([handled.routed], world.router, lambda: 60.0) == {handled.routed.alert.id: []}
+    (results,) = world.receive(crash(world, "t2"))
+    assert results.routed is not None
+    assert announce_without_history([results.routed], world.router, lambda: 60.0) == {results.routed.alert.id: []}
     world.now = START + HOUR
-    (told,) = announce_without_history([handled.routed], world.router, lambda: 60.0).values()
+    (told,) = announce_without_history([results.routed], world.router, lambda: 60.0).values()
     assert len(told) == 3
 
 

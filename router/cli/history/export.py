@@ -93,10 +93,10 @@ def _jsonl(out: IO[str]) -> _Writer:
 def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
-    return lambda row: writer.writerow([cell(row, name) for name in columns]) and None
+    return lambda row: writer.writerow([entry(row, name) for name in columns]) and None
 
 
-def cell(row: Mapping[str, Any], name: str) -> str:
+def entry(row: Mapping[str, Any], name: str) -> str:
     """A value that a spreadsheet takes for text: what would begin a formula stands behind an apostrophe (OWASP, "CSV
     Injection"), for titles and reasons hold text from outside."""
     value = row.get(name, "")

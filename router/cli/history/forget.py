@@ -139,8 +139,8 @@ def _refuse_open(items: Iterable[Item]) -> None:
 
 
 def _is_waiting(item: Item) -> bool:
-    standing = to_state(item)
-    return standing.due_at is not None or (standing.incident is not None and not standing.incident.over)
+    state = to_state(item)
+    return state.due_at is not None or (state.incident is not None and not state.incident.over)
 
 
 # --- and then it is gone ----------------------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ def _is_standing(item: Item) -> bool:
 
 def _without(item: Item, task: str) -> Item:
     """An incident's item that knows nothing of the task any more; as old, and as long to live, as before."""
-    standing = to_state(item)
-    incident = standing.incident
+    state = to_state(item)
+    incident = state.incident
     assert incident is not None  # `_names` has seen it
     alert = incident.alert
     if alert.task == task:
         alert = replace(alert, id="", event_id="", task="", reason="", containers=(), task_definition="")
     incident = replace(incident, tasks=tuple(each for each in incident.tasks if each != task), alert=alert)
-    return state_item(standing._replace(incident=incident), item["ttl"])
+    return state_item(state._replace(incident=incident), item["ttl"])

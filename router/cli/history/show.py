@@ -60,10 +60,10 @@ def found_task(history: History, id_: str, now: float) -> list[Item]:
 
 def show_incident_of(history: History, incident_id: str, now: float, *, as_json: bool = False) -> bool:
     """Shows the incident of that id with its deliveries; says whether there is one."""
-    standing = history.incident(incident_id, now)
-    if standing is None or standing.incident is None:
+    state = history.incident(incident_id, now)
+    if state is None or state.incident is None:
         return False
-    _show_incident(incident_row(standing.incident), history.deliveries(incident_id, now), as_json=as_json)
+    _show_incident(incident_row(state.incident), history.deliveries(incident_id, now), as_json=as_json)
     return True
 
 

@@ -102,8 +102,8 @@ def table_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> T
     for heading, names in columns.items():
         table.add_column(heading, overflow="fold", no_wrap=bool({*names.split("+")} & {*_TIMES, "severity"}))
     for row in rows:
-        cells = ([_cell(name, row.get(name, "")) for name in names.split("+")] for names in columns.values())
-        table.add_row(*("\n".join(cell) for cell in cells))
+        entries = ([_cell(name, row.get(name, "")) for name in names.split("+")] for names in columns.values())
+        table.add_row(*("\n".join(entry) for entry in entries))
     return table
 
 

@@ -42,29 +42,29 @@ def why_command(*, history: History, task_id: str, as_json: bool) -> None:
     row = history.row(task_id, now)
     rows = [row] if row else found_task(history, task_id, now)
     for each in reversed(rows):
-        standing = history.incident(each["incident"], now) if each["incident"] else None
+        state = history.incident(each["incident"], now) if each["incident"] else None
         deliveries = history.deliveries(each["incident"], now) if each["incident"] else ()
-        told = list(_told(each, standing, deliveries))
+        told = list(_told(each, state, deliveries))
         if as_json:
-            click.echo(to_json(_answer(each, standing, told)))
+            click.echo(to_json(_answer(each, state, told)))
         else:
-            _show(each, standing, told)
+            _show(each, state, told)
 
 
 # --- who was told -----------------------------------------------------------------------------------------------------
 
 
-def _told(row: Item, standing: SubjectState | None, deliveries: Sequence[Item]) -> Iterator[dict[str, Any]]:
+def _told(row: Item, state: SubjectState | None, deliveries: Sequence[Item]) -> Iterator[dict[str, Any]]:
     """What each channel of the incident heard of this alert: the first message that counts it, or why there is none."""
-    cells = standing.outbox if standing else {}
-    for channel in dict.fromkeys([*cells, *(each["channel"] for each in deliveries)]):
+    entries = state.outbox if state else {}
+    for channel in dict.fromkeys([*entries, *(each["channel"] for each in deliveries)]):
         since = [each for each in deliveries if each["channel"] == channel and each["at"] >= row["recorded_at"]]
         heard = next((each for each in since if each["outcome"] == Outcome.SENT), None)
         if heard:
             yield _of(channel, told=True, at=heard["at"], why=_heard(heard))
         else:
             at = since[-1]["at"] if since else ""
-            yield _of(channel, told=False, at=at, why=_unheard(cells.get(channel), since))
+            yield _of(channel, told=False, at=at, why=_unheard(entries.get(channel), since))
 
 
 def _of(channel: str, *, told: bool, at: str, why: str) -> dict[str, Any]:
@@ -80,38 +80,38 @@ def _heard(delivery: Item) -> str:
     return how if delivery["attempt"] == 1 else f"{how}, at attempt {delivery['attempt']}"
 
 
-def _unheard(cell: OutboxEntry | None, since: Sequence[Item]) -> str:
+def _unheard(entry: OutboxEntry | None, since: Sequence[Item]) -> str:
     """Why a channel has not heard of an alert."""
     last = since[-1] if since else None
     answer = f": {last['answer']}" if last and last["answer"] else ""
     if last and last["outcome"] == Outcome.FAILED:
         return f"failed for good after {counted(last['attempt'], 'attempt')}{answer}"
     if last and last["outcome"] == Outcome.RETRY:
-        due = f", next at {local_time(iso(cell.due_at))}" if cell and cell.due_at else ""
+        due = f", next at {local_time(iso(entry.due_at))}" if entry and entry.due_at else ""
         return f"{counted(last['attempt'], 'attempt')} failed{due}{answer}"
-    if cell and cell.is_behind:
+    if entry and entry.is_behind:
         return "its message is under way"
-    if cell and cell.suppressed and cell.window_ends_at:
-        return f"held back until the window ends at {local_time(iso(cell.window_ends_at))}"
+    if entry and entry.suppressed and entry.window_ends_at:
+        return f"held back until the window ends at {local_time(iso(entry.window_ends_at))}"
     return "there was nothing to say to it"
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def _answer(row: Item, standing: SubjectState | None, told: Sequence[Item]) -> Item:
+def _answer(row: Item, state: SubjectState | None, told: Sequence[Item]) -> Item:
     """For machines: the alert without its event, and all that came of it."""
     alert = {name: value for name, value in row.items() if name != "event"}
-    incident = incident_row(standing.incident) if standing and standing.incident else None
+    incident = incident_row(state.incident) if state and state.incident else None
     return {**alert, "explanation": REASONS[Decision(row["decision"])], "incident": incident, "told": list(told)}
 
 
-def _show(row: Item, standing: SubjectState | None, told: Sequence[Item]) -> None:
+def _show(row: Item, state: SubjectState | None, told: Sequence[Item]) -> None:
     out = console()
     out.rule(Text(f"{row['subject']} in {row['cluster']}"), align="left")
     for heading, lines in (
         ("What happened", _happened(row)),
-        ("What was decided", _decided(row, standing)),
+        ("What was decided", _decided(row, state)),
         ("Who was told", _lines(told)),
     ):
         out.print(f"[bold]{heading}[/]")
@@ -134,9 +134,9 @@ def _happened(row: Item) -> Iterator[Text]:
     yield Text(f"classified by the rule {row['rule']!r}: {row['cause']}{stop}", style="dim")
 
 
-def _decided(row: Item, standing: SubjectState | None) -> Iterator[Text]:
+def _decided(row: Item, state: SubjectState | None) -> Iterator[Text]:
     yield Text.assemble((str(row["decision"]), "bold"), f". {REASONS[Decision(row['decision'])]}")
-    incident = standing.incident if standing else None
+    incident = state.incident if state else None
     if incident:
         since = f"since {local_time(iso(incident.opened_at))}"
         over = f", over after {span(incident.ended_at - incident.opened_at, 'en')}" if incident.ended_at else ""

@@ -177,11 +177,11 @@ class _Progress:
 
 
 def _summary(outcome: Replay, unreadable: int, comparison: Comparison | None) -> dict[str, Any]:
-    router = outcome.router
+    virtual = outcome.router
     summary: dict[str, Any] = {
-        "messages": dict(router.messages),
-        "rows": router.rows,
-        "decisions": dict(sorted(router.decisions.items())),
-        "unreadable": unreadable + router.unreadable,
+        "messages": dict(virtual.messages),
+        "rows": virtual.rows,
+        "decisions": dict(sorted(virtual.decisions.items())),
+        "unreadable": unreadable + virtual.unreadable,
     }
     return summary | ({"compare": comparison.as_json()} if comparison else {})

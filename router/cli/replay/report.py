@@ -63,9 +63,9 @@ def compared(path: str, one: Outcome, other: Outcome) -> Comparison:
     removed, added = _only_in(one.lines, other.lines), _only_in(other.lines, one.lines)
     texts = [Counter((_identity(line), line["title"], line["text"]) for line in each.lines) for each in (one, other)]
     differing = sum((texts[0] - texts[1]).values()) - len(removed)
-    router = other.router
-    decisions = dict(sorted(router.decisions.items()))
-    return Comparison(path, dict(router.messages), router.rows, decisions, removed, added, differing)
+    virtual = other.router
+    decisions = dict(sorted(virtual.decisions.items()))
+    return Comparison(path, dict(virtual.messages), virtual.rows, decisions, removed, added, differing)
 
 
 def _only_in(lines: Iterable[Line], others: Iterable[Line]) -> list[Line]:
@@ -86,14 +86,14 @@ def _identity(line: Line) -> tuple[Any, ...]:
 
 def show(outcome: Outcome, unreadable: int, comparison: Comparison | None) -> None:
     """Who is told what, in the order of time; then how many of what."""
-    router = outcome.router
+    virtual = outcome.router
     if outcome.lines:
         print_table(_rows(outcome.lines), _MESSAGE_COLUMNS)
         click.echo()
-    _print_counts("Messages", router.messages)
-    _print_counts(f"{counted(router.rows, 'alert')} in history", router.decisions)
-    if unreadable + router.unreadable:
-        click.echo(f"Unreadable: {unreadable + router.unreadable}")
+    _print_counts("Messages", virtual.messages)
+    _print_counts(f"{counted(virtual.rows, 'alert')} in history", virtual.decisions)
+    if unreadable + virtual.unreadable:
+        click.echo(f"Unreadable: {unreadable + virtual.unreadable}")
     if comparison:
         _show_comparison(outcome, comparison)
 

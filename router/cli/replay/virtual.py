@@ -20,7 +20,7 @@ from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config
 from router.config.silences import Silences
-from router.context import Answered, Job, OutageMemory, Dependencies
+from router.context import Answered, Dependencies, Job, OutageMemory
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
@@ -112,12 +112,12 @@ class VirtualRouter:
         if self.start is None:
             self.now = self.start = at
         self.advance(at)
-        (handled,) = process([event], self._router, _remaining)
-        if handled.routed is None:
+        (results,) = process([event], self._router, _remaining)
+        if results.routed is None:
             self.unreadable += 1
-            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {handled.reason}")
-        elif handled.error:
-            self.failures.append(f"{iso(self.now)}: {handled.routed.alert.id} is not recorded: {handled.error}")
+            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {results.reason}")
+        elif results.error:
+            self.failures.append(f"{iso(self.now)}: {results.routed.alert.id} is not recorded: {results.error}")
 
     def advance(self, until: float) -> None:
         """Lets time pass: delayed messages arrive, and the tick runs every minute."""
@@ -196,7 +196,7 @@ class VirtualRouter:
         except Exception as error:  # noqa: BLE001 - what a plugin put into the alert, say: the others are still told
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
-        standing, saying = next(part for part in job.members if part[0].incident is sent.incident)
+        state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
         gathered = [_subject(incident.subject) for incident in sent.bundled]
         return {
             "at": iso(self.now),
@@ -204,7 +204,7 @@ class VirtualRouter:
             "channel": job.config.name,
             "channel_kind": job.config.kind,
             "kind": sent.kind.value,
-            "reason": reason_of(standing, saying),
+            "reason": reason_of(state, dispatch),
             "incident": sent.incident.id,
             **_subject(sent.incident.subject),
             "severity": sent.incident.severity.value,
@@ -240,16 +240,16 @@ def _unrendered(job: Job) -> Notification:
     return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
-def reason_of(standing: SubjectState, saying: Dispatch) -> str:
+def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
     """Why a channel is notified now.
 
     Args:
         standing: as it was when the send was leased, so that its cells hold what the channel was told before.
     """
-    if saying.kind is Kind.RESOLVED:
+    if dispatch.kind is Kind.RESOLVED:
         return "ended"
-    if saying.is_first:
+    if dispatch.is_first:
         return "first"
-    if saying.kind is Kind.OPENED:
+    if dispatch.kind is Kind.OPENED:
         return "returned"
-    return "worse" if saying.severity.worse_than(standing.outbox[saying.channel].announced_severity) else "digest"
+    return "worse" if dispatch.severity.worse_than(state.outbox[dispatch.channel].announced_severity) else "digest"

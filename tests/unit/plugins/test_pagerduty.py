@@ -268,8 +268,8 @@ def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
         double.answer_with(400, '{"status":"invalid event","errors":["custom_details"]}')
         channel = pagerduty(events_url=double.events_url)
         config = ChannelConfig("oncall", "pagerduty", {"routing_key": KEY})
-        saying = Dispatch("oncall", Kind.OPENED, 1, 1, is_first=True, severity=Severity.CRITICAL, suppressed={})
-        job = Job(SubjectState(SUBJECT), saying, config, notification, ConfiguredChannel.of(config, channel))
+        dispatch = Dispatch("oncall", Kind.OPENED, 1, 1, is_first=True, severity=Severity.CRITICAL, suppressed={})
+        job = Job(SubjectState(SUBJECT), dispatch, config, notification, ConfiguredChannel.of(config, channel))
         assert attempt(job).outcome is Outcome.SENT
         assert [set(alert.events[0]["payload"]) for alert in double.alerts] == [{"summary", "source", "severity"}]
 
