@@ -60,7 +60,7 @@ def _channel(value: str, reason: str) -> Raw:
 
 _LOGS = ["/ecs/checkout", f"checkout/app/{TASK}"]
 _NEW = {"deployed_at": _AT - 242}
-_AGAIN = {"day": 2, "week": 9, "previous": _AT - 3 * _HOUR - 400}
+_AGAIN = {"last_day": 2, "last_week": 9, "previous": _AT - 3 * _HOUR - 400}
 _ESSENTIAL = {"app": True, "proxy": False}
 _HEAP = """17:18:31 INFO  export of 1,204,331 rows begins
 17:18:58 WARN  heap 498 MiB of 512 MiB
@@ -101,7 +101,7 @@ EXAMPLES: tuple[Example, ...] = (
             memory="1024",
             **_service,
         ),
-        {"log_excerpt": _HEAP, "logs": _LOGS, "essential": _ESSENTIAL, "past": _NEW},
+        {"log_excerpt": _HEAP, "logs": _LOGS, "essential": _ESSENTIAL, "recurrence": _NEW},
     ),
     Example(
         "container out of memory",
@@ -113,7 +113,7 @@ EXAMPLES: tuple[Example, ...] = (
             ],
             **_service,
         ),
-        {"past": _AGAIN},
+        {"recurrence": _AGAIN},
     ),
     Example(
         "image pull",
@@ -125,7 +125,7 @@ EXAMPLES: tuple[Example, ...] = (
             container("app", image=f"{_IMAGE}/checkout:2026.11.3"),
             **_service,
         ),
-        {"past": _NEW},
+        {"recurrence": _NEW},
     ),
     Example(
         "resource initialization",
@@ -139,7 +139,7 @@ EXAMPLES: tuple[Example, ...] = (
             container("app"),
             **_service,
         ),
-        {"past": _NEW},
+        {"recurrence": _NEW},
     ),
     Example(
         "container start",
@@ -181,7 +181,7 @@ EXAMPLES: tuple[Example, ...] = (
             "log_excerpt": _MIGRATION,
             "logs": _LOGS,
             "essential": _ESSENTIAL,
-            "past": _AGAIN | {"deployed_at": _AT - 242},
+            "recurrence": _AGAIN | {"deployed_at": _AT - 242},
         },
     ),
     Example(
@@ -223,7 +223,7 @@ EXAMPLES: tuple[Example, ...] = (
             _died(143),
             **_service,
         ),
-        {"past": _AGAIN},
+        {"recurrence": _AGAIN},
     ),
     Example(
         "maintenance of a service",
@@ -291,7 +291,7 @@ EXAMPLES: tuple[Example, ...] = (
         "RUNNING and to go on; a container STOPPED with a code other than 0 or with an error name. Also the event of "
         "the router's own reporter ([container-exits.md](container-exits.md))",
         container_exited(container("metrics-agent", 139), container("app", status="RUNNING"), **_service),
-        {"past": _AGAIN},
+        {"recurrence": _AGAIN},
     ),
     Example("task state", "every other state of a task", task_event("PENDING")),
     Example(

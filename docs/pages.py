@@ -34,8 +34,8 @@ def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) 
     made = alert_of(raw)
     incident = Incident(1, "open", made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at)
     known = dict(found or {})
-    past = known.pop("past", None)
-    enrichment = Enrichment(**known, recurrence=Recurrence(**past) if isinstance(past, dict) else None)  # type: ignore[arg-type]
+    recurrence = known.pop("recurrence", None)
+    enrichment = Enrichment(**known, recurrence=Recurrence(**recurrence) if isinstance(recurrence, dict) else None)  # type: ignore[arg-type]
     time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
     config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
     dispatch = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})

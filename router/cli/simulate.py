@@ -166,8 +166,8 @@ def simulate_command(
 def _found(file: IO[bytes]) -> Enrichment:
     try:
         fields = json.load(file)
-        past = {"past": Recurrence(**fields["past"])} if "past" in fields else {}
-        return Enrichment(**{**fields, **past})
+        recurrence = {"recurrence": Recurrence(**fields["recurrence"])} if "recurrence" in fields else {}
+        return Enrichment(**{**fields, **recurrence})
     except (ValueError, TypeError) as error:
         raise click.BadParameter(f"--found: {error}") from error
 

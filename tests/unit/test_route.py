@@ -51,7 +51,7 @@ def test_continue_looks_at_the_routes_after_it_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("least", "reached"), [("info", True), ("warning", True), ("error", True), ("critical", False)]
+    ("least", "targets"), [("info", True), ("warning", True), ("error", True), ("critical", False)]
 )
 def test_severity_means_at_least(least: str, *, targets: bool) -> None:
     assert ALARM.severity is Severity.ERROR
@@ -60,7 +60,7 @@ def test_severity_means_at_least(least: str, *, targets: bool) -> None:
 
 @pytest.mark.parametrize("field", ["clusters", "causes", "accounts", "regions"])
 @pytest.mark.parametrize(
-    ("globs", "reached"),
+    ("globs", "targets"),
     [
         ((), True),
         (("*",), True),
@@ -91,7 +91,7 @@ def test_all_that_a_route_asks_for_must_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("services", "families", "reached"),
+    ("services", "families", "targets"),
     [
         (("web",), (), [CRITICAL]),
         ((), ("nightly",), [STANDALONE]),

@@ -304,7 +304,7 @@ def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeyp
         asked.append(url)
         raise TransientError("not today")
 
-    monkeypatch.setattr("plugins.pagerduty.post_json", post)
+    monkeypatch.setitem(PagerDuty.send.__globals__, "post_json", post)
     with pytest.raises(TransientError):
         pagerduty(**({"events_url": url} if url else {})).send({})
     assert asked == [posted_to]

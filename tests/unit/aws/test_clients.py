@@ -47,7 +47,7 @@ def test_the_mail_channel_leaves_retries_to_the_deliver_step() -> None:
 
 # --- what is left out for cold starts ---------------------------------------------------------------------------------
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def event_names(service: str) -> set[str]:

@@ -78,14 +78,16 @@ def test_a_digest_counts_what_was_held_back(tmp_path: Path) -> None:
 def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     found.write_text(
-        json.dumps({"log_excerpt": "the last line", "past": {"day": 2, "week": 5, "previous": 1723130000}})
+        json.dumps(
+            {"log_excerpt": "the last line", "recurrence": {"last_day": 2, "last_week": 5, "previous": 1723130000}}
+        )
     )
     _, drawn = simulate(tmp_path, DIED, "--found", str(found))
     assert "the last line" in drawn
     assert "3 × in 24 h, 6 × in 7 d; the last one was 2 h earlier." in drawn
 
 
-@pytest.mark.parametrize("content", ["{", "5", '{"nothing": 1}', '{"past": {"x": 1}}', '{"past": 5}'])
+@pytest.mark.parametrize("content", ["{", "5", '{"nothing": 1}', '{"recurrence": {"x": 1}}', '{"recurrence": 5}'])
 def test_what_cannot_have_been_found_is_wrong_usage(content: str, tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     found.write_text(content)

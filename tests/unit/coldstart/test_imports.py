@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BALLAST = "from library.heavy import weight\n"
 
 
@@ -16,14 +16,15 @@ def imported(tmp_path: Path, said: str, *, wanted: str = "x = 1\n", weight: str 
     package.mkdir(exist_ok=True)
     for name, text in {"__init__": BALLAST, "heavy": f"weight = {weight}\n", "wanted": wanted}.items():
         (package / f"{name}.py").write_text(text)
-    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; from router.coldstart.imports import lean\n{said}"
+    imports = "from router.coldstart.imports import import_without_package"
+    program = f"import sys; sys.path[:0] = [{str(tmp_path)!r}]; {imports}\n{said}"
     command = [sys.executable, "-c", program]
     return subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
     ).stdout.split()
 
 
-LEAN = "made = lean('library.wanted', empty='library')\n"
+LEAN = "made = import_without_package('library.wanted', empty='library')\n"
 
 
 def test_what_the_package_brings_along_is_left_out(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_what_stands_in_for_another_module_is_gone_afterwards(tmp_path: Path) ->
 from types import ModuleType
 light = ModuleType("library.heavy")
 light.weight = 2
-made = lean("library.wanted", empty="library", instead={"library.heavy": light})
+made = import_without_package("library.wanted", empty="library", instead={"library.heavy": light})
 import library
 print(made.weight, library.weight)
 """
@@ -68,7 +69,7 @@ def test_where_a_module_does_with_a_stand_in_what_it_cannot_bear_it_gets_the_rea
 from types import ModuleType
 light = ModuleType("library.heavy")
 light.weight = lambda: None
-made = lean("library.wanted", empty="library", instead={"library.heavy": light})
+made = import_without_package("library.wanted", empty="library", instead={"library.heavy": light})
 print(made.Heavy.__mro__[1].__name__)
 """
     heavy = "class Heavy(weight): pass\n"

@@ -9,7 +9,7 @@ import pytest
 from router.ecs.classify import classify
 from router.ecs.normalise import normalise
 
-CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
+CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no corpus of real events at {CORPUS}")
 

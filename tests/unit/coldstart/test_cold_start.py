@@ -23,7 +23,7 @@ from benchmarks.variants import function_environment
 from router.aws import clients
 from router.coldstart import tls
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 # Beside the standard library. A package that comes in here costs each cold start: measure it (`make bench`).
 PACKAGES = {

@@ -28,7 +28,7 @@ from router.history.items import iso
 from tests.doubles.account import Account
 from tests.doubles.world import no_plugins
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 ALL = "\n".join(TEXTS.values())
@@ -89,7 +89,7 @@ def test_every_link_within_the_repository_leads_somewhere(page: str) -> None:
 @pytest.mark.parametrize("hook", [name for name in vars(Hooks) if not name.startswith("_")])
 def test_every_hook_is_documented_and_tested(hook: str) -> None:
     assert hook in TEXTS["docs/write-a-channel.md"]
-    assert hook in (ROOT / "tests/unit/test_plugins.py").read_text("utf-8")
+    assert hook in (ROOT / "tests/unit/channels/test_plugins.py").read_text("utf-8")
 
 
 def test_the_readme_shows_the_example_that_is_tested() -> None:

@@ -19,7 +19,7 @@ from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 
-PAGE = Path(__file__).parents[2].joinpath("docs", "history.md").read_text("utf-8")
+PAGE = Path(__file__).parents[4].joinpath("docs", "history.md").read_text("utf-8")
 TABLE = "history"
 TASK = events.TASK
 

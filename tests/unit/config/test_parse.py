@@ -16,7 +16,7 @@ from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
 from tests.doubles.world import no_plugins
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SECRET = "https://hooks.example.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXX"
 TEAMS = "https://prod-1.westeurope.logic.azure.com:443/workflows/1/triggers/manual/paths/invoke?sig=x"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alerts"

@@ -28,9 +28,9 @@ def came(outcome: Outcome, **of: Any) -> Delivery:
 
 @pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.FAILED])
 def test_the_first_failure_is_noted_and_later_ones_change_nothing(outcome: Outcome) -> None:
-    failing = record_outcomes(ChannelStates(), [came(outcome, answer="503")], 100.0)
+    failing = record_outcomes(ChannelStates(), [came(outcome, response="503")], 100.0)
     assert failing.failures == {"slack": ChannelFailure(100.0, "503", 100.0)}
-    assert record_outcomes(failing, [came(outcome, answer="500")], 160.0) == failing
+    assert record_outcomes(failing, [came(outcome, response="500")], 160.0) == failing
 
 
 def test_a_message_that_was_refused_says_nothing_about_its_channel() -> None:

@@ -50,7 +50,7 @@ def ask(
 
 
 def turns(allocation: Any) -> list[tuple[str, SendMode]]:
-    return [(key[0], turn) for key, mine in allocation.turns.items() for turn in mine.values()]
+    return [(key[0], turn) for key, mine in allocation.grants.items() for turn in mine.values()]
 
 
 # --- the allotment ----------------------------------------------------------------------------------------------------
@@ -59,36 +59,36 @@ def turns(allocation: Any) -> list[tuple[str, SendMode]]:
 def test_what_fits_the_budget_is_said_alone() -> None:
     allocation = ask(ChannelStates(), wanting(1))
     assert turns(allocation) == [("subject#0", ALONE)]
-    assert allocation.condition.spoken == {"a": (NOW,)}
-    assert not allocation.condition.gathering
+    assert allocation.channel_states.sent_at == {"a": (NOW,)}
+    assert not allocation.channel_states.bundles
 
 
 def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
     allocation = ask(ChannelStates(), wanting(5))
     assert {turn for _, turn in turns(allocation)} == {GATHERED}
     assert len(turns(allocation)) == 5
-    assert allocation.condition.spoken == {"a": (NOW,)}
-    assert allocation.condition.gathering["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
+    assert allocation.channel_states.sent_at == {"a": (NOW,)}
+    assert allocation.channel_states.bundles["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
 
 
 def test_a_few_at_once_are_one_message_but_no_storm() -> None:
     allocation = ask(ChannelStates(), wanting(BURST))
     assert {turn for _, turn in turns(allocation)} == {GATHERED}
-    assert allocation.condition.gathering["chat"] == BundleState(NOW + 1.5)
-    assert turns(ask(allocation.condition, wanting(1), NOW + 1.5, all_due=True)) == [("subject#0", ALONE)]
+    assert allocation.channel_states.bundles["chat"] == BundleState(NOW + 1.5)
+    assert turns(ask(allocation.channel_states, wanting(1), NOW + 1.5, all_due=True)) == [("subject#0", ALONE)]
 
 
 def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:
     allocation = ask(ChannelStates(sent_at={"a": (NOW - 0.4,)}), wanting(2))
     assert not turns(allocation)
-    assert allocation.waits == {"chat": pytest.approx(NOW + 0.6)}
+    assert allocation.retry_at == {"chat": pytest.approx(NOW + 0.6)}
 
 
 def test_whatever_comes_while_others_wait_joins_them() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW + 10, 1)})
     allocation = ask(gathering, wanting(1))
     assert not turns(allocation)
-    assert allocation.waits == {"chat": NOW + 10}
+    assert allocation.retry_at == {"chat": NOW + 10}
 
 
 def test_when_its_time_has_come_only_a_collection_of_all_that_is_due_is_the_gathering() -> None:
@@ -106,22 +106,22 @@ def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
 def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
     channel_states, now, waits = ChannelStates(), NOW, []
     for _ in range(4):
-        channel_states = ask(channel_states, wanting(5), now, all_due=True).condition
-        waits.append(channel_states.gathering["chat"].at - now)
-        now = channel_states.gathering["chat"].at
+        channel_states = ask(channel_states, wanting(5), now, all_due=True).channel_states
+        waits.append(channel_states.bundles["chat"].at - now)
+        now = channel_states.bundles["chat"].at
     assert waits == [15.0, 30.0, 60.0, 60.0]
 
 
 def test_a_channel_is_calm_again_when_what_waited_fits_its_budget() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 3)})
-    assert not ask(gathering, wanting(1), all_due=True).condition.gathering
-    assert not ask(gathering, [], all_due=True).condition.gathering
+    assert not ask(gathering, wanting(1), all_due=True).channel_states.bundles
+    assert not ask(gathering, [], all_due=True).channel_states.bundles
 
 
 def test_a_pager_is_told_one_by_one_worst_first_as_the_budget_allows() -> None:
     allocation = ask(ChannelStates(), [*reversed(wanting(5, "pager"))])
     assert turns(allocation) == [("subject#0", ALONE), ("subject#1", ALONE)]
-    assert allocation.waits == {"pager": NOW + 10}
+    assert allocation.retry_at == {"pager": NOW + 10}
 
 
 def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starves() -> None:
@@ -129,9 +129,12 @@ def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starve
     channel_states, now, heard = ChannelStates(), NOW, Counter[str]()
     for _ in range(6):
         allocation = ask(channel_states, [*wanting(3), *wanting(3, "chat-ja")], now, all_due=True, **lines)
-        heard.update({channel for mine in allocation.turns.values() for channel in mine})
-        assert len(allocation.condition.spoken["a"]) == 1
-        channel_states, now = allocation.condition, min(each.at for each in allocation.condition.gathering.values())
+        heard.update({channel for mine in allocation.grants.values() for channel in mine})
+        assert len(allocation.channel_states.sent_at["a"]) == 1
+        channel_states, now = (
+            allocation.channel_states,
+            min(each.at for each in allocation.channel_states.bundles.values()),
+        )
     assert heard["chat"] >= 2
     assert heard["chat-ja"] >= 2
 
@@ -139,15 +142,15 @@ def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starve
 def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
     allocation = ask(ChannelStates(), wanting(3, "gone"))
     assert {turn for _, turn in turns(allocation)} == {ALONE}
-    assert allocation.condition == ChannelStates()
+    assert allocation.channel_states == ChannelStates()
 
 
 def test_a_period_begins_when_a_slow_message_was_through() -> None:
     granted = ask(ChannelStates(sent_at={"a": (NOW - 5.0,)}), wanting(1))
-    late = charge_at_completion(granted.condition, granted.granted, {"a": NOW + 3.0})
+    late = charge_at_completion(granted.channel_states, granted.granted_at, {"a": NOW + 3.0})
     assert late.sent_at == {"a": (NOW + 3.0,)}
     assert not turns(ask(late, wanting(1), NOW + 3.5))
-    assert charge_at_completion(granted.condition, granted.granted, {"a": NOW + 0.2}) == granted.condition
+    assert charge_at_completion(granted.channel_states, granted.granted_at, {"a": NOW + 0.2}) == granted.channel_states
 
 
 def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
@@ -185,10 +188,10 @@ def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
         allocation = ask(channel_states, wanting(number), now, all_due=all_due, chat=line)
         spoken = turns(allocation)
         messages += [now] * (len(spoken) if ALONE in {turn for _, turn in spoken} else bool(spoken))
-        channel_states = allocation.condition
+        channel_states = allocation.channel_states
         assert sum(time > now - period for time in messages) <= limit
         assert len(spoken) in {0, number} or stateful
-        assert len(spoken) == number or allocation.waits["chat"] >= now - STALE_BUNDLE
+        assert len(spoken) == number or allocation.retry_at["chat"] >= now - STALE_BUNDLE
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 6)), max_size=20), st.booleans())
@@ -200,8 +203,8 @@ def test_everything_that_waits_is_said_in_the_end(calls: list[tuple[float, int]]
         now += pause
         waiting += [SendRequest((f"subject#{next(names)}", "incident"), "chat", (0,)) for _ in range(number)]
         allocation = ask(channel_states, waiting, now, all_due=not number, chat=line)
-        channel_states = allocation.condition
-        waiting = [want for want in waiting if want.key not in allocation.turns]
+        channel_states = allocation.channel_states
+        waiting = [want for want in waiting if want.key not in allocation.grants]
     assert not waiting
 
 

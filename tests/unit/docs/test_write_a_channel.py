@@ -17,7 +17,7 @@ from router_conformance import ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
 from router_conformance.server import ScriptedServer, answer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/write-a-channel.md").read_text("utf-8")
 PLUGIN, KIT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 TOML, PYPROJECT = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 # In a process of its own, since the Logger is made once in each; the handler at the root is Lambda's own.
 PROGRAM = """
 import logging, sys
 logging.basicConfig(stream=sys.stdout, format="at the root: %(message)s", level=logging.DEBUG)
-from router.selfcheck.logs import LateLogger
-logger = LateLogger()
+from router.selfcheck.logs import LazyLogger
+logger = LazyLogger()
 logger.append_keys(function_request_id="first")
 made = lambda: "aws_lambda_powertools" in sys.modules
 {said}

@@ -22,7 +22,7 @@ from tests.doubles.dynamodb import create_history_table
 from tests.doubles.history_cli import writing
 from tests.doubles.world import DAY, World
 
-PAGE = Path(__file__).parents[2].joinpath("docs", "history.md").read_text("utf-8")
+PAGE = Path(__file__).parents[3].joinpath("docs", "history.md").read_text("utf-8")
 AT = "2026-11-22T01:02:03.000Z"
 NOW = 1_795_309_323.0  # that moment
 NAME = "history"

@@ -436,7 +436,7 @@ enrichments = st.none() | st.builds(
     essential=st.dictionaries(texts, st.booleans(), max_size=2),
     logs=st.tuples(texts, texts),
     log_excerpt=texts,
-    past=st.none() | pasts,
+    recurrence=st.none() | pasts,
 )
 incidents = st.builds(
     incident_of,
@@ -511,7 +511,7 @@ def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, 
 
 
 @pytest.mark.parametrize(
-    ("past", "sentence"),
+    ("recurrence", "sentence"),
     [
         (Recurrence(), ""),
         (Recurrence(deployed_at=OPENED_AT - 240), "First seen 4 min after web:42 was deployed."),
@@ -530,9 +530,9 @@ def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, 
         ),
     ],
 )
-def test_history_tells_how_often_and_what_was_deployed_before(past: Recurrence, sentence: str) -> None:
+def test_history_tells_how_often_and_what_was_deployed_before(recurrence: Recurrence, sentence: str) -> None:
     made = replace(DIED, at=OPENED_AT, started_at=None)
-    lead = said(incident_of(made), found=Enrichment(recurrence=past)).lead
+    lead = said(incident_of(made), found=Enrichment(recurrence=recurrence)).lead
     assert lead.removeprefix("Container app exited with code 137: killed (SIGKILL).").strip() == sentence
 
 
