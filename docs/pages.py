@@ -202,9 +202,9 @@ def _hints() -> Iterator[str]:
 
 
 def _hint_row(each: Hint) -> str:
-    words = f"`{each.words.replace('|', chr(92) + '|')}`" if each.words else ""
-    code = f"exit code {each.code}" if each.code is not None else ""
-    where = ", ".join(filter(None, [code, words])) or "otherwise"
+    codes = " or ".join(str(code) for code in each.code)
+    conditions = (f"exit code {codes}" if codes else "", *map(" or ".join, each[3:7]), *map(" or ".join, each[8:]))
+    where = "; ".join(filter(None, conditions)) or "otherwise"
     return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
 
 

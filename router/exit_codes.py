@@ -20,16 +20,11 @@ CONTROL_C, TERMINATED_BY_CONSOLE = 0xC000013A, 0x40010004
 _ASKED = frozenset({SIGINT, SIGTERM, CONTROL_C, TERMINATED_BY_CONSOLE})
 
 # Signals by the number that Linux gives them on x86 and ARM; Python's own names depend on where it runs.
-_SIGNAL_NAMES = dict(
-    enumerate(
-        (
-            "SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2 SIGPIPE SIGALRM "
-            "SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGXCPU SIGXFSZ SIGVTALRM SIGPROF "
-            "SIGWINCH SIGIO SIGPWR SIGSYS"
-        ).split(),
-        start=1,
-    )
+_IN_ORDER = (
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG "
+    "XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 )
+_SIGNAL_NAMES = {number: f"SIG{name}" for number, name in enumerate(_IN_ORDER.split(), start=1)}
 
 _OF_SIGNALS: Mapping[str, Words] = {
     "SIGHUP": Words("hangup (SIGHUP)", "ハングアップ (SIGHUP)"),
@@ -95,7 +90,9 @@ _WINDOWS: Mapping[int, Words] = {
     0xC000013A: Words("stopped by Ctrl+C or a shutdown", "Ctrl+C またはシャットダウンによる停止"),
     0xC0000142: Words("a DLL failed to initialize", "DLL の初期化に失敗"),
     0xC0000374: Words("heap corruption", "ヒープの破損"),
-    0xC0000409: Words("stack buffer overrun, or the process failed fast", "スタックバッファオーバーラン、または FailFast"),
+    0xC0000409: Words(
+        "stack buffer overrun, or the process failed fast", "スタックバッファオーバーラン、または FailFast"
+    ),
     0xC0000417: Words("invalid argument to the C runtime", "C ランタイムへの不正な引数"),
     0xC0000420: Words("assertion failed", "アサーションの失敗"),
     0xC06D007E: Words("a delay-loaded DLL was not found", "遅延ロードの DLL が見つかりません"),

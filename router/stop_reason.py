@@ -540,7 +540,7 @@ _ASSIGNED = re.compile(r"=(?=[\"'])")  # `error="failed to …"`: a sentence, no
 _TOKEN = re.compile(
     r"""[(\[{<]*(?P<quote>["'`])(?P<quoted>[^"'`\s]{1,512})(?P=quote)(?!\w)|(?:b(?=["']))?(?P<plain>\S+)"""
 )
-_OPENING, _CLOSING = "([{<\"'`“‘", ")]}>\"'`”’,;:!?"
+_OPENING, _CLOSING = "([{<\"'`\u201c\u2018", ")]}>\"'`\u201d\u2019,;:!?"
 # Whole tokens that look like names and are none. Those of the vocabulary come to them below.
 _WORDS = {
     "roll-back",
@@ -604,7 +604,9 @@ _IN_PARENTHESES = {
 }
 
 
-_NOT_A_CONTAINER = {"init", "that", "which", "it", "instance"}  # "container init was OOM-killed"
+# A name stands between these: "container web was …". Not: "container init was OOM-killed", "service call has been …".
+_BETWEEN = {"container": {"was", "is", "exited", "unhealthy"}, "service": {"was", "has"}}
+_NOT_BETWEEN = {"init", "that", "which", "it", "instance", "call"}
 
 
 class _Token(NamedTuple):
@@ -666,24 +668,26 @@ def _kind(tokens: list[_Token], place: int, words: list[str]) -> str:
     token = tokens[place]
     if not token.core or token.core == NAME:
         return ""
+    by_place = _by_place(tokens, place, words)
+    is_word = token.key in _WORDS or token.key.isdigit() or not _LOOKS_LIKE_A_NAME.search(token.core)
+    if by_place or (is_word and not token.quoted):
+        return by_place
+    return _shape(token.core) or "other"
+
+
+def _by_place(tokens: list[_Token], place: int, words: list[str]) -> str:
+    """The kind of name that must stand here, or ""."""
+    token = tokens[place]
     before = tokens[place - 1] if place else None
-    introduced = _introduced(token, words, before)
-    if introduced:
-        return introduced
     after = tokens[place + 1].key if place + 1 < len(tokens) else ""
     if "[" in token.opening and "(" in token.core:
         return "dependency"
-    if before and before.key == "container" and after in {"was", "is", "exited", "unhealthy"} and not before.closing:
-        return "other" if token.key not in _NOT_A_CONTAINER else ""
     if token.opening.endswith("(") and after == "exited":
         return "blamed"
-    if before and before.key == "service" and after in {"was", "has"} and token.key != "call":
-        return "other"
-    if token.quoted:
-        return _shape(token.core) or "other"
-    if token.key in _WORDS or token.key.isdigit() or not _LOOKS_LIKE_A_NAME.search(token.core):
-        return ""
-    return _shape(token.core) or "other"
+    introduced = _introduced(token, words, before)
+    if introduced or not before or before.closing or token.key in _NOT_BETWEEN:
+        return introduced
+    return "other" if after in _BETWEEN.get(before.key, ()) else ""
 
 
 def _introduced(token: _Token, words: list[str], before: _Token | None) -> str:
@@ -842,7 +846,7 @@ def parse(text: str) -> StopReason:
 
     Case, runs of white space and the `Service NAME: ` in front make no difference.
     """
-    line = _GLUED_ERROR.sub(r"\1: ", _SERVICE_PREFIX.sub("", " ".join(text[:LOOKED_AT].replace("’", "'").split())))
+    line = _GLUED_ERROR.sub(r"\1: ", _SERVICE_PREFIX.sub("", " ".join(text[:LOOKED_AT].replace("\u2019", "'").split())))
     names = _split(line)
     found = names.found
     joined = f" {' '.join(names.words)} ".replace(f" {_FIXED} ", " ")
