@@ -35,7 +35,7 @@ _EXECUTION_ROLE = f"{_GUIDE}task_execution_IAM_role.html"
 _TASK_ROLE = f"{_GUIDE}task-iam-roles.html"
 _ENV_FILES = f"{_GUIDE}use-environment-file.html"
 _PRIVATE = f"{_GUIDE}private-auth.html"
-_EBS = f"{_GUIDE}troubleshoot-ebs-volumes.html"
+_EBS = f"{_GUIDE}troubleshoot-ebs-volumes-scenarios.html"
 _EFS = f"{_GUIDE}efs-volumes.html"
 _CONNECT = f"{_GUIDE}service-connect.html"
 _PARAMETERS = f"{_GUIDE}task_definition_parameters.html"
@@ -153,6 +153,15 @@ _ROLE = (
         _TASK_ROLE,
         (Target.ROLE,),
     ),
+)
+
+_INFRASTRUCTURE_ROLE = Hint(
+    "ECS could not assume the infrastructure role: it must trust ecs.amazonaws.com, and the caller that starts the task "
+    "needs iam:PassRole for it.",
+    "ECS インフラストラクチャロールを引き受けられません。信頼ポリシー (ecs.amazonaws.com) と、タスクを起動する側の iam:PassRole "
+    "を確認してください。",
+    _EBS,
+    (Target.INFRASTRUCTURE_ROLE,),
 )
 
 _STORES = (Target.SECRETS_MANAGER, Target.PARAMETER_STORE)
@@ -685,9 +694,15 @@ _PLACEMENT = (
     Hint(
         "The account's quota of Fargate vCPUs is reached: request an increase in Service Quotas, or stop tasks.",
         "アカウントの Fargate vCPU クォータに達しています。Service Quotas で引き上げを申請するか、タスクを停止してください。",
-        f"{_GUIDE}service-quotas.html",
+        _PLACING,
         (Target.CPU, Target.FARGATE),
         (Failure.QUOTA,),
+    ),
+    Hint(
+        "A quota of the account is reached: request an increase in Service Quotas, or stop tasks.",
+        "アカウントのクォータに達しています。Service Quotas で引き上げを申請するか、タスクを停止してください。",
+        _PLACING,
+        failure=(Failure.QUOTA,),
     ),
     Hint(
         "No capacity for this size in these zones right now: allow more Availability Zones, use another size, or wait.",
@@ -896,6 +911,7 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
     ),
     "image_pull_failed": (
         *_ROLE,
+        _INFRASTRUCTURE_ROLE,
         *_SECRETS,
         Hint(
             "Docker Hub's pull limit is reached: pull through an ECR cache, or log in with repositoryCredentials.",
@@ -1056,18 +1072,19 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
             failure=(Failure.SERVER_ERROR,),
         ),
         Hint(
-            "Check that {image} exists, and that the task execution role and the subnet can reach its registry.",
-            "{image} が存在し、タスク実行ロールとサブネットからレジストリにアクセスできることを確認してください。",
+            "Check that {image} exists, and that {execution_role} and the subnet can reach its registry.",
+            "{image} が存在し、{execution_role}とサブネットからレジストリにアクセスできることを確認してください。",
             _PULL,
         ),
         Hint(
-            "Check that the image exists, and that the task execution role and the subnet can reach its registry.",
-            "イメージが存在し、タスク実行ロールとサブネットからレジストリにアクセスできることを確認してください。",
+            "Check that the image exists, and that {execution_role} and the subnet can reach its registry.",
+            "イメージが存在し、{execution_role}とサブネットからレジストリにアクセスできることを確認してください。",
             _PULL,
         ),
     ),
     "resource_initialization_failed": (
         *_ROLE,
+        _INFRASTRUCTURE_ROLE,
         *_SECRETS,
         Hint(
             "Amazon ECR denied access: grant {action} to {execution_role}.",
@@ -1116,6 +1133,7 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
     ),
     "task_failed_to_start": (
         *_ROLE,
+        _INFRASTRUCTURE_ROLE,
         *_SECRETS,
         *_VOLUMES[5:],
         *_INTERFACE,
@@ -1439,13 +1457,13 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
     ),
 }
 
-# How a text names the role that starts a task. On Fargate that can only be the execution role; on an instance, it may be
-# the instance's own.
-_ROLE_NAMED, _EXECUTION_ROLE_NAMED = (
-    Words("role {}", "ロール {} "),
-    Words("the task execution role {}", "タスク実行ロール {} "),
-)
-_ROLE_UNKNOWN = Words("the task execution role", "タスク実行ロール")
+# How a text names the role that starts a task: on Fargate always the execution role; on an instance, the instance's own
+# pulls images ("CannotPullContainer task errors in Amazon ECS").
+_ROLES: Mapping[str, Words] = {
+    "execution": Words("the task execution role", "タスク実行ロール"),
+    "instance": Words("the container instance role", "コンテナインスタンスロール"),
+}
+_ANY_ROLE = Words("role", "ロール")
 
 
 def hint(situation: Situation, known: Mapping[str, str]) -> Hint | None:
@@ -1484,7 +1502,7 @@ def named(situation: Situation, known: Mapping[str, str]) -> dict[str, str]:
         "action": reason.action,
         "role": reason.role,
         "execution_role": reason.role,
-        "role_kind": "execution" if situation.launch.upper() in _FARGATE else "",
+        "role_kind": _role_kind(situation),
         "secret": reason.secret,
         "parameter": reason.parameter,
         "log_group": reason.log_group,
@@ -1497,6 +1515,13 @@ def named(situation: Situation, known: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _role_kind(situation: Situation) -> str:
+    on_instance = situation.launch.upper() in _ON_INSTANCES
+    if on_instance and situation.cause == "image_pull_failed":
+        return "instance"
+    return "" if on_instance and situation.reason.role else "execution"
+
+
 def _host(situation: Situation) -> str:
     reference = situation.reason.image or image(situation.image)
     return reference.host if reference else ""
@@ -1504,10 +1529,10 @@ def _host(situation: Situation) -> str:
 
 def worded(each: Hint, language: str, names: Mapping[str, str]) -> str:
     """The hint in that language, filled in with what `named` gave."""
+    kind = _in(_ROLES.get(names.get("role_kind", ""), _ANY_ROLE), language)
     role = names.get("execution_role", "")
-    known = _EXECUTION_ROLE_NAMED if names.get("role_kind") else _ROLE_NAMED
-    words = _in(known if role else _ROLE_UNKNOWN, language)
-    return _in(Words(each.en, each.ja), language).format(**{**names, "execution_role": words.format(role)})
+    shown = (f"{kind} {role} " if language == "ja" else f"{kind} {role}") if role else kind
+    return _in(Words(each.en, each.ja), language).format(**{**names, "execution_role": shown})
 
 
 def _in(words: Words, language: str) -> str:

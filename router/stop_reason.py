@@ -71,6 +71,7 @@ class Target(enum.StrEnum):
     IMAGE_LAYERS = "image layers in S3"
     IMAGE = "image"
     ROLE = "IAM role"
+    INFRASTRUCTURE_ROLE = "ECS infrastructure role"
     NETWORK_INTERFACE = "network interface"
     EPHEMERAL_STORAGE = "ephemeral storage"
     WORKING_DIRECTORY = "working directory"
@@ -336,6 +337,7 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
             "unable to reach",
             "failed to connect",
             "could not connect",
+            "nil pointer dereference",
         ),
     ),
     (
@@ -345,7 +347,15 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
     (Failure.NO_CAPACITY, ("capacity is unavailable", "insufficient capacity", "insufficientinstancecapacity")),
     (
         Failure.QUOTA,
-        ("limit on the number", "limit exceeded", "limitexceeded", "quota", "reached the limit", "limit was reached"),
+        (
+            "limit on the number",
+            "above your limit",
+            "limit exceeded",
+            "limitexceeded",
+            "quota",
+            "reached the limit",
+            "limit was reached",
+        ),
     ),
     (
         Failure.NOT_FOUND,
@@ -378,7 +388,10 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
     ),
     (Failure.INVALID, ("invalid", "malformed", "not supported", "unsupported")),
     (Failure.ROLLED_BACK, ("rolled back", "rolling back")),
-    (Failure.UNREACHABLE, ("check your network configuration", "check your task network configuration")),
+    (
+        Failure.UNREACHABLE,
+        ("check your network configuration", "check your task network configuration", "check your network connection"),
+    ),
 )
 
 _TARGETS: tuple[tuple[Target, tuple[str, ...]], ...] = (
@@ -399,6 +412,7 @@ _TARGETS: tuple[tuple[Target, tuple[str, ...]], ...] = (
     ),
     (Target.GPU_DRIVER, ("nvidia-container-cli", "nvidia-container-runtime", "nvidia", "nvml", "device driver")),
     (Target.SERVICE_CONNECT, ("service connect",)),
+    (Target.INFRASTRUCTURE_ROLE, ("infrastructure role",)),
     (
         Target.VOLUME_DRIVER,
         (
@@ -584,6 +598,7 @@ _INTRODUCED: tuple[tuple[str, str, frozenset[str]], ...] = tuple(
         ("find group", "user", ""),
         ("lookup", "host", ""),
         ("stat", "path", ""),
+        ("on endpoint", "other", ""),
         ("volume", "other", "driver plugin not is was in to from does has mount creation attachment for"),
         ("device driver", "other", ""),
         ("dependent on container", "blamed", ""),
