@@ -571,7 +571,7 @@ _WORDS = {
 _LOOKS_LIKE_A_NAME = re.compile(r"[/:@_.\\=\-]|[a-z][0-9]|[0-9][a-z]", re.IGNORECASE)
 
 # The word behind these is a name, whatever it looks like; unless it is one of the words that go on the sentence.
-_INTRODUCED: tuple[tuple[str, str, frozenset[str]], ...] = tuple(
+_INTRODUCING = tuple(
     (phrase, kind, frozenset(unless.split()))
     for phrase, kind, unless in (
         ("resolve ref", "image", ""),
@@ -605,6 +605,11 @@ _INTRODUCED: tuple[tuple[str, str, frozenset[str]], ...] = tuple(
         ("dependency container", "blamed", ""),
     )
 )
+# The same by the last word of the phrase: most words introduce nothing.
+_INTRODUCED = {
+    last: tuple(row for row in _INTRODUCING if row[0].rpartition(" ")[2] == last)
+    for last in {phrase.rpartition(" ")[2] for phrase, _, _ in _INTRODUCING}
+}
 # `(service web) (port 80) is unhealthy in (target-group …)`.
 _IN_PARENTHESES = {
     "service": "other",
@@ -708,9 +713,10 @@ def _by_place(tokens: list[_Token], place: int, words: list[str]) -> str:
 def _introduced(token: _Token, words: list[str], before: _Token | None) -> str:
     if before and before.opening.endswith("(") and before.key in _IN_PARENTHESES and not before.closing:
         return _IN_PARENTHESES[before.key]
-    tail = " ".join(words[-3:])
-    for phrase, kind, unless in _INTRODUCED:
-        if (tail == phrase or tail.endswith(f" {phrase}")) and token.key not in unless:
+    rows = _INTRODUCED.get(words[-1], ()) if words else ()
+    tail = f" {' '.join(words[-3:])}" if rows else ""
+    for phrase, kind, unless in rows:
+        if tail.endswith(f" {phrase}") and token.key not in unless:
             shape = _shape(token.core)
             return shape if shape in {"url", "arn", "image"} else kind
     return ""
@@ -830,9 +836,9 @@ def _target(names: _Names, words: str, error: str, action: str) -> Target | None
     files = (*found.get("path", ()), *found.get("host", ()), *found.get("other", ()))
     service = action.partition(":")[0].lower()
     said = _ALONE.get(words.strip().removeprefix("taskfailedtostart ")) or _target_said(words)
-    if any(path.endswith(_USER_FILES) for path in files):
+    if any(path.lower().endswith(_USER_FILES) for path in files):
         return Target.USER
-    if any(path.startswith(_GPU_DEVICES) for path in files):
+    if any(path.lower().startswith(_GPU_DEVICES) for path in files):
         return Target.GPU_DRIVER
     if service in _OF_SERVICE:
         return _OF_SERVICE[service]
