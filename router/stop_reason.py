@@ -252,8 +252,7 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
         (
             "does not match the host operating system",
             "windows version",
-            "incompatible with a □ host",
-            "no matching manifest for windows/amd64",
+            "image operating system",
         ),
     ),
     (
@@ -480,8 +479,11 @@ _TARGETS: tuple[tuple[Target, tuple[str, ...]], ...] = (
     ),
     (Target.EPHEMERAL_STORAGE, ("ephemeralstorage", "ephemeral storage")),
     (Target.WORKING_DIRECTORY, ("chdir to cwd", "chdir", "working directory")),
-    (Target.PORT, ("port is already", "already in use", "bind for", "userland proxy", "host port")),
-    (Target.COMMAND, ("executable file", "exec", "exec format error", "entrypoint", "is a directory", "executable")),
+    (Target.PORT, ("port is already", "address already in use", "bind for", "userland proxy", "host port")),
+    (
+        Target.COMMAND,
+        ("executable file", "exec", "exec format error", "entrypoint", "is a directory", "executable", "createprocess"),
+    ),
     (Target.DEVICE, ("custom device", "device information", "device node")),
     (Target.CAPABILITY, ("capability", "apply caps", "capadd", "unknown capability", "capabilities")),
     (Target.ULIMIT, ("ulimit", "ulimits", "rlimit", "setting rlimits", "rlimits")),
@@ -489,7 +491,7 @@ _TARGETS: tuple[tuple[Target, tuple[str, ...]], ...] = (
     (Target.MEMORY_SETTING, ("memory limit", "minimum memory", "memory reservation", "memory swappiness")),
     (Target.CPU_SETTING, ("range of cpus", "cpu shares", "cpu-shares", "cpu period", "cpu quota")),
     (Target.MOUNT, ("error mounting", "bind source path", "mount config", "mounting", "mount", "rootfs")),
-    (Target.DOCKER, ("docker daemon", "docker socket", "cgroup", "cgroups", "storage driver")),
+    (Target.DOCKER, ("docker daemon", "docker socket", "cgroup", "cgroups", "storage driver", "container name")),
     (Target.CONTAINER_HEALTH, ("container health checks", "container health check", "failed container health")),
     (
         Target.LOAD_BALANCER,
@@ -539,7 +541,7 @@ _OPERATION_OF = {  # as the AWS SDK for Go writes them: "operation error Secrets
 # Kinds of ARN that say what failed; others, such as the role that was denied, only say who asked.
 _OF_ARN = {"secretsmanager": Target.SECRETS_MANAGER, "ssm": Target.PARAMETER_STORE, "logs": Target.LOGS}
 _USER_FILES = ("/etc/passwd", "/etc/group")
-_GPU_DEVICES = ("/dev/nvidia", "libnvidia", "libcuda")
+_GPU_FILES = ("/dev/nvidia", "libnvidia", "libcuda", "nvidia-container")
 
 # Words that tell how a placement failed when they are all that the reason says.
 _ALONE = {"agent": Target.AGENT, "attribute": Target.ATTRIBUTE, "location": Target.LOCATION}
@@ -718,25 +720,27 @@ def _introduced(token: _Token, words: list[str], before: _Token | None) -> str:
     for phrase, kind, unless in rows:
         if tail.endswith(f" {phrase}") and token.key not in unless:
             shape = _shape(token.core)
-            return shape if shape in {"url", "arn", "image"} else kind
+            return shape if shape in {"url", "arn", "image", "platform"} else kind
     return ""
 
 
+_SHAPES = (
+    ("url", ("http://", "https://")),
+    ("arn", ("arn:",)),
+    ("path", ("/",)),
+    ("platform", ("linux/", "windows/")),
+)
+
+
 def _shape(core: str) -> str:
-    """What kind of name this is, by its looks."""
-    lower = core.lower()
-    if lower.startswith(("http://", "https://")):
-        return "url"
-    if lower.startswith("arn:"):
-        return "arn"
-    if core.startswith("/"):
-        return "path"
+    """What kind of name this is, by its looks; "" where they do not tell."""
+    by_beginning = next((kind for kind, beginnings in _SHAPES if core.lower().startswith(beginnings)), "")
     host, slash, _ = core.partition("/")
-    if slash and "." in host and not host.endswith(":"):
-        return "image"
-    if not slash and re.fullmatch(r"[\w-]+(?:\.[\w-]+)+(?::[0-9]+)?", core):
-        return "host"
-    return "mount" if slash and host.endswith(":") else ""
+    if by_beginning or not slash:
+        return by_beginning or ("host" if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+(?::[0-9]+)?", core) else "")
+    if host.endswith(":"):
+        return "mount"
+    return "image" if "." in host else ""
 
 
 # --- what the names say -----------------------------------------------------------------------------------------------
@@ -822,8 +826,10 @@ _WORDS |= {
 _ERROR_NAME = re.compile(r"(?:^|: |[(\[]|[)\]] |- )[\"']?(\w+error|cannot(?:pull|start|create)\w+)\b")
 
 
-def _said(rows: tuple[tuple[Failure, tuple[str, ...]], ...], words: str) -> Failure | None:
-    return next((meaning for meaning, phrases in rows if any(f" {phrase} " in words for phrase in phrases)), None)
+def _failure(found: Mapping[str, list[str]], words: str) -> Failure | None:
+    said = next((meaning for meaning, phrases in _FAILURES if any(f" {phrase} " in words for phrase in phrases)), None)
+    for_windows = any(name.lower().startswith("windows/") for name in found.get("platform", ()))
+    return Failure.HOST_OS if said is Failure.PLATFORM and for_windows else said
 
 
 def _target_said(words: str) -> Target | None:
@@ -833,12 +839,12 @@ def _target_said(words: str) -> Target | None:
 def _target(names: _Names, words: str, error: str, action: str) -> Target | None:
     """What the action, the files and hosts, and then the words name; of a pull that names nothing else, the image."""
     found = names.found
-    files = (*found.get("path", ()), *found.get("host", ()), *found.get("other", ()))
+    files = [name for kind in ("path", "host", "command", "other") for name in found.get(kind, ())]
     service = action.partition(":")[0].lower()
     said = _ALONE.get(words.strip().removeprefix("taskfailedtostart ")) or _target_said(words)
     if any(path.lower().endswith(_USER_FILES) for path in files):
         return Target.USER
-    if any(path.lower().startswith(_GPU_DEVICES) for path in files):
+    if any(path.lower().startswith(_GPU_FILES) for path in files):
         return Target.GPU_DRIVER
     if service in _OF_SERVICE:
         return _OF_SERVICE[service]
@@ -880,7 +886,7 @@ def parse(text: str) -> StopReason:
     return StopReason(
         wording=names.wording,
         error=error,
-        failure=_said(_FAILURES, joined),
+        failure=_failure(found, joined),
         target=target,
         action=action,
         role=_role(found),

@@ -193,7 +193,7 @@ def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -
     [
         ("task_failed_to_start", "ECS was unable to assume the role 'arn:aws:iam::1:role/web' that was provided",
          "could not assume role web"),
-        ("task_failed_to_start", "You’ve reached the limit on the number of vCPUs you can run concurrently.",
+        ("task_failed_to_start", "You\u2019ve reached the limit on the number of vCPUs you can run concurrently.",
          "quota of Fargate vCPUs"),
         ("task_failed_to_start", f"Amazon EBS volume not created: {USER}ec2:CreateVolume on resource: arn:aws:ec2:x",
          "Grant ec2:CreateVolume to role runner"),
