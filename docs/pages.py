@@ -202,9 +202,9 @@ def _hints() -> Iterator[str]:
 
 
 def _hint_row(each: Hint) -> str:
-    codes = " or ".join(str(code) for code in each.code)
-    conditions = (f"exit code {codes}" if codes else "", *map(" or ".join, each[3:7]), *map(" or ".join, each[8:]))
-    where = "; ".join(filter(None, conditions)) or "otherwise"
+    codes = f"exit code {' or '.join(map(str, each.code))}" if each.code else ""
+    conditions = (each.target, each.failure, each.registry, each.launch, each.metric, each.hook)
+    where = "; ".join(filter(None, [codes, *map(" or ".join, conditions)])) or "otherwise"
     return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
 
 
