@@ -202,9 +202,9 @@ def _hints() -> Iterator[str]:
 
 
 def _hint_row(each: Hint) -> str:
-    words = f"`{each.words.replace('|', chr(92) + '|')}`" if each.words else ""
-    code = f"exit code {each.code}" if each.code is not None else ""
-    where = ", ".join(filter(None, [code, words])) or "otherwise"
+    codes = f"exit code {' or '.join(map(str, each.code))}" if each.code else ""
+    conditions = (each.target, each.failure, each.registry, each.launch, each.metric, each.hook)
+    where = "; ".join(filter(None, [codes, *map(" or ".join, conditions)])) or "otherwise"
     return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
 
 

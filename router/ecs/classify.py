@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.causes import cause_words
+from router.ecs.exit_codes import asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
-SIGTERM_EXIT = 143
 
 # Every other known code says by itself why the task stopped, and its containers died of that; what they say then is no
 # news: a sidecar's OOM at noon does not matter when the service scales in at night.
@@ -131,9 +131,10 @@ def failed_or_exited(case: Case) -> bool:
 
 
 def exited_badly(case: Case) -> bool:
-    """Some code is neither 0 nor the SIGTERM that the others get when the first has ended well; or none is known."""
+    """Some code is neither 0 nor, beside a 0, that of a container that was asked to stop; or none is known."""
     codes = case.exit_codes
-    return not codes or bool(codes - ({0, SIGTERM_EXIT} if 0 in codes else {0}))
+    failing = codes - {0}
+    return not codes or any(0 not in codes or not asked_to_stop(code) for code in failing)
 
 
 def in_service(case: Case) -> bool:

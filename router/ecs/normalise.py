@@ -36,7 +36,7 @@ EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access
 
 _DEPLOYMENT = "ecs-svc/"  # how the id of a service's deployment begins, in `startedBy` of its tasks
 _DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
-_SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId")
+_SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId", "launchType", "hookType")
 # What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
 _SUBJECT_IN_ARN = {
     "service": ("service", -1),

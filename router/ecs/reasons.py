@@ -6,6 +6,8 @@ messages" in the Amazon ECS Developer Guide, the ECS agent's error names, and re
 
 import re
 
+from router.ecs.stop_reason import parse
+
 STOP_CODES = {
     code.lower(): code
     for code in (
@@ -37,24 +39,19 @@ _STOP_CODE_OF_REASON = tuple(
 _START_ERROR = re.compile(
     r"cannot(pull|start|create)|resourceinitializationerror|dockertimeouterror|containerruntime\w*error"
 )
-# A name stands first, or after a prefix that ends in ": ", ") " and the like; anywhere else it is only mentioned. The
-# `Cannot…` families also count without their "Error": some wrappers cut a reason after a few characters.
-_ERROR_NAME = re.compile(r"(?:^|: |[(\[]|[)\]] |- )[\"']?(\w+error|cannot(?:pull|start|create)\w+)\b")
-_SERVICE_PREFIX = re.compile(r"^service \S+: ")
 
 
 def wording(text: str) -> str:
-    """A reason as rules match it: lower case, single spaces, without the `Service NAME: ` that some reasons begin with.
+    """A reason as rules match it: lower case, single spaces, a box for every name; see `router.ecs.stop_reason`.
 
-    The prefix goes because its name is free text: a service called `maintenance` is not under maintenance.
+    Names are free text: a service called `maintenance` is not under maintenance.
     """
-    return _SERVICE_PREFIX.sub("", " ".join(text.lower().split()))
+    return parse(text).wording
 
 
 def error_name(reason: str) -> str:
     """The `…Error` that a reason leads with, in lower case, or "". The first counts where two are named."""
-    found = _ERROR_NAME.search(wording(reason))
-    return found[1] if found else ""
+    return parse(reason).error
 
 
 def stop_code(stated: str, reason: str) -> str:

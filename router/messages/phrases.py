@@ -197,26 +197,6 @@ PHRASES: dict[str, dict[str, str]] = {
     "link_logs": {"en": "Open the log", "ja": "ログを開く"},
     "link_source": {"en": "What AWS says", "ja": "AWS の説明"},
     "link_alarm": {"en": "Open the alarm", "ja": "アラームを開く"},
-    # Exit codes: 128 + n is death by signal n (POSIX shells, and what container runtimes report).
-    "exit_0": {"en": "it ended by itself, without an error", "ja": "正常終了"},
-    "exit_1": {"en": "the application reported an error", "ja": "アプリケーションエラー"},
-    "exit_126": {"en": "the command cannot be executed", "ja": "コマンドを実行できません"},
-    "exit_127": {"en": "the command was not found", "ja": "コマンドが見つかりません"},
-    "exit_132": {
-        "en": "illegal instruction (SIGILL); is the image for this CPU architecture?",
-        "ja": "不正な命令 (SIGILL)。イメージの CPU アーキテクチャを確認してください",
-    },
-    "exit_134": {"en": "the process aborted (SIGABRT)", "ja": "異常終了 (SIGABRT)"},
-    "exit_137": {
-        "en": "killed (SIGKILL)",
-        "ja": "強制終了 (SIGKILL)",
-    },
-    "exit_139": {"en": "segmentation fault (SIGSEGV)", "ja": "セグメンテーション違反 (SIGSEGV)"},
-    "exit_143": {"en": "asked to stop (SIGTERM)", "ja": "停止要求 (SIGTERM)"},
-    "exit_255": {
-        "en": "the runtime failed, or the application ended with -1",
-        "ja": "ランタイムの障害、またはアプリケーションが -1 で終了",
-    },
 }
 
 

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 from router.causes import cause_words
 from router.config.time_zones import zone
+from router.ecs.exit_codes import meaning
+from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
 from router.messages import console
-from router.messages.hints import Hint, hint, worded
+from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.phrases import phrase, span
 from router.model import (
     Alert,
@@ -114,7 +116,8 @@ def _message(story: _MessageContext) -> Message:
         story = story._replace(advice=_advice(story.alert, known))
     title = story.phrase(f"title_{story.dispatch.kind}", cause=_what(story), subject=_where(story))
     reason = "" if story.over else _reason(story.alert)
-    advice = worded(story.advice, story.config.language, known) if story.advice else ""
+    names = named(_situation(story.alert), known)
+    advice = worded(story.advice, story.config.language, names) if story.advice else ""
     return Message(
         title=title,
         text="\n".join(filter(None, [_lead(story), reason, advice])),
@@ -175,11 +178,20 @@ def _hint_values(story: _MessageContext) -> dict[str, str]:
     memory = _memory(story)
     return {
         "container": dead.name if dead else "",
-        "image": _short(dead.image) if dead else "",
+        "image": _short(_named_image(story.alert)),
         "memory": f"{memory:,}" if memory else "",
         "expires": _moment(expires, story),
         "new_revision": story.alert.task_definition if _is_new(story.found.recurrence, story.alert) else "",
     }
+
+
+def _named_image(alert: Alert) -> str:
+    """The image that the advice is about: the culprit's, unless the reason names another."""
+    dead, reference = alert.culprit, parse(alert.reason).image
+    own = image(dead.image) if dead else None
+    if dead and (reference is None or (own and own.repository == reference.repository)):
+        return dead.image
+    return str(reference or "")
 
 
 def _is_new(past: Recurrence | None, alert: Alert) -> bool:
@@ -204,9 +216,21 @@ def _short(image: str) -> str:
 
 
 def _advice(alert: Alert, known: Mapping[str, str]) -> Hint | None:
-    dead = alert.culprit
-    said = f"{alert.reason} {alert.details.get('metric', '')}"
-    return hint(alert.cause, said, dead.exit_code if dead else None, known)
+    return hint(_situation(alert), known)
+
+
+def _situation(alert: Alert) -> Situation:
+    """What the hint is chosen by."""
+    dead, details = alert.culprit, alert.details
+    return Situation(
+        cause=alert.cause,
+        reason=parse(alert.reason),
+        code=dead.exit_code if dead else None,
+        image=dead.image if dead else "",
+        launch=details.get("launchType", ""),
+        metric=details.get("metric", ""),
+        hook=details.get("hookType", ""),
+    )
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -274,9 +298,9 @@ def _exited(dead: Container, story: _MessageContext) -> str:
     if dead.exit_code is None:
         never_ran = story.alert.stop_code == "TaskFailedToStart"
         return story.phrase("container_never_ran" if never_ran else "container_without_code", container=dead.name)
-    meaning = phrase(f"exit_{dead.exit_code}", story.config.language, default="")
-    key = "container_with_meaning" if meaning else "container_with_code"
-    return story.phrase(key, container=dead.name, code=dead.exit_code, meaning=meaning) + _after(story)
+    means = meaning(dead.exit_code, story.config.language)
+    key = "container_with_meaning" if means else "container_with_code"
+    return story.phrase(key, container=dead.name, code=dead.exit_code, meaning=means) + _after(story)
 
 
 def _stopped_by_ecs(story: _MessageContext) -> str:

@@ -167,6 +167,36 @@ TASKS = {
     "no exit code at all": (exited(None), "critical essential_container_exited"),
     "no container at all": (task_stopped(ESSENTIAL, EXITED, containers=[]), "critical essential_container_exited"),
     "SIGTERM alone": (exited(143), "critical essential_container_exited"),
+    "SIGINT alone": (exited(130), "critical essential_container_exited"),
+    "Windows' Ctrl+C alone": (exited(3221225786), "critical essential_container_exited"),
+    **{
+        f"{code} beside a good one, {where}": (exited(0, code, service=service), expected)
+        for code in (130, 143, 3221225786, -1073741510, 1073807364)
+        for where, service, expected in (
+            ("standalone", None, "info task_completed!"),
+            ("in a service", "web", "warning essential_container_exited"),
+        )
+    },
+    "a crash under Windows beside a good one": (
+        exited(0, 3221225477, service=None),
+        "critical essential_container_exited",
+    ),
+    "a stopped one beside a good and a bad one": (
+        exited(0, 130, 1, service=None),
+        "critical essential_container_exited",
+    ),
+    "an image called oom-killed that cannot be pulled": (
+        task_stopped("TaskFailedToStart", f"{PULL} acme/oom-killed:1: acme/oom-killed:1: not found"),
+        "critical image_pull_failed",
+    ),
+    "a target group called maintenance": (
+        scheduled("Task failed ELB health checks in (target-group arn:aws:x:eu-west-1:1:targetgroup/maintenance/0d)"),
+        "error health_check_failed",
+    ),
+    "scale-in by a deployment called draining": (
+        scheduled("Scaling activity initiated by (deployment ecs-svc/draining)"),
+        "info stopped_by_scheduler",
+    ),
     "SIGTERM beside a bad one": (exited(0, 143, 1), "critical essential_container_exited"),
     "SIGKILL beside a good one": (exited(0, 137, service=None), "critical essential_container_exited"),
     "a good exit in a service": (exited(0), "warning essential_container_exited"),

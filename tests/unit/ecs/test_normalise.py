@@ -487,7 +487,10 @@ def test_details_are_texts_of_known_names_alone() -> None:
     raw = events.alarm(metrics=[("m", "RunningTaskCount", {"ServiceName": "web", "\ud800": "x", "ClusterName": ""})])
     raw["detail"]["configuration"]["description"] = " why\n"
     assert normalise(raw).details == {"metric": "RunningTaskCount", "ServiceName": "web", "description": "why"}
-    assert normalise(events.hook(expiresAt=5)).details == {"lifecycleStage": "POST_TEST_TRAFFIC_SHIFT"}
+    assert normalise(events.hook(expiresAt=5)).details == {
+        "lifecycleStage": "POST_TEST_TRAFFIC_SHIFT",
+        "hookType": "PAUSE",
+    }
 
 
 @pytest.mark.parametrize(

@@ -540,7 +540,7 @@ def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
     crash = replace(DIED, containers=(Container("app", "STOPPED", 1),), at=OPENED_AT)
     new = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 240))
     old = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 7200))
-    assert "go back to the revision before" in said(incident_of(crash), found=new).hint
+    assert "roll back to the previous revision" in said(incident_of(crash), found=new).hint
     assert said(incident_of(crash), found=old).hint == said(incident_of(crash)).hint
 
 

@@ -1,0 +1,61 @@
+"""Inputs that an engineer judged, with the right answer. They lie beside the checkout."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.pages import message
+from router.ecs.classify import alert, classify
+from router.ecs.normalise import normalise
+
+CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases at {CASES}")
+
+# What a message must name, and what it must not; the cases say it in prose.
+ADVICE = {
+    "D1-ecr-token-denied": ("ecr:GetAuthorizationToken", "secretsmanager"),
+    "D3-repository-named-platform": ("platform/api:2.4.1 does not exist", "CPU"),
+    "D5-image-without-passwd": ("/etc/passwd", "command"),
+    "D6-no-users-found": ("user", "file system"),
+    "D7-nvidia-library": ("NVIDIA driver", "command"),
+    "D8-log-group-network": ("cannot reach CloudWatch Logs", "does not exist"),
+    "D11-volume-driver-timeout": ("volume driver", "overloaded"),
+}
+MEANINGS = {
+    "K1-exit-136": "arithmetic error (SIGFPE)",
+    "K3-windows-access-violation": "access violation (0xC0000005)",
+}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def _cases(kinds: str) -> list[Path]:
+    return sorted(path for kind in kinds for path in CASES.glob(f"{kind}[0-9]*.json") if ".expected." not in path.name)
+
+
+@pytest.mark.parametrize("case", _cases("DK"), ids=lambda path: path.stem)
+def test_a_case_is_classified_as_expected(case: Path) -> None:
+    expected = _read(case.with_name(f"{case.stem}.expected.json"))
+    event = normalise(_read(case))
+    result = alert(event, classify(event))
+    assert str(result.severity) == expected["severity"]
+    assert (result.cause, result.resolves) == (expected["cause"], expected["resolves"])
+    assert result.subject.name == expected["subject"]
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_the_advice_is_about_what_failed(name: str) -> None:
+    right, wrong = ADVICE[name]
+    hint = message(_read(CASES / f"{name}.json"), "en").hint
+    assert right.lower() in hint.lower()
+    assert wrong.lower() not in hint.lower()
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_the_exit_code_is_explained(name: str) -> None:
+    assert MEANINGS[name] in message(_read(CASES / f"{name}.json"), "en").lead
