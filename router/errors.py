@@ -5,7 +5,8 @@ RouterError
 ├── PluginError         a channel plugin cannot be registered; names its file
 ├── UnreadableEvent     the input is no event of ours: to the dead-letter queue, with the reason
 ├── HistoryError
-│   ├── HistoryUnavailable   DynamoDB did not do it: try again later
+│   ├── HistoryUnavailable   the request to DynamoDB failed: try again later
+│   │   └── Contended        other writers were faster every time: try again later
 │   └── Conflict             another writer was faster: read again
 └── ChannelError        raised by channel plugins
     ├── TransientError       try again later
@@ -47,6 +48,13 @@ class HistoryError(RouterError):
 
 class HistoryUnavailable(HistoryError):
     """DynamoDB refused, throttled or did not answer; nothing is known about what it did."""
+
+
+class Contended(HistoryUnavailable):
+    """Other writers changed the same item before every attempt of this one. Nothing was written."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(f"other writers changed the same item {tries} times in a row; try again later")
 
 
 class Conflict(HistoryError):

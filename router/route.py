@@ -1,4 +1,4 @@
-"""Route: where an alert goes. The first route that matches decides, unless it says `continue`."""
+"""Route: where an alert goes. The first route that matches is taken, and those after it while they say `continue`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,23 +9,23 @@ from router.model import Alert
 
 
 def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tuple[Route, ...]:
-    """The routes that it takes, in their order; none where none matches.
+    """The routes that an alert takes, in their order; may be none.
 
     Args:
-        time_zone: of the hours of routes that name no zone themselves.
+        time_zone: for the hours of routes that name no time zone themselves.
     """
     facts = _facts(alert)
     taken: list[Route] = []
-    for each in routes:
-        if _matches(each, alert, facts) and _in_hours(each, alert, each.time_zone or time_zone):
-            taken.append(each)
-            if not each.continues:
+    for candidate in routes:
+        if _matches(candidate, alert, facts) and _in_hours(candidate, alert, candidate.time_zone or time_zone):
+            taken.append(candidate)
+            if not candidate.continues:
                 break
     return tuple(taken)
 
 
 class _Facts(NamedTuple):
-    """What globs are held against, in lower case. `kind` is the subject's, and `name` what follows it."""
+    """What globs are matched against, in lower case. `kind` and `name` are the two parts of the subject's name."""
 
     cluster: str
     cause: str
@@ -39,7 +39,7 @@ def _facts(alert: Alert) -> _Facts:
     subject = alert.subject
     kind, _, name = subject.name.partition(":")
     names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
-    return _Facts(*(each.lower() for each in names))
+    return _Facts(*(text.lower() for text in names))
 
 
 def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:

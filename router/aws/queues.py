@@ -14,7 +14,7 @@ log = logging.getLogger("ecs-alert-router.aws.queues")
 DUE = "Router Due"
 TICK = "Router Tick"
 WITHOUT_HISTORY = "history unavailable"
-"""The reason beside an event that was announced and could not be written down (`router.last_resort`)."""
+"""The reason beside an event that was announced and could not be written down (`router.outage`)."""
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute
 

@@ -6,13 +6,11 @@ import time
 import click
 
 from router.cli.silence import user
-from router.cli.stack import Stack, reaches_stack
-from router.errors import Conflict, HistoryError
+from router.cli.stack import Stack, pause, reaches_stack
+from router.errors import Contended, HistoryError
+from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.lifecycle import close
 from router.incident.state import SubjectState
-
-TRIES = 5
-"""Reads again this often when the router moves the same subject on."""
 
 
 @click.group("incident")
@@ -38,17 +36,21 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
 
 
 def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> SubjectState:
-    """Raises HistoryError where there is no such incident, or nothing to close."""
-    for attempt in range(TRIES):
-        now = time.time()
-        state = stack.history.incident(incident_id, now)
+    """Raises HistoryError if there is no such incident, or nothing to close."""
+
+    def read(attempt: Attempt) -> SubjectState | None:
+        return stack.history.incident(incident_id, attempt.now)
+
+    def change(state: SubjectState | None, attempt: Attempt) -> Change[SubjectState]:
         if state is None or state.incident is None:
             raise HistoryError(f"there is no incident {incident_id} (or it has expired): ecs-alert-router history open")
         if state.incident.over:
             raise HistoryError(f"{incident_id} is over already: {state.incident.status}")
-        closed = close(state, author, reason, now)
-        try:
-            return stack.history.commit(now, state=closed) or closed
-        except Conflict:
-            time.sleep(0.05 * 2**attempt)
-    raise HistoryError(f"{incident_id} is being written to by the router all the time; try again")
+        closed = close(state, author, reason, attempt.now)
+        return Change(closed, [SubjectWrite(state=closed)])
+
+    try:
+        closed, (stored,) = stack.history.update(read, change, time.time, pause)
+    except Contended:
+        raise HistoryError(f"{incident_id} is being written to by the router all the time; try again") from None
+    return stored or closed

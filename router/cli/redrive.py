@@ -1,15 +1,15 @@
-"""`ecs-alert-router redrive`: says what failed for good, and takes in again what lies in the dead-letter queue.
+"""`ecs-alert-router redrive`: makes failed notifications due again, and empties the dead-letter queue.
 
-This command sends nothing itself. It makes cells due, or puts messages back on the events queue; the router does the
-rest, by the same way as ever, so that nothing is said twice. It may be interrupted and repeated at any time: a message
-is deleted only after it was taken in, and a cell that is due already stays so.
+This command sends no notification itself. It makes outbox entries due, or puts messages back on the events queue; the
+router then handles them as usual, so that nothing is sent twice. The command may be interrupted and repeated: a message
+is deleted only after the events queue has taken it, and an entry that is due already stays due.
 """
 
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,17 +19,14 @@ from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.cli.history import show_rows
 from router.cli.history.options import Span
 from router.cli.preview import printable
-from router.cli.stack import Stack, reaches_stack
+from router.cli.stack import Stack, pause, reaches_stack
 from router.ecs.normalise import normalise, parse
-from router.errors import Conflict, UnreadableEvent
+from router.errors import Contended, UnreadableEvent
+from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.outbox import requeue
+from router.incident.state import SubjectState
 from router.model import OWN_SOURCE
 
-if TYPE_CHECKING:
-    from router.incident.state import SubjectState
-
-TRIES = 5
-"""Reads again this often when the router moves the same subject on."""
 HIDDEN = 300
 """Seconds for which a message that is looked at is hidden from others."""
 WAIT = 1  # seconds; so that all of SQS's servers are asked, and empty means empty
@@ -116,30 +113,33 @@ def _failed_deliveries(
     wanted = [each for (_, channel), each in failed.items() if not channels or channel in channels]
     task = progress.add_task("failed deliveries", total=len(wanted))
     for each in wanted:
-        outcome = _revived(stack, each["incident"], each["channel"], dry_run=dry_run)
+        outcome = _requeued(stack, each["incident"], each["channel"], dry_run=dry_run)
         when = datetime.fromisoformat(each["at"]).timestamp()
         yield Redriven(when, each["incident"], each["channel"], each["answer"], outcome)
         progress.advance(task)
 
 
-def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
-    for attempt in range(TRIES):
-        now = time.time()
-        state = stack.history.incident(incident_id, now)
+def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
+    """Makes a failed notification due again. Returns the outcome in words."""
+
+    def read(attempt: Attempt) -> SubjectState | None:
+        return stack.history.incident(incident_id, attempt.now)
+
+    def change(state: SubjectState | None, attempt: Attempt) -> Change[str]:
         if state is None:
-            return "skipped: the incident has expired"
-        revived, why_not = requeue(state, channel, now)
+            return Change("skipped: the incident has expired")
+        requeued, why_not = requeue(state, channel, attempt.now)
         if why_not:
-            return f"skipped: {why_not}"
+            return Change(f"skipped: {why_not}")
         if dry_run:
-            return "would be due again"
-        try:
-            stored: SubjectState = stack.history.commit(now, state=revived) or revived
-        except Conflict:
-            time.sleep(0.05 * 2**attempt)
-        else:
-            return f"due again: to be told {stack.hint(stored)}"
-    return f"{_LEFT}: its incident is being written to all the time; try again"
+            return Change("would be due again")
+        return Change("due again", [SubjectWrite(state=requeued)])
+
+    try:
+        outcome, stored = stack.history.update(read, change, time.time, pause)
+    except Contended:
+        return f"{_LEFT}: its incident is being written to all the time; try again"
+    return f"{outcome}: to be told {stack.hint(stored[0])}" if stored and stored[0] else outcome
 
 
 # --- the dead-letter queue --------------------------------------------------------------------------------------------

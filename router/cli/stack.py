@@ -1,6 +1,7 @@
 """Where a deployed router's table and queues are: named one by one, or found by the stack of its stage."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -40,6 +41,11 @@ class Stack:
             return "within a minute"
         Queues(self.sqs, self.due_url, self.dead_letter_url).schedule_check(key_of(state), 0)
         return "now"
+
+
+def pause(attempt: int) -> None:
+    """Waits before the next try of an update that met the router's own (`History.update`)."""
+    time.sleep(0.02 * 2**attempt)
 
 
 def reaches_stack(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import groupby, islice
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from router.channels.state import ChannelStates
 from router.config.silences import Silence
+from router.errors import Conflict, Contended, HistoryUnavailable
 from router.history.items import (
     CHANNEL_STATES_KEY,
     SHARDS,
@@ -20,6 +21,7 @@ from router.history.items import (
     channel_states_item,
     delivery_items,
     each_delivery,
+    is_row_key,
     iso,
     row_item,
     row_key,
@@ -31,12 +33,21 @@ from router.history.items import (
     to_silence,
     to_state,
 )
-from router.history.table import Item, Key, Page, Put, Query, Table
+from router.history.table import MAX_PUTS, Item, Key, Page, Put, Query, Table
 from router.incident.state import Delivery, SubjectState
 from router.model import Severity, Subject
 
 _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once
 MapPages = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
+
+TRIES = 8
+"""Attempts at one update before it gives up on a contended subject."""
+BATCH_TRIES = 2
+"""Attempts at a batch of subjects before they are updated one by one."""
+
+_Part = TypeVar("_Part")
+_Snapshot = TypeVar("_Snapshot")
+_Result = TypeVar("_Result")
 
 
 class SubjectWrite(NamedTuple):
@@ -45,6 +56,27 @@ class SubjectWrite(NamedTuple):
     rows: Sequence[AlertRecord] = ()
     state: SubjectState | None = None
     deliveries: Sequence[Delivery] = ()
+
+
+class Attempt(NamedTuple):
+    """One attempt at an update.
+
+    Attributes:
+        now: clock time. number: 0 for the first attempt.
+        existing: alert rows that earlier attempts found in the table; the item is None if DynamoDB did not return it.
+    """
+
+    now: float
+    number: int = 0
+    existing: Mapping[Key, Item | None] = MappingProxyType({})
+
+
+class Change(NamedTuple, Generic[_Result]):
+    """What one transaction writes (nothing is allowed), and what that means to the caller."""
+
+    result: _Result
+    writes: Sequence[SubjectWrite] = ()
+    channel_states: ChannelStates | None = None
 
 
 class AlertQuery(NamedTuple):
@@ -158,6 +190,46 @@ class History(NamedTuple):
             self.table.commit(puts, now)
         states = (change.state for change in changes)
         return [each and each._replace(version=each.version + 1, superseded=None) for each in states]
+
+    def update(
+        self,
+        read: Callable[[Attempt], _Snapshot],
+        change: Callable[[_Snapshot, Attempt], Change[_Result]],
+        clock: Callable[[], float],
+        pause: Callable[[int], None],
+        tries: int = TRIES,
+    ) -> tuple[_Result, list[SubjectState | None]]:
+        """Reads, applies a change and commits it; starts again when another writer was faster.
+
+        A conflict on alert rows alone says that the states are still as they were read: only the change is repeated,
+        which finds those rows in `Attempt.existing`.
+
+        Args:
+            change: pure; may raise to give up.
+            pause: waits before attempt n + 1 (from 0), so that writers of one subject do not keep colliding.
+
+        Returns:
+            The change's result, and the states that its writes stored.
+
+        Raises:
+            Contended: every attempt met another writer. Nothing was written.
+            HistoryUnavailable: nothing is known about what was written.
+        """
+        snapshot: Any = None
+        must_read = True
+        existing: dict[Key, Item | None] = {}
+        for number in range(tries):
+            attempt = Attempt(clock(), number, existing)
+            if must_read:
+                snapshot = read(attempt)
+            result, writes, channel_states = change(snapshot, attempt)
+            try:
+                return result, self.commit_all(attempt.now, writes, channel_states)
+            except Conflict as conflict:
+                existing |= {key: conflict.items.get(key) for key in conflict.keys if is_row_key(key)}
+                must_read = not conflict.keys or not all(map(is_row_key, conflict.keys))
+            pause(number)
+        raise Contended(tries)
 
     def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
         state = change.state
@@ -285,6 +357,51 @@ class History(NamedTuple):
         partitions = _sharded([f"failed#{day}" for day in _days(since, now)])
         found = (self.table.query(Query("failed_deliveries", each, span), now).items for each in partitions)
         return sorted((item for items in found for item in items), key=lambda item: str(item["at"]))
+
+
+def update_in_batches(
+    parts: Iterable[_Part],
+    puts: Callable[[_Part], int],
+    update: Callable[[Sequence[_Part], int], _Result],
+    most: int = MAX_PUTS,
+) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
+    """Updates many subjects with as few transactions as possible.
+
+    A batch that fails is repeated subject by subject, so that one subject's failure leaves the others alone.
+
+    Args:
+        parts: what there is to update, one for each subject.
+        puts: how many items one of them writes; at most `most` go into one transaction.
+        update: updates these parts in one transaction, with that many attempts (`History.update`).
+
+    Yields:
+        The parts of each transaction, and what `update` returned for them, or why it failed.
+    """
+    batch: list[_Part] = []
+    size = 0
+    for part in parts:
+        if batch and size + puts(part) > most:
+            yield from _update_batch(batch, update)
+            batch, size = [], 0
+        batch.append(part)
+        size += puts(part)
+    if batch:
+        yield from _update_batch(batch, update)
+
+
+def _update_batch(
+    batch: Sequence[_Part], update: Callable[[Sequence[_Part], int], _Result]
+) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
+    alone = len(batch) == 1
+    try:
+        outcome: _Result | HistoryUnavailable = update(batch, TRIES if alone else BATCH_TRIES)
+    except HistoryUnavailable as error:
+        if not alone:
+            for part in batch:
+                yield from _update_batch([part], update)
+            return
+        outcome = error
+    yield batch, outcome
 
 
 def _page_size(limit: int | None, partitions: int) -> int:

@@ -1,8 +1,8 @@
-"""The weekly heartbeat: a message on every channel that says, by coming, that the whole way works.
+"""Heartbeat: a weekly message on every channel, which proves by its arrival that the whole way works.
 
-It comes as events do, from EventBridge by the events queue, and is not tried again: one that does not come is the news.
-A channel that would page somebody (`stateful`, as PagerDuty) is left out. It says what the week was like, and who has
-yet to confirm an e-mail subscription: until then that address hears nothing at all.
+It takes the way of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
+Stateful channels such as PagerDuty are left out, since it would page. It summarises the week, and lists the e-mail
+addresses that have not confirmed their subscription and therefore receive nothing.
 """
 
 import logging
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Dependencies, Job
+from router.context import Job
 from router.errors import Conflict
 from router.history.items import SCHEMA, iso
 from router.history.store import AlertQuery, History
@@ -37,7 +37,7 @@ log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
 
 CAUSE = "heartbeat"
 WEEK = 7 * 86400.0  # seconds
-_COUNTED = 1_000  # alerts of a severity; a count that reaches it is told as "1000+"
+_COUNTED = 1_000  # alerts of a severity; a count that reaches it is shown as "1000+"
 _SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
@@ -60,24 +60,33 @@ class WeeklySummary(NamedTuple):
         return f"{sum(self.alerts.values())}{'+' if self.full else ''}"
 
 
-def send_heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
-    """Tells each channel once; nothing where this heartbeat has been told already.
+def heartbeat_jobs(
+    event: Mapping[str, Any],
+    channels: Mapping[str, ConfiguredChannel],
+    history: History,
+    unconfirmed_subscriptions: Callable[[], Iterable[str]],
+    now: float,
+) -> list[Job]:
+    """One job for each channel; none if this heartbeat was sent before.
+
+    Args:
+        unconfirmed_subscriptions: lists e-mail addresses; if it raises, the message says that they are unknown.
 
     Raises:
-        HistoryUnavailable: the week is not known; to be received again.
+        HistoryUnavailable: the week cannot be summarised; to be received again.
     """
-    now = deps.runtime.clock()
-    week = last_week(deps.runtime.history, now)
-    if not _is_first(str(event.get("id", "")), deps.runtime.history, now):
+    week = last_week(history, now)
+    if not _is_first(str(event.get("id", "")), history, now):
         return []
-    waiting = _unconfirmed(deps)
-    sources = [source for source in deps.config.channels.values() if not source.stateful]
-    jobs = [_job(source, week, waiting, event, now) for source in sources]
-    told = [delivery for done in deps.deliver(jobs, remaining) for _, delivery in done]
-    for delivery in told:
+    waiting = _waiting(unconfirmed_subscriptions)
+    return [_job(channel, week, waiting, event, now) for channel in channels.values() if not channel.stateful]
+
+
+def report(deliveries: Iterable[Delivery]) -> None:
+    """Logs the channels that did not take the heartbeat; it is not sent again."""
+    for delivery in deliveries:
         if delivery.outcome is not Outcome.SENT:
             log.error("channel %s did not take the heartbeat: %s", delivery.dispatch.channel, delivery.response)
-    return told
 
 
 def last_week(history: History, now: float) -> WeeklySummary:
@@ -93,7 +102,7 @@ def last_week(history: History, now: float) -> WeeklySummary:
 
 
 def _is_first(event_id: str, history: History, now: float) -> bool:
-    """Notes it down before it is told: of a crash in between, its absence is the news."""
+    """Recorded before sending: if the process dies in between, the missing heartbeat is itself the signal."""
     ttl = int(now + history.retention)
     item = {"pk": f"heartbeat#{event_id}", "sk": "-", "schema": SCHEMA, "version": 1, "ttl": ttl, "at": iso(now)}
     try:
@@ -103,10 +112,10 @@ def _is_first(event_id: str, history: History, now: float) -> bool:
     return True
 
 
-def _unconfirmed(deps: Dependencies) -> tuple[str, ...] | None:
-    """Who has yet to confirm; None where it cannot be known. Never in the way of the heartbeat."""
+def _waiting(unconfirmed_subscriptions: Callable[[], Iterable[str]]) -> tuple[str, ...] | None:
+    """The addresses that have yet to confirm; None if they cannot be listed, which must not stop the heartbeat."""
     try:
-        return tuple(deps.unconfirmed_subscriptions())
+        return tuple(unconfirmed_subscriptions())
     except Exception as error:  # noqa: BLE001 - whatever the client raises
         log.warning("the subscriptions could not be listed: %s", type(error).__name__)
         return None
@@ -127,7 +136,7 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
     return sorted({each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"})
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- the message ------------------------------------------------------------------------------------------------------
 
 
 def _job(
@@ -145,7 +154,7 @@ def _job(
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
-    """What channels that want an incident get; it is in no history."""
+    """The incident that a notification must have; it is in no history."""
     subject = Subject(str(event.get("account", "-")), str(event.get("region", "-")), "-", "router:heartbeat")
     title = phrase("heartbeat_title", "en")
     alert = Alert(CAUSE, "", now, Severity.INFO, CAUSE, resolves=False, rule=CAUSE, title=title, subject=subject)

@@ -14,7 +14,7 @@ from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Answered, Dependencies, EventResult, Job, OutageMemory
+from router.context import Answered, Dependencies, EventResult, Job, OutageMemory, Runtime
 from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
@@ -22,7 +22,6 @@ from router.history.table import Item
 from router.incident.state import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.pipeline import process, process_due
-from router.runtime import Runtime
 
 START = 1_760_000_000.0
 MINUTE = 60.0

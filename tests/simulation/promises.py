@@ -80,7 +80,7 @@ class Outcome:
             self.unreadable.append(body)
             return
         try:
-            routed = understand(arrival.raw, self.run.router)
+            routed = self._routed(arrival.raw)
         except UnreadableEvent as error:
             raise AssertionError(f"the workload holds what it takes for an event: {error}") from error
         self.understood[routed.event.id] = routed
@@ -124,7 +124,11 @@ class Outcome:
             "time": item["at"],
             "detail": unpacked(item["event"]),
         }
-        return understand(raw, self.run.router)
+        return self._routed(raw)
+
+    def _routed(self, raw: object) -> RoutedAlert:
+        deps = self.run.router
+        return understand(raw, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
 
     @cached_property
     def states(self) -> dict[str, SubjectState]:

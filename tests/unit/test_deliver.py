@@ -327,21 +327,15 @@ def test_no_option_of_the_channel_is_recorded(error: type[TransientError | Perma
 # --- in which order ---------------------------------------------------------------------------------------------------
 
 
-def test_whoever_was_slow_last_time_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_channel_that_was_slowest_last_time_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
-    names = ("fast", "slow", "new")
-    jobs = {name: job(Sink(partial(begun.append, name)), name) for name in names}
-    for name, took in (("fast", 0.1), ("slow", 0.3)):
-        source = jobs[name].channel
-        assert source
-        source.last_send_seconds = took
+    jobs = [job(Sink(partial(begun.append, name)), name) for name in ("fast", "slow", "new")]
     monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # one after the other
-    list(deliver(list(jobs.values()), lambda: LONG_ENOUGH))
+    list(deliver(jobs, lambda: LONG_ENOUGH, last_seconds={"fast": 0.1, "slow": 0.3}))
     assert begun == ["slow", "fast", "new"]
 
 
-def test_what_a_channel_took_is_remembered() -> None:
-    made = job(Sink())
-    list(deliver([made], lambda: LONG_ENOUGH, clock=hurried()))
-    assert made.channel
-    assert made.channel.last_send_seconds >= 1
+def test_how_long_a_channel_took_is_remembered() -> None:
+    last_seconds: dict[str, float] = {}
+    list(deliver([job(Sink(), "slack")], lambda: LONG_ENOUGH, clock=hurried(), last_seconds=last_seconds))
+    assert last_seconds["slack"] >= 1

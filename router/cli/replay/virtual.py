@@ -20,7 +20,7 @@ from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
 from router.config.parse import Config
 from router.config.silences import Silences
-from router.context import Answered, Dependencies, Job, OutageMemory
+from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
@@ -28,7 +28,6 @@ from router.inbox import handle
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
 from router.pipeline import process
-from router.runtime import Runtime
 from router.tick import tick
 
 MINUTE = 60.0
@@ -112,12 +111,12 @@ class VirtualRouter:
         if self.start is None:
             self.now = self.start = at
         self.advance(at)
-        (results,) = process([event], self._router, _remaining)
-        if results.routed is None:
+        (result,) = process([event], self._router, _remaining)
+        if result.routed is None:
             self.unreadable += 1
-            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {results.reason}")
-        elif results.error:
-            self.failures.append(f"{iso(self.now)}: {results.routed.alert.id} is not recorded: {results.error}")
+            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {result.reason}")
+        elif result.error:
+            self.failures.append(f"{iso(self.now)}: {result.routed.alert.id} is not recorded: {result.error}")
 
     def advance(self, until: float) -> None:
         """Lets time pass: delayed messages arrive, and the tick runs every minute."""

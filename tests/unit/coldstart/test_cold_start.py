@@ -54,9 +54,8 @@ LEFT_OUT = {
     "aws_lambda_powertools.tracing",
     "typing_extensions",  # for the former
     "zoneinfo",  # for another time zone than UTC
-    "router.belated",  # for what comes back from the dead-letter queue
     "router.selfcheck.heartbeat",  # once a week
-    "router.last_resort",  # while history is unreachable
+    "router.outage",  # while history is unreachable, and for what comes back from the dead-letter queue
 }
 
 PROGRAM = """

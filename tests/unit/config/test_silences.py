@@ -1,7 +1,7 @@
 """Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,14 +13,15 @@ from router.config.hours import parse_hours
 from router.config.parse import Config, Route, parse
 from router.config.rules import matches
 from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
+from router.context import Answered, Job, RoutedAlert
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import HistoryUnavailable, TransientError
 from router.history.items import iso
 from router.history.table import Item
-from router.last_resort import announce_without_history
 from router.model import Alert, Decision, Kind, Severity
-from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
+from router.outage import announce_without_history
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins, serially
 
 ANNOUNCED, HELD_BACK, SILENCED = Decision.ANNOUNCED, Decision.HELD_BACK, Decision.SILENCED
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
@@ -360,15 +361,22 @@ def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
     assert Silences(read).active(sample(), START) == WEB
 
 
-def test_the_last_resort_respects_what_is_known(world: World) -> None:
+def test_silences_that_are_known_hold_during_an_outage(world: World) -> None:
+    def announced(routed: RoutedAlert) -> int:
+        deps = world.router
+        deliveries = announce_without_history([routed], deps.config, deps.runtime, deps.memory, serially_sent)
+        return len(deliveries[routed.alert.id])
+
+    def serially_sent(jobs: Sequence[Job]) -> Iterable[Sequence[Answered]]:
+        return serially(jobs, lambda: 60.0)
+
     world.silence(START + HOUR, service="web")
     world.receive(crash(world))
-    (results,) = world.receive(crash(world, "t2"))
-    assert results.routed is not None
-    assert announce_without_history([results.routed], world.router, lambda: 60.0) == {results.routed.alert.id: []}
+    (result,) = world.receive(crash(world, "t2"))
+    assert result.routed is not None
+    assert announced(result.routed) == 0
     world.now = START + HOUR
-    (told,) = announce_without_history([results.routed], world.router, lambda: 60.0).values()
-    assert len(told) == 3
+    assert announced(result.routed) == 3
 
 
 # --- matching ---------------------------------------------------------------------------------------------------------
