@@ -1,9 +1,9 @@
-"""From whatever came in to an `Event`: every field there, of its type, bounded.
+"""From whatever came in to an `Event`: every field there, of its type, bounded, and free of what `router.text` removes.
 
 Strict about four things, which raise `UnreadableEvent`: the event is an object, its source is one that the router
 reads, its detail-type is a text, its detail is an object. All else may be missing, null, of another type or garbage:
 ECS adds fields and leaves fields out, people re-wrap events, and an event that is only half understood must still be
-reported.
+reported. Only `Event.detail`, which history records, is left as it came.
 
 Shapes: "Amazon ECS events" in the Amazon ECS Developer Guide, and real events back to 2016, when ARNs did not yet
 hold the cluster's name and events had neither `group` nor `stopCode`.
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
+from router.text import clean
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
@@ -133,10 +134,10 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
 def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if not isinstance(raw, Mapping):
         raise UnreadableEvent("not an object")
-    source, detail_type, detail = raw.get("source"), raw.get("detail-type"), raw.get("detail")
+    source, detail = raw.get("source"), raw.get("detail")
     if not isinstance(source, str) or source not in SOURCES:
         raise UnreadableEvent(f"unknown source {ascii(source)[:80]}")
-    if not isinstance(detail_type, str) or not detail_type.strip():
+    if not _text(raw, "detail-type"):
         raise UnreadableEvent("detail-type is not a text")
     if not isinstance(detail, Mapping):
         raise UnreadableEvent("detail is not an object")
@@ -167,11 +168,7 @@ def _canonical(envelope: Mapping[str, Any]) -> str:
 
 def _text(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
-    if not isinstance(value, str):
-        return ""
-    if not value.isascii():  # JSON may hold half a surrogate pair, which neither a hash nor DynamoDB can encode
-        value = value.encode("utf-8", "replace").decode()
-    return value.strip()[:REASON_LIMIT]
+    return clean(value).strip()[:REASON_LIMIT] if isinstance(value, str) else ""
 
 
 def _line(fields: Mapping[str, Any], key: str) -> str:

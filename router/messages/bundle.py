@@ -9,6 +9,7 @@ from itertools import groupby
 
 from router.causes import cause_words
 from router.incident.state import Dispatch, SubjectState
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
 
@@ -40,7 +41,8 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
     )
     message = Message(title, "\n".join(_lines(told, language)), facts)
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
-    return Notification(dispatch.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
+    incidents = tuple(incident for incident, _ in told)
+    return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
 
 
 def _worst_first(part: Member) -> tuple[int, int, str, str, float]:

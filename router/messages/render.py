@@ -15,6 +15,7 @@ from router.config.time_zones import zone
 from router.incident.state import Dispatch
 from router.messages import console
 from router.messages.hints import Hint, hint, worded
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase, span
 from router.model import (
     Alert,
@@ -105,7 +106,7 @@ def notification(
     if said not in made:
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
-    return Notification(dispatch.kind, made[said], incident.alert, incident, mention)
+    return cleaned(Notification(dispatch.kind, made[said], incident.alert, incident, mention))
 
 
 def _message(story: _MessageContext) -> Message:

@@ -19,6 +19,7 @@ from router.history.items import SCHEMA, iso
 from router.history.store import AlertQuery, History
 from router.history.table import Put
 from router.incident.state import Delivery, Dispatch, SubjectState
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase
 from router.model import (
     Alert,
@@ -176,7 +177,7 @@ def _notification(
     }
     facts = tuple((phrase(key, language), count) for key, count in counts.items())
     message = Message(phrase("heartbeat_title", language), "\n".join(lines), facts)
-    return Notification(Kind.OPENED, message, incident.alert, incident)
+    return cleaned(Notification(Kind.OPENED, message, incident.alert, incident))
 
 
 def _complaints(week: WeeklySummary, waiting: tuple[str, ...] | None, language: str) -> Iterable[str]:
