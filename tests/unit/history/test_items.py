@@ -214,7 +214,7 @@ def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
-        past=whole(Recurrence),
+        recurrence=whole(Recurrence),
     )
 
 
