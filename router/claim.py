@@ -22,7 +22,7 @@ from router.channels.rate_limit import Allocation, EndpointLimit, RateLimit, Sen
 from router.channels.state import ChannelStates
 from router.context import LONGEST_SEND, Dependencies, EventResult, RoutedAlert
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CHANNEL_STATES_KEY, AlertRecord, is_row_key, key_of, row_key
+from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, is_row_key, key_of, row_key
 from router.history.store import SubjectWrite
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import advance, apply_alert
@@ -301,7 +301,7 @@ def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item],
     rows = {each: settled[key] for each in before if (key := row_key(each)) and key in settled}
     with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
         rows |= deps.runtime.history.rows(sorted(before - rows.keys()), deps.runtime.clock())
-    decided |= {each: Decision(row["decision"]) for each, row in rows.items()}
+    decided |= {each: Decision(DECISION.or_default(row.get("decision"))) for each, row in rows.items()}
     for each in results:
         each.decision = decided.get(_alert_of(each).id)
 

@@ -6,6 +6,8 @@ RouterError
 ├── UnreadableEvent     the input is no event of ours: to the dead-letter queue, with the reason
 ├── HistoryError
 │   ├── HistoryUnavailable   DynamoDB did not do it: try again later
+│   │   └── NewerItem        only a newer version can read this item: it alone is left for later
+│   ├── DamagedItem          an item cannot be read: it alone is set aside
 │   └── Conflict             another writer was faster: read again
 └── ChannelError        raised by channel plugins
     ├── TransientError       try again later
@@ -47,6 +49,20 @@ class HistoryError(RouterError):
 
 class HistoryUnavailable(HistoryError):
     """DynamoDB refused, throttled or did not answer; nothing is known about what it did."""
+
+
+class NewerItem(HistoryUnavailable):
+    """An item says that this version is too old to read it, so it is left as it is.
+
+    To a caller its subject is unavailable: what concerns it is received again, until a newer version handles it.
+    """
+
+    def __init__(self, key: tuple[str, str], needs: str) -> None:
+        super().__init__(f"item {key} was written by a newer version and {needs}: deploy the newer version again")
+
+
+class DamagedItem(HistoryError):
+    """An item of the history table cannot be read; the message says which part, and why."""
 
 
 class Conflict(HistoryError):
