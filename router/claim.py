@@ -33,7 +33,7 @@ from router.context import (
     Runtime,
 )
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CHANNEL_STATES_KEY, AlertRecord, key_of, row_key
+from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, key_of, row_key
 from router.history.store import Attempt, Change, SubjectWrite, update_in_batches
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import advance, apply_alert
@@ -221,7 +221,7 @@ def _recorded_decisions(
     rows = {alert_id: row for alert_id in alert_ids if (key := row_key(alert_id)) and (row := existing.get(key))}
     with suppress(HistoryUnavailable):  # the claim is committed: this must not fail it
         rows |= runtime.history.rows(sorted({*alert_ids} - rows.keys()), runtime.clock())
-    return {alert_id: Decision(row["decision"]) for alert_id, row in rows.items()}
+    return {alert_id: Decision(DECISION.or_default(row.get("decision"))) for alert_id, row in rows.items()}
 
 
 # --- work is due ------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ RouterError
 ├── UnreadableEvent     the input is no event of ours: to the dead-letter queue, with the reason
 ├── HistoryError
 │   ├── HistoryUnavailable   the request to DynamoDB failed: try again later
-│   │   └── Contended        other writers were faster every time: try again later
+│   │   ├── Contended        other writers were faster every time: try again later
+│   │   └── NewerItem        only a newer version can read this item: it alone is left for later
+│   ├── DamagedItem          an item cannot be read: it alone is set aside
 │   └── Conflict             another writer was faster: read again
 └── ChannelError        raised by channel plugins
     ├── TransientError       try again later
@@ -55,6 +57,20 @@ class Contended(HistoryUnavailable):
 
     def __init__(self, tries: int) -> None:
         super().__init__(f"other writers changed the same item {tries} times in a row; try again later")
+
+
+class NewerItem(HistoryUnavailable):
+    """An item says that this version is too old to read it, so it is left as it is.
+
+    To a caller its subject is unavailable: what concerns it is received again, until a newer version handles it.
+    """
+
+    def __init__(self, key: tuple[str, str], needs: str) -> None:
+        super().__init__(f"item {key} was written by a newer version and {needs}: deploy the newer version again")
+
+
+class DamagedItem(HistoryError):
+    """An item of the history table cannot be read; the message says which part, and why."""
 
 
 class Conflict(HistoryError):

@@ -63,13 +63,14 @@ def make_router() -> Dependencies:
     environ = os.environ
     tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before the channels, which share its session
-    silences = read_ahead(History(table, retention=0.0).silences, time.time)  # retention is for writers
+    reader = History(table, retention=0.0, count_damaged=meter.count_damaged)  # retention is for writers
+    silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
-    history = History(table, settings.retention, settings.retention_by_severity)
+    history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
     runtime = Runtime(
         history=history,
         clock=time.time,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.config.globs import WILDCARDS, compiled
 from router.config.hours import Hours
@@ -57,6 +57,7 @@ class Silence(NamedTuple):
         planned_end: `ends_at` as it was when the silence was added; it stands in the key.
         hours: of a window, in `time_zone`; empty for a silence.
         version: of the stored item; 0 when there is none yet.
+        unknown: what a newer version stored, to be written back; only `router.history.items` reads it.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Silence(NamedTuple):
     hours: tuple[Hours, ...] = ()
     time_zone: str = "UTC"
     version: int = 0
+    unknown: Mapping[str, Any] = MappingProxyType({})
 
     def status(self, now: float) -> str:
         """`pending`, `active` or `expired`; a window outside of its hours is pending."""

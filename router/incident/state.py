@@ -6,7 +6,7 @@
 import enum
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.model import Incident, Kind, Outcome, Severity, Silenced, Subject
 
@@ -48,8 +48,6 @@ class SendMode(enum.StrEnum):
 
 class OutboxEntry(NamedTuple):
     """What one channel should have been told of one incident, and what it was told.
-
-    A default is never to be changed: what is as it was in a new cell is not stored.
 
     Attributes:
         dedup_window, stateful, manner: of the route that reached it last; see `Reach`.
@@ -110,6 +108,7 @@ class SubjectState(NamedTuple):
         deployments: when they began, by id.
         archived: whether a later incident has taken this one's place; what is still to be said of it is said.
         replaced: the standing with the incident before, to be archived in the same write; not stored.
+        unknown: what a newer version stored of this subject, to be written back; only `router.history.items` reads it.
     """
 
     subject: Subject
@@ -127,6 +126,7 @@ class SubjectState(NamedTuple):
     deployments: Mapping[str, float] = MappingProxyType({})
     archived: bool = False
     superseded: "SubjectState | None" = None
+    unknown: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def due_at(self) -> float | None:

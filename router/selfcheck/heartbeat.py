@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from router.channels.configured import ConfiguredChannel
 from router.context import Job
 from router.errors import Conflict
-from router.history.items import SCHEMA, iso
+from router.history.items import DECISION, STAMP, iso
 from router.history.store import AlertQuery, History
 from router.history.table import Put
 from router.incident.state import Delivery, Dispatch, SubjectState
@@ -95,7 +95,7 @@ def last_week(history: History, now: float) -> WeeklySummary:
     since = now - WEEK
     found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
     return WeeklySummary(
-        alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
+        alerts=Counter(Decision(DECISION.or_default(row["decision"])) for rows in found for row in rows),
         full=any(len(rows) >= _COUNTED for rows in found),
         open=len(history.open_incidents(now)),
         failed=len(history.failed_deliveries(since, now)),
@@ -105,7 +105,7 @@ def last_week(history: History, now: float) -> WeeklySummary:
 def _is_first(event_id: str, history: History, now: float) -> bool:
     """Recorded before sending: if the process dies in between, the missing heartbeat is itself the signal."""
     ttl = int(now + history.retention)
-    item = {"pk": f"heartbeat#{event_id}", "sk": "-", "schema": SCHEMA, "version": 1, "ttl": ttl, "at": iso(now)}
+    item = {"pk": f"heartbeat#{event_id}", "sk": "-", **STAMP, "version": 1, "ttl": ttl, "at": iso(now)}
     try:
         history.table.commit([Put(item, 0)], now)
     except Conflict:

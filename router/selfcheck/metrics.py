@@ -38,6 +38,7 @@ class MetricsRecorder:
         self._deliveries: _Heard = {}
         self._decisions: Counter[Decision] = Counter()
         self._unusable = 0
+        self._damaged = 0
 
     def counting(self, deliver: Deliver) -> Deliver:
         """The same deliver step, listened to."""
@@ -57,16 +58,22 @@ class MetricsRecorder:
         """Channels that could not send, as the tick found."""
         self._unusable = max(self._unusable, channels)
 
+    def count_damaged(self) -> None:
+        """An item of the history table that could not be read."""
+        self._damaged += 1
+
     def write(self, stage: str) -> None:
         """Prints what was heard since the last time; nothing, where nothing was."""
-        deliveries, decisions, unusable = self._deliveries, self._decisions, self._unusable
-        self._deliveries, self._decisions, self._unusable = {}, Counter(), 0
+        deliveries, decisions = self._deliveries, self._decisions
+        unusable, damaged = self._unusable, self._damaged
+        self._deliveries, self._decisions, self._unusable, self._damaged = {}, Counter(), 0, 0
         for channel, mine in deliveries.items():
             latencies = [each.seconds * 1000 for each in mine if each.seconds is not None]
             counts = Counter(_OUTCOMES[each.outcome] for each in mine)
             _print({"channel": channel, "stage": stage}, counts, latencies)
         alerts = {name: decisions[decision] for decision, name in _DECISIONS.items() if decision in decisions}
         alerts |= {"Unusable": unusable} if unusable else {}
+        alerts |= {"DamagedItems": damaged} if damaged else {}
         if alerts:
             _print({"stage": stage}, alerts)
 

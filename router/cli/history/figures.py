@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 
 from router.cli.history.top import Tallies, count
-from router.history.items import iso, seconds
+from router.history.items import SEVERITY, iso, seconds
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import SubjectState
@@ -116,7 +116,7 @@ def add_alerts(made: Figures, alerts: Iterable[Item], watch: Callable[[Item], No
             watch(alert)
             incidents.update({alert["incident"]} - {""})
             _add(made, alert)
-            if Severity(alert["severity"]).at_least(Severity.WARNING):
+            if Severity(SEVERITY.or_default(alert["severity"])).at_least(Severity.WARNING):
                 yield alert
 
     made.tops = count(passed(), ("service", "cause"))
@@ -129,7 +129,7 @@ def _add(made: Figures, alert: Item) -> None:
     if alert["severity"] in DRAWN:
         passed = seconds(alert["at"]) - made.buckets[0].timestamp()
         place = min(len(made.buckets) - 1, max(0, int(passed / made.step.total_seconds())))
-        made.over_time[Severity(alert["severity"])][place] += 1
+        made.over_time[Severity(SEVERITY.or_default(alert["severity"]))][place] += 1
 
 
 def add_incidents(made: Figures, history: History, ids: Iterable[str], now: float) -> None:

@@ -16,7 +16,7 @@ from rich.progress import track
 from router.cli.history.options import subject_of
 from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
-from router.errors import Conflict, HistoryError
+from router.errors import Conflict, DamagedItem, HistoryError
 from router.history.items import is_row_key, is_state_key, state_item, to_state
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable, Item, Key, Put, Query
@@ -24,6 +24,7 @@ from router.model import Subject
 
 _FOR_EVER = 366 * 86400.0  # seconds ahead: an event may bear a time that is not yet
 _KINDS = {"alert": "alerts", "delivery": "deliveries", "incident": "incidents"}
+_DAMAGED = "damaged"  # copies that were set aside: deleted with the subject, and not counted
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,13 @@ def _of_task(history: History, task: str, now: float) -> Found:
     task = task.rpartition("/")[2]
     rows = list(history.by_occurrence(task, now))
     pks = {f"subject#{row['incident'].rpartition('-')[0]}" for row in rows if row["incident"]}
-    incidents = (item for pk in sorted(pks) for item in history.table.query(Query(None, pk), now).items)
-    return Found(rows, [item for item in incidents if _kind(item) == "incident" and _names(item, task)])
+    items = [item for pk in sorted(pks) for item in history.table.query(Query(None, pk), now).items]
+    damaged = [item for item in items if _kind(item) == _DAMAGED]  # they may name the task
+    return Found([*rows, *damaged], [item for item in items if _kind(item) == "incident" and _names(item, task)])
 
 
 def _names(item: Item, task: str) -> bool:
+    """Raises HistoryError where the item cannot be read."""
     incident = to_state(item).incident
     return incident is not None and (task in incident.tasks or incident.alert.task == task)
 
@@ -139,7 +142,10 @@ def _refuse_open(items: Iterable[Item]) -> None:
 
 
 def _is_waiting(item: Item) -> bool:
-    state = to_state(item)
+    try:
+        state = to_state(item)
+    except DamagedItem:
+        return False  # its end is not known to anybody
     return state.due_at is not None or (state.incident is not None and not state.incident.over)
 
 

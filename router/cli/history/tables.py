@@ -20,7 +20,19 @@ _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
 _ENDLESS = 10_000
 _BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}
 _PIPED_WIDTH = 200  # columns where no terminal says how many there are
-_HIDDEN = {"pk", "sk", "ttl", "schema", "state", "version", "due_shard", "open_shard", "cluster_day", "severity_day"}
+_HIDDEN = {
+    "pk",
+    "sk",
+    "ttl",
+    "schema",
+    "min_reader",
+    "state",
+    "version",
+    "due_shard",
+    "open_shard",
+    "cluster_day",
+    "severity_day",
+}
 
 LIST_COLUMNS = {
     "When": "at",

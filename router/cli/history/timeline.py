@@ -14,7 +14,7 @@ from router.causes import cause_words
 from router.cli.history.options import of_a_time
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
-from router.history.items import iso, seconds
+from router.history.items import SEVERITY, iso, seconds
 from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
@@ -101,7 +101,7 @@ def lane_of(alert: Mapping[str, Any]) -> str:
         return "deploy"
     if alert["resolves"]:
         return "recovery"
-    return "trouble" if Severity(alert["severity"]).at_least(Severity.WARNING) else "other"
+    return "trouble" if Severity(SEVERITY.or_default(alert["severity"])).at_least(Severity.WARNING) else "other"
 
 
 def _of_incidents(incidents: Iterable[Incident]) -> Iterator[Moment]:

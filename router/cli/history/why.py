@@ -11,7 +11,7 @@ from router.causes import cause_words
 from router.cli.history.show import found_task, incident_row
 from router.cli.history.source import as_json, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
-from router.history.items import iso
+from router.history.items import DECISION, KIND, iso
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import OutboxEntry, SubjectState
@@ -76,7 +76,7 @@ def _heard(delivery: Item) -> str:
         Kind.OPENED: "it opened the incident",
         Kind.UPDATED: "counted in an update",
         Kind.RESOLVED: "told when it was over",
-    }[Kind(delivery["kind"])]
+    }[Kind(KIND.or_default(delivery["kind"]))]
     return how if delivery["attempt"] == 1 else f"{how}, at attempt {delivery['attempt']}"
 
 
@@ -103,7 +103,12 @@ def _answer(row: Item, state: SubjectState | None, told: Sequence[Item]) -> Item
     """For machines: the alert without its event, and all that came of it."""
     alert = {name: value for name, value in row.items() if name != "event"}
     incident = incident_row(state.incident) if state and state.incident else None
-    return {**alert, "explanation": REASONS[Decision(row["decision"])], "incident": incident, "told": list(told)}
+    return {
+        **alert,
+        "explanation": REASONS[Decision(DECISION.or_default(row["decision"]))],
+        "incident": incident,
+        "told": list(told),
+    }
 
 
 def _show(row: Item, state: SubjectState | None, told: Sequence[Item]) -> None:
@@ -135,7 +140,7 @@ def _happened(row: Item) -> Iterator[Text]:
 
 
 def _decided(row: Item, state: SubjectState | None) -> Iterator[Text]:
-    yield Text.assemble((str(row["decision"]), "bold"), f". {REASONS[Decision(row['decision'])]}")
+    yield Text.assemble((str(row["decision"]), "bold"), f". {REASONS[Decision(DECISION.or_default(row['decision']))]}")
     incident = state.incident if state else None
     if incident:
         since = f"since {local_time(iso(incident.opened_at))}"

@@ -209,12 +209,14 @@ SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), 
 
 def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
     containers = st.lists(whole(Container), max_size=2).map(tuple)
+    statuses = st.sampled_from(["open", "recovering", "resolved", "lapsed", "closed"])
     return whole(
         Incident,
+        status=statuses,
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
-        past=whole(Recurrence),
+        recurrence=whole(Recurrence),
     )
 
 
@@ -226,6 +228,7 @@ STANDINGS = SUBJECTS.flatmap(
         outbox=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
         superseded=st.none(),
+        unknown=st.just({}),
     )
 )
 
