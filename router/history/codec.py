@@ -65,6 +65,7 @@ FLAG = Plain("true or false", lambda stored: isinstance(stored, bool))
 NUMBER = Plain("a number in the range of clock times", _is_number)
 INTEGER = Plain("an integer", lambda stored: isinstance(stored, int) and not isinstance(stored, bool))
 COUNT = Plain("a count", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 0)
+VERSION = Plain("a version", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 1)
 OCCURRENCES = Plain(
     "a time and a count",
     lambda stored: (

@@ -44,6 +44,7 @@ from router.history.codec import (
     NUMBER,
     OCCURRENCES,
     TEXT,
+    VERSION,
     Choice,
     Field,
     MapOf,
@@ -263,7 +264,7 @@ STATE = Record(  # without `subject` and `version`, which are attributes of the 
 SUBJECT_ITEM = Record(  # the attributes of a subject's item from which its state is read
     dict,
     {
-        "version": Field(COUNT),
+        "version": Field(VERSION),
         "account": Field(TEXT),
         "region": Field(TEXT),
         "cluster": Field(TEXT),
@@ -296,7 +297,7 @@ CHANNEL_STATES = Record(  # without `version`, which is increased when it is wri
 SILENCE = Record(  # times are stored as text; `planned_end` is in the key
     dict,
     {
-        "version": Field(COUNT),
+        "version": Field(VERSION),
         "id": Field(TEXT),
         "match": Field(MapOf(TupleOf(TEXT))),
         "reason": Field(TEXT, ""),
@@ -391,7 +392,7 @@ def state_item(state: SubjectState, ttl: int) -> Item:
         "version": state.version + 1,
         "ttl": ttl,
         **_subject_item(state.subject),
-        "state": _packed(STATE.write(state, unknown["state"])),
+        "state": packed_state(STATE.write(state, unknown["state"])),
     }
     if incident:
         item |= {
@@ -504,7 +505,7 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
     """
     refuse_newer(item)
     outer, outer_unknown = SUBJECT_ITEM.read(_without_made(item, _MADE_FOR_QUERIES))
-    values, unknown = STATE.read(_unpacked(item))
+    values, unknown = STATE.read(unpacked_state(item))
     subject = Subject(outer["account"], outer["region"], outer["cluster"], outer["subject"])
     if state_key(subject)[0] != item["pk"]:
         raise DamagedItem(f"it names {subject.fingerprint}, whose key is another")
@@ -570,11 +571,11 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
     Its incident is closed, so that the next alert opens an incident with the next number. What was to be sent is not
     known, so nothing is due.
     """
-    subject = _subject_of(item) or subject
-    if subject is None or state_key(subject)[0] != item["pk"]:
+    subject = subject or _subject_of(item)
+    if subject is None:
         return None
     try:
-        packed = _unpacked(item)
+        packed = unpacked_state(item)
     except DamagedItem:
         packed = EMPTY
     lasting = ("quiet_from", "deployment_resolved_at", "rollbacks", "occurrences", "deployments")
@@ -589,8 +590,8 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
 
 
 def _subject_of(item: Item) -> Subject | None:
-    parts = [item.get(name) for name in ("account", "region", "cluster", "subject")]
-    return Subject(*parts) if all(isinstance(part, str) for part in parts) else None  # type: ignore[arg-type]
+    subject = Subject(*(str(item.get(name)) for name in ("account", "region", "cluster", "subject")))
+    return subject if state_key(subject)[0] == item["pk"] else None  # its key is a hash of all four
 
 
 def _number_of(item: Item) -> int:
@@ -651,7 +652,7 @@ def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
         return ChannelStates()
     refuse_newer(item)
     values, unknown = CHANNEL_STATES.read(_without_made(item, {"version"}))
-    return ChannelStates(version=COUNT.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+    return ChannelStates(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------
@@ -704,7 +705,7 @@ def to_silence(item: Mapping[str, Any]) -> Silence:
 # By schema: what a subject's state is likely to say, the likeliest last, so that it need not be stored. A dictionary is
 # never changed, since what was packed with it cannot be read without it. A schema without a dictionary of its own uses
 # the one before it. An item that is packed with a new dictionary needs readers that have it: raise MIN_READER with it.
-_DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
+DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
     {
         1: (
             b'"closed_because":"its stored state was damaged","closed_by":"ecs-alert-router","reopened":1,'
@@ -726,26 +727,29 @@ _DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
 )
 
 
-def _packed(value: Any) -> bytes:
+def packed_state(value: Any) -> bytes:
     """Compressed JSON. Half a surrogate pair becomes `?`.
 
     Floats are rounded to the millisecond as the table does, so that the state and the due index name the same time.
     """
     text = json.dumps(_to_the_millisecond(value), ensure_ascii=False, separators=(",", ":"))
-    compressor = zlib.compressobj(zdict=_DICTIONARIES[SCHEMA])
+    compressor = zlib.compressobj(zdict=_dictionary(SCHEMA))
     return compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
 
 
-def _unpacked(item: Mapping[str, Any]) -> Any:
+def unpacked_state(item: Mapping[str, Any]) -> Any:
     """The `state` of a subject's item. Raises DamagedItem."""
     packed, schema = item.get("state"), item.get("schema")
     if not isinstance(packed, bytes) or not isinstance(schema, int) or schema < 1:
         raise DamagedItem("state or schema is missing or of the wrong type")
-    dictionary = _DICTIONARIES[max(known for known in _DICTIONARIES if known <= schema)]
     try:
-        return json.loads(zlib.decompressobj(zdict=dictionary).decompress(packed))
+        return json.loads(zlib.decompressobj(zdict=_dictionary(schema)).decompress(packed))
     except (zlib.error, ValueError, RecursionError) as error:
         raise DamagedItem(f"state: {type(error).__name__}: {error}") from error
+
+
+def _dictionary(schema: int) -> bytes:
+    return DICTIONARIES[max(known for known in DICTIONARIES if known <= schema)]
 
 
 def _to_the_millisecond(value: Any) -> Any:

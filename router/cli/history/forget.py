@@ -41,7 +41,7 @@ class Found:
     @property
     def counts(self) -> dict[str, int]:
         """How many of which kind would go."""
-        kinds = Counter(_KINDS[_kind(item)] for item in self.delete)
+        kinds = Counter(_KINDS[kind] for item in self.delete if (kind := _kind(item)) in _KINDS)
         return {**{kind: kinds[kind] for kind in _KINDS.values()}, "incidents_without_the_task": len(self.scrub)}
 
 
@@ -103,8 +103,13 @@ def _of_task(history: History, task: str, now: float) -> Found:
 
 
 def _names(item: Item, task: str) -> bool:
-    """Raises HistoryError where the item cannot be read."""
-    incident = to_state(item).incident
+    """Raises HistoryError where the item cannot be read, so that nobody believes the task to be gone."""
+    try:
+        incident = to_state(item).incident
+    except DamagedItem as error:
+        raise HistoryError(
+            f"item {item['pk']} {item['sk']} is damaged and may name the task: forget its whole subject instead"
+        ) from error
     return incident is not None and (task in incident.tasks or incident.alert.task == task)
 
 

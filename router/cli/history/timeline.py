@@ -157,7 +157,7 @@ def _told(row: Moment, *, with_cluster: bool) -> Text:
 
 
 def _severity(row: Moment) -> Text:
-    return Text(row.severity if row.lane in {"trouble", "deploy"} else "", style=SEVERITY_STYLES[row.severity])
+    return Text(row.severity if row.lane in {"trouble", "deploy"} else "", style=SEVERITY_STYLES.get(row.severity, ""))
 
 
 def _strip(moments: Sequence[Moment], span: tuple[float, float], width: int) -> Text:

@@ -128,7 +128,7 @@ def _show(row: Item, state: SubjectState | None, told: Sequence[Item]) -> None:
 def _happened(row: Item) -> Iterator[Text]:
     severity = row["severity"]
     what = cause_words(row["cause"], "en", over=row["resolves"])
-    yield Text.assemble(f"{local_time(row['at'])}  ", (severity, SEVERITY_STYLES[severity]), f"  {what}")
+    yield Text.assemble(f"{local_time(row['at'])}  ", (severity, SEVERITY_STYLES.get(severity, "")), f"  {what}")
     if row["reason"]:
         yield Text(f"ECS said: {row['reason']}")
     for container in row["containers"]:

@@ -141,9 +141,9 @@ def _came_in(row: Item) -> bool:
 
 def _recorded(row: Item) -> Arrival | Unreadable:
     """The event of a row as EventBridge delivered it, as far as the row keeps it."""
-    if not row.get("event") or not row.get("detail_type"):
+    detail = unpacked(row["event"]) if row.get("event") else None
+    if detail is None or not row.get("detail_type"):
         return Unreadable(f"history, {row['id']}", "its row does not hold the event")
-    detail = unpacked(row["event"])
     envelope = {
         "id": row["event_id"],
         "source": row["source"],

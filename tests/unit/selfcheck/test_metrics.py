@@ -213,3 +213,16 @@ def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_n
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "service"]]
     meter.write("dev")
     assert printed() == []
+
+
+def test_items_that_cannot_be_read_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
+    meter = MetricsRecorder()
+    meter.write("dev")
+    assert printed() == []
+    meter.count_damaged()
+    meter.count_damaged()
+    meter.write("dev")
+    (line,) = printed()
+    assert values(line) == {"DamagedItems": [2.0]}
+    meter.write("dev")
+    assert printed() == []

@@ -9,8 +9,8 @@ import pytest
 
 from local_aws import events
 from router.errors import Conflict
-from router.history.items import iso
-from router.history.table import DynamoTable
+from router.history.items import damaged_item, iso
+from router.history.table import DynamoTable, Item, Put
 from tests.doubles.history_cli import TABLE, TASKS, died, lines, one_line_error, run
 from tests.doubles.world import HOUR, MINUTE, World
 
@@ -18,6 +18,12 @@ from tests.doubles.world import HOUR, MINUTE, World
 @pytest.fixture(autouse=True)
 def world(recorded: World) -> World:
     return recorded
+
+
+def stored_incident(world: World) -> Item:
+    """The subject's newest, where there is only one subject."""
+    (key,) = [(item["pk"]["S"], "incident") for item in everything() if item["sk"]["S"] == "incident"]
+    return world.history.table.get([key], time.time())[key]
 
 
 def everything() -> list[dict[str, Any]]:
@@ -109,6 +115,29 @@ def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: Worl
     assert (shown["tasks"], shown["alerts"], len(shown["deliveries"])) == ([TASKS[2]], 2, 6)
     after = next(item for item in everything() if item["sk"]["S"] == "incident")
     assert after["ttl"] == before["ttl"]
+
+
+@pytest.mark.parametrize("whose", [("--service", "web"), ("--task", TASKS[1])])
+def test_copies_of_damaged_items_are_deleted_too(world: World, whose: tuple[str, str]) -> None:
+    world.receive(died(1, MINUTE))
+    is_over(world)
+    item = stored_incident(world)
+    copy = damaged_item(item, "its state is damaged", item["ttl"], time.time())
+    world.history.table.commit([Put(copy)], time.time())
+    assert run("forget", *whose, "--yes").exit_code == 0
+    assert not any(item["sk"]["S"].startswith("damaged#") for item in everything())
+
+
+def test_a_task_is_not_forgotten_while_a_damaged_incident_may_name_it(world: World) -> None:
+    world.receive(died(1, MINUTE))
+    is_over(world)
+    item = stored_incident(world)
+    world.history.table.commit([Put({**item, "state": b"?"})], time.time())
+    before = everything()
+    assert "forget its whole subject" in one_line_error(run("forget", "--task", TASKS[1], "--yes"))
+    assert everything() == before
+    assert run("forget", "--service", "web", "--yes").exit_code == 0
+    assert everything() == []
 
 
 def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
