@@ -83,24 +83,61 @@ def short_hash(*parts: str) -> str:
     return b32encode(digest).decode().rstrip("=").lower()
 
 
+class SubjectKind(enum.StrEnum):
+    """What sort of thing a subject is; the value is the first half of the subject's text, as in `service:web`.
+
+    `OTHER` stands for a kind that this version does not know: another ARN resource type, or a kind that a newer version
+    stored. Its subject's name is then the whole text.
+    """
+
+    SERVICE = "service"
+    FAMILY = "family"
+    ALARM = "alarm"
+    INSTANCE = "instance"
+    DAEMON = "daemon"
+    DEPLOYMENT_GROUP = "deployment-group"
+    CLUSTER = "cluster"
+    CAPACITY_PROVIDER = "capacity-provider"
+    CHANNEL = "channel"
+    ROUTER = "router"
+    OTHER = ""
+
+
+_SUBJECT_KINDS = {kind.value: kind for kind in SubjectKind if kind is not SubjectKind.OTHER}
+
+
 class Subject(NamedTuple):
     """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
-        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID`, `daemon:NAME` or
-            `deployment-group:APPLICATION/GROUP` (CodeDeploy's).
-        cluster: its name; `-` where the event names none.
+        cluster: its name; `-` if the event names none.
+        name: of a CodeDeploy deployment group, `APPLICATION/GROUP`; `-` if the event names none.
     """
 
     account: str
     region: str
     cluster: str
+    kind: SubjectKind
     name: str
+
+    @classmethod
+    def from_text(cls, account: str, region: str, cluster: str, text: str) -> "Subject":
+        """The subject with this `text`. An unknown kind becomes `OTHER`, so any text can be read back unchanged."""
+        prefix, _, name = text.partition(":")
+        kind = _SUBJECT_KINDS.get(prefix)
+        if kind is None or ":" not in text:
+            return cls(account, region, cluster, SubjectKind.OTHER, text)
+        return cls(account, region, cluster, kind, name)
+
+    @property
+    def text(self) -> str:
+        """`service:web`: how history, rules, silences and the CLI name the subject within its cluster."""
+        return self.name if self.kind is SubjectKind.OTHER else f"{self.kind.value}:{self.name}"
 
     @property
     def fingerprint(self) -> str:
-        """Names the subject everywhere: never the task id, never the task definition's revision."""
-        return f"{self.account}/{self.region}/{self.cluster}/{self.name}"
+        """Identifies the subject everywhere. It never holds a task id or a task definition's revision."""
+        return f"{self.account}/{self.region}/{self.cluster}/{self.text}"
 
     @property
     def key(self) -> str:

@@ -16,7 +16,7 @@ from router.ecs.classify import alert, classify, depends_on_essential, from_plug
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
 from router.incident.state import MessageOptions, RouteTarget
-from router.model import Alert, ChannelConfig, Classification, Decision, Event
+from router.model import Alert, ChannelConfig, Classification, Decision, Event, SubjectKind
 from router.route import route
 
 log = logging.getLogger("ecs-alert-router.understand")
@@ -70,9 +70,8 @@ def targets_of(made: Alert, config: Config) -> tuple[RouteTarget, ...]:
 
     Channels that are not configured are left out; one that is disabled is reached, and fails with its reason.
     """
-    kind, _, name = made.subject.name.partition(":")
-    if kind == "channel":
-        return _all_but(name, config)
+    if made.subject.kind is SubjectKind.CHANNEL:
+        return _all_but(made.subject.name, config)
     targets: dict[str, RouteTarget] = {}
     for each in route(made, config.routes, config.time_zone):
         for name in each.channels:

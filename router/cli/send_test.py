@@ -22,7 +22,7 @@ from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
+from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject, SubjectKind
 
 PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
 CAUSE = "test_alert"
@@ -79,8 +79,8 @@ def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
 
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
     """One of its own for each channel and second, so that two tests do not end each other."""
-    subject = Subject("-", "-", "-", f"channel:{channel}")
-    title = f"TEST alert, nothing is wrong: {subject.name}"
+    subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
+    title = f"TEST alert, nothing is wrong: {subject.text}"
     alert = Alert(
         f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
     )

@@ -210,7 +210,7 @@ def _subject_item(subject: Subject) -> Item:
         "account": subject.account,
         "region": subject.region,
         "cluster": subject.cluster,
-        "subject": subject.name,
+        "subject": subject.text,
     }
 
 
@@ -270,7 +270,7 @@ def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
 def to_state(item: Mapping[str, Any]) -> SubjectState:
     """The inverse of `standing_item`."""
     working_state = _unpacked(item["state"])
-    subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
+    subject = Subject.from_text(item["account"], item["region"], item["cluster"], item["subject"])
     return SubjectState(
         subject=subject,
         version=item["version"],

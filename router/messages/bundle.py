@@ -10,7 +10,7 @@ from itertools import groupby
 from router.causes import cause_words
 from router.incident.state import Dispatch, SubjectState
 from router.messages.phrases import phrase
-from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
+from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""
@@ -89,8 +89,8 @@ def _names(incidents: Sequence[Incident], language: str) -> str:
     names: list[str] = []
     room = _LINE
     for incident in incidents:
-        kind, _, name = incident.subject.name.partition(":")
-        text = name if kind == "service" else phrase(f"subject_{kind}", language, default=name, name=name)
+        kind, name = incident.subject.kind, incident.subject.name
+        text = name if kind is SubjectKind.SERVICE else phrase(f"subject_{kind}", language, default=name, name=name)
         text += f" × {incident.count}" if incident.count > 1 else ""
         room -= len(text) + 2
         if room < 0:

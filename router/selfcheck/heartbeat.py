@@ -31,6 +31,7 @@ from router.model import (
     Outcome,
     Severity,
     Subject,
+    SubjectKind,
 )
 
 log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
@@ -146,7 +147,9 @@ def _job(
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
     """What channels that want an incident get; it is in no history."""
-    subject = Subject(str(event.get("account", "-")), str(event.get("region", "-")), "-", "router:heartbeat")
+    subject = Subject(
+        str(event.get("account", "-")), str(event.get("region", "-")), "-", SubjectKind.ROUTER, "heartbeat"
+    )
     title = phrase("heartbeat_title", "en")
     alert = Alert(CAUSE, "", now, Severity.INFO, CAUSE, resolves=False, rule=CAUSE, title=title, subject=subject)
     number = int(datetime.fromtimestamp(now, UTC).strftime("%G%V"))  # 202648: the week

@@ -9,12 +9,12 @@ from router.context import Dependencies
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
-from router.model import Alert, Incident, Kind, Severity, Subject
+from router.model import Alert, Incident, Kind, Severity, Subject, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.selfcheck.probe")
 
 _CAUSE = "test_alert"
-_SUBJECT = Subject("-", "-", "-", "router:probe")
+_SUBJECT = Subject("-", "-", "-", SubjectKind.ROUTER, "probe")
 
 
 def probe(deps: Dependencies) -> int:

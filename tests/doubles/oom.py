@@ -1,8 +1,8 @@
 """One incident, for the tests of channels: service:web was killed twice for its memory."""
 
-from router.model import Alert, Incident, Severity, Subject
+from router.model import Alert, Incident, Severity, Subject, SubjectKind
 
-SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+SUBJECT = Subject("123456789012", "eu-west-1", "prod", SubjectKind.SERVICE, "web")
 ALERT = Alert(
     "a1",
     "e1",

@@ -227,7 +227,7 @@ def _seconds(span: float) -> float:
 
 def _subject(subject: Subject) -> Mapping[str, str]:
     return {
-        "subject": subject.name,
+        "subject": subject.text,
         "cluster": subject.cluster,
         "account": subject.account,
         "region": subject.region,

@@ -32,7 +32,19 @@ from router.history.items import (
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
 from router.incident.state import Delivery, Dispatch, MessageOptions, OutboxEntry, SubjectState
-from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
+from router.model import (
+    Alert,
+    Container,
+    Decision,
+    Incident,
+    Kind,
+    Outcome,
+    Recurrence,
+    Severity,
+    Silenced,
+    Subject,
+    SubjectKind,
+)
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
 TTL = 1_800_000_000
@@ -201,7 +213,11 @@ def whole(kind: type[Any], **given: st.SearchStrategy[Any]) -> st.SearchStrategy
     return st.builds(kind, **given, **others)
 
 
-SUBJECTS = whole(Subject)
+SUBJECTS = st.builds(
+    Subject.from_text,
+    *[st.text()] * 3,
+    st.text() | st.sampled_from([*SubjectKind, "x"]).map(lambda kind: f"{kind}:web"),
+)
 
 
 SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), max_size=3))
@@ -214,7 +230,7 @@ def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
-        past=whole(Recurrence),
+        recurrence=whole(Recurrence),
     )
 
 

@@ -16,13 +16,13 @@ from router.history.items import AlertRecord, iso, state_key
 from router.history.store import AlertQuery, History
 from router.history.table import Item, Query
 from router.incident.state import SubjectState
-from router.model import Decision, Severity, Subject
+from router.model import Decision, Severity, Subject, SubjectKind
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 RETENTION = 90 * DAY
 SERVICES = ("web", "api", "mail", "search", "billing", "login")
-WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, "service:web")
+WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, SubjectKind.SERVICE, "web")
 
 
 def row(
@@ -208,7 +208,7 @@ def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None
         world.now += 1
     assert world.history.due(world.now) == []
     world.now += 30
-    assert [each.subject.name for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
+    assert [each.subject.text for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from router.model import (
     Severity,
     Silenced,
     Subject,
+    SubjectKind,
 )
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
@@ -329,7 +330,7 @@ def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message()
 
 def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "service:web", task: str = "") -> Message:
     """Of a cause without a hint, whose source would be one more link."""
-    made = replace(DIED, subject=Subject("123456789012", region, cluster, name), task=task, cause="ours")
+    made = replace(DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours")
     return said(incident_of(made))
 
 
@@ -402,10 +403,14 @@ def test_there_is_no_link_where_the_place_is_unknown(region: str, cluster: str, 
 
 texts = st.text(max_size=40)
 times = st.floats(min_value=0, max_value=datetime.max.replace(tzinfo=UTC).timestamp())
-names = st.sampled_from(["service:", "family:", "alarm:", "instance:", ""]).flatmap(
-    lambda kind: texts.map(kind.__add__)
+subjects = st.builds(
+    Subject,
+    texts,
+    st.sampled_from(["eu-west-1", "cn-north-1", "-"]) | texts,
+    texts,
+    st.sampled_from(SubjectKind),
+    texts,
 )
-subjects = st.builds(Subject, texts, st.sampled_from(["eu-west-1", "cn-north-1", "-"]) | texts, texts, names)
 containers = st.builds(
     Container, texts, st.sampled_from(["STOPPED", "RUNNING"]), st.none() | st.integers(), texts, texts
 )
@@ -604,7 +609,7 @@ def test_the_log_has_a_link_where_it_is_known() -> None:
 
 
 def test_a_task_without_a_name_is_named_by_its_id() -> None:
-    made = replace(DIED, subject=DIED.subject._replace(name="family:-"))
+    made = replace(DIED, subject=DIED.subject._replace(kind=SubjectKind.FAMILY, name="-"))
     assert said(incident_of(made)).title == f"Essential container exited: task {events.TASK[:8]} in prod"
 
 
