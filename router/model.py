@@ -76,6 +76,22 @@ class Kind(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+class IncidentStatus(enum.StrEnum):
+    """Where an incident is in its life.
+
+    Attributes:
+        RECOVERING: a resolving event came; the recovery is announced after `resolve_after`.
+        LAPSED: nothing happened for 24 hours.
+        CLOSED: a person closed it.
+    """
+
+    OPEN = "open"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    LAPSED = "lapsed"
+    CLOSED = "closed"
+
+
 @lru_cache(maxsize=4096)  # a subject's key is asked for at every turn
 def short_hash(*parts: str) -> str:
     """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
@@ -328,8 +344,6 @@ class Incident:
 
     Attributes:
         number: 1 for the subject's first.
-        status: `open`, `recovering` (a resolving event came; it is announced after `resolve_after`), `resolved`,
-            `lapsed` (nothing for 24 h) or `closed` (by hand).
         severity: the worst so far.
         causes: alerts counted per cause, in the order of their first.
         tasks: ids of the first ten tasks.
@@ -344,7 +358,7 @@ class Incident:
     """
 
     number: int
-    status: str
+    status: IncidentStatus
     subject: Subject
     severity: Severity
     causes: Mapping[str, int]
@@ -370,7 +384,7 @@ class Incident:
 
     @property
     def over(self) -> bool:
-        return self.status not in {"open", "recovering"}
+        return self.status not in {IncidentStatus.OPEN, IncidentStatus.RECOVERING}
 
     @property
     def dedup_key(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from router.model import Alert, Incident, Kind, Message, Notification, Severity, Subject, SubjectKind
+from router.model import Alert, Incident, IncidentStatus, Kind, Message, Notification, Severity, Subject, SubjectKind
 
 LONG = 262_144  # characters; an event may have 256 KB
 
@@ -23,7 +23,7 @@ _ALERT = Alert(
 )
 _INCIDENT = Incident(
     number=3,
-    status="open",
+    status=IncidentStatus.OPEN,
     subject=_SUBJECT,
     severity=Severity.CRITICAL,
     causes={"out_of_memory": 2},
@@ -83,9 +83,10 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
 
 
 def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
-    over = {"status": "resolved", "ended_at": alert.at + 600} if kind is Kind.RESOLVED else {"status": "open"}
     incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
-    return Notification(kind, message, alert, replace(incident, **over))
+    if kind is Kind.RESOLVED:
+        incident = replace(incident, status=IncidentStatus.RESOLVED, ended_at=alert.at + 600)
+    return Notification(kind, message, alert, incident)
 
 
 def _of_many(notification: Notification) -> Notification:

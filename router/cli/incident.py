@@ -10,6 +10,7 @@ from router.cli.stack import Stack, reaches_stack
 from router.errors import Conflict, HistoryError
 from router.incident.lifecycle import close
 from router.incident.state import SubjectState
+from router.model import IncidentStatus
 
 TRIES = 5
 """Reads again this often when the router moves the same subject on."""
@@ -32,7 +33,7 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
     when = stack.hint(state)
     told = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
-        click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
+        click.echo(json.dumps({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": told}))
     else:
         click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
 

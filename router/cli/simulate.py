@@ -37,6 +37,7 @@ from router.model import (
     Enrichment,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Notification,
     Recurrence,
@@ -249,7 +250,7 @@ def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
         return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
     if kind is not Kind.RESOLVED:
         return incident
-    return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
+    return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + resolve_after)
 
 
 def _body(name: str, notify: Callable[[ChannelConfig], Notification], settings: Config) -> Body:

@@ -32,6 +32,7 @@ from router.model import (
     Decision,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Outcome,
     Recurrence,
@@ -149,7 +150,7 @@ def state_item(state: SubjectState, ttl: int) -> Item:
         item |= {
             "id": incident.id,
             "number": incident.number,
-            "status": incident.status,
+            "status": incident.status.value,
             "severity": incident.severity.value,
             "cause": incident.alert.cause,
             "title": incident.alert.title,
@@ -297,7 +298,7 @@ def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subj
         **{
             **kept,
             "number": item["number"],
-            "status": item["status"],
+            "status": _status(item),
             "subject": subject,
             "severity": Severity(item["severity"]),
             "tasks": tuple(kept["tasks"]),
@@ -306,6 +307,14 @@ def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subj
             "recurrence": Recurrence(*kept.get("recurrence", ())),
         }
     )
+
+
+def _status(item: Mapping[str, Any]) -> IncidentStatus:
+    """A status that only a newer version knows counts as open if the item is in the index of open incidents."""
+    try:
+        return IncidentStatus(item["status"])
+    except ValueError:
+        return IncidentStatus.OPEN if "open_shard" in item else IncidentStatus.RESOLVED
 
 
 def _to_alert(item: Mapping[str, Any], subject: Subject) -> Alert:

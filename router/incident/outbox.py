@@ -11,7 +11,7 @@ Windows and leases run on the clock: `now`.
 from collections.abc import Collection
 
 from router.incident.state import Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
-from router.model import Incident, Kind, Outcome, Severity
+from router.model import Incident, IncidentStatus, Kind, Outcome, Severity
 
 HOUR = 3600.0
 WINDOW_STEPS = (1 * HOUR, 4 * HOUR, 24 * HOUR)
@@ -43,7 +43,7 @@ def apply_incident_end(entry: OutboxEntry, incident: Incident, now: float) -> Ou
     if entry.last_kind_sent in {None, Kind.RESOLVED}:
         owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
     else:
-        owed = entry.stateful or entry.is_behind or incident.status != "lapsed"
+        owed = entry.stateful or entry.is_behind or incident.status is not IncidentStatus.LAPSED
     if owed:
         return entry if entry.is_behind else request_send(entry, now)
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from router.causes import cause_words
 from router.config.time_zones import zone
@@ -22,6 +22,7 @@ from router.model import (
     Container,
     Enrichment,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
@@ -229,8 +230,15 @@ def _lead(story: _MessageContext) -> str:
 
 def _over(story: _MessageContext) -> str:
     incident = story.incident
-    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.dispatch.is_first else "over"}
-    key = keys.get(incident.status, "over")
+    match incident.status:
+        case IncidentStatus.LAPSED | IncidentStatus.CLOSED:
+            key = incident.status.value
+        case IncidentStatus.RESOLVED:
+            key = "over_unheard" if story.dispatch.is_first else "over"
+        case IncidentStatus.OPEN | IncidentStatus.RECOVERING:  # never sent: only what is over is told as resolved
+            key = "over"
+        case _:
+            assert_never(incident.status)
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
     counts = _counts(incident.causes, story)
     by = _with(incident.closed_by, incident.closed_because)

@@ -25,6 +25,7 @@ from router.model import (
     ChannelConfig,
     Decision,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
@@ -153,7 +154,7 @@ def _incident(event: Mapping[str, Any], now: float) -> Incident:
     title = phrase("heartbeat_title", "en")
     alert = Alert(CAUSE, "", now, Severity.INFO, CAUSE, resolves=False, rule=CAUSE, title=title, subject=subject)
     number = int(datetime.fromtimestamp(now, UTC).strftime("%G%V"))  # 202648: the week
-    return Incident(number, "open", subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
+    return Incident(number, IncidentStatus.OPEN, subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
 
 
 def _notification(

@@ -9,7 +9,7 @@ from router.context import Dependencies
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
-from router.model import Alert, Incident, Kind, Severity, Subject, SubjectKind
+from router.model import Alert, Incident, IncidentStatus, Kind, Severity, Subject, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.selfcheck.probe")
 
@@ -47,4 +47,4 @@ def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
 def _incident(now: float) -> Incident:
     title = "Probe, never sent"
     alert = Alert(_CAUSE, "", now, Severity.INFO, _CAUSE, resolves=False, rule="probe", title=title, subject=_SUBJECT)
-    return Incident(1, "open", _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)
+    return Incident(1, IncidentStatus.OPEN, _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)

@@ -1,6 +1,6 @@
 """One incident, for the tests of channels: service:web was killed twice for its memory."""
 
-from router.model import Alert, Incident, Severity, Subject, SubjectKind
+from router.model import Alert, Incident, IncidentStatus, Severity, Subject, SubjectKind
 
 SUBJECT = Subject("123456789012", "eu-west-1", "prod", SubjectKind.SERVICE, "web")
 ALERT = Alert(
@@ -14,4 +14,4 @@ ALERT = Alert(
     title="Out of memory: service:web",
     subject=SUBJECT,
 )
-INCIDENT = Incident(3, "open", SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
+INCIDENT = Incident(3, IncidentStatus.OPEN, SUBJECT, Severity.CRITICAL, {"out_of_memory": 2}, ("t1",), ALERT, 1.0, 2.0)
