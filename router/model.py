@@ -92,6 +92,15 @@ class IncidentStatus(enum.StrEnum):
     CLOSED = "closed"
 
 
+_IS_OVER = {
+    IncidentStatus.OPEN: False,
+    IncidentStatus.RECOVERING: False,
+    IncidentStatus.RESOLVED: True,
+    IncidentStatus.LAPSED: True,
+    IncidentStatus.CLOSED: True,
+}
+
+
 @lru_cache(maxsize=4096)  # a subject's key is asked for at every turn
 def short_hash(*parts: str) -> str:
     """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
@@ -384,7 +393,7 @@ class Incident:
 
     @property
     def over(self) -> bool:
-        return self.status not in {IncidentStatus.OPEN, IncidentStatus.RECOVERING}
+        return _IS_OVER[self.status]
 
     @property
     def dedup_key(self) -> str:

@@ -225,7 +225,10 @@ def _lead(story: _MessageContext) -> str:
             counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
             since = story.clock(story.incident.opened_at)
             return story.phrase("going_on", counts=counts, total=story.incident.count, since=since)
-    return _over(story)
+        case Kind.RESOLVED:
+            return _over(story)
+        case _:
+            assert_never(story.dispatch.kind)
 
 
 def _over(story: _MessageContext) -> str:

@@ -12,10 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from router.model import IncidentStatus
+from router.model import IncidentStatus, Outcome, Severity
 
-SEVERITY_STYLES: Mapping[str, str] = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
-OUTCOME_STYLES: Mapping[str, str] = {"sent": "green", "retry": "yellow", "failed": "bold red"}
+SEVERITY_STYLES: Mapping[str, str] = {
+    Severity.CRITICAL: "bold red",
+    Severity.ERROR: "red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "dim",
+}
+OUTCOME_STYLES: Mapping[str, str] = {Outcome.SENT: "green", Outcome.RETRY: "yellow", Outcome.FAILED: "bold red"}
 STATUS_STYLES: Mapping[str, str] = {
     IncidentStatus.OPEN: "bold red",
     IncidentStatus.RECOVERING: "yellow",
