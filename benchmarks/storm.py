@@ -274,7 +274,7 @@ class Timed(Recorder):
         self.gatherings += bool(notification.gathered)
         if notification.kind is not Kind.RESOLVED:
             told = notification.gathered or (notification.incident,)
-            self.subjects.update(incident.subject.name for incident in told)
+            self.subjects.update(incident.subject.text for incident in told)
 
 
 class Storm(World):

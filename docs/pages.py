@@ -18,7 +18,7 @@ from router.ecs.normalise import normalise
 from router.incident.state import Dispatch
 from router.messages.hints import HINTS, Hint
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Recurrence
+from router.model import Alert, ChannelConfig, Enrichment, Incident, IncidentStatus, Kind, Message, Recurrence
 
 DOCS = Path(__file__).parent
 _BY_NAME = "`eventName` in lower case"
@@ -32,7 +32,9 @@ def alert_of(raw: Raw) -> Alert:
 def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) -> Message:
     """What is said first of an event."""
     made = alert_of(raw)
-    incident = Incident(1, "open", made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at)
+    incident = Incident(
+        1, IncidentStatus.OPEN, made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at
+    )
     known = dict(found or {})
     recurrence = known.pop("recurrence", None)
     enrichment = Enrichment(**known, recurrence=Recurrence(**recurrence) if isinstance(recurrence, dict) else None)  # type: ignore[arg-type]

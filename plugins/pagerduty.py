@@ -117,10 +117,9 @@ def _succeeded(text: str) -> bool:
 def _more(notification: Notification) -> dict[str, Any]:
     """What helps but is not required; what is empty is left out."""
     alert = notification.alert
-    kind, _, name = alert.subject.name.partition(":")
     fields: dict[str, Any] = {
         "timestamp": datetime.fromtimestamp(min(max(alert.at, 0.0), _LATEST), UTC).isoformat(timespec="milliseconds"),
-        "component": _line(name or kind, _NAME),
+        "component": _line(alert.subject.name or alert.subject.kind, _NAME),
         "group": _line(alert.subject.cluster.removeprefix("-"), _NAME),
         "class": _line(alert.cause, _NAME),
         "custom_details": _details(notification.message),

@@ -131,12 +131,12 @@ def _table(facts: Sequence[tuple[str, str]]) -> str:
 def _attributes(notification: Notification) -> dict[str, str]:
     """For filter policies. SNS refuses an empty value, so what is empty or unknown is left out."""
     alert = notification.alert
-    kind, _, name = alert.subject.name.partition(":")
+    subject = alert.subject
     values = {
         "severity": alert.severity,
         "cause": alert.cause,
-        "cluster": alert.subject.cluster.removeprefix("-"),
-        "service": name if kind == "service" else "",
+        "cluster": subject.cluster.removeprefix("-"),
+        "service": subject.name if subject.kind == "service" else "",
         "kind": notification.kind,
     }
     lines = {key: _line(value)[:_ATTRIBUTE] for key, value in values.items()}

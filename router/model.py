@@ -76,6 +76,31 @@ class Kind(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+class IncidentStatus(enum.StrEnum):
+    """Where an incident is in its life.
+
+    Attributes:
+        RECOVERING: a resolving event came; the recovery is announced after `resolve_after`.
+        LAPSED: nothing happened for 24 hours.
+        CLOSED: a person closed it.
+    """
+
+    OPEN = "open"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    LAPSED = "lapsed"
+    CLOSED = "closed"
+
+
+_IS_OVER = {
+    IncidentStatus.OPEN: False,
+    IncidentStatus.RECOVERING: False,
+    IncidentStatus.RESOLVED: True,
+    IncidentStatus.LAPSED: True,
+    IncidentStatus.CLOSED: True,
+}
+
+
 @lru_cache(maxsize=4096)  # a subject's key is asked for at every turn
 def short_hash(*parts: str) -> str:
     """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
@@ -83,24 +108,61 @@ def short_hash(*parts: str) -> str:
     return b32encode(digest).decode().rstrip("=").lower()
 
 
+class SubjectKind(enum.StrEnum):
+    """What sort of thing a subject is; the value is the first half of the subject's text, as in `service:web`.
+
+    `OTHER` stands for a kind that this version does not know: another ARN resource type, or a kind that a newer version
+    stored. Its subject's name is then the whole text.
+    """
+
+    SERVICE = "service"
+    FAMILY = "family"
+    ALARM = "alarm"
+    INSTANCE = "instance"
+    DAEMON = "daemon"
+    DEPLOYMENT_GROUP = "deployment-group"
+    CLUSTER = "cluster"
+    CAPACITY_PROVIDER = "capacity-provider"
+    CHANNEL = "channel"
+    ROUTER = "router"
+    OTHER = ""
+
+
+_SUBJECT_KINDS = {kind.value: kind for kind in SubjectKind if kind is not SubjectKind.OTHER}
+
+
 class Subject(NamedTuple):
     """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
-        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID`, `daemon:NAME` or
-            `deployment-group:APPLICATION/GROUP` (CodeDeploy's).
-        cluster: its name; `-` where the event names none.
+        cluster: its name; `-` if the event names none.
+        name: of a CodeDeploy deployment group, `APPLICATION/GROUP`; `-` if the event names none.
     """
 
     account: str
     region: str
     cluster: str
+    kind: SubjectKind
     name: str
+
+    @classmethod
+    def from_text(cls, account: str, region: str, cluster: str, text: str) -> "Subject":
+        """The subject with this `text`. An unknown kind becomes `OTHER`, so any text can be read back unchanged."""
+        prefix, _, name = text.partition(":")
+        kind = _SUBJECT_KINDS.get(prefix)
+        if kind is None or ":" not in text:
+            return cls(account, region, cluster, SubjectKind.OTHER, text)
+        return cls(account, region, cluster, kind, name)
+
+    @property
+    def text(self) -> str:
+        """`service:web`: how history, rules, silences and the CLI name the subject within its cluster."""
+        return self.name if self.kind is SubjectKind.OTHER else f"{self.kind.value}:{self.name}"
 
     @property
     def fingerprint(self) -> str:
-        """Names the subject everywhere: never the task id, never the task definition's revision."""
-        return f"{self.account}/{self.region}/{self.cluster}/{self.name}"
+        """Identifies the subject everywhere. It never holds a task id or a task definition's revision."""
+        return f"{self.account}/{self.region}/{self.cluster}/{self.text}"
 
     @property
     def key(self) -> str:
@@ -291,8 +353,6 @@ class Incident:
 
     Attributes:
         number: 1 for the subject's first.
-        status: `open`, `recovering` (a resolving event came; it is announced after `resolve_after`), `resolved`,
-            `lapsed` (nothing for 24 h) or `closed` (by hand).
         severity: the worst so far.
         causes: alerts counted per cause, in the order of their first.
         tasks: ids of the first ten tasks.
@@ -307,7 +367,7 @@ class Incident:
     """
 
     number: int
-    status: str
+    status: IncidentStatus
     subject: Subject
     severity: Severity
     causes: Mapping[str, int]
@@ -333,7 +393,7 @@ class Incident:
 
     @property
     def over(self) -> bool:
-        return self.status not in {"open", "recovering"}
+        return _IS_OVER[self.status]
 
     @property
     def dedup_key(self) -> str:

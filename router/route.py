@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from router.config.globs import compiled
 from router.config.parse import Route
-from router.model import Alert
+from router.model import Alert, SubjectKind
 
 
 def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tuple[Route, ...]:
@@ -31,15 +31,20 @@ class _Facts(NamedTuple):
     cause: str
     account: str
     region: str
-    kind: str
     name: str
+    kind: SubjectKind
 
 
 def _facts(alert: Alert) -> _Facts:
     subject = alert.subject
-    kind, _, name = subject.name.partition(":")
-    names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
-    return _Facts(*(text.lower() for text in names))
+    return _Facts(
+        cluster=subject.cluster.lower(),
+        cause=alert.cause.lower(),
+        account=subject.account.lower(),
+        region=subject.region.lower(),
+        name=subject.name.lower(),
+        kind=subject.kind,
+    )
 
 
 def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
@@ -54,7 +59,7 @@ def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
 
 
 def _is_named(route: Route, facts: _Facts) -> bool:
-    globs = {"service": route.services, "family": route.families}.get(facts.kind, ())
+    globs = {SubjectKind.SERVICE: route.services, SubjectKind.FAMILY: route.families}.get(facts.kind, ())
     return bool(compiled(globs)(facts.name))
 
 

@@ -17,7 +17,7 @@ from router.ecs.classify import classify, depends_on_essential, from_plugin_answ
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
 from router.incident.state import MessageOptions, RouteTarget
-from router.model import Alert, ChannelConfig, Classification, Event
+from router.model import Alert, ChannelConfig, Classification, Event, SubjectKind
 from router.route import route
 
 log = logging.getLogger("ecs-alert-router.understand")
@@ -80,9 +80,8 @@ def targets_of(alert: Alert, config: Config) -> tuple[RouteTarget, ...]:
 
     Channels that are not configured are left out; a disabled channel is kept, and its delivery fails with the reason.
     """
-    kind, _, name = alert.subject.name.partition(":")
-    if kind == "channel":
-        return _all_but(name, config)
+    if alert.subject.kind is SubjectKind.CHANNEL:
+        return _all_but(alert.subject.name, config)
     targets: dict[str, RouteTarget] = {}
     for taken in route(alert, config.routes, config.time_zone):
         for name in taken.channels:

@@ -11,6 +11,7 @@ from router.errors import Contended, HistoryError
 from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.lifecycle import close
 from router.incident.state import SubjectState
+from router.model import IncidentStatus
 
 
 @click.group("incident")
@@ -30,7 +31,7 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
     when = stack.hint(state)
     told = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
-        click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
+        click.echo(json.dumps({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": told}))
     else:
         click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
 

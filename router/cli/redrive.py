@@ -254,4 +254,4 @@ def _about(body: str) -> str:
         event = normalise(raw)
     except UnreadableEvent:
         return ""
-    return f"{event.detail_type} {event.subject.name}"
+    return f"{event.detail_type} {event.subject.text}"

@@ -22,7 +22,18 @@ from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
+from router.model import (
+    Alert,
+    ChannelConfig,
+    Incident,
+    IncidentStatus,
+    Kind,
+    Notification,
+    Outcome,
+    Severity,
+    Subject,
+    SubjectKind,
+)
 
 PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
 CAUSE = "test_alert"
@@ -73,18 +84,18 @@ def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
     incident = _incident(name, severity, time.time())
     yield _job(name, Kind.OPENED, incident, source, settings)
     if source and source.stateful:
-        over = replace(incident, status="resolved", ended_at=incident.last_at)
+        over = replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at)
         yield _job(name, Kind.RESOLVED, over, source, settings)
 
 
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
     """One of its own for each channel and second, so that two tests do not end each other."""
-    subject = Subject("-", "-", "-", f"channel:{channel}")
-    title = f"TEST alert, nothing is wrong: {subject.name}"
+    subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
+    title = f"TEST alert, nothing is wrong: {subject.text}"
     alert = Alert(
         f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
     )
-    return Incident(int(at), "open", subject, severity, {CAUSE: 1}, (), alert, at, at)
+    return Incident(int(at), IncidentStatus.OPEN, subject, severity, {CAUSE: 1}, (), alert, at, at)
 
 
 def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:

@@ -210,7 +210,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
     return {
         "id": incident.id,
         "severity": incident.severity.value,
-        "subject": incident.subject.name,
+        "subject": incident.subject.text,
         "cluster": incident.subject.cluster,
         "cause": incident.alert.cause,
     }

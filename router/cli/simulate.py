@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, assert_never
 
 import click
 from rich.console import Console
@@ -37,6 +37,7 @@ from router.model import (
     Enrichment,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Notification,
     Recurrence,
@@ -245,11 +246,15 @@ def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen:
 
 def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
     """The incident by the time at which a notification of that kind is sent."""
-    if kind is Kind.UPDATED:
-        return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
-    if kind is not Kind.RESOLVED:
-        return incident
-    return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
+    match kind:
+        case Kind.OPENED:
+            return incident
+        case Kind.UPDATED:
+            return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
+        case Kind.RESOLVED:
+            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + resolve_after)
+        case _:
+            assert_never(kind)
 
 
 def _body(name: str, notify: Callable[[ChannelConfig], Notification], settings: Config) -> Body:

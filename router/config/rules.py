@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from router.config.globs import compiled
-from router.model import Classification, Event, Severity
+from router.model import Classification, Event, Severity, SubjectKind
 
 FACTS = (
     "account",
@@ -83,7 +83,7 @@ def lowered(facts: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
 
 
 def _facts(event: Event, classification: Classification) -> Mapping[str, Sequence[str]]:
-    kind, _, name = event.subject.name.partition(":")
+    kind, name = event.subject.kind, event.subject.name
     return {
         "account": [event.account],
         "cause": [classification.cause],
@@ -91,14 +91,14 @@ def _facts(event: Event, classification: Classification) -> Mapping[str, Sequenc
         "container": [container.name for container in event.containers],
         "detail_type": [event.detail_type],
         "event_name": [event.name],
-        "family": [name] if kind == "family" else [],
+        "family": [name] if kind is SubjectKind.FAMILY else [],
         "image": [container.image for container in event.containers],
         "reason": [event.reason, *(container.reason for container in event.containers)],
         "region": [event.region],
         "rule": [classification.rule],
-        "service": [name] if kind == "service" else [],
+        "service": [name] if kind is SubjectKind.SERVICE else [],
         "severity": [classification.severity.value],
         "stop_code": [event.stop_code],
-        "subject": [event.subject.name],
+        "subject": [event.subject.text],
         "task_definition": [event.task_definition],
     }

@@ -15,7 +15,7 @@ from router.config.globs import WILDCARDS, compiled
 from router.config.hours import Hours
 from router.config.rules import lowered, matches
 from router.errors import HistoryUnavailable
-from router.model import Alert, Severity
+from router.model import Alert, Severity, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.config.silences")
 
@@ -93,12 +93,12 @@ class Silence(NamedTuple):
 def facts_of(alert: Alert) -> dict[str, list[str]]:
     """The values that a silence's globs are compared with, in lower case."""
     subject = alert.subject
-    kind, _, name = subject.name.partition(":")
+    kind, name = subject.kind, subject.name
     facts: dict[str, Sequence[str]] = {
         "task": (alert.task,),
-        "subject": (subject.name,),
-        "service": (name,) if kind == "service" else (),
-        "family": (name,) if kind == "family" else (),
+        "subject": (subject.text,),
+        "service": (name,) if kind is SubjectKind.SERVICE else (),
+        "family": (name,) if kind is SubjectKind.FAMILY else (),
         "task_definition": (alert.task_definition,),
         "container": [container.name for container in alert.containers],
         "image": [container.image for container in alert.containers],

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from router.causes import cause_words
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject, SubjectKind
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
 SIGTERM_EXIT = 143
@@ -137,7 +137,7 @@ def exited_badly(case: Case) -> bool:
 
 
 def in_service(case: Case) -> bool:
-    return case.event.subject.name.startswith("service:")
+    return case.event.subject.kind is SubjectKind.SERVICE
 
 
 def container_names_error(case: Case) -> bool:
@@ -358,7 +358,7 @@ def alert(event: Event, classification: Classification) -> Alert:
 def _title(classification: Classification, subject: Subject) -> str:
     words = cause_words(classification.cause, "en", over=classification.resolves)
     place = f" in {subject.cluster}" if subject.cluster != "-" else ""
-    return f"{words}: {subject.name}{place}"
+    return f"{words}: {subject.text}{place}"
 
 
 def _telling_reason(event: Event, cause: str) -> str:

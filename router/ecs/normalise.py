@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
-from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
 from router.text import clean
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
@@ -40,14 +40,14 @@ _DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
 _SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId")
 # What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
 _SUBJECT_IN_ARN = {
-    "service": ("service", -1),
-    "service-deployment": ("service", 1),
-    "service-revision": ("service", 1),
-    "task-set": ("service", 1),
-    "daemon": ("daemon", -1),
-    "daemon-deployment": ("daemon", 1),
-    "daemon-revision": ("daemon", 1),
-    "container-instance": ("instance", -1),
+    "service": (SubjectKind.SERVICE, -1),
+    "service-deployment": (SubjectKind.SERVICE, 1),
+    "service-revision": (SubjectKind.SERVICE, 1),
+    "task-set": (SubjectKind.SERVICE, 1),
+    "daemon": (SubjectKind.DAEMON, -1),
+    "daemon-deployment": (SubjectKind.DAEMON, 1),
+    "daemon-revision": (SubjectKind.DAEMON, 1),
+    "container-instance": (SubjectKind.INSTANCE, -1),
 }
 _ARN_FIELDS = (
     "clusterArn",
@@ -316,11 +316,13 @@ def _task_id(detail: Mapping[str, Any], arns: Iterable[_Arn]) -> str:
 
 
 def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> Subject:
+    kind, name = _kind_and_name(envelope, detail, arns)
     return Subject(
         account=_name(envelope, "account") or next((arn.account for arn in arns if arn.account), "-"),
         region=_name(envelope, "region") or next((arn.region for arn in arns if arn.region), "-"),
         cluster=next(filter(None, map(_cluster, arns)), "-"),
-        name=_subject_name(envelope, detail, arns),
+        kind=kind,
+        name=name,
     )
 
 
@@ -331,45 +333,53 @@ def _cluster(arn: _Arn) -> str:
     return ""
 
 
-def _subject_name(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> str:
+def _kind_and_name(
+    envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]
+) -> tuple[SubjectKind, str]:
     if envelope["source"] == "aws.cloudwatch":
-        named = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
-        return f"alarm:{_name(detail, 'alarmName') or next(named, '-')}"
+        alarms = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
+        return SubjectKind.ALARM, _name(detail, "alarmName") or next(alarms, "-")
     if envelope["source"] == "aws.codedeploy":
-        # Neither service nor cluster is told; a group deploys one service, and goes by its application's name too.
+        # The event names neither service nor cluster. A group deploys one service; group names are unique only within
+        # their application.
         names = (_name(detail, "application"), _name(detail, "deploymentGroup"))
-        return f"deployment-group:{'/'.join(filter(None, names)) or '-'}"
+        return SubjectKind.DEPLOYMENT_GROUP, "/".join(filter(None, names)) or "-"
     if _name(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
-        return f"channel:{_name(detail, 'channel') or '-'}"
-    instance = _named_in("instance", arns)
+        return SubjectKind.CHANNEL, _name(detail, "channel") or "-"
+    instance = _named_in(SubjectKind.INSTANCE, arns)
     candidates = (
-        ("service", _named_in("service", arns) or _service_name(detail)),
-        ("daemon", _named_in("daemon", arns)),
-        # EC2's id where there is one: it is what the reader looks for in the console.
-        ("instance", instance and (_name(detail, "ec2InstanceId") or instance)),
-        ("family", _family(detail)),
-        # Events of kinds not known yet: what they are about, if they say it; never a task's id.
-        *((arn.kind, _last(arn)) for arn in arns if arn.kind not in {"task", "container"}),
+        # Events say `serviceName` for a service that is created and `service` for one that is updated.
+        (
+            SubjectKind.SERVICE,
+            _named_in(SubjectKind.SERVICE, arns) or _name(detail, "serviceName") or _name(detail, "service"),
+        ),
+        (SubjectKind.DAEMON, _named_in(SubjectKind.DAEMON, arns)),
+        # EC2's id if the event has it: people look for that one in the console.
+        (SubjectKind.INSTANCE, instance and (_name(detail, "ec2InstanceId") or instance)),
+        (SubjectKind.FAMILY, _family(detail)),
     )
-    return next((f"{kind}:{name}" for kind, name in candidates if name), "-")
+    named = next(((kind, name) for kind, name in candidates if name), None)
+    return named or _from_other_arn(arns)
 
 
-def _named_in(kind: str, arns: Iterable[_Arn]) -> str:
+def _from_other_arn(arns: Iterable[_Arn]) -> tuple[SubjectKind, str]:
+    """What an event of a type not known yet is about, if an ARN says so; never a task's id."""
+    texts = (f"{arn.kind}:{arn.path[-1]}" for arn in arns if arn.kind not in {"task", "container"})
+    subject = Subject.from_text("", "", "", next(texts, "-"))
+    return subject.kind, subject.name
+
+
+def _named_in(kind: SubjectKind, arns: Iterable[_Arn]) -> str:
     for arn in arns:
-        subject_kind, place = _SUBJECT_IN_ARN.get(arn.kind, ("", 0))
-        if subject_kind == kind and place < len(arn.path):
+        subject_kind, place = _SUBJECT_IN_ARN.get(arn.kind, (SubjectKind.OTHER, 0))
+        if subject_kind is kind and place < len(arn.path):
             return arn.path[place]
     return ""
 
 
-def _service_name(detail: Mapping[str, Any]) -> str:
-    """Events say `serviceName` for a service that is created and `service` for one that is updated."""
-    return _name(detail, "serviceName") or _name(detail, "service")
-
-
-def _task_owner(detail: Mapping[str, Any]) -> str:
+def _task_owner(detail: Mapping[str, Any]) -> tuple[SubjectKind, str]:
     """A task's service, else its family.
 
     `startedBy` tells that it is a service's task, but its `ecs-svc/…` id is the deployment's: named by that, each
@@ -379,8 +389,8 @@ def _task_owner(detail: Mapping[str, Any]) -> str:
     family = _family(detail)
     if kind == "service" or _name(detail, "startedBy").lower().startswith(_DEPLOYMENT):
         service = owner[:NAME_LIMIT] if kind == "service" else _name(detail, "serviceName")
-        return f"service:{service or family or '-'}"
-    return f"family:{family or (owner[:NAME_LIMIT] if kind == 'family' else '') or '-'}"
+        return SubjectKind.SERVICE, service or family or "-"
+    return SubjectKind.FAMILY, family or (owner[:NAME_LIMIT] if kind == "family" else "") or "-"
 
 
 def _family(detail: Mapping[str, Any]) -> str:

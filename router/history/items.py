@@ -60,6 +60,7 @@ from router.model import (
     Decision,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Outcome,
     Recurrence,
@@ -145,7 +146,7 @@ def shard(text: str) -> int:
 # What counts where a newer version has stored a text that this version does not know. Each errs towards telling people.
 SEVERITY = Choice(Severity, Severity.CRITICAL)
 ANNOUNCED_SEVERITY = Choice(Severity, Severity.INFO)  # so that the next alert is not held back as nothing worse
-STATUS = Choice(("open", "recovering", "resolved", "lapsed", "closed"), "open")  # so that its end is still announced
+STATUS = Choice(IncidentStatus, IncidentStatus.OPEN)  # so that its end is still announced
 KIND = Choice(Kind, Kind.UPDATED)  # the channel knows of the incident, so it is told of the end
 OUTCOME = Choice(Outcome, Outcome.RETRY)
 DECISION = Choice(Decision, Decision.HELD_BACK)  # in history, and not known to have been announced
@@ -270,7 +271,7 @@ SUBJECT_ITEM = Record(  # the attributes of a subject's item from which its stat
         "cluster": Field(TEXT),
         "subject": Field(TEXT),
         "number": Field(Optional(COUNT), None),
-        "status": Field(STATUS, "open"),
+        "status": Field(STATUS, IncidentStatus.OPEN),
         "severity": Field(SEVERITY, Severity.CRITICAL),
     },
 )
@@ -481,7 +482,7 @@ def _subject_item(subject: Subject) -> Item:
         "account": subject.account,
         "region": subject.region,
         "cluster": subject.cluster,
-        "subject": subject.name,
+        "subject": subject.text,
     }
 
 
@@ -506,7 +507,7 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
     refuse_newer(item)
     outer, outer_unknown = SUBJECT_ITEM.read(_without_made(item, _MADE_FOR_QUERIES))
     values, unknown = STATE.read(unpacked_state(item))
-    subject = Subject(outer["account"], outer["region"], outer["cluster"], outer["subject"])
+    subject = Subject.from_text(outer["account"], outer["region"], outer["cluster"], outer["subject"])
     if state_key(subject)[0] != item["pk"]:
         raise DamagedItem(f"it names {subject.fingerprint}, whose key is another")
     incident = values.pop("incident")
@@ -590,7 +591,7 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
 
 
 def _subject_of(item: Item) -> Subject | None:
-    subject = Subject(*(str(item.get(name)) for name in ("account", "region", "cluster", "subject")))
+    subject = Subject.from_text(*(str(item.get(name)) for name in ("account", "region", "cluster", "subject")))
     return subject if state_key(subject)[0] == item["pk"] else None  # its key is a hash of all four
 
 
@@ -617,7 +618,7 @@ def _closed_incident(item: Item, subject: Subject, number: int, now: float) -> I
     )
     return Incident(
         number=number,
-        status="closed",
+        status=IncidentStatus.CLOSED,
         subject=subject,
         severity=alert.severity,
         causes={alert.cause: 1},

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from router.incident.outbox import HOUR, apply_incident_end, request_send
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
 from router.incident.state import OutboxEntry, RouteTarget, SubjectState
-from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
+from router.model import Alert, Decision, Incident, IncidentStatus, Kind, Severity, Silenced
 
 LAPSE_AFTER = 24 * HOUR
 REOPEN_WITHIN = 1 * HOUR
@@ -77,7 +77,7 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectSt
     worse = alert.severity.worse_than(incident.severity)
     incident = replace(
         incident,
-        status="open",
+        status=IncidentStatus.OPEN,
         ended_at=None,
         reopened=incident.reopened + incident.over,
         severity=alert.severity if worse else incident.severity,
@@ -102,7 +102,7 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
     incident = Incident(
         number=previous.number + 1 if previous else 1,
-        status="open",
+        status=IncidentStatus.OPEN,
         subject=state.subject,
         severity=alert.severity,
         causes={alert.cause: 1},
@@ -129,7 +129,7 @@ def _archived(state: SubjectState) -> SubjectState:
 
 
 def _reopens(incident: Incident, alert: Alert) -> bool:
-    return incident.status == "resolved" and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
+    return incident.status is IncidentStatus.RESOLVED and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
 
 
 # --- a silence holds it back ------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str], now
     incident = state.incident
     if incident is None or incident.over:
         return state
-    incident = replace(incident, status="open", ended_at=None)
+    incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None)
     return state._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
@@ -242,9 +242,9 @@ def _end_causes(state: SubjectState, ended: Iterable[str], at: float, now: float
         return state
     if not left:
         state = state._replace(silenced=None)
-    if left or incident is None or incident.status != "open":
+    if left or incident is None or incident.status is not IncidentStatus.OPEN:
         return state._replace(active_causes=left)
-    incident = replace(incident, status="recovering", ended_at=at)
+    incident = replace(incident, status=IncidentStatus.RECOVERING, ended_at=at)
     return state._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
 
 
@@ -268,11 +268,11 @@ def advance(state: SubjectState, now: float) -> SubjectState:
     if incident is None:
         return state
     if state.resolve_at is not None and state.resolve_at <= now:
-        return _close(state, replace(incident, status="resolved"), now)
+        return _close(state, replace(incident, status=IncidentStatus.RESOLVED), now)
     if state.lapse_at is not None and state.lapse_at <= now:
         if any(entry.due_at is not None and not entry.attempt for entry in state.outbox.values()):
             return state._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
-        return _close(state, replace(incident, status="lapsed", ended_at=now), now)
+        return _close(state, replace(incident, status=IncidentStatus.LAPSED, ended_at=now), now)
     return state
 
 
@@ -280,7 +280,9 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
     """Ends by hand what nothing will resolve; what came before wakes nobody any more."""
     if state.incident is None or state.incident.over:
         return state
-    incident = replace(state.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
+    incident = replace(
+        state.incident, status=IncidentStatus.CLOSED, ended_at=now, closed_by=author, closed_because=reason
+    )
     quiet = state._replace(
         quiet_from=max(state.quiet_from, now), deployment_resolved_at=max(state.deployment_resolved_at, now)
     )

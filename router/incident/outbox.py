@@ -9,9 +9,10 @@ Windows and leases run on the clock: `now`.
 """
 
 from collections.abc import Collection
+from typing import assert_never
 
 from router.incident.state import Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
-from router.model import Incident, Kind, Outcome, Severity
+from router.model import Incident, IncidentStatus, Kind, Outcome, Severity
 
 HOUR = 3600.0
 WINDOW_STEPS = (1 * HOUR, 4 * HOUR, 24 * HOUR)
@@ -43,7 +44,7 @@ def apply_incident_end(entry: OutboxEntry, incident: Incident, now: float) -> Ou
     if entry.last_kind_sent in {None, Kind.RESOLVED}:
         owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
     else:
-        owed = entry.stateful or entry.is_behind or incident.status != "lapsed"
+        owed = entry.stateful or entry.is_behind or incident.status is not IncidentStatus.LAPSED
     if owed:
         return entry if entry.is_behind else request_send(entry, now)
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
@@ -157,12 +158,15 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
         outcome=delivery.outcome,
         response=delivery.response,
     )
-    if delivery.outcome is Outcome.SENT:
-        entry = _sent(entry, delivery.dispatch, now)
-    elif delivery.outcome is Outcome.RETRY:
-        entry = entry._replace(due_at=now + retry_delay(entry.attempt, delivery.retry_after, jitter))
-    else:
-        entry = _failed(entry)
+    match delivery.outcome:
+        case Outcome.SENT:
+            entry = _sent(entry, delivery.dispatch, now)
+        case Outcome.RETRY:
+            entry = entry._replace(due_at=now + retry_delay(entry.attempt, delivery.retry_after, jitter))
+        case Outcome.FAILED:
+            entry = _failed(entry)
+        case _:
+            assert_never(delivery.outcome)
     if state.incident and state.incident.over and delivery.dispatch.kind is not Kind.RESOLVED:
         entry = apply_incident_end(entry, state.incident, now)
     return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})

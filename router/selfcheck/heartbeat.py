@@ -26,12 +26,14 @@ from router.model import (
     ChannelConfig,
     Decision,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
     Outcome,
     Severity,
     Subject,
+    SubjectKind,
 )
 
 log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
@@ -156,11 +158,13 @@ def _job(
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
     """The incident that a notification must have; it is in no history."""
-    subject = Subject(str(event.get("account", "-")), str(event.get("region", "-")), "-", "router:heartbeat")
+    subject = Subject(
+        str(event.get("account", "-")), str(event.get("region", "-")), "-", SubjectKind.ROUTER, "heartbeat"
+    )
     title = phrase("heartbeat_title", "en")
     alert = Alert(CAUSE, "", now, Severity.INFO, CAUSE, resolves=False, rule=CAUSE, title=title, subject=subject)
     number = int(datetime.fromtimestamp(now, UTC).strftime("%G%V"))  # 202648: the week
-    return Incident(number, "open", subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
+    return Incident(number, IncidentStatus.OPEN, subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
 
 
 def _notification(

@@ -9,12 +9,12 @@ from router.config.parse import Config
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
-from router.model import Alert, Incident, Kind, Severity, Subject
+from router.model import Alert, Incident, IncidentStatus, Kind, Severity, Subject, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.selfcheck.probe")
 
 _CAUSE = "test_alert"
-_SUBJECT = Subject("-", "-", "-", "router:probe")
+_SUBJECT = Subject("-", "-", "-", SubjectKind.ROUTER, "probe")
 
 
 def probe(config: Config, now: float) -> int:
@@ -51,4 +51,4 @@ def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
 def _incident(now: float) -> Incident:
     title = "Probe, never sent"
     alert = Alert(_CAUSE, "", now, Severity.INFO, _CAUSE, resolves=False, rule="probe", title=title, subject=_SUBJECT)
-    return Incident(1, "open", _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)
+    return Incident(1, IncidentStatus.OPEN, _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)

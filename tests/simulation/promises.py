@@ -174,7 +174,7 @@ class Outcome:
         return [each for each in self.tries.get((incident, channel), ()) if each.accepted]
 
     def silences_of(self, subject: Subject) -> list[Muting]:
-        return [each for each in self.run.plan.silences if subject.name.endswith(f":{each.name}")]
+        return [each for each in self.run.plan.silences if subject.name == each.name]
 
     def undisturbed(self, channel: str) -> bool:
         """Whether nothing befell this channel's remote, history, or the function in this run."""
@@ -193,7 +193,7 @@ def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
             continue
         alert = outcome.understood[arrival.raw["id"]].alert
         if row_key(alert.id) not in rows and arrival.body not in buried:
-            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.name}) is nowhere"
+            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.text}) is nowhere"
 
 
 def only_trouble_buries_events(outcome: Outcome) -> Iterator[str]:

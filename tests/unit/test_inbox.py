@@ -101,14 +101,14 @@ def test_each_record_of_a_batch_is_taken_for_itself() -> None:
     batch = [record("a", died()), record("b", "junk"), record("c", foreign), record("d", died())]
     assert receive(world, *batch, record("e", died(TASKS[1], service="api"))) == []
     assert sorted(row["subject"] for row in world.rows("alert#")) == ["service:api", "service:web"]
-    assert [told.incident.subject.name for told in world.slack.told] == ["service:web", "service:api"]
+    assert [told.incident.subject.text for told in world.slack.told] == ["service:web", "service:api"]
     assert [body for body, _ in buried(world)] == ["junk", json.dumps(foreign)]
 
 
 def test_only_records_whose_state_could_not_be_written_come_back() -> None:
     world = without_history(World(), lambda puts: any(put.item.get("subject") == "service:api" for put in puts))
     assert receive(world, record("a", died()), record("b", died(TASKS[1], service="api")), record("c", "junk")) == ["b"]
-    assert [told.incident.subject.name for told in world.slack.told] == ["service:web"]
+    assert [told.incident.subject.text for told in world.slack.told] == ["service:web"]
 
 
 def test_all_records_come_back_when_history_cannot_be_read() -> None:
@@ -354,7 +354,7 @@ def test_a_hint_says_what_is_due_of_one_subject() -> None:
     assert world.slack.told == []
     world.now += 30
     assert receive(world, hint) == []
-    assert [told.incident.subject.name for told in world.slack.told] == ["service:api"]
+    assert [told.incident.subject.text for told in world.slack.told] == ["service:api"]
 
 
 def test_a_hint_that_names_a_row_which_is_no_subject_is_let_go() -> None:

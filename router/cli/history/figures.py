@@ -12,7 +12,7 @@ from router.history.items import SEVERITY, iso, seconds
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import SubjectState
-from router.model import Incident, Outcome, Severity
+from router.model import Incident, IncidentStatus, Outcome, Severity
 
 DRAWN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 """Severities over time; info would dwarf them."""
@@ -73,7 +73,7 @@ class Figures:
         return [
             incident.ended_at - incident.opened_at
             for incident, _ in self.incidents
-            if incident.status == "resolved" and incident.ended_at is not None
+            if incident.status is IncidentStatus.RESOLVED and incident.ended_at is not None
         ]
 
     @property

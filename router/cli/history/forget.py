@@ -118,9 +118,11 @@ def _of_subject(history: History, name: str, places: dict[str, str], now: float)
     wanted = AlertQuery(0.0, now + _FOR_EVER, None, name, places.get("cluster", ""))
     alerts = [each for each in history.each_alert(wanted, now) if _is_there(each, places)]
     opened = [each for each in history.open_incidents(now) if each["subject"] == name and _is_there(each, places)]
-    subjects = {Subject(each["account"], each["region"], each["cluster"], name) for each in [*alerts, *opened]}
+    subjects = {
+        Subject.from_text(each["account"], each["region"], each["cluster"], name) for each in [*alerts, *opened]
+    }
     if len(places) == len(("account", "region", "cluster")):
-        subjects.add(Subject(**places, name=name))  # its alerts may have expired before the rest
+        subjects.add(Subject.from_text(**places, text=name))  # its alerts may have expired before the rest
     return Found([*alerts, *(item for subject in subjects for item in _kept_of(history, subject, now))])
 
 

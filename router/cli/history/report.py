@@ -26,12 +26,12 @@ from router.history.items import iso, seconds
 from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
-from router.model import Decision, Severity
+from router.model import Decision, Outcome, Severity
 
 SHOWN = 200  # incidents; a page with more is slow on a phone
 _TOP = 8
 _STEPS = {1: "step_hour", 6: "step_hours", 24: "step_day", 168: "step_week", 672: "step_weeks"}
-_OUTCOMES = ("sent", "retry", "failed")
+_OUTCOMES = tuple(Outcome)
 
 
 class Zone(click.ParamType[tzinfo]):

@@ -12,10 +12,21 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-SEVERITY_STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
-OUTCOME_STYLES = {"sent": "green", "retry": "yellow", "failed": "bold red"}
-STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"}
-_STYLES = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
+from router.model import IncidentStatus, Outcome, Severity
+
+SEVERITY_STYLES: Mapping[str, str] = {
+    Severity.CRITICAL: "bold red",
+    Severity.ERROR: "red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "dim",
+}
+OUTCOME_STYLES: Mapping[str, str] = {Outcome.SENT: "green", Outcome.RETRY: "yellow", Outcome.FAILED: "bold red"}
+STATUS_STYLES: Mapping[str, str] = {
+    IncidentStatus.OPEN: "bold red",
+    IncidentStatus.RECOVERING: "yellow",
+    IncidentStatus.RESOLVED: "green",
+}
+_STYLES: Mapping[str, str] = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
 _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
 _ENDLESS = 10_000
 _BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}

@@ -18,7 +18,7 @@ from router.history.items import SEVERITY, iso, seconds
 from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
-from router.model import Incident, Severity
+from router.model import Incident, IncidentStatus, Severity
 
 _DEPLOYS = ("deployment_", "hook_", "daemon_deployment_")
 _STYLES = {"deploy": "cyan", "trouble": "red", "recovery": "green", "incident": "bold", "other": "dim"}
@@ -110,7 +110,7 @@ def _of_incidents(incidents: Iterable[Incident]) -> Iterator[Moment]:
         severity = each.severity.value
         yield Moment("incident", at := iso(each.opened_at), at, severity, what=f"incident {each.id} opened", **about)
         if each.ended_at:
-            how = "recovered" if each.status == "recovering" else each.status
+            how = "recovered" if each.status is IncidentStatus.RECOVERING else each.status
             what = f"incident {each.id} {how} after {span(each.ended_at - each.opened_at, 'en')}"
             count = f", {counted(each.count, 'alert')}"
             yield Moment("incident", at := iso(each.ended_at), at, "info", what=what + count, **about)

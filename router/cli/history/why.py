@@ -30,6 +30,11 @@ REASONS: Mapping[Decision, str] = {
     Decision.RESOLVING: "It ends trouble of its subject: whoever was told of an open incident is told of its end.",
     Decision.UNREADABLE: "The router could not read it.",
 }
+_HEARD = {
+    Kind.OPENED: "it opened the incident",
+    Kind.UPDATED: "counted in an update",
+    Kind.RESOLVED: "told when it was over",
+}
 
 
 @click.command("why")
@@ -72,11 +77,7 @@ def _of(channel: str, *, told: bool, at: str, why: str) -> dict[str, Any]:
 
 
 def _heard(delivery: Item) -> str:
-    how = {
-        Kind.OPENED: "it opened the incident",
-        Kind.UPDATED: "counted in an update",
-        Kind.RESOLVED: "told when it was over",
-    }[Kind(KIND.or_default(delivery["kind"]))]
+    how = _HEARD[Kind(KIND.or_default(delivery["kind"]))]
     return how if delivery["attempt"] == 1 else f"{how}, at attempt {delivery['attempt']}"
 
 

@@ -11,15 +11,15 @@ from router.errors import UnreadableEvent
 from router.history.items import row_key, seconds, unpacked
 from router.history.store import AlertQuery, History
 from router.history.table import Item
-from router.model import CHANNEL_HEALTH
+from router.model import CHANNEL_HEALTH, Subject, SubjectKind
 
 LATEST = datetime(9900, 1, 1, tzinfo=UTC).timestamp()
 """No event arrives later, so that there is a calendar left for what follows."""
 _BATCH = 100  # rows of one BatchGetItem
 _RESOURCES = {  # of a subject's kind, as an event's `resources` name it
-    "service": "service/{cluster}/{name}",
-    "instance": "container-instance/{cluster}/{name}",
-    "daemon": "daemon/{cluster}/{name}",
+    SubjectKind.SERVICE: "service/{cluster}/{name}",
+    SubjectKind.INSTANCE: "container-instance/{cluster}/{name}",
+    SubjectKind.DAEMON: "daemon/{cluster}/{name}",
 }
 
 
@@ -159,9 +159,9 @@ def _recorded(row: Item) -> Arrival | Unreadable:
 
 def _resources(row: Mapping[str, Any]) -> list[str]:
     """The ARN of the row's subject, which some events name in their envelope alone."""
-    kind, _, name = str(row["subject"]).partition(":")
-    form = _RESOURCES.get(kind)
+    subject = Subject.from_text(row["account"], row["region"], row["cluster"], row["subject"])
+    form = _RESOURCES.get(subject.kind)
     if form is None:
         return []
-    path = form.format(cluster=row["cluster"], name=name)
-    return [f"arn:aws:ecs:{row['region']}:{row['account']}:{path}"]
+    path = form.format(cluster=subject.cluster, name=subject.name)
+    return [f"arn:aws:ecs:{subject.region}:{subject.account}:{path}"]

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from router.aws.queues import Queues
 from router.channels.plugins import Plugins
@@ -226,7 +226,7 @@ def _seconds(span: float) -> float:
 
 def _subject(subject: Subject) -> Mapping[str, str]:
     return {
-        "subject": subject.name,
+        "subject": subject.text,
         "cluster": subject.cluster,
         "account": subject.account,
         "region": subject.region,
@@ -245,10 +245,13 @@ def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
     Args:
         standing: as it was when the send was leased, so that its cells hold what the channel was told before.
     """
-    if dispatch.kind is Kind.RESOLVED:
-        return "ended"
-    if dispatch.is_first:
-        return "first"
-    if dispatch.kind is Kind.OPENED:
-        return "returned"
-    return "worse" if dispatch.severity.worse_than(state.outbox[dispatch.channel].announced_severity) else "digest"
+    match dispatch.kind:
+        case Kind.RESOLVED:
+            return "ended"
+        case Kind.OPENED:
+            return "first" if dispatch.is_first else "returned"
+        case Kind.UPDATED:
+            announced = state.outbox[dispatch.channel].announced_severity
+            return "worse" if dispatch.severity.worse_than(announced) else "digest"
+        case _:
+            assert_never(dispatch.kind)

@@ -280,7 +280,7 @@ def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(
     world.now += 400  # no tick has come; the recovery is announced by now
     world.tick()
     assert [dispatch for dispatch in say(world.slack) if dispatch[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
-    assert not any("api" in each.incident.subject.name for each in world.pager.told)
+    assert not any("api" in each.incident.subject.text for each in world.pager.told)
 
 
 def test_a_batch_that_says_nothing_new_spends_no_budget_and_writes_no_channels(world: World) -> None:
@@ -307,7 +307,7 @@ def test_several_lambdas_at_once_share_one_budget() -> None:
     world.receive(died("web"))
     assert len(world.slack.told) == 1
     world.wait(HOUR)
-    told = {each.subject.name for message in world.slack.told for each in message.bundled or (message.incident,)}
+    told = {each.subject.text for message in world.slack.told for each in message.bundled or (message.incident,)}
     assert told == {"service:web", *(f"service:api-{number}" for number in range(4))}
     assert len(world.slack.told) == 2
 

@@ -16,13 +16,13 @@ from router.history.items import AlertRecord, iso, state_key
 from router.history.store import AlertQuery, History
 from router.history.table import Item, Query
 from router.incident.state import SubjectState
-from router.model import Decision, Severity, Subject
+from router.model import Decision, IncidentStatus, Severity, Subject, SubjectKind
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 RETENTION = 90 * DAY
 SERVICES = ("web", "api", "mail", "search", "billing", "login")
-WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, "service:web")
+WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, SubjectKind.SERVICE, "web")
 
 
 def row(
@@ -168,7 +168,7 @@ def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None
     world.wait(HOUR)
     again = {"createdAt": "2024-08-09T17:00:00Z", "stoppedAt": "2024-08-09T17:00:00Z"}
     world.receive(events.task_stopped(task="b" * 32, **again))
-    for number, status in ((1, "resolved"), (2, "open")):
+    for number, status in ((1, IncidentStatus.RESOLVED), (2, IncidentStatus.OPEN)):
         state = world.history.incident(f"{WEB.key}-{number}", world.now)
         assert state is not None
         assert state.incident is not None
@@ -208,7 +208,7 @@ def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None
         world.now += 1
     assert world.history.due(world.now) == []
     world.now += 30
-    assert [each.subject.name for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
+    assert [each.subject.text for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class TestOpening:
 
     def test_subjects_do_not_share_incidents(self, world: World) -> None:
         world.receive(crash("t1", START), crash("t2", START, service="api"))
-        assert [told.incident.subject.name for told in world.slack.told] == ["service:web", "service:api"]
+        assert [told.incident.subject.text for told in world.slack.told] == ["service:web", "service:api"]
 
 
 class TestGoingOn:

@@ -17,7 +17,7 @@ from router.channels.configured import ConfiguredChannel
 from router.context import Job
 from router.deliver import attempt
 from router.incident.state import Dispatch, SubjectState
-from router.model import Incident, Kind, Message, Outcome, Severity
+from router.model import Incident, Kind, Message, Outcome, Severity, SubjectKind
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
@@ -116,7 +116,7 @@ def test_it_is_stateful() -> None:
 
 def test_empty_message_says_the_cause() -> None:
     """PagerDuty refuses an empty summary; what is empty elsewhere is left out."""
-    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", kind=SubjectKind.ALARM, name="cpu")
     event = pagerduty().render(notification(message=Message(" \n", "\x00", (("", "x"), ("x", ""))), subject=nowhere))
     assert event["payload"]["summary"] == "out_of_memory"
     assert event["payload"]["component"] == "cpu"

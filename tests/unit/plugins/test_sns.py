@@ -19,7 +19,7 @@ from moto.sns.models import sns_backends
 
 from plugins.sns import Sns
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
-from router.model import Kind, Message, Severity
+from router.model import Kind, Message, Severity, SubjectKind
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 REGION = "eu-west-1"
@@ -154,7 +154,7 @@ def test_attributes_let_subscribers_filter(sns: Sns) -> None:
         "service": "web",
         "kind": "opened",
     }
-    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", kind=SubjectKind.ALARM, name="cpu")
     assert set(sns.render(notification(subject=nowhere))["MessageAttributes"]) == {"severity", "cause", "kind"}
 
 
