@@ -1,4 +1,4 @@
-"""The user's own word, after the built-in table: `[[rules]]` of alert-router.toml. The first that matches counts."""
+"""The user's own rules, `[[rules]]` in alert-router.toml. They apply after the built-in table; the first match wins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,17 +24,17 @@ FACTS = (
     "subject",
     "task_definition",
 )
-"""What a rule can match by globs, besides `exit_code`."""
+"""What a rule can match with globs; it can also match `exit_code`."""
 
 
 class UserRule(NamedTuple):
     """One table of `[[rules]]`.
 
     Attributes:
-        match: fact to globs; all facts must match, of each fact any value by any glob, without regard to case.
-        exit_codes: some container's; empty matches everything.
-        severity, cause, resolves: what to change; None leaves it.
-        runbook_url: stands in the messages; "" for none.
+        match: fact to globs. Every fact must match: any of its values, any of the globs, ignoring case.
+        exit_codes: some container must have one of them; empty matches everything.
+        severity, cause, resolves: replace the classification's; None keeps it.
+        runbook_url: a link in the messages; "" for none.
     """
 
     name: str
@@ -49,28 +49,25 @@ class UserRule(NamedTuple):
 def apply(
     rules: Sequence[UserRule], event: Event, classification: Classification
 ) -> tuple[Classification, UserRule | None]:
-    """The classification after the first rule that matches, and that rule; as it was, and None, where none does."""
+    """The classification after the first matching rule, and that rule; unchanged, and None, if no rule matches."""
     if not rules:
         return classification, None
     facts = lowered(_facts(event, classification))
     exit_codes = {container.exit_code for container in event.containers}
     for rule in rules:
         if matches(rule.match, facts) and (not rule.exit_codes or rule.exit_codes & exit_codes):
-            return _changed(classification, rule), rule
+            changed = Classification(
+                severity=classification.severity if rule.severity is None else rule.severity,
+                cause=classification.cause if rule.cause is None else rule.cause,
+                resolves=classification.resolves if rule.resolves is None else rule.resolves,
+                rule=f"{classification.rule}, then {rule.name}",
+            )
+            return changed, rule
     return classification, None
 
 
-def _changed(before: Classification, rule: UserRule) -> Classification:
-    return before._replace(
-        severity=before.severity if rule.severity is None else rule.severity,
-        cause=before.cause if rule.cause is None else rule.cause,
-        resolves=before.resolves if rule.resolves is None else rule.resolves,
-        rule=f"{before.rule}, then {rule.name}",
-    )
-
-
 def matches(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[str]]) -> bool:
-    """Whether, of every fact that `match` names, some value (in lower case) matches some glob."""
+    """Whether each fact in `match` has a value that matches one of its globs. The values must be in lower case."""
     for fact, globs in match.items():  # noqa: SIM110 - all() takes twice as long, and there may be hundreds of rules
         if not any(map(compiled(globs), facts[fact])):
             return False
@@ -78,7 +75,7 @@ def matches(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[s
 
 
 def lowered(facts: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """The facts as `matches` wants them."""
+    """The facts in lower case, as `matches` needs them."""
     return {fact: [value.lower() for value in values] for fact, values in facts.items()}
 
 

@@ -30,15 +30,15 @@ class Mutant(NamedTuple):
 MUTANTS = (
     Mutant(
         "rows are written without a condition",
-        "history.py",
+        "history/store.py",
         "yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)",
         "yield Put(row_item(row, self._ttl(row.alert.severity, now), now))",
     ),
     Mutant(
         "the standing is written without a condition",
-        "history.py",
-        "Put(standing_item(standing, longest), standing.version)",
-        "Put(standing_item(standing, longest))",
+        "history/store.py",
+        "Put(state_item(state, longest), state.version)",
+        "Put(state_item(state, longest))",
     ),
     Mutant(
         "what is to be sent is recorded as sent before it is",
@@ -57,55 +57,59 @@ MUTANTS = (
     ),
     Mutant(
         "cells are not leased",
-        "cells.py",
-        "if cell.due_at is not None and cell.due_at <= now and not cell.leased(now)",
-        "if cell.behind or (cell.due_at is not None and cell.due_at <= now)",
+        "incident/outbox.py",
+        "if entry.due_at is not None and entry.due_at <= now and not entry.is_leased(now)",
+        "if entry.is_behind or (entry.due_at is not None and entry.due_at <= now)",
     ),
     Mutant(
         "news that comes while a lease is held is held back",
-        "standings.py",
-        "return bool(self.lease) and self.lease_ends_at > now",
+        "incident/state.py",
+        "return bool(self.lease_owner) and self.lease_ends_at > now",
         "return False",
         first=800,
     ),
     Mutant(
         "the window begins again with each alert",
-        "incidents.py",
-        "            cell = cell._replace(due_at=cell.window_ends_at)\n",
-        "            cell = cell._replace(window_ends_at=now + cell.dedup_window, due_at=now + cell.dedup_window)\n",
+        "incident/lifecycle.py",
+        "            entry = entry._replace(due_at=entry.window_ends_at)\n",
+        "            window_ends_at = now + entry.dedup_window\n"
+        "            entry = entry._replace(window_ends_at=window_ends_at, due_at=window_ends_at)\n",
     ),
     Mutant(
         "a failed send opens a window",
-        "cells.py",
-        "        cell = _gave_up(cell)\n",
-        "        cell = _sent(cell, delivery.saying, now)._replace(outcome=Outcome.FAILED)\n",
+        "incident/outbox.py",
+        "            entry = _failed(entry)\n",
+        "            entry = _sent(entry, delivery.dispatch, now)._replace(outcome=Outcome.FAILED)\n",
     ),
     Mutant(
         "one failing channel makes all of them due again",
-        "cells.py",
-        "    return standing._replace(cells={**standing.cells, delivery.saying.channel: cell})\n",
-        "    others = dict(standing.cells)\n"
+        "incident/outbox.py",
+        "    return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})\n",
+        "    others = dict(state.outbox)\n"
         "    if delivery.outcome is Outcome.RETRY:\n"
-        "        others = {n: c._replace(want=c.told + 1, due_at=cell.due_at) for n, c in others.items()}\n"
-        "    return standing._replace(cells={**others, delivery.saying.channel: cell})\n",
+        "        others = {\n"
+        "            name: other._replace(wanted_revision=other.sent_revision + 1, due_at=entry.due_at)\n"
+        "            for name, other in others.items()\n"
+        "        }\n"
+        "    return state._replace(outbox={**others, delivery.dispatch.channel: entry})\n",
     ),
     Mutant(
         "what was leased is never due again after a crash",
-        "cells.py",
+        "incident/outbox.py",
         "due_at=terms.until,",
         "due_at=None,",
     ),
     Mutant(
         "a stateful channel that was never told hears that it is over",
-        "cells.py",
-        "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
-        "owed = cell.behind",
+        "incident/outbox.py",
+        "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
+        "owed = entry.is_behind",
     ),
     Mutant(
         "a stateful channel that may have been told never hears that it is over",
-        "cells.py",
-        "owed = cell.unsure or bool(cell.lease) if cell.stateful else cell.behind",
-        "owed = not cell.stateful and cell.behind",
+        "incident/outbox.py",
+        "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
+        "owed = not entry.stateful and entry.is_behind",
     ),
     Mutant(
         "a duplicate is counted once more",
@@ -115,8 +119,8 @@ MUTANTS = (
     ),
     Mutant(
         "quiet_from is ignored",
-        "incidents.py",
-        "if alert.at < _quiet_from(standing, alert.cause):",
+        "incident/lifecycle.py",
+        "if alert.at < _quiet_from(state, alert.cause):",
         "if False:",
     ),
     Mutant(
@@ -158,15 +162,15 @@ MUTANTS = (
     ),
     Mutant(
         "a budget has one turn too many",
-        "budgets.py",
-        "left = line.budget.limit - len(spoken)",
-        "left = line.budget.limit - len(spoken) + 1",
+        "channels/rate_limit.py",
+        "left = line.rate_limit.limit - len(spoken)",
+        "left = line.rate_limit.limit - len(spoken) + 1",
     ),
     Mutant(
         "what waits for a gathering is never looked at again",
-        "cells.py",
-        "due_at=terms.waits[name], waiting=True",
-        "due_at=None, waiting=True",
+        "incident/outbox.py",
+        "due_at=terms.retry_at[name], throttled=True",
+        "due_at=None, throttled=True",
     ),
     Mutant(
         "a gathering is settled for the worst of its incidents alone",
@@ -176,9 +180,9 @@ MUTANTS = (
     ),
     Mutant(
         "a lapse waits for a channel that fails",
-        "incidents.py",
-        "if any(cell.due_at is not None and not cell.attempt for",
-        "if any(cell.due_at is not None for",
+        "incident/lifecycle.py",
+        "if any(entry.due_at is not None and not entry.attempt for",
+        "if any(entry.due_at is not None for",
     ),
     Mutant(
         "an open incident speaks through a silence",
@@ -188,13 +192,13 @@ MUTANTS = (
     ),
     Mutant(
         "what a silence held back is forgotten",
-        "incidents.py",
+        "incident/lifecycle.py",
         "opened_at=min(alert.at, silenced.since) if silenced else alert.at,",
         "opened_at=alert.at,",
     ),
     Mutant(
         "a silence outlives its early end",
-        "silences.py",
+        "config/silences.py",
         "self._read_once, self._next_read = True, now + READ_EVERY",
         "self._read_once, self._next_read = True, now + 60 * READ_EVERY",
     ),

@@ -263,6 +263,27 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
             yield f"{incident_id} stays {incident.status}"
 
 
+def outbox_entries_keep_their_rules(outcome: Outcome) -> Iterator[str]:
+    """The rules that `OutboxEntry` states hold in every state that was ever stored."""
+    for write in outcome.run.table.writes:
+        if "state" in write.item:
+            for channel, entry in to_state(write.item).outbox.items():
+                for rule in _broken_rules(entry, write.at):
+                    yield f"{write.item['sk']} of {write.item['subject']}, {channel}: {rule} ({entry})"
+
+
+def _broken_rules(entry: OutboxEntry, now: float) -> Iterator[str]:
+    rules = {
+        "sent_revision <= wanted_revision": entry.sent_revision <= entry.wanted_revision,
+        "last_kind_sent is None while sent_revision is 0": (entry.last_kind_sent is None) == (entry.sent_revision == 0),
+        "a window only for an incident that the channel knows": entry.window_ends_at is None or entry.knows_incident,
+        "attempt goes with first_attempt_at": (entry.attempt == 0) == (entry.first_attempt_at is None),
+        "a leased entry is behind and due": not entry.is_leased(now)
+        or (entry.is_behind and entry.due_at == entry.lease_ends_at),
+    }
+    yield from (rule for rule, holds in rules.items() if not holds)
+
+
 def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
     """What is said of a cell in the end is that it was sent, or failed, or that there was nothing to say."""
     for incident_id, channel, _, entry in outcome.entries:
@@ -537,6 +558,7 @@ PROMISES: tuple[Promise, ...] = (
     no_batch_raises,
     an_occurrence_is_counted_once,
     everything_drains,
+    outbox_entries_keep_their_rules,
     every_channel_is_told_or_failed,
     every_alert_is_told,
     nothing_is_said_twice,
