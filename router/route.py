@@ -14,10 +14,16 @@ def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tupl
     Args:
         time_zone: for the hours of routes that name no time zone themselves.
     """
-    facts = _facts(alert)
+    subject = alert.subject
+    kind, _, name = subject.name.partition(":")
+    names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
+    facts = _Facts(*(text.lower() for text in names))
     taken: list[Route] = []
     for candidate in routes:
-        if _matches(candidate, alert, facts) and _in_hours(candidate, alert, candidate.time_zone or time_zone):
+        if not _matches(candidate, alert, facts):
+            continue
+        zone = candidate.time_zone or time_zone
+        if not candidate.hours or any(hours.contain(alert.at, zone) for hours in candidate.hours):
             taken.append(candidate)
             if not candidate.continues:
                 break
@@ -35,13 +41,6 @@ class _Facts(NamedTuple):
     name: str
 
 
-def _facts(alert: Alert) -> _Facts:
-    subject = alert.subject
-    kind, _, name = subject.name.partition(":")
-    names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
-    return _Facts(*(text.lower() for text in names))
-
-
 def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
     return bool(
         (not route.clusters or compiled(route.clusters)(facts.cluster))
@@ -56,7 +55,3 @@ def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
 def _is_named(route: Route, facts: _Facts) -> bool:
     globs = {"service": route.services, "family": route.families}.get(facts.kind, ())
     return bool(compiled(globs)(facts.name))
-
-
-def _in_hours(route: Route, alert: Alert, time_zone: str) -> bool:
-    return not route.hours or any(hours.contain(alert.at, time_zone) for hours in route.hours)

@@ -38,15 +38,15 @@ log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
 CAUSE = "heartbeat"
 WEEK = 7 * 86400.0  # seconds
 _COUNTED = 1_000  # alerts of a severity; a count that reaches it is shown as "1000+"
-_SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
+_NOTIFIED = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
 class WeeklySummary(NamedTuple):
-    """What history says of the last seven days.
+    """The last seven days, from history.
 
     Attributes:
-        alerts: of warning and worse, by what was decided about them.
-        full: whether there were more than are counted.
+        alerts: of warning and worse, by decision.
+        full: whether there were more than were counted.
         open: incidents that are open now. failed: deliveries that failed for good.
     """
 
@@ -92,10 +92,10 @@ def report(deliveries: Iterable[Delivery]) -> None:
 def last_week(history: History, now: float) -> WeeklySummary:
     """Raises HistoryUnavailable."""
     since = now - WEEK
-    found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
+    alerts = [history.alerts(AlertQuery(since, now, _COUNTED, severity=severity), now) for severity in _NOTIFIED]
     return WeeklySummary(
-        alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
-        full=any(len(rows) >= _COUNTED for rows in found),
+        alerts=Counter(Decision(row["decision"]) for rows in alerts for row in rows),
+        full=any(len(rows) >= _COUNTED for rows in alerts),
         open=len(history.open_incidents(now)),
         failed=len(history.failed_deliveries(since, now)),
     )
@@ -132,8 +132,14 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
         for topic in topics
         for page in client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     )
-    found = (each for page in pages for each in page["Subscriptions"] if each["Protocol"] == "email")
-    return sorted({each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"})
+    subscriptions = (subscription for page in pages for subscription in page["Subscriptions"])
+    return sorted(
+        {
+            subscription["Endpoint"]
+            for subscription in subscriptions
+            if subscription["Protocol"] == "email" and subscription["SubscriptionArn"] == "PendingConfirmation"
+        }
+    )
 
 
 # --- the message ------------------------------------------------------------------------------------------------------

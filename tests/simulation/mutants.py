@@ -120,7 +120,7 @@ MUTANTS = (
     Mutant(
         "a duplicate is counted once more",
         "claim.py",
-        "if row_key(each.alert.id) not in attempt.existing]",
+        "if row_key(routed.alert.id) not in attempt.existing]",
         "]",
     ),
     Mutant(
