@@ -41,12 +41,6 @@ MUTANTS = (
         "Put(state_item(state, longest))",
     ),
     Mutant(
-        "a conflict is repeated on the state as it was read before",
-        "history/store.py",
-        "must_read = not conflict.keys or not all(map(is_row_key, conflict.keys))",
-        "must_read = False",
-    ),
-    Mutant(
         "a dispatch is recorded as sent before it is sent",
         "claim.py",
         "        state, dispatches = take_lease(transition.state, now, grant)\n",
