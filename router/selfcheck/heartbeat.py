@@ -1,7 +1,7 @@
 """Heartbeat: a weekly message on every channel, which proves by its arrival that the whole way works.
 
 It takes the way of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
-Stateful channels such as PagerDuty are left out, since it would page. It summarises the week, and lists the e-mail
+Stateful channels such as PagerDuty are left out, since they would page. It summarises the week, and lists the e-mail
 addresses that have not confirmed their subscription and therefore receive nothing.
 """
 
@@ -146,17 +146,17 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
 
 
 def _job(
-    source: ConfiguredChannel,
+    channel: ConfiguredChannel,
     week: WeeklySummary,
     waiting: tuple[str, ...] | None,
     event: Mapping[str, Any],
     now: float,
 ) -> Job:
-    config = source.config
+    config = channel.config
     incident = _incident(event, now)
     dispatch = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
     notify = partial(_notification, incident, config, week, waiting)
-    return Job(SubjectState(incident.subject), dispatch, config, notify, source)
+    return Job(SubjectState(incident.subject), dispatch, config, notify, channel)
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
