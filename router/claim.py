@@ -65,24 +65,29 @@ class _Group(NamedTuple):
     subject: Subject
     alerts: Sequence[RoutedAlert]
 
+    @property
+    def puts(self) -> int:
+        """Items: the rows, the subject's state, and the state that it may replace."""
+        return len(self.alerts) + 2
 
-def claim_alerts(routed: Sequence[RoutedAlert], lease: InvocationLease, channels: Channels, runtime: Runtime) -> Claims:
+
+def claim_alerts(batch: Sequence[RoutedAlert], lease: InvocationLease, channels: Channels, runtime: Runtime) -> Claims:
     """Records a batch of alerts, and leases what must be sent because of them."""
     claim = partial(_claim, lease=lease, channels=channels, runtime=runtime)
     claims = Claims()
-    for groups, outcome in update_in_batches(_groups(routed), _puts, claim, MAX_PUTS - 1):  # - 1 for the channels
+    for groups, outcome in update_in_batches(_groups(batch), lambda group: group.puts, claim, MAX_PUTS - 1):
         if isinstance(outcome, HistoryUnavailable):
-            errors = {each.alert.id: outcome for group in groups for each in group.alerts}
+            errors = {routed.alert.id: outcome for group in groups for routed in group.alerts}
             claims = claims.joined(Claims(errors=errors))
         else:
             claims = claims.joined(outcome)
     return claims
 
 
-def _groups(routed: Sequence[RoutedAlert]) -> Iterator[_Group]:
+def _groups(batch: Sequence[RoutedAlert]) -> Iterator[_Group]:
     by_subject: dict[Subject, dict[str, RoutedAlert]] = {}
-    for each in routed:
-        by_subject.setdefault(each.alert.subject, {}).setdefault(each.alert.id, each)
+    for routed in batch:
+        by_subject.setdefault(routed.alert.subject, {}).setdefault(routed.alert.id, routed)
     most = MAX_PUTS - 3  # rows, beside the subject's states and the channels
     for subject, by_id in by_subject.items():
         alerts = list(by_id.values())
@@ -90,16 +95,12 @@ def _groups(routed: Sequence[RoutedAlert]) -> Iterator[_Group]:
             yield _Group(subject, sorted(alerts[start : start + most], key=lambda routed: routed.alert.at))
 
 
-def _puts(group: _Group) -> int:
-    return len(group.alerts) + 2  # the subject's state, and the one that it may replace
-
-
 def _claim(
     groups: Sequence[_Group], tries: int, lease: InvocationLease, channels: Channels, runtime: Runtime
 ) -> Claims:
     """Raises HistoryUnavailable: nothing was written, or nothing is known."""
     history = runtime.history
-    concerned = [group.subject for group in groups if any(_concerns_subject(each.alert) for each in group.alerts)]
+    concerned = [group.subject for group in groups if any(_concerns_subject(routed.alert) for routed in group.alerts)]
 
     def read(attempt: Attempt) -> tuple[dict[Subject, SubjectState], ChannelStates]:
         needed = concerned if _without_existing(groups, attempt) else []
@@ -119,8 +120,8 @@ def _claim(
         claim._replace(state=state or claim.state) for claim, state in zip(claims.claims, stored, strict=True)
     )
     decisions = {row.alert.id: row.decision for claim in committed for row in claim.rows}
-    before = {each.alert.id for group in groups for each in group.alerts} - decisions.keys()
-    decisions |= _recorded_decisions(before, existing, runtime)
+    recorded_before = {routed.alert.id for group in groups for routed in group.alerts} - decisions.keys()
+    decisions |= _recorded_decisions(recorded_before, existing, runtime)
     return claims._replace(claims=committed, decisions=decisions)
 
 
@@ -131,7 +132,7 @@ class _Claimed(NamedTuple):
 
 def _without_existing(groups: Sequence[_Group], attempt: Attempt) -> list[_Group]:
     left = (
-        _Group(subject, [each for each in alerts if row_key(each.alert.id) not in attempt.existing])
+        _Group(subject, [routed for routed in alerts if row_key(routed.alert.id) not in attempt.existing])
         for subject, alerts in groups
     )
     return [group for group in left if group.alerts]

@@ -106,8 +106,8 @@ def _events(
         if result.routed is None:
             again += _dead_letter(message_id, received[message_id], result.reason, deps)
         elif message_id in last:
-            sent = (each for each in deliveries[result.routed.alert.id] if each.outcome is Outcome.SENT)
-            announced = [delivery.dispatch.channel for delivery in sent]
+            attempts = deliveries[result.routed.alert.id]
+            announced = [attempt.dispatch.channel for attempt in attempts if attempt.outcome is Outcome.SENT]
             again += _dead_letter(message_id, received[message_id], WITHOUT_HISTORY, deps, announced)
         elif result.error:
             log.warning("to be received again: %s", result.error)

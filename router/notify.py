@@ -30,14 +30,13 @@ def build_jobs(claims: Sequence[Claim], config: Config, enrich: Enrich, seconds:
     alerts = [
         claim.state.incident.alert
         for claim in claims
-        if claim.state.incident and any(map(_is_enriched, claim.dispatches))
+        if claim.state.incident
+        and any(
+            dispatch.mode is SendMode.SINGLE and dispatch.kind is not Kind.RESOLVED for dispatch in claim.dispatches
+        )
     ]
     enrichments = enrich(alerts, seconds) if alerts and seconds > 0 else _NO_ENRICHMENT
     return bundle_jobs(job for claim in claims for job in jobs_for(claim.state, claim.dispatches, config, enrichments))
-
-
-def _is_enriched(dispatch: Dispatch) -> bool:
-    return dispatch.mode is SendMode.SINGLE and dispatch.kind is not Kind.RESOLVED
 
 
 def jobs_for(
@@ -63,19 +62,18 @@ def jobs_for(
 
 def bundle_jobs(jobs: Iterable[Job]) -> list[Job]:
     """The same jobs, with one for each bundle in place of those of its members."""
-    single: list[Job] = []
+    messages: list[Job] = []  # one each
     bundled: dict[str, list[Job]] = {}
     for job in jobs:
         if job.dispatch.mode is SendMode.BUNDLED:
             bundled.setdefault(job.config.name, []).append(job)
         else:
-            single.append(job)
-    return [*single, *(_bundle_job(members) for members in bundled.values())]
-
-
-def _bundle_job(jobs: Sequence[Job]) -> Job:
-    members = tuple((job.state, job.dispatch) for job in jobs)
-    return jobs[0]._replace(bundled_with=members[1:], notify=partial(bundle, members, jobs[0].config))
+            messages.append(job)
+    for first, *others in bundled.values():
+        members = tuple((job.state, job.dispatch) for job in (first, *others))
+        render = partial(bundle, members, first.config)
+        messages.append(first._replace(bundled_with=members[1:], notify=render))
+    return messages
 
 
 def observe(results: Iterable[EventResult], plugins: Plugins) -> None:

@@ -8,7 +8,7 @@ During the outage, dedup and rate limits rest on this process's memory alone, an
 sends nothing; what comes later (a digest, the recovery) is sent as usual.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from router.channels.rate_limit import allocate
@@ -57,7 +57,7 @@ def announce_without_history(
         for state, dispatch in job.members:
             deliveries.setdefault(state.subject.fingerprint, []).append(delivery._replace(dispatch=dispatch))
     _remember(deliveries, states, memory, now)
-    return {each.alert.id: deliveries.get(each.alert.subject.fingerprint, []) for each in routed}
+    return {alert.id: deliveries.get(alert.subject.fingerprint, []) for _, alert, _ in routed}
 
 
 def _states(
@@ -87,15 +87,13 @@ def _remember(
 ) -> None:
     announced_until = memory.announced_until
     for fingerprint, state in states.items():
-        for channel in _announced(deliveries.get(fingerprint, ())):
-            announced_until.pop((fingerprint, channel), None)  # the newest go to the end, the oldest are forgotten
-            announced_until[fingerprint, channel] = now + state.outbox[channel].dedup_window
+        for dispatch, outcome, *_ in deliveries.get(fingerprint, ()):
+            if outcome is Outcome.SENT:
+                key = fingerprint, dispatch.channel
+                announced_until.pop(key, None)  # the newest go to the end, the oldest are forgotten
+                announced_until[key] = now + state.outbox[dispatch.channel].dedup_window
     while len(announced_until) > _REMEMBERED:
         del announced_until[next(iter(announced_until))]
-
-
-def _announced(deliveries: Iterable[Delivery]) -> Iterator[str]:
-    return (delivery.dispatch.channel for delivery in deliveries if delivery.outcome is Outcome.SENT)
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Callable[[], Notification]:

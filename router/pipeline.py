@@ -45,7 +45,7 @@ def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], 
         for row in claim.rows:
             deps.count_decision(row.decision)
     sent = _notify(claims, lease, deps)
-    results = [_result(each, claims, sent) for each in understood]
+    results = [_result(event, claims, sent) for event in understood]
     observe(results, deps.plugins)
     return results
 
@@ -74,14 +74,14 @@ def _notify(claims: Claims, lease: InvocationLease, deps: Dependencies) -> Sent:
     return results.sent
 
 
-def _result(understood: RoutedAlert | UnreadableEvent, claims: Claims, sent: Sent) -> EventResult:
-    if isinstance(understood, UnreadableEvent):
-        return EventResult(None, Decision.UNREADABLE, str(understood))
-    alert = understood.alert
+def _result(event: RoutedAlert | UnreadableEvent, claims: Claims, sent: Sent) -> EventResult:
+    if isinstance(event, UnreadableEvent):
+        return EventResult(None, Decision.UNREADABLE, str(event))
+    alert = event.alert
     decision = claims.decisions.get(alert.id)
     notified = decision in _NOTIFIED
     return EventResult(
-        understood,
+        event,
         decision,
         error=claims.errors.get(alert.id),
         deliveries=tuple(delivery for subject, delivery in sent if notified and subject == alert.subject),

@@ -17,7 +17,10 @@ def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tupl
     facts = _facts(alert)
     taken: list[Route] = []
     for candidate in routes:
-        if _matches(candidate, alert, facts) and _in_hours(candidate, alert, candidate.time_zone or time_zone):
+        if not _matches(candidate, alert, facts):
+            continue
+        zone = candidate.time_zone or time_zone
+        if not candidate.hours or any(hours.contain(alert.at, zone) for hours in candidate.hours):
             taken.append(candidate)
             if not candidate.continues:
                 break
@@ -61,7 +64,3 @@ def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
 def _is_named(route: Route, facts: _Facts) -> bool:
     globs = {SubjectKind.SERVICE: route.services, SubjectKind.FAMILY: route.families}.get(facts.kind, ())
     return bool(compiled(globs)(facts.name))
-
-
-def _in_hours(route: Route, alert: Alert, time_zone: str) -> bool:
-    return not route.hours or any(hours.contain(alert.at, time_zone) for hours in route.hours)

@@ -79,9 +79,9 @@ def _record(settlements: Sequence[_Settlement], owner: str, runtime: Runtime) ->
     """Returns the states that were stored."""
     stored: dict[Key, SubjectState] = {}
     update = partial(_record_batch, owner=owner, runtime=runtime)
-    for batch, outcome in update_in_batches(settlements, lambda each: 1 + len(each.deliveries), update):
+    for batch, outcome in update_in_batches(settlements, lambda settlement: 1 + len(settlement.deliveries), update):
         if isinstance(outcome, HistoryUnavailable):
-            lost = [each.deliveries for each in batch]
+            lost = [settlement.deliveries for settlement in batch]
             log.error("not recorded, so it may be sent again when the lease ends: %s", lost, exc_info=outcome)
         else:
             stored |= outcome
@@ -110,20 +110,22 @@ def _record_batch(batch: Sequence[_Settlement], tries: int, owner: str, runtime:
 
 
 def _reload(states: Sequence[SubjectState], history: History, now: float) -> list[SubjectState]:
-    """The same incidents as they are now. One that a later incident has replaced is in the archive."""
-    newest = {key_of(state): state for state in history.load([key_of(state) for state in states], now)}
-    return [_same_incident(state, newest.get(key_of(state)), history, now) for state in states]
+    """The same incidents as they are now; one that a later incident has replaced is in the archive.
 
-
-def _same_incident(state: SubjectState, newest: SubjectState | None, history: History, now: float) -> SubjectState:
-    """Raises HistoryUnavailable if the incident is gone."""
-    number = state.incident.number if state.incident else 0
-    if newest and newest.incident and newest.incident.number == number:
-        return newest
-    archived = history.archived(state.subject, number, now)
-    if archived is None:
-        raise HistoryUnavailable(f"incident {number} of {state.subject.fingerprint} is gone")
-    return archived
+    Raises:
+        HistoryUnavailable: an incident is gone, or history cannot be read.
+    """
+    loaded = {key_of(state): state for state in history.load([key_of(state) for state in states], now)}
+    incidents = []
+    for state in states:
+        number = state.incident.number if state.incident else 0
+        newest = loaded.get(key_of(state))
+        if not (newest and newest.incident and newest.incident.number == number):
+            newest = history.archived(state.subject, number, now)
+        if newest is None:
+            raise HistoryUnavailable(f"incident {number} of {state.subject.fingerprint} is gone")
+        incidents.append(newest)
+    return incidents
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------

@@ -29,11 +29,13 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
     """End by hand what nothing will resolve: PagerDuty is resolved, and who was told of it is told that it is over."""
     state = _closed(id_, author or user(), reason, stack)
     when = stack.hint(state)
-    told = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
+    notified = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
-        click.echo(json.dumps({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": told}))
+        click.echo(json.dumps({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": notified}))
     else:
-        click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
+        click.echo(
+            f"{id_} is closed; {', '.join(notified) + f' hear of it {when}' if notified else 'nobody is to be told'}"
+        )
 
 
 def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> SubjectState:

@@ -89,17 +89,17 @@ def redrive_command(
                 raise click.ClickException(f"the dead-letter queue cannot be worked on: {error}") from error
         elif not channels:
             click.echo("the dead-letter queue is not looked at: name --stage, or --dlq and --queue", err=True)
-    show_rows([_row(each, as_json=as_json) for each in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
-    left = sum(each.left for each in done)
+    show_rows([_row(redriven, as_json=as_json) for redriven in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
+    left = sum(redriven.left for redriven in done)
     if left:
         click.echo(f"{left} of {len(done)} left", err=True)
     context.exit(1 if left else 0)
 
 
-def _row(done: Redriven, *, as_json: bool) -> dict[str, Any]:
-    local = datetime.fromtimestamp(done.when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    told = {"what": done.what, "channel": done.channel, "why": done.why, "outcome": done.outcome}
-    return {"when": round(done.when, 3) if as_json else local} | {key: printable(each) for key, each in told.items()}
+def _row(redriven: Redriven, *, as_json: bool) -> dict[str, Any]:
+    local = datetime.fromtimestamp(redriven.when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    texts = {name: printable(getattr(redriven, name)) for name in ("what", "channel", "why", "outcome")}
+    return {"when": round(redriven.when, 3) if as_json else local} | texts
 
 
 # --- what failed for good ---------------------------------------------------------------------------------------------
@@ -108,14 +108,15 @@ def _row(done: Redriven, *, as_json: bool) -> dict[str, Any]:
 def _failed_deliveries(
     stack: Stack, channels: tuple[str, ...], begin: float, progress: Progress, *, dry_run: bool
 ) -> Iterator[Redriven]:
-    """One per incident and channel: what is said then is the newest, however often it failed."""
-    failed = {(each["incident"], each["channel"]): each for each in stack.history.failed_deliveries(begin, time.time())}
-    wanted = [each for (_, channel), each in failed.items() if not channels or channel in channels]
-    task = progress.add_task("failed deliveries", total=len(wanted))
-    for each in wanted:
-        outcome = _requeued(stack, each["incident"], each["channel"], dry_run=dry_run)
-        when = datetime.fromisoformat(each["at"]).timestamp()
-        yield Redriven(when, each["incident"], each["channel"], each["answer"], outcome)
+    """One per incident and channel, however often it failed: the router then sends the newest state."""
+    failures = stack.history.failed_deliveries(begin, time.time())
+    newest = {(item["incident"], item["channel"]): item for item in failures}
+    chosen = [item for (_, channel), item in newest.items() if not channels or channel in channels]
+    task = progress.add_task("failed deliveries", total=len(chosen))
+    for item in chosen:
+        outcome = _requeued(stack, item["incident"], item["channel"], dry_run=dry_run)
+        when = datetime.fromisoformat(item["at"]).timestamp()
+        yield Redriven(when, item["incident"], item["channel"], item["answer"], outcome)
         progress.advance(task)
 
 
@@ -162,9 +163,9 @@ class DeadLetters:
         try:
             for message in self._messages():
                 kept[message["MessageId"]] = message["ReceiptHandle"]
-                each, taken_in = self._one(message)
-                if each:
-                    done.append(each)
+                redriven, taken_in = self._one(message)
+                if redriven:
+                    done.append(redriven)
                 if taken_in:
                     self._delete(message)
                     del kept[message["MessageId"]]
@@ -193,11 +194,11 @@ class DeadLetters:
                 MessageAttributeNames=["All"],
                 AttributeNames=["All"],
             )
-            found = answer.get("Messages", [])
-            if not found:
+            messages = answer.get("Messages", [])
+            if not messages:
                 return
-            yield from (each for each in found if each["MessageId"] not in seen)
-            seen |= {each["MessageId"] for each in found}
+            yield from (message for message in messages if message["MessageId"] not in seen)
+            seen |= {message["MessageId"] for message in messages}
 
     def _one(self, message: Mapping[str, Any]) -> tuple[Redriven | None, bool]:
         """What became of a message, and whether it may be deleted; nothing, where it is too old or has just come."""
@@ -220,7 +221,7 @@ class DeadLetters:
         what = "into history, nothing is sent" if backfilled else "back on the events queue"
         if self.dry_run:
             return f"would go {what}", False
-        attributes = {name: {"DataType": "String", "StringValue": each} for name, each in kept.items()}
+        attributes = {name: {"DataType": "String", "StringValue": note} for name, note in kept.items()}
         try:
             self.stack.sqs.send_message(QueueUrl=self.stack.events_url, MessageBody=body, MessageAttributes=attributes)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message stays where it is
@@ -242,7 +243,7 @@ def _sent_at(message: Mapping[str, Any]) -> float:
 
 def _notes(message: Mapping[str, Any]) -> dict[str, str]:
     """The message's attributes: the router's own (`router.aws.queues`), or EventBridge's (ERROR_CODE, RULE_ARN, …)."""
-    return {name: each.get("StringValue", "") for name, each in message.get("MessageAttributes", {}).items()}
+    return {name: note.get("StringValue", "") for name, note in message.get("MessageAttributes", {}).items()}
 
 
 def _about(body: str) -> str:

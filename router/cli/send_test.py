@@ -42,7 +42,7 @@ CAUSE = "test_alert"
 @click.command("send-test")
 @config_option
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
-@click.option("--severity", type=click.Choice([each.value for each in Severity]), default="info", show_default=True)
+@click.option("--severity", type=click.Choice([level.value for level in Severity]), default="info", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each delivery.")
 @click.pass_context
 def send_test_command(
@@ -68,7 +68,7 @@ def send_test_command(
 
 
 def _warn(settings: Config, chosen: set[str]) -> None:
-    """What else there is to know about the configuration, on stderr."""
+    """Prints the problems of the configuration on stderr."""
     for problem in settings.problems:
         click.echo(problem, err=True)
     for name in sorted(chosen & settings.unset.keys()):
@@ -89,7 +89,7 @@ def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
 
 
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
-    """One of its own for each channel and second, so that two tests do not end each other."""
+    """A separate incident for each channel and second, so that two tests do not resolve each other."""
     subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
     title = f"TEST alert, nothing is wrong: {subject.text}"
     alert = Alert(
@@ -99,21 +99,24 @@ def _incident(channel: str, severity: Severity, at: float) -> Incident:
 
 
 def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
-    told_of = source.config if source else ChannelConfig(name, "", {})
+    channel_config = source.config if source else ChannelConfig(name, "", {})
     dispatch = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
-    notify = partial(_marked, partial(notification, dispatch, incident, told_of), told_of.language)
-    return Job(SubjectState(incident.subject), dispatch, told_of, notify, source, settings.disabled.get(name, ""))
+    notify = partial(_marked, partial(notification, dispatch, incident, channel_config), channel_config.language)
+    return Job(
+        SubjectState(incident.subject), dispatch, channel_config, notify, source, settings.disabled.get(name, "")
+    )
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:
     """Says that it is a test, and names no command that would find it in history."""
-    told = notify()
-    details = tuple(pair for pair in told.message.details if pair[0] != phrase("label_more", language))
-    return replace(told, message=replace(told.message, text=phrase("test_sent", language), details=details))
+    rendered = notify()
+    message = rendered.message
+    details = tuple(pair for pair in message.details if pair[0] != phrase("label_more", language))
+    return replace(rendered, message=replace(message, text=phrase("test_sent", language), details=details))
 
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
-    """What came of each, as it becomes known."""
+    """The result of each job, as soon as it is known."""
     ends = time.monotonic() + PATIENCE
     for done in deliver(jobs, lambda: ends - time.monotonic()):
         for _, delivery in done:
@@ -131,7 +134,7 @@ def _line(delivery: Delivery) -> str:
 
 
 def _json(delivery: Delivery) -> str:
-    """Nobody tries again, so that a retry is a failure here."""
+    """Here a retry is a failure, since this command does not try again."""
     outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
-    told = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
-    return json.dumps({**told, "reason": delivery.response} if delivery.response else told)
+    line = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
+    return json.dumps({**line, "reason": delivery.response} if delivery.response else line)

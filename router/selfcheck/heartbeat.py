@@ -1,7 +1,7 @@
 """Heartbeat: a weekly message on every channel, which proves by its arrival that the whole way works.
 
 It takes the way of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
-Stateful channels such as PagerDuty are left out, since it would page. It summarises the week, and lists the e-mail
+Stateful channels such as PagerDuty are left out, since they would page. It summarises the week, and lists the e-mail
 addresses that have not confirmed their subscription and therefore receive nothing.
 """
 
@@ -41,15 +41,15 @@ log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
 CAUSE = "heartbeat"
 WEEK = 7 * 86400.0  # seconds
 _COUNTED = 1_000  # alerts of a severity; a count that reaches it is shown as "1000+"
-_SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
+_NOTIFIED = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
 class WeeklySummary(NamedTuple):
-    """What history says of the last seven days.
+    """The last seven days, from history.
 
     Attributes:
-        alerts: of warning and worse, by what was decided about them.
-        full: whether there were more than are counted.
+        alerts: of warning and worse, by decision.
+        full: whether there were more than were counted.
         open: incidents that are open now. failed: deliveries that failed for good.
     """
 
@@ -95,10 +95,10 @@ def report(deliveries: Iterable[Delivery]) -> None:
 def last_week(history: History, now: float) -> WeeklySummary:
     """Raises HistoryUnavailable."""
     since = now - WEEK
-    found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
+    alerts = [history.alerts(AlertQuery(since, now, _COUNTED, severity=severity), now) for severity in _NOTIFIED]
     return WeeklySummary(
-        alerts=Counter(Decision(DECISION.or_default(row["decision"])) for rows in found for row in rows),
-        full=any(len(rows) >= _COUNTED for rows in found),
+        alerts=Counter(Decision(DECISION.or_default(row["decision"])) for rows in alerts for row in rows),
+        full=any(len(rows) >= _COUNTED for rows in alerts),
         open=len(history.open_incidents(now)),
         failed=len(history.failed_deliveries(since, now)),
     )
@@ -135,25 +135,31 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
         for topic in topics
         for page in client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     )
-    found = (each for page in pages for each in page["Subscriptions"] if each["Protocol"] == "email")
-    return sorted({each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"})
+    subscriptions = (subscription for page in pages for subscription in page["Subscriptions"])
+    return sorted(
+        {
+            subscription["Endpoint"]
+            for subscription in subscriptions
+            if subscription["Protocol"] == "email" and subscription["SubscriptionArn"] == "PendingConfirmation"
+        }
+    )
 
 
 # --- the message ------------------------------------------------------------------------------------------------------
 
 
 def _job(
-    source: ConfiguredChannel,
+    channel: ConfiguredChannel,
     week: WeeklySummary,
     waiting: tuple[str, ...] | None,
     event: Mapping[str, Any],
     now: float,
 ) -> Job:
-    config = source.config
+    config = channel.config
     incident = _incident(event, now)
     dispatch = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
     notify = partial(_notification, incident, config, week, waiting)
-    return Job(SubjectState(incident.subject), dispatch, config, notify, source)
+    return Job(SubjectState(incident.subject), dispatch, config, notify, channel)
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:

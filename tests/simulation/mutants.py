@@ -35,34 +35,34 @@ MUTANTS = (
         "yield Put(row_item(row, self._ttl(row.alert.severity, now), now))",
     ),
     Mutant(
-        "the standing is written without a condition",
+        "the state is written without a condition",
         "history/store.py",
         "Put(state_item(state, longest), state.version)",
         "Put(state_item(state, longest))",
     ),
     Mutant(
-        "what is to be sent is recorded as sent before it is",
+        "a dispatch is recorded as sent before it is sent",
         "claim.py",
-        "        standing, sayings = lease(draft.standing, now, terms)\n",
-        "        standing, sayings = lease(draft.standing, now, terms)\n"
-        "        from router.incident.outbox import Delivery, Outcome, settle\n"
-        "        for each in sayings:\n"
-        "            standing = settle(standing, Delivery(each, Outcome.SENT), lease_.owner, now, 0.0)\n",
+        "        state, dispatches = take_lease(transition.state, now, grant)\n",
+        "        state, dispatches = take_lease(transition.state, now, grant)\n"
+        "        from router.incident.outbox import Delivery, Outcome, apply_delivery\n"
+        "        for dispatch in dispatches:\n"
+        "            state = apply_delivery(state, Delivery(dispatch, Outcome.SENT), lease.owner, now, 0.0)\n",
     ),
     Mutant(
         "a failed send is swallowed",
         "deliver.py",
-        "        return _retry(job, _words(error, source), error.retry_after, unanswered=error.status is None)",
-        "        return Delivery(job.saying, Outcome.SENT, str(error))",
+        "        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=error.status is None)",
+        "        return Delivery(job.dispatch, Outcome.SENT, str(error))",
     ),
     Mutant(
-        "cells are not leased",
+        "outbox entries are not leased",
         "incident/outbox.py",
         "if entry.due_at is not None and entry.due_at <= now and not entry.is_leased(now)",
         "if entry.is_behind or (entry.due_at is not None and entry.due_at <= now)",
     ),
     Mutant(
-        "news that comes while a lease is held is held back",
+        "news that arrives during a lease is suppressed",
         "incident/state.py",
         "return bool(self.lease_owner) and self.lease_ends_at > now",
         "return False",
@@ -94,19 +94,19 @@ MUTANTS = (
         "    return state._replace(outbox={**others, delivery.dispatch.channel: entry})\n",
     ),
     Mutant(
-        "what was leased is never due again after a crash",
+        "a leased entry is never due again after a crash",
         "incident/outbox.py",
         "due_at=terms.until,",
         "due_at=None,",
     ),
     Mutant(
-        "a stateful channel that was never told hears that it is over",
+        "a stateful channel that was never triggered is resolved",
         "incident/outbox.py",
         "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
         "owed = entry.is_behind",
     ),
     Mutant(
-        "a stateful channel that may have been told never hears that it is over",
+        "a stateful channel that may have been triggered is never resolved",
         "incident/outbox.py",
         "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
         "owed = not entry.stateful and entry.is_behind",
@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(
         "a duplicate is counted once more",
         "claim.py",
-        "if row_key(each.alert.id) not in conflict.keys]",
+        "if row_key(routed.alert.id) not in attempt.existing]",
         "]",
     ),
     Mutant(
@@ -126,11 +126,11 @@ MUTANTS = (
     Mutant(
         "the tick does not ask what is due",
         "tick.py",
-        "due = router.runtime.history.due(router.runtime.clock())",
-        "due = router.runtime.history.due(0.0)",
+        "due = deps.runtime.history.due(deps.runtime.clock())",
+        "due = deps.runtime.history.due(0.0)",
     ),
     Mutant(
-        "an incident that has been replaced is settled into the one that replaced it",
+        "a delivery is recorded in the incident that replaced its own",
         "settle.py",
         "newest.incident.number == number",
         "newest.incident.number",
@@ -138,45 +138,45 @@ MUTANTS = (
     Mutant(
         "nothing is done on the last receive",
         "inbox.py",
-        "if each.error and _receives(received[key]) >= max_receives}",
-        "if each.error and _receives(received[key]) > max_receives}",
+        "if result.error and _receives(received[key]) >= max_receives]",
+        "if result.error and _receives(received[key]) > max_receives]",
     ),
     Mutant(
-        "a failure to bury is swallowed",
+        "a failure of the dead-letter queue is swallowed",
         "inbox.py",
         '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return [message_id]',
         '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return []',
     ),
     Mutant(
         "one subject's failure fails the whole batch",
-        "claim.py",
-        "            made = made.joined(_failed(alone, error))\n",
-        "            return _failed(lot, error)\n",
+        "history/store.py",
+        "        if not alone:\n",
+        "        if False:\n",
         first=5_500,
     ),
     Mutant(
-        "what a budget has given is not written down",
+        "a granted send is not charged to its rate limit",
         "claim.py",
-        "return allotted.condition if changed else None",
+        "return allocation.channel_states if changed else None",
         "return None",
     ),
     Mutant(
-        "a budget has one turn too many",
+        "a rate limit grants one send too many",
         "channels/rate_limit.py",
         "left = line.rate_limit.limit - len(spoken)",
         "left = line.rate_limit.limit - len(spoken) + 1",
     ),
     Mutant(
-        "what waits for a gathering is never looked at again",
+        "what waits for a bundle is never checked again",
         "incident/outbox.py",
         "due_at=terms.retry_at[name], throttled=True",
         "due_at=None, throttled=True",
     ),
     Mutant(
-        "a gathering is settled for the worst of its incidents alone",
-        "tell.py",
-        "        for standing, saying in job.parts:\n",
-        "        for standing, saying in job.parts[:1]:\n",
+        "a bundle is recorded for the worst of its incidents alone",
+        "settle.py",
+        "            for state, dispatch in job.members:\n                deliveries",
+        "            for state, dispatch in job.members[:1]:\n                deliveries",
     ),
     Mutant(
         "a lapse waits for a channel that fails",
@@ -185,13 +185,13 @@ MUTANTS = (
         "if any(entry.due_at is not None for",
     ),
     Mutant(
-        "an open incident speaks through a silence",
+        "an open incident is notified during a silence",
         "claim.py",
-        "return hold(standing, now, silence.look_again_at(now)) if silence else standing",
-        "return standing",
+        "return postpone(state, now, silence.recheck_at(now)) if silence else state",
+        "return state",
     ),
     Mutant(
-        "what a silence held back is forgotten",
+        "what a silence suppressed is forgotten",
         "incident/lifecycle.py",
         "opened_at=min(alert.at, silenced.since) if silenced else alert.at,",
         "opened_at=alert.at,",

@@ -46,13 +46,13 @@ class _WatchedTable(MemoryTable):
     def __init__(self) -> None:
         super().__init__()
         self._due: list[tuple[float, Key]] = []
-        self._gather_at = math.inf
+        self._bundle_at = math.inf
 
     def next_due(self) -> float:
-        """Epoch seconds at which a subject is due, or a gathering takes place; infinity for never."""
+        """Epoch seconds at which a subject or a bundle is due; infinity for never."""
         while self._due and self._stored[self._due[0][1]].get("due_at") != self._due[0][0]:
-            heapq.heappop(self._due)  # it was due then, and is no more
-        return min(self._due[0][0] if self._due else math.inf, self._gather_at)
+            heapq.heappop(self._due)  # it was due then, and no longer is
+        return min(self._due[0][0] if self._due else math.inf, self._bundle_at)
 
     def _store(self, item: Item) -> None:
         super()._store(item)
@@ -60,12 +60,12 @@ class _WatchedTable(MemoryTable):
         if "due_at" in item:
             heapq.heappush(self._due, (item["due_at"], key))
         if key == CHANNEL_STATES_KEY:
-            gatherings = to_channel_states(item).bundles.values()
-            self._gather_at = min((each.at for each in gatherings), default=math.inf)
+            bundles = to_channel_states(item).bundles.values()
+            self._bundle_at = min((bundle.at for bundle in bundles), default=math.inf)
 
 
 class _Mute(Plugins):
-    """The plugins without those that observe what was sent, since nothing is."""
+    """The plugins without `alert_settled`, since nothing is really sent."""
 
     def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         return iter(()) if hook == "alert_settled" else super().ask(hook, **arguments)
@@ -77,14 +77,14 @@ class VirtualRouter:
     Attributes:
         now: virtual time. start: when the first event arrived, or None.
         messages: how many each channel was sent. decisions: how often each was written, once for each row.
-        unreadable: events of which the router made nothing. failures: what went wrong, in words.
+        unreadable: the number of events that could not be read. failures: what went wrong, in words.
     """
 
     def __init__(
         self, config: Config, plugins: Plugins, tell: Callable[[Line], None], *, every_minute: bool = False
     ) -> None:
         """Args:
-        tell: is handed each message, in the order of sending.
+        tell: called with each message, in the order of sending.
         every_minute: run every tick, also those that have nothing to do; the messages are the same.
         """
         self.now = 0.0
@@ -196,7 +196,7 @@ class VirtualRouter:
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
         state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
-        gathered = [_subject(incident.subject) for incident in sent.bundled]
+        bundled = [incident.subject.name for incident in sent.bundled]
         return {
             "at": iso(self.now),
             "after": _seconds(self.now - (self.start or 0.0)),
@@ -210,7 +210,7 @@ class VirtualRouter:
             "cause": sent.incident.alert.cause,
             "title": sent.message.title,
             "text": sent.message.text,
-            "bundled": [each["subject"] for each in gathered] if len(gathered) > 1 else [],
+            "bundled": bundled if len(bundled) > 1 else [],
         }
 
 
@@ -235,7 +235,7 @@ def _subject(subject: Subject) -> Mapping[str, str]:
 
 def _unrendered(job: Job) -> Notification:
     incident = job.state.incident
-    assert isinstance(incident, Incident)  # else there was nothing to say
+    assert isinstance(incident, Incident)  # else there would be nothing to send
     return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
@@ -243,7 +243,7 @@ def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
     """Why a channel is notified now.
 
     Args:
-        standing: as it was when the send was leased, so that its cells hold what the channel was told before.
+        state: as it was when the dispatch was leased, so that its outbox holds what the channel was sent before.
     """
     match dispatch.kind:
         case Kind.RESOLVED:
