@@ -64,9 +64,8 @@ def make_router() -> Dependencies:
     environ = os.environ
     tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
-    silences = read_ahead(
-        History(table, retention=0.0, count_damaged=meter.count_damaged).silences, time.time
-    )  # how long rows are kept is for writers
+    reader = History(table, retention=0.0, count_damaged=meter.count_damaged)  # how long rows are kept is for writers
+    silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
