@@ -172,23 +172,23 @@ class Record:
         self._make = make
         self._identity = identity
         self._defaults = {name: field.default for name, field in fields.items() if field.default is not REQUIRED}
+        self._readers = {name: field.codec.read for name, field in fields.items()}
         self._required = fields.keys() - self._defaults.keys()
 
     def read(self, stored: Any) -> tuple[Any, Any]:
-        values, unknown = dict(self._defaults), {}
-        missing = self._required - _mapping(stored).keys()
-        if missing:
-            raise DamagedItem(f"{', '.join(sorted(missing))} is missing")
-        for name, value in stored.items():
-            if name not in self.fields:
-                unknown[name] = value
-                continue
-            try:
-                values[name], nested = self.fields[name].codec.read(value)
-            except DamagedItem as error:
-                raise DamagedItem(f"{name}: {error}") from error
-            if nested is not None:
-                unknown[name] = nested
+        values, unknown, name = dict(self._defaults), {}, ""
+        if not self._required <= _mapping(stored).keys():
+            raise DamagedItem(f"{', '.join(sorted(self._required - stored.keys()))} is missing")
+        try:
+            for name, value in stored.items():
+                if name in self._readers:
+                    values[name], nested = self._readers[name](value)
+                    if nested is not None:
+                        unknown[name] = nested
+                else:
+                    unknown[name] = value
+        except DamagedItem as error:
+            raise DamagedItem(f"{name}: {error}") from error
         if unknown and self._identity:
             unknown[self._identity] = values[self._identity]
         return self._make(**values), unknown or None

@@ -332,17 +332,42 @@ _ALERT_ROW: Final[Mapping[str, Any]] = MappingProxyType(
 """What stands for an attribute of an alert's row that is damaged, where rows are shown."""
 
 
-def readable_row(item: Item) -> Item:
-    """An alert's row, with the defaults of `_ALERT_ROW` for each of these attributes that cannot be read."""
-    damaged = {
-        name: default for name, default in _ALERT_ROW.items() if not isinstance(item.get(name, None), type(default))
+_OPEN_INCIDENT: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "id": "",
+        "opened_at": "1970-01-01T00:00:00.000Z",
+        "status": "open",
+        "severity": "critical",
+        "cause": "unknown",
+        "title": "",
+        "subject": "-",
+        "cluster": "-",
+        "account": "-",
+        "region": "-",
     }
-    if "at" not in damaged and not _is_time(item["at"]):
-        damaged["at"] = _ALERT_ROW["at"]
+)
+"""The same for an open incident."""
+
+
+def readable_row(item: Item) -> Item:
+    """An alert's row, with the default of `_ALERT_ROW` for each of these attributes that cannot be read."""
+    shown = _readable(item, _ALERT_ROW, "at")
+    return shown if shown["id"] else {**shown, "id": f"{item['pk'].partition('#')[2]}.{item['sk']}"}
+
+
+def readable_open_incident(item: Item) -> Item:
+    """An item of the index of open incidents, with the default for each attribute that cannot be read."""
+    return _readable(item, _OPEN_INCIDENT, "opened_at")
+
+
+def _readable(item: Item, defaults: Mapping[str, Any], time: str) -> Item:
+    damaged = {name: default for name, default in defaults.items() if not isinstance(item.get(name), type(default))}
+    if time not in damaged and not _is_time(item[time]):
+        damaged[time] = defaults[time]
     if not damaged:
         return item
-    log.warning("row %s %s is damaged: %s cannot be read", item["pk"], item["sk"], ", ".join(damaged))
-    return {**item, **damaged, **({"id": f"{item['pk'][6:]}.{item['sk']}"} if "id" in damaged else {})}
+    log.warning("item %s %s is damaged: %s cannot be read", item["pk"], item["sk"], ", ".join(damaged))
+    return {**item, **damaged}
 
 
 def _is_time(text: str) -> bool:
@@ -472,8 +497,14 @@ def each_delivery(item: Item) -> Iterator[Item]:
     shared = {name: value for name, value in item.items() if name != "deliveries"}
     deliveries = item.get("deliveries", [{}])
     for delivery in deliveries if isinstance(deliveries, list) else []:
-        if isinstance(delivery, Mapping):
-            yield {**shared, **delivery}
+        attempt = {**shared, **delivery} if isinstance(delivery, Mapping) else {}
+        if all(isinstance(attempt.get(name), kind) for name, kind in _ATTEMPT.items()):
+            yield attempt
+        else:
+            log.warning("item %s %s is damaged: an attempt in it cannot be read", item["pk"], item["sk"])
+
+
+_ATTEMPT = {"channel": str, "kind": str, "outcome": str, "answer": str, "attempt": int, "at": str, "incident": str}
 
 
 def _subject_item(subject: Subject) -> Item:

@@ -26,6 +26,7 @@ from router.history.items import (
     each_delivery,
     is_row_key,
     iso,
+    readable_open_incident,
     readable_row,
     restarted_state,
     row_item,
@@ -209,7 +210,7 @@ class History(NamedTuple):
             subject: the item's, where the caller knows it; the item may not tell.
 
         Returns:
-            None where the item is damaged, and it is not known which subject it belongs to.
+            None for a damaged item of which the subject is not known, or that must not be set aside here.
 
         Raises:
             NewerItem: this version is too old to read the item.
@@ -218,6 +219,9 @@ class History(NamedTuple):
         try:
             return to_state(item)
         except DamagedItem as error:
+            if not self.retention:
+                self.report_damaged(item, error)
+                return None
             state = restarted_state(item, now, subject)
             ttl = max(_ttl_in(item), self._longest_ttl(now))
             self._set_aside(item, error, state_item(state, ttl) if state else without_index_keys(item), now)
@@ -240,7 +244,7 @@ class History(NamedTuple):
         """
         self.report_damaged(item, error)
         if not self.retention:
-            return
+            return  # the channels start empty here, too
         ttl = max(_ttl_in(item), int(now) + _KEPT_DAMAGED)
         puts = [Put(damaged_item(item, str(error), ttl, now)), Put(replacement, item.get("version") or None)]
         try:
@@ -380,7 +384,7 @@ class History(NamedTuple):
             for shard in range(SHARDS)
             for item in self.table.query(Query("open_incidents", f"open#{shard}"), now).items
         ]
-        return sorted(items, key=lambda item: str(item["opened_at"]))
+        return sorted(map(readable_open_incident, items), key=lambda item: str(item["opened_at"]))
 
     def alerts(self, wanted: AlertQuery, now: float) -> list[Item]:
         """The alerts asked for, newest first."""

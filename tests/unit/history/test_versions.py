@@ -383,7 +383,7 @@ def test_a_reader_without_retention_reports_a_damaged_state_and_writes_nothing(
     spoil(world, "service:web", corrupt_bytes)
     before = world.table.rows()
     (key,) = [(item["pk"], item["sk"]) for item in before if item["sk"] == "incident"]
-    History(world.table, retention=0.0).load([key], world.now)
+    assert History(world.table, retention=0.0).load([key], world.now) == []
     assert world.table.rows() == before
     assert "is damaged" in caplog.text
 
@@ -396,6 +396,26 @@ def test_a_damaged_row_is_shown_with_what_can_be_read() -> None:
     (shown,) = world.history.by_occurrence(row["pk"].partition("#")[2], world.now)
     assert (shown["id"], shown["severity"], shown["title"]) == (row["id"], "info", "")
     assert items.unpacked(shown["event"]) is None
+
+
+def test_a_damaged_open_incident_is_listed_with_what_can_be_read() -> None:
+    world = World()
+    world.receive(crash())
+    item = spoil(world, "service:web", lambda item: item.update(severity=3, title=None))
+    (shown,) = world.history.open_incidents(world.now)
+    assert (shown["id"], shown["severity"], shown["title"]) == (item["id"], "critical", "")
+
+
+@pytest.mark.parametrize(
+    "change", [{"deliveries": "none"}, {"deliveries": [7]}, {"deliveries": [{"channel": "slack"}]}]
+)
+def test_attempts_that_cannot_be_read_are_left_out(change: dict[str, Any]) -> None:
+    world = World()
+    world.receive(crash())
+    item, *_ = [each for each in world.rows("subject#") if each["sk"].startswith("delivery#")]
+    before = world.history.deliveries(item["incident"], world.now)
+    world.table.commit([Put({**item, **change})], world.now)
+    assert world.history.deliveries(item["incident"], world.now) == before[1:]
 
 
 # --- in the table -----------------------------------------------------------------------------------------------------
