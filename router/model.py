@@ -1,4 +1,4 @@
-"""The words of the router, as frozen data (README, "Words"). Behaviour lives in the steps.
+"""The domain model of the router, as frozen data (docs/glossary.md). Behaviour is in the steps.
 
 Times are POSIX seconds in UTC, as `time.time()` gives them.
 """
