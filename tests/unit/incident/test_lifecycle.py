@@ -1,4 +1,4 @@
-"""The life of an incident (README, "What is said when"), through the whole router in memory."""
+"""The life of an incident (README, "Notification kinds"), through the whole router in memory."""
 
 from itertools import pairwise
 from typing import Any
