@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The router's domain types, as frozen data; docs/glossary.md defines the terms. Behaviour lives in the steps.
-=======
-"""The domain model of the router, as frozen data (docs/glossary.md). Behaviour is in the steps.
->>>>>>> docs
 
 Times are POSIX seconds in UTC, as `time.time()` gives them.
 """
