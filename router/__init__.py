@@ -1,10 +1,4 @@
-"""The public facade: all that a channel plugin may know of the router (docs/architecture.md)."""
-
-import gc
-import os
-
-if os.environ.get("_HANDLER", "").startswith("router.handler."):
-    gc.disable()  # nearly all that a cold start makes stays: to look through it again and again is a tenth of the time
+"""The public interface for channel plugins, which import nothing else of the router (docs/architecture.md)."""
 
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl

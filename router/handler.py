@@ -4,7 +4,6 @@ Takes (a) an SQS batch whose bodies are EventBridge events or the router's own d
 EventBridge event, (c) the scheduled tick.
 """
 
-import gc
 import logging
 import os
 import random
@@ -15,11 +14,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from router.coldstart import garbage_collection  # first: it pauses collection for the other imports
+
+# isort: split
+from aws_lambda_powertools import Logger
+
 from router.aws import clients
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
-from router.coldstart import tls
+from router.coldstart.lazy_client import LazyClient
 from router.config import parse as config
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory
@@ -30,7 +34,7 @@ from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
 from router.runtime import Runtime
-from router.selfcheck.logs import LazyLogger
+from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
 
@@ -38,7 +42,7 @@ ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
 
 log = logging.getLogger("ecs-alert-router.handler")
-logger = LazyLogger()
+logger = Logger(service="ecs-alert-router")  # also for the loggers below this name
 meter = MetricsRecorder()
 
 
@@ -54,7 +58,6 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
     finally:
-        gc.enable()  # `router/__init__.py` has it pause for a cold start
         meter.write(os.environ.get("STAGE", "dev"))
 
 
@@ -62,7 +65,6 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 def make_router() -> Dependencies:
     """Everything real, made once per process from the environment."""
     environ = os.environ
-    tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
     silences = read_ahead(History(table, retention=0.0).silences, time.time)  # how long rows are kept is for writers
     loaded = plugins.load(ROOT / "plugins")
@@ -81,12 +83,11 @@ def make_router() -> Dependencies:
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
-    gc.freeze()  # what there is by now stays: it needs not be looked through again
     return Dependencies(
         settings,
         loaded,
         runtime,
-        Queues(clients.LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        Queues(LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(deliver),
         lambda: uuid.uuid4().hex,
         OutageMemory(),
@@ -111,15 +112,14 @@ def enrichers(
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
-    from router.selfcheck.heartbeat import unconfirmed  # noqa: PLC0415 - rare, and a cold start would pay for it
-
     return unconfirmed(clients.sns(), topics)
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    # Lambda starts: the one place that does something when it is imported. Whatever a function's memory, it has a whole
-    # CPU until its first event, at which it may have a fourteenth of one; and a wrong configuration stops it here.
+    # While Lambda starts the function, it has a whole CPU; with 128 MB of memory it has a fourteenth of one afterwards.
+    # A wrong configuration also stops it here.
     make_router()
+    garbage_collection.resume()
 
 
 def _remaining(context: Any) -> Callable[[], float]:

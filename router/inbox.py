@@ -9,15 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
-from router.context import Dependencies, EventResult, RoutedAlert
+from router.belated import backfill
+from router.context import Dependencies, EventResult
 from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
-from router.incident.state import Delivery
+from router.last_resort import announce_without_history
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.notify import summary
 from router.pipeline import process, process_due
+from router.selfcheck.heartbeat import send_heartbeat
 from router.tick import tick
 
 log = logging.getLogger("ecs-alert-router.inbox")
@@ -95,7 +97,7 @@ def _events(
 ) -> list[str]:
     done = dict(zip(events, process(list(events.values()), deps, remaining), strict=True))
     last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
-    told = _without_history([each for each in last.values() if each], deps, remaining) if last else {}
+    told = announce_without_history([each for each in last.values() if each], deps, remaining) if last else {}
     again: list[str] = []
     for key, results in done.items():
         if results.routed is None:
@@ -111,18 +113,8 @@ def _events(
     return again
 
 
-def _without_history(
-    routed: Sequence[RoutedAlert], deps: Dependencies, remaining: Callable[[], float]
-) -> Mapping[str, Sequence[Delivery]]:
-    from router.last_resort import announce_without_history  # noqa: PLC0415 - rare, and a cold start would pay for it
-
-    return announce_without_history(routed, deps, remaining)
-
-
 def _backfill(message_id: str, record: Record, event: Any, deps: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
-    from router.belated import backfill  # noqa: PLC0415 - rare, and a cold start would pay for it
-
     announced = _message_attribute(record, "announced").split(",")
     results = backfill(event, announced, deps)
     if results.routed is None:
@@ -176,8 +168,6 @@ def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, remainin
 
 def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
     """How many channels were told."""
-    from router.selfcheck.heartbeat import send_heartbeat  # noqa: PLC0415 - rare, and a cold start would pay for it
-
     return len(send_heartbeat(event, deps, remaining))
 
 

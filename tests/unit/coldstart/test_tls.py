@@ -98,9 +98,9 @@ def layer_of(bundle: bytes, place: Path, monkeypatch: pytest.MonkeyPatch) -> ssl
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     """Each test starts as a cold Lambda does."""
-    tls._loaded.cache_clear()  # noqa: SLF001
+    tls._load.cache_clear()  # noqa: SLF001
     yield
-    tls._loaded.cache_clear()  # noqa: SLF001
+    tls._load.cache_clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(
