@@ -1,6 +1,6 @@
-"""The Lambda's entry, and the only place that puts real clients together.
+"""The entry point of the Lambda function, and the only module that connects the router to real clients.
 
-Takes (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
+An event is (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
 EventBridge event, (c) the scheduled tick.
 """
 
@@ -39,10 +39,10 @@ from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
-_WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
+_WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
 
 log = logging.getLogger("ecs-alert-router.handler")
-logger = Logger(service="ecs-alert-router")  # also for the loggers below this name
+logger = Logger(service="ecs-alert-router")  # formats the lines of all loggers below this name
 meter = MetricsRecorder()
 
 
@@ -63,10 +63,10 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 @cache
 def make_router() -> Dependencies:
-    """Everything real, made once per process from the environment."""
+    """Makes the dependencies once per process, from the environment."""
     environ = os.environ
-    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
-    silences = read_ahead(History(table, retention=0.0).silences, time.time)  # how long rows are kept is for writers
+    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before the channels, which use the same session
+    silences = read_ahead(History(table, retention=0.0).silences, time.time)  # retention only matters for writes
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
     settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
@@ -102,7 +102,7 @@ def make_router() -> Dependencies:
 def enrichers(
     on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
 ) -> tuple[enrich.Enricher, ...]:
-    """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
+    """The enrichers that are switched on, in the order of their calls. Plugins are last, because they may be slow."""
     parts = {
         enrich.from_task_definition(definitions): on.task_definition,
         enrich.from_logs(definitions, clients.logs_of, on.log_groups): bool(on.log_groups),
