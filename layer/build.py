@@ -43,7 +43,7 @@ PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py looks for this name on sys.path
 
 CERTIFICATES = "ecs_alert_router_certificates"  # router/coldstart/tls.py looks for this name on sys.path
-MODELS = "aws_models"  # router/aws/clients.py looks for it on the path
+MODELS = "aws_models"  # router/coldstart/botocore_session.py looks for this name on sys.path
 CALLS = {  # the operations that the function calls; a test compares them with the code
     "dynamodb": ("BatchGetItem", "PutItem", "Query", "TransactWriteItems"),
     "ecs": ("DescribeTaskDefinition",),
