@@ -1,5 +1,8 @@
 """The public interface for channel plugins, which import nothing else of the router (docs/architecture.md)."""
 
+from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda it pauses collection for all imports
+
+# isort: split
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
 from router.errors import PayloadRejected, PermanentError, TransientError

@@ -14,15 +14,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from router.coldstart import garbage_collection  # first: it pauses collection for the other imports
-
-# isort: split
 from aws_lambda_powertools import Logger
 
 from router.aws import clients
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
+from router.coldstart import garbage_collection
 from router.coldstart.lazy_client import LazyClient
 from router.config import parse as config
 from router.config.silences import Silences, read_ahead

@@ -31,13 +31,13 @@ million per millisecond; reading fewer files saves more on top.
                 botocore_session.py. The stock session is used, with a warning; a test fails if a handler is missing.
      9 ms  (b)  Silences are read in a thread while the rest is made; with realistic delays of DynamoDB.
                 router/config/silences.py. They are read with the first event instead.
-     7 ms  (i)  No garbage collection while the function starts; interleaved runs show a tenth of the time.
-                garbage_collection.py.
+     7 ms  (i)  No garbage collection while the function starts, from the first import on.
+                garbage_collection.py, imported first by router/__init__.py; router/handler.py ends the pause.
    5.5 ms  (i)  botocore without its writer of docstrings, which imports a parser of HTML.
                 botocore_session.py. The writer is imported; a test fails.
 
 Removed, because they saved less than 5 ms (i): passing the credentials of the environment to botocore (0.8 ms); UTC
 without `zoneinfo` (1.7); imports of rarely used modules inside functions (1.7); Powertools' metrics without its Logger,
-and a Logger that is made with the first line (together 4.0); pausing garbage collection before `router` itself is
-imported (2.9); a thread that loads the certificates (nothing, since they are in a directory).
+and a Logger that is made with the first line (together 4.0); a thread that loads the certificates (nothing, since they
+are in a directory).
 """
