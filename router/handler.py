@@ -1,10 +1,9 @@
 """The Lambda function's entry point, and the only place that makes real clients.
 
-Takes (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
+An event is (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
 EventBridge event, (c) the scheduled tick.
 """
 
-import gc
 import logging
 import os
 import random
@@ -15,11 +14,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from router.aws import clients
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
-from router.coldstart import tls
+from router.coldstart import garbage_collection
+from router.coldstart.lazy_client import LazyClient
 from router.config import parse as config
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory, Runtime
@@ -29,15 +31,15 @@ from router.enrichment.task_definitions import TaskDefinitions
 from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
-from router.selfcheck.logs import LazyLogger
+from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
-_WITHOUT_CONTEXT = 60.0  # seconds to work in if the context does not say
+_WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
 
 log = logging.getLogger("ecs-alert-router.handler")
-logger = LazyLogger()
+logger = Logger(service="ecs-alert-router")  # formats the lines of all loggers below this name
 meter = MetricsRecorder()
 
 
@@ -53,7 +55,6 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     try:
         return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
     finally:
-        gc.enable()  # `router/__init__.py` pauses it for the cold start
         meter.write(os.environ.get("STAGE", "dev"))
 
 
@@ -61,7 +62,6 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 def make_router() -> Dependencies:
     """The real dependencies, made once per process from the environment."""
     environ = os.environ
-    tls.load()
     table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before the channels, which share its session
     reader = History(table, retention=0.0, count_damaged=meter.count_damaged)  # retention is for writers
     silences = read_ahead(reader.silences, time.time)
@@ -81,12 +81,11 @@ def make_router() -> Dependencies:
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
-    gc.freeze()  # these objects stay: the collector need not visit them again
     return Dependencies(
         settings,
         loaded,
         runtime,
-        Queues(clients.LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        Queues(LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
         meter.counting(partial(deliver, last_seconds={})),
         lambda: uuid.uuid4().hex,
         OutageMemory(),
@@ -111,15 +110,14 @@ def enrichers(
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
-    from router.selfcheck.heartbeat import unconfirmed  # noqa: PLC0415 - rare; keeps cold starts short
-
     return unconfirmed(clients.sns(), topics)
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    # The one place that does work at import. While it initialises, a function has a whole CPU, whatever its memory;
-    # handling events it may have a fourteenth of one. A wrong configuration also stops the function here.
+    # While Lambda starts the function, it has a whole CPU; with 128 MB of memory it has a fourteenth of one afterwards.
+    # A wrong configuration also stops it here.
     make_router()
+    garbage_collection.resume()
 
 
 def _remaining(context: Any) -> Callable[[], float]:

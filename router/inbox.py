@@ -18,7 +18,9 @@ from router.history.table import Key
 from router.incident.state import Delivery
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.notify import summary
+from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
+from router.selfcheck.heartbeat import heartbeat_jobs, report
 from router.tick import tick
 from router.understand import understand_safely
 
@@ -119,7 +121,6 @@ def _without_history(
     routed: Sequence[RoutedAlert], deps: Dependencies, remaining: Callable[[], float]
 ) -> Mapping[str, Sequence[Delivery]]:
     """The last receive, and history is unreachable: announces the alerts all the same."""
-    from router.outage import announce_without_history  # noqa: PLC0415 - rare; keeps cold starts short
 
     def send(jobs: Sequence[Job]) -> Iterator[list[Answered]]:
         margin = min(SETTLE_MARGIN, remaining() / 4)  # for putting the copies on the dead-letter queue
@@ -130,8 +131,6 @@ def _without_history(
 
 def _backfill(message_id: str, record: Record, event: Any, deps: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
-    from router.outage import backfill  # noqa: PLC0415 - rare; keeps cold starts short
-
     understood = understand_safely(event, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
     if isinstance(understood, UnreadableEvent):
         return _dead_letter(message_id, record, str(understood), deps)
@@ -198,8 +197,6 @@ def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
 
 def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
     """The number of channels that the heartbeat was sent to. Raises HistoryUnavailable."""
-    from router.selfcheck.heartbeat import heartbeat_jobs, report  # noqa: PLC0415 - rare; keeps cold starts short
-
     history, now = deps.runtime.history, deps.runtime.clock()
     jobs = heartbeat_jobs(event, deps.config.channels, history, deps.unconfirmed_subscriptions, now)
     deliveries = [delivery for batch in deps.deliver(jobs, remaining) for _, delivery in batch] if jobs else []

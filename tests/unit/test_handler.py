@@ -194,7 +194,7 @@ def test_no_other_mistake_stops_it(stack: Stack, caplog: pytest.LogCaptureFixtur
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """What came out as the log, all of which is JSON. The handler holds the standard output of when it was imported."""
-    (output,) = logger.make().handlers
+    (output,) = logger.handlers
     stream = io.StringIO()
     monkeypatch.setattr(output, "stream", stream)
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
