@@ -20,7 +20,8 @@ from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
 from router.coldstart import tls
-from router.config import parse as config
+from router.config.parse import load as load_config
+from router.config.settings import EnrichSettings
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory
 from router.deliver import deliver
@@ -67,7 +68,7 @@ def make_router() -> Dependencies:
     silences = read_ahead(History(table, retention=0.0).silences, time.time)  # how long rows are kept is for writers
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
+    settings = load_config(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity)
@@ -99,7 +100,7 @@ def make_router() -> Dependencies:
 
 
 def enrichers(
-    on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
+    on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
 ) -> tuple[enrich.Enricher, ...]:
     """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
     parts = {

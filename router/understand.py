@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from router.channels.plugins import Plugins
-from router.config.parse import Config, Route
+from router.config.settings import Config, Route
 from router.config.rules import apply
 from router.context import Dependencies, EventResult, RoutedAlert
 from router.ecs.classify import alert, classify, depends_on_essential, from_plugin_answer

@@ -15,8 +15,8 @@ from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import load
+from router.config.settings import Config
 from router.context import Job
 from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
@@ -43,7 +43,7 @@ def send_test_command(
     it is resolved, as on PagerDuty, the test is resolved at once. The exit code is 1 if a channel failed.
     """
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(path, load_plugins(), os.environ, secrets)
+    settings = load(path, load_plugins(), os.environ, secrets)
     chosen = choose(names, settings)
     _warn(settings, chosen)
     usable = [name for name in (*settings.channels, *settings.disabled) if name in chosen]

@@ -20,8 +20,8 @@ from router.cli.history import console
 from router.cli.page import RENDERER, Drawing, Story, page
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import parse, read
+from router.config.settings import Config
 from router.config.silences import Silence
 from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
@@ -173,8 +173,8 @@ def _found(file: IO[bytes]) -> Enrichment:
 
 
 def _settings(path: Path, loaded: Plugins) -> Config:
-    parse = partial(config.parse, plugins=loaded, environ=os.environ)
-    return parse(filled(config.read(path), parse))
+    parse_table = partial(parse, plugins=loaded, environ=os.environ)
+    return parse_table(filled(read(path), parse_table))
 
 
 def _refused(option: str) -> str:

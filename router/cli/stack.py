@@ -11,7 +11,8 @@ import click
 from router.aws import clients
 from router.aws.queues import Queues
 from router.cli.config import ROOT, load_plugins
-from router.config import parse as config
+from router.config.parse import parse, read
+from router.config.settings import Config
 from router.errors import ConfigError, HistoryError
 from router.history.items import key_of
 from router.history.store import History
@@ -77,10 +78,10 @@ def find_stack(stage: str, named: dict[str, str]) -> Stack:
     return Stack(History(table, settings.retention, settings.retention_by_severity), sqs, *urls)
 
 
-def _settings() -> config.Config:
+def _settings() -> Config:
     """What alert-router.toml says, for how long what is written is kept; where it cannot be read, what is shipped."""
     path = ROOT / os.environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
     try:
-        return config.parse(config.read(path), load_plugins(), {})
+        return parse(read(path), load_plugins(), {})
     except ConfigError:
-        return config.Config()
+        return Config()

@@ -12,7 +12,7 @@ from router.aws.queues import Queues
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Config, Route
+from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, EventResult, Job, OutageMemory
 from router.deliver import attempt

@@ -9,7 +9,7 @@ import pytest
 
 from local_aws import events
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Route
+from router.config.settings import Route
 from router.errors import HistoryUnavailable, TransientError
 from router.history.store import History
 from router.history.table import Item, Key, Page, Put, Query

@@ -3,7 +3,7 @@
 import pytest
 
 from local_aws import events
-from router.config.parse import Route
+from router.config.settings import Route
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.model import Alert, Severity

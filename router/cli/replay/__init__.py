@@ -21,7 +21,7 @@ from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, f
 from router.cli.replay.report import Comparison, compared, show
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
-from router.config.parse import Config
+from router.config.settings import Config
 from router.history.items import iso
 from router.history.store import History
 

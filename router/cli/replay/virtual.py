@@ -18,7 +18,7 @@ from typing import Any
 from router.aws.queues import Queues
 from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Config
+from router.config.settings import Config
 from router.config.silences import Silences
 from router.context import Answered, Dependencies, Job, OutageMemory
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config.globs import compiled
-from router.config.parse import Route
+from router.config.settings import Route
 from router.route import route
 from tests.unit.test_route import CRITICAL
 

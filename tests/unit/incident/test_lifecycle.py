@@ -15,7 +15,7 @@ from local_aws.events import (
     task_event,
     task_stopped,
 )
-from router.config.parse import Route
+from router.config.settings import Route
 from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.model import Decision, Kind, Severity

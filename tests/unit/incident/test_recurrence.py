@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.config.parse import EnrichSettings
+from router.config.settings import EnrichSettings
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.history.items import iso

@@ -11,7 +11,7 @@ from local_aws import events
 from local_aws.stories import OOM
 from router.cli.history.timeline import lane_of
 from router.cli.history.why import REASONS
-from router.config.parse import Route
+from router.config.settings import Route
 from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.model import Decision, Severity
