@@ -1,4 +1,4 @@
-"""`ecs-alert-router incident`: what a person decides about an incident. The router itself then says it."""
+"""`ecs-alert-router incident`: closes incidents by hand. The router then notifies the channels."""
 
 import json
 import time
@@ -12,33 +12,35 @@ from router.incident.lifecycle import close
 from router.incident.state import SubjectState
 
 TRIES = 5
-"""Reads again this often when the router moves the same subject on."""
+"""Attempts before giving up when the router writes to the same subject."""
 
 
 @click.group("incident")
 def incident_group() -> None:
-    """What a person decides about an incident."""
+    """Close incidents by hand."""
 
 
 @incident_group.command("close")
 @click.argument("id_", metavar="ID")
-@click.option("--reason", default="", help="Why; it stands in the message.")
-@click.option("--author", default=None, help="Who; the user of this machine if not given.")
+@click.option("--reason", default="", help="Why; shown in the message.")
+@click.option("--author", default=None, help="Who; default: the user of this machine.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @reaches_stack
 def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as_json: bool) -> None:
-    """End by hand what nothing will resolve: PagerDuty is resolved, and who was told of it is told that it is over."""
+    """Close an incident that no event will resolve. Channels that were notified of it are told that it ended."""
     state = _closed(id_, author or user(), reason, stack)
     when = stack.hint(state)
-    told = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
+    channels = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
-        click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": told}))
+        click.echo(json.dumps({"id": id_, "status": "closed", "to_be_told": channels}))
     else:
-        click.echo(f"{id_} is closed; {', '.join(told) + f' hear of it {when}' if told else 'nobody is to be told'}")
+        click.echo(
+            f"{id_} is closed; {f'notifying {when}: ' + ', '.join(channels) if channels else 'no channel to notify'}"
+        )
 
 
 def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> SubjectState:
-    """Raises HistoryError where there is no such incident, or nothing to close."""
+    """Closes the incident. Raises HistoryError if it does not exist or is over."""
     for attempt in range(TRIES):
         now = time.time()
         state = stack.history.incident(incident_id, now)
@@ -51,4 +53,4 @@ def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> Subject
             return stack.history.commit(now, state=closed) or closed
         except Conflict:
             time.sleep(0.05 * 2**attempt)
-    raise HistoryError(f"{incident_id} is being written to by the router all the time; try again")
+    raise HistoryError(f"the router kept changing {incident_id} at the same time; try again")

@@ -1,4 +1,4 @@
-"""Hours of the week, for routes and maintenance windows: `"09:00-18:00"`, `"mon-fri 09:00-18:00"`, `"22:00-06:00"`, `"sat,sun"`."""
+"""Hours of the week: `"09:00-18:00"`, `"mon-fri 09:00-18:00"`, `"22:00-06:00"`, `"sat,sun"`."""
 
 import re
 from datetime import UTC, datetime

@@ -1,8 +1,8 @@
 """Reads and checks alert-router.toml. It reports every problem with its place, instead of stopping at the first.
 
 A value is a literal or a reference: `env:NAME`, `ssm:/path`, `secretsmanager:name` or `secretsmanager:name#key`. An
-environment variable may itself hold a reference to a secret. Empty means unset: an unset option is absent, and a channel
-without an option that it requires is not configured.
+environment variable may itself hold a reference to a secret. Empty means unset: an unset option is absent, and a
+channel without an option that it requires is not configured.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Any
 from router.channels.configured import ConfiguredChannel, OptionMissing, no_secret_client
 from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
-from router.config.hours import Hours, parse_hours
+from router.config.hours import parse_hours
 from router.config.rules import FACTS, UserRule
 from router.config.settings import Config, EnrichSettings, Route
 from router.config.silences import FACTS as SILENCE_FACTS
@@ -116,7 +116,7 @@ def _retention(table: TomlTable) -> dict[str, float]:
     table.done()
     for severity, seconds in durations.items():
         if 0 < seconds < MIN_RETENTION:
-            table.problem(severity, "must be at least 2d: an event can be repeated, and an incident lapses, after a day")
+            table.problem(severity, "must be at least 2d: events can be repeated, and incidents lapse, after a day")
     return {severity: seconds for severity, seconds in durations.items() if seconds}
 
 
@@ -268,9 +268,12 @@ def _maintenance(table: TomlTable, time_zone: str) -> Silence | None:
         time_zone=table.time_zone("time_zone", time_zone),
     )
     if not (window.match or match.content or match.problems[problems_before:]):
-        table.problem("match", 'matches everything: name what it silences, or write match = { cluster = "*" } if you mean everything')
+        table.problem(
+            "match",
+            'matches everything: name what it silences, or write match = { cluster = "*" }',
+        )
     if not window.hours and len(table.problems) == problems_before:
-        table.problem("hours", "is missing, so the window would never end; write for example hours = \"sat 02:00-04:00\"")
+        table.problem("hours", 'is missing, so the window would never end; write for example hours = "sat 02:00-04:00"')
     for severity in wrong_severities(window.match):
         match.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
     match.done()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from local_aws.events import Raw, alarm, deployment, service_action, task_stopped
 from router.config.hours import parse_hours
 from router.config.parse import parse
-from router.config.settings import Config, Route
 from router.config.rules import matches
+from router.config.settings import Config, Route
 from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
@@ -456,7 +456,7 @@ def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
     [
         ({"hours": []}, "maintenance[1].hours: is missing, so the window would never end"),
         ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is no time of day"),
-        ({"match": {}}, 'maintenance[1].match: matches everything: name what it silences'),
+        ({"match": {}}, "maintenance[1].match: matches everything: name what it silences"),
         ({"match": {"clutser": "prod"}}, "maintenance[1].match.clutser: is not a key of this table; there are account"),
         ({"match": {"severity": "bad"}}, "maintenance[1].match.severity: must be one of critical, error, warning"),
         ({"until": "friday"}, "maintenance[1].until: is not a key of this table"),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from local_aws import events
 from local_aws.stories import OOM
-from router.cli.history.charts import lying
+from router.cli.history.charts import horizontal
 from router.cli.history.figures import DRAWN, figures
 from router.cli.history.report_words import WORDS
 from router.errors import PermanentError
@@ -166,7 +166,7 @@ def test_where_nothing_happened_the_page_says_so(recorded: World, tmp_path: Path
 
 
 def test_a_chart_holds_every_label_and_number_and_leaves_room_for_wide_ones() -> None:
-    drawn = lying(["ヘルスチェックに失敗", "web"], {"": [7, 1234]}, ("accent",))
+    drawn = horizontal(["ヘルスチェックに失敗", "web"], {"": [7, 1234]}, ("accent",))
     assert all(text in drawn for text in ("ヘルスチェックに失敗", ">web<", ">7<", ">1,234<"))
 
 
