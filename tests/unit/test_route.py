@@ -2,25 +2,10 @@
 
 import pytest
 
-from local_aws import events
 from router.config.settings import Route
-from router.ecs.classify import alert, classify
-from router.ecs.normalise import normalise
 from router.model import Alert, Severity
 from router.route import route
-
-
-def of(raw: events.Raw) -> Alert:
-    event = normalise(raw)
-    return alert(event, classify(event))
-
-
-CRITICAL = of(events.task_stopped())
-"""essential_container_exited of service:web in prod, account 123456789012, eu-west-1"""
-STANDALONE = of(events.task_stopped(service=None, family="nightly"))
-ALARM = of(events.alarm())
-"""error; its cluster is unknown"""
-SPOT = of(events.task_stopped("SpotInterruption", "Your Spot Task was interrupted."))
+from tests.doubles.alerts import ALARM, CRITICAL, SPOT, STANDALONE
 
 
 def channels(alert: Alert, routes: list[Route]) -> tuple[str, ...]:

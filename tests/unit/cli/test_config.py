@@ -79,7 +79,7 @@ def test_what_would_stop_the_cold_start_is_told_without_a_traceback(text: str | 
         result = CliRunner().invoke(main, ["config", "check", "--config", str(file)])
     assert (result.exit_code, result.stdout) == (1, "")
     assert isinstance(result.exception, SystemExit)
-    assert result.stderr.startswith("Error: the configuration is wrong:\n")
+    assert result.stderr.startswith("Error: the configuration is invalid:\n")
     assert told in result.stderr
 
 

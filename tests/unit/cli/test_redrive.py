@@ -274,4 +274,4 @@ def test_without_the_queues_only_deliveries_are_redriven_and_it_says_so(account:
     broken_slack(account, died())
     result = CliRunner().invoke(main, ["redrive", *account.options[:2]])
     assert "due again: to be told within a minute" in result.stdout
-    assert "the dead-letter queue is not looked at" in result.stderr
+    assert "the dead-letter queue is skipped" in result.stderr

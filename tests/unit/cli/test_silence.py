@@ -64,7 +64,7 @@ def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) ->
     account.world.receive(died("1", "web"), died("2", "api"))
     result = run("add", "--service", "web", "--for", "1h", "--reason", "x", "--dry-run")
     assert result.exit_code == 0
-    assert "it matches 1 of the incidents that are open now" in result.stderr
+    assert "matches 1 of the incidents that are open now" in result.stderr
     assert "service:web" in result.stdout
     assert "service:api" not in result.stdout
     assert listed() == []
@@ -75,13 +75,13 @@ def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) ->
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--for", "2h"), "that matches everything, so nobody would hear of anything: say --all if it shall"),
-        (("--cluster", "*", "--for", "2h"), "that matches everything"),
-        (("--service", "web"), "say how long: either --for 2h or --until 22:30"),
-        (("--service", "web", "--for", "2h", "--until", "22:30"), "say how long"),
-        (("--service", "web", "--until", "2020-01-01T00:00"), "it would end before it begins, or has ended already"),
-        (("--service", "web", "--for", "2 hours"), "'2 hours' is no span of time"),
-        (("--service", "web", "--until", "later"), "'later' is no time: write 22:30"),
+        (("--for", "2h"), "this matches everything and would mute all alerts; pass --all to confirm"),
+        (("--cluster", "*", "--for", "2h"), "this matches everything"),
+        (("--service", "web"), "pass either --for 2h or --until 22:30"),
+        (("--service", "web", "--for", "2h", "--until", "22:30"), "pass either --for"),
+        (("--service", "web", "--until", "2020-01-01T00:00"), "the silence would end before it starts, or has already ended"),
+        (("--service", "web", "--for", "2 hours"), "'2 hours' is not a duration"),
+        (("--service", "web", "--until", "later"), "'later' is not a time; use 22:30"),
         (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
     ],
 )
@@ -139,7 +139,7 @@ def test_what_cannot_be_ended_says_why_in_one_line(account: Account) -> None:
     run("end", said["id"])
     again = run("end", said["id"])
     assert again.exit_code == 1
-    assert again.stderr.startswith(f"Error: silence {said['id']} has ended already, at ")
+    assert again.stderr.startswith(f"Error: silence {said['id']} already ended at ")
     unknown = run("end", "nothing")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert unknown.stderr.count("\n") == 1

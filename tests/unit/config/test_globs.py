@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from router.config.globs import compiled
 from router.config.settings import Route
 from router.route import route
-from tests.unit.test_route import CRITICAL
+from tests.doubles.alerts import CRITICAL
 
 WORDS = st.text("abAB.-*?[]!İß|()$\\\n", max_size=6)
 

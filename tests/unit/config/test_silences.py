@@ -455,7 +455,7 @@ def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
     ("wrong", "problem"),
     [
         ({"hours": []}, "maintenance[1].hours: is missing, so the window would never end"),
-        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is no time of day"),
+        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is not a time of day"),
         ({"match": {}}, "maintenance[1].match: matches everything: name what it silences"),
         ({"match": {"clutser": "prod"}}, "maintenance[1].match.clutser: is not a key of this table; there are account"),
         ({"match": {"severity": "bad"}}, "maintenance[1].match.severity: must be one of critical, error, warning"),
