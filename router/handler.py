@@ -99,9 +99,7 @@ def make_router() -> Dependencies:
     )
 
 
-def enrichers(
-    on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
-) -> tuple[enrich.Enricher, ...]:
+def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins) -> tuple[enrich.Enricher, ...]:
     """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
     parts = {
         enrich.from_task_definition(definitions): on.task_definition,

@@ -76,7 +76,7 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
 def lines(*arguments: str) -> list[dict[str, Any]]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    assert result.stderr == "" or result.stderr.startswith("There are more: ")
+    assert result.stderr == "" or result.stderr.startswith("More alerts: ")
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 

@@ -79,7 +79,10 @@ def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) ->
         (("--cluster", "*", "--for", "2h"), "this matches everything"),
         (("--service", "web"), "pass either --for 2h or --until 22:30"),
         (("--service", "web", "--for", "2h", "--until", "22:30"), "pass either --for"),
-        (("--service", "web", "--until", "2020-01-01T00:00"), "the silence would end before it starts, or has already ended"),
+        (
+            ("--service", "web", "--until", "2020-01-01T00:00"),
+            "the silence would end before it starts, or has already ended",
+        ),
         (("--service", "web", "--for", "2 hours"), "'2 hours' is not a duration"),
         (("--service", "web", "--until", "later"), "'later' is not a time; use 22:30"),
         (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
@@ -129,7 +132,7 @@ def test_expired_ones_are_listed_as_far_back_as_one_asks(account: Account) -> No
 def test_end_ends_it_within_a_minute(account: Account) -> None:
     said = add("--service", "web", "--for", "2h")
     result = run("end", said["id"])
-    assert result.stdout == f"silence {said['id']} has ended: within a minute its alerts are told again\n"
+    assert result.stdout == f"silence {said['id']} has ended; matching alerts are announced again within a minute\n"
     assert account.decisions(died()) == [Decision.ANNOUNCED]
     assert account.world.history.silences(time.time()) != []  # its key has the end that was planned
 

@@ -205,7 +205,7 @@ def test_why_nobody_was_told(world: World) -> None:
     (late,) = lines("why", TASKS[2])
     assert (stopped["decision"], stopped["told"]) == ("below threshold", [])
     assert (late["decision"], late["told"]) == ("already resolved", [])
-    assert "nobody: see what was decided" in run("why", TASKS[2]).stdout
+    assert "no channel; see the decision above" in run("why", TASKS[2]).stdout
 
 
 def test_why_no_route() -> None:

@@ -173,7 +173,7 @@ def test_a_chart_holds_every_label_and_number_and_leaves_room_for_wide_ones() ->
 def test_a_page_that_cannot_be_written_is_a_failure_in_one_line(recorded: World, tmp_path: Path) -> None:
     result = run("report", "--since", "1h", "--out", str(tmp_path / "no" / "report.html"))
     assert result.exit_code == 1
-    assert result.stderr.endswith("report.html cannot be written: No such file or directory\n")
+    assert result.stderr.endswith("report.html: cannot be written: No such file or directory\n")
 
 
 # --- looked at --------------------------------------------------------------------------------------------------------
