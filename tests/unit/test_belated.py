@@ -14,7 +14,7 @@ def redriven(message_id: str, body: object, announced: str, *, receives: int = 1
     return {**record(message_id, body, receives=receives), "messageAttributes": attributes}
 
 
-def test_what_was_announced_without_history_is_written_and_nobody_is_told() -> None:
+def test_an_event_announced_without_history_is_recorded_without_notifying() -> None:
     world = World()
     assert receive(world, redriven("m1", died(), "slack,email,pager")) == []
     world.wait(2 * MINUTE)
@@ -24,7 +24,7 @@ def test_what_was_announced_without_history_is_written_and_nobody_is_told() -> N
     assert {entry.last_kind_sent for entry in state.outbox.values()} == {Kind.OPENED}
 
 
-def test_of_two_events_that_one_process_told_as_one_neither_is_told_again() -> None:
+def test_two_events_announced_in_one_message_are_not_announced_again() -> None:
     world = World()
     receive(world, redriven("m1", died(TASKS[1]), ""))
     world.now += 1
@@ -34,7 +34,7 @@ def test_of_two_events_that_one_process_told_as_one_neither_is_told_again() -> N
     assert len(world.rows("alert#")) == 2
 
 
-def test_it_may_come_twice() -> None:
+def test_a_redriven_event_may_arrive_twice() -> None:
     world = World()
     back = redriven("m1", died(), "slack")
     assert [receive(world, back), receive(world, back)] == [[], []]
@@ -42,7 +42,7 @@ def test_it_may_come_twice() -> None:
     assert world.slack.tried == 0
 
 
-def test_it_is_never_announced_again_however_long_history_is_unreachable() -> None:
+def test_a_redriven_event_is_never_announced_again_during_a_long_outage() -> None:
     world = World()
     without_history(world)
     assert receive(world, redriven("m1", died(), "slack")) == ["m1"]

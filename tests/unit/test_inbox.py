@@ -25,7 +25,7 @@ from tests.doubles.world import MINUTE, World
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
 
 
-def test_each_record_of_a_batch_is_taken_for_itself() -> None:
+def test_each_record_of_a_batch_is_processed_separately() -> None:
     """Good, junk, another's and a duplicate: each of them ends in history or on the dead-letter queue."""
     world = World()
     foreign = {**died(), "source": "aws.ec2"}
@@ -36,20 +36,20 @@ def test_each_record_of_a_batch_is_taken_for_itself() -> None:
     assert [body for body, _ in buried(world)] == ["junk", json.dumps(foreign)]
 
 
-def test_only_records_whose_state_could_not_be_written_come_back() -> None:
+def test_only_records_whose_state_could_not_be_written_are_returned() -> None:
     world = without_history(World(), lambda puts: any(put.item.get("subject") == "service:api" for put in puts))
     assert receive(world, record("a", died()), record("b", died(TASKS[1], service="api")), record("c", "junk")) == ["b"]
     assert [told.incident.subject.name for told in world.slack.told] == ["service:web"]
 
 
-def test_all_records_come_back_when_history_cannot_be_read() -> None:
+def test_all_records_are_returned_when_history_cannot_be_read() -> None:
     world = without_history(World())
     assert receive(world, record("a", died()), record("b", died(TASKS[1], service="api"))) == ["a", "b"]
     assert world.slack.told == []
     assert world.sqs.sent == []
 
 
-def test_a_record_that_comes_back_is_told_once_history_is_there_again() -> None:
+def test_a_returned_record_is_announced_when_history_recovers() -> None:
     world = World()
     with_history = world.router
     assert receive(without_history(world), record("a", died())) == ["a"]
@@ -58,7 +58,7 @@ def test_a_record_that_comes_back_is_told_once_history_is_there_again() -> None:
     assert world.slack.kinds == [Kind.OPENED]
 
 
-def test_a_channel_that_fails_makes_no_record_come_back() -> None:
+def test_a_failing_channel_returns_no_record() -> None:
     """Its retry waits in history; the record has done its duty."""
     world = World()
     world.slack.failure = lambda: TransientError("busy")
@@ -78,7 +78,7 @@ def test_a_channel_that_fails_makes_no_record_come_back() -> None:
         ('{"source": "aws.ecs", "detail-type": "x", "detail": []}', "detail"),
     ],
 )
-def test_what_cannot_be_read_is_put_aside_as_it_came_with_the_reason(body: str, reason: str) -> None:
+def test_an_unreadable_body_is_dead_lettered_unchanged_with_the_reason(body: str, reason: str) -> None:
     world = World()
     assert receive(world, record("a", body)) == []
     ((kept, attributes),) = buried(world)
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_put_aside_as_it_came_with_the_reason(body: str, 
     assert reason in attributes["reason"]
 
 
-def test_what_cannot_be_put_aside_comes_back_alone() -> None:
+def test_a_record_that_cannot_be_dead_lettered_is_returned_alone() -> None:
     world = without_queues(World())
     assert receive(world, record("a", "junk"), record("b", died()), record("c", "[]")) == ["a", "c"]
     assert world.slack.kinds == [Kind.OPENED]
@@ -100,7 +100,7 @@ def said(channel: str, outcome: str = "sent") -> dict[str, Any]:
     return {"channel": channel, "kind": "opened", "outcome": outcome, "attempt": 1}
 
 
-def test_a_bare_event_is_answered_with_what_came_of_it() -> None:
+def test_a_bare_event_is_answered_with_its_decision_and_deliveries() -> None:
     world = World()
     assert bare(world, died()) == {
         "severity": "critical",
@@ -120,7 +120,7 @@ def test_a_bare_event_is_answered_with_what_came_of_it() -> None:
         ([died()], died(), "critical", "essential_container_exited", "announced"),
     ],
 )
-def test_a_bare_event_that_tells_nobody_says_what_was_decided(
+def test_a_bare_event_without_a_notification_is_answered_with_its_decision(
     before: list[events.Raw], event: events.Raw, severity: str, cause: str, decision: str
 ) -> None:
     """One that was there before has the decision that stands in history."""
@@ -129,7 +129,7 @@ def test_a_bare_event_that_tells_nobody_says_what_was_decided(
     assert bare(world, event) == {"severity": severity, "cause": cause, "decision": decision, "deliveries": []}
 
 
-def test_a_bare_event_whose_channel_must_be_tried_again_puts_a_hint_on_the_due_queue() -> None:
+def test_a_retry_for_a_bare_event_puts_a_hint_on_the_due_queue() -> None:
     world = World()
     world.slack.failure = lambda: TransientError("busy")
     assert bare(world, died())["deliveries"] == [said("slack", "retry"), said("email"), said("pager")]
@@ -138,7 +138,7 @@ def test_a_bare_event_whose_channel_must_be_tried_again_puts_a_hint_on_the_due_q
 
 
 @pytest.mark.parametrize("junk", [None, [], "text", {}, {"source": "aws.ec2", "detail-type": "x", "detail": {}}])
-def test_a_bare_event_that_cannot_be_read_is_put_aside_and_answered_with_the_reason(junk: object) -> None:
+def test_an_unreadable_bare_event_is_dead_lettered_and_answered_with_the_reason(junk: object) -> None:
     world = World()
     answer = bare(world, junk)
     reason = answer.pop("reason")
@@ -146,7 +146,7 @@ def test_a_bare_event_that_cannot_be_read_is_put_aside_and_answered_with_the_rea
     assert buried(world) == [(json.dumps(junk), {"reason": reason})]
 
 
-def test_a_bare_event_that_could_not_be_written_comes_again_through_the_due_queue() -> None:
+def test_a_bare_event_that_could_not_be_written_is_requeued_on_the_due_queue() -> None:
     world = World()
     with_history = world.router
     answer = bare(without_history(world), died())
@@ -159,7 +159,7 @@ def test_a_bare_event_that_could_not_be_written_comes_again_through_the_due_queu
 
 
 @pytest.mark.parametrize("event", [died(), {"source": "aws.ec2"}])
-def test_a_bare_event_raises_only_if_neither_history_nor_a_queue_takes_it(event: events.Raw) -> None:
+def test_a_bare_event_raises_only_if_neither_history_nor_a_queue_accepts_it(event: events.Raw) -> None:
     with pytest.raises(ConnectionError):
         bare(without_queues(without_history(World())), event)
 
@@ -168,7 +168,7 @@ def test_a_bare_event_raises_only_if_neither_history_nor_a_queue_takes_it(event:
 
 
 @pytest.mark.parametrize("detail_type", ["Router Tick", "Router Due"])
-def test_neither_a_hint_nor_a_tick_needs_to_come_back(detail_type: str) -> None:
+def test_a_hint_or_tick_is_never_returned_to_the_queue(detail_type: str) -> None:
     """They only save waiting: the next tick finds what is due."""
     world = without_history(World())
     message = {**TICK, "detail-type": detail_type, "detail": {"pk": "subject#x", "sk": "incident"}}
@@ -176,7 +176,7 @@ def test_neither_a_hint_nor_a_tick_needs_to_come_back(detail_type: str) -> None:
     assert world.sqs.sent == []
 
 
-def test_a_hint_says_what_is_due_of_one_subject() -> None:
+def test_a_hint_sends_what_is_due_for_one_subject() -> None:
     world = failing_slack(died(), died(TASKS[1], service="api"))
     hint = record("a", world.sqs.on("due")[1]["MessageBody"])
     assert receive(world, hint) == []
@@ -186,7 +186,7 @@ def test_a_hint_says_what_is_due_of_one_subject() -> None:
     assert [told.incident.subject.name for told in world.slack.told] == ["service:api"]
 
 
-def test_a_hint_that_names_a_row_which_is_no_subject_is_let_go() -> None:
+def test_a_hint_for_a_row_that_is_not_a_subject_is_dropped() -> None:
     world = World()
     world.receive(died())
     (row,) = world.rows("alert#")
@@ -197,7 +197,7 @@ def test_a_hint_that_names_a_row_which_is_no_subject_is_let_go() -> None:
 @pytest.mark.parametrize(
     "detail", [None, [], {}, {"pk": "subject#x"}, {"pk": "", "sk": ""}, {"pk": "subject#x", "sk": "incident"}]
 )
-def test_a_hint_that_names_nothing_is_let_go(detail: object) -> None:
+def test_a_hint_without_a_key_is_dropped(detail: object) -> None:
     world = World()
     hint = {"source": "ecs-alert-router", "detail-type": "Router Due", "detail": detail}
     assert receive(world, record("a", hint), record("b", died())) == []

@@ -23,7 +23,7 @@ from tests.doubles.inbox import (
 from tests.doubles.world import MINUTE, START, World
 
 
-def test_on_its_last_receive_without_history_an_event_is_announced_with_a_note_and_a_copy_is_put_aside() -> None:
+def test_without_history_the_last_receive_announces_the_event_with_a_note_and_dead_letters_a_copy() -> None:
     world = without_history(World())
     assert receive(world, record("a", died(), receives=MAX_RECEIVES)) == []
     for channel in world.channels.values():
@@ -34,7 +34,7 @@ def test_on_its_last_receive_without_history_an_event_is_announced_with_a_note_a
     ]
 
 
-def test_without_history_the_budgets_of_this_process_hold_and_what_is_too_much_is_gathered() -> None:
+def test_without_history_the_rate_limits_of_this_process_apply_and_the_rest_is_bundled() -> None:
     world = without_history(World([Route(Severity.WARNING, channels=("slack", "pager"))]))
     world.slack.budget, world.pager.budget = (1, 1.0), (2, 10.0)
     records = [record(str(each), died(TASKS[each], f"s{each}"), receives=MAX_RECEIVES) for each in range(5)]
@@ -48,7 +48,7 @@ def test_without_history_the_budgets_of_this_process_hold_and_what_is_too_much_i
 
 
 @pytest.mark.parametrize("receives", [1, MAX_RECEIVES - 1, "", "many"])
-def test_before_its_last_receive_it_is_tried_again_and_nobody_is_told(receives: object) -> None:
+def test_before_the_last_receive_the_record_is_returned_and_no_channel_is_notified(receives: object) -> None:
     world = without_history(World())
     assert receive(world, record("a", died(), receives=receives)) == ["a"]
     assert world.slack.told == []
@@ -68,7 +68,7 @@ def test_without_history_a_process_announces_a_subject_once_per_window() -> None
     assert len(world.slack.told) == 3
 
 
-def test_without_history_a_channel_that_failed_is_told_by_the_next_event() -> None:
+def test_without_history_a_failed_channel_is_notified_with_the_next_event() -> None:
     world = without_history(World())
     world.slack.failure = lambda: TransientError("busy")
     receive(world, record("a", died(), receives=MAX_RECEIVES))
@@ -78,14 +78,14 @@ def test_without_history_a_channel_that_failed_is_told_by_the_next_event() -> No
     assert [attributes["announced"] for _, attributes in buried(world)] == ["email,pager", "slack"]
 
 
-def test_without_history_what_wakes_nobody_is_only_put_aside() -> None:
+def test_without_history_an_unannounced_event_is_only_dead_lettered() -> None:
     world = without_history(World())
     assert receive(world, record("a", events.service_action(), receives=MAX_RECEIVES)) == []
     assert world.slack.told == []
     assert buried(world) == [(json.dumps(events.service_action()), {"reason": "history unavailable"})]
 
 
-def test_a_copy_that_cannot_be_put_aside_lets_the_record_come_back() -> None:
+def test_if_the_copy_cannot_be_dead_lettered_the_record_is_returned() -> None:
     world = without_queues(without_history(World()))
     assert receive(world, record("a", died(), receives=MAX_RECEIVES)) == ["a"]
     assert world.slack.kinds == [Kind.OPENED]

@@ -19,12 +19,12 @@ def test_the_first_route_that_matches_decides() -> None:
     assert channels(SPOT, routes) == ("chat",)
 
 
-def test_no_route_matches_and_nobody_is_told() -> None:
+def test_no_matching_route_means_no_channel() -> None:
     assert channels(SPOT, [Route(Severity.ERROR, channels=("pager",))]) == ()
     assert channels(SPOT, []) == ()
 
 
-def test_continue_looks_at_the_routes_after_it_too() -> None:
+def test_continue_also_tries_later_routes() -> None:
     routes = [
         Route(channels=("chat", "mail"), continues=True),
         Route(Severity.CRITICAL, channels=("pager", "chat"), continues=True),
@@ -67,11 +67,11 @@ def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, targ
 
 
 @pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
-def test_case_does_not_count(cluster: str) -> None:
+def test_globs_ignore_case(cluster: str) -> None:
     assert channels(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
 
 
-def test_all_that_a_route_asks_for_must_hold() -> None:
+def test_every_condition_of_a_route_must_match() -> None:
     assert channels(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
 
 

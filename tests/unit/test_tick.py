@@ -8,7 +8,7 @@ from tests.doubles.inbox import TICK, bare, died, failing_slack, receive, record
 from tests.doubles.world import World
 
 
-def test_the_tick_says_what_is_due_and_how_many_that_were() -> None:
+def test_the_tick_sends_what_is_due_and_returns_the_number_of_deliveries() -> None:
     world = failing_slack(died())
     assert bare(world, TICK) == {"deliveries": 0}
     world.now += 30
@@ -17,7 +17,7 @@ def test_the_tick_says_what_is_due_and_how_many_that_were() -> None:
     assert bare(world, TICK) == {"deliveries": 0}
 
 
-def test_a_tick_that_comes_through_the_queue_does_the_same() -> None:
+def test_a_tick_from_the_queue_does_the_same() -> None:
     world = failing_slack(died())
     world.now += 30
     assert receive(world, record("a", TICK)) == []

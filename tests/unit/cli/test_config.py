@@ -72,7 +72,9 @@ def test_json_says_the_same(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"), [("language = ", "is not TOML"), ("", "no channel is usable"), (None, "cannot be read")]
 )
-def test_what_would_stop_the_cold_start_is_told_without_a_traceback(text: str | None, told: str, file: Path) -> None:
+def test_a_problem_that_stops_the_cold_start_is_reported_without_a_traceback(
+    text: str | None, told: str, file: Path
+) -> None:
     result = check(file, text or "")
     if text is None:
         file.unlink()

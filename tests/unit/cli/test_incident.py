@@ -27,7 +27,7 @@ def close(account: Account, incident_id: str, *words: str) -> Result:
     return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
 
 
-def test_who_was_told_of_it_is_told_that_it_was_closed_and_by_whom(account: Account) -> None:
+def test_notified_channels_are_told_who_closed_the_incident(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     result = close(account, incident_id, "--author", "ann", "--reason", "the host is gone")

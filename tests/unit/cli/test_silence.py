@@ -60,7 +60,7 @@ def test_each_value_of_an_option_may_match_and_every_option_must(account: Accoun
     assert found == [Decision.SILENCED, Decision.SILENCED, Decision.ANNOUNCED]
 
 
-def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) -> None:
+def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
     account.world.receive(died("1", "web"), died("2", "api"))
     result = run("add", "--service", "web", "--for", "1h", "--reason", "x", "--dry-run")
     assert result.exit_code == 0
@@ -88,7 +88,7 @@ def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) ->
         (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], problem: str, account: Account) -> None:
+def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, account: Account) -> None:
     result = run("add", *words, "--reason", "x")
     assert result.exit_code == 2
     assert problem in result.stderr
@@ -129,7 +129,7 @@ def test_expired_ones_are_listed_as_far_back_as_one_asks(account: Account) -> No
     assert listed("--since", "1m") == []
 
 
-def test_end_ends_it_within_a_minute(account: Account) -> None:
+def test_end_takes_effect_within_a_minute(account: Account) -> None:
     said = add("--service", "web", "--for", "2h")
     result = run("end", said["id"])
     assert result.stdout == f"silence {said['id']} has ended; matching alerts are announced again within a minute\n"
@@ -137,7 +137,7 @@ def test_end_ends_it_within_a_minute(account: Account) -> None:
     assert account.world.history.silences(time.time()) != []  # its key has the end that was planned
 
 
-def test_what_cannot_be_ended_says_why_in_one_line(account: Account) -> None:
+def test_a_silence_that_cannot_be_ended_is_explained_in_one_line(account: Account) -> None:
     said = add("--service", "web", "--for", "2h")
     run("end", said["id"])
     again = run("end", said["id"])

@@ -98,7 +98,7 @@ def test_one_that_is_added_has_its_effect_within_a_minute(world: World) -> None:
     assert world.decisions(crash(world)) == [SILENCED]
 
 
-def test_one_that_begins_later_waits_for_its_beginning(world: World) -> None:
+def test_a_silence_with_a_later_start_is_inactive_until_then(world: World) -> None:
     later = Silence("s1", {"service": ("web",)}, "x", "ann", START, START + HOUR, START + 2 * HOUR, START + 2 * HOUR)
     world.history.put_silence(later, world.now)
     assert world.decisions(crash(world)) == [ANNOUNCED]
@@ -463,9 +463,7 @@ def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
         ({"time_zone": "Mars"}, "maintenance[1].time_zone: must be a time zone"),
     ],
 )
-def test_a_window_that_is_wrong_is_named_with_its_place_and_silences_nothing(
-    wrong: dict[str, Any], problem: str
-) -> None:
+def test_an_invalid_window_is_reported_with_its_place_and_silences_nothing(wrong: dict[str, Any], problem: str) -> None:
     config = parsed(**wrong)
     (found,) = problems(config)
     assert found.startswith(problem)

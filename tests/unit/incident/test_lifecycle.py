@@ -59,19 +59,19 @@ class TestOpening:
 
 
 class TestGoingOn:
-    def test_what_is_worse_than_what_was_announced_is_announced_at_once(self, world: World) -> None:
+    def test_a_worse_alert_is_announced_at_once(self, world: World) -> None:
         world.receive(spot("t1", START))
         assert world.pager.tried == 0
         assert world.decisions(crash("t2", START + 1)) == [Decision.ANNOUNCED]
         assert world.slack.kinds == [OPENED, UPDATED]
         assert world.slack.told[1].alert.severity is Severity.CRITICAL
 
-    def test_a_channel_that_the_routes_reach_only_now_gets_opened_whatever_the_window(self, world: World) -> None:
+    def test_a_channel_reached_for_the_first_time_gets_opened_during_the_window(self, world: World) -> None:
         world.receive(spot("t1", START))
         world.receive(crash("t2", START + 1))
         assert world.pager.kinds == [OPENED]
 
-    def test_an_incident_lapses_after_a_day_without_news_and_only_the_stateful_channel_hears_of_it(
+    def test_an_incident_lapses_after_a_day_without_alerts_and_only_the_stateful_channel_is_resolved(
         self, world: World
     ) -> None:
         world.receive(crash("t1", START))
@@ -83,7 +83,7 @@ class TestGoingOn:
 
 
 class TestRecovery:
-    def test_a_recovery_is_announced_after_resolve_after_to_those_who_were_told(self, world: World) -> None:
+    def test_a_recovery_is_announced_after_resolve_after_to_the_channels_that_were_notified(self, world: World) -> None:
         world.receive(spot("t1", START))
         world.wait(2 * MINUTE)
         assert world.decisions(steady(world.now)) == [Decision.RESOLVING]
@@ -102,7 +102,7 @@ class TestRecovery:
         world.wait(10 * MINUTE)
         assert RESOLVED not in world.slack.kinds
 
-    def test_resolving_events_that_keep_coming_do_not_put_the_announcement_off(self, world: World) -> None:
+    def test_further_resolving_events_do_not_delay_the_announcement(self, world: World) -> None:
         world.receive(crash("t1", START))
         for _ in range(6):
             world.wait(MINUTE)
@@ -110,12 +110,14 @@ class TestRecovery:
         world.wait(MINUTE)
         assert world.slack.kinds == [OPENED, RESOLVED]
 
-    def test_an_alert_older_than_the_recovery_wakes_nobody(self, world: World) -> None:
+    def test_an_alert_older_than_the_recovery_is_not_announced(self, world: World) -> None:
         world.receive(steady(START))
         assert world.decisions(crash("t1", START - 30)) == [Decision.ALREADY_RESOLVED]
         assert world.slack.tried == 0
 
-    def test_what_is_back_within_an_hour_is_the_same_incident_on_the_same_rung(self, world: World) -> None:
+    def test_an_alert_within_an_hour_of_the_recovery_reopens_the_incident_at_the_same_window_step(
+        self, world: World
+    ) -> None:
         world.receive(crash("t1", START))
         world.wait(MINUTE)
         world.receive(steady(world.now))
@@ -129,7 +131,9 @@ class TestRecovery:
         world.wait(45 * MINUTE)
         assert world.slack.kinds[3:] == [UPDATED]
 
-    def test_what_is_back_after_an_hour_is_the_next_incident_with_another_dedup_key(self, world: World) -> None:
+    def test_an_alert_more_than_an_hour_after_the_recovery_opens_a_new_incident_with_another_dedup_key(
+        self, world: World
+    ) -> None:
         world.receive(crash("t1", START))
         world.receive(steady(START + 1))
         world.wait(2 * HOUR)

@@ -18,7 +18,7 @@ def world() -> World:
 
 
 class TestWindows:
-    def test_alerts_in_the_window_are_held_back_and_told_as_one_digest_at_its_end(self, world: World) -> None:
+    def test_alerts_in_the_window_are_held_back_for_one_digest_at_its_end(self, world: World) -> None:
         world.receive(crash("t1", START))
         for number in range(2, 7):
             world.wait(MINUTE)
@@ -29,7 +29,7 @@ class TestWindows:
         assert "5 × Essential container exited" in world.slack.told[1].message.text
         assert world.slack.told[1].incident.count == 6
 
-    def test_a_window_in_which_nothing_was_held_back_ends_in_silence(self, world: World) -> None:
+    def test_a_window_without_held_back_alerts_ends_without_a_message(self, world: World) -> None:
         world.receive(crash("t1", START))
         world.wait(2 * HOUR)
         assert world.slack.kinds == [OPENED]
@@ -47,7 +47,9 @@ class TestWindows:
 
 
 class TestFailingChannels:
-    def test_a_failed_channel_costs_only_itself_and_hears_the_newest_when_it_is_back(self, world: World) -> None:
+    def test_a_failed_channel_does_not_affect_others_and_gets_the_current_state_once_it_recovers(
+        self, world: World
+    ) -> None:
         world.slack.failure = lambda: TransientError("503")
         world.receive(crash("t1", START))
         assert world.email.kinds == world.pager.kinds == [OPENED]
@@ -95,7 +97,7 @@ class TestFailingChannels:
         world.receive(crash("t2", world.now))
         assert world.slack.kinds == [OPENED]
 
-    def test_what_was_over_before_chat_could_be_told_is_told_once_and_the_stateful_channel_hears_nothing(
+    def test_a_chat_that_missed_an_incident_gets_one_message_and_a_stateful_channel_gets_none(
         self, world: World
     ) -> None:
         world.slack.failure = world.pager.failure = lambda: TransientError("503", status=503)
