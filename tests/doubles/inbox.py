@@ -30,7 +30,7 @@ def record(message_id: str, body: object, *, receives: object = 1) -> dict[str, 
 
 
 def receive(world: World, *records: dict[str, Any], left: float = 60.0) -> list[str]:
-    """The ids of the records that come back."""
+    """The ids of the records that are returned to the queue."""
     answer = handle({"Records": list(records)}, world.router, lambda: left, MAX_RECEIVES)
     assert answer.keys() == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -49,7 +49,7 @@ def buried(world: World) -> list[tuple[str, dict[str, str]]]:
 
 
 class Outage:
-    """A table that does not do what it is told not to do."""
+    """A table that is unavailable, or that refuses some commits."""
 
     def __init__(self, table: MemoryTable, refuses: Callable[[Sequence[Put]], bool] | None) -> None:
         self._table = table
@@ -72,7 +72,7 @@ class Outage:
 
 
 def without_history(world: World, refuses: Callable[[Sequence[Put]], bool] | None = None) -> World:
-    """History is unreachable from now on; or refuses some commits."""
+    """Makes history unavailable from now on, or makes it refuse some commits."""
     history = History(Outage(world.table, refuses), world.config.retention)
     world.router = world.router._replace(runtime=world.router.runtime._replace(history=history))
     return world
