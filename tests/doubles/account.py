@@ -40,7 +40,7 @@ class Account:
         return self.world.decisions(*events)
 
     def deliver(self, queue_url: str) -> int:
-        """Hands everything on a queue to the function, as Lambda's event source mapping does; returns the number of messages."""
+        """Hands everything on a queue to the function, as Lambda's event source mapping does; returns how many."""
         count = 0
         while messages := self.sqs.receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], AttributeNames=["All"]

@@ -162,7 +162,7 @@ def test_days_begin_where_the_reader_is(recorded: World, tmp_path: Path) -> None
 
 
 def test_where_nothing_happened_the_page_says_so(recorded: World, tmp_path: Path) -> None:
-    assert page(tmp_path / "report.html").count("Nothing in this time.") == 7
+    assert page(tmp_path / "report.html").count("No data in this period.") == 7
 
 
 def test_a_chart_holds_every_label_and_number_and_leaves_room_for_wide_ones() -> None:
