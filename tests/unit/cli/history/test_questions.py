@@ -164,7 +164,7 @@ def test_why_says_what_happened_what_was_decided_and_who_was_told(world: World) 
     assert answer["incident"]["status"] == "open"
     assert told(answer) == dict.fromkeys(("slack", "email", "pager"), (True, "it opened the incident"))
     text = run("why", TASKS[1]).stdout
-    assert all(word in text for word in ("exit code 137", OOM, "announced", "slack: told", "incident "))
+    assert all(word in text for word in ("exit code 137", OOM, "announced", "slack: notified", "incident "))
     assert [each["id"] for each in lines("why", answer["id"])] == [answer["id"]]
 
 
