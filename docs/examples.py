@@ -40,7 +40,7 @@ class Example(NamedTuple):
     Attributes:
         rule: of `router.ecs.classify.RULES`.
         when: when the rule matches, in words.
-        found: what `[enrich]` would have found out (`simulate --found`).
+        found: what `[enrich]` would have found out (`simulate --enrichment`).
     """
 
     rule: str

@@ -85,7 +85,7 @@ def page(picture: Picture) -> str:
         for path, content in zip((event, found), files.values(), strict=True):
             path.write_text(json.dumps(content), "utf-8")
         out = Path(directory, "page.html")
-        arguments = ["simulate", str(event), "--found", str(found), "--html", str(out), *picture.options]
+        arguments = ["simulate", str(event), "--enrichment", str(found), "--html", str(out), *picture.options]
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return out.read_text("utf-8")

@@ -11,7 +11,7 @@ from router.aws.queues import Queues
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
 from router.channels.state import ChannelStates
-from router.config.parse import Config
+from router.config.settings import Config
 from router.config.silences import Silences
 from router.errors import HistoryUnavailable
 from router.history.items import AlertRecord

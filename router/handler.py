@@ -22,7 +22,8 @@ from router.channels import plugins
 from router.channels.secrets import Secrets
 from router.coldstart import garbage_collection
 from router.coldstart.lazy_client import LazyClient
-from router.config import parse as config
+from router.config.parse import load as load_config
+from router.config.settings import EnrichSettings
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory, Runtime
 from router.deliver import deliver
@@ -67,7 +68,7 @@ def make_router() -> Dependencies:
     silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
+    settings = load_config(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
@@ -97,9 +98,7 @@ def make_router() -> Dependencies:
     )
 
 
-def enrichers(
-    on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
-) -> tuple[enrich.Enricher, ...]:
+def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins) -> tuple[enrich.Enricher, ...]:
     """The enrichers that are switched on, in the order in which they run; plugins last, as they may take any time."""
     switches = {
         enrich.from_task_definition(definitions): on.task_definition,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from router.channels.plugins import Plugins
-from router.config.parse import Config
+from router.config.settings import Config
 from router.context import Claim, EventResult, Job
 from router.incident.state import Delivery, Dispatch, SendMode, SubjectState
 from router.messages.bundle import bundle

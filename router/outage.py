@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from router.channels.rate_limit import allocate
 from router.claim import endpoint_limits, send_requests
-from router.config.parse import Config
+from router.config.settings import Config
 from router.context import Answered, Job, OutageMemory, RoutedAlert, Runtime
 from router.history.items import AlertRecord, key_of, row_key
 from router.history.store import Attempt, Change, SubjectWrite

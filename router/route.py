@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from router.config.globs import compiled
-from router.config.parse import Route
+from router.config.settings import Route
 from router.model import Alert, SubjectKind
 
 

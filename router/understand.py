@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from router.channels.plugins import Plugins
-from router.config.parse import Config, Route
 from router.config.rules import apply
+from router.config.settings import Config, Route
 from router.context import RoutedAlert
 from router.ecs.classify import alert as to_alert
 from router.ecs.classify import classify, depends_on_essential, from_plugin_answer

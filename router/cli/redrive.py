@@ -1,8 +1,8 @@
-"""`ecs-alert-router redrive`: makes failed notifications due again, and empties the dead-letter queue.
+"""`ecs-alert-router redrive`: resends deliveries that failed for good, and reprocesses dead letters.
 
 This command sends no notification itself. It makes outbox entries due, or puts messages back on the events queue; the
-router then handles them as usual, so that nothing is sent twice. The command may be interrupted and repeated: a message
-is deleted only after the events queue has taken it, and an entry that is due already stays due.
+router processes them as usual, so nothing is sent twice. The command can be interrupted and repeated at any time: a
+dead letter is deleted only after the events queue has it, and an entry that is already due stays due.
 """
 
 import time
@@ -28,8 +28,8 @@ from router.incident.state import SubjectState
 from router.model import OWN_SOURCE
 
 HIDDEN = 300
-"""Seconds for which a message that is looked at is hidden from others."""
-WAIT = 1  # seconds; so that all of SQS's servers are asked, and empty means empty
+"""Seconds for which a message being looked at is hidden from other readers (SQS visibility timeout)."""
+WAIT = 1  # seconds: long polling asks all SQS servers, so an empty answer means an empty queue
 _SHOWN = 60  # characters of a body that cannot be read
 _LEFT = "left"
 _COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", "Outcome": "outcome"}
@@ -37,11 +37,13 @@ _COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", 
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What became of one failed delivery or dead letter.
+    """The result for one failed delivery or dead letter.
 
     Attributes:
-        when: clock time at which it failed. what: the incident, or what the message is about.
-        why: it failed. outcome: begins with `left` where somebody must still see to it.
+        when: clock time of the failure, in seconds.
+        what: the incident, or what the message is about.
+        why: the reason for the failure.
+        outcome: begins with `left` if someone still has to deal with it.
     """
 
     when: float
@@ -57,9 +59,9 @@ class Redriven:
 
 @click.command("redrive")
 @click.option("--channel", "channels", multiple=True, metavar="NAME", help="Only failed deliveries of this channel.")
-@click.option("--since", type=Span(), default="14d", show_default=True, help="Only what failed so far back: 90m, 7d.")
+@click.option("--since", type=Span(), default="14d", show_default=True, help="Only failures this recent: 90m, 7d.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@click.option("--delete-unreadable", is_flag=True, help="Delete what no router can read from the dead-letter queue.")
+@click.option("--delete-unreadable", is_flag=True, help="Delete dead letters that the router cannot read.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in seconds.")
 @reaches_stack
 @click.pass_context
@@ -73,10 +75,10 @@ def redrive_command(
     delete_unreadable: bool,
     as_json: bool,
 ) -> None:
-    """Send again what failed for good, as the newest state, and take in what sits in the dead-letter queue.
+    """Resend deliveries that failed for good, with the current state, and reprocess the dead-letter queue.
 
-    Nothing is repeated: what was told meanwhile is skipped, and an event that history knows is not announced again. The
-    exit code is 1 if anything is left.
+    Nothing is sent twice: deliveries that have succeeded since are skipped, and an event that is already in history is
+    not announced again. The exit code is 1 if anything is left.
     """
     begin = time.time() - since
     with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
@@ -86,9 +88,9 @@ def redrive_command(
             try:
                 done += letters.redrive(progress)
             except Exception as error:
-                raise click.ClickException(f"the dead-letter queue cannot be worked on: {error}") from error
+                raise click.ClickException(f"cannot process the dead-letter queue: {error}") from error
         elif not channels:
-            click.echo("the dead-letter queue is not looked at: name --stage, or --dlq and --queue", err=True)
+            click.echo("the dead-letter queue is skipped: pass --stage, or --dlq and --queue", err=True)
     show_rows([_row(redriven, as_json=as_json) for redriven in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
     left = sum(redriven.left for redriven in done)
     if left:
@@ -102,7 +104,7 @@ def _row(redriven: Redriven, *, as_json: bool) -> dict[str, Any]:
     return {"when": round(redriven.when, 3) if as_json else local} | texts
 
 
-# --- what failed for good ---------------------------------------------------------------------------------------------
+# --- failed deliveries ------------------------------------------------------------------------------------------------
 
 
 def _failed_deliveries(
@@ -139,7 +141,7 @@ def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) ->
     try:
         outcome, stored = stack.history.update(read, change, time.time, pause)
     except Contended:
-        return f"{_LEFT}: its incident is being written to all the time; try again"
+        return f"{_LEFT}: the router kept changing its incident at the same time; try again"
     return f"{outcome}: to be told {stack.hint(stored[0])}" if stored and stored[0] else outcome
 
 
@@ -148,7 +150,7 @@ def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) ->
 
 @dataclass(slots=True)
 class DeadLetters:
-    """The dead-letter queue, emptied message by message as far as possible."""
+    """The dead-letter queue. It is emptied message by message, as far as possible."""
 
     stack: Stack
     begin: float
@@ -157,7 +159,7 @@ class DeadLetters:
     delete_unreadable: bool
 
     def redrive(self, progress: Progress) -> list[Redriven]:
-        """What is left is visible again afterwards, also after an interruption."""
+        """Processes every message. Messages that are left become visible again, even after an interruption."""
         task = progress.add_task("dead letters", total=self._count())
         done, kept = [], {}
         try:
@@ -183,7 +185,7 @@ class DeadLetters:
         return int(answer["Attributes"][name])
 
     def _messages(self) -> Iterator[Mapping[str, Any]]:
-        """Each once, however often SQS gives it."""
+        """Yields each message once, even if SQS delivers it again."""
         seen: set[str] = set()
         while True:
             answer = self.stack.sqs.receive_message(
@@ -201,7 +203,7 @@ class DeadLetters:
             seen |= {message["MessageId"] for message in messages}
 
     def _one(self, message: Mapping[str, Any]) -> tuple[Redriven | None, bool]:
-        """What became of a message, and whether it may be deleted; nothing, where it is too old or has just come."""
+        """The result, and whether the message may be deleted; no result if it is too old or arrived after the start."""
         when = _sent_at(message)
         if not self.begin <= when <= self.end:
             return None, False
@@ -215,7 +217,7 @@ class DeadLetters:
         return Redriven(when, what, "", why, outcome), taken_in
 
     def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
-        """Puts an event back on the events queue: with its notes, if it was announced without history."""
+        """Puts an event back on the events queue; with its attributes, if it was announced without history."""
         backfilled = notes.get("reason") == WITHOUT_HISTORY
         kept = {name: notes[name] for name in ("reason", "announced") if backfilled and name in notes}
         what = "into history, nothing is sent" if backfilled else "back on the events queue"
@@ -224,7 +226,7 @@ class DeadLetters:
         attributes = {name: {"DataType": "String", "StringValue": note} for name, note in kept.items()}
         try:
             self.stack.sqs.send_message(QueueUrl=self.stack.events_url, MessageBody=body, MessageAttributes=attributes)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message stays where it is
+        except Exception as error:  # noqa: BLE001 - after any failure the message stays in the dead-letter queue
             return f"{_LEFT}: the events queue did not take it ({error})", False
         return what, True
 
@@ -247,11 +249,11 @@ def _notes(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _about(body: str) -> str:
-    """What an event is about, or "" where it is none that a router can read."""
+    """What an event is about; "" if the router cannot read it."""
     try:
         raw = parse(body)
         if isinstance(raw, Mapping) and raw.get("source") == OWN_SOURCE and raw.get("detail-type") in {DUE, TICK}:
-            return str(raw["detail-type"])  # whoever takes it in looks at what is due
+            return str(raw["detail-type"])  # the invocation that receives it processes whatever is due
         event = normalise(raw)
     except UnreadableEvent:
         return ""

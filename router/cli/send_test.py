@@ -1,4 +1,4 @@
-"""`ecs-alert-router send-test`: a test alert through the channels, as the router itself would send it."""
+"""`ecs-alert-router send-test`: sends a test alert through the channels, the way the router sends alerts."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import load
+from router.config.settings import Config
 from router.context import Job
 from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
@@ -35,26 +35,26 @@ from router.model import (
     SubjectKind,
 )
 
-PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
+TIME_LIMIT = 60.0  # seconds; each channel's own timeouts are shorter
 CAUSE = "test_alert"
 
 
 @click.command("send-test")
 @config_option
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
-@click.option("--severity", type=click.Choice([level.value for level in Severity]), default="info", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each delivery.")
+@click.option("--severity", type=click.Choice([*map(str, Severity)]), default="info", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one per delivery.")
 @click.pass_context
 def send_test_command(
     context: click.Context, path: Path, names: tuple[str, ...], severity: str, *, as_json: bool
 ) -> None:
-    """Send an alert that is marked as a test, and say what came of it on each channel.
+    """Send an alert marked as a test through each channel, and show the outcome.
 
-    References are read from this environment, secrets from AWS. History is not touched. Where an alert stays open until
-    it is resolved, as on PagerDuty, the test is resolved at once. The exit code is 1 if a channel failed.
+    env: values come from this environment, secrets from AWS. History is not changed. If a channel keeps alerts open
+    until they are resolved, as PagerDuty does, the test is resolved at once. The exit code is 1 if a channel failed.
     """
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(path, load_plugins(), os.environ, secrets)
+    settings = load(path, load_plugins(), os.environ, secrets)
     chosen = choose(names, settings)
     _warn(settings, chosen)
     usable = [name for name in (*settings.channels, *settings.disabled) if name in chosen]
@@ -68,7 +68,7 @@ def send_test_command(
 
 
 def _warn(settings: Config, chosen: set[str]) -> None:
-    """Prints the problems of the configuration on stderr."""
+    """Reports problems of the configuration and unset channels on stderr."""
     for problem in settings.problems:
         click.echo(problem, err=True)
     for name in sorted(chosen & settings.unset.keys()):
@@ -79,7 +79,7 @@ def _warn(settings: Config, chosen: set[str]) -> None:
 
 
 def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
-    """One to open it; one more to resolve it where the remote would keep it open."""
+    """A job that opens the test incident, and one that resolves it if the channel is stateful."""
     source = settings.channels.get(name)
     incident = _incident(name, severity, time.time())
     yield _job(name, Kind.OPENED, incident, source, settings)
@@ -89,7 +89,7 @@ def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
 
 
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
-    """A separate incident for each channel and second, so that two tests do not resolve each other."""
+    """A test incident. Its subject and number differ per channel and second, so tests cannot resolve each other."""
     subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
     title = f"TEST alert, nothing is wrong: {subject.text}"
     alert = Alert(
@@ -108,22 +108,21 @@ def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | 
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:
-    """Says that it is a test, and names no command that would find it in history."""
-    rendered = notify()
-    message = rendered.message
-    details = tuple(pair for pair in message.details if pair[0] != phrase("label_more", language))
-    return replace(rendered, message=replace(message, text=phrase("test_sent", language), details=details))
+    """The notification with a text that marks it as a test, without the command that looks it up in history."""
+    told = notify()
+    details = tuple(pair for pair in told.message.details if pair[0] != phrase("label_more", language))
+    return replace(told, message=replace(told.message, text=phrase("test_sent", language), details=details))
 
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
-    """The result of each job, as soon as it is known."""
-    ends = time.monotonic() + PATIENCE
+    """Yields each delivery as it completes."""
+    ends = time.monotonic() + TIME_LIMIT
     for done in deliver(jobs, lambda: ends - time.monotonic()):
         for _, delivery in done:
             yield delivery
 
 
-# --- what came of it --------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
 def _line(delivery: Delivery) -> str:
@@ -134,7 +133,7 @@ def _line(delivery: Delivery) -> str:
 
 
 def _json(delivery: Delivery) -> str:
-    """Here a retry is a failure, since this command does not try again."""
+    """One delivery as JSON. This command does not retry, so a `retry` outcome counts as failed."""
     outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
-    line = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
-    return json.dumps({**line, "reason": delivery.response} if delivery.response else line)
+    row = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
+    return json.dumps({**row, "reason": delivery.response} if delivery.response else row)

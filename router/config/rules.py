@@ -1,4 +1,4 @@
-"""The user's own rules, `[[rules]]` in alert-router.toml. They apply after the built-in table; the first match wins."""
+"""`[[rules]]` of alert-router.toml: the user's own rules, applied after the built-in table. The first match wins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -24,17 +24,17 @@ FACTS = (
     "subject",
     "task_definition",
 )
-"""What a rule can match with globs; it can also match `exit_code`."""
+"""The facts that a rule can match with globs. It can also match `exit_code`."""
 
 
 class UserRule(NamedTuple):
     """One table of `[[rules]]`.
 
     Attributes:
-        match: fact to globs. Every fact must match: any of its values, any of the globs, ignoring case.
-        exit_codes: some container must have one of them; empty matches everything.
+        match: fact to globs. Every fact must have a value that matches one of its globs; case is ignored.
+        exit_codes: at least one container must have exited with one of these; empty matches everything.
         severity, cause, resolves: replace the classification's; None keeps it.
-        runbook_url: a link in the messages; "" for none.
+        runbook_url: shown in the messages; "" for none.
     """
 
     name: str
@@ -49,7 +49,7 @@ class UserRule(NamedTuple):
 def apply(
     rules: Sequence[UserRule], event: Event, classification: Classification
 ) -> tuple[Classification, UserRule | None]:
-    """The classification after the first matching rule, and that rule; unchanged, and None, if no rule matches."""
+    """Applies the first rule that matches. Returns the new classification and the rule, or the old one and None."""
     if not rules:
         return classification, None
     facts = lowered(_facts(event, classification))
@@ -67,7 +67,7 @@ def apply(
 
 
 def matches(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[str]]) -> bool:
-    """Whether each fact in `match` has a value that matches one of its globs. The values must be in lower case."""
+    """Whether every fact in `match` has a value, in lower case, that matches one of its globs."""
     for fact, globs in match.items():  # noqa: SIM110 - all() takes twice as long, and there may be hundreds of rules
         if not any(map(compiled(globs), facts[fact])):
             return False
@@ -75,7 +75,7 @@ def matches(match: Mapping[str, tuple[str, ...]], facts: Mapping[str, Sequence[s
 
 
 def lowered(facts: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """The facts in lower case, as `matches` needs them."""
+    """The facts with lower-case values, as `matches` expects them."""
     return {fact: [value.lower() for value in values] for fact, values in facts.items()}
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 
 from router.channels.configured import ConfiguredChannel
-from router.config.parse import Config
+from router.config.settings import Config
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification

@@ -17,7 +17,7 @@ from unittest.mock import patch
 from router import deliver as deliver_step
 from router.aws.queues import DUE, TICK, Queues
 from router.channels.configured import ConfiguredChannel
-from router.config.parse import Config, Route
+from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deliver import deliver

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from local_aws import events
 from router import handler, hookimpl
-from router.config.parse import EnrichSettings
+from router.config.settings import EnrichSettings
 from router.enrichment.task_definitions import TaskDefinitions
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router

@@ -1,11 +1,11 @@
-"""The real router in memory and in virtual time: every send succeeds at once, and nothing leaves the process.
+"""The real router, in memory and in virtual time. Every send succeeds at once, and nothing leaves the process.
 
     an event arrives ─► process ─┐                        ┌─► a message, noted with its virtual time
     a delayed message ─► handle ─┼─► the router ─► deliver ┤
     the tick, every minute ──────┘        │               └─► MemoryTable
                 └──── due queue ◄─────────┘
 
-A tick that would find nothing to do is skipped: the clock jumps to the first one that has something to do.
+Ticks with nothing to do are skipped: the clock jumps to the next one that has something to do.
 """
 
 import heapq
@@ -18,7 +18,7 @@ from typing import Any, assert_never
 from router.aws.queues import Queues
 from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Config
+from router.config.settings import Config
 from router.config.silences import Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
@@ -34,14 +34,14 @@ MINUTE = 60.0
 _DUE = "due"
 _DEAD_LETTERS = "dead letters"
 _SECONDS = 15.0
-"""That an invocation has: time enough to send, and too little for the tick to probe channels that are never opened."""
+"""Seconds that an invocation has: enough to send, but too few for the tick to probe channels."""
 
 Line = dict[str, Any]
 """One message, as `replay --json` prints it (README)."""
 
 
 class _WatchedTable(MemoryTable):
-    """Knows when the tick has something to do."""
+    """A table that knows when the tick next has something to do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,9 +49,9 @@ class _WatchedTable(MemoryTable):
         self._bundle_at = math.inf
 
     def next_due(self) -> float:
-        """Epoch seconds at which a subject or a bundle is due; infinity for never."""
+        """Epoch seconds at which the next subject or bundled message is due; infinity for never."""
         while self._due and self._stored[self._due[0][1]].get("due_at") != self._due[0][0]:
-            heapq.heappop(self._due)  # it was due then, and no longer is
+            heapq.heappop(self._due)  # no longer due at that time
         return min(self._due[0][0] if self._due else math.inf, self._bundle_at)
 
     def _store(self, item: Item) -> None:
@@ -65,27 +65,30 @@ class _WatchedTable(MemoryTable):
 
 
 class _Mute(Plugins):
-    """The plugins without `alert_settled`, since nothing is really sent."""
+    """The plugins without their `alert_settled` hooks, since nothing is really sent."""
 
     def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         return iter(()) if hook == "alert_settled" else super().ask(hook, **arguments)
 
 
 class VirtualRouter:
-    """A router with a clock of its own. Its times are epoch seconds.
+    """A router with its own clock. Its times are epoch seconds.
 
     Attributes:
-        now: virtual time. start: when the first event arrived, or None.
-        messages: how many each channel was sent. decisions: how often each was written, once for each row.
-        unreadable: the number of events that could not be read. failures: what went wrong, in words.
+        now: virtual time.
+        start: arrival time of the first event, or None.
+        messages: number of messages sent to each channel.
+        decisions: number of rows with each decision.
+        unreadable: number of events that the router could not understand.
+        failures: a description of each failure.
     """
 
     def __init__(
         self, config: Config, plugins: Plugins, tell: Callable[[Line], None], *, every_minute: bool = False
     ) -> None:
         """Args:
-        tell: called with each message, in the order of sending.
-        every_minute: run every tick, also those that have nothing to do; the messages are the same.
+        tell: called with each message, in order of sending.
+        every_minute: run every tick, even those with nothing to do; the messages are the same.
         """
         self.now = 0.0
         self.start: float | None = None
@@ -103,11 +106,11 @@ class VirtualRouter:
 
     @property
     def rows(self) -> int:
-        """Alerts in history."""
+        """Number of alerts in history."""
         return sum(self.decisions.values())
 
     def receive(self, event: object, at: float) -> None:
-        """An event arrives, after everything that was due by then."""
+        """Receives an event at that time, after everything that was due before it."""
         if self.start is None:
             self.now = self.start = at
         self.advance(at)
@@ -140,7 +143,7 @@ class VirtualRouter:
         return (self.start or 0.0) + minute * MINUTE
 
     def _next_minute(self, until: float) -> int | None:
-        """The next tick that has something to do, if it comes by then."""
+        """The number of the next tick with something to do, or None if there is none until then."""
         if self._every_minute:
             return self._minutes + 1
         due = self._table.next_due()
@@ -149,7 +152,7 @@ class VirtualRouter:
         minute = max(self._minutes + 1, math.floor((due - self._at(0)) / MINUTE))
         return minute if self._at(minute) >= due else minute + 1
 
-    # --- what the router is put together from -------------------------------------------------------------------------
+    # --- the router's dependencies ------------------------------------------------------------------------------------
 
     def _put_together(self, config: Config, plugins: Plugins) -> Dependencies:
         history = History(self._table, config.retention, config.retention_by_severity)
@@ -192,7 +195,7 @@ class VirtualRouter:
     def _line(self, job: Job) -> Line:
         try:
             sent = job.notify()
-        except Exception as error:  # noqa: BLE001 - what a plugin put into the alert, say: the others are still told
+        except Exception as error:  # noqa: BLE001 - a plugin may have caused it; the other channels are still notified
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
         state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
@@ -219,7 +222,7 @@ def _remaining() -> float:
 
 
 def _seconds(span: float) -> float:
-    """To the millisecond; whole seconds as an integer."""
+    """Rounded to milliseconds; an integer for whole seconds."""
     rounded = round(span, 3)
     return int(rounded) if rounded.is_integer() else rounded
 
@@ -235,7 +238,7 @@ def _subject(subject: Subject) -> Mapping[str, str]:
 
 def _unrendered(job: Job) -> Notification:
     incident = job.state.incident
-    assert isinstance(incident, Incident)  # else there would be nothing to send
+    assert isinstance(incident, Incident)  # there is no job without an incident
     return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
@@ -243,7 +246,7 @@ def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
     """Why a channel is notified now.
 
     Args:
-        state: as it was when the dispatch was leased, so that its outbox holds what the channel was sent before.
+        state: the state when the send was leased, so its outbox says what the channel was sent before.
     """
     match dispatch.kind:
         case Kind.RESOLVED:

@@ -21,7 +21,7 @@ from router.channels.rate_limit import (
     charge_at_completion,
 )
 from router.channels.state import BundleState, ChannelStates
-from router.config.parse import Route
+from router.config.settings import Route
 from router.context import Answered, Job
 from router.errors import TransientError
 from router.history.items import iso

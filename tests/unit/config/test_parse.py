@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from router.channels import plugins
 from router.channels.plugins import Plugins
-from router.config.parse import Config, EnrichSettings, Route, load, parse
+from router.config.parse import load, parse
+from router.config.settings import Config, EnrichSettings, Route
 from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
 from tests.doubles.world import no_plugins
@@ -391,8 +392,8 @@ def test_what_messages_tell_beyond_the_event_is_configured() -> None:
     ("wrong", "problem"),
     [
         ({"log_groups": ["/ecs/*"]}, "enrich.log_groups: needs task_definition = true"),
-        ({"task_definition": True, "log_groups": ["a b"]}, "enrich.log_groups: must be names of log groups"),
-        ({"task_definition": True, "log_groups": ["${AWS::Region}"]}, "enrich.log_groups: must be names of log groups"),
+        ({"task_definition": True, "log_groups": ["a b"]}, "enrich.log_groups: must be log group names"),
+        ({"task_definition": True, "log_groups": ["${AWS::Region}"]}, "enrich.log_groups: must be log group names"),
         ({"history": "yes"}, "enrich.history: must be true or false"),
         ({"logs": True}, "enrich.logs: is not a key"),
     ],

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from local_aws.events import Raw, alarm, deployment, service_action, task_stopped
 from router.config.hours import parse_hours
-from router.config.parse import Config, Route, parse
+from router.config.parse import parse
 from router.config.rules import matches
+from router.config.settings import Config, Route
 from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
 from router.context import Answered, Job, RoutedAlert
 from router.ecs.classify import alert, classify
@@ -98,7 +99,7 @@ def test_one_that_is_added_has_its_effect_within_a_minute(world: World) -> None:
     assert world.decisions(crash(world)) == [SILENCED]
 
 
-def test_one_that_begins_later_waits_for_its_beginning(world: World) -> None:
+def test_a_silence_with_a_later_start_is_inactive_until_then(world: World) -> None:
     later = Silence("s1", {"service": ("web",)}, "x", "ann", START, START + HOUR, START + 2 * HOUR, START + 2 * HOUR)
     world.history.put_silence(later, world.now)
     assert world.decisions(crash(world)) == [ANNOUNCED]
@@ -461,18 +462,16 @@ def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"hours": []}, "maintenance[1].hours: names none such as sat 02:00-04:00, so it would never end"),
-        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is no time of day"),
-        ({"match": {}}, 'maintenance[1].match: matches everything: say so with match = { cluster = "*" }'),
+        ({"hours": []}, "maintenance[1].hours: is missing, so the window would never end"),
+        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is not a time of day"),
+        ({"match": {}}, "maintenance[1].match: matches everything: name what it silences"),
         ({"match": {"clutser": "prod"}}, "maintenance[1].match.clutser: is not a key of this table; there are account"),
         ({"match": {"severity": "bad"}}, "maintenance[1].match.severity: must be one of critical, error, warning"),
         ({"until": "friday"}, "maintenance[1].until: is not a key of this table"),
         ({"time_zone": "Mars"}, "maintenance[1].time_zone: must be a time zone"),
     ],
 )
-def test_a_window_that_is_wrong_is_named_with_its_place_and_silences_nothing(
-    wrong: dict[str, Any], problem: str
-) -> None:
+def test_an_invalid_window_is_reported_with_its_place_and_silences_nothing(wrong: dict[str, Any], problem: str) -> None:
     config = parsed(**wrong)
     (found,) = problems(config)
     assert found.startswith(problem)

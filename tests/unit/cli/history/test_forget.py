@@ -44,7 +44,7 @@ def test_without_yes_it_is_only_said_what_there_is(world: World) -> None:
     before = everything()
     result = run("forget", "--service", "web")
     assert result.exit_code == 0
-    assert result.stdout.startswith("This would be deleted: 3 alerts, 6 deliveries, 1 incidents.")
+    assert result.stdout.startswith("Would delete: 3 alerts, 6 deliveries, 1 incidents.")
     assert everything() == before
 
 
@@ -68,7 +68,7 @@ def test_another_cluster_account_or_region_is_left_alone(world: World) -> None:
     is_over(world)
     for place in ("--cluster", "--account", "--region"):
         result = run("forget", "--service", "web", place, "elsewhere", "--yes")
-        assert (result.exit_code, result.stderr) == (0, "History holds nothing of it.\n")
+        assert (result.exit_code, result.stderr) == (0, "History has nothing about it.\n")
     assert run("forget", "--service", "web", "--account", events.ACCOUNT, "--yes").stdout.startswith("Deleted: ")
 
 
@@ -98,7 +98,7 @@ def test_an_open_incident_is_not_forgotten_unless_one_insists(world: World) -> N
 
 def test_what_is_over_but_not_yet_told_is_not_forgotten_either(world: World) -> None:
     world.receive(died(1, MINUTE), events.service_action(createdAt=iso(time.time())))
-    assert "its end not told yet" in one_line_error(run("forget", "--service", "web", "--yes"))
+    assert "its end is not announced yet" in one_line_error(run("forget", "--service", "web", "--yes"))
 
 
 def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: World) -> None:
@@ -153,4 +153,4 @@ def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
 
 def test_history_knows_nothing_of_what_was_never_there() -> None:
     result = run("forget", "--task", "nothing", "--yes")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "History holds nothing of it.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "History has nothing about it.\n")
