@@ -26,7 +26,7 @@ node_modules/.installed: package-lock.json
 demo: $(VENV)/.installed node_modules/.installed ## The main job on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
 	@$(BIN)/ecs-alert-router demo
 
-test: $(VENV)/.installed node_modules/.installed ## Unit, template and end-to-end tests
+test: $(VENV)/.installed node_modules/.installed ## Unit, template and end-to-end tests; `check` simulates more seeds
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.installed ## ruff, format and rules
@@ -39,6 +39,7 @@ types: $(VENV)/.installed ## mypy, strict
 contracts: $(VENV)/.installed ## Who may import whom
 	$(BIN)/lint-imports
 
+check: export SIMULATION_SEEDS := 500
 check: lint types contracts test ## All that must pass before a commit lands (cfn-lint runs among the template tests)
 
 SECONDS ?= 300

@@ -1,6 +1,7 @@
 """For all tests: a property holds however busy the machine is; no test speaks to AWS with the session of another."""
 
 import functools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ settings.load_profile("whole")
 
 _SHIPPED = str(Path(botocore.__file__).parent)
 _load_file = JSONFileLoader.load_file
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for `-n auto`: deployments and time-outs wait as long as they work."""
+    return (os.cpu_count() or 1) + 1
 
 
 @functools.cache
