@@ -26,7 +26,7 @@ node_modules/.installed: package-lock.json
 demo: $(VENV)/.installed node_modules/.installed ## Shows the router on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
 	@$(BIN)/ecs-alert-router demo
 
-test: $(VENV)/.installed node_modules/.installed ## Runs the unit, template and end-to-end tests
+test: $(VENV)/.installed node_modules/.installed ## Runs the unit, template and end-to-end tests; `check` simulates more seeds
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.installed ## Runs ruff: rules and format
@@ -39,6 +39,7 @@ types: $(VENV)/.installed ## Runs mypy, strict
 contracts: $(VENV)/.installed ## Checks the import rules
 	$(BIN)/lint-imports
 
+check: export SIMULATION_SEEDS := 500
 check: lint types contracts test ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
 
 SECONDS ?= 300

@@ -325,7 +325,7 @@ VALUES = ["en", "chat", "15m", "UTC", "error", "env:HOME", "", "9" * 5000 + "d",
 scalars = st.one_of(st.sampled_from(VALUES), st.text(), st.integers(), st.floats(), st.booleans(), st.datetimes())
 tables = st.recursive(
     scalars,
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
     max_leaves=30,
 )
 

@@ -32,6 +32,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
+pytestmark = pytest.mark.xdist_group("docs_history")  # what they share is made once
 COMMANDS = [block for block in blocks("sh") if block.startswith("aws ")]
 
 

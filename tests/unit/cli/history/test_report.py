@@ -24,6 +24,7 @@ from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.history_cli import account, died, recording, run
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
+pytestmark = pytest.mark.xdist_group("report")  # what they share is made once
 HOSTILE = "<script>alert(1)</script><b>x"
 
 
