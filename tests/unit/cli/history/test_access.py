@@ -19,6 +19,7 @@ from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 
+pytestmark = pytest.mark.xdist_group("access")  # the tests share one table, made once
 PAGE = Path(__file__).parents[4].joinpath("docs", "history.md").read_text("utf-8")
 TABLE = "history"
 TASK = events.TASK
