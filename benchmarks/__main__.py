@@ -1,7 +1,7 @@
-"""`python -m benchmarks`, or `make bench`: the router beside how ECS alerts are sent today, on this machine.
+"""`python -m benchmarks`, or `make bench`: compares the router with other ways to send ECS alerts, on this machine.
 
-Prints a table, and writes .build/benchmark/result.json. With --docs the table goes into docs/performance.md. The exit
-code is 1 where a variant did not do its work, never because of a figure: machines differ.
+It prints a table and writes .build/benchmark/result.json. With --docs it writes the table into docs/performance.md. The
+exit code is 1 if a variant did not do its work, and never because of a figure, because machines differ.
 """
 
 import argparse
@@ -76,9 +76,9 @@ def markdown(figures: list[Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="of each short row; what takes long has fewer")
-    parser.add_argument("--only", help=f"rows, with commas: {', '.join(ROWS)}")
-    parser.add_argument("--json", action="store_true", help="print the result for machines")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of each short row; long rows have fewer")
+    parser.add_argument("--only", help=f"rows to measure, separated by commas: {', '.join(ROWS)}")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--docs", action="store_true", help="write the table into docs/performance.md")
     options = parser.parse_args()
     names = options.only.split(",") if options.only else list(ROWS)

@@ -1,6 +1,6 @@
-"""The servers' certificate, and the CA bundle by which functions know it: certifi's, with one authority more.
+"""Makes the servers' certificate and a CA bundle for the functions: certifi's bundle and the servers' authority.
 
-As a file, and as the directory that the router's layer holds.
+The bundle is written as a file and as a directory like the one in the router's layer.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ _DAY = dt.timedelta(days=1)
 
 
 def make_certificates(directory: Path) -> None:
-    """Writes `server.pem` (key and certificate), `bundle.pem`, and `layer`: what goes on the path to be found there."""
+    """Writes `server.pem` (key and certificate), `bundle.pem`, and `layer`, a directory for sys.path."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = _name("Benchmark Authority")
     authority = (

@@ -1,4 +1,4 @@
-"""What a million events cost, by AWS's list prices of us-east-1, which are inputs here: change them for another region.
+"""The cost of a million events by AWS's list prices in us-east-1. For another region, pass other `Prices`.
 
 Lambda:   GB-seconds × memory × duration, and a price per request (arm64)
 DynamoDB: on demand, per million write and read request units; a transaction writes each item twice
@@ -22,10 +22,11 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Of one event, on average.
+    """The resources that one event uses on average.
 
     Attributes:
-        seconds: that the function is billed for at `memory` MB; writes, reads: request units of DynamoDB.
+        seconds: billed for the function at `memory` MB.
+        writes, reads: request units of DynamoDB.
         events: in one invocation.
     """
 
@@ -39,7 +40,7 @@ class Use:
 
 
 def million(use: Use, prices: Prices | None = None) -> dict[str, float]:
-    """US dollars for a million events, by service and in all."""
+    """US dollars for a million events, by service and in total."""
     price = prices or Prices()
     gb_second = price.gb_second_x86 if use.x86 else price.gb_second_arm64
     parts = {
@@ -50,9 +51,9 @@ def million(use: Use, prices: Prices | None = None) -> dict[str, float]:
     return {**parts, "total": sum(parts.values())}
 
 
-VCPU_MB = 1769  # Lambda guide, "Configure memory": so much memory is one vCPU
+VCPU_MB = 1769  # Lambda guide, "Configure memory": with this memory, a function has one vCPU
 
 
 def billed(cpu: float, waiting: float, memory: int) -> float:
-    """Seconds for `cpu` seconds of one vCPU and `waiting` seconds for others, at a memory size's share of it."""
+    """Billed seconds for `cpu` seconds of one vCPU and `waiting` seconds, at the CPU share of a memory size."""
     return waiting + cpu / min(1.0, memory / VCPU_MB)

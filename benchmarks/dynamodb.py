@@ -1,4 +1,4 @@
-"""As much of DynamoDB as the router and the references ask of it, in memory, with the units that AWS would charge."""
+"""The part of DynamoDB that the router and the references use, in memory, with the request units that AWS charges."""
 
 import math
 import re
@@ -14,7 +14,7 @@ Typed = dict[str, dict[str, Any]]
 
 
 class Refused(Exception):
-    """`answer` is the body of the 400."""
+    """A response with status 400. `answer` is its body."""
 
     def __init__(self, code: str, **more: Any) -> None:
         self.answer = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code, **more}
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Tables:
-    """Every table at once: they are told apart by nothing, as each benchmark has one."""
+    """All tables as one, because each benchmark uses only one table."""
 
     items: dict[tuple[str, str], Typed] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -38,36 +38,36 @@ class Tables:
     # --- reads ---
 
     def get_item(self, request: dict[str, Any]) -> dict[str, Any]:
-        found = self.items.get(_key(request["Key"]))
-        self._read(found, consistent=request.get("ConsistentRead", False))
-        return {"Item": found} if found else {}
+        item = self.items.get(_key(request["Key"]))
+        self._read(item, consistent=request.get("ConsistentRead", False))
+        return {"Item": item} if item else {}
 
     def batch_get_item(self, request: dict[str, Any]) -> dict[str, Any]:
         responses: dict[str, list[Typed]] = {}
-        for name, wanted in request["RequestItems"].items():
-            found = [self.items.get(_key(key)) for key in wanted["Keys"]]
-            for item in found:
-                self._read(item, consistent=wanted.get("ConsistentRead", False))
-            responses[name] = [item for item in found if item]
+        for name, table in request["RequestItems"].items():
+            items = [self.items.get(_key(key)) for key in table["Keys"]]
+            for item in items:
+                self._read(item, consistent=table.get("ConsistentRead", False))
+            responses[name] = [item for item in items if item]
         return {"Responses": responses, "UnprocessedKeys": {}}
 
     def query(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Forwards or backwards through one partition, with BETWEEN at most; all of it in one page."""
+        """One partition in ascending or descending order, with an optional BETWEEN, as one page."""
         keys = INDEXES[request["IndexName"]] if "IndexName" in request else TABLE
         values = request["ExpressionAttributeValues"]
         low, high = (_plain(values[name]) if name in values else None for name in (":low", ":high"))
-        found = [
+        items = [
             item
             for item in self.items.values()
             if item.get(keys.partition) == values[":partition"]
             and keys.sort in item
             and (low is None or low <= _plain(item[keys.sort]) <= high)
         ]
-        found.sort(key=lambda item: _plain(item[keys.sort]), reverse=not request.get("ScanIndexForward", True))
-        found = found[: request.get("Limit", len(found))]
-        size = sum(_size(item) for item in found)
+        items.sort(key=lambda item: _plain(item[keys.sort]), reverse=not request.get("ScanIndexForward", True))
+        items = items[: request.get("Limit", len(items))]
+        size = sum(_size(item) for item in items)
         self.read_units += max(1, math.ceil(size / 4096)) * (1.0 if request.get("ConsistentRead") else 0.5)
-        return {"Items": found, "Count": len(found)}
+        return {"Items": items, "Count": len(items)}
 
     def _read(self, item: Typed | None, *, consistent: bool) -> None:
         self.read_units += math.ceil(_size(item or {}) / 4096 or 1) * (1.0 if consistent else 0.5)
@@ -83,7 +83,7 @@ class Tables:
         return {}
 
     def transact_write_items(self, request: dict[str, Any]) -> dict[str, Any]:
-        puts = [each["Put"] for each in request["TransactItems"]]
+        puts = [action["Put"] for action in request["TransactItems"]]
         reasons = []
         for put in puts:
             self._write(put["Item"], 2)
@@ -96,11 +96,11 @@ class Tables:
         return {}
 
     def _write(self, item: Typed, times: int) -> None:
-        """A unit for each KB, two in a transaction; and for each index that shows something else of it now."""
+        """Charges one unit per KB, two in a transaction, and units for each index whose entry changes."""
         stored = self.items.get(_key(item), {})
         self.write_units += times * max(1, math.ceil(max(_size(item), _size(stored)) / 1024))
         for index in INDEXES.values():
-            before, after = _shown(index, stored), _shown(index, item)
+            before, after = _projected(index, stored), _projected(index, item)
             if before != after:
                 moved = any(before.get(name) != after.get(name) for name in index.names)
                 self.write_units += (1 + (moved and bool(before and after))) * max(1, math.ceil(_size(after) / 1024))
@@ -111,8 +111,8 @@ class Tables:
             return None
         names = request.get("ExpressionAttributeNames", {})
         values = {name: _plain(value) for name, value in request.get("ExpressionAttributeValues", {}).items()}
-        held = _condition(request["ConditionExpression"])
-        if held(lambda name: names.get(name, name) not in stored, lambda name: _value(stored, names, name), values):
+        holds = _condition(request["ConditionExpression"])
+        if holds(lambda name: names.get(name, name) not in stored, lambda name: _value(stored, names, name), values):
             return None
         return {"Item": stored} if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
 
@@ -125,16 +125,16 @@ _ACTIONS = {
     "TransactWriteItems": Tables.transact_write_items,
 }
 
-_Held = Callable[[Callable[[str], bool], Callable[[str], Any], Mapping[str, Any]], bool]
+_Condition = Callable[[Callable[[str], bool], Callable[[str], Any], Mapping[str, Any]], bool]
 _GRAMMAR = re.compile(r"attribute_not_exists\((#?\w+)\)|(#\w+)|(:\w+)|( AND )|( OR )|( = )|( < | >= )|([()])")
 
 
 @lru_cache
-def _condition(expression: str) -> _Held:
-    """A condition of names, values, AND, OR, =, <, >= and attribute_not_exists, as a function."""
+def _condition(expression: str) -> _Condition:
+    """Compiles a condition expression of names, values, AND, OR, =, <, >= and attribute_not_exists."""
 
-    def python(found: re.Match[str]) -> str:
-        missing, name, value, conjunction, disjunction, equals, compared, bracket = found.groups()
+    def python(token: re.Match[str]) -> str:
+        missing, name, value, conjunction, disjunction, equals, compared, bracket = token.groups()
         if missing:
             return f"missing('{missing}')"
         if name:
@@ -145,12 +145,12 @@ def _condition(expression: str) -> _Held:
 
     assert not _GRAMMAR.sub("", expression).strip(), expression
     code = _GRAMMAR.sub(python, expression)
-    held: _Held = eval(f"lambda missing, value, values: {code}")  # noqa: S307 - made of the grammar alone
-    return held
+    condition: _Condition = eval(f"lambda missing, value, values: {code}")  # noqa: S307 - only tokens of the grammar
+    return condition
 
 
 def _value(stored: Typed, names: Mapping[str, str], name: str) -> Any:
-    """What is not there is neither less than nor equal to anything."""
+    """The value of an attribute; NaN, which no comparison matches, if the item lacks it."""
     attribute = stored.get(names.get(name, name))
     return math.nan if attribute is None else _plain(attribute)
 
@@ -161,13 +161,13 @@ def _plain(value: Mapping[str, Any]) -> Any:
 
 
 def _key(item: Typed) -> tuple[str, str]:
-    if "pk" not in item:  # a reference's own table, with a partition key alone
+    if "pk" not in item:  # the tables of the references have only a partition key
         return str(item["id"]["S"]), ""
     return str(item["pk"]["S"]), str(item["sk"]["S"])
 
 
 def _size(item: Typed) -> int:
-    """Bytes, near enough to how DynamoDB counts: names and values, three for a map or list and one for each of its."""
+    """Bytes, approximately as DynamoDB counts them: names and values, 3 for a map or list and 1 for each element."""
     return sum(len(name) + _bytes(value) for name, value in item.items())
 
 
@@ -175,9 +175,9 @@ def _bytes(value: Mapping[str, Any]) -> int:
     ((kind, content),) = value.items()
     match kind:
         case "M":
-            return 3 + sum(1 + len(name) + _bytes(each) for name, each in content.items())
+            return 3 + sum(1 + len(name) + _bytes(element) for name, element in content.items())
         case "L":
-            return 3 + sum(1 + _bytes(each) for each in content)
+            return 3 + sum(1 + _bytes(element) for element in content)
         case "N":
             return len(content) // 2 + 1
         case "B":
@@ -187,8 +187,8 @@ def _bytes(value: Mapping[str, Any]) -> int:
     return 1
 
 
-def _shown(index: Index, item: Typed) -> Typed:
-    """What an index holds of an item: nothing, where the item lacks one of its keys."""
+def _projected(index: Index, item: Typed) -> Typed:
+    """The attributes of an item in an index; empty if the item lacks a key of the index."""
     if not {index.partition, index.sort} <= item.keys():
         return {}
     names = item.keys() if index.projects is None else {*index.names, *index.projects}

@@ -1,4 +1,4 @@
-"""The events that the function gets, in the batches that SQS makes of them."""
+"""Events for the function, in batches like those of SQS."""
 
 import json
 import time
@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from local_aws.events import Raw, container, deployment, service_action, task_stopped
 from router.history.items import iso
 
-_Each = TypeVar("_Each")
+_Element = TypeVar("_Element")
 _OOM = "OutOfMemoryError: Container killed due to memory usage"
 
 
 def crash(service: str, *, of: str = "web") -> Raw:
-    """An out-of-memory kill of one task of the service, just now."""
+    """An out-of-memory kill of one task of a service, now."""
     at, task = iso(time.time()), uuid.uuid4().hex
     raw = task_stopped(
         "EssentialContainerExited",
@@ -30,8 +30,8 @@ def crash(service: str, *, of: str = "web") -> Raw:
 
 
 def deployed(service: str, began: float) -> Iterator[Raw]:
-    """What ECS says of a deployment that goes well, and nobody needs to hear: it begins, the task that was there is
-    stopped, it is completed, and the service is steady, a minute after each other.
+    """The events of a successful deployment, which cause no alert, one minute apart: it starts, the old task is
+    stopped, it completes, and the service is steady.
     """
     id_ = f"ecs-svc/{uuid.uuid4().int % 10**19}"
     stopped = task_stopped(
@@ -53,15 +53,15 @@ def deployed(service: str, began: float) -> Iterator[Raw]:
         yield raw | {"time": at, "detail": raw["detail"] | times, "id": str(uuid.uuid4())}
 
 
-def batched(each: Iterable[_Each], size: int = 10) -> Iterator[list[_Each]]:
-    """So many at a time; SQS hands ten to the function."""
-    left = iter(each)
-    while batch := list(islice(left, size)):
+def batched(elements: Iterable[_Element], size: int = 10) -> Iterator[list[_Element]]:
+    """Lists of `size` elements; ten is the batch size of the function's SQS trigger."""
+    rest = iter(elements)
+    while batch := list(islice(rest, size)):
         yield batch
 
 
 def batch(events: Sequence[Raw]) -> dict[str, Any]:
-    """As SQS hands them to the function."""
+    """The function's input for these events from SQS."""
     return {"Records": [_record(event) for event in events]}
 
 

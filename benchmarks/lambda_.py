@@ -1,4 +1,4 @@
-"""A function as Lambda runs it: AWS's own runtime client in a process of its own, fed by a Runtime API in this one."""
+"""Runs a function as Lambda does: AWS's runtime client in another process, with a Runtime API in this one."""
 
 import json
 import os
@@ -18,12 +18,12 @@ _WAIT = 120.0
 
 
 class FunctionError(Exception):
-    """The function failed; the message is what it said."""
+    """The function failed; the message is its error or the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is measured: a handler, where its modules are, and what it finds in its environment."""
+    """A handler to measure, the paths of its modules, and its environment variables."""
 
     name: str
     handler: str
@@ -33,7 +33,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Of one invocation: seconds of wall clock until the answer, of CPU, and the answer itself."""
+    """The result of one invocation: seconds of wall clock and of CPU until the answer, and the answer."""
 
     wall: float
     cpu: float
@@ -41,7 +41,7 @@ class Answer:
 
 
 class Function:
-    """One execution environment. With `one_core`, it has no other."""
+    """One execution environment. With `one_core`, it is pinned to one CPU core."""
 
     def __init__(self, variant: Variant, *, one_core: bool = False) -> None:
         self._api = socket.create_server(("127.0.0.1", 0))
@@ -94,17 +94,17 @@ class Function:
 
     @property
     def cpu(self) -> float:
-        """Seconds of CPU since the process began: clock_getcpuclockid(3), to the nanosecond, ended threads included."""
+        """Seconds of CPU since the process began, ended threads included: clock_getcpuclockid(3)."""
         return time.clock_gettime((~self._process.pid << 3) | 2)
 
     @property
     def peak(self) -> float:
-        """MB of memory at its fullest. Not ru_maxrss, which begins with the parent's."""
+        """Peak memory in MB. Not ru_maxrss, which includes the parent's memory before exec."""
         return self._memory("VmHWM")
 
     @property
     def memory(self) -> float:
-        """MB of memory now."""
+        """Memory in MB now."""
         return self._memory("VmRSS")
 
     def _memory(self, name: str) -> float:
@@ -117,9 +117,9 @@ class Function:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        for each in (self._client, self._api):
-            if each:
-                each.close()
+        for connection in (self._client, self._api):
+            if connection:
+                connection.close()
         self._said.close()
 
     def said(self) -> str:
@@ -169,7 +169,7 @@ class Function:
                 return body
 
     def _receive(self) -> None:
-        """Bytes of the function's one connection; another, where it has closed that."""
+        """Receives from the function's connection, or accepts the next one if the function has closed it."""
         while True:
             if self._client is None:
                 self._client = self._accept()

@@ -1,4 +1,4 @@
-"""From samples to lines of the table: a figure, its spread, and the goal that it is held against."""
+"""Turns samples into lines of the table: a figure, its spread, and its goal."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,15 @@ from benchmarks.servers import CONNECT, OUTSIDE, REALISTIC
 from benchmarks.variants import LAYER, WORK
 
 MEMORY_SIZES = (256, 512, 1024, 1769)
-ROUND_TRIPS = 3  # of an announced event to DynamoDB, one after the other (docs/performance.md)
+ROUND_TRIPS = 3  # consecutive DynamoDB calls of an announced event (docs/performance.md)
 _WAIT = ROUND_TRIPS * REALISTIC["dynamodb"] + REALISTIC["teams"]
-# The blog tells one after the other, over a new connection each, and asks DynamoDB three times.
+# The blog calls one channel after the other, each over a new connection, and DynamoDB three times.
 _BLOG_WAIT = sum(REALISTIC[name] for name in CHANNELS) + 3 * REALISTIC["dynamodb"] + len(OUTSIDE) * CONNECT
-_ANNOUNCED = 0.05  # of the events of a storm
+_ANNOUNCED = 0.05  # the share of a storm's events that are announced
 
 
 class Figure(NamedTuple):
-    """A line. `met` is None where there is no goal."""
+    """A line of the table. `met` is None if there is no goal."""
 
     what: str
     shown: str
@@ -33,10 +33,10 @@ def lines(measured: Mapping[str, Samples]) -> Iterator[Figure]:
         yield from _OF[name](samples)
 
 
-def _ratio(  # noqa: PLR0913, PLR0917 - a line of the table has as many cells
+def _ratio(  # noqa: PLR0913, PLR0917 - the cells of a line
     samples: Samples, what: str, quantity: str, variant: str, to: str, goal: float, *, least: bool = False
 ) -> Figure:
-    """A ratio of medians; the spread is that of the rounds, each paired with its neighbour."""
+    """A ratio of medians. The spread is that of the ratios of each round."""
     ratio = samples.ratio(quantity, variant, to)
     pairs = zip(samples.values[variant][quantity], samples.values[to][quantity], strict=False)
     rounds = sorted(one / other for one, other in pairs)
@@ -149,7 +149,7 @@ _OF = {
 
 
 def package_sizes() -> Iterator[Figure]:
-    """Zipped, by what lies in it."""
+    """The zipped sizes of package and layer, and of their largest parts."""
     package, layer = WORK / "router", LAYER
     total = _zipped(package) + _zipped(layer)
     yield Figure("package and layer, zipped", f"{total / 1e6:.2f} MB", "", "≤ 3.5 MB", total <= 3.5e6)  # noqa: PLR2004
@@ -176,8 +176,8 @@ def _zipped(path: Path) -> int:
 
 
 def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
-    """A quiet million, each event announced by itself; a stormy one, in batches with 95 % repeats; and an uneventful
-    one, of deployments that go well, of which the blog tells all the same: it knows no severity.
+    """The cost of a quiet million, each event announced by itself; a stormy one, in batches with 95 % repeats; and an
+    uneventful one, of successful deployments, which the blog announces as well because it knows no severity.
     """
     if {"warm", "storm", "calls"} <= measured.keys():
         for memory in MEMORY_SIZES:

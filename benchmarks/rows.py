@@ -1,7 +1,7 @@
-"""What is measured: each row runs its variants one after the other, round after round, and yields samples.
+"""The measurements: each row runs its variants in turn, round after round, and returns samples.
 
-The machine drifts by a third within minutes, so only what stands in one row is comparable, and only as ratios. Every
-row also looks at what the servers received: a variant that did not do its work is not fast, it is wrong.
+The speed of a machine changes by a third within minutes, so compare only variants of the same row, and only as ratios.
+Every row also checks what the servers received, because a variant that skips its work is wrong, not fast.
 """
 
 import json
@@ -21,12 +21,12 @@ from router.history.table import typed_item
 
 CHANNELS = ("sns", "slack", "teams", "pagerduty")
 SHARE_128 = 128 / 1769
-"""Of one vCPU: what a function of 128 MB gets (Lambda guide: 1,769 MB are one vCPU)."""
+"""The share of one vCPU that a function with 128 MB gets (Lambda guide: 1,769 MB are one vCPU)."""
 
 
 @dataclass(slots=True)
 class Samples:
-    """By variant and then by quantity, one value of each round."""
+    """One value per round, by variant and quantity."""
 
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a row needs. `rounds` are those that count; what comes before warms the file cache."""
+    """The servers and variants for a row. `rounds` does not count the first one, which fills the file cache."""
 
     servers: Servers
     variants: dict[str, Variant]
@@ -56,7 +56,7 @@ class Bench:
 
 
 def _check(servers: Servers, events: int, channels: Sequence[str] = CHANNELS, *, history: bool = True) -> None:
-    """Every channel was told of every event, and history was written. Raises AssertionError."""
+    """Checks that every channel received every event, and that history was written. Raises AssertionError."""
     report = servers.report(bodies=True)
     for name in channels:
         assert report["counts"].get(name, 0) >= events, (name, report["counts"])
@@ -75,7 +75,7 @@ _TOLD: Mapping[str, Sequence[str]] = {"floor": (), "one channel": ("slack",), "o
 
 
 def cold(bench: Bench, names: Sequence[str] = _COLD) -> Samples:
-    """From the start of the process to the answer to its first event, everything on the far side at once."""
+    """From the start of the process to the answer to its first event, with servers that answer immediately."""
     bench.servers.delays(AT_ONCE)
     samples = Samples()
     for number in range(bench.rounds + 1):
@@ -94,10 +94,10 @@ def cold(bench: Bench, names: Sequence[str] = _COLD) -> Samples:
 
 
 def small(bench: Bench) -> Samples:
-    """The first event with the CPU that 128 MB of memory bring; until then Lambda gives a function a whole one.
+    """The first event with the CPU share of 128 MB; while Lambda starts a function, it has a whole CPU.
 
-    It is measured on one core, and reckoned: what takes n ms of CPU takes n ms divided by the share. To stop a process
-    and let it go on, as a quota does, costs more on a virtual machine than what is to be measured.
+    It is measured on one core and then calculated: n ms of CPU take n ms divided by the share. A real CPU quota, which
+    stops and continues the process, takes more time on a virtual machine than the event itself.
     """
     bench.servers.delays(AT_ONCE)
     samples = Samples()
@@ -117,13 +117,13 @@ def small(bench: Bench) -> Samples:
 
 
 def warm(bench: Bench, events: int = 40) -> Samples:
-    """Announced events, one by one, servers answering at once. `unlimited`: Slack's budget alone is one a second."""
+    """Announced events, one by one, with servers that answer immediately and without rate limits (`unlimited.py`)."""
     bench.servers.delays(AT_ONCE)
     return _warm(bench, ("unlimited", "plain", "blog", "apprise"), events, max(3, bench.rounds // 2))
 
 
 def realistic(bench: Bench, events: int = 8) -> Samples:
-    """The same with servers as slow as the real ones."""
+    """The same with the delays of the real services."""
     bench.servers.delays(REALISTIC, CONNECT)
     return _warm(bench, ("unlimited", "plain", "blog", "apprise"), events, 3)
 
@@ -143,7 +143,7 @@ def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Sampl
                     walls.append(answer.wall)
                 used = function.cpu - cpu
                 samples.add(name, wall=time_ms(median(walls)), cpu=time_ms(used / events))
-                if name == "blog":  # what the cost model needs of it besides
+                if name == "blog":  # for the cost model
                     cpu = function.cpu
                     for _ in range(10):
                         function.invoke(batch([crash(f"web-{number}-0")]))
@@ -156,9 +156,9 @@ def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Sampl
 
 
 def storm(bench: Bench, events: int = 960) -> Samples:
-    """95 % of the events repeat the trouble of a service that has been announced; three services at a time.
+    """95 % of the events repeat a problem that has been announced, of three services at a time.
 
-    Each count of events is a multiple of 60, so that no service is announced whose repeats do not come.
+    The number of events is a multiple of 60, so that every service has all of its repeats.
     """
     samples = Samples()
     for delay in (0.0, REALISTIC["dynamodb"]):
@@ -191,16 +191,16 @@ def _storm(function: Function, count: int, size: int, mark: str) -> tuple[float,
 
 
 def _burst(count: int, mark: str) -> Iterator[str]:
-    """Services: each speaks twenty times, three of them at a time."""
+    """The names of services, each twenty times, three of them interleaved."""
     for number in range(count):
         yield f"loop-{mark}-{number // 60 * 3 + number % 3}"
 
 
-# --- what an event costs in DynamoDB ----------------------------------------------------------------------------------
+# --- DynamoDB calls of an event ---------------------------------------------------------------------------------------
 
 
 def calls(bench: Bench) -> Samples:
-    """Calls and units of one event of each kind, in a process that has had others before."""
+    """Calls and units of one event of each kind, in a process that has handled others before."""
     bench.servers.delays(AT_ONCE)
     samples = Samples()
     bench.servers.reset()
@@ -224,8 +224,8 @@ def calls(bench: Bench) -> Samples:
 
 
 def _uneventful(bench: Bench, function: Function, samples: Samples, deployments: int = 20) -> None:
-    """The mean of the events of deployments that go well, each by itself: ours, of one service; then the blog's, hours
-    apart, so that it has forgotten the one before.
+    """The mean of the events of successful deployments, one by one: the router's, all of one service; then the blog's,
+    with empty tables for each deployment.
     """
     start = time.time() - deployments * 300 - 300
     for raw in deployed("calm", start):
@@ -255,7 +255,7 @@ def _uneventful(bench: Bench, function: Function, samples: Samples, deployments:
 
 
 def memory(bench: Bench, events: int = 10_000) -> Samples:
-    """MB after so many events, and at the fullest."""
+    """Memory in MB after some numbers of events, and its peak."""
     bench.servers.delays(AT_ONCE)
     samples = Samples()
     bench.servers.reset()
@@ -272,9 +272,9 @@ def memory(bench: Bench, events: int = 10_000) -> Samples:
 
 
 def growth(bench: Bench) -> Samples:
-    """CPU of a held-back event: little configured and little going on, then much of it.
+    """CPU of a suppressed event with few and with many routes, silences and open incidents.
 
-    Each round begins with another case, so that none always has the same place in it: what is looked for is small.
+    The differences are small, so each round begins with another case: no case always has the same place.
     """
     bench.servers.delays(AT_ONCE)
     samples = Samples()
@@ -304,7 +304,7 @@ def growth(bench: Bench) -> Samples:
 
 
 def _held_back(function: Function, service: str, size: int = 0, events: int = 60) -> float:
-    """Milliseconds of CPU for each."""
+    """Milliseconds of CPU per event."""
     for _ in range(10):
         function.invoke(batch([_padded(crash(service), size)]))
     cpu = function.cpu
@@ -314,7 +314,7 @@ def _held_back(function: Function, service: str, size: int = 0, events: int = 60
 
 
 def _padded(raw: dict[str, Any], size: int) -> dict[str, Any]:
-    """With environment overrides up to `size` bytes, as large events have them."""
+    """The event with environment overrides up to `size` bytes, as large events have them."""
     missing = size - len(json.dumps(raw))
     if missing <= 0:
         return raw

@@ -1,12 +1,11 @@
-"""Everything that a function speaks to: DynamoDB, SNS, SQS, Slack, Teams and PagerDuty on the loopback interface.
+"""The servers that a function calls: DynamoDB, SNS, SQS, Slack, Teams and PagerDuty on the loopback interface.
 
-They speak TLS under a certificate of their own authority, which a function finds at the end of a full-size CA bundle;
-a bundle of one would hide what loading it costs. One thread for each connection, and of HTTP only what it takes: a
-request costs some 50 µs here, and several hundred in a function. What was received is counted, and kept as long as
-somebody wants to look at it.
+They use TLS with a certificate of their own authority, which is the last one of a full-size CA bundle; a bundle with
+one certificate would hide the time it takes to load. There is one thread per connection and a minimal HTTP parser: a
+request takes some 50 µs here, and several hundred in a function. The servers count the requests and keep their bodies.
 
-`python -m benchmarks.servers DIRECTORY` runs them in a process of their own (`Servers`), which takes its orders as JSON
-lines on standard input: `{"do": "delays", ...}`, `reset`, `report`.
+`python -m benchmarks.servers DIRECTORY` runs them in another process (`Servers`), which takes commands as JSON lines on
+standard input: `{"do": "delays", ...}`, `reset`, `put`, `report`.
 """
 
 import hashlib
@@ -36,11 +35,11 @@ AT_ONCE: Mapping[str, float] = {}
 REALISTIC = {"dynamodb": 0.004, "sns": 0.015, "sqs": 0.008, "slack": 0.150, "teams": 0.300, "pagerduty": 0.100}
 """Seconds until the answer."""
 CONNECT = 0.060
-"""Seconds that a new connection to somebody outside takes, where there are delays."""
+"""Seconds until a new connection to one of `OUTSIDE` is accepted, if there are delays."""
 
 
 class Servers:
-    """A handle on the process: where the servers are, what they have received."""
+    """Controls the process with the servers: their addresses, delays, and the requests they have received."""
 
     def __init__(self, process: "subprocess.Popen[str]", directory: Path) -> None:
         self._process = process
@@ -55,11 +54,11 @@ class Servers:
         self._order({"do": "delays", "delays": delays, "connect": connect})
 
     def reset(self) -> None:
-        """Empties the tables and forgets what was received."""
+        """Empties the tables and the lists of received requests."""
         self._order({"do": "reset"})
 
     def report(self, *, bodies: bool = False) -> dict[str, Any]:
-        """`counts` by server, DynamoDB's `calls`, `read` and `write` units, the rows by kind, and on wish `bodies`."""
+        """`counts` by server, DynamoDB's `calls`, `read` and `write` units, items by kind, and optionally `bodies`."""
         return self._order({"do": "report", "bodies": bodies})
 
     def put(self, items: Sequence[Mapping[str, Any]]) -> None:
@@ -86,7 +85,7 @@ def running(directory: Path) -> Iterator[Servers]:
             process.kill()
 
 
-# --- in the process of their own --------------------------------------------------------------------------------------
+# --- in the other process ---------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -117,8 +116,8 @@ class _State:
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TARGET = re.compile(rb"\r\nx-amz-target: *[^.\r]*\.(\w+)", re.IGNORECASE)
-_LATE = 0.002  # seconds
-_KEPT = 50  # bodies of each server, to look at
+_OVERSLEEP = 0.002  # seconds
+_KEPT = 50  # bodies per server
 
 
 def _serve(name: str, port: socket.socket, context: ssl.SSLContext, state: _State) -> None:
@@ -139,7 +138,7 @@ def _talk(name: str, raw: socket.socket, context: ssl.SSLContext, state: _State)
                 head, body, left = request
                 due = time.perf_counter() + state.delays.get(name, 0.0)
                 status, kind, answer = _answer(name, head, body, state)
-                _wait_until(due)  # what the answer takes to make is part of it
+                _wait_until(due)  # the time to make the answer is part of the delay
                 connection.sendall(
                     b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
                     % (status, kind, len(answer), answer)
@@ -149,9 +148,9 @@ def _talk(name: str, raw: socket.socket, context: ssl.SSLContext, state: _State)
 
 
 def _wait_until(due: float) -> None:
-    """Sleep alone comes up to two milliseconds late, on an idle virtual machine."""
-    if (wait := due - time.perf_counter()) > _LATE:
-        time.sleep(wait - _LATE)
+    """On an idle virtual machine, time.sleep returns up to two milliseconds late."""
+    if (wait := due - time.perf_counter()) > _OVERSLEEP:
+        time.sleep(wait - _OVERSLEEP)
     while time.perf_counter() < due:
         pass
 
@@ -163,8 +162,8 @@ def _request(connection: ssl.SSLSocket, buffer: bytes) -> tuple[bytes, bytes, by
             return None
         buffer += chunk
     head, body = buffer[:end], buffer[end + 4 :]
-    found = _LENGTH.search(head)
-    length = int(found[1]) if found else 0
+    header = _LENGTH.search(head)
+    length = int(header[1]) if header else 0
     if b"100-continue" in head and len(body) < length:
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     while len(body) < length:

@@ -1,8 +1,8 @@
-"""The storm, counted: 50 services that crash again and again and 500 others in trouble, all at once.
+"""Measures a storm: 50 services in a crash loop and 500 others with problems, all at once.
 
-`python -m benchmarks.storm` sends 10,000 events through the stack, deployed for real to a local AWS, as fast as that
-takes them. `--simulated 1000000` has as many come within an hour of virtual time to the same code in memory, where each
-call to DynamoDB is counted. `--json` prints the figures for machines. The exit code is 1 where a promise is broken.
+`python -m benchmarks.storm` sends 10,000 events through the stack, deployed to a local AWS, as fast as possible.
+`--simulated 1000000` sends that many to the same code in memory, within an hour of virtual time, and counts the calls
+to DynamoDB. `--json` prints the figures as JSON. The exit code is 1 if a promise is broken.
 """
 
 import argparse
@@ -44,15 +44,15 @@ from tests.doubles.world import START, Recorder, World
 
 BUDGETS = {"slack": Slack.budget, "teams": Teams.budget, "email": Sns.budget, "pagerduty": PagerDuty.budget}
 _HOUR = 3600.0
-_DRAIN = 900.0  # seconds that may pass after the last event until everything is said
+_DRAIN = 900.0  # seconds after the last event in which everything must be sent
 _SENDERS = 4
 _GATHERING = re.compile(r"\b[0-9]+ incidents\b")
-_TOLERANCE = 1.25  # of the period: a turn is given by one clock and taken a moment later
+_TOLERANCE = 1.25  # of the period: a send happens a moment after it is granted
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What came of a storm.
+    """The result of a storm.
 
     Attributes:
         messages, gathering: per channel, all messages and those that speak of many incidents.
@@ -86,7 +86,7 @@ class Figures:
 
 
 def busiest(times: Sequence[float], period: float) -> int:
-    """The most that lie within any `period` seconds."""
+    """The highest number of times within any `period` seconds."""
     ordered, most, first = sorted(times), 0, 0
     for last, moment in enumerate(ordered):
         while moment - ordered[first] >= period / _TOLERANCE:
@@ -148,7 +148,7 @@ def _send(events: Sequence[tuple[float, Raw]], aws: LocalAws, progress: Console)
 
 
 def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
-    """Until the queues are empty and nothing is due any more that would come within the next minutes."""
+    """Waits until the queues are empty and nothing is due within the next minutes."""
     sqs, dynamodb = aws.client("sqs"), aws.client("dynamodb")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     ends = time.monotonic() + _DRAIN
@@ -206,9 +206,9 @@ def _of_table(
 
 
 class CountingTable:
-    """A table in memory that is quick where the storm needs it; it counts its calls.
+    """A fast table in memory that counts its calls.
 
-    It keeps of an alert's row only that it is there, of a delivery nothing, and has no index but `due`.
+    Of alert rows it stores only the keys, of deliveries nothing, and its only index is `due`.
     """
 
     def __init__(self) -> None:
@@ -258,7 +258,7 @@ class CountingTable:
 
 
 class Timed(Recorder):
-    """A channel that remembers when it was told, and of whom."""
+    """A channel that records the times and subjects of its messages."""
 
     def __init__(self, name: str, world: "Storm", *, stateful: bool) -> None:
         super().__init__(name, stateful=stateful)
@@ -274,7 +274,7 @@ class Timed(Recorder):
         self.gatherings += bool(notification.gathered)
         if notification.kind is not Kind.RESOLVED:
             told = notification.gathered or (notification.incident,)
-            self.subjects.update(incident.subject.name for incident in told)
+            self.subjects.update(incident.subject.text for incident in told)
 
 
 class Storm(World):
@@ -313,7 +313,7 @@ def simulated(count: int, progress: Console) -> Figures:
 
 
 def _pass(world: World, until: float, tick: float) -> float:
-    """Lets time pass up to `until`, with a tick every minute and each that was asked for; returns the last tick."""
+    """Advances the time to `until`, with a tick every minute and at each scheduled time; returns the last tick."""
     while True:
         asked = [due for due in _asked_for(world) if due > world.now]
         following = min([tick + 60.0, *asked])
@@ -326,7 +326,7 @@ def _pass(world: World, until: float, tick: float) -> float:
 
 
 def _asked_for(world: World) -> list[float]:
-    """When messages on the due queue come; those that have come are forgotten."""
+    """The times when messages on the due queue arrive; removes those that have arrived."""
     for message in world.sqs.sent:
         message.setdefault("comes", world.now + message.get("DelaySeconds", 0))
     world.sqs.sent = [message for message in world.sqs.sent if message["comes"] > world.now]
@@ -357,8 +357,13 @@ def show(figures: Figures, console: Console) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, default=10_000, help="to send through the deployed stack")
-    parser.add_argument("--simulated", type=int, metavar="EVENTS", help="in memory, within an hour of virtual time")
-    parser.add_argument("--json", action="store_true", help="print the figures for machines")
+    parser.add_argument(
+        "--simulated",
+        type=int,
+        metavar="EVENTS",
+        help="simulate an hour with that many events",
+    )
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--out", type=Path, help="write the figures to a file as well")
     options = parser.parse_args()
     progress = Console(stderr=True)

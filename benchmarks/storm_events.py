@@ -1,4 +1,4 @@
-"""The storm: services that crash again and again, many others that each have one trouble, and what ECS says besides."""
+"""Events of a storm: services in a crash loop, many others with one problem each, and events that need no alert."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from router.history.items import iso
 
 CRASH_LOOPING = 50
 OTHERS = 500
-_OTHERS_SHARE = 0.15  # of the events: each of the others speaks a few times
+_OTHERS_SHARE = 0.15  # of the events: a few for each of the others
 _EXITED = ("EssentialContainerExited", "Essential container in task exited")
 _SCALE_IN = "Scaling activity initiated by (deployment ecs-svc/1234567890123456789)"
 
@@ -20,7 +20,7 @@ def storm(count: int, seconds: float, seed: int = 1) -> Iterator[tuple[float, Ra
     chance = Random(seed)
     for number in range(count):
         after = seconds * number / count
-        if number < OTHERS + CRASH_LOOPING:  # everybody's first trouble comes early: that is what makes it a storm
+        if number < OTHERS + CRASH_LOOPING:  # the first problem of every service comes early
             yield after, _first(number, chance)
         elif chance.random() < _OTHERS_SHARE:
             yield after, _aside(f"other-{chance.randrange(OTHERS):03}", chance)
@@ -29,7 +29,7 @@ def storm(count: int, seconds: float, seed: int = 1) -> Iterator[tuple[float, Ra
 
 
 def at(raw: Raw, moment: float) -> Raw:
-    """The event as it would be had it happened at `moment` (POSIX seconds)."""
+    """The event as if it had happened at `moment` (POSIX seconds)."""
     detail = raw["detail"] | {"updatedAt": iso(moment), "createdAt": iso(moment)}
     if "stoppedAt" in detail:
         detail["stoppedAt"] = iso(moment)
@@ -59,7 +59,7 @@ def _trouble(service: str, chance: Random) -> Raw:
 
 
 def _aside(service: str, chance: Random) -> Raw:
-    """What goes on beside the trouble, and must wake nobody; sometimes it is the end of one."""
+    """An event that needs no alert; it may end an incident."""
     kind = chance.randrange(3)
     if kind == 0:
         return service_action(service=service)

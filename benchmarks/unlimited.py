@@ -1,6 +1,6 @@
-"""The router with budgets that never bind, so that event after event can be announced: Slack alone takes one a second.
+"""The router without effective rate limits, so that it can announce many events at once; Slack allows one a second.
 
-Budgets are shared out and written down as ever. Everything else is what is deployed.
+The rate limits are checked and stored as usual, but are never reached. Everything else is as deployed.
 """
 
 from typing import Any

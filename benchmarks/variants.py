@@ -1,4 +1,4 @@
-"""What is compared: the router as it is packaged, and the references, each with the bytecode that it would ship."""
+"""The variants to compare: the packaged router and the references, each with bytecode."""
 
 import compileall
 import hashlib
@@ -16,8 +16,8 @@ from benchmarks.servers import Servers
 from router.coldstart.tls import CERTIFICATES
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYER = ROOT / ".build" / "layer" / "python"  # as it is deployed
-STOCK = ROOT / ".build" / "benchmark-packages"  # the same packages as pip installs them: what everybody else deploys
+LAYER = ROOT / ".build" / "layer" / "python"  # as deployed
+STOCK = ROOT / ".build" / "benchmark-packages"  # the same packages as pip installs them, for the references
 WORK = ROOT / ".build" / "benchmark"
 
 _TABLE = "history"
@@ -25,9 +25,9 @@ _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def prepare() -> None:
-    """Lays out the packages as they lie in Lambda. Raises SystemExit where the layer is not built."""
+    """Lays out the packages as in Lambda. Raises SystemExit on another version of Python."""
     if sys.version_info[:2] != (3, 13):
-        raise SystemExit("the benchmark is of the function's own Python: run it with 3.13")
+        raise SystemExit("run the benchmark with Python 3.13, the function's own version")
     shutil.rmtree(WORK, ignore_errors=True)
     package = WORK / "router"
     no_bytecode = shutil.ignore_patterns("__pycache__", "cli", "__main__.py")
@@ -41,36 +41,36 @@ def prepare() -> None:
 
 
 def _install(requirements: Path, target: Path) -> None:
-    """Into a directory, with bytecode, unless they are there."""
+    """Installs into a directory, with bytecode, unless it is up to date."""
     stamp = target / "requirements.sha256"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if stamp.is_file() and stamp.read_text() == wanted:
+    fingerprint = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == fingerprint:
         return
     shutil.rmtree(target, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     subprocess.run([*pip, "--target", str(target), "--requirement", str(requirements)], check=True)  # noqa: S603
-    stamp.write_text(wanted)
+    stamp.write_text(fingerprint)
 
 
 def _as_deployed(certificates: Path, layer: Path) -> Path:
-    """The layer, but for the certificates: the servers' are among them, in their place."""
+    """Copies the layer, with the benchmark's certificates instead of certifi's."""
     shutil.copytree(LAYER, layer, ignore=shutil.ignore_patterns(CERTIFICATES))
     shutil.copytree(certificates, layer / CERTIFICATES)
     return layer
 
 
 def variants(servers: Servers) -> dict[str, Variant]:
-    """By name. `ours` is what is deployed; `unlimited` the same with budgets that never bind (`unlimited.py`).
+    """The variants by name. `ours` is the router as deployed; `unlimited` has no rate limits (`unlimited.py`).
 
-    All know the servers by the same certificates. The router finds them as it finds those of its layer; to the others
-    they are a file, as everywhere. What the others need beyond Lambda's own packages is as pip installs it.
+    All use the same certificates: the router as a directory in its layer, the others as a file. The packages of the
+    others, beyond those of Lambda, are as pip installs them.
     """
     environment = function_environment(servers)
     without_bundle = {name: value for name, value in environment.items() if name not in _BUNDLES}
     references, package = WORK / "references", WORK / "router"
     ours = (package, _as_deployed(servers.layer / CERTIFICATES, WORK / "layer"))
     site_packages = Path(sysconfig.get_paths()["purelib"])
-    made = (
+    compared = (
         Variant("ours", "router.handler.lambda_handler", ours, without_bundle),
         Variant("unlimited", "unlimited.handler", (*ours, references), without_bundle),
         Variant("plain", "plain.handler", (references, STOCK), environment),
@@ -80,11 +80,11 @@ def variants(servers: Servers) -> dict[str, Variant]:
         Variant("apprise", "apprise_notifier.handler", (references, site_packages), environment),
         Variant("floor", "floor.handler", (references,), environment),
     )
-    return {each.name: each for each in made}
+    return {variant.name: variant for variant in compared}
 
 
 def function_environment(servers: Servers) -> Mapping[str, str]:
-    """What a function finds in its environment, with everybody whom it speaks to at the servers."""
+    """The environment variables of a function, with the addresses of the servers."""
     bundle = str(servers.bundle)
     return {
         "AWS_REGION": "us-east-1",

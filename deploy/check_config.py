@@ -1,7 +1,7 @@
-"""Refuses a wrong alert-router.toml before anything is deployed.
+"""Rejects an invalid alert-router.toml before anything is deployed.
 
-deploy/prepare.js runs this with the settings that the function will have, and permits what of `[enrich]` stands on
-stdout. It needs no installed package: what the router imports is in the layer that has just been built.
+deploy/prepare.js runs this with the function's settings. It grants the permissions that the `[enrich]` settings on
+stdout need. This script needs no installed package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -31,27 +31,27 @@ def main() -> int:
     """Print every problem, one per line; return the exit code."""
     sys.path[:0] = [str(ROOT), str(ROOT / ".build" / "layer" / "python")]
     if importlib.util.find_spec("boto3") is None:
-        # AWS's runtime brings it along, the deployer's machine need not: channels only make a client of it here.
+        # AWS's runtime has boto3, the deploying machine may not. Here, channels only create a client and never use it.
         sys.modules.update(dict.fromkeys(OF_THE_RUNTIME, MagicMock()))
-    problems, warnings, on = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
+    problems, warnings, enrich = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
-    json.dump(on, sys.stdout)
+    json.dump(enrich, sys.stdout)
     return 1 if problems else 0
 
 
 def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, object]]:
-    """Problems, warnings, and what of `[enrich]` needs permissions."""
+    """Problems, warnings, and the `[enrich]` settings that need permissions."""
     from router.channels import plugins  # noqa: PLC0415  the path has to be set first
-    from router.config import parse as config  # noqa: PLC0415
+    from router.config.parse import load  # noqa: PLC0415
     from router.errors import ConfigError  # noqa: PLC0415
 
     try:
-        found = config.load(file, plugins.load(ROOT / "plugins"), os.environ)
+        config = load(file, plugins.load(ROOT / "plugins"), os.environ)
     except ConfigError as error:
         return error.problems, (), {}
-    on = {"taskDefinition": found.enrich.task_definition, "logGroups": found.enrich.log_groups}
-    return found.problems, found.warnings, on
+    enrich = {"taskDefinition": config.enrich.task_definition, "logGroups": config.enrich.log_groups}
+    return config.problems, config.warnings, enrich
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Proves a deployed stage in a real account: runs a task that fails, and waits until every channel was told of it.
+"""Verifies a deployed stage in a real account: runs a task that fails, and waits until every channel is notified.
 
     make smoke STAGE=dev
     make smoke STAGE=prod CLUSTER=prod SUBNETS=subnet-0a1b,subnet-0c2d
@@ -28,7 +28,7 @@ from router.model import Outcome
 NAME = "ecs-alert-router-smoke"
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
 PATIENCE = 420.0  # seconds: Fargate takes a minute or two to start a task, a retry of a channel half a minute
-PAUSE = 3.0  # seconds between looks
+PAUSE = 3.0  # seconds between polls
 
 
 class SmokeError(Exception):
@@ -37,7 +37,7 @@ class SmokeError(Exception):
 
 @dataclass(frozen=True)
 class Smoke:
-    """What a run needs.
+    """The settings of a run.
 
     Attributes:
         ecs, ec2: low-level boto3 clients.
@@ -57,7 +57,7 @@ class Smoke:
     family: str = field(default_factory=lambda: f"{NAME}-{uuid.uuid4().hex[:8]}")
 
     def run(self) -> bool:
-        """Whether every channel that the routes reach was told.
+        """Runs the task. Returns whether every channel that the routes reach was notified.
 
         Raises:
             SmokeError: the task could not be run, or nothing arrived.
@@ -83,7 +83,7 @@ class Smoke:
             self._tidy_up()
 
     def _tidy_up(self) -> None:
-        """What cannot be deleted costs nothing."""
+        """Deletes the resources of the run. What cannot be deleted costs nothing."""
         with suppress(ClientError):
             found = self.ecs.list_task_definitions(familyPrefix=self.family)["taskDefinitionArns"]
             for arn in found:
@@ -122,13 +122,13 @@ class Smoke:
         return [subnet["SubnetId"] for subnet in answer["Subnets"]]
 
     def _told(self, task: str) -> Mapping[str, OutboxEntry]:
-        """What came of each channel, as soon as every one of them was told or has failed."""
+        """The outcome on each channel, once every channel was notified or has failed."""
         row = self._until(lambda: self._announced(task), "the alert is not in history")
         self.say(f"in history: {row['severity']} {row['cause']}, {row['decision']}")
         if not row["incident"]:
-            raise SmokeError("no route of alert-router.toml reaches a channel for it, so nobody was told")
+            raise SmokeError("no route of alert-router.toml reaches a channel for it, so no channel was notified")
         entries: Mapping[str, OutboxEntry] = self._until(
-            lambda: self._settled(str(row["incident"])), "somebody was not told yet"
+            lambda: self._settled(str(row["incident"])), "a channel has not been notified yet"
         )
         return entries
 

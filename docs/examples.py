@@ -40,7 +40,7 @@ class Example(NamedTuple):
     Attributes:
         rule: of `router.ecs.classify.RULES`.
         when: when the rule matches, in words.
-        found: what `[enrich]` would have found out (`simulate --found`).
+        found: what `[enrich]` would have found out (`simulate --enrichment`).
     """
 
     rule: str
@@ -76,7 +76,7 @@ _service: Mapping[str, Any] = {"service": "checkout", "family": "checkout"}
 EXAMPLES: tuple[Example, ...] = (
     Example(
         "stopped by user",
-        "STOPPED, stop code UserInitiated; its text is free and is not looked at",
+        "STOPPED, stop code UserInitiated; its text is free and not evaluated",
         task_stopped("UserInitiated", "Task stopped by user", container("app", 143)),
     ),
     Example(
@@ -105,7 +105,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "container out of memory",
-        "the same of a container that has STOPPED in a task that runs on",
+        "the same, for a container that has STOPPED in a running task",
         task_event(
             containers=[
                 container("app", status="RUNNING"),
@@ -157,7 +157,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "failed to start",
-        "STOPPED, TaskFailedToStart, and no rule above",
+        "STOPPED, TaskFailedToStart, and none of the rules above",
         task_stopped(
             "TaskFailedToStart",
             "Timeout waiting for network interface provisioning to complete.",
@@ -186,7 +186,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "exited well, of a service",
-        "the same with 0 alone, or 0 and 143, in a service: nothing should have ended",
+        "the same with 0 alone, or 0 and 143, in a service, where no container should exit",
         task_stopped("EssentialContainerExited", "Essential container in task exited", _died(0), **_service),
     ),
     Example(
@@ -204,7 +204,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "run completed",
-        "the same, standalone, without an error; resolves what failed before the run began",
+        "the same, standalone, without an error; resolves failures from before the run started",
         task_stopped(
             "EssentialContainerExited",
             "Essential container in task exited",
@@ -215,7 +215,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "health check",
-        "STOPPED, ServiceSchedulerInitiated; only the text tells it from a scale-in",
+        "STOPPED, ServiceSchedulerInitiated; only the text distinguishes it from a scale-in",
         task_stopped(
             "ServiceSchedulerInitiated",
             "Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:"
@@ -237,7 +237,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "maintenance",
-        "the same of a task outside of services, which nobody starts again",
+        "the same, for a standalone task, which is not restarted",
         task_stopped(
             "ServiceSchedulerInitiated",
             "ECS is performing maintenance on the underlying infrastructure hosting the task",
@@ -283,12 +283,12 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "stopped for another reason",
-        "STOPPED, for a reason that is not known here",
+        "STOPPED, for a reason that the router does not know",
         task_stopped("QuotaExceeded", "Stopped by account quota.", container("app"), **_service),
     ),
     Example(
         "container exited",
-        "RUNNING and to go on; a container STOPPED with a code other than 0 or with an error name. Also the event of "
+        "RUNNING, and desired to be; a container STOPPED with a code other than 0 or with an error name. Also the event of "
         "the router's own reporter ([container-exits.md](container-exits.md))",
         container_exited(container("metrics-agent", 139), container("app", status="RUNNING"), **_service),
         {"recurrence": _AGAIN},
@@ -301,7 +301,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "deployment rolling back",
-        "SERVICE_DEPLOYMENT_IN_PROGRESS whose reason says that it rolls back",
+        "SERVICE_DEPLOYMENT_IN_PROGRESS whose reason reports a rollback",
         deployment(
             "SERVICE_DEPLOYMENT_IN_PROGRESS",
             "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/4558847650534451435.",
@@ -321,7 +321,7 @@ EXAMPLES: tuple[Example, ...] = (
     Example("steady state", "SERVICE_STEADY_STATE or TASKSET_STEADY_STATE; resolves", service_action()),
     Example(
         "capacity steady state",
-        "CAPACITY_PROVIDER_STEADY_STATE: says that capacity is there, not that the service is well",
+        "CAPACITY_PROVIDER_STEADY_STATE: reports that capacity is available, not that the service is healthy",
         service_action("CAPACITY_PROVIDER_STEADY_STATE"),
     ),
     Example(
@@ -331,7 +331,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example("hook awaits action", "HOOK_AWAITING_ACTION", hook(service="checkout")),
     Example("CodeDeploy failed", "a blue/green deployment by CodeDeploy has failed", codedeploy()),
-    Example("CodeDeploy stopped", "somebody, or an alarm, has stopped it", codedeploy("STOP")),
+    Example("CodeDeploy stopped", "a user or an alarm has stopped it", codedeploy("STOP")),
     Example("CodeDeploy completed", "it has completed; resolves", codedeploy("SUCCESS")),
     Example("CodeDeploy in progress", "every other state of it", codedeploy("START")),
     Example("instance impaired", "an instance's health is IMPAIRED", instance_health()),
@@ -356,16 +356,16 @@ EXAMPLES: tuple[Example, ...] = (
         ),
     ),
     Example("alarm over", "it is OK again; resolves", alarm("OK")),
-    Example("alarm without data", "it has not enough data", alarm("INSUFFICIENT_DATA")),
+    Example("alarm without data", "it has insufficient data", alarm("INSUFFICIENT_DATA")),
     Example(
         "channel failing",
-        "nothing has reached one of the router's own channels for 15 minutes",
+        "one of the router's own channels has failed for 15 minutes",
         _channel("FAILING", "Slack answered 503: service_unavailable"),
     ),
-    Example("channel works again", "it does again; resolves", _channel("WORKING", "")),
+    Example("channel works again", "it works again; resolves", _channel("WORKING", "")),
     Example(
         "event type error",
-        "everything else, unknown detail-types included, that ECS calls an ERROR; the cause is its eventName",
+        "every other event that ECS calls an ERROR, including unknown detail types; the cause is its eventName",
         service_action(
             "SERVICE_TASK_PLACEMENT_FAILURE",
             "ERROR",
@@ -381,7 +381,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "any other event",
-        "all that is left",
+        "every other event",
         event(
             "ECS Something New",
             {"eventType": "INFO", "eventName": "SOMETHING_NEW", "createdAt": "2024-08-08T17:19:02Z"},

@@ -1,6 +1,6 @@
 """Writes docs/classification.md and docs/messages.md from the code and docs/examples.py: `make docs-pages`.
 
-A test compares them with what is in the repository.
+A test compares the result with the repository.
 """
 
 import html
@@ -18,7 +18,7 @@ from router.ecs.normalise import normalise
 from router.incident.state import Dispatch
 from router.messages.hints import HINTS, Hint
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Enrichment, Incident, Kind, Message, Recurrence
+from router.model import Alert, ChannelConfig, Enrichment, Incident, IncidentStatus, Kind, Message, Recurrence
 
 DOCS = Path(__file__).parent
 _BY_NAME = "`eventName` in lower case"
@@ -30,9 +30,11 @@ def alert_of(raw: Raw) -> Alert:
 
 
 def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) -> Message:
-    """What is said first of an event."""
+    """The `opened` message of an event."""
     made = alert_of(raw)
-    incident = Incident(1, "open", made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at)
+    incident = Incident(
+        1, IncidentStatus.OPEN, made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at
+    )
     known = dict(found or {})
     recurrence = known.pop("recurrence", None)
     enrichment = Enrichment(**known, recurrence=Recurrence(**recurrence) if isinstance(recurrence, dict) else None)  # type: ignore[arg-type]
@@ -46,7 +48,7 @@ def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) 
 
 
 def classification() -> str:
-    """The whole table of rules, then each with an event and its message."""
+    """The table of rules, then each rule with an event and its message."""
     return "\n".join([_TABLE_HEAD, *map(_row, RULES, EXAMPLES), _EXAMPLES_HEAD, *map(_example, EXAMPLES)]) + "\n"
 
 
@@ -54,13 +56,13 @@ _TABLE_HEAD = """# Classification
 
 Made by `make docs-pages` from [router/ecs/classify.py](../router/ecs/classify.py) and [docs/examples.py](examples.py).
 
-First plugins are asked (`classify_event`), then this table, of which the first rule that matches decides, then your own
-`[[rules]]`. Text is matched without regard to case. Of a STOPPED task the containers' reasons count only with the stop
-codes EssentialContainerExited and TaskFailedToStart, or one that is not known here. Where ECS gives no stop code, it is
-inferred from the reason. Where exit codes contradict each other (some 0, some not), the task definition's `essential`
-flags decide which count, if `task_definition = true` stands under `[enrich]`; else the worst counts.
+Plugins are asked first (`classify_event`), then this table, in which the first rule that matches decides, and then your own
+`[[rules]]`. Text is matched without regard to case. For a STOPPED task the containers' reasons count only with the stop
+codes EssentialContainerExited and TaskFailedToStart, or with an unknown one. If ECS gives no stop code, it is inferred from
+the reason. If exit codes contradict each other (some 0, some not), the task definition's `essential` flags decide which
+count, provided that `[enrich]` has `task_definition = true`; otherwise the worst counts.
 
-What ends trouble is marked "resolves". Ask what an event would be: `ecs-alert-router classify event.json`.
+"resolves" marks an event that ends a problem. To classify an event: `ecs-alert-router classify event.json`.
 
 | rule | when | severity | cause |
 |---|---|---|---|"""
@@ -68,12 +70,12 @@ What ends trouble is marked "resolves". Ask what an event would be: `ecs-alert-r
 _EXAMPLES_HEAD = """
 ## An event for each rule
 
-Every event is whole, and invented. Below it stands what is said of it where a route sends it somewhere.
+Every event is complete, and invented. The message above it is what a channel gets if a route matches.
 """
 
 
 def _row(rule: Rule, example: Example) -> str:
-    assert rule.name == example.rule, f"{rule.name}: its example is to stand in its place"
+    assert rule.name == example.rule, f"{rule.name}: its example must have the same position"
     cause = f"`{rule.cause}`" if isinstance(rule.cause, str) else _cause_made(rule)
     resolves = ", resolves" if rule.resolves else ""
     when = example.when.replace("|", "\\|")
@@ -113,47 +115,47 @@ def _quoted(shown: Message) -> str:
 
 
 def messages() -> str:
-    """A picture for each cause that is announced, its words in both languages, and every hint."""
+    """A picture for each cause that is announced, its title in both languages, and every hint."""
     return "\n".join([_MESSAGES_HEAD, *_contents(), "", *_pictured(), _HINTS_HEAD, *_hints()]) + "\n"
 
 
 _MESSAGES_HEAD = """# Messages
 
 Made by `make docs-pages` and `make docs-images` from [docs/examples.py](examples.py): each picture is the page that
-`ecs-alert-router simulate event.json --html page.html` makes, drawn by a browser. Slack's blocks are drawn by hand,
-Teams' cards by the official renderer of adaptive cards. Draw your own events so before it matters.
+`ecs-alert-router simulate event.json --html page.html` makes, drawn by a browser. Slack's blocks are drawn by hand, Teams'
+cards by the official renderer of adaptive cards. Render your own events the same way before you need them.
 
-A message says what died and after how long, how often it has been and what was deployed before it, why in ECS's own
-words, and what to do; then the image and the last log lines; then the pages to open. How often and what was deployed is
-from the router's own history; memory limits, essential containers and log lines are there where `[enrich]` of
+A message says which container failed and how long it had run, how often this has happened, the preceding deployment, ECS's
+own reason, and what to do; then the image, the last log lines, and the pages to open. Recurrence and deployment come from
+the router's own history. Memory limits, essential containers and log lines appear if `[enrich]` of
 [alert-router.toml](../alert-router.toml) turns them on:
 
 | `[enrich]` | adds | permits the function |
 |---|---|---|
-| `history = true` (the default) | how often in 24 hours (to the hour) and in 7 days (to the day), of what a route sends somewhere or a silence holds back; the time before; the deployment it came after | nothing new |
-| `task_definition = true` | memory limits, essential containers, a link to the log; better verdicts on contradicting exit codes | `ecs:DescribeTaskDefinition` |
-| `log_groups = ["/ecs/*"]` | the last lines of the container that died, with what looks like a secret taken out | `logs:GetLogEvents` on these groups |
+| `history = true` (the default) | how often the cause occurred in 24 hours (to the hour) and in 7 days (to the day), counting alerts that match a route or were silenced; when it last occurred; the preceding deployment | nothing new |
+| `task_definition = true` | memory limits, essential containers, a link to the log; a better classification of contradicting exit codes | `ecs:DescribeTaskDefinition` |
+| `log_groups = ["/ecs/*"]` | the last lines of the failed container, with what looks like a secret redacted | `logs:GetLogEvents` on these groups |
 
-Each part has its own short time-outs, all together have three seconds, and a part that fails is left out: no message
-waits for it. Secrets are recognised by their form and by what stands before them (`password=`, `Bearer`, `://user:`);
-that is a guess, so let only those see a channel who may see its logs.
+Each lookup has its own short timeout; all together get three seconds. A lookup that fails is left out: no message waits for
+it. Secrets are recognised by their form and by the text before them (`password=`, `Bearer`, `://user:`); that is a guess,
+so only give a channel to people who may see those logs.
 
-## The three kinds
+## Notification kinds
 
 **Opened**: what happened.
 
 ![Slack and Teams: out of memory, with the limit, the deployment before it, what to do and the last log lines](images/chat.png)
 
-**Updated**: it got worse, or what was held back since.
+**Updated**: it got worse, or a digest of what was held back.
 
 ![The digest on each channel: how often since the last message, and in all](images/updated.png)
 
-**Gathered**: many at once, where one message for each would be more than anybody can read; worst first. PagerDuty gets
-each by itself.
+**Gathered**: several incidents in one message, worst first, when a channel's rate limit is reached. PagerDuty gets each by
+itself.
 
 ![Many incidents in one message on Slack, Teams and e-mail](images/gathered.png)
 
-**Resolved**: over; after how long, and how many.
+**Resolved**: it is over, how long it lasted, and how often it occurred.
 
 ![The end on each channel, short and green](images/resolved.png)
 
@@ -165,12 +167,13 @@ each by itself.
 
 ## Each cause
 
-Causes of severity info are recorded and not announced, unless a route of yours asks for them."""
+Causes of severity info are recorded, and announced only if one of your routes asks for them."""
 
 _HINTS_HEAD = """
-## What to do: every hint
+## Hints
 
-The first that fits is given. `{memory}`, `{image}` and the like are filled in; a hint is left out where one is unknown.
+A message has the first hint that matches. `{memory}`, `{image}` and other placeholders are filled in; a hint whose placeholder
+is unknown is left out.
 """
 
 
@@ -195,8 +198,8 @@ def _message(picture: Picture, language: str) -> Message:
 
 def _hints() -> Iterator[str]:
     for cause, hints in HINTS.items():
-        yield f"### {cause}: what to do\n"
-        yield "| where | hint | source |\n|---|---|---|"
+        yield f"### {cause}: hints\n"
+        yield "| if | hint | source |\n|---|---|---|"
         yield from map(_hint_row, hints)
         yield ""
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the report with a real browser, of a month that never was: `make docs-images`."""
+"""Takes the pictures of the report with a real browser, for an invented month: `make docs-images`."""
 
 import random
 import sys
@@ -36,7 +36,7 @@ TROUBLE: list[dict[str, Any]] = [
 
 
 def a_month(chance: random.Random) -> Iterator[tuple[float, events.Raw]]:
-    """What happens, in any order."""
+    """The events of the month, in any order, with their times."""
     for day in range(DAYS):
         begins = NOW - (DAYS - day) * DAY
         for service, loud in SERVICES.items():
@@ -70,7 +70,7 @@ def _stopped(
 
 
 def lived_through() -> World:
-    """The router after that month; Slack is slow now and then, and the pager once refused."""
+    """The router after that month, in which Slack sometimes limited its rate and the pager sometimes refused."""
     chance, world = random.Random(11), World()  # noqa: S311 - the same month each time
     world.now = NOW - DAYS * DAY
     for at, raw in sorted(a_month(chance), key=lambda timed: timed[0]):

@@ -1,8 +1,7 @@
 """Draws the pictures of the docs: `make docs-images`. Each is the page that `simulate --html` makes of an event.
 
-It takes Chromium (`apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji fonts-inter`) and what `npm ci`
-installs. `images/drawn.json` says from which page each picture was drawn; a test compares that with what the router
-makes now.
+It needs Chromium (`apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji fonts-inter`) and the packages of
+`npm ci`. `images/drawn.json` says from which page each picture was drawn; a test compares that with the current page.
 """
 
 import json
@@ -31,7 +30,7 @@ DOCS = Path(__file__).parent
 IMAGES = DOCS / "images"
 DRAWN = IMAGES / "drawn.json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-WIDTH, HEIGHT = 976, 4000  # CSS pixels; what is left empty below is cut off
+WIDTH, HEIGHT = 976, 4000  # CSS pixels; the empty part below is cut off
 MARGIN = 16
 PHOTOS = ("report-desk.png", "report-phone.png")  # docs/photos.py takes them
 
@@ -40,8 +39,9 @@ class Picture(NamedTuple):
     """What is drawn.
 
     Attributes:
-        options: of `simulate`, besides the event and what was found out about it.
-        others: more events, of which the same message tells.
+        found: the enrichment of the event, for `simulate --found`.
+        options: further options of `simulate`.
+        others: more events, for a message about several incidents.
     """
 
     event: Raw
@@ -51,7 +51,7 @@ class Picture(NamedTuple):
 
 
 def announced() -> dict[str, Picture]:
-    """By cause, one event of each that is announced."""
+    """One event of each cause that is announced, by cause."""
     found: dict[str, Picture] = {}
     for raw, known in [*((each.event, each.found) for each in EXAMPLES), *((raw, None) for raw in MORE.values())]:
         verdict = classify(normalise(raw))
@@ -61,7 +61,7 @@ def announced() -> dict[str, Picture]:
 
 
 def pictures() -> dict[str, Picture]:
-    """All of them, by the name of their file."""
+    """All pictures, by file name."""
     causes = announced()
     crash = causes["essential_container_exited"]
     japanese = ["--config", str(DOCS / "japanese.toml")]
@@ -78,26 +78,26 @@ def pictures() -> dict[str, Picture]:
 
 
 def page(picture: Picture) -> str:
-    """What `simulate --html` makes of it."""
+    """The page that `simulate --html` makes of it."""
     with tempfile.TemporaryDirectory() as directory:
         files = {"event": [picture.event, *picture.others], "found": picture.found}
         event, found = (Path(directory, f"{name}.json") for name in files)
         for path, content in zip((event, found), files.values(), strict=True):
             path.write_text(json.dumps(content), "utf-8")
         out = Path(directory, "page.html")
-        arguments = ["simulate", str(event), "--found", str(found), "--html", str(out), *picture.options]
+        arguments = ["simulate", str(event), "--enrichment", str(found), "--html", str(out), *picture.options]
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return out.read_text("utf-8")
 
 
 def digest(drawn: str) -> str:
-    """Of a page, whoever's renderer is in it."""
+    """A short hash of a page, without the renderer that is embedded in it."""
     return sha256(re.sub(r"(?s)<script>.*?</script>|<meta http-equiv[^>]*>", "", drawn).encode()).hexdigest()[:16]
 
 
 def draw(drawn: str, to: Path, browser: str) -> None:
-    """A screenshot of the page, as small as it looks the same."""
+    """Saves a screenshot of the page, with as few colours as look the same."""
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory, "page.html")
         source.write_text(drawn, "utf-8")
@@ -111,7 +111,7 @@ def draw(drawn: str, to: Path, browser: str) -> None:
 
 
 def _trimmed(image: Image.Image) -> Image.Image:
-    """Without what is empty below."""
+    """The image without the empty part below."""
     empty = Image.new("RGB", image.size, image.getpixel((0, 0)))
     box = ImageChops.difference(image, empty).getbbox()
     bottom = min(image.height, (box[3] if box else 0) + MARGIN)
@@ -119,7 +119,7 @@ def _trimmed(image: Image.Image) -> Image.Image:
 
 
 def stale(drawn: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """The name, page and digest of each picture that shows something else than it should."""
+    """The name, page and digest of each picture that is out of date."""
     for name, picture in pictures().items():
         made = page(picture)
         if drawn.get(name) != digest(made) or not (IMAGES / name).is_file():

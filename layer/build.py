@@ -1,12 +1,12 @@
-"""Builds what the Lambda layer holds: the packages of requirements.txt, for arm64 and Python 3.13, in .build/layer.
+"""Builds the Lambda layer in .build/layer: the packages of requirements.txt, for arm64 and Python 3.13.
 
-Any machine and any Python from 3.11 on will do: pip downloads wheels for the function's platform, none for this one.
-`serverless deploy` calls this on its own (deploy/prepare.js). After a change of requirements.in:
+This runs on any machine and on Python 3.11 or newer, because pip downloads wheels for the function's platform.
+`serverless deploy` runs it (deploy/prepare.js). After a change of requirements.in, compile the requirements again:
 
     uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \\
         layer/requirements.in -o layer/requirements.txt
 
-Packages with channel plugins are added in plugins.txt, which is not there until somebody adds one
+To add packages with channel plugins, list them in layer/plugins.txt, a file that you create
 (docs/write-a-channel.md).
 """
 
@@ -29,22 +29,22 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import Any
 
-from ca_directory import write_ca_directory  # type: ignore[import-not-found]  # found beside this script
+from ca_directory import write_ca_directory  # type: ignore[import-not-found]  # beside this script
 from function_bytecode import compiles  # type: ignore[import-not-found]  # as above
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
-BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped: the service models are made of it
+BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped; the service models are extracted from it
 BUILD = ROOT / ".build"
 LAYER = BUILD / "layer"
-FINGERPRINT = BUILD / "layer.fingerprint"  # beside the layer, not in it: all that is in it gets shipped
+FINGERPRINT = BUILD / "layer.fingerprint"  # outside the layer, because everything in the layer is shipped
 
 PLUGIN_GROUP = "ecs_alert_router"
-PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py looks for it on the path
+PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py looks for this name on sys.path
 
-CERTIFICATES = "ecs_alert_router_certificates"  # router/coldstart/tls.py looks for it on the path
-MODELS = "aws_models"  # router/aws/clients.py looks for it on the path
-CALLS = {  # of the function; a test holds it to the code
+CERTIFICATES = "ecs_alert_router_certificates"  # router/coldstart/tls.py looks for this name on sys.path
+MODELS = "aws_models"  # router/coldstart/botocore_session.py looks for this name on sys.path
+CALLS = {  # the operations that the function calls; a test compares them with the code
     "dynamodb": ("BatchGetItem", "PutItem", "Query", "TransactWriteItems"),
     "ecs": ("DescribeTaskDefinition",),
     "logs": ("GetLogEvents",),
@@ -55,10 +55,10 @@ CALLS = {  # of the function; a test holds it to the code
 }
 
 UNUSED = (
-    # Of Powertools the function imports Logger and metrics, and nothing that these import needs the two.
+    # The function uses Powertools' Logger and metrics. Neither of them needs these two packages.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/parser",
-    # requests would guess encodings with it at the price of 7 ms of a cold start, and takes UTF-8 without it.
+    # requests guesses the encoding of answers with it. Without it, requests assumes UTF-8.
     "charset_normalizer",
 )
 
@@ -71,7 +71,7 @@ TARGET = (
 
 
 class BuildError(Exception):
-    """Says in one line why there is no layer."""
+    """The layer could not be built; the message says why in one line."""
 
 
 def main() -> int:
@@ -91,13 +91,13 @@ def build() -> bool:
     fingerprint = _fingerprint()
     if LAYER.is_dir() and FINGERPRINT.is_file() and FINGERPRINT.read_text() == fingerprint:
         return False
-    # Removed first: what is interrupted from here on is built again.
+    # Removed first, so that an interrupted build is not taken for a finished one.
     FINGERPRINT.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
-        packages = Path(scratch, "layer", "python")  # Lambda puts /opt/python on the path
+        packages = Path(scratch, "layer", "python")  # Lambda has /opt/python on sys.path
         _download(packages, _requirements())
         _drop_unused(packages)
-        shutil.rmtree(packages / "bin", ignore_errors=True)  # command lines of the packages; nobody calls them there
+        shutil.rmtree(packages / "bin", ignore_errors=True)  # the packages' console scripts
         _forget_paths(packages)
         _index_plugins(packages)
         _write_models(packages, Path(scratch, "botocore"))
@@ -111,7 +111,7 @@ def build() -> bool:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the lock of this checkout: two deployments may package at the same time."""
+    """Hold a lock, because two deployments may package the same checkout at the same time."""
     BUILD.mkdir(exist_ok=True)
     with (BUILD / "layer.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -119,9 +119,9 @@ def _alone() -> Iterator[None]:
 
 
 def _fingerprint() -> str:
-    """Sum up all that the layer's bytes depend on: the requirements, these scripts, and whether there is bytecode.
+    """Hash everything that the layer's bytes depend on: the requirements, these scripts, and whether bytecode is made.
 
-    The requirements hold the packages' hashes: another wheel under the same name is another requirement.
+    The requirements contain the packages' hashes, so a different wheel of the same version changes the fingerprint.
     """
     scripts = sorted((ROOT / "layer").glob("*.py"))
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, *scripts)]
@@ -133,12 +133,12 @@ def _requirements() -> list[Path]:
 
 
 def _download(target: Path, requirements: Iterable[Path]) -> None:
-    # pip's own bytecode would be for this Python and would carry time stamps: --no-compile.
+    # --no-compile, because pip would compile for the Python that runs it and store time stamps.
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
     how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}")
     what = [f"--requirement={path}" for path in requirements]
     command = [*pip, *TARGET, *how, *what]
-    # In ROOT: a path in plugins.txt means the same wherever the build is called from.
+    # cwd=ROOT: paths in plugins.txt are relative to the checkout.
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
     if "No module named pip" in result.stderr:
         raise BuildError(f"{sys.executable} has no pip; install it, or name another Python in the variable PYTHON")
@@ -147,7 +147,7 @@ def _download(target: Path, requirements: Iterable[Path]) -> None:
 
 
 def _forget_paths(packages: Path) -> None:
-    """Drop where a wheel of plugins.txt lay on this machine: equal layers, equal bytes, and nobody's paths in AWS."""
+    """Remove the paths of local wheels: they differ between machines, and they do not belong into a shipped layer."""
     for origin in packages.glob("*.dist-info/direct_url.json"):
         record = origin.with_name("RECORD")
         kept = [line for line in record.read_text().splitlines(keepends=True) if origin.name not in line]
@@ -156,20 +156,20 @@ def _forget_paths(packages: Path) -> None:
 
 
 def _drop_unused(packages: Path) -> None:
-    """Leave out what is large and what nobody needs, unless a plugin asks for it."""
+    """Remove the packages in `UNUSED`, except those that plugins.txt names."""
     _, plugins = REQUIREMENTS
-    wanted = re.sub("[-_.]+", "_", plugins.read_text().lower()) if plugins.is_file() else ""  # any spelling pip takes
-    for name in (each for each in UNUSED if each not in wanted):
+    required = re.sub("[-_.]+", "_", plugins.read_text().lower()) if plugins.is_file() else ""  # PEP 503: one spelling
+    for name in (package for package in UNUSED if package not in required):
         for path in (packages / name, *packages.glob(f"{name}-*.dist-info")):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_models(packages: Path, scratch: Path) -> None:
-    """Ship as much of the services' models as the function calls, without their prose, which is nine tenths of them.
+    """Write the service models, reduced to the operations in `CALLS` and without documentation, which is 90 % of them.
 
-    To read them whole, botocore would spend 50 ms and 10 MB at each cold start. Plugins that call something else make
-    their clients with boto3, which does not look here. Where botocore.txt names no botocore, the function reads the
-    runtime's own models.
+    botocore needs less time and 12 MB less memory to read these (`router.coldstart`). Plugins that call other
+    operations make their clients with boto3, which does not use these models. If botocore.txt names no botocore, no
+    models are written and the function reads those of the runtime.
     """
     _download(scratch, [BOTOCORE])
     data = scratch / "botocore" / "data"
@@ -178,16 +178,18 @@ def _write_models(packages: Path, scratch: Path) -> None:
     for service, operations in CALLS.items():
         newest = max(data.joinpath(service).iterdir())
         directory = packages / MODELS / service / newest.name
-        _write_json(directory / "service-2.json", _without_prose(_of(_read(newest, "service-2"), operations)))
-        _write_json(directory / "endpoint-rule-set-1.json", _without_prose(_read(newest, "endpoint-rule-set-1")))
+        model = _reduced(_read(newest, "service-2"), operations)
+        rule_set = _read(newest, "endpoint-rule-set-1")
+        _write_json(directory / "service-2.json", _without_documentation(model))
+        _write_json(directory / "endpoint-rule-set-1.json", _without_documentation(rule_set))
     endpoints = _read(data, "endpoints")
     for partition in endpoints["partitions"]:
-        partition["services"] = {}  # rules say where they are: botocore asks here what regions there are
+        partition["services"] = {}  # the rule sets have the endpoints; botocore only reads the regions from this file
     _write_json(packages / MODELS / "endpoints.json", endpoints)
 
 
 def _write_certificates(packages: Path) -> None:
-    """Ship certifi's certificates by name, too: to load its file takes 16 ms of each cold start."""
+    """Write certifi's certificates into a directory as well: OpenSSL loads it faster than the file (`ca_directory`)."""
     bundle = packages / "certifi" / "cacert.pem"
     if bundle.is_file():
         write_ca_directory(bundle, packages / CERTIFICATES)
@@ -205,79 +207,82 @@ def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, separators=(",", ":")))
 
 
-def _of(model: dict[str, Any], operations: Iterable[str]) -> dict[str, Any]:
-    """A service's model with these operations alone, and the shapes that they lead to.
+def _reduced(model: dict[str, Any], operations: Iterable[str]) -> dict[str, Any]:
+    """The model with these operations only, and the shapes that they refer to.
 
-    Without `operationContextParams`, too: by them endpoints of other accounts are chosen, which nobody is spoken to
-    by, and each call would look for them in all that it writes.
+    `operationContextParams` are removed. botocore uses them to choose account-specific endpoints, which the router
+    does not use, and would search the parameters of each call for them.
     """
     kept = {name: dict(model["operations"][name]) for name in operations}
-    for each in kept.values():
-        each.pop("operationContextParams", None)
-    wanted, shapes = [*_named(kept)], {}
-    while wanted:
-        if (name := wanted.pop()) not in shapes:
+    for operation in kept.values():
+        operation.pop("operationContextParams", None)
+    unvisited, shapes = [*_shape_names(kept)], {}
+    while unvisited:
+        if (name := unvisited.pop()) not in shapes:
             shapes[name] = model["shapes"][name]
-            wanted += _named(shapes[name])
+            unvisited += _shape_names(shapes[name])
     return {**model, "operations": kept, "shapes": shapes}
 
 
-def _named(part: Any) -> Iterator[str]:
-    """The shapes that a part of a model refers to."""
+def _shape_names(part: Any) -> Iterator[str]:
+    """The names of the shapes that a part of a model refers to."""
     if isinstance(part, dict):
         if isinstance(part.get("shape"), str):
             yield part["shape"]
         part = list(part.values())
     if isinstance(part, list):
-        for each in part:
-            yield from _named(each)
+        for element in part:
+            yield from _shape_names(element)
 
 
-def _without_prose(model: Any) -> Any:
-    """A member of a shape may be called documentation, too; it is no text."""
+def _without_documentation(model: Any) -> Any:
+    """Removes the documentation texts, but keeps shape members of that name, which are mappings."""
     if isinstance(model, dict):
-        kept = {name: each for name, each in model.items() if not (name == "documentation" and isinstance(each, str))}
-        return {name: _without_prose(each) for name, each in kept.items()}
-    return [_without_prose(each) for each in model] if isinstance(model, list) else model
+        return {
+            name: _without_documentation(value)
+            for name, value in model.items()
+            if not (name == "documentation" and isinstance(value, str))
+        }
+    return [_without_documentation(element) for element in model] if isinstance(model, list) else model
 
 
 def _index_plugins(packages: Path) -> None:
-    """List the plugins that the packages announce: the function would search all of them at every cold start."""
-    found = [
+    """Write the packages' entry points of `PLUGIN_GROUP` into a file, so that no cold start has to search for them."""
+    plugins = [
         {"distribution": distribution.name, "name": entry.name, "module": entry.value}
         for distribution in distributions(path=[str(packages)])
         for entry in distribution.entry_points
         if entry.group == PLUGIN_GROUP
     ]
-    found.sort(key=lambda each: (each["distribution"], each["name"]))  # equal layers, equal bytes
-    packages.mkdir(exist_ok=True)  # pip makes none if there is nothing to put there
-    (packages / PLUGIN_INDEX).write_text(json.dumps(found, indent=2) + "\n")
+    plugins.sort(key=lambda plugin: (plugin["distribution"], plugin["name"]))  # the layer's bytes are reproducible
+    packages.mkdir(exist_ok=True)  # pip does not make it if there is nothing to install
+    (packages / PLUGIN_INDEX).write_text(json.dumps(plugins, indent=2) + "\n")
 
 
 def _size() -> int:
-    """Bytes of the layer; Lambda takes 250 MB of function and layers together, unzipped."""
+    """Bytes of the layer. Lambda's limit for function and layers together is 250 MB, unzipped."""
     return sum(file.stat().st_size for file in LAYER.rglob("*") if file.is_file())
 
 
 def _reason(stderr: str) -> str:
-    """Pick the line that says most from what pip printed."""
+    """Pick pip's first error line, or else its last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    return (errors or lines[-1:] or ["it did not say why"])[0]
+    return (errors or lines[-1:] or ["no error message"])[0]
 
 
 def _compile(packages: Path) -> None:
-    """Ship bytecode: Lambda's file system is read-only, so without it every cold start compiles every module anew."""
+    """Compile the packages. Lambda's file system is read-only, so otherwise every cold start compiles every module."""
     if not compiles():
         _say("no bytecode, as this Python is not 3.13; cold starts take about twice as long")
         return
     compileall.compile_dir(
         packages,
         quiet=1,
-        # Zip files lose the time stamps that bytecode is checked by; unchecked also keeps the bytes reproducible.
+        # A zip file loses the time stamps that Python compares by default. Unchecked hashes are also reproducible.
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
         stripdir=packages.parent,
-        prependdir="/opt",  # where the files lie in Lambda, for tracebacks
+        prependdir="/opt",  # the layer's directory in Lambda, for tracebacks
     )
 
 

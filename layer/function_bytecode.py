@@ -1,9 +1,8 @@
 """Adds the bytecode of its modules to the function's package: `python layer/function_bytecode.py PACKAGE.zip`.
 
-Lambda's file system is read-only, so without bytecode every cold start compiles every module again. `deploy/prepare.js`
-calls this when the Serverless CLI has written the package. The modules come out of the package itself: the bytecode
-fits what is shipped, and the `__pycache__` directories of the checkout, which every Python that runs there changes, are
-neither read nor written.
+Lambda's file system is read-only, so without bytecode every cold start compiles every module. `deploy/prepare.js` runs
+this after the Serverless CLI has written the package. It compiles the modules in the package, not those of the
+checkout: other Python processes write to the `__pycache__` directories of the checkout at any time.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -15,21 +14,21 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-RUNTIME_VERSION = (3, 13)  # serverless.yml names the same
-UNPACKED = "/var/task"  # where the files lie in Lambda, for tracebacks
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file knows: equal modules, equal bytes
+RUNTIME_VERSION = (3, 13)  # the same as in serverless.yml
+UNPACKED = "/var/task"  # the function's directory in Lambda, for tracebacks
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold; a fixed date makes the package reproducible
 READABLE = 0o100644 << 16
 
 
 def compiles() -> bool:
-    """Tell whether this Python makes the function's bytecode; another's would only be dead weight."""
+    """Whether this Python makes bytecode that the function can use."""
     return sys.version_info[:2] == RUNTIME_VERSION and sys.implementation.name == "cpython"
 
 
 def add_bytecode(package: Path) -> None:
-    """Add the bytecode of every module in the package, unless this Python makes another version's.
+    """Add the bytecode of every module in the package; do nothing if this Python has another version.
 
-    It is checked against the source's hash, not its date: the zip loses dates.
+    Python checks it against the source's hash, because a zip file loses the dates that are compared by default.
     """
     if not compiles():
         return

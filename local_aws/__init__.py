@@ -1,4 +1,4 @@
-"""An AWS on this machine, for the demo and the end-to-end tests. Never shipped.
+"""A local AWS for the demo and the end-to-end tests. It is never shipped.
 
     with running() as aws:
         stack = deploy(aws, environment={"SLACK_WEBHOOK_URL": "http://127.0.0.1:8080/hook"})

@@ -14,10 +14,10 @@ from local_aws.runtime import ROOT
 from local_aws.server import LocalAws
 
 SERVICE = "ecs-alert-router"
-DEPLOY_SECONDS = 300.0  # about 5, and a minute more where the layer has to be built over a slow line
+DEPLOY_SECONDS = 300.0  # usually 5; a minute more if the layer has to be built over a slow connection
 OUTPUT_TAIL = 30  # lines
 
-# What the CLI gets to see of a checkout: see `_view`.
+# The parts of a checkout that the CLI sees: see `_view`.
 VISIBLE = (
     ".build",
     "alert-router.toml",
@@ -29,7 +29,7 @@ VISIBLE = (
     "serverless.yml",
 )
 
-# Settings that are not asked for must not slip in from the developer's shell.
+# Unset these, so that settings of the developer's shell do not leak in.
 SETTINGS = (
     "ALARM_NAME_PREFIX",
     "ALERT_EMAILS",
@@ -54,12 +54,12 @@ SETTINGS = (
 
 
 class DeployError(Exception):
-    """The Serverless CLI failed; the message ends with what it said last."""
+    """The Serverless CLI failed; the message ends with its last output."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deployed stack is reached by: the outputs of serverless.yml."""
+    """The outputs of a deployed stack (serverless.yml)."""
 
     table_name: str
     events_queue_url: str
@@ -97,8 +97,8 @@ def remove(aws: LocalAws, *, stage: str = "dev", checkout: Path = ROOT) -> None:
 def function_logs(aws: LocalAws, stack: Stack) -> list[str]:
     """Return the lines that the function has logged so far, oldest first."""
     pages = aws.client("logs").get_paginator("filter_log_events")
-    found = pages.paginate(logGroupName=f"/aws/lambda/{stack.function_name}")
-    return [event["message"] for page in found for event in page["events"]]
+    responses = pages.paginate(logGroupName=f"/aws/lambda/{stack.function_name}")
+    return [event["message"] for page in responses for event in page["events"]]
 
 
 def run_osls(
@@ -126,7 +126,7 @@ def run_osls(
 
 @contextmanager
 def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> Iterator[Path]:
-    """Show the CLI a directory with what deploying takes and nothing else.
+    """Give the CLI a directory that holds only what a deployment needs.
 
     No `.env`: a demo that talks to the developer's real channels is the last thing he wants. No virtual environment:
     the CLI searches every file there is. And a `.serverless` of its own: test workers deploy at the same time.
@@ -136,7 +136,7 @@ def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> 
         for source in (checkout / name for name in VISIBLE):
             if source.is_dir():
                 Path(directory, source.name).symlink_to(source)
-            else:  # a link would not do: the CLI takes a plain file for its configuration
+            else:  # copied, not linked: the CLI only accepts a regular file as its configuration
                 shutil.copy(source, directory)
         for file in files:
             shutil.copy(file, directory)
@@ -146,7 +146,7 @@ def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> 
 
 
 def _run(command: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run osls; return its exit code and what it printed. Nothing of it runs on, whatever happens here."""
+    """Run osls; return its exit code and output. All its processes have ended afterwards, even after an error."""
     process = subprocess.Popen(  # noqa: S603  words of this file and of the tests
         command,
         cwd=directory,
@@ -173,18 +173,18 @@ def _environment(aws: LocalAws, environment: Mapping[str, str]) -> dict[str, str
         "AWS_SECRET_ACCESS_KEY": aws.secret_key,
         "AWS_REGION": aws.region,
         "AWS_ENDPOINT_URL": aws.endpoint,
-        # No profile of the developer's may lead to a real account.
+        # A profile of the developer must never lead to a real account.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NODE_NO_WARNINGS": "1",
-        "SLS_AWS_MONITORING_FREQUENCY": "200",  # ms between looks at the stack; its own choice is 5000
+        "SLS_AWS_MONITORING_FREQUENCY": "200",  # ms between status requests; the default is 5000
         **environment,
     }
 
 
 def _stack(aws: LocalAws, stage: str) -> Stack:
-    (found,) = aws.client("cloudformation").describe_stacks(StackName=f"{SERVICE}-{stage}")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=f"{SERVICE}-{stage}")["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     return Stack(
         table_name=outputs["TableName"],
         events_queue_url=outputs["EventsQueueUrl"],

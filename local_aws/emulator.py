@@ -1,4 +1,4 @@
-"""The process behind `running()`: MiniStack, bent in three places to what AWS does.
+"""The process behind `running()`: MiniStack, patched in three places to behave like AWS.
 
 Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
 input. What it touches of MiniStack is private: the version is pinned, and a test pins the names.
@@ -23,10 +23,10 @@ import ministack.app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 
-# Of all that this process has in its environment a function may see only the path to its programs: see server.py.
+# Of this process's environment, a function sees only PATH: see server.py.
 PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNTIME_PYTHON", "TMPDIR")
 
-# Lambda looks for modules in the function's code, then in its layers, then in what the runtime brings along.
+# Lambda looks for modules in the function's code, then in its layers, then in the runtime's own packages.
 BOOTSTRAP = """#!/bin/sh
 unset {private}
 export PYTHONPATH="$LAMBDA_TASK_ROOT:{layers}" TZ=:UTC LANG=en_US.UTF-8
@@ -65,7 +65,7 @@ _unpacking = threading.Lock()
 
 
 def unpacked_layer(content: bytes) -> Path:
-    """Return the directory that plays /opt for this layer, unpacked on first use."""
+    """Return the directory that stands in for /opt with this layer, unpacked on first use."""
     with _unpacking:
         return _unpack(content)
 
@@ -90,7 +90,7 @@ def use_runtime_client() -> None:
 
 
 def accept_events_of_aws() -> None:
-    """Let PutEvents take sources that begin with "aws.": here nobody else can play Amazon ECS."""
+    """Let PutEvents accept sources that begin with "aws.", so that tests can send ECS events."""
     eventbridge._put_events = functools.partial(eventbridge._put_events, allow_aws_source=True)
 
 
@@ -104,7 +104,7 @@ def pass_for_encrypted() -> None:
 
 
 def end_with_parent() -> None:
-    """End this process and its functions as soon as the parent is gone, however it went: then the pipe is closed."""
+    """End this process and its functions when the parent ends for any reason, which closes the pipe."""
 
     def watch() -> None:
         sys.stdin.buffer.read()

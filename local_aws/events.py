@@ -46,7 +46,7 @@ def event(
 def container(
     name: str = "app", exit_code: object = None, reason: str | None = None, *, status: str = "STOPPED", **fields: Any
 ) -> Raw:
-    """One of a task's containers; ECS leaves out an exit code and a reason that are not known."""
+    """A container of a task. ECS omits an unknown exit code or reason."""
     known = {"exitCode": exit_code, "reason": reason}
     return {
         "containerArn": arn(f"container/{CLUSTER}/{TASK}/11d8b5c5-2a6f-4a1d-a2ab-4bb6fbc3f0d8"),
@@ -97,14 +97,14 @@ def task_stopped(
     **fields: Any,
 ) -> Raw:
     """A STOPPED task; without containers, its one essential container exited with code 1. None leaves a field out."""
-    told = {"stopCode": stop_code, "stoppedReason": reason}
-    stated = {key: value for key, value in told.items() if value is not None}
+    fields_of_stop = {"stopCode": stop_code, "stoppedReason": reason}
+    stated = {key: value for key, value in fields_of_stop.items() if value is not None}
     merged: Raw = {"desiredStatus": "STOPPED", "stoppedAt": AT, "containers": containers or (container(exit_code=1),)}
     return task_event("STOPPED", **(merged | stated | fields))
 
 
 def container_exited(*containers: Mapping[str, Any], **fields: Any) -> Raw:
-    """The router's own event: a container of a task that runs on has stopped."""
+    """The router's own event: a container has stopped in a task that is still running."""
     raw = task_event(containers=containers or (container("sidecar", 1),), **fields)
     for status in ("lastStatus", "desiredStatus"):
         del raw["detail"][status]
@@ -127,7 +127,7 @@ def service_action(
 def deployment(
     name: str = "SERVICE_DEPLOYMENT_FAILED", reason: str = "", *, service: str = "web", **detail: Any
 ) -> Raw:
-    """An ECS Deployment State Change: it names its cluster nowhere but in `resources`."""
+    """An ECS Deployment State Change: it names its cluster only in `resources`."""
     reasons = {
         "SERVICE_DEPLOYMENT_FAILED": "ECS deployment circuit breaker: tasks failed to start.",
         "SERVICE_DEPLOYMENT_IN_PROGRESS": f"ECS deployment {DEPLOYMENT} in progress.",
@@ -226,7 +226,7 @@ def alarm(
     """`metrics` are ids, names and dimensions of what the alarm watches."""
     watched = [
         {
-            "id": each,
+            "id": id_,
             "metricStat": {
                 "metric": {"namespace": "ECS/ContainerInsights", "name": metric, "dimensions": dict(dimensions)},
                 "period": 60,
@@ -234,7 +234,7 @@ def alarm(
             },
             "returnData": False,
         }
-        for each, metric, dimensions in metrics
+        for id_, metric, dimensions in metrics
     ]
     fields = {
         "alarmName": name,

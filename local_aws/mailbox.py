@@ -1,4 +1,4 @@
-"""What subscribers of an SNS topic get, without e-mail: a queue that is subscribed to it."""
+"""Collects the messages of an SNS topic in a subscribed queue, in place of e-mail."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from local_aws.server import LocalAws
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One message as a subscriber gets it. `attributes`: name to value. `at`: when SNS took it, in POSIX seconds."""
+    """One message as a subscriber gets it. `attributes`: name to value. `at`: POSIX seconds when SNS accepted it."""
 
     subject: str
     text: str
@@ -19,7 +19,7 @@ class Mail:
 
 
 class Mailbox:
-    """Subscribed to a topic from its making on; `mails` is everything that came since."""
+    """A subscription to a topic. `mails` holds everything received since it was created."""
 
     def __init__(self, aws: LocalAws, topic_arn: str) -> None:
         self._sqs = aws.client("sqs")
@@ -51,6 +51,6 @@ def _admitting(topic_arn: str, queue_arn: str) -> str:
 
 
 def _mail(envelope: dict[str, Any]) -> Mail:
-    attributes = {name: each["Value"] for name, each in envelope.get("MessageAttributes", {}).items()}
+    attributes = {name: attribute["Value"] for name, attribute in envelope.get("MessageAttributes", {}).items()}
     at = datetime.fromisoformat(envelope["Timestamp"]).timestamp()
     return Mail(envelope.get("Subject", ""), envelope["Message"], attributes, at)

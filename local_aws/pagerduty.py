@@ -36,9 +36,9 @@ class PagedAlert:
 
 
 class PagerDutyDouble(WebhookDouble):
-    """`received` are all valid events; `alerts` what they made; `dropped` those that found nothing to end."""
+    """`received`: all valid events. `alerts`: the alerts they created. `dropped`: events that matched no open alert."""
 
-    routing_key = "0123456789abcdef0123456789abcdef"  # a secret that opens nothing
+    routing_key = "0123456789abcdef0123456789abcdef"  # a dummy secret
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class PagerDutyDouble(WebhookDouble):
 
     @property
     def alerts(self) -> list[PagedAlert]:
-        """In the order in which they were opened."""
+        """The alerts in the order in which they were opened."""
         with self._changed:
             return list(self._alerts)
 
     @property
     def dropped(self) -> list[Mapping[str, Any]]:
-        """Accepted events that ended or acknowledged nothing."""
+        """Accepted events that resolved or acknowledged no alert."""
         with self._changed:
             return list(self._dropped)
 
@@ -74,7 +74,7 @@ class PagerDutyDouble(WebhookDouble):
         event = message.payload
         names = str(event["routing_key"]), str(event.get("dedup_key") or uuid4().hex)
         alert = next(
-            (each for each in self._alerts if _is_open(each) and (each.routing_key, each.dedup_key) == names), None
+            (alert for alert in self._alerts if _is_open(alert) and (alert.routing_key, alert.dedup_key) == names), None
         )
         if alert is None and event["event_action"] != "trigger":
             self._dropped.append(event)

@@ -1,4 +1,4 @@
-"""The Python that plays Lambda's: a virtual environment with only what AWS's runtime holds."""
+"""A stand-in for Lambda's Python: a virtual environment with only the packages of AWS's runtime."""
 
 import fcntl
 import hashlib
@@ -11,13 +11,13 @@ ENVIRONMENT = ROOT / ".build" / "lambda-runtime"
 
 
 class StartError(Exception):
-    """The local AWS did not start; the message ends with what was said last."""
+    """The local AWS did not start; the message ends with its last output."""
 
 
 def runtime_python() -> Path:
     """Return the interpreter, made on first use (about ten seconds) and again when its requirements change."""
     ENVIRONMENT.parent.mkdir(exist_ok=True)
-    with ENVIRONMENT.with_suffix(".lock").open("w") as lock:  # test workers ask at the same time
+    with ENVIRONMENT.with_suffix(".lock").open("w") as lock:  # several test workers may ask at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_current():
             _create()
@@ -40,7 +40,7 @@ def _create() -> None:
 def _run(*command: str | Path) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words, all of them
     if result.returncode:
-        raise StartError(f"Lambda's Python could not be made in {ENVIRONMENT}:\n{result.stderr.strip()}")
+        raise StartError(f"cannot create Lambda's Python in {ENVIRONMENT}:\n{result.stderr.strip()}")
     return result.stdout.strip()
 
 

@@ -19,23 +19,23 @@ import boto3
 
 from local_aws.runtime import ROOT, StartError, runtime_python
 
-START_SECONDS = 30.0  # it takes 0.3 to 1; more only on a machine with its hands full
+START_SECONDS = 30.0  # usually 0.3 to 1; more on a busy machine
 PORT_ATTEMPTS = 3
 LOG_TAIL = 20  # lines
 
 
 @dataclass(frozen=True)
 class LocalAws:
-    """A local AWS that runs. The credentials are made up and belong to the root of account 000000000000."""
+    """A running local AWS. Its dummy credentials belong to the root user of account 000000000000."""
 
     endpoint: str
-    log: Path  # of the emulator; gone when it has stopped
+    log: Path  # the emulator's log; removed when it stops
     region: str = "us-east-1"
     access_key: str = "test"
-    secret_key: str = "test"  # noqa: S105  no secret: any word will do
+    secret_key: str = "test"  # noqa: S105  not a secret: any text works
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client that talks to this AWS whatever the environment and the files in ~/.aws say."""
+        """Return a boto3 client that talks to this AWS regardless of the environment and ~/.aws."""
         session = boto3.Session(
             aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key, region_name=self.region
         )
@@ -70,19 +70,19 @@ def _start(python: Path, scratch: Path, *, enforce_iam: bool) -> tuple[subproces
         except BaseException:
             _kill(process)
             raise
-        _kill(process)  # perhaps somebody else took the port in between
+        _kill(process)  # another process may have taken the port
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
     raise StartError(f"the local AWS did not start:\n{tail}")
 
 
 def _environment(port: int, python: Path, scratch: Path, *, enforce_iam: bool) -> dict[str, str]:
-    """Build the emulator's whole environment: functions inherit it, so nothing of this process may slip in."""
+    """Build the emulator's whole environment: functions inherit it, so this process's variables must not leak in."""
     return {
         "AUTH": "true" if enforce_iam else "false",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "BIND_HOST": "127.0.0.1",  # its own choice would be every interface
+        "BIND_HOST": "127.0.0.1",  # the default is every interface
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "127.0.0.1",
         "PATH": os.defpath,
@@ -116,7 +116,7 @@ def _is_ready(process: subprocess.Popen[bytes], endpoint: str) -> bool:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator and its functions at once: its state is in memory and nobody wants it back."""
+    """End the emulator and its functions at once: its state is in memory and not needed any more."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.stdin:

@@ -1,4 +1,4 @@
-"""A stand-in for hooks.slack.com on loopback: accepts what Slack accepts, and refuses the rest in Slack's words.
+"""A stand-in for hooks.slack.com on loopback: it accepts what Slack accepts, and rejects with Slack's error texts.
 
 For the demo and the tests. Rules: https://docs.slack.dev/reference/block-kit/blocks and the error words of
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
@@ -11,7 +11,7 @@ from typing import Any
 
 from local_aws.webhook import WebhookDouble
 
-# The same form as the example in Slack's own documentation; a secret that opens nothing.
+# The same form as the example in Slack's own documentation; a dummy secret.
 _PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 _PATH_FORM = re.compile(r"/services/T[A-Z0-9]{8,}/B[A-Z0-9]{8,}/[A-Za-z0-9]{20,}")
 _TOTAL_TEXT = 13_200  # characters of all blocks; Slack does not publish the figure (slackapi/bolt-js issue 2509)
@@ -49,7 +49,7 @@ def judge(path: str, body: bytes) -> tuple[int, str]:
 
 
 def _problem(payload: Mapping[str, Any]) -> str:
-    """Slack's word for what is wrong with a payload, or ""."""
+    """Slack's error code for an invalid payload, or ""."""
     attachments = payload.get("attachments") or []
     if not (payload.get("text") or payload.get("blocks") or attachments):
         return "no_text"
@@ -112,7 +112,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every `text` in blocks, wherever it stands."""
+    """Every `text` in blocks, at any depth."""
     if isinstance(value, list):
         for item in value:
             yield from _texts(item)

@@ -1,4 +1,4 @@
-"""The demo's stories: what happens on a bad day in one cluster, and what must come of it."""
+"""The demo's scenarios: failures in one cluster, and the messages that are expected for them."""
 
 import json
 import time
@@ -20,11 +20,11 @@ SCALE_IN = "Scaling activity initiated by (deployment ecs-svc/463213477978524634
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens to one service.
+    """The events of one service, and the expected messages.
 
     Attributes:
         events: seconds after the start, and the event as ECS sends it.
-        expected: the kinds of messages that each channel must get, in their order; nothing else may come.
+        expected: the kinds of message that each channel must get, in this order, and no others.
     """
 
     name: str
@@ -49,7 +49,7 @@ def stories() -> tuple[Story, ...]:
 
 
 def stamped(raw: Mapping[str, Any], moment: float) -> dict[str, Any]:
-    """The event as of now: every time in it that says when it happened."""
+    """The event with all its times set to now."""
     now = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     detail = {
         key: now if key in {"updatedAt", "stoppedAt", "createdAt", "startedAt"} else value
@@ -58,9 +58,9 @@ def stamped(raw: Mapping[str, Any], moment: float) -> dict[str, Any]:
     return {**raw, "detail": detail}
 
 
-def in_order(told: Iterable[Story]) -> list[tuple[float, Raw]]:
-    """Every event of the stories, the earliest first."""
-    return sorted((timed for story in told for timed in story.events), key=lambda timed: timed[0])
+def in_order(stories: Iterable[Story]) -> list[tuple[float, Raw]]:
+    """All events of the stories, earliest first."""
+    return sorted((timed for story in stories for timed in story.events), key=lambda timed: timed[0])
 
 
 def send(events: Sequence[tuple[float, Raw]], client: Any) -> None:
@@ -69,7 +69,7 @@ def send(events: Sequence[tuple[float, Raw]], client: Any) -> None:
     first_seen: dict[int, float] = {}
     for after, raw in events:
         time.sleep(max(0.0, start + after - time.time()))
-        moment = first_seen.setdefault(id(raw), time.time())  # what is delivered again is the same to the letter
+        moment = first_seen.setdefault(id(raw), time.time())  # a redelivered event is identical
         put(stamped(raw, moment), client)
 
 
@@ -87,7 +87,7 @@ def put(raw: Mapping[str, Any], client: Any) -> None:
 
 
 def died(service: str, *containers: Raw) -> Raw:
-    """A task of a service that stopped because its essential container exited; with code 1 unless said otherwise."""
+    """A task of a service that stopped because its essential container exited, by default with code 1."""
     return task_stopped(
         "EssentialContainerExited",
         "Essential container in task exited",
@@ -111,7 +111,7 @@ def _scaled_in(service: str) -> Raw:
 
 
 def _deployments(service: str) -> list[tuple[float, Raw]]:
-    """One that fails; the next, six seconds later, that comes through."""
+    """A deployment that fails, and six seconds later one that completes."""
     bad, good = "ecs-svc/1111111111111111111", "ecs-svc/2222222222222222222"
     return [
         (7, deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", service=service, deploymentId=bad)),

@@ -1,4 +1,4 @@
-"""A stand-in for a Teams workflow on loopback: takes what the trigger takes, and posts what Teams could show.
+"""A stand-in for a Teams workflow on loopback: it accepts what the trigger accepts, and posts what Teams can show.
 
 A workflow answers 202 before it posts. What it then cannot post the sender never hears of: here, `failed_runs` has it.
 Rules: https://learn.microsoft.com/connectors/teams and https://adaptivecards.io/explorer.
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from local_aws.webhook import Received, WebhookDouble
 
-# The form of the URLs that workflows have today; a secret that opens nothing.
+# The form of the URLs that workflows have today; a dummy secret.
 _PATH = "/powerautomate/automations/direct/workflows/0123456789abcdef0123456789abcdef/triggers/manual/paths/invoke"
 _QUERY = "?api-version=1&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
 # Bytes. A post may have 28 KB, envelope included, which was seen to be 4,444 (MicrosoftDocs/msteams-docs issue 11274).
@@ -23,7 +23,7 @@ _MOST_ACTIONS = 6
 
 
 class TeamsDouble(WebhookDouble):
-    """`received` are the cards that were posted; `failed_runs` the reasons why others were not."""
+    """`received`: the cards that were posted. `failed_runs`: the reasons why others were not."""
 
     path = _PATH
 
@@ -37,7 +37,7 @@ class TeamsDouble(WebhookDouble):
 
     @property
     def failed_runs(self) -> list[str]:
-        """What the workflow's run history says of those that were accepted and could not be posted."""
+        """The run history's errors for requests that were accepted but could not be posted."""
         with self._changed:
             return list(self._failed_runs)
 
@@ -45,7 +45,7 @@ class TeamsDouble(WebhookDouble):
         return judge(path, headers, body)
 
     def accepts(self, status: int, body: str) -> bool:
-        del body  # an accepted request's answer is empty, or whatever the workflow's author wants
+        del body  # an accepted request's answer is empty, or anything the workflow's author chose
         return status in {200, 202}
 
     def arrive(self, message: Received) -> None:

@@ -1,4 +1,4 @@
-"""A webhook's host on loopback: what the stand-ins for Slack, Teams and PagerDuty have in common.
+"""A webhook server on loopback: the shared part of the stand-ins for Slack, Teams and PagerDuty.
 
 Each answers as its original does, plays failures that a test scripts, and remembers what it was sent.
 """
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request and what it was answered. `status` is 0 where the connection was reset."""
+    """A request and its response. `status` is 0 if the connection was reset."""
 
     path: str
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One answer: the host's own, or a scripted one."""
+    """One response: the server's own, or a scripted one."""
 
     status: int
     body: str = ""
@@ -83,7 +83,7 @@ class WebhookDouble:
         raise NotImplementedError
 
     def arrive(self, message: Received) -> None:
-        """What becomes of an accepted message. Called with the lock held."""
+        """Handles an accepted message. Called with the lock held."""
         self._received.append(message)
 
     @property
@@ -98,7 +98,7 @@ class WebhookDouble:
 
     @property
     def requests(self) -> list[Request]:
-        """Every request that was read to its end, refused ones too."""
+        """Every request that was read completely, including rejected ones."""
         with self._changed:
             return list(self._requests)
 
@@ -110,7 +110,7 @@ class WebhookDouble:
             return list(self._received)
 
     def answer_with(self, status: int, body: str, *, headers: Mapping[str, str] | None = None, times: int = 1) -> None:
-        """Answers the next `times` requests with this, whatever they hold."""
+        """Answers the next `times` requests with this, regardless of their content."""
         self._plan(Step(status, body, headers or {}), times)
 
     def stall(self, seconds: float, *, times: int = 1) -> None:
@@ -126,7 +126,7 @@ class WebhookDouble:
             self._script.extend([step] * times)
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Step:
-        """What to answer to one request; called by the server's threads."""
+        """The response to a request. Called by the server's threads."""
         at = time.time()
         with self._changed:
             step = self._script.popleft() if self._script else None
@@ -170,7 +170,7 @@ class _Server(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a client that went away while it was answered is what some tests are about."""
+        """Ignored: some tests close the connection during a response."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -197,4 +197,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Nothing: the path would be a secret."""
+        """Logs nothing: the path is a secret."""

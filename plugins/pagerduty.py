@@ -1,7 +1,7 @@
-"""PagerDuty, through the Events API v2: an incident here is an alert there, triggered once and resolved once.
+"""PagerDuty, through the Events API v2. Each incident becomes one PagerDuty alert: triggered once, resolved once.
 
-Fields, limits and answers: https://developer.pagerduty.com/docs/send-alert-event. An event with a `dedup_key` joins the
-open alert of the same key and routing key; a resolve that finds no open alert is dropped without a word.
+Fields, limits and responses: https://developer.pagerduty.com/docs/send-alert-event. An event joins the open alert with
+the same `dedup_key` and routing key. PagerDuty silently ignores a resolve event if there is no open alert.
 """
 
 import json
@@ -16,32 +16,27 @@ from router import ChannelConfig, Message, Notification, PayloadRejected, Perman
 _EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
 _ENQUEUE = "/v2/enqueue"
 _KEY_LENGTH = 32
-# Characters. The first is PagerDuty's own limit; all together, four bytes each, stay below its 512 KB.
+# In characters. PagerDuty itself limits the summary. At four bytes per character, all of them together fit in the
+# 512 KB that an event may have.
 _SUMMARY, _NAME, _TEXT, _LOG = 1024, 255, 16_000, 16_000
 _FACT_COUNT, _LABEL, _VALUE = 40, 100, 1500
 _LINK_COUNT, _LINK_LABEL, _LINK_URL = 10, 200, 3000
-_LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 _ACTIONS = {"opened": "trigger", "updated": "trigger", "resolved": "resolve"}
-_LAYOUT = {400, 413}  # an invalid or too large event: a smaller one may do
-
-_LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
-# Control characters but tab and newline, halves of surrogate pairs, and marks that make text run backwards.
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# What nobody takes for anything but an address: no @ (a host in disguise).
-_ADDRESS = re.compile(r"https://[!#-;=?A-[\]^_a-{}~]+")
+_INVALID_EVENT = {400, 413}  # HTTP statuses for an invalid event and for one that is too large
 
 
 class PagerDuty:
-    """Options: `routing_key`, an integration key of type "Events API v2", and `events_url`, where it is not the US's.
+    """Options: `routing_key` and, optionally, `events_url`.
 
-    https://events.eu.pagerduty.com is Europe's.
+    `routing_key` is the integration key of an "Events API v2" integration. `events_url` is needed outside the US
+    service region; for the EU it is https://events.eu.pagerduty.com.
     """
 
-    stateful = True  # an alert stays open, and rings again, until it is resolved
+    stateful = True  # an alert stays open and keeps notifying until it is resolved
     limit = 512_000  # bytes
     secret_options = ("routing_key",)
-    budget = (16, 10.0)  # an integration key takes about 120 events a minute
+    budget = (16, 10.0)  # PagerDuty accepts about 120 events a minute per integration key
 
     def __init__(self, config: ChannelConfig) -> None:
         self._key = config.options["routing_key"]
@@ -53,40 +48,46 @@ class PagerDuty:
         self._url = _endpoint(config.options.get("events_url", _EVENTS_URL))
 
     def render(self, notification: Notification) -> dict[str, Any]:
-        """The event but for the routing key, which is a secret: `send` adds it."""
+        """The event without the routing key, which is a secret; `send` adds it."""
         event = self.render_plain(notification)
         if event["event_action"] == "trigger":
-            event["payload"] |= _more(notification)
+            event["payload"] |= _optional_fields(notification)
             event |= {"client": "ecs-alert-router", "links": _links(notification.message.links)}
         return event
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        """What PagerDuty requires, and nothing else."""
+        """An event with only the fields that PagerDuty requires."""
         alert, incident = notification.alert, notification.incident
         event: dict[str, Any] = {"event_action": _ACTIONS[notification.kind], "dedup_key": incident.dedup_key}
         if event["event_action"] == "trigger":
             event["payload"] = {
-                "summary": _line(notification.message.title, _SUMMARY) or _line(alert.cause, _SUMMARY) or incident.id,
-                "source": _line(alert.subject.fingerprint, _NAME) or incident.id,
+                "summary": _cut(notification.message.title or alert.cause, _SUMMARY),
+                "source": _cut(alert.subject.fingerprint, _NAME),
                 "severity": alert.severity.value,
             }
         return event
 
     def send(self, payload: dict[str, Any]) -> None:
-        """Raises PayloadRejected where a smaller event may do, PermanentError where the routing key is wrong."""
+        """Posts the event.
+
+        Raises:
+            PayloadRejected: PagerDuty finds the event invalid or too large, so a smaller one may be accepted.
+            PermanentError: the routing key is wrong, or the response is not a success.
+            TransientError: PagerDuty is overloaded, failed or unreachable.
+        """
         try:
-            reply = post_json(self._url, {"routing_key": self._key, **payload})
+            response = post_json(self._url, {"routing_key": self._key, **payload})
         except PermanentError as error:
-            failure = _judge(error)
+            failure = _rejection(error)
         else:
-            if reply.status == 202 and _succeeded(reply.text):  # noqa: PLR2004 - "Accepted"
+            if response.status == 202 and _is_success(response.text):  # noqa: PLR2004 - "Accepted"
                 return
-            failure = PermanentError("PagerDuty did not answer success", status=reply.status, answer=reply.text)
-        raise failure
+            failure = PermanentError("PagerDuty did not answer success", status=response.status, answer=response.text)
+        raise failure  # outside of `except`, so that its context holds no other error
 
 
 def _endpoint(url: str) -> str:
-    """The URL to post to; a host alone is enough."""
+    """The URL to post to. `url` may have no path. That plain http is refused is the router's own rule."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -94,74 +95,62 @@ def _endpoint(url: str) -> str:
         host = ""
     if not host or parts.scheme not in {"https", "http"}:
         raise ValueError(f"events_url must look like {_EVENTS_URL}")
-    if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
-        raise ValueError("events_url is plain http, which shows the routing key to everybody on the way: use https")
     return url if parts.path.strip("/") else parts._replace(path=_ENQUEUE).geturl()
 
 
-def _judge(error: PermanentError) -> PermanentError:
-    """Of an invalid event a smaller one may do, unless it is the routing key that is invalid."""
-    if error.status not in _LAYOUT or re.search("routing.?key", error.answer, re.IGNORECASE):
+def _rejection(error: PermanentError) -> PermanentError:
+    """PayloadRejected if a smaller event may be accepted; not if PagerDuty objects to the routing key."""
+    if error.status not in _INVALID_EVENT or re.search("routing.?key", error.answer, re.IGNORECASE):
         return error
     return PayloadRejected(str(error), status=error.status, answer=error.answer)
 
 
-def _succeeded(text: str) -> bool:
+def _is_success(text: str) -> bool:
     try:
-        answer = json.loads(text)
+        body = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(answer, dict) and answer.get("status") == "success"
+    return isinstance(body, dict) and body.get("status") == "success"
 
 
-def _more(notification: Notification) -> dict[str, Any]:
-    """What helps but is not required; what is empty is left out."""
+def _optional_fields(notification: Notification) -> dict[str, Any]:
+    """The fields of the payload that PagerDuty does not require, without the empty ones."""
     alert = notification.alert
-    kind, _, name = alert.subject.name.partition(":")
     fields: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(min(max(alert.at, 0.0), _LATEST), UTC).isoformat(timespec="milliseconds"),
-        "component": _line(name or kind, _NAME),
-        "group": _line(alert.subject.cluster.removeprefix("-"), _NAME),
-        "class": _line(alert.cause, _NAME),
+        "timestamp": datetime.fromtimestamp(alert.at, UTC).isoformat(timespec="milliseconds"),
+        "component": _cut(alert.subject.name or alert.subject.kind, _NAME),
+        "group": _cut(alert.subject.cluster.removeprefix("-"), _NAME),
+        "class": _cut(alert.cause, _NAME),
         "custom_details": _details(notification.message),
     }
     return {field: value for field, value in fields.items() if value}
 
 
 def _details(message: Message) -> dict[str, str]:
-    """A table of label and value; what has the same label as something before it is put below that."""
-    pairs = [*message.facts, *message.details][:_FACT_COUNT]
-    facts = [(_line(label, _LABEL), _cut(_clean(value), _VALUE)) for label, value in pairs]
-    said = {"text": message.lead, "reason": message.reason, "what_to_do": message.hint}
-    texts = [(name, _cut(_clean(text), _TEXT)) for name, text in said.items()]
-    log = _cut(_clean(message.log_excerpt), _LOG, keep_end=True)
+    """A table of labels and values. Values with the same label share an entry, one below the other."""
+    facts = [*message.facts, *message.details][:_FACT_COUNT]
+    entries = [
+        ("text", _cut(message.lead.strip(), _TEXT)),
+        ("reason", _cut(message.reason.strip(), _TEXT)),
+        ("what_to_do", _cut(message.hint.strip(), _TEXT)),
+        *((_cut(label, _LABEL), _cut(value.strip(), _VALUE)) for label, value in facts),
+        ("log_excerpt", _cut(message.log_excerpt.strip(), _LOG, keep_end=True)),
+    ]
     details: dict[str, str] = {}
-    for label, value in [*texts, *facts, ("log_excerpt", log)]:
+    for label, value in entries:
         if label and value:
             details[label] = f"{details[label]}\n{value}" if label in details else value
     return details
 
 
 def _links(links: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    """Half of a URL leads nowhere, so one that is too long or odd is left out."""
-    shown = [
-        {"href": url, "text": _line(label, _LINK_LABEL) or url}
-        for label, url in links
-        if len(url) <= _LINK_URL and _ADDRESS.fullmatch(url)
-    ]
+    """Links as PagerDuty takes them. A URL that is too long is left out, since a part of it would lead nowhere."""
+    shown = [{"href": url, "text": _cut(label, _LINK_LABEL) or url} for label, url in links if len(url) <= _LINK_URL]
     return shown[:_LINK_COUNT]
 
 
-def _clean(text: str) -> str:
-    return _UNWANTED.sub("", text).strip()
-
-
-def _line(text: str, limit: int) -> str:
-    return _cut(" ".join(_clean(text).split()), limit)
-
-
 def _cut(text: str, limit: int, *, keep_end: bool = False) -> str:
-    """At most `limit` characters. The end of a log tells why it died."""
+    """At most `limit` characters. Of a log, keep the end: the last lines usually show the error."""
     if len(text) <= limit:
         return text
     return "…" + text[1 - limit :] if keep_end else text[: limit - 1] + "…"

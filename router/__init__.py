@@ -1,11 +1,8 @@
-"""The public facade: all that a channel plugin may know of the router (docs/architecture.md)."""
+"""The public interface for channel plugins, which import nothing else of the router (docs/architecture.md)."""
 
-import gc
-import os
+from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda it pauses collection for all imports
 
-if os.environ.get("_HANDLER", "").startswith("router.handler."):
-    gc.disable()  # nearly all that a cold start makes stays: to look through it again and again is a tenth of the time
-
+# isort: split
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
 from router.errors import PayloadRejected, PermanentError, TransientError

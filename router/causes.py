@@ -1,4 +1,4 @@
-"""Every cause in plain words: the first line of a message, read half asleep on a phone.
+"""Every cause in plain words, for the title of a message.
 
 Japanese uses the terms of AWS's own Japanese documentation (タスク, デプロイ, 定常状態, キャパシティープロバイダー).
 """
@@ -120,7 +120,7 @@ CAUSES: Mapping[str, Words] = {
     "cloudwatch_alarm": Words("CloudWatch alarm", "CloudWatch アラーム"),
 }
 
-# Causes that both open and resolve: said of the event that resolves, their words would be the opposite of the news.
+# The words for the resolving event of causes that both open and resolve.
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
     "channel_failing": Words("Alert channel works again", "通知チャネルが復旧"),
@@ -133,7 +133,7 @@ def cause_words(cause: str, language: str, *, over: bool = False) -> str:
 
     Args:
         language: `en` or `ja`.
-        over: say it of the event that resolves it.
+        over: the words are for the event that resolves the cause.
     """
     words = (_OVER.get(cause) if over else None) or CAUSES.get(cause)
     if words is None:  # an event name that AWS added, or a user's own cause

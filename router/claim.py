@@ -1,29 +1,40 @@
-"""Claim: takes alerts in, once, and says who is to be told what, by whom.
+"""Claim: records alerts, each once, and decides who sends what.
 
-One transaction writes the alerts' rows (each only if it is not there yet), how things stand with their subjects and
-with the channels (only if nobody has moved them on), and in them the leases of what is to be sent now. So an alert is
-counted exactly once, a row is never without its decision, no budget is spent twice, and should this process die, what
-was leased is due again when the lease ends:
+One transaction writes the alerts' rows (each only if it is not there yet) and the states of their subjects and of the
+channels (only if no other writer changed them), and with the states the leases of what is to be sent now. So an alert
+is counted exactly once, a row always has its decision, no rate limit is charged twice, and if this process dies, its
+dispatches become due again when their leases end:
 
-    read ─► absorb alerts ─► share out budgets ─► lease ─► commit ─┬─ written: ours to send
-      ▲                                                            ├─ a row was there: settled already, leave it out ─┐
-      └── again ◄──────────────────────────────────────────────────┴─ a standing, or the channels, moved on ◄─────────┘
+    read ─► apply alerts ─► allocate sends ─► take leases ─► commit ─┬─ written: this invocation sends
+      ▲                          ▲                                   ├─ a row was there: leave that alert out ─┐
+      │                          └───────────────────────────────────┼─────────────────────────────────────────┘
+      └── again ◄────────────────────────────────────────────────────┴─ a state changed meanwhile
 
-A batch is one transaction while that goes well; one that does not is taken subject by subject.
+A batch is one transaction. If that fails, it is repeated subject by subject (`router.history.store`).
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
+from functools import partial
 from typing import NamedTuple
 
+from router.channels.configured import ConfiguredChannel
 from router.channels.rate_limit import Allocation, EndpointLimit, RateLimit, SendRequest, allocate
 from router.channels.state import ChannelStates
-from router.context import LONGEST_SEND, Dependencies, EventResult, RoutedAlert
+from router.context import (
+    LEASE_MARGIN,
+    LONGEST_SEND,
+    SETTLE_MARGIN,
+    Claim,
+    Claims,
+    InvocationLease,
+    RoutedAlert,
+    Runtime,
+)
 from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CHANNEL_STATES_KEY, AlertRecord, is_row_key, key_of, row_key
-from router.history.store import SubjectWrite
+from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, key_of, row_key
+from router.history.store import Attempt, Change, SubjectWrite, update_in_batches
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import advance, apply_alert
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
@@ -33,181 +44,102 @@ from router.model import Alert, Decision, Kind, Severity, Subject
 
 log = logging.getLogger("ecs-alert-router.claim")
 
-LEASE_MARGIN = 5.0  # seconds that a lease outlives its invocation; far below the queue's visibility timeout
-SETTLE_MARGIN = 5.0  # seconds at the end of an invocation in which nothing is waited for but history
+_MAX_FAILURES = 3  # of history in a row; then the rest of a long list is left to the next tick
 
-BATCH_TRIES = 2
-"""Tries at a whole batch; then its subjects are taken one by one."""
-TRIES = 6
-"""Reads again this often when others are writing to the same subject; then the records are received again."""
-_MAX_FAILURES = 3  # of history, one after the other, after which the rest of a long list is left to the next tick
+Channels = Mapping[str, ConfiguredChannel]
 
 
-class InvocationLease(NamedTuple):
-    """Who may send what was leased, and until when (clock time).
-
-    Attributes:
-        begin_by: clock time after which there is no time left to send and to write down what came of it.
-        settle_by: clock time from which on nothing is waited for but history.
-    """
-
-    owner: str
-    until: float
-    begin_by: float
-    settle_by: float
+def invocation_lease(owner: str, now: float, remaining: float) -> InvocationLease:
+    """The lease of an invocation that has `remaining` seconds left; its margins shrink if that is little."""
+    ends = now + remaining
+    settle_by = ends - min(SETTLE_MARGIN, remaining / 4)
+    return InvocationLease(owner, ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, remaining / 2), settle_by)
 
 
-class Claim(NamedTuple):
-    """What was committed for one subject.
-
-    Attributes:
-        rows: the alerts that were new. sayings: what is to be sent under our lease.
-        recalled: when somebody had to look at the subject before (clock time).
-    """
-
-    state: SubjectState
-    rows: tuple[AlertRecord, ...] = ()
-    dispatches: tuple[Dispatch, ...] = ()
-    checked_at: float | None = None
+# --- alerts arrive ----------------------------------------------------------------------------------------------------
 
 
-class Claims(NamedTuple):
-    """What was committed for a batch.
+class _Group(NamedTuple):
+    """Alerts of one subject by event time, as many as fit into one transaction."""
 
-    Attributes:
-        condition: of the channels, as far as it is known.
-        gather_at: clock times at which a gathering is to take place that was not to before.
-        granted: by endpoint, when turns were given.
-    """
+    subject: Subject
+    alerts: Sequence[RoutedAlert]
 
-    claims: tuple[Claim, ...] = ()
-    channel_states: ChannelStates = ChannelStates()
-    bundle_at: tuple[float, ...] = ()
-    granted_at: Mapping[str, float] = MappingProxyType({})
-
-    def joined(self, other: "Claims") -> "Claims":
-        channel_states = other.channel_states if other.claims else self.channel_states
-        gather_at, granted = (*self.bundle_at, *other.bundle_at), {**self.granted_at, **other.granted_at}
-        return Claims((*self.claims, *other.claims), channel_states, gather_at, granted)
+    @property
+    def puts(self) -> int:
+        """Items: the rows, the subject's state, and the state that it may replace."""
+        return len(self.alerts) + 2
 
 
-def invocation_lease(deps: Dependencies, remaining: Callable[[], float]) -> InvocationLease:
-    """Margins shrink where little time is left from the start: a short invocation still does what it can."""
-    left = remaining()
-    ends = deps.runtime.clock() + left
-    settle_by = ends - min(SETTLE_MARGIN, left / 4)
-    return InvocationLease(deps.new_id(), ends + LEASE_MARGIN, settle_by - min(LONGEST_SEND, left / 2), settle_by)
-
-
-# --- alerts come in ---------------------------------------------------------------------------------------------------
-
-_Groups = Mapping[Subject, Sequence[EventResult]]
-
-
-def claim_all(results: Sequence[EventResult], invocation: InvocationLease, deps: Dependencies) -> Claims:
-    """Takes in the alerts of a batch, and notes in `handled` what was decided, or why it could not be written."""
-    groups: dict[Subject, list[EventResult]] = {}
-    for each in results:
-        groups.setdefault(_alert_of(each).subject, []).append(each)
-    made = Claims()
-    for batch in _batches(groups):
-        try:
-            made = made.joined(_claim(batch, invocation, deps, BATCH_TRIES if len(batch) > 1 else TRIES))
-        except HistoryUnavailable as error:
-            made = made.joined(_one_by_one(batch, invocation, deps) if len(batch) > 1 else _failed(batch, error))
-    return made
-
-
-def _batches(groups: _Groups) -> Iterator[_Groups]:
-    """As many subjects as one transaction takes; a subject with more alerts than that, in lots of its own."""
-    batch: dict[Subject, Sequence[EventResult]] = {}
-    size = 1  # for the channels
-    for subject, all_mine in groups.items():
-        most = MAX_PUTS - 3
-        for mine in (all_mine[start : start + most] for start in range(0, len(all_mine), most)):
-            if batch and (size + len(mine) + 2 > MAX_PUTS or subject in batch):
-                yield batch
-                batch, size = {}, 1
-            batch[subject] = mine
-            size += len(mine) + 2  # its standing, and the one that it may replace
-    if batch:
-        yield batch
-
-
-def _one_by_one(batch: _Groups, invocation: InvocationLease, deps: Dependencies) -> Claims:
-    """What fails for one subject leaves its neighbours alone."""
-    made = Claims()
-    for subject, mine in batch.items():
-        alone = {subject: mine}
-        try:
-            made = made.joined(_claim(alone, invocation, deps, TRIES))
-        except HistoryUnavailable as error:
-            made = made.joined(_failed(alone, error))
-    return made
-
-
-def _failed(batch: _Groups, error: HistoryUnavailable) -> Claims:
-    for each in (each for mine in batch.values() for each in mine):
-        each.error = error
-    return Claims()
-
-
-def _claim(groups: _Groups, invocation: InvocationLease, deps: Dependencies, tries: int) -> Claims:
-    """Raises HistoryUnavailable: nothing was written, or nothing is known."""
-    runtime = deps.runtime
-    fresh = {subject: _by_time(mine) for subject, mine in groups.items()}
-    concerned = [subject for subject, mine in fresh.items() if any(_concerns_subject(each.alert) for each in mine)]
-    claims, found = Claims(), None
-    settled: dict[Key, Item] = {}
-    for attempt in range(tries):
-        now = runtime.clock()
-        if found is None:
-            found = runtime.history.states(concerned, now) if concerned else ({}, ChannelStates())
-        drafts = [
-            _apply_alerts(found[0].get(subject, SubjectState(subject)), fresh[subject], deps, now) for subject in fresh
-        ]
-        claims, changes, channel_states = _decide(drafts, found[1], invocation, deps, now)
-        try:
-            stored = runtime.history.commit_all(now, changes, channel_states)
-        except Conflict as conflict:
-            settled |= conflict.items
-            if not _only_rows_conflict(conflict):
-                found = None
-            fresh = _without(fresh, conflict)
-            runtime.pause(attempt)
+def claim_alerts(batch: Sequence[RoutedAlert], lease: InvocationLease, channels: Channels, runtime: Runtime) -> Claims:
+    """Records a batch of alerts, and leases what must be sent because of them."""
+    claim = partial(_claim, lease=lease, channels=channels, runtime=runtime)
+    claims = Claims()
+    for groups, outcome in update_in_batches(_groups(batch), lambda group: group.puts, claim, MAX_PUTS - 1):
+        if isinstance(outcome, HistoryUnavailable):
+            errors = {routed.alert.id: outcome for group in groups for routed in group.alerts}
+            claims = claims.joined(Claims(errors=errors))
         else:
-            made = zip(claims.claims, stored, strict=True)
-            claims = claims._replace(claims=tuple(each._replace(state=new or each.state) for each, new in made))
-            break
-        claims = Claims()
-        if not fresh:
-            break
-    else:
-        raise HistoryUnavailable(f"{next(iter(fresh)).fingerprint} was written to by others {tries} times in a row")
-    _set_decisions(groups, claims, settled, deps)
+            claims = claims.joined(outcome)
     return claims
 
 
-def _only_rows_conflict(conflict: Conflict) -> bool:
-    """Whether only rows were there before: then how things stand is as it was read."""
-    return bool(conflict.keys) and all(map(is_row_key, conflict.keys))
+def _groups(batch: Sequence[RoutedAlert]) -> Iterator[_Group]:
+    by_subject: dict[Subject, dict[str, RoutedAlert]] = {}
+    for routed in batch:
+        by_subject.setdefault(routed.alert.subject, {}).setdefault(routed.alert.id, routed)
+    most = MAX_PUTS - 3  # rows, beside the subject's states and the channels
+    for subject, by_id in by_subject.items():
+        alerts = list(by_id.values())
+        for start in range(0, len(alerts), most):
+            yield _Group(subject, sorted(alerts[start : start + most], key=lambda routed: routed.alert.at))
 
 
-def _by_time(results: Iterable[EventResult]) -> list[RoutedAlert]:
-    unique = {each.routed.alert.id: each.routed for each in results if each.routed}
-    return sorted(unique.values(), key=lambda routed: routed.alert.at)
+def _claim(
+    groups: Sequence[_Group], tries: int, lease: InvocationLease, channels: Channels, runtime: Runtime
+) -> Claims:
+    """Raises HistoryUnavailable: nothing was written, or nothing is known."""
+    history = runtime.history
+    concerned = [group.subject for group in groups if any(_concerns_subject(routed.alert) for routed in group.alerts)]
+
+    def read(attempt: Attempt) -> tuple[dict[Subject, SubjectState], ChannelStates]:
+        needed = concerned if _without_existing(groups, attempt) else []
+        return history.states(needed, attempt.now) if needed else ({}, ChannelStates())
+
+    def change(snapshot: tuple[dict[Subject, SubjectState], ChannelStates], attempt: Attempt) -> Change[_Claimed]:
+        states, channel_states = snapshot
+        transitions = [
+            _apply_alerts(states.get(subject, SubjectState(subject)), alerts, runtime, attempt.now)
+            for subject, alerts in _without_existing(groups, attempt)
+        ]
+        claims, writes, changed_channels = _lease(transitions, channel_states, lease, channels, attempt.now)
+        return Change(_Claimed(claims, attempt.existing), writes, changed_channels)
+
+    (claims, existing), stored = history.update(read, change, runtime.clock, runtime.pause, tries)
+    committed = tuple(
+        claim._replace(state=state or claim.state) for claim, state in zip(claims.claims, stored, strict=True)
+    )
+    decisions = {row.alert.id: row.decision for claim in committed for row in claim.rows}
+    recorded_before = {routed.alert.id for group in groups for routed in group.alerts} - decisions.keys()
+    decisions |= _recorded_decisions(recorded_before, existing, runtime)
+    return claims._replace(claims=committed, decisions=decisions)
 
 
-def _without(fresh: Mapping[Subject, Sequence[RoutedAlert]], conflict: Conflict) -> dict[Subject, list[RoutedAlert]]:
-    left = {
-        subject: [each for each in mine if row_key(each.alert.id) not in conflict.keys]
-        for subject, mine in fresh.items()
-    }
-    return {subject: mine for subject, mine in left.items() if mine}
+class _Claimed(NamedTuple):
+    claims: Claims
+    existing: Mapping[Key, Item | None]
+
+
+def _without_existing(groups: Sequence[_Group], attempt: Attempt) -> list[_Group]:
+    left = (
+        _Group(subject, [routed for routed in alerts if row_key(routed.alert.id) not in attempt.existing])
+        for subject, alerts in groups
+    )
+    return [group for group in left if group.alerts]
 
 
 def _concerns_subject(alert: Alert) -> bool:
-    """Whether an alert can change how things stand with its subject; all others are rows only and cost no read."""
+    """Whether an alert can change its subject's state. All others are only recorded, which needs no read."""
     begun = alert.cause == DEPLOYMENT_STARTED
     return begun or alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
 
@@ -218,67 +150,59 @@ class _Transition(NamedTuple):
     rows: tuple[AlertRecord, ...] = ()
 
 
-def _apply_alerts(before: SubjectState, fresh: Iterable[RoutedAlert], deps: Dependencies, now: float) -> _Transition:
+def _apply_alerts(before: SubjectState, alerts: Iterable[RoutedAlert], runtime: Runtime, now: float) -> _Transition:
     state, rows = advance(before, now), []
-    for each in fresh:
-        by = _silenced_by(each, deps, now)
-        state, decision = apply_alert(state, each.alert, each.targets, now, deps.runtime.resolve_after, by)
+    for event, alert, targets in alerts:
+        silence = None
+        if targets and alert.severity.at_least(Severity.WARNING):  # else no channel would be notified anyway
+            silence = runtime.silences.active(alert, now)
+        silenced_by = {silence.id: silence.reason} if silence else {}
+        state, decision = apply_alert(state, alert, targets, now, runtime.resolve_after, silenced_by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = state.incident.id if counts and state.incident else ""
-        rows.append(
-            AlertRecord(each.alert, decision, incident, each.event, by if decision is Decision.SILENCED else {})
-        )
-    return _Transition(before, _postponed_by_silence(state, deps, now), tuple(rows))
+        rows.append(AlertRecord(alert, decision, incident, event, silenced_by if decision is Decision.SILENCED else {}))
+    return _Transition(before, _postponed_by_silence(state, runtime, now), tuple(rows))
 
 
-def _silenced_by(routed: RoutedAlert, deps: Dependencies, now: float) -> Mapping[str, str]:
-    """Id and reason of the silence that holds an alert back, if it would be heard of at all."""
-    if not (routed.targets and routed.alert.severity.at_least(Severity.WARNING)):
-        return {}
-    silence = deps.runtime.silences.active(routed.alert, now)
-    return {silence.id: silence.reason} if silence else {}
-
-
-def _postponed_by_silence(state: SubjectState, deps: Dependencies, now: float) -> SubjectState:
-    """With what is due put off, if a silence holds the incident back. Raises HistoryUnavailable."""
+def _postponed_by_silence(state: SubjectState, runtime: Runtime, now: float) -> SubjectState:
+    """The state with its due sends postponed if a silence suppresses the incident. Raises HistoryUnavailable."""
     if state.incident is None or state.incident.over or not due_channels(state, now):
         return state
-    silence = deps.runtime.silences.active(state.incident.alert, now)
+    silence = runtime.silences.active(state.incident.alert, now)
     return postpone(state, now, silence.recheck_at(now)) if silence else state
 
 
-def _decide(
-    drafts: Sequence[_Transition],
+def _lease(
+    transitions: Sequence[_Transition],
     channel_states: ChannelStates,
-    invocation: InvocationLease,
-    deps: Dependencies,
+    lease: InvocationLease,
+    channels: Channels,
     now: float,
-) -> tuple[Claims, list[SubjectWrite], ChannelStates | None]:
-    """Who speaks now, and what is to be written for that."""
+) -> Change[Claims]:
+    """Takes leases as far as rate limits grant sends, and lists what must be written for that."""
     allocation = Allocation(channel_states)
-    if now < invocation.begin_by:  # else what is due stays due, for somebody who has the time
-        allocation = _allocate([draft.state for draft in drafts], channel_states, deps, now, all_due=False)
-    made, changes = [], []
-    for draft in drafts:
-        terms = _lease_grant(draft.state, invocation, allocation, allocation.retry_at)
-        state, dispatches = take_lease(draft.state, now, terms)
-        rows = tuple(_with_final_decision(row, dispatches, state) for row in draft.rows)
-        changes.append(SubjectWrite(rows, state if state != draft.before else None))
-        made.append(Claim(state, rows, dispatches, draft.before.next_check_at))
-    claims = Claims(
-        tuple(made), allocation.channel_states, _new_bundle_times(channel_states, allocation), allocation.granted_at
-    )
-    return claims, changes, _changed_channel_states(channel_states, allocation)
+    if now < lease.begin_by:  # else what is due stays due, for an invocation that has the time
+        states = [transition.state for transition in transitions]
+        allocation = _allocate(states, channel_states, channels, now, all_due=False)
+    claims, writes = [], []
+    for transition in transitions:
+        grant = _lease_grant(transition.state, lease, allocation, allocation.retry_at)
+        state, dispatches = take_lease(transition.state, now, grant)
+        rows = tuple(_with_final_decision(row, dispatches, state) for row in transition.rows)
+        writes.append(SubjectWrite(rows, state if state != transition.before else None))
+        claims.append(Claim(state, rows, dispatches, transition.before.next_check_at))
+    changed = _changed_channel_states(channel_states, allocation)
+    return Change(_claims(claims, channel_states, allocation), writes, changed)
 
 
 def _lease_grant(
-    state: SubjectState, invocation: InvocationLease, allocation: Allocation, waits: Mapping[str, float]
+    state: SubjectState, lease: InvocationLease, allocation: Allocation, retry_at: Mapping[str, float]
 ) -> LeaseGrant:
-    return LeaseGrant(invocation.owner, invocation.until, allocation.grants.get(key_of(state), {}), waits)
+    return LeaseGrant(lease.owner, lease.until, allocation.grants.get(key_of(state), {}), retry_at)
 
 
 def _with_final_decision(row: AlertRecord, dispatches: Iterable[Dispatch], state: SubjectState) -> AlertRecord:
-    """An alert that no channel hears of by itself is gathered: now, or when its channels have a turn for it."""
+    """If no channel announces the alert on its own, it is recorded as gathered, now or when a bundle is sent."""
     if row.decision is not Decision.ANNOUNCED or any(dispatch.mode is SendMode.SINGLE for dispatch in dispatches):
         return row
     gathered = any(dispatch.mode is SendMode.BUNDLED for dispatch in dispatches) or any(
@@ -287,86 +211,70 @@ def _with_final_decision(row: AlertRecord, dispatches: Iterable[Dispatch], state
     return row._replace(decision=Decision.GATHERED) if gathered else row
 
 
-def _set_decisions(groups: _Groups, claims: Claims, settled: Mapping[Key, Item], deps: Dependencies) -> None:
-    """An alert that was there before has the decision that its row holds; unknown if the row cannot be read now.
+def _recorded_decisions(
+    alert_ids: Iterable[str], existing: Mapping[Key, Item | None], runtime: Runtime
+) -> dict[str, Decision]:
+    """The decisions of alerts that were recorded before, as far as their rows can be read now.
 
     Args:
-        settled: what the refusal of a commit told of such rows, so that they need not be read.
+        existing: the rows that a refused commit returned, which need not be read again.
     """
-    decided = {row.alert.id: row.decision for each in claims.claims for row in each.rows}
-    for decision in decided.values():
-        deps.count_decision(decision)
-    results = [each for mine in groups.values() for each in mine]
-    before = {_alert_of(each).id for each in results} - decided.keys()
-    rows = {each: settled[key] for each in before if (key := row_key(each)) and key in settled}
-    with suppress(HistoryUnavailable):  # the claim is made: this must not fail it
-        rows |= deps.runtime.history.rows(sorted(before - rows.keys()), deps.runtime.clock())
-    decided |= {each: Decision(row["decision"]) for each, row in rows.items()}
-    for each in results:
-        each.decision = decided.get(_alert_of(each).id)
+    rows = {alert_id: row for alert_id in alert_ids if (key := row_key(alert_id)) and (row := existing.get(key))}
+    with suppress(HistoryUnavailable):  # the claim is committed: this must not fail it
+        rows |= runtime.history.rows(sorted({*alert_ids} - rows.keys()), runtime.clock())
+    return {alert_id: Decision(DECISION.or_default(row.get("decision"))) for alert_id, row in rows.items()}
 
 
-def _alert_of(results: EventResult) -> Alert:
-    assert results.routed is not None
-    return results.routed.alert
+# --- work is due ------------------------------------------------------------------------------------------------------
 
 
-# --- time has come ----------------------------------------------------------------------------------------------------
+def claim_due(
+    due: Sequence[SubjectState], lease: InvocationLease, channels: Channels, runtime: Runtime, *, all_due: bool
+) -> Claims:
+    """Leases what is due on these subjects, as far as rate limits grant sends.
 
-
-def claim_due(due: Sequence[SubjectState], invocation: InvocationLease, deps: Dependencies, *, all_due: bool) -> Claims:
-    """Takes the due cells of subjects that nothing new has happened to, as far as the budgets go.
-
-    What somebody else is at already, or what cannot be written, is left to the next tick.
+    What another invocation has leased, or what cannot be written, is left to the next tick.
 
     Args:
-        collecting: whether this is everything that is due; see `router.channels.rate_limit`.
+        all_due: whether `due` is everything that is due; see `router.channels.rate_limit`.
     """
-    runtime = deps.runtime
     now = runtime.clock()
-    if now >= invocation.begin_by:
+    if now >= lease.begin_by:
         return Claims()
     channel_states = runtime.history.channel_states(now)
-    advanced = [_postponed_by_silence(advance(state, now), deps, now) for state in due]
-    allocation = _allocate(advanced, channel_states, deps, now, all_due=all_due)
-    woken = [
-        (
-            before,
-            *take_lease(state, now, _lease_grant(state, invocation, allocation, {})),
-        )  # what waits already needs no writing
-        for before, state in zip(due, advanced, strict=True)
-    ]
-    moved = [(SubjectWrite((), after), dispatches, before) for before, after, dispatches in woken if after != before]
-    written = _commit_due(
-        [change for change, _, _ in moved], _changed_channel_states(channel_states, allocation), deps, now
-    )
-    made = tuple(
-        Claim(written[key_of(before)], (), dispatches, before.next_check_at)
-        for _, dispatches, before in moved
-        if key_of(before) in written
-    )
-    return Claims(made, allocation.channel_states, _new_bundle_times(channel_states, allocation), allocation.granted_at)
+    advanced = [_postponed_by_silence(advance(state, now), runtime, now) for state in due]
+    allocation = _allocate(advanced, channel_states, channels, now, all_due=all_due)
+    claims, writes = [], []
+    for before, state in zip(due, advanced, strict=True):
+        grant = _lease_grant(state, lease, allocation, {})  # what waits for a bundle already needs no write
+        leased, dispatches = take_lease(state, now, grant)
+        if leased != before:
+            writes.append(SubjectWrite((), leased))
+            claims.append(Claim(before, (), dispatches, before.next_check_at))
+    stored = _commit_due(writes, _changed_channel_states(channel_states, allocation), runtime, now)
+    committed = [claim._replace(state=stored[key]) for claim in claims if (key := key_of(claim.state)) in stored]
+    return _claims(committed, channel_states, allocation)
 
 
 def _commit_due(
-    changes: Sequence[SubjectWrite], channel_states: ChannelStates | None, deps: Dependencies, now: float
+    writes: Sequence[SubjectWrite], channel_states: ChannelStates | None, runtime: Runtime, now: float
 ) -> dict[Key, SubjectState]:
-    """Writes as many standings in one transaction as it takes, and leaves out what others have moved on.
+    """Writes as many states in one transaction as possible, and leaves out those that others have changed.
 
     Returns:
-        What is stored now, by key. Nothing, where somebody else has shared out the budgets meanwhile.
+        The states that were stored, by key; none if another invocation has charged rate limits meanwhile.
     """
     written: dict[Key, SubjectState] = {}
-    left, failures = list(changes), 0
+    left, failures = list(writes), 0
     while left or channel_states:
         batch = left[: 1 if failures else MAX_PUTS - 1]
         try:
-            stored = deps.runtime.history.commit_all(now, batch, channel_states)
+            stored = runtime.history.commit_all(now, batch, channel_states)
         except Conflict as conflict:
             if CHANNEL_STATES_KEY in conflict.keys:
                 return written
             failures += not conflict.keys
-            left = [each for each in left if each.state and key_of(each.state) not in conflict.keys]
+            left = [write for write in left if write.state and key_of(write.state) not in conflict.keys]
         except HistoryUnavailable as error:
             log.warning("left to the next tick: %s", error)
             failures += 1
@@ -374,25 +282,25 @@ def _commit_due(
             if failures > _MAX_FAILURES or not left:
                 return written
         else:
-            written |= {key_of(each): each for each in stored if each}
+            written |= {key_of(state): state for state in stored if state}
             left, channel_states, failures = left[len(batch) :], None, 0
     return written
 
 
-# --- budgets ----------------------------------------------------------------------------------------------------------
+# --- rate limits ------------------------------------------------------------------------------------------------------
 
 
 def _allocate(
-    states: Iterable[SubjectState], channel_states: ChannelStates, deps: Dependencies, now: float, *, all_due: bool
+    states: Iterable[SubjectState], channel_states: ChannelStates, channels: Channels, now: float, *, all_due: bool
 ) -> Allocation:
-    asked = [want for state in states for want in send_requests(state, now)]
-    if not asked and not (all_due and channel_states.bundles):
+    requests = [request for state in states for request in send_requests(state, now)]
+    if not requests and not (all_due and channel_states.bundles):
         return Allocation(channel_states)
-    return allocate(channel_states, asked, endpoint_limits(deps), now, all_due=all_due)
+    return allocate(channel_states, requests, endpoint_limits(channels), now, all_due=all_due)
 
 
 def send_requests(state: SubjectState, now: float) -> Iterator[SendRequest]:
-    """What is to be said of an incident now, if the budgets allow it."""
+    """One request for each channel that is due; resolutions come after, and worse incidents before, the others."""
     incident = state.incident
     if incident is None:
         return
@@ -401,20 +309,21 @@ def send_requests(state: SubjectState, now: float) -> Iterator[SendRequest]:
         yield SendRequest(key_of(state), channel, (float(over), -incident.severity.rank, incident.opened_at))
 
 
-def endpoint_limits(deps: Dependencies) -> dict[str, EndpointLimit]:
-    """The configured channels, as the budgets see them."""
+def endpoint_limits(channels: Channels) -> dict[str, EndpointLimit]:
+    """The rate limits of the configured channels, by channel."""
     return {
-        name: EndpointLimit(source.endpoint, RateLimit(*source.budget), source.stateful)
-        for name, source in deps.config.channels.items()
+        name: EndpointLimit(channel.endpoint, RateLimit(*channel.budget), channel.stateful)
+        for name, channel in channels.items()
     }
 
 
 def _changed_channel_states(before: ChannelStates, allocation: Allocation) -> ChannelStates | None:
-    """What is to be written of the channels; nothing, where only time has passed."""
+    """What must be written of the channels; nothing if only time has passed."""
     changed = allocation.grants or allocation.channel_states.bundles != before.bundles
     return allocation.channel_states if changed else None
 
 
-def _new_bundle_times(before: ChannelStates, allocation: Allocation) -> tuple[float, ...]:
-    gatherings = allocation.channel_states.bundles
-    return tuple(each.at for name, each in gatherings.items() if before.bundles.get(name) != each)
+def _claims(claims: Iterable[Claim], before: ChannelStates, allocation: Allocation) -> Claims:
+    bundles = allocation.channel_states.bundles.items()
+    new_bundles = tuple(bundle.at for name, bundle in bundles if before.bundles.get(name) != bundle)
+    return Claims(tuple(claims), allocation.channel_states, new_bundles, allocation.granted_at)

@@ -1,21 +1,33 @@
-"""What the steps hand on to each other, and what all of them need."""
+"""What the steps hand on to each other, and the outside world that is passed in to them.
+
+Tests and simulations pass in their own table, clock and queues.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.aws.queues import Queues
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
 from router.channels.state import ChannelStates
-from router.config.parse import Config
+from router.config.settings import Config
+from router.config.silences import Silences
 from router.errors import HistoryUnavailable
+from router.history.items import AlertRecord
+from router.history.store import History
 from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
-from router.runtime import Runtime
 
 LONGEST_SEND = 10.0
-"""Seconds within which a channel's own time-outs end a send; with less time left, none is begun. So a thread that
-comes back after the end does not go on sending."""
+"""Upper bound on one send, in seconds, held by the channels' own time-outs. No send starts with less time left, so no
+thread is still sending after the deadline."""
+LEASE_MARGIN = 5.0
+"""Seconds that a lease outlives its invocation; far below the visibility timeout of the events queue."""
+SETTLE_MARGIN = 5.0
+"""Seconds at the end of an invocation that are kept free for recording results."""
+
+# --- what the steps hand on -------------------------------------------------------------------------------------------
 
 
 class RoutedAlert(NamedTuple):
@@ -26,14 +38,71 @@ class RoutedAlert(NamedTuple):
     targets: tuple[RouteTarget, ...]
 
 
+class InvocationLease(NamedTuple):
+    """Who may send the leased dispatches, and until when (clock time).
+
+    Attributes:
+        begin_by: no send starts later, since its result could no longer be recorded.
+        settle_by: from then on the invocation waits for history alone.
+    """
+
+    owner: str
+    until: float
+    begin_by: float
+    settle_by: float
+
+
+class Claim(NamedTuple):
+    """What was committed for one subject.
+
+    Attributes:
+        rows: the alerts that were new. dispatches: what this invocation has leased and must send.
+        checked_at: when the subject was due to be checked before (clock time).
+    """
+
+    state: SubjectState
+    rows: tuple[AlertRecord, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()
+    checked_at: float | None = None
+
+
+class Claims(NamedTuple):
+    """What was committed for a batch.
+
+    Attributes:
+        channel_states: as far as they are known.
+        bundle_at: clock times of the bundles that this batch scheduled.
+        granted_at: by endpoint, when rate limits granted a send.
+        decisions: by alert id. An alert without one was recorded before, and its row cannot be read now.
+        errors: by alert id, why its state could not be written.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    channel_states: ChannelStates = ChannelStates()
+    bundle_at: tuple[float, ...] = ()
+    granted_at: Mapping[str, float] = MappingProxyType({})
+    decisions: Mapping[str, Decision] = MappingProxyType({})
+    errors: Mapping[str, HistoryUnavailable] = MappingProxyType({})
+
+    def joined(self, other: "Claims") -> "Claims":
+        return Claims(
+            (*self.claims, *other.claims),
+            other.channel_states if other.claims else self.channel_states,
+            (*self.bundle_at, *other.bundle_at),
+            {**self.granted_at, **other.granted_at},
+            {**self.decisions, **other.decisions},
+            {**self.errors, **other.errors},
+        )
+
+
 class Job(NamedTuple):
     """One notification for one channel.
 
     Attributes:
-        standing: as it was when the lease was taken.
+        state: as it was when the lease was taken.
         notify: renders the notification; called in the channel's thread.
-        source: None where the channel cannot be used; `unusable` says why.
-        others: what else is in a gathering message.
+        channel: None if the channel cannot be used; `unusable` says why.
+        bundled_with: the other members of a bundle.
     """
 
     state: SubjectState
@@ -52,31 +121,54 @@ class Job(NamedTuple):
 
 Answered = tuple[Job, Delivery]
 Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Answered]]]
+"""`router.deliver.deliver`, or a test's own: sends jobs within the seconds that remain."""
 
 
-class EventResult:
-    """What came of one event.
+class EventResult(NamedTuple):
+    """The result of one event.
 
     Attributes:
-        routed: None where the event is unreadable; `reason` says why.
-        error: why its state could not be written; None once it is safe.
+        routed: None if the event is unreadable; `reason` says why.
+        decision: None if the state could not be written, or if the decision of an earlier receive cannot be read.
+        error: why the state could not be written; None once it is safe.
+        deliveries: the attempts to announce the alert.
     """
 
+    routed: RoutedAlert | None = None
+    decision: Decision | None = None
+    reason: str = ""
     error: HistoryUnavailable | None = None
+    deliveries: tuple[Delivery, ...] = ()
 
-    def __init__(self, routed: RoutedAlert | None = None, reason: str = "", decision: Decision | None = None) -> None:
-        self.routed = routed
-        self.reason = reason
-        self.decision = decision
-        self.deliveries: list[Delivery] = []
+
+# --- what is passed in ------------------------------------------------------------------------------------------------
+
+
+class Runtime(NamedTuple):
+    """Time, chance and the table: what the steps that touch the outside need.
+
+    Attributes:
+        clock: seconds since the epoch, as `time.time`.
+        jitter: 0 to 1, as `random.random`.
+        pause: waits before try n + 1 (from 0), so that writers of one subject do not keep colliding.
+        resolve_after: seconds between a recovery and its announcement.
+        silences: the silences that are active now.
+    """
+
+    history: History
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    pause: Callable[[int], None]
+    resolve_after: float
+    silences: Silences
 
 
 class OutageMemory:
-    """What this process told while history was unreachable (`router.last_resort`).
+    """What this process announced while history was unreachable (`router.outage`).
 
     Attributes:
-        told: (fingerprint, channel) to the clock time until which that suffices.
-        condition: of the channels, as far as this process knows.
+        announced_until: dedup expiry (clock time) by fingerprint and channel.
+        channel_states: as far as this process knows them.
     """
 
     def __init__(self) -> None:
@@ -87,12 +179,14 @@ class OutageMemory:
 class Dependencies(NamedTuple):
     """Everything that the steps need, put together once per process (`router.handler`).
 
+    The entry points and the pipeline hold it; a step is given only what it uses.
+
     Attributes:
-        decided: hears each decision once it is in history.
-        unusable: hears at each tick how many channels could not send (`router.selfcheck.probe`).
-        unconfirmed: the e-mail addresses that have yet to confirm their subscription; asks AWS.
-        enrich: what is known of alerts beyond their events, by the alert's id, within that many seconds.
-        essential: container name to the task definition's `essential` flag; empty where it cannot be had.
+        count_decision: called with each decision that was recorded.
+        count_unusable: called at each tick with the number of channels that cannot send (`router.selfcheck.probe`).
+        unconfirmed_subscriptions: asks AWS for the e-mail addresses that have yet to confirm their subscription.
+        enrich: what is known of alerts beyond their events, by alert id, within that many seconds.
+        essential: container name to the task definition's `essential` flag; empty if it cannot be read.
     """
 
     config: Config

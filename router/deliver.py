@@ -1,6 +1,6 @@
-"""Deliver: one thread per channel, so that a channel that fails, hangs or breaks costs only itself.
+"""Deliver: one thread per channel, so that a channel that fails, hangs or breaks delays no other.
 
-A channel only reports how it failed; `router.incident.outbox` decides what follows. Nothing waits here.
+A channel only reports how it failed; `router.incident.outbox` decides what follows. Nothing is retried here.
 """
 
 import logging
@@ -20,51 +20,49 @@ from router.model import Notification, Outcome
 log = logging.getLogger("ecs-alert-router.deliver")
 
 COALESCE_FOR = 1.0
-"""Seconds that an answer waits to be written down with those of the other channels. Each record of its own costs as
-much as all in one; should this process die meanwhile, what was said is said once more by each of them."""
+"""Seconds that an answer waits to be recorded together with those of the other channels, since one write for all costs
+as much as one for each. If this process dies meanwhile, each of them sends once more."""
 
-_Answer = tuple[Job, Delivery, float]  # with the time at which it was there
-_UNAUTHORISED = {401, 403, 404}  # what a remote says to a secret that was changed
+_Answer = tuple[Job, Delivery, float]  # with the time at which it arrived
+_UNAUTHORISED = {401, 403, 404}  # the answer to a secret that was rotated
 
 
 def deliver(
-    jobs: Sequence[Job], remaining: Callable[[], float], clock: Callable[[], float] = time.monotonic
+    jobs: Sequence[Job],
+    remaining: Callable[[], float],
+    clock: Callable[[], float] = time.monotonic,
+    last_seconds: dict[str, float] | None = None,
 ) -> Iterator[list[Answered]]:
-    """Sends every job, and yields what came of them: all together, or what is known a second after the first answer.
+    """Sends every job, and yields the answers: all together, or those that are there a second after the first.
 
     Args:
-        remaining: seconds until the invocation must come to its end. What has not answered by then is left behind
-            and counts as a retry.
-        clock: seconds, from whenever: what a channel took is measured by it.
+        remaining: seconds until the invocation must end. A job without an answer by then counts as a retry.
+        clock: monotonic seconds; measures how long a channel takes.
+        last_seconds: by channel, how long its last send took; kept up to date here. The slowest channel starts first,
+            because threads start one after the other and all of them wait for the slowest.
     """
+    last_seconds = {} if last_seconds is None else last_seconds
     done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
     enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
-    for name, mine in sorted(_by_channel(jobs).items(), key=_last_send_seconds, reverse=True):
-        arguments = (mine, begun, done, lambda: remaining() < enough, clock)
+    by_channel: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_channel.setdefault(job.config.name, []).append(job)
+    for name in sorted(by_channel, key=lambda name: last_seconds.get(name, 0.0), reverse=True):
+        arguments = (by_channel[name], begun, done, lambda: remaining() < enough, clock)
         threading.Thread(target=_send_all, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
         ready = _next_answers(done, len(waiting), max(0.0, remaining()), clock)
-        for job, _, _ in ready:
+        for job, delivery, _ in ready:
             del waiting[id(job)]
+            if delivery.seconds is not None:
+                last_seconds[job.config.name] = delivery.seconds
         if not ready:
+            last_seconds |= {job.config.name: LONGEST_SEND for key, job in waiting.items() if key in begun}
             yield [(job, _unfinished(job, begun=key in begun)) for key, job in waiting.items()]
             return
         yield [(job, delivery._replace(waited=clock() - at)) for job, delivery, at in ready]
-
-
-def _last_send_seconds(channel: tuple[str, Sequence[Job]]) -> float:
-    """Who was slow begins first: threads get going one after the other, and all wait for the slowest."""
-    source = channel[1][0].channel
-    return source.last_send_seconds if source else 0.0
-
-
-def _by_channel(jobs: Sequence[Job]) -> dict[str, list[Job]]:
-    channels: dict[str, list[Job]] = {}
-    for job in jobs:
-        channels.setdefault(job.config.name, []).append(job)
-    return channels
 
 
 def _send_all(
@@ -74,16 +72,16 @@ def _send_all(
     too_late: Callable[[], bool],
     clock: Callable[[], float],
 ) -> None:
-    told_to_wait: float | None = None
+    wait_requested: float | None = None
     for job in jobs:
         if too_late():
             delivery = _unfinished(job, begun=False)
-        elif told_to_wait is not None:  # what comes before that is refused too, and counts against us
-            delivery = _retry(job, "not tried: the channel asked to wait", told_to_wait, unanswered=False)
+        elif wait_requested is not None:  # an earlier request would be refused too, and counts against us
+            delivery = _retry(job, "not tried: the channel asked to wait", wait_requested, unanswered=False)
         else:
             begun[id(job)] = job
             delivery = attempt(job, clock)
-            told_to_wait = delivery.retry_after
+            wait_requested = delivery.retry_after
         done.put((job, delivery, clock()))
 
 
@@ -96,7 +94,7 @@ def _unfinished(job: Job, *, begun: bool) -> Delivery:
 def _next_answers(
     done: "queue.SimpleQueue[_Answer]", missing: int, timeout: float, clock: Callable[[], float]
 ) -> list[_Answer]:
-    """What is done: waits up to `timeout` seconds for the first, and then up to `TOGETHER` for the others."""
+    """Waits up to `timeout` seconds for the first answer, and then up to `COALESCE_FOR` for the others."""
     ready: list[_Answer] = []
     ends = clock() + timeout
     try:
@@ -120,34 +118,32 @@ def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
     except ChannelError as error:
         return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, job.channel))
     began = clock()
-    delivery = _attempt(job, job.channel)
-    job.channel.last_send_seconds = clock() - began
-    return delivery._replace(seconds=job.channel.last_send_seconds)
+    return _attempt(job, job.channel)._replace(seconds=clock() - began)
 
 
-def _attempt(job: Job, source: ConfiguredChannel) -> Delivery:
+def _attempt(job: Job, channel: ConfiguredChannel) -> Delivery:
     try:
-        _send_with_fresh_secret(source, job.notify())
+        _send_with_fresh_secret(channel, job.notify())
     except TransientError as error:
-        return _retry(job, _error_text(error, source), error.retry_after, unanswered=error.status is None)
+        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=error.status is None)
     except ChannelError as error:
         rejected = isinstance(error, PayloadRejected)
-        return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, source), rejected=rejected)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this channel's alone
-        # What a broken plugin raises may hold its secrets: its type must do.
+        return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, channel), rejected=rejected)
+    except Exception as error:  # noqa: BLE001 - it must not affect the other channels
+        # The exception of a broken plugin may hold its secrets, so only its type is logged.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
         return Delivery(job.dispatch, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
     return Delivery(job.dispatch, Outcome.SENT)
 
 
-def _send_with_fresh_secret(source: ConfiguredChannel, notification: Notification) -> None:
-    """Once; once more with another secret, where the remote refused this one and there is another by now."""
+def _send_with_fresh_secret(channel: ConfiguredChannel, notification: Notification) -> None:
+    """Sends, and once more if the remote refused the secret and it was rotated meanwhile."""
     try:
-        _send(source.open()[1], notification)
+        _send(channel.open()[1], notification)
     except ChannelError as error:
-        if error.status not in _UNAUTHORISED or not source.reload_secrets():
+        if error.status not in _UNAUTHORISED or not channel.reload_secrets():
             raise
-        _send(source.open()[1], notification)
+        _send(channel.open()[1], notification)
 
 
 def _send(channel: Channel, notification: Notification) -> None:
@@ -164,7 +160,7 @@ def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: 
     return Delivery(job.dispatch, Outcome.RETRY, why, retry_after, unanswered)
 
 
-def _error_text(error: ChannelError, source: ConfiguredChannel) -> str:
-    """What the channel said, for history: without its options, some of which are secrets."""
+def _error_text(error: ChannelError, channel: ConfiguredChannel) -> str:
+    """The channel's error for history, without the values of its options, some of which are secrets."""
     text = f"{error} ({error.answer})" if error.answer and error.answer not in str(error) else str(error)
-    return source.without_secrets(text)[:300]
+    return channel.without_secrets(text)[:300]

@@ -1,16 +1,19 @@
-"""Everything that can go wrong, in one small tree. Each message names the fix.
+"""Every error that the router raises on purpose. Each message names the fix.
 
 RouterError
 ├── ConfigError         alert-router.toml or the environment is wrong; lists every problem
 ├── PluginError         a channel plugin cannot be registered; names its file
-├── UnreadableEvent     the input is no event of ours: to the dead-letter queue, with the reason
+├── UnreadableEvent     the router cannot read the input: it goes to the dead-letter queue, with the reason
 ├── HistoryError
-│   ├── HistoryUnavailable   DynamoDB did not do it: try again later
-│   └── Conflict             another writer was faster: read again
+│   ├── HistoryUnavailable   a DynamoDB request failed: retry later
+│   │   ├── Contended        other writers were first every time: retry later
+│   │   └── NewerItem        only a newer version can read this item: it alone is left for later
+│   ├── DamagedItem          an item cannot be read: it alone is set aside
+│   └── Conflict             another writer was first: read again
 └── ChannelError        raised by channel plugins
-    ├── TransientError       try again later
-    └── PermanentError       trying again will not help
-        └── PayloadRejected  the remote did not like the layout; plain text may do
+    ├── TransientError       retry later
+    └── PermanentError       a retry will not help
+        └── PayloadRejected  the remote rejected this payload; plain text may be accepted
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +21,7 @@ from typing import Any
 
 
 class RouterError(Exception):
-    """The root: whoever catches this catches every error that the router raises on purpose."""
+    """The root of every error that the router raises on purpose."""
 
 
 class ConfigError(RouterError):
@@ -42,19 +45,40 @@ class UnreadableEvent(RouterError):
 
 
 class HistoryError(RouterError):
-    """Something about the history table."""
+    """The history table cannot do what was asked; the message says why."""
 
 
 class HistoryUnavailable(HistoryError):
-    """DynamoDB refused, throttled or did not answer; nothing is known about what it did."""
+    """DynamoDB refused, throttled or did not answer. A write may or may not have happened."""
+
+
+class Contended(HistoryUnavailable):
+    """Other writers changed the same item before every attempt of this one. Nothing was written."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(f"other writers changed the same item {tries} times in a row; try again later")
+
+
+class NewerItem(HistoryUnavailable):
+    """An item says that this version is too old to read it, so it is left as it is.
+
+    To a caller its subject is unavailable: what concerns it is received again, until a newer version handles it.
+    """
+
+    def __init__(self, key: tuple[str, str], needs: str) -> None:
+        super().__init__(f"item {key} was written by a newer version and {needs}: deploy the newer version again")
+
+
+class DamagedItem(HistoryError):
+    """An item of the history table cannot be read; the message says which part, and why."""
 
 
 class Conflict(HistoryError):
     """A condition failed, so nothing of the commit was written.
 
     Attributes:
-        keys: the (pk, sk) of the items whose condition failed; empty when DynamoDB saw two transactions collide.
-        items: those items by their keys, as far as the refusal tells them.
+        keys: the (pk, sk) of the items whose condition failed; empty if DynamoDB reported two colliding transactions.
+        items: those items by their keys, as far as DynamoDB returned them.
     """
 
     def __init__(
@@ -66,11 +90,11 @@ class Conflict(HistoryError):
 
 
 class ChannelError(RouterError):
-    """How a channel failed. A channel only says it; the deliver step alone retries.
+    """A channel failed. The channel only reports it; the deliver step decides about retries.
 
     Attributes:
-        status: the remote's HTTP status, or None where there was no answer.
-        answer: what the remote said, at most 200 characters; stands in history, so it must hold no secret.
+        status: the remote's HTTP status, or None if it did not answer.
+        answer: the remote's own words, at most 200 characters. It is stored in history, so it must hold no secret.
     """
 
     def __init__(self, message: str, *, status: int | None = None, answer: str = "") -> None:
@@ -83,7 +107,7 @@ class TransientError(ChannelError):
     """The remote may accept the same payload later.
 
     Attributes:
-        retry_after: seconds the remote asked us to wait, or None where it did not say.
+        retry_after: seconds the remote asked us to wait, or None if it did not say.
     """
 
     def __init__(
@@ -94,8 +118,8 @@ class TransientError(ChannelError):
 
 
 class PermanentError(ChannelError):
-    """The remote will not accept this, however often it is tried."""
+    """The remote will never accept this notification; there is no retry."""
 
 
 class PayloadRejected(PermanentError):
-    """The remote did not like the layout: the deliver step sends the plugin's `render_plain` once, if it has one."""
+    """The remote rejected this payload. The deliver step sends the plugin's `render_plain` once, if it has one."""

@@ -1,10 +1,9 @@
-"""The Lambda's entry, and the only place that puts real clients together.
+"""The Lambda function's entry point, and the only place that makes real clients.
 
-Takes (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
+An event is (a) an SQS batch whose bodies are EventBridge events or the router's own delayed messages, (b) one bare
 EventBridge event, (c) the scheduled tick.
 """
 
-import gc
 import logging
 import os
 import random
@@ -15,30 +14,33 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from router.aws import clients
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
-from router.coldstart import tls
-from router.config import parse as config
+from router.coldstart import garbage_collection
+from router.coldstart.lazy_client import LazyClient
+from router.config.parse import load as load_config
+from router.config.settings import EnrichSettings
 from router.config.silences import Silences, read_ahead
-from router.context import Dependencies, OutageMemory
+from router.context import Dependencies, OutageMemory, Runtime
 from router.deliver import deliver
 from router.enrichment import enrich
 from router.enrichment.task_definitions import TaskDefinitions
 from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
-from router.runtime import Runtime
-from router.selfcheck.logs import LazyLogger
+from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
 
 ROOT = Path(__file__).parent.parent
-_WITHOUT_CONTEXT = 60.0  # seconds to work in where nobody says how long there is
+_WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
 
 log = logging.getLogger("ecs-alert-router.handler")
-logger = LazyLogger()
+logger = Logger(service="ecs-alert-router")  # formats the lines of all loggers below this name
 meter = MetricsRecorder()
 
 
@@ -47,30 +49,29 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
     Raises:
         ConfigError: the configuration cannot be read, or no channel is usable.
-        Exception: for (b), if what must be tried again could not be put on the due queue; for (c), if history is
+        Exception: for (b), if an event that must be retried could not be put on the due queue; for (c), if history is
             unreachable.
     """
     logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
     try:
         return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
     finally:
-        gc.enable()  # `router/__init__.py` has it pause for a cold start
         meter.write(os.environ.get("STAGE", "dev"))
 
 
 @cache
 def make_router() -> Dependencies:
-    """Everything real, made once per process from the environment."""
+    """The real dependencies, made once per process from the environment."""
     environ = os.environ
-    tls.load()
-    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before channels: they share what it sets up
-    silences = read_ahead(History(table, retention=0.0).silences, time.time)  # how long rows are kept is for writers
+    table = DynamoTable(clients.dynamodb(), environ["HISTORY_TABLE"])  # before the channels, which share its session
+    reader = History(table, retention=0.0, count_damaged=meter.count_damaged)  # retention is for writers
+    silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
+    settings = load_config(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
-    history = History(table, settings.retention, settings.retention_by_severity)
+    history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
     runtime = Runtime(
         history=history,
         clock=time.time,
@@ -81,13 +82,12 @@ def make_router() -> Dependencies:
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
-    gc.freeze()  # what there is by now stays: it needs not be looked through again
     return Dependencies(
         settings,
         loaded,
         runtime,
-        Queues(clients.LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
-        meter.counting(deliver),
+        Queues(LazyClient(clients.sqs), environ["DUE_QUEUE_URL"], environ["DLQ_URL"]),
+        meter.counting(partial(deliver, last_seconds={})),
         lambda: uuid.uuid4().hex,
         OutageMemory(),
         count_decision=meter.count_decision,
@@ -98,28 +98,25 @@ def make_router() -> Dependencies:
     )
 
 
-def enrichers(
-    on: config.EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins
-) -> tuple[enrich.Enricher, ...]:
-    """What is switched on, in the order in which it is asked; plugins last, as nobody knows how long they take."""
-    parts = {
+def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.Plugins) -> tuple[enrich.Enricher, ...]:
+    """The enrichers that are switched on, in the order in which they run; plugins last, as they may take any time."""
+    switches = {
         enrich.from_task_definition(definitions): on.task_definition,
         enrich.from_logs(definitions, clients.logs_of, on.log_groups): bool(on.log_groups),
         enrich.from_plugins(loaded): loaded.implements("enrich_alert"),
     }
-    return tuple(part for part, wanted in parts.items() if wanted)
+    return tuple(enricher for enricher, is_on in switches.items() if is_on)
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:
-    from router.selfcheck.heartbeat import unconfirmed  # noqa: PLC0415 - rare, and a cold start would pay for it
-
     return unconfirmed(clients.sns(), topics)
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    # Lambda starts: the one place that does something when it is imported. Whatever a function's memory, it has a whole
-    # CPU until its first event, at which it may have a fourteenth of one; and a wrong configuration stops it here.
+    # While Lambda starts the function, it has a whole CPU; with 128 MB of memory it has a fourteenth of one afterwards.
+    # A wrong configuration also stops it here.
     make_router()
+    garbage_collection.resume()
 
 
 def _remaining(context: Any) -> Callable[[], float]:

@@ -1,15 +1,16 @@
-"""What comes in: an SQS batch, one bare event, or the tick. Sees to it that nothing which comes in is lost.
+"""Inbox: takes an SQS batch, one bare event, or the tick, and makes sure that no event is lost.
 
-An event ends in history, or on the dead-letter queue with the reason beside it; what could not be written comes again.
+Each event ends in history, or on the dead-letter queue with the reason. One whose state could not be written is
+received again.
 """
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
-from router.context import Dependencies, EventResult, RoutedAlert
+from router.context import SETTLE_MARGIN, Answered, Dependencies, EventResult, Job, RoutedAlert
 from router.ecs.normalise import parse
 from router.errors import HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
@@ -17,30 +18,30 @@ from router.history.table import Key
 from router.incident.state import Delivery
 from router.model import HEARTBEAT, OWN_SOURCE, Outcome
 from router.notify import summary
+from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
+from router.selfcheck.heartbeat import heartbeat_jobs, report
 from router.tick import tick
+from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
 Record = Mapping[str, Any]
-"""One message, as SQS hands it to a function."""
+"""One SQS message, as Lambda passes it to a function."""
 
-RETRY_BARE_AFTER = 30.0  # seconds until a bare event whose state could not be written is tried again
+RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
 def handle(event: Any, deps: Dependencies, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
-    """What the Lambda does (`router.handler.lambda_handler`), with everything passed in.
+    """What the Lambda function does (`router.handler.lambda_handler`), with everything passed in.
 
     Args:
-        remaining: seconds until the invocation must come to its end.
+        remaining: seconds until the invocation must end.
         max_receives: after so many receives SQS moves a record to the dead-letter queue.
     """
     if isinstance(event, Mapping) and isinstance(event.get("Records"), list):
-        return {
-            "batchItemFailures": [
-                {"itemIdentifier": each} for each in _batch(event["Records"], deps, remaining, max_receives)
-            ]
-        }
+        failed = _batch(event["Records"], deps, remaining, max_receives)
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
     if _is_own(event, TICK):
         return {"deliveries": tick(deps, remaining)}
     if _is_own(event, HEARTBEAT):
@@ -60,30 +61,35 @@ def _batch(
 ) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
-    read, again = _read(received, deps)
-    own = {key: event for key, event in read.items() if _is_own(event, DUE) or _is_own(event, TICK)}
-    beats = {key: event for key, event in read.items() if _is_own(event, HEARTBEAT)}
-    backfilled = {
-        key: event for key, event in read.items() if _message_attribute(received[key], "reason") == WITHOUT_HISTORY
-    }
-    others = {key: event for key, event in read.items() if key not in {*own, *beats, *backfilled}}
-    for key, event in backfilled.items():
-        again += _backfill(key, received[key], event, deps, max_receives)
-    again += _events(others, received, deps, remaining, max_receives)
-    _own_messages(list(own.values()), deps, remaining)
-    return again + [key for key, event in beats.items() if not _heartbeat_succeeded(event, deps, remaining)]
+    bodies, again = _read(received, deps)
+    own: list[Mapping[str, Any]] = []
+    heartbeats, backfills, events = {}, {}, {}
+    for message_id, body in bodies.items():
+        if _is_own(body, DUE) or _is_own(body, TICK):
+            own.append(body)
+        elif _is_own(body, HEARTBEAT):
+            heartbeats[message_id] = body
+        elif _message_attribute(received[message_id], "reason") == WITHOUT_HISTORY:
+            backfills[message_id] = body
+        else:
+            events[message_id] = body
+    for message_id, body in backfills.items():
+        again += _backfill(message_id, received[message_id], body, deps, max_receives)
+    again += _events(events, received, deps, remaining, max_receives)
+    _own_messages(own, deps, remaining)
+    return again + [key for key, body in heartbeats.items() if not _heartbeat_succeeded(body, deps, remaining)]
 
 
 def _read(received: Mapping[str, Record], deps: Dependencies) -> tuple[dict[str, Any], list[str]]:
-    """The bodies that are JSON, and the ids of those that are not and could not be put aside."""
-    read: dict[str, Any] = {}
+    """The bodies that are JSON, and the ids of those that are not and that the dead-letter queue did not take."""
+    bodies: dict[str, Any] = {}
     again: list[str] = []
-    for key, record in received.items():
+    for message_id, record in received.items():
         try:
-            read[key] = parse(record.get("body", ""))
+            bodies[message_id] = parse(record.get("body", ""))
         except UnreadableEvent as error:
-            again += _dead_letter(key, record, str(error), deps)
-    return read, again
+            again += _dead_letter(message_id, record, str(error), deps)
+    return bodies, again
 
 
 def _events(
@@ -93,50 +99,56 @@ def _events(
     remaining: Callable[[], float],
     max_receives: int,
 ) -> list[str]:
-    done = dict(zip(events, process(list(events.values()), deps, remaining), strict=True))
-    last = {key: each.routed for key, each in done.items() if each.error and _receives(received[key]) >= max_receives}
-    told = _without_history([each for each in last.values() if each], deps, remaining) if last else {}
+    results = dict(zip(events, process(list(events.values()), deps, remaining), strict=True))
+    last = [key for key, result in results.items() if result.error and _receives(received[key]) >= max_receives]
+    lost = [routed for key in last if (routed := results[key].routed)]
+    deliveries = _without_history(lost, deps, remaining) if lost else {}
     again: list[str] = []
-    for key, results in done.items():
-        if results.routed is None:
-            again += _dead_letter(key, received[key], results.reason, deps)
-        elif key in last:
-            announced = [
-                each.dispatch.channel for each in told[results.routed.alert.id] if each.outcome is Outcome.SENT
-            ]
-            again += _dead_letter(key, received[key], WITHOUT_HISTORY, deps, announced)
-        elif results.error:
-            log.warning("to be received again: %s", results.error)
-            again.append(key)
+    for message_id, result in results.items():
+        if result.routed is None:
+            again += _dead_letter(message_id, received[message_id], result.reason, deps)
+        elif message_id in last:
+            attempts = deliveries[result.routed.alert.id]
+            announced = [attempt.dispatch.channel for attempt in attempts if attempt.outcome is Outcome.SENT]
+            again += _dead_letter(message_id, received[message_id], WITHOUT_HISTORY, deps, announced)
+        elif result.error:
+            log.warning("to be received again: %s", result.error)
+            again.append(message_id)
     return again
 
 
 def _without_history(
     routed: Sequence[RoutedAlert], deps: Dependencies, remaining: Callable[[], float]
 ) -> Mapping[str, Sequence[Delivery]]:
-    from router.last_resort import announce_without_history  # noqa: PLC0415 - rare, and a cold start would pay for it
+    """The last receive, and history is unreachable: announces the alerts all the same."""
 
-    return announce_without_history(routed, deps, remaining)
+    def send(jobs: Sequence[Job]) -> Iterator[list[Answered]]:
+        margin = min(SETTLE_MARGIN, remaining() / 4)  # for putting the copies on the dead-letter queue
+        return deps.deliver(jobs, lambda: remaining() - margin)
+
+    return announce_without_history(routed, deps.config, deps.runtime, deps.memory, send)
 
 
 def _backfill(message_id: str, record: Record, event: Any, deps: Dependencies, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
-    from router.belated import backfill  # noqa: PLC0415 - rare, and a cold start would pay for it
-
+    understood = understand_safely(event, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
+    if isinstance(understood, UnreadableEvent):
+        return _dead_letter(message_id, record, str(understood), deps)
     announced = _message_attribute(record, "announced").split(",")
-    results = backfill(event, announced, deps)
-    if results.routed is None:
-        return _dead_letter(message_id, record, results.reason, deps)
-    if results.error and _receives(record) >= max_receives:
-        return _dead_letter(message_id, record, WITHOUT_HISTORY, deps, announced)
-    if results.error:
-        log.warning("to be received again: %s", results.error)
+    try:
+        decision = backfill(understood, announced, deps.runtime)
+    except HistoryUnavailable as error:
+        if _receives(record) >= max_receives:
+            return _dead_letter(message_id, record, WITHOUT_HISTORY, deps, announced)
+        log.warning("to be received again: %s", error)
         return [message_id]
+    if decision:
+        deps.count_decision(decision)
     return []
 
 
 def _message_attribute(record: Record, name: str) -> str:
-    """What stands beside a message that was on the dead-letter queue (`router.aws.queues.Queues.bury`)."""
+    """A note on a message that was on the dead-letter queue (`router.aws.queues.Queues.dead_letter`), or ""."""
     notes = record.get("messageAttributes")
     note = notes.get(name) if isinstance(notes, Mapping) else None
     return str(note.get("stringValue", "")) if isinstance(note, Mapping) else ""
@@ -151,7 +163,7 @@ def _receives(record: Record) -> int:
 def _dead_letter(
     message_id: str, record: Record, reason: str, deps: Dependencies, announced: Sequence[str] = ()
 ) -> list[str]:
-    """Puts aside what cannot be taken in; it fails only if that fails."""
+    """Puts a record on the dead-letter queue; it is received again only if that fails."""
     try:
         deps.queues.dead_letter(str(record.get("body", "")), reason, announced)
     except Exception:
@@ -162,7 +174,7 @@ def _dead_letter(
 
 
 def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, remaining: Callable[[], float]) -> None:
-    """Hints and ticks only save waiting: none of them needs to come again, since the next tick finds what is due."""
+    """Scheduled checks and ticks only save waiting. If one fails, the next tick finds the work."""
     try:
         if any(_is_own(message, TICK) for message in own):
             tick(deps, remaining)
@@ -174,15 +186,25 @@ def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, remainin
         log.warning("left to the next tick: %s", error)
 
 
-def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
-    """How many channels were told."""
-    from router.selfcheck.heartbeat import send_heartbeat  # noqa: PLC0415 - rare, and a cold start would pay for it
+def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
+    """The key of the state that a scheduled check is about; None if the message is no check or names no state."""
+    detail = message.get("detail")
+    if not _is_own(message, DUE) or not isinstance(detail, Mapping):
+        return None
+    key = str(detail.get("pk", "")), str(detail.get("sk", ""))
+    return key if is_state_key(key) else None
 
-    return len(send_heartbeat(event, deps, remaining))
+
+def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
+    """The number of channels that the heartbeat was sent to. Raises HistoryUnavailable."""
+    history, now = deps.runtime.history, deps.runtime.clock()
+    jobs = heartbeat_jobs(event, deps.config.channels, history, deps.unconfirmed_subscriptions, now)
+    deliveries = [delivery for batch in deps.deliver(jobs, remaining) for _, delivery in batch] if jobs else []
+    report(deliveries)
+    return len(deliveries)
 
 
 def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> bool:
-    """Whether the heartbeat is done with."""
     try:
         _heartbeat(event, deps, remaining)
     except HistoryUnavailable as error:
@@ -191,34 +213,25 @@ def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining
     return True
 
 
-def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
-    """The subject that a hint says is due; None for what is no hint, or names nothing."""
-    detail = message.get("detail")
-    if not _is_own(message, DUE) or not isinstance(detail, Mapping):
-        return None
-    key = str(detail.get("pk", "")), str(detail.get("sk", ""))
-    return key if is_state_key(key) else None
-
-
 # --- (b) a bare event -------------------------------------------------------------------------------------------------
 
 
 def _bare(event: Any, deps: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
-    (results,) = process([event], deps, remaining)
-    if results.routed is None:
-        deps.queues.dead_letter(json.dumps(event, default=str), results.reason)
-    elif results.error:
-        log.warning("to be tried again: %s", results.error)
+    (result,) = process([event], deps, remaining)
+    if result.routed is None:
+        deps.queues.dead_letter(json.dumps(event, default=str), result.reason)
+    elif result.error:
+        log.warning("to be tried again: %s", result.error)
         deps.queues.send_delayed(json.dumps(event), RETRY_BARE_AFTER)
-    return _summary(results)
+    return _summary(result)
 
 
-def _summary(results: EventResult) -> dict[str, Any]:
-    alert = results.routed.alert if results.routed else None
+def _summary(result: EventResult) -> dict[str, Any]:
+    alert = result.routed.alert if result.routed else None
     return {
         "severity": alert.severity.value if alert else None,
         "cause": alert.cause if alert else None,
-        "decision": results.decision.value if results.decision else "to be tried again",
-        "deliveries": [summary(delivery) for delivery in results.deliveries],
-        **({"reason": results.reason} if results.reason else {}),
+        "decision": result.decision.value if result.decision else "to be tried again",
+        "deliveries": [summary(delivery) for delivery in result.deliveries],
+        **({"reason": result.reason} if result.reason else {}),
     }

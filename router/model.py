@@ -1,4 +1,4 @@
-"""The words of the router, as frozen data (README, "Words"). Behaviour lives in the steps.
+"""The router's domain types, as frozen data; docs/glossary.md defines the terms. Behaviour lives in the steps.
 
 Times are POSIX seconds in UTC, as `time.time()` gives them.
 """
@@ -17,14 +17,14 @@ OWN_SOURCE = "ecs-alert-router"
 HEARTBEAT = "Router Heartbeat"
 """The detail-type of the weekly heartbeat."""
 CHANNEL_HEALTH = "Channel Health"
-"""The detail-type of the events by which it tells itself that a channel fails, or works again."""
+"""The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 
 SIGTERM = 143
-"""The exit code of a container that was asked to stop: 128 + 15."""
+"""The exit code of a container that was stopped by SIGTERM: 128 + 15."""
 
 
 class Severity(enum.StrEnum):
-    """PagerDuty's four, worst first. Compare with `worse_than` and `at_least`: the strings do not sort by meaning."""
+    """PagerDuty's four severities, worst first. Compare with `worse_than` and `at_least`, never as strings."""
 
     CRITICAL = "critical"
     ERROR = "error"
@@ -47,7 +47,7 @@ _RANKS = {severity: rank for rank, severity in enumerate(reversed(Severity))}
 
 
 class Decision(enum.StrEnum):
-    """What was decided about an alert; stands in its row for good."""
+    """What was decided about an alert; stored in its row."""
 
     ANNOUNCED = "announced"
     HELD_BACK = "held back by window"
@@ -61,7 +61,7 @@ class Decision(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """What came of one attempt to deliver one notification to one channel."""
+    """The result of one attempt to send one notification to one channel."""
 
     SENT = "sent"
     RETRY = "retry"
@@ -69,38 +69,100 @@ class Outcome(enum.StrEnum):
 
 
 class Kind(enum.StrEnum):
-    """What one channel is asked to say of one incident."""
+    """The kind of a notification: the incident is new to the channel, has changed, or is over."""
 
     OPENED = "opened"
     UPDATED = "updated"
     RESOLVED = "resolved"
 
 
-@lru_cache(maxsize=4096)  # a subject's key is asked for at every turn
+class IncidentStatus(enum.StrEnum):
+    """Where an incident is in its life.
+
+    Attributes:
+        RECOVERING: a resolving event came; the recovery is announced after `resolve_after`.
+        LAPSED: nothing happened for 24 hours.
+        CLOSED: a person closed it.
+    """
+
+    OPEN = "open"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+    LAPSED = "lapsed"
+    CLOSED = "closed"
+
+
+_IS_OVER = {
+    IncidentStatus.OPEN: False,
+    IncidentStatus.RECOVERING: False,
+    IncidentStatus.RESOLVED: True,
+    IncidentStatus.LAPSED: True,
+    IncidentStatus.CLOSED: True,
+}
+
+
+@lru_cache(maxsize=4096)  # a subject's key is needed many times for each event
 def short_hash(*parts: str) -> str:
-    """13 characters of a-z2-7 (64 bits of BLAKE2b): short enough to read out on the phone."""
+    """13 characters of a-z and 2-7 (64 bits of BLAKE2b): short enough to read out over the phone."""
     digest = hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest()
     return b32encode(digest).decode().rstrip("=").lower()
+
+
+class SubjectKind(enum.StrEnum):
+    """What sort of thing a subject is; the value is the first half of the subject's text, as in `service:web`.
+
+    `OTHER` stands for a kind that this version does not know: another ARN resource type, or a kind that a newer version
+    stored. Its subject's name is then the whole text.
+    """
+
+    SERVICE = "service"
+    FAMILY = "family"
+    ALARM = "alarm"
+    INSTANCE = "instance"
+    DAEMON = "daemon"
+    DEPLOYMENT_GROUP = "deployment-group"
+    CLUSTER = "cluster"
+    CAPACITY_PROVIDER = "capacity-provider"
+    CHANNEL = "channel"
+    ROUTER = "router"
+    OTHER = ""
+
+
+_SUBJECT_KINDS = {kind.value: kind for kind in SubjectKind if kind is not SubjectKind.OTHER}
 
 
 class Subject(NamedTuple):
     """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
-        name: `service:web`, `family:nightly`, `alarm:NAME`, `instance:ID`, `daemon:NAME` or
-            `deployment-group:APPLICATION/GROUP` (CodeDeploy's).
-        cluster: its name; `-` where the event names none.
+        cluster: its name; `-` if the event names none.
+        name: of a CodeDeploy deployment group, `APPLICATION/GROUP`; `-` if the event names none.
     """
 
     account: str
     region: str
     cluster: str
+    kind: SubjectKind
     name: str
+
+    @classmethod
+    def from_text(cls, account: str, region: str, cluster: str, text: str) -> "Subject":
+        """The subject with this `text`. An unknown kind becomes `OTHER`, so any text can be read back unchanged."""
+        prefix, _, name = text.partition(":")
+        kind = _SUBJECT_KINDS.get(prefix)
+        if kind is None or ":" not in text:
+            return cls(account, region, cluster, SubjectKind.OTHER, text)
+        return cls(account, region, cluster, kind, name)
+
+    @property
+    def text(self) -> str:
+        """`service:web`: how history, rules, silences and the CLI name the subject within its cluster."""
+        return self.name if self.kind is SubjectKind.OTHER else f"{self.kind.value}:{self.name}"
 
     @property
     def fingerprint(self) -> str:
-        """Names the subject everywhere: never the task id, never the task definition's revision."""
-        return f"{self.account}/{self.region}/{self.cluster}/{self.name}"
+        """Identifies the subject everywhere. It never holds a task id or a task definition's revision."""
+        return f"{self.account}/{self.region}/{self.cluster}/{self.text}"
 
     @property
     def key(self) -> str:
@@ -109,11 +171,13 @@ class Subject(NamedTuple):
 
 
 class Container(NamedTuple):
-    """One container of a task, as far as the event told. `exit_code` is None where none is known.
+    """One container of a task, as far as the event describes it.
 
     Attributes:
+        status: `lastStatus`, upper case, or "".
+        exit_code: None if the event has none.
         digest: of the image: `sha256:…`, or "".
-        memory: MiB at which it is killed: its own hard limit, else the task's; None where the event names neither.
+        memory: hard limit in MiB, its own, else the task's; None if the event has neither.
     """
 
     name: str = ""
@@ -126,23 +190,23 @@ class Container(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One EventBridge event, normalised: every field is there and has its type, whatever came in.
+    """One normalised EventBridge event: every field is present and has its type, whatever the input was.
 
     Attributes:
-        id: EventBridge's id; a hash of the event where it has none.
-        at: when it happened by the event's own word: stoppedAt, updatedAt, createdAt, else the envelope's time.
-        occurrence: names the thing that happened, the same for all events that ECS sends about it: the task's id,
-            else a hash of the deployment, alarm change or service action.
+        id: EventBridge's id, else a hash of the event.
+        at: event time: stoppedAt, updatedAt, createdAt, else the envelope's time.
+        occurrence: identifies what happened and is the same in all events that ECS sends about it: the task's id, else
+            a hash of the deployment, alarm change or service action.
         status: `lastStatus` of a task or container instance, upper case; "" for other events.
-        stop_code: the event's, or inferred from the stopped reason; "" where unknown.
+        stop_code: the event's, or inferred from the stopped reason; "" if unknown.
         name: `eventName`, upper case, or "".
         type: `eventType`, upper case, or "".
-        reason: `stoppedReason` of a task, `reason` of all else.
-        started_at: when the task started (else was created), or None.
-        deployment: `ecs-svc/…` id: of a deployment event its own, of a task's event the one that started the task.
-        details: what else messages tell, by AWS's own field names: `lifecycleStage` of a hook, of an alarm its
-            `description`, `metric` and that metric's dimensions.
-        detail: what came in, for the history row; treat as read-only.
+        reason: `stoppedReason` of a task, `reason` of anything else.
+        started_at: when the task started, else when it was created, or None.
+        deployment: `ecs-svc/…` id of the deployment that the event is about or that started the task, or "".
+        details: more facts for messages, by AWS's own field names: `lifecycleStage` of a hook; `description`, `metric`
+            and the metric's dimensions of an alarm.
+        detail: the event's own detail, for the history row. Do not change it.
     """
 
     id: str
@@ -169,12 +233,12 @@ class Event(NamedTuple):
     detail: Mapping[str, Any] = MappingProxyType({})
 
     def __repr__(self) -> str:
-        """Without what came in, which may hold secrets."""
+        """Leaves out `detail`, which may hold secrets."""
         return f"Event({self.id!r}, {self.detail_type!r}, {self.occurrence!r})"
 
 
 class Classification(NamedTuple):
-    """What the classify step says of an event. `rule` names the table row, plugin or user rule that decided."""
+    """The classification of an event. `rule` names the table row, plugin or user rule that decided."""
 
     severity: Severity
     cause: str
@@ -184,20 +248,19 @@ class Classification(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An occurrence with severity, cause, title and subject: what rules, routes and messages speak of.
+    """An occurrence with its severity, cause, title and subject. Routes, silences and messages work on it.
 
     Attributes:
-        id: its row in history: `ecs-alert-router history show ID`.
+        id: of its row in history: `ecs-alert-router history show ID`.
         cause: a stable slug such as `out_of_memory` (docs/classification.md).
-        resolves: whether it ends trouble of its subject.
-        title: one English line; messages have their own, in the reader's language.
+        resolves: it ends active causes of its subject.
+        title: one line in English; messages have their own title in the recipient's language.
         at: event time. started_at: when the task started, or None.
-        task: the task's id, "" for what is not about a task. task_definition: `web:42`.
-        stopped: whether it says that the task has stopped.
-        reason: ECS's own words: the container's that tells most, else the task's or service's.
-        deployment: `ecs-svc/…` id: of a deployment event its own, of a task's event the one that started the task.
-        runbook_url: of the user's rule that matched, else "".
-        details: what else messages tell, by AWS's own field names; see `Event`.
+        task: the task's id, or "" if the alert is not about a task. task_definition: `web:42`.
+        stopped: the task has stopped.
+        reason: the most specific reason that ECS gives: a container's, else the task's or service's.
+        deployment, details: as in `Event`.
+        runbook_url: of the user rule that matched, else "".
     """
 
     id: str
@@ -222,23 +285,27 @@ class Alert:
 
     @property
     def culprit(self) -> Container | None:
-        """The container that tells why: one with a reason, else with a bad exit code, else the first that stopped."""
-        stopped = [each for each in self.containers if each.status != "RUNNING"]
+        """The container that best explains the alert: with a reason, else a bad exit code, else the first stopped."""
+        stopped = [container for container in self.containers if container.status != "RUNNING"]
         return min(
             stopped,
-            key=lambda each: (not each.reason, each.exit_code in {0, None}, each.exit_code == SIGTERM),
+            key=lambda container: (
+                not container.reason,
+                container.exit_code in {0, None},
+                container.exit_code == SIGTERM,
+            ),
             default=None,
         )
 
 
 class Recurrence(NamedTuple):
-    """What is remembered of a subject and a cause before an alert, up to seven days back.
+    """How often the cause of an alert occurred on its subject before, up to seven days back.
 
     Attributes:
-        day, week: how many others of the same cause there were in the 24 hours (to the hour) and the seven days (to the
-            day) before.
-        previous: event time of the one before, or None.
-        deployed_at: event time at which the deployment began that the alert is about, or None where that is not known.
+        last_day: other alerts of the cause in the 24 hours before, to the hour.
+        last_week: other alerts of the cause in the seven days before, to the day.
+        previous: event time of the previous one, or None.
+        deployed_at: event time at which the alert's deployment began, or None if unknown.
     """
 
     last_day: int = 0
@@ -251,15 +318,15 @@ _NO_RECURRENCE = Recurrence()
 
 
 class Enrichment(NamedTuple):
-    """What was found out about an alert beyond its event; whatever could not be had in time is empty.
+    """Facts about an alert that its event does not hold. What could not be fetched in time is empty.
 
     Attributes:
-        facts: label and value, from plugins.
-        memory: container name to the MiB at which it is killed, by the task definition.
-        essential: container name to whether its end ends the task, by the task definition.
-        logs: CloudWatch's log group and log stream of the container that died, or "".
-        log_excerpt: its last lines, without secrets.
-        past: as the incident has it, or None where messages are not to tell of it.
+        facts: label to value, from plugins.
+        memory: container name to its hard limit in MiB, from the task definition.
+        essential: container name to the `essential` flag, from the task definition.
+        logs: CloudWatch log group and log stream of the container that exited, or "".
+        log_excerpt: the last lines of that log, with secrets removed.
+        recurrence: the incident's, or None if messages should not mention it.
     """
 
     facts: Mapping[str, str] = MappingProxyType({})
@@ -272,11 +339,11 @@ class Enrichment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Silenced:
-    """Alerts of one subject that silences held back, and that nothing has ended since.
+    """Alerts of one subject that silences suppressed and that nothing has ended since.
 
     Attributes:
         since, last_at: event times of the first and the newest.
-        by: id to reason of the first silences that held them back.
+        by: id to reason of the first silences that suppressed them.
     """
 
     since: float
@@ -287,27 +354,24 @@ class Silenced:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """The trouble of one subject, from its first announced alert until it is resolved or lapses.
+    """What is wrong with one subject, from its first announced alert until it resolves, lapses or is closed.
 
     Attributes:
         number: 1 for the subject's first.
-        status: `open`, `recovering` (a resolving event came; it is announced after `resolve_after`), `resolved`,
-            `lapsed` (nothing for 24 h) or `closed` (by hand).
         severity: the worst so far.
-        causes: alerts counted per cause, in the order of their first.
+        causes: number of alerts by cause, in the order in which the causes first occurred.
         tasks: ids of the first ten tasks.
-        alert: the one to speak of: the first of the worst severity.
+        alert: the one that messages describe: the first of the worst severity.
         opened_at, last_at: event times of the first and the newest alert.
-        ended_at: event time of the recovery, or when it lapsed or was closed; None while it goes on.
+        ended_at: event time of the recovery, or clock time at which it lapsed or was closed; None while it is open.
         reopened: how often it came back within an hour of its resolution.
-        silenced: what silences held back of this trouble before it was announced, or between announcements; those
-            alerts are not in `causes`.
+        silenced: alerts of this incident that silences suppressed; they are not counted in `causes`.
         closed_by, closed_because: who closed it by hand, and why.
-        past: what was before `alert`.
+        recurrence: of `alert`.
     """
 
     number: int
-    status: str
+    status: IncidentStatus
     subject: Subject
     severity: Severity
     causes: Mapping[str, int]
@@ -324,7 +388,7 @@ class Incident:
 
     @property
     def id(self) -> str:
-        """For people and for `history show`: the subject's hash and the number, `k3f9x2a7m2c4q-12`."""
+        """The subject's key and the number, `k3f9x2a7m2c4q-12`: for messages and `history show`."""
         return f"{self.subject.key}-{self.number}"
 
     @property
@@ -333,29 +397,29 @@ class Incident:
 
     @property
     def over(self) -> bool:
-        return self.status not in {"open", "recovering"}
+        return _IS_OVER[self.status]
 
     @property
     def dedup_key(self) -> str:
-        """PagerDuty's: of fingerprint and number, so that a late resolve of one incident never closes the next."""
+        """PagerDuty's key. It depends on the number, so a late resolve of one incident never closes the next."""
         return short_hash(self.subject.fingerprint, str(self.number))
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The localised text that every channel lays out in its own way.
+    """The localised text of a notification. Each channel lays it out in its own format.
 
-    Everything in it may hold text from outside: a channel escapes what its format needs escaped.
+    Any field may hold text from outside the router; a channel must escape it for its format.
 
     Attributes:
-        title: the cause in plain words and where, one line.
-        text: what happened, why and what to do, a few lines: whole for a channel that shows nothing else.
-        facts: (label, value) pairs that tell more about it, the most telling first.
+        title: one line: the cause in plain words, and the subject.
+        text: what happened, why, and what to do, in a few lines; enough for a channel that shows nothing else.
+        facts: (label, value) pairs, the most important first.
         links: (label, https URL) pairs.
-        log_excerpt: the last lines of the container that died, or "".
-        reason: ECS's own words, which `text` holds as well; "" where they say nothing new.
-        hint: what to do, with which `text` ends; "" where there is nothing to say.
-        details: (label, value) pairs that say where it was and how to find it again.
+        log_excerpt: the last lines of the container that exited, or "".
+        reason: ECS's own reason, which `text` also holds; "" if it adds nothing.
+        hint: what to do; `text` ends with it. "" if there is none.
+        details: (label, value) pairs: where it happened and how to find it in history.
     """
 
     title: str
@@ -369,19 +433,19 @@ class Message:
 
     @property
     def lead(self) -> str:
-        """`text` without the reason and the hint that it ends with: for a channel that sets these apart."""
+        """`text` without the reason and hint at its end, for a channel that shows those separately."""
         return self.text.removesuffix(self.hint).rstrip().removesuffix(self.reason).rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What one channel is asked to say of one incident.
+    """What one channel is asked to send about one incident, or about many.
 
     Attributes:
-        mention: whom to call, in the channel's own notation, such as `<!here>` on Slack; it comes from the
-            configuration alone, so it is the one text that a channel may pass on as it stands.
-        gathered: of a message about many incidents at once, all of them, worst first; `alert` and `incident` are the
-            worst's then. Empty for a message about one.
+        mention: who is mentioned, in the channel's own notation, such as `<!here>` on Slack. It comes from the
+            configuration alone, so it is the only text that a channel may send without escaping.
+        bundled: the incidents of a message about many, worst first; `alert` and `incident` are then the worst one's.
+            Empty for a message about one incident.
     """
 
     kind: Kind
@@ -394,11 +458,11 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class ChannelConfig:
-    """A named destination of one kind, references resolved.
+    """A named destination of one kind, with its secret references resolved.
 
     Attributes:
-        options: the keys of its table in alert-router.toml that are the plugin's own. They hold secrets, so they
-            are left out of the repr.
+        options: the plugin's own keys of the channel's table in alert-router.toml. They may hold secrets, so the repr
+            leaves them out.
         language: `en` or `ja`. time_zone: IANA name. dedup_window: seconds.
     """
 

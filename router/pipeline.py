@@ -1,61 +1,88 @@
 """The whole way of an event, on one page.
 
     normalise ─► classify ─► route ─► claim ─► enrich ─► render ─► deliver ─► settle
-    └───── understand: pure ──────┘     │      └─ tell: each channel by itself ───┘
-                                        └────── history: DynamoDB ─────────────┘
+    └────── understand: pure ────┘      │      └─── one thread per channel ──┘   │
+                                        └─────────── history: DynamoDB ──────────┘
 
-What is due (a retry, the end of a window or of a recovery) goes the same way, from the claim on. Each step is the
-module of its name; what they hand on is in `router.context`, and what is to be said is decided in
-`router.incident.lifecycle` and `router.incident.outbox`.
+Work that is due (a retry, the end of a window or of a recovery) takes the same way, from the claim on. Each step is the
+module of its name. `router.context` has what the steps hand on; `router.incident.lifecycle` and
+`router.incident.outbox` decide what is sent.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from router.claim import claim_all, claim_due, invocation_lease
-from router.context import Dependencies, EventResult
+from router.claim import claim_alerts, claim_due, invocation_lease
+from router.context import Claims, Dependencies, EventResult, InvocationLease, RoutedAlert
+from router.errors import UnreadableEvent
 from router.incident.state import Delivery, SubjectState
-from router.model import Decision
-from router.notify import notify, observe
+from router.model import Decision, Subject
+from router.notify import build_jobs, observe
+from router.settle import record_channel_states, record_results, schedule_checks
 from router.understand import understand_safely
 
-_SPOKEN_OF = {Decision.ANNOUNCED, Decision.GATHERED}
+_NOTIFIED = {Decision.ANNOUNCED, Decision.GATHERED}
+
+Sent = Sequence[tuple[Subject, Delivery]]
+"""Each attempt to notify a channel of a subject's incident, in the order of the answers."""
 
 
 def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], float]) -> list[EventResult]:
-    """Takes events in and tells whoever is to be told. Events of one subject are put together.
+    """Records a batch of events and notifies the channels; events of one subject are handled together.
 
     Args:
-        raws: EventBridge events, or whatever else came in their place.
-        remaining: seconds until the invocation must come to its end.
+        raws: EventBridge events, or whatever else arrived in their place.
+        remaining: seconds until the invocation must end.
 
     Returns:
-        One answer per event, in their order.
+        One result for each event, in their order.
     """
-    results = [understand_safely(raw, deps) for raw in raws]
-    lease = invocation_lease(deps, remaining)
-    claims = claim_all([each for each in results if each.routed], lease, deps)
-    for state, deliveries in notify(claims, lease, deps):
-        for each in _announced(results, state):
-            each.deliveries += deliveries
-    observe(results, deps)
+    now = deps.runtime.clock()
+    understood = [understand_safely(raw, deps.config, deps.plugins, deps.essential, now) for raw in raws]
+    alerts = [routed for routed in understood if isinstance(routed, RoutedAlert)]
+    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
+    claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime)
+    for claim in claims.claims:
+        for row in claim.rows:
+            deps.count_decision(row.decision)
+    sent = _notify(claims, lease, deps)
+    results = [_result(event, claims, sent) for event in understood]
+    observe(results, deps.plugins)
     return results
 
 
 def process_due(
     due: Sequence[SubjectState], deps: Dependencies, remaining: Callable[[], float], *, all_due: bool
 ) -> list[Delivery]:
-    """Says what has become due, with nothing new having happened. What cannot be leased is left to the next tick.
+    """Sends what has become due without a new event. What cannot be leased now is left to the next tick.
 
     Args:
-        collecting: whether this is everything that is due, so that it can be gathered (`router.channels.rate_limit`).
+        all_due: whether `due` is everything that is due; only then are bundles sent (`router.channels.rate_limit`).
     """
-    lease = invocation_lease(deps, remaining)
-    claims = claim_due(due, lease, deps, all_due=all_due)  # whoever is first sends, the others do not
-    return [delivery for _, deliveries in notify(claims, lease, deps) for delivery in deliveries]
+    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
+    claims = claim_due(due, lease, deps.config.channels, deps.runtime, all_due=all_due)
+    return [delivery for _, delivery in _notify(claims, lease, deps)]
 
 
-def _announced(results: Iterable[EventResult], state: SubjectState) -> Iterable[EventResult]:
-    """The alerts of a subject because of which something was said now."""
-    for each in results:
-        if each.routed and each.routed.alert.subject == state.subject and each.decision in _SPOKEN_OF:
-            yield each
+def _notify(claims: Claims, lease: InvocationLease, deps: Dependencies) -> Sent:
+    """Sends what was leased, records the results, and schedules what follows from them."""
+    clock = deps.runtime.clock
+    jobs = build_jobs(claims.claims, deps.config, deps.enrich, lease.begin_by - clock())
+    answers = deps.deliver(jobs, lambda: lease.settle_by - clock()) if jobs else ()
+    results = record_results(answers, claims, lease.owner, deps.runtime)  # each answer as soon as it is there
+    record_channel_states(results, claims, deps.runtime)
+    schedule_checks(results, claims, deps.queues, clock)
+    return results.sent
+
+
+def _result(event: RoutedAlert | UnreadableEvent, claims: Claims, sent: Sent) -> EventResult:
+    if isinstance(event, UnreadableEvent):
+        return EventResult(None, Decision.UNREADABLE, str(event))
+    alert = event.alert
+    decision = claims.decisions.get(alert.id)
+    notified = decision in _NOTIFIED
+    return EventResult(
+        event,
+        decision,
+        error=claims.errors.get(alert.id),
+        deliveries=tuple(delivery for subject, delivery in sent if notified and subject == alert.subject),
+    )

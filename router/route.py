@@ -1,45 +1,53 @@
-"""Route: where an alert goes. The first route that matches decides, unless it says `continue`."""
+"""Route: where an alert goes. The first route that matches is taken, and those after it while they say `continue`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from router.config.globs import compiled
-from router.config.parse import Route
-from router.model import Alert
+from router.config.settings import Route
+from router.model import Alert, SubjectKind
 
 
 def route(alert: Alert, routes: Sequence[Route], time_zone: str = "UTC") -> tuple[Route, ...]:
-    """The routes that it takes, in their order; none where none matches.
+    """The routes that an alert takes, in their order; may be none.
 
     Args:
-        time_zone: of the hours of routes that name no zone themselves.
+        time_zone: for the hours of routes that name no time zone themselves.
     """
     facts = _facts(alert)
     taken: list[Route] = []
-    for each in routes:
-        if _matches(each, alert, facts) and _in_hours(each, alert, each.time_zone or time_zone):
-            taken.append(each)
-            if not each.continues:
+    for candidate in routes:
+        if not _matches(candidate, alert, facts):
+            continue
+        zone = candidate.time_zone or time_zone
+        if not candidate.hours or any(hours.contain(alert.at, zone) for hours in candidate.hours):
+            taken.append(candidate)
+            if not candidate.continues:
                 break
     return tuple(taken)
 
 
 class _Facts(NamedTuple):
-    """What globs are held against, in lower case. `kind` is the subject's, and `name` what follows it."""
+    """What globs are matched against, in lower case. `kind` and `name` are the two parts of the subject's name."""
 
     cluster: str
     cause: str
     account: str
     region: str
-    kind: str
     name: str
+    kind: SubjectKind
 
 
 def _facts(alert: Alert) -> _Facts:
     subject = alert.subject
-    kind, _, name = subject.name.partition(":")
-    names = (subject.cluster, alert.cause, subject.account, subject.region, kind, name)
-    return _Facts(*(each.lower() for each in names))
+    return _Facts(
+        cluster=subject.cluster.lower(),
+        cause=alert.cause.lower(),
+        account=subject.account.lower(),
+        region=subject.region.lower(),
+        name=subject.name.lower(),
+        kind=subject.kind,
+    )
 
 
 def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
@@ -54,9 +62,5 @@ def _matches(route: Route, alert: Alert, facts: _Facts) -> bool:
 
 
 def _is_named(route: Route, facts: _Facts) -> bool:
-    globs = {"service": route.services, "family": route.families}.get(facts.kind, ())
+    globs = {SubjectKind.SERVICE: route.services, SubjectKind.FAMILY: route.families}.get(facts.kind, ())
     return bool(compiled(globs)(facts.name))
-
-
-def _in_hours(route: Route, alert: Alert, time_zone: str) -> bool:
-    return not route.hours or any(hours.contain(alert.at, time_zone) for hours in route.hours)

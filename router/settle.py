@@ -1,100 +1,160 @@
-"""Settle: writes down what came of each delivery, per channel, after the send."""
+"""Settle: records the results of the sends, and schedules what follows from them."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
-from router.errors import Conflict, HistoryUnavailable
+from router.aws.queues import MAX_DELAY, Queues
+from router.channels.health import record_outcomes
+from router.channels.rate_limit import charge_at_completion
+from router.channels.state import ChannelStates
+from router.context import Answered, Claims, Runtime
+from router.errors import HistoryUnavailable
 from router.history.items import key_of
-from router.history.store import History, SubjectWrite
-from router.history.table import MAX_PUTS, Key
-from router.incident.outbox import apply_delivery as move
-from router.incident.outbox import fail_if_exhausted
+from router.history.store import Attempt, Change, History, SubjectWrite, update_in_batches
+from router.history.table import Key
+from router.incident.outbox import apply_delivery, fail_if_exhausted
 from router.incident.state import Delivery, SubjectState
-from router.runtime import Runtime
+from router.model import Subject
 
 log = logging.getLogger("ecs-alert-router.settle")
 
-TRIES = 8
-"""Reads again this often when others move the same subject on."""
 
-Answers = Mapping[Key, tuple[SubjectState, Sequence[Delivery]]]
+class SendResults(NamedTuple):
+    """The results of all jobs of an invocation.
 
-
-def record_all(told: Answers, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
-    """Commits the deliveries of many subjects, as many in one transaction as it takes.
-
-    Returns:
-        The standings as far as they are known now. What could not be recorded is due again when its lease ends, so the
-        channels hear it once more: the one repeat per crash between acceptance and record.
+    Attributes:
+        states: of the claimed subjects, as they are stored now.
+        finished_at: by endpoint, the clock time at which its last send ended.
     """
-    known = {key: state for key, (state, _) in told.items()}
-    for batch in _batches(told):
-        try:
-            known |= _record_batch(batch, owner, runtime)
-        except (Conflict, HistoryUnavailable):
-            for key, (state, deliveries) in batch.items():
-                try:
-                    known[key] = record(state, deliveries, owner, runtime)
-                except HistoryUnavailable:
-                    log.exception("not recorded, so it may be said once more when the lease ends: %s", deliveries)
-    return known
+
+    states: Mapping[Key, SubjectState]
+    answers: Sequence[Answered] = ()
+    finished_at: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def sent(self) -> list[tuple[Subject, Delivery]]:
+        """Every attempt with its subject; a bundle is an attempt for each of its members."""
+        return [
+            (state.subject, delivery._replace(dispatch=dispatch))
+            for job, delivery in self.answers
+            for state, dispatch in job.members
+        ]
 
 
-def _batches(told: Answers) -> Iterator[Answers]:
-    batch: dict[Key, tuple[SubjectState, Sequence[Delivery]]] = {}
-    size = 0
-    for key, each in told.items():
-        if size + 1 + len(each[1]) > MAX_PUTS:
-            yield batch
-            batch, size = {}, 0
-        batch[key] = each
-        size += 1 + len(each[1])
-    if batch:
-        yield batch
+# --- states of the subjects -------------------------------------------------------------------------------------------
 
 
-def _record_batch(batch: Answers, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
-    now = runtime.clock()
-    changes = [_transition(state, deliveries, owner, now, runtime) for state, deliveries in batch.values()]
-    return {key_of(each): each for each in runtime.history.commit_all(now, changes) if each}
+class _Settlement(NamedTuple):
+    """The deliveries of one subject, and its state as it was last known."""
+
+    key: Key
+    state: SubjectState
+    deliveries: Sequence[Delivery]
 
 
-def _transition(
-    state: SubjectState, deliveries: Sequence[Delivery], owner: str, now: float, runtime: Runtime
-) -> SubjectWrite:
-    judged = [fail_if_exhausted(state, delivery, now) for delivery in deliveries]
-    for delivery in judged:
-        state = move(state, delivery, owner, now, runtime.jitter())
-    return SubjectWrite((), state, judged)
+def record_results(answers: Iterable[Sequence[Answered]], claims: Claims, owner: str, runtime: Runtime) -> SendResults:
+    """Records each batch of answers as soon as it is there.
+
+    A result that cannot be recorded becomes due again when its lease ends, and is then sent a second time.
+    """
+    states = {key_of(claim.state): claim.state for claim in claims.claims}
+    received: list[Answered] = []
+    finished_at: dict[str, float] = {}
+    for batch in answers:
+        now = runtime.clock()
+        received += batch
+        finished_at |= {job.channel.endpoint: now - delivery.waited for job, delivery in batch if job.channel}
+        deliveries: dict[Key, list[Delivery]] = {}
+        for job, delivery in batch:
+            for state, dispatch in job.members:
+                deliveries.setdefault(key_of(state), []).append(delivery._replace(dispatch=dispatch))
+        states |= _record([_Settlement(key, states[key], deliveries[key]) for key in deliveries], owner, runtime)
+    return SendResults(states, received, finished_at)
 
 
-def record(state: SubjectState, deliveries: Sequence[Delivery], owner: str, runtime: Runtime) -> SubjectState:
-    """Commits the deliveries of one subject and what follows from them for its cells.
+def _record(settlements: Sequence[_Settlement], owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
+    """Returns the states that were stored."""
+    stored: dict[Key, SubjectState] = {}
+    update = partial(_record_batch, owner=owner, runtime=runtime)
+    for batch, outcome in update_in_batches(settlements, lambda settlement: 1 + len(settlement.deliveries), update):
+        if isinstance(outcome, HistoryUnavailable):
+            lost = [settlement.deliveries for settlement in batch]
+            log.error("not recorded, so it may be sent again when the lease ends: %s", lost, exc_info=outcome)
+        else:
+            stored |= outcome
+    return stored
 
-    Returns:
-        The standing as it is now stored.
+
+def _record_batch(batch: Sequence[_Settlement], tries: int, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
+    history = runtime.history
+
+    def read(attempt: Attempt) -> list[SubjectState]:
+        known = [settlement.state for settlement in batch]  # since the claim: mostly nobody has changed it
+        return known if attempt.number == 0 else _reload(known, history, attempt.now)
+
+    def change(states: list[SubjectState], attempt: Attempt) -> Change[None]:
+        writes = []
+        for state, settlement in zip(states, batch, strict=True):
+            deliveries = [fail_if_exhausted(state, delivery, attempt.now) for delivery in settlement.deliveries]
+            settled = state
+            for delivery in deliveries:
+                settled = apply_delivery(settled, delivery, owner, attempt.now, runtime.jitter())
+            writes.append(SubjectWrite((), settled, deliveries))
+        return Change(None, writes)
+
+    _, stored = history.update(read, change, runtime.clock, runtime.pause, tries)
+    return {settlement.key: state for settlement, state in zip(batch, stored, strict=True) if state}
+
+
+def _reload(states: Sequence[SubjectState], history: History, now: float) -> list[SubjectState]:
+    """The same incidents as they are now; one that a later incident has replaced is in the archive.
 
     Raises:
-        HistoryUnavailable: it could not be written.
+        HistoryUnavailable: an incident is gone, or history cannot be read.
     """
-    for attempt in range(TRIES):
-        now = runtime.clock()
-        change = _transition(state, deliveries, owner, now, runtime)
-        try:
-            return runtime.history.commit_all(now, [change])[0] or state
-        except Conflict:
-            runtime.pause(attempt)
-            state = _reload(runtime.history, state, now)
-    raise HistoryUnavailable(f"{state.subject.fingerprint} was written to by others {TRIES} times in a row")
+    loaded = {key_of(state): state for state in history.load([key_of(state) for state in states], now)}
+    incidents = []
+    for state in states:
+        number = state.incident.number if state.incident else 0
+        newest = loaded.get(key_of(state))
+        if not (newest and newest.incident and newest.incident.number == number):
+            newest = history.archived(state.subject, number, now)
+        if newest is None:
+            raise HistoryUnavailable(f"incident {number} of {state.subject.fingerprint} is gone")
+        incidents.append(newest)
+    return incidents
 
 
-def _reload(history: History, state: SubjectState, now: float) -> SubjectState:
-    """The same incident as it stands now: a later one may have taken its place, then it is in the archive."""
-    number = state.incident.number if state.incident else 0
-    for newest in history.load([key_of(state)], now):
-        if newest.incident and newest.incident.number == number:
-            return newest
-    archived = history.archived(state.subject, number, now)
-    if archived is None:
-        raise HistoryUnavailable(f"incident {number} of {state.subject.fingerprint} is gone")
-    return archived
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime) -> None:
+    """Records which channels fail, work again or were slow; most of the time nothing has changed."""
+    history = runtime.history
+    deliveries = [delivery for _, delivery in results.answers]
+
+    def change(before: ChannelStates, attempt: Attempt) -> Change[None]:
+        outcomes = record_outcomes(before, deliveries, attempt.now)
+        after = charge_at_completion(outcomes, claims.granted_at, results.finished_at)
+        return Change(None, channel_states=after if after != before else None)
+
+    if change(claims.channel_states, Attempt(runtime.clock())).channel_states is None:
+        return
+    try:  # on the states as they are now: those of the claim may be seconds old
+        history.update(lambda attempt: history.channel_states(attempt.now), change, runtime.clock, runtime.pause)
+    except HistoryUnavailable as error:
+        log.warning("the next attempt to send will record it: %s", error)
+
+
+def schedule_checks(results: SendResults, claims: Claims, queues: Queues, clock: Callable[[], float]) -> None:
+    """Wakes the router when something is newly due soon; without that, the tick finds it up to a minute late."""
+    for claim in claims.claims:
+        key = key_of(claim.state)
+        check_at, now = results.states[key].next_check_at, clock()
+        if check_at is not None and check_at != claim.checked_at and check_at - now < MAX_DELAY - 1:
+            queues.schedule_check(key_of(results.states[key]), check_at - now)
+    for bundle_at in sorted({*claims.bundle_at}):
+        queues.schedule_tick(bundle_at - clock())

@@ -1,6 +1,6 @@
-"""The tick, every minute: says what is due, tells of channels that fail or are back, looks whether all could send.
+"""The tick, every minute: sends what is due, reports failing channels, and probes whether all channels could send.
 
-It also comes as a delayed message, for a gathering that is not to wait for the next minute.
+A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
 
 from collections.abc import Callable
@@ -16,26 +16,26 @@ _TIME_TO_PROBE = 20.0  # seconds that must be left
 
 
 def tick(deps: Dependencies, remaining: Callable[[], float]) -> int:
-    """Goes as far as time and budgets do; the next tick goes on. Returns the attempts to deliver.
+    """Goes as far as time and rate limits allow; the next tick continues. Returns the number of attempts to send.
 
     Raises:
-        HistoryUnavailable: so that the alarm on errors sees it.
+        HistoryUnavailable: so that the alarm on the function's errors fires.
     """
     due = deps.runtime.history.due(deps.runtime.clock())
-    made = len(process_due(due, deps, remaining, all_due=True)) + _tell_health(deps, remaining)
+    attempts = len(process_due(due, deps, remaining, all_due=True)) + _report_health(deps, remaining)
     if remaining() >= _TIME_TO_PROBE:
-        deps.count_unusable(probe(deps))
-    return made
+        deps.count_unusable(probe(deps.config, deps.runtime.clock()))
+    return attempts
 
 
-def _tell_health(deps: Dependencies, remaining: Callable[[], float]) -> int:
-    """Tells the other channels of one that has been failing for long, or works again."""
-    history, now = deps.runtime.history, deps.runtime.clock()
-    events, _ = health_events(history.channel_states(now), deps.config.channels, now)
+def _report_health(deps: Dependencies, remaining: Callable[[], float]) -> int:
+    """Reports a channel that has been failing for long, or works again, on the other channels."""
+    history, channels, now = deps.runtime.history, deps.config.channels, deps.runtime.clock()
+    events, _ = health_events(history.channel_states(now), channels, now)
     if not events:
         return 0
     results = process(events, deps, remaining)
-    if not any(each.error for each in results):
-        with suppress(Conflict):  # then it is told once more at the next tick, where history knows it already
-            history.commit_all(now, (), health_events(history.channel_states(now), deps.config.channels, now)[1])
-    return sum(len(each.deliveries) for each in results)
+    if not any(result.error for result in results):
+        with suppress(Conflict):  # the next tick then reports it again, and history finds that it knows the event
+            history.commit_all(now, (), health_events(history.channel_states(now), channels, now)[1])
+    return sum(len(result.deliveries) for result in results)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from router.model import Alert, Incident, Kind, Message, Notification, Severity, Subject
+from router.model import Alert, Incident, IncidentStatus, Kind, Message, Notification, Severity, Subject, SubjectKind
 
 LONG = 262_144  # characters; an event may have 256 KB
 
-_SUBJECT = Subject("123456789012", "eu-west-1", "prod", "service:web")
+_SUBJECT = Subject("123456789012", "eu-west-1", "prod", SubjectKind.SERVICE, "web")
 _ALERT = Alert(
     id="01J4S3Z5Y1ALERT",
     event_id="315c1398-40ff-a850-213b-158f73e60175",
@@ -23,7 +23,7 @@ _ALERT = Alert(
 )
 _INCIDENT = Incident(
     number=3,
-    status="open",
+    status=IncidentStatus.OPEN,
     subject=_SUBJECT,
     severity=Severity.CRITICAL,
     causes={"out_of_memory": 2},
@@ -83,16 +83,17 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
 
 
 def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
-    over = {"status": "resolved", "ended_at": alert.at + 600} if kind is Kind.RESOLVED else {"status": "open"}
     incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
-    return Notification(kind, message, alert, replace(incident, **over))
+    if kind is Kind.RESOLVED:
+        incident = replace(incident, status=IncidentStatus.RESOLVED, ended_at=alert.at + 600)
+    return Notification(kind, message, alert, incident)
 
 
 def _of_many(notification: Notification) -> Notification:
     """As where more is to be said than the channel's budget allows."""
-    subjects = [_SUBJECT._replace(name=f"service:web-{number}") for number in range(200)]
+    subjects = [_SUBJECT._replace(name=f"web-{number}") for number in range(200)]
     gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
-    text = ", ".join(subject.name for subject in subjects)
+    text = ", ".join(subject.text for subject in subjects)
     message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
     return replace(notification, message=message, incident=gathered[0], bundled=gathered)
 
@@ -105,5 +106,5 @@ def _hostile_message(text: str) -> Message:
 
 def _hostile_alert(text: str) -> Alert:
     name = text.encode("utf-8", "replace").decode()[:255]  # this much the router sees to before anything is rendered
-    subject = _SUBJECT._replace(cluster=name, name=f"service:{name}")
+    subject = _SUBJECT._replace(cluster=name, name=name)
     return replace(_ALERT, title=text, cause=name.lower() or "unknown", reason=text, subject=subject)

@@ -1,4 +1,4 @@
-"""Tells the router of containers that end while their task runs on. One file, Python's standard library alone.
+"""Reports containers that stop while their task keeps running. A single file that needs only the standard library.
 
 ECS says so itself, but not at once and not always in time; this asks the task metadata endpoint (version 4) from inside
 the task, and puts a `Container Exited` event on the event bus. Copy it into an image, and run it
@@ -28,10 +28,10 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 SOURCE, DETAIL_TYPE = "ecs-alert-router", "Container Exited"
-EVERY = 10.0  # seconds between two looks
-TIMEOUT = 5.0  # seconds for each question
+EVERY = 10.0  # seconds between checks
+TIMEOUT = 5.0  # seconds per HTTP request
 CREDENTIALS_HOST = "http://169.254.170.2"
-_ENTRIES = 10  # that one PutEvents takes
+_ENTRIES = 10  # maximum per PutEvents
 _TARGET = "AWSEvents.PutEvents"
 _CONTENT = "application/x-amz-json-1.1"
 
@@ -45,7 +45,7 @@ class Credentials(NamedTuple):
 
 
 def check(environ: Mapping[str, str], told: set[str], now: float) -> list[str]:
-    """Looks once, and reports what has ended since; what was put on the bus is added to `told`.
+    """Checks once, and reports containers that have stopped. The ids of those reported are added to `told`.
 
     Args:
         told: Docker's ids of the containers that were reported.
@@ -68,7 +68,7 @@ def check(environ: Mapping[str, str], told: set[str], now: float) -> list[str]:
 
 
 def exited(task: Json) -> Iterator[Json]:
-    """The task's own containers that failed while it is to run on; of a task that stops ECS tells enough."""
+    """The task's containers that failed while the task keeps running. ECS itself reports a task that stops."""
     if task.get("DesiredStatus") != "RUNNING":
         return
     for each in task.get("Containers", []):
@@ -131,7 +131,7 @@ def fetch(url: str, headers: Mapping[str, str] | None = None, body: bytes | None
 
 
 def credentials(environ: Mapping[str, str]) -> Credentials:
-    """Those of the task role, or what stands in the environment."""
+    """Credentials of the task role, or those in the environment."""
     if "AWS_ACCESS_KEY_ID" in environ:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         return Credentials(*(environ.get(name, "") for name in names))
@@ -143,7 +143,7 @@ def credentials(environ: Mapping[str, str]) -> Credentials:
 
 
 def put(entries: list[Json], environ: Mapping[str, str], now: float) -> None:
-    """PutEvents. Raises ValueError where EventBridge refuses an entry."""
+    """Calls PutEvents. Raises ValueError if EventBridge rejects an entry."""
     region = environ.get("AWS_REGION") or entries[0]["Resources"][0].split(":")[3]
     url = environ.get("AWS_ENDPOINT_URL_EVENTS") or environ.get("AWS_ENDPOINT_URL") or _endpoint(region)
     body = json.dumps({"Entries": entries}).encode()
@@ -180,7 +180,7 @@ def signed(url: str, body: bytes, region: str, keys: Credentials, now: float) ->
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Looks once or for ever; 0, whatever happens, so that it fails nobody's health check."""
+    """Checks once or continuously. Always returns 0, so that it cannot make the task unhealthy."""
     parser = argparse.ArgumentParser(description="Reports containers that end while their task runs on.")
     parser.add_argument("--once", action="store_true", help="look once instead of every ten seconds")
     parser.add_argument("--state", type=Path, help="a file that remembers what was reported, for --once")
@@ -189,11 +189,11 @@ def main(arguments: list[str] | None = None) -> int:
     while True:
         try:
             for name in check(os.environ, told, time.time()):
-                print(f"reported: {name} has ended", file=sys.stderr)  # noqa: T201 - a script's log
+                print(f"reported: {name} has stopped", file=sys.stderr)  # noqa: T201 - a script's log
             if options.state:
                 options.state.write_text(json.dumps(sorted(told)), "utf-8")
         except (OSError, ValueError, KeyError) as error:
-            print(f"not reported, tried again later: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+            print(f"not reported, will retry: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         if options.once:
             return 0
         time.sleep(EVERY)

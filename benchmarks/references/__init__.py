@@ -1,1 +1,1 @@
-"""How ECS alerts are sent today, written as people write it. Nobody should copy any of these."""
+"""Common ways to send ECS alerts, for comparison. They are not examples to copy."""

@@ -1,6 +1,6 @@
-"""Apprise with the same four targets. It neither keeps history nor knows what it has said.
+"""Apprise with the same four targets. It keeps no history and does not deduplicate.
 
-Its pauses between two messages of one target (up to 5.5 s) are switched off, which is in its favour.
+Its pauses between two messages to one target (up to 5.5 s) are switched off, in its favour.
 """
 
 import json
@@ -21,7 +21,7 @@ _resolve = socket.getaddrinfo
 
 
 def _to_the_servers(host: Any, port: Any, *more: Any, **named: Any) -> Any:
-    """Apprise has the hosts of its services built in: they resolve to the benchmark's."""
+    """Resolves the hosts that are built into Apprise to the benchmark's servers."""
     if host in _HOSTS:
         return _resolve("127.0.0.1", urlsplit(os.environ[_HOSTS[host]]).port, *more, **named)
     return _resolve(host, port, *more, **named)

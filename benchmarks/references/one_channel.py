@@ -1,5 +1,5 @@
-"""One channel: as terraform-aws-modules' notify-slack does it, the most used of its kind. Clients of KMS and Security
-Hub are made when it is imported, whether they are needed or not; the standard library posts.
+"""One channel: like notify-slack of terraform-aws-modules, a widely used notifier. It makes clients of KMS and Security
+Hub when it is imported, needed or not, and posts with the standard library.
 """
 
 import base64
@@ -45,7 +45,7 @@ def mark_as_notified(findings: Any) -> None:
 
 
 def attachment(event: Any) -> dict[str, Any]:
-    """The event's words as they are: it knows no ECS, and shows each by its name."""
+    """The fields of the event by name; this notifier has no knowledge of ECS."""
     fields = [
         {"title": name, "value": value if isinstance(value, str) else json.dumps(value), "short": True}
         for name, value in event["detail"].items()

@@ -1,4 +1,4 @@
-"""One channel, no client: the least that a Slack notifier can be. boto3 is imported in case the URL is encrypted."""
+"""One channel, no client: a minimal Slack notifier. It imports boto3 in case the URL is encrypted."""
 
 import json
 import os

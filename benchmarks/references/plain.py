@@ -1,5 +1,5 @@
-"""Plain: the router's own packages, used well but in the obvious way. Clients at the top, a Session per channel,
-a conditional put, the channels side by side.
+"""Plain: the router's packages used in the obvious way: clients at the top, a Session per channel, a conditional put,
+the channels in parallel.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The router's own queues: what it cannot read is put aside, what is due soon is recalled to mind."""
+"""The router's own queues: dead letters, and delayed messages for work that is due soon."""
 
 import json
 import logging
@@ -14,17 +14,18 @@ log = logging.getLogger("ecs-alert-router.aws.queues")
 DUE = "Router Due"
 TICK = "Router Tick"
 WITHOUT_HISTORY = "history unavailable"
-"""The reason beside an event that was announced and could not be written down (`router.last_resort`)."""
+"""The reason for a dead letter whose event was announced but not stored (`router.outage`)."""
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _NOTE_LENGTH = 256  # characters of a message attribute
 
 
 class Queues(NamedTuple):
-    """Where the router writes to itself.
+    """The queues that the router sends to.
 
     Attributes:
-        client: a low-level boto3 SQS client.
-        due_url: delayed messages. dead_letter_url: what somebody must look at.
+        client: a low-level SQS client.
+        due_url: of the queue for delayed messages to the router.
+        dead_letter_url: of the queue for events that an operator must look at.
     """
 
     client: Any
@@ -32,10 +33,10 @@ class Queues(NamedTuple):
     dead_letter_url: str
 
     def dead_letter(self, body: str, reason: str, announced: Iterable[str] = ()) -> None:
-        """Puts an event on the dead-letter queue, the reason beside it. Raises what the client raises.
+        """Puts an event on the dead-letter queue, with the reason as an attribute. Raises what the client raises.
 
         Args:
-            announced: channels that were told of it all the same.
+            announced: the channels that have sent it nevertheless.
         """
         notes = {"reason": reason, "announced": ",".join(announced)}
         attributes = {
@@ -44,17 +45,17 @@ class Queues(NamedTuple):
         self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body or "-", MessageAttributes=attributes)
 
     def schedule_check(self, key: Key, delay: float) -> None:
-        """A hint that something is due in `delay` seconds. It only saves waiting: the tick finds what is due anyway."""
+        """Sends a hint that the subject is due in `delay` seconds. Without it, the next tick finds the subject."""
         self._hint({"source": OWN_SOURCE, "detail-type": DUE, "detail": {"pk": key[0], "sk": key[1]}}, delay)
 
     def _hint(self, body: Mapping[str, Any], delay: float) -> None:
         try:
             self.send_delayed(json.dumps(body), delay)
-        except Exception as error:  # noqa: BLE001 - what it would have saved is waiting, no more
+        except Exception as error:  # noqa: BLE001 - a lost hint only causes a delay
             log.warning("hint not sent: %s", type(error).__name__)
 
     def schedule_tick(self, delay: float) -> None:
-        """A tick in `delay` seconds, for a gathering that is not to wait for the next minute's. A hint, too."""
+        """Sends a hint to run a tick in `delay` seconds, for a bundle that should not wait for the next tick."""
         self._hint({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, min(delay, MAX_DELAY))
 
     def send_delayed(self, body: str, delay: float) -> None:
@@ -66,5 +67,5 @@ class Queues(NamedTuple):
 
 
 def _printable(text: str) -> str:
-    """SQS refuses control characters, and XML's other outcasts, in an attribute."""
+    """The text without the characters that SQS refuses in an attribute, such as control characters."""
     return "".join(character if character.isprintable() else " " for character in text)[:_NOTE_LENGTH]

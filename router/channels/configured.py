@@ -30,14 +30,12 @@ class ConfiguredChannel:
 
     Attributes:
         config: as configured; its options may hold references to secrets.
-        took: seconds that the last attempt took.
     """
 
     def __init__(self, config: ChannelConfig, factory: ChannelFactory, secrets: Secrets) -> None:
         self.config = config
         self.factory = factory
         self.secrets = secrets
-        self.last_send_seconds = 0.0
         self._made: tuple[ChannelConfig, Channel] | None = None
 
     @classmethod

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class BundleState(NamedTuple):
@@ -44,9 +44,11 @@ class ChannelStates(NamedTuple):
         version: of the stored item; 0 when there is none yet.
         spoken: clock times of the messages in the last period of the budget, by endpoint, oldest first.
         gathering, failing: by channel; a channel that is in neither is calm and well.
+        unknown: what a newer version stored, to be written back; only `router.history.items` reads it.
     """
 
     version: int = 0
     sent_at: Mapping[str, tuple[float, ...]] = MappingProxyType({})
     bundles: Mapping[str, BundleState] = MappingProxyType({})
     failures: Mapping[str, ChannelFailure] = MappingProxyType({})
+    unknown: Mapping[str, Any] = MappingProxyType({})

@@ -1,7 +1,7 @@
-"""`ecs-alert-router`, for people and their scripts. Never shipped in the function.
+"""The `ecs-alert-router` command line, for people and scripts. It is not shipped in the function.
 
-Exit code 0: done. 1: a finding or failure, in one line on stderr. 2: wrong usage. Data goes to stdout, all else to
-stderr.
+Exit code 0: done. 1: a finding or failure, in one line on stderr. 2: wrong usage. Data goes to stdout, everything else
+to stderr.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ from router.errors import ConfigError, RouterError
 
 
 class _Router(click.Group):
-    """Turns the router's own errors into one line and exit code 1."""
+    """Reports the router's own errors in one line, with exit code 1."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except ConfigError as error:
-            raise click.ClickException("\n  ".join(["the configuration is wrong:", *error.problems])) from error
+            raise click.ClickException("\n  ".join(["the configuration is invalid:", *error.problems])) from error
         except RouterError as error:
             raise click.ClickException(str(error)) from error
 
@@ -36,7 +36,7 @@ class _Router(click.Group):
 @click.group(cls=_Router, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ecs-alert-router")
 def main() -> None:
-    """Hears every Amazon ECS event, knows which ones matter, remembers them all, and tells the right people once."""
+    """Classifies every Amazon ECS event, keeps a history of them, and alerts the right people once per incident."""
 
 
 main.add_command(classify_command)

@@ -1,4 +1,4 @@
-"""`ecs-alert-router classify`: what the built-in table says of events, without AWS."""
+"""`ecs-alert-router classify`: how the built-in table classifies events. Needs no AWS."""
 
 import itertools
 import json
@@ -10,15 +10,18 @@ from typing import IO
 import click
 
 from router.cli.config import load_plugins
-from router.config import parse as config
+from router.config.parse import parse as parse_config
+from router.config.parse import read
+from router.config.settings import Config
 from router.config.silences import Silence, Silences
-from router.ecs.classify import alert, classify
+from router.ecs.classify import alert as alert_of
+from router.ecs.classify import classify
 from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
 from router.model import Alert, Event
 from router.understand import classify_with_rules
 
-Judge = Callable[[Event], Alert]
+Classifier = Callable[[Event], Alert]
 WindowOf = Callable[[Alert], Silence | None]
 
 
@@ -28,16 +31,16 @@ WindowOf = Callable[[Alert], Silence | None]
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    help="Ask the plugins first, and apply the [[rules]] of this file; the built-in table alone if not given.",
+    help="Also ask the plugins and apply this file's [[rules]]; default: only the built-in table.",
 )
 @click.pass_context
 def classify_command(context: click.Context, file: IO[bytes], path: Path | None) -> None:
-    """Say what events mean: severity, cause and the rule that decided.
+    """Classify events: severity, cause and the rule that decided.
 
-    FILE holds one event, a JSON array of events, or JSON Lines; without it, standard input is read. One JSON line per
-    event comes out; with --config, `silence` names the maintenance window that the event happened in, if any.
+    FILE holds one event, a JSON array of events, or JSON Lines; default: standard input. Prints one JSON line per
+    event. With --config, `silence` names the maintenance window that would silence the event, if any.
     """
-    judge, window, problems = _configured(path) if path else (_built_in, lambda _: None, [])
+    classifier, window, problems = _configured(path) if path else (_built_in, lambda _: None, [])
     failed = bool(problems)
     for problem in problems:
         click.echo(problem, err=True)
@@ -46,60 +49,59 @@ def classify_command(context: click.Context, file: IO[bytes], path: Path | None)
             click.echo(f"{where}: {event}", err=True)
             failed = True
         else:
-            told = judge(event)
-            silence = window(told)
-            click.echo(json.dumps(verdict(told) | ({"silence": silence.id} if silence else {})))
+            alert = classifier(event)
+            silence = window(alert)
+            click.echo(json.dumps(classification_row(alert) | ({"silence": silence.id} if silence else {})))
     context.exit(1 if failed else 0)
 
 
-def verdict(told: Alert) -> dict[str, str | bool]:
-    """The documented keys, in their order."""
+def classification_row(alert: Alert) -> dict[str, str | bool]:
+    """The documented keys, in the documented order."""
     return {
-        "event_id": told.event_id,
-        "severity": told.severity,
-        "cause": told.cause,
-        "resolves": told.resolves,
-        "rule": told.rule,
-        "title": told.title,
-        "fingerprint": told.subject.fingerprint,
+        "event_id": alert.event_id,
+        "severity": alert.severity,
+        "cause": alert.cause,
+        "resolves": alert.resolves,
+        "rule": alert.rule,
+        "title": alert.title,
+        "fingerprint": alert.subject.fingerprint,
     }
 
 
 def _built_in(event: Event) -> Alert:
-    return alert(event, classify(event))
+    return alert_of(event, classify(event))
 
 
-def window_of(told: Alert, settings: config.Config) -> Silence | None:
-    """The maintenance window that would silence an alert which comes in when it happens."""
-    return Silences(windows=settings.maintenance).known(told, told.at)
+def window_of(alert: Alert, config: Config) -> Silence | None:
+    """The maintenance window that would silence the alert, if the router received it when it happened."""
+    return Silences(windows=config.maintenance).known(alert, alert.at)
 
 
-def _configured(path: Path) -> tuple[Judge, WindowOf, list[str]]:
-    """What the router would say with that file, and what is wrong with its rules. Channels and routes do not matter."""
-    loaded = load_plugins()
-    settings = config.parse(config.read(path), loaded, {})
-    ours = ("rules", "maintenance")
-    problems = [problem for problem in settings.problems if problem.startswith(ours) or problem in loaded.problems]
-    return (
-        partial(classify_with_rules, config=settings, plugins=loaded),
-        partial(window_of, settings=settings),
-        problems,
-    )
+def _configured(path: Path) -> tuple[Classifier, WindowOf, list[str]]:
+    """Classification with this file, its maintenance windows, and the problems that affect either.
+
+    Problems of channels and routes do not matter here.
+    """
+    plugins = load_plugins()
+    config = parse_config(read(path), plugins, {})
+    sections = ("rules", "maintenance")
+    problems = [problem for problem in config.problems if problem.startswith(sections) or problem in plugins.problems]
+    return partial(classify_with_rules, config=config, plugins=plugins), partial(window_of, config=config), problems
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[tuple[str, Event | UnreadableEvent]]:
-    """Each event of a file, or why it is none, with its place: one event, a JSON array, or JSON Lines."""
+    """Reads one event, a JSON array, or JSON Lines. Yields each event, or the reason it is not one, with its place."""
     for place, text in documents(lines):
         yield from _events(place, text)
 
 
 def documents(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Each JSON text with its place: every line, or all of them where the first is only the beginning of one.
+    """Yields each JSON text with its place: one per line, or the whole file if the first line is incomplete JSON.
 
-    Lines are passed on as they come, so that any number of them can be read.
+    Lines are passed on as they arrive, so input of any length works.
     """
     numbered = ((f"line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
     first = next(numbered, None)
@@ -110,7 +112,7 @@ def documents(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
         yield from numbered
         return
     rest = list(numbered)
-    if rest and _is_readable(rest[0][1]):  # JSON Lines after all, whose first line is broken
+    if rest and _is_readable(rest[0][1]):  # JSON Lines with a broken first line
         yield from [first, *rest]
     else:
         yield first[0], b"".join(line for _, line in [first, *rest])
@@ -133,7 +135,7 @@ def _is_readable(line: bytes) -> bool:
 
 
 def _events(place: str, text: bytes) -> Iterator[tuple[str, Event | UnreadableEvent]]:
-    """Each event of a JSON text, or why it is none, with its place."""
+    """Yields each event of a JSON text, or the reason it is not one, with its place."""
     try:
         document = parse(text)
     except UnreadableEvent as error:

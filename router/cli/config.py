@@ -1,4 +1,4 @@
-"""`ecs-alert-router config`: whether alert-router.toml is right, before it is deployed."""
+"""`ecs-alert-router config`: checks alert-router.toml before it is deployed."""
 
 import json
 import os
@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from router.channels import plugins
-from router.config import parse as config
+from router.config.parse import load
+from router.config.settings import Config
 from router.config.silences import Silence
 
 ROOT = Path(__file__).parents[2]
 
 
 def load_plugins() -> plugins.Plugins:
-    """Those of this checkout, as the function has them."""
+    """The plugins of this checkout, which the function has too."""
     return plugins.load(ROOT / "plugins")
 
 
@@ -24,7 +25,7 @@ config_option = click.option(
     "path",
     type=click.Path(path_type=Path),
     default=ROOT / "alert-router.toml",
-    help="The file; alert-router.toml beside the code if not given.",
+    help="The configuration file; default: alert-router.toml of this checkout.",
 )
 
 
@@ -38,57 +39,58 @@ def config_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def check(context: click.Context, path: Path, *, as_json: bool) -> None:
-    """Say all that is wrong, or "ok" with the channels and routes. References are read from this environment."""
-    found = config.load(path, load_plugins(), os.environ)
+    """List every problem, or print "ok" with the channels and routes. env: values come from this environment."""
+    config = load(path, load_plugins(), os.environ)
     if as_json:
         click.echo(
             json.dumps(
                 {
-                    "ok": not found.problems,
-                    "problems": found.problems,
-                    "warnings": found.warnings,
-                    "channels": {name: source.config.kind for name, source in found.channels.items()},
-                    "unset": found.unset,
-                    "disabled": found.disabled,
-                    "routes": [list(route.channels) for route in found.routes],
-                    "maintenance": [window.id for window in found.maintenance],
+                    "ok": not config.problems,
+                    "problems": config.problems,
+                    "warnings": config.warnings,
+                    "channels": {name: channel.config.kind for name, channel in config.channels.items()},
+                    "unset": config.unset,
+                    "disabled": config.disabled,
+                    "routes": [list(route.channels) for route in config.routes],
+                    "maintenance": [window.id for window in config.maintenance],
                 }
             )
         )
-    elif found.problems:
-        click.echo("\n".join(found.problems), err=True)
+    elif config.problems:
+        click.echo("\n".join(config.problems), err=True)
     else:
-        click.echo(_described(found))
-    for warning in found.warnings:
+        click.echo(_described(config))
+    for warning in config.warnings:
         click.echo(f"warning: {warning}", err=True)
-    context.exit(1 if found.problems else 0)
+    context.exit(1 if config.problems else 0)
 
 
-def choose(names: tuple[str, ...], found: config.Config) -> set[str]:
-    """The channels that --channel names; without it, all of them."""
-    known = {*found.channels, *found.unset, *found.disabled}
+def choose(names: tuple[str, ...], config: Config) -> set[str]:
+    """The channels that --channel names; all of them without it. Raises click.BadParameter for an unknown one."""
+    known = {*config.channels, *config.unset, *config.disabled}
     for name in names:
         if name not in known:
-            raise click.BadParameter(f"there is no channel {name!r}; there is {', '.join(sorted(known))}")
+            raise click.BadParameter(f"there is no channel {name!r}; known channels: {', '.join(sorted(known))}")
     return {*names} or known
 
 
-def _described(found: config.Config) -> str:
+def _described(config: Config) -> str:
     lines = ["ok"]
-    lines += [f"channel {name} ({source.config.kind})" for name, source in found.channels.items()]
-    lines += [f"channel {name}: not configured, {option} is unset" for name, option in found.unset.items()]
+    lines += [f"channel {name} ({channel.config.kind})" for name, channel in config.channels.items()]
+    lines += [f"channel {name}: not configured, {option} is unset" for name, option in config.unset.items()]
     lines += [
         f"route {position}: {route.severity} and worse to {', '.join(route.channels)}"
-        for position, route in enumerate(found.routes, start=1)
+        for position, route in enumerate(config.routes, start=1)
     ]
-    lines += [f"maintenance {described(window)}: {matchers(window.match)}" for window in found.maintenance]
+    lines += [f"maintenance {described(window)}: {matchers(window.match)}" for window in config.maintenance]
     return "\n".join(lines)
 
 
 def described(silence: Silence) -> str:
-    """Its id, and why it is there."""
+    """The silence's id and reason."""
     return f"{silence.id} ({silence.reason})" if silence.reason else silence.id
 
 
 def matchers(match: Mapping[str, Iterable[str]]) -> str:
+    """`fact=glob` for each glob, or "everything"."""
     return ", ".join(f"{fact}={glob}" for fact, globs in match.items() for glob in globs) or "everything"

@@ -1,4 +1,4 @@
-"""`ecs-alert-router demo`: the main job, deployed for real to a local AWS, and what every recipient gets of it."""
+"""`ecs-alert-router demo`: deploys the router to a local AWS, lets tasks fail, and shows every message it sends."""
 
 import contextlib
 import re
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from local_aws.slack import SlackDouble
     from local_aws.stories import Story
 
-PATIENCE = 60.0  # seconds to wait for what must come
-SILENCE = 2.0  # seconds to wait for what must not
+EXPECTED_WITHIN = 60.0  # seconds to wait for the expected messages
+SETTLE_FOR = 2.0  # seconds to wait for messages that must not come
 
 
 @dataclass(frozen=True)
 class _Arrived:
-    """What the recipients got: (service, kind) of each message, in the order of arrival."""
+    """The messages that the recipients got, in order of arrival."""
 
     slack: list[dict[str, Any]]
     mails: "list[Mail]"
@@ -39,31 +39,31 @@ class _Arrived:
 @click.command("demo")
 @click.pass_context
 def demo_command(context: click.Context) -> None:
-    """Deploy to a local AWS, let things go wrong in ECS, and show what everybody is told.
+    """Deploy to a local AWS, send events of failing ECS tasks, and show the resulting alerts.
 
-    Everything runs on this machine and nothing is left running. The exit code is 0 only if what had to arrive arrived,
-    and nothing else did.
+    Everything runs on this machine, and nothing is left running. The exit code is 0 only if exactly the expected
+    messages arrive.
     """
     try:
         from local_aws.stories import stories  # noqa: PLC0415 - only a checkout has a local AWS
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the demo runs from a checkout ({error.name} is missing): make demo") from error
     with contextlib.ExitStack() as stack:
-        told = stories()
-        history, arrived = _run(told, stack)
-        _show(told, arrived, history)
-        findings = list(_findings(told, arrived))
+        scenarios = stories()
+        history, arrived = _run(scenarios, stack)
+        _show(scenarios, arrived, history)
+        findings = list(_findings(scenarios, arrived))
     for finding in findings:
-        click.echo(f"not as it should be: {finding}", err=True)
+        click.echo(f"unexpected: {finding}", err=True)
     if not findings:
-        console().print("\n[bold green]Everything that should have arrived arrived, once, and nothing else did.[/]")
+        console().print("\n[bold green]Every expected message arrived exactly once, and no other message arrived.[/]")
     context.exit(1 if findings else 0)
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
 
 
-def _run(told: "Sequence[Story]", stack: contextlib.ExitStack) -> "tuple[History, _Arrived]":
+def _run(scenarios: "Sequence[Story]", stack: contextlib.ExitStack) -> "tuple[History, _Arrived]":
     from local_aws.deploy import deploy  # noqa: PLC0415
     from local_aws.mailbox import Mailbox  # noqa: PLC0415
     from local_aws.server import running  # noqa: PLC0415
@@ -73,32 +73,32 @@ def _run(told: "Sequence[Story]", stack: contextlib.ExitStack) -> "tuple[History
     slack = stack.enter_context(SlackDouble())
     with _step("starting a local AWS"):
         aws = stack.enter_context(running())
-    with _step("deploying the stack with the Serverless Framework's CLI (CloudFormation, EventBridge, SQS, Lambda, …)"):
+    with _step("deploying the stack with the Serverless Framework CLI (CloudFormation, EventBridge, SQS, Lambda, …)"):
         configuration = Path(__file__).parents[2] / "local_aws" / "demo.toml"
         environment = {"SLACK_WEBHOOK_URL": slack.webhook_url, "ALERT_EMAILS": "oncall@example.com"}
         deployed = deploy(aws, environment=environment, configuration=configuration)
         mailbox = Mailbox(aws, deployed.alerts_topic_arn)
-    events = in_order(told)
-    with _step(f"letting things go wrong: {len(events)} ECS events through EventBridge"):
+    events = in_order(scenarios)
+    with _step(f"sending {len(events)} ECS events through EventBridge"):
         send(events, aws.client("events"))
-    with _step("waiting for the last message (a digest, and a recovery that must prove itself)"):
-        arrived = _wait(told, slack, mailbox)
+    with _step("waiting for the last messages (a digest, and a resolve after quiet time)"):
+        arrived = _wait(scenarios, slack, mailbox)
     return History(DynamoTable(aws.client("dynamodb"), deployed.table_name), retention=0.0), arrived
 
 
-def _wait(told: "Sequence[Story]", slack: "SlackDouble", mailbox: "Mailbox") -> "_Arrived":
-    """Until everything expected has come, and then a moment for what should not."""
-    expected = sum(len(story.expected) for story in told)
-    ends = time.monotonic() + PATIENCE
+def _wait(scenarios: "Sequence[Story]", slack: "SlackDouble", mailbox: "Mailbox") -> "_Arrived":
+    """Waits for the expected messages, then a little longer for unexpected ones."""
+    expected = sum(len(story.expected) for story in scenarios)
+    ends = time.monotonic() + EXPECTED_WITHIN
     while time.monotonic() < ends and min(len(slack.received), len(mailbox.mails)) < expected:
         time.sleep(0.1)
-    time.sleep(SILENCE)
+    time.sleep(SETTLE_FOR)
     return _Arrived([dict(received.payload) for received in slack.received], mailbox.mails)
 
 
 @contextlib.contextmanager
 def _step(what: str) -> Iterator[None]:
-    """Says what is going on, on stderr, and how long it took."""
+    """Shows the current step on stderr, and how long it took."""
     progress, began = Console(stderr=True, highlight=False), time.monotonic()
     with progress.status(what) if progress.is_terminal else contextlib.nullcontext():
         yield
@@ -108,10 +108,10 @@ def _step(what: str) -> Iterator[None]:
 # --- show -------------------------------------------------------------------------------------------------------------
 
 
-def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> None:
+def _show(scenarios: "Sequence[Story]", arrived: "_Arrived", history: History) -> None:
     out, now = console(), time.time()
     out.rule("What happened")
-    for story in told:
+    for story in scenarios:
         out.print(f"  service:{story.service:9} {story.name}")
     out.rule("What Slack got")
     for payload in arrived.slack:
@@ -121,34 +121,34 @@ def _show(told: "Sequence[Story]", arrived: "_Arrived", history: History) -> Non
         out.print(Panel(escape(mail.text.strip()), title=escape(mail.subject), title_align="left", width=100))
     for mail in arrived.mails[1:]:
         out.print(f"  and: {escape(mail.subject)}")
-    out.rule("What was decided about each alert, and what was held back (ecs-alert-router history list)")
+    out.rule("The decision about each alert (ecs-alert-router history list)")
     alerts = history.alerts(AlertQuery(now - 3600, now + 60, 100), now)
     out.print(table_of(alerts, LIST_COLUMNS))
-    out.print(f"\n  {_sums(Counter(str(alert['decision']) for alert in alerts))}")
+    out.print(f"\n  {_totals(Counter(str(alert['decision']) for alert in alerts))}")
     out.rule("What is still open (ecs-alert-router history open)")
     incidents = history.open_incidents(now)
     out.print(table_of(incidents, OPEN_COLUMNS))
     if incidents:
-        out.rule(f"All about one of them (ecs-alert-router history show {incidents[0]['id']})")
+        out.rule(f"One incident in detail (ecs-alert-router history show {incidents[0]['id']})")
         show_incident_of(history, incidents[0]["id"], now)
 
 
-def _sums(counts: "Counter[str]") -> str:
+def _totals(counts: "Counter[str]") -> str:
     return ", ".join(f"{count} {decision}" for decision, count in counts.most_common())
 
 
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
-def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
-    """What did not arrive, and what arrived besides."""
+def _findings(scenarios: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
+    """Messages that are missing, and messages that were not expected."""
     channels: dict[str, Callable[[str], list[str]]] = {
         "e-mail": lambda service: [
             mail.attributes["kind"] for mail in arrived.mails if mail.attributes.get("service") == service
         ],
-        "Slack": lambda service: [kind for each in arrived.slack for kind in _kinds(service, each)],
+        "Slack": lambda service: [kind for payload in arrived.slack for kind in _kinds(service, payload)],
     }
-    for story in told:
+    for story in scenarios:
         for channel, kinds_of in channels.items():
             kinds = tuple(kinds_of(story.service))
             if kinds != story.expected:
@@ -156,10 +156,10 @@ def _findings(told: "Sequence[Story]", arrived: "_Arrived") -> Iterator[str]:
 
 
 def _kinds(service: str, payload: dict[str, Any]) -> Iterator[str]:
-    """What a message says of a service, by itself or, where the machine is so slow that some come at once, gathered."""
+    """The kinds of notification about a service in one message, which may be a bundle if the machine is slow."""
     text = payload["text"]
     if f"service {service} in " in text:
         yield "resolved" if "Resolved: " in text else "updated" if "Still going on: " in text else "opened"
-    for said, names in re.findall(r"• [^•]*?, [0-9]+ (new|still going on|resolved) \([^)]*\): ([^•]*)", text):
+    for label, names in re.findall(r"• [^•]*?, [0-9]+ (new|still going on|resolved) \([^)]*\): ([^•]*)", text):
         if re.search(rf"\b{service}\b", names):
-            yield {"new": "opened", "still going on": "updated", "resolved": "resolved"}[said]
+            yield {"new": "opened", "still going on": "updated", "resolved": "resolved"}[label]

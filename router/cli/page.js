@@ -1,6 +1,6 @@
 'use strict';
 
-// Draws adaptive cards with the official renderer, in the colours and sizes of Teams' light theme.
+// Draws adaptive cards with the official renderer, in the colours and sizes of the Teams light theme.
 const colors = (normal, subtle) => ({ default: normal, subtle });
 const foreground = {
   default: colors('#242424', '#616161'),

@@ -1,7 +1,7 @@
-"""Messages as a page: what recipients see, side by side, as far as a browser can draw it.
+"""Draws messages side by side as an HTML page, close to what recipients see.
 
-Slack's blocks are drawn by hand, Teams' cards by the official renderer (npm `adaptivecards`), mail as the text that it
-is, PagerDuty's events as its alerts show them, and other kinds plainly.
+This module draws Slack blocks, mail and PagerDuty events itself. The official renderer (npm `adaptivecards`) draws
+Teams cards. Payloads of other kinds are shown as text.
 """
 
 import html
@@ -27,8 +27,8 @@ class Drawing(NamedTuple):
     """One message.
 
     Attributes:
-        caption: which channel, and how large it is.
-        error: why there is no message, or "".
+        caption: the channel and the size of the message.
+        error: the reason why there is no message, or "".
     """
 
     caption: str
@@ -38,7 +38,7 @@ class Drawing(NamedTuple):
 
 
 class Story(NamedTuple):
-    """One event, what was decided about it, and its messages."""
+    """One event, the decision about it, and its messages."""
 
     title: str
     verdict: str
@@ -46,7 +46,7 @@ class Story(NamedTuple):
 
 
 def page(stories: Iterable[Story]) -> str:
-    """The whole page; it fetches nothing, and runs no script but its own."""
+    """The HTML page. Its content policy blocks all requests, and all scripts but its own."""
     body = "\n".join(_section(story) for story in stories)
     scripts = [path.read_text("utf-8") for path in (RENDERER, HERE / "page.js") if RENDERER.is_file()]
     allowed = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts] or ["'none'"]
@@ -65,8 +65,10 @@ def page(stories: Iterable[Story]) -> str:
 
 def _section(story: Story) -> str:
     order = [*_KINDS]
-    drawings = sorted(story.drawings, key=lambda each: order.index(each.kind) if each.kind in order else len(order))
-    drawn = "\n".join(map(_figure, drawings)) or "<p>Nobody is told.</p>"
+    drawings = sorted(
+        story.drawings, key=lambda drawing: order.index(drawing.kind) if drawing.kind in order else len(order)
+    )
+    drawn = "\n".join(map(_figure, drawings)) or "<p>No message is sent.</p>"
     return (
         f'<section>\n<h1>{_text(story.title)}</h1>\n<p class="verdict">{_text(story.verdict)}</p>\n'
         f'<div class="messages">\n{drawn}\n</div>\n</section>'
@@ -95,8 +97,8 @@ def _link(url: str, label: str, css: str = "") -> str:
 
 def _slack(payload: Payload) -> str:
     attachments = "".join(
-        f'<div class="bar" style="border-color:{_colour(each)}">{_blocks(each)}</div>'
-        for each in payload.get("attachments", [])
+        f'<div class="bar" style="border-color:{_colour(attachment)}">{_blocks(attachment)}</div>'
+        for attachment in payload.get("attachments", [])
     )
     blocks = _blocks(payload) or _mrkdwn(payload.get("text", ""))
     sender = '<div class="from">ecs-alert-router<small>APP</small></div>'
@@ -109,7 +111,7 @@ def _colour(attachment: Payload) -> str:
 
 
 def _blocks(holder: Payload) -> str:
-    return "".join(_block(each) for each in holder.get("blocks", []))
+    return "".join(_block(block) for block in holder.get("blocks", []))
 
 
 def _block(block: Payload) -> str:
@@ -118,17 +120,17 @@ def _block(block: Payload) -> str:
         case "header":
             return f"<h2>{_text(block['text']['text'])}</h2>"
         case "actions":
-            buttons = (_link(each["url"], each["text"]["text"], "button") for each in elements)
+            buttons = (_link(button["url"], button["text"]["text"], "button") for button in elements)
             return f'<div class="block">{"".join(buttons)}</div>'
         case "context":
-            return f'<div class="block context">{" ".join(_mrkdwn(each["text"]) for each in elements)}</div>'
+            return f'<div class="block context">{" ".join(_mrkdwn(element["text"]) for element in elements)}</div>'
     text = f"<div>{_mrkdwn(block['text']['text'])}</div>" if "text" in block else ""
-    fields = "".join(f"<div>{_mrkdwn(each['text'])}</div>" for each in block.get("fields", []))
+    fields = "".join(f"<div>{_mrkdwn(field['text'])}</div>" for field in block.get("fields", []))
     return f'<div class="block">{text}{fields and f"""<div class="fields">{fields}</div>"""}</div>'
 
 
 def _mrkdwn(text: str) -> str:
-    """Slack's own markup: `*bold*`, code, fences, and three escaped characters."""
+    """Slack's mrkdwn: `*bold*`, code, code blocks, and three escaped characters."""
     drawn, position = [], 0
     for match in _MARKUP.finditer(text):
         drawn += [_lines(text[position : match.start()]), _marked(match)]
@@ -148,12 +150,12 @@ def _lines(text: str) -> str:
     return _text(html.unescape(text)).replace("\n", "<br>")
 
 
-# --- the others -------------------------------------------------------------------------------------------------------
+# --- other kinds ------------------------------------------------------------------------------------------------------
 
 
 def _teams(payload: Payload) -> str:
     card = payload["attachments"][0]["content"]
-    data = json.dumps(card).replace("<", "\\u003c")  # nothing in it can end the element that holds it
+    data = json.dumps(card).replace("<", "\\u003c")  # so that nothing in it can end the script element
     script = f'<script type="application/json">{data}</script>'
     return f'<div class="teams">{script}<div class="card">{_plain(card)}</div></div>'
 
@@ -178,7 +180,7 @@ def _pagerduty(payload: Payload) -> str:
     )
     details = content.get("custom_details", {})
     rows = "".join(f"<tr><td>{_text(name)}</td><td>{_text(str(value))}</td></tr>" for name, value in details.items())
-    links = "".join(f"<li>{_link(each['href'], each['text'])}</li>" for each in payload.get("links", []))
+    links = "".join(f"<li>{_link(link['href'], link['text'])}</li>" for link in payload.get("links", []))
     return (
         f'<div class="pagerduty"><h2>{_text(content["summary"])}</h2>{tags}<table>{rows}</table><ul>{links}</ul></div>'
     )

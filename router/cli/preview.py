@@ -1,4 +1,4 @@
-"""What a message looks like, as far as a terminal can draw it: Slack's as Slack shows it, others laid out plainly."""
+"""Previews of messages in a terminal: Slack messages much as Slack shows them, others as plain text."""
 
 import html
 import json
@@ -18,19 +18,19 @@ _MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 
 
 def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
-    """What a channel of that kind makes of the payload."""
+    """A preview of the payload for a channel of that kind."""
     if kind == "slack":
         return slack_panel(payload)
     return Panel(Text("\n".join(lines(payload))), width=WIDTH, padding=(0, 1))
 
 
 def printable(text: str) -> str:
-    """Without what is invisible, some of which steers a terminal."""
+    """The text without control, format and other invisible characters, some of which control a terminal."""
     return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
 
 
 def lines(value: Any) -> list[str]:
-    """`name: value` a line; what is nested, or has several lines, stands below its name."""
+    """One `name: value` line per entry. Nested values and values of several lines go below their name."""
     if isinstance(value, Mapping):
         return [line for name, member in value.items() for line in _named(printable(str(name)), member)]
     if isinstance(value, list | tuple):
@@ -51,11 +51,14 @@ def _named(name: str, value: Any) -> list[str]:
 
 
 def slack_panel(payload: Mapping[str, Any]) -> Panel:
-    """A payload for an incoming webhook: the header as the title, a bar of the attachment's colour around the rest."""
+    """A payload for an incoming webhook: the header as title, and a border in the attachment's colour."""
     attachments = payload.get("attachments", [])
-    blocks = [*payload.get("blocks", []), *(block for each in attachments for block in each.get("blocks", []))]
+    blocks = [
+        *payload.get("blocks", []),
+        *(block for attachment in attachments for block in attachment.get("blocks", [])),
+    ]
     header = next((block["text"]["text"] for block in blocks if block["type"] == "header"), payload.get("text", ""))
-    colour = next((each["color"] for each in attachments if "color" in each), "default")
+    colour = next((attachment["color"] for attachment in attachments if "color" in attachment), "default")
     body = Group(*(part for block in blocks if block["type"] != "header" for part in _parts(block)))
     title = Text(header, style="bold default")
     return Panel(body, title=title, title_align="left", border_style=colour, width=WIDTH, padding=(0, 1))
@@ -70,11 +73,11 @@ def _parts(block: Mapping[str, Any]) -> Iterator[RenderableType]:
     if elements := block.get("elements"):
         buttons = block["type"] == "actions"
         yield Text("")
-        yield Text("  ").join(_button(each) if buttons else _mrkdwn(each["text"], "dim") for each in elements)
+        yield Text("  ").join(_button(element) if buttons else _mrkdwn(element["text"], "dim") for element in elements)
 
 
 def _grid(entries: list[Text]) -> Table:
-    """Slack sets fields in two columns."""
+    """Slack shows fields in two columns."""
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(ratio=1)
@@ -88,7 +91,7 @@ def _button(element: Mapping[str, Any]) -> Text:
 
 
 def _mrkdwn(text: str, style: str = "") -> Text:
-    """Slack's own markup: `*bold*`, code, and three escaped characters."""
+    """Slack's mrkdwn: `*bold*`, code, and three escaped characters."""
     drawn = Text(style=style)
     position = 0
     for match in _MARKUP.finditer(text):

@@ -1,15 +1,15 @@
-"""`ecs-alert-router redrive`: says what failed for good, and takes in again what lies in the dead-letter queue.
+"""`ecs-alert-router redrive`: resends deliveries that failed for good, and reprocesses dead letters.
 
-This command sends nothing itself. It makes cells due, or puts messages back on the events queue; the router does the
-rest, by the same way as ever, so that nothing is said twice. It may be interrupted and repeated at any time: a message
-is deleted only after it was taken in, and a cell that is due already stays so.
+This command sends no notification itself. It makes outbox entries due, or puts messages back on the events queue; the
+router processes them as usual, so nothing is sent twice. The command can be interrupted and repeated at any time: a
+dead letter is deleted only after the events queue has it, and an entry that is already due stays due.
 """
 
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,20 +19,17 @@ from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.cli.history import show_rows
 from router.cli.history.options import Span
 from router.cli.preview import printable
-from router.cli.stack import Stack, reaches_stack
+from router.cli.stack import Stack, pause, reaches_stack
 from router.ecs.normalise import normalise, parse
-from router.errors import Conflict, UnreadableEvent
+from router.errors import Contended, UnreadableEvent
+from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.outbox import requeue
+from router.incident.state import SubjectState
 from router.model import OWN_SOURCE
 
-if TYPE_CHECKING:
-    from router.incident.state import SubjectState
-
-TRIES = 5
-"""Reads again this often when the router moves the same subject on."""
 HIDDEN = 300
-"""Seconds for which a message that is looked at is hidden from others."""
-WAIT = 1  # seconds; so that all of SQS's servers are asked, and empty means empty
+"""Seconds for which a message being looked at is hidden from other readers (SQS visibility timeout)."""
+WAIT = 1  # seconds: long polling asks all SQS servers, so an empty answer means an empty queue
 _SHOWN = 60  # characters of a body that cannot be read
 _LEFT = "left"
 _COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", "Outcome": "outcome"}
@@ -40,11 +37,13 @@ _COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", 
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What became of one failed delivery or dead letter.
+    """The result for one failed delivery or dead letter.
 
     Attributes:
-        when: clock time at which it failed. what: the incident, or what the message is about.
-        why: it failed. outcome: begins with `left` where somebody must still see to it.
+        when: clock time of the failure, in seconds.
+        what: the incident, or what the message is about.
+        why: the reason for the failure.
+        outcome: begins with `left` if someone still has to deal with it.
     """
 
     when: float
@@ -60,9 +59,9 @@ class Redriven:
 
 @click.command("redrive")
 @click.option("--channel", "channels", multiple=True, metavar="NAME", help="Only failed deliveries of this channel.")
-@click.option("--since", type=Span(), default="14d", show_default=True, help="Only what failed so far back: 90m, 7d.")
+@click.option("--since", type=Span(), default="14d", show_default=True, help="Only failures this recent: 90m, 7d.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@click.option("--delete-unreadable", is_flag=True, help="Delete what no router can read from the dead-letter queue.")
+@click.option("--delete-unreadable", is_flag=True, help="Delete dead letters that the router cannot read.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in seconds.")
 @reaches_stack
 @click.pass_context
@@ -76,10 +75,10 @@ def redrive_command(
     delete_unreadable: bool,
     as_json: bool,
 ) -> None:
-    """Send again what failed for good, as the newest state, and take in what sits in the dead-letter queue.
+    """Resend deliveries that failed for good, with the current state, and reprocess the dead-letter queue.
 
-    Nothing is repeated: what was told meanwhile is skipped, and an event that history knows is not announced again. The
-    exit code is 1 if anything is left.
+    Nothing is sent twice: deliveries that have succeeded since are skipped, and an event that is already in history is
+    not announced again. The exit code is 1 if anything is left.
     """
     begin = time.time() - since
     with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
@@ -89,57 +88,61 @@ def redrive_command(
             try:
                 done += letters.redrive(progress)
             except Exception as error:
-                raise click.ClickException(f"the dead-letter queue cannot be worked on: {error}") from error
+                raise click.ClickException(f"cannot process the dead-letter queue: {error}") from error
         elif not channels:
-            click.echo("the dead-letter queue is not looked at: name --stage, or --dlq and --queue", err=True)
-    show_rows([_row(each, as_json=as_json) for each in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
-    left = sum(each.left for each in done)
+            click.echo("the dead-letter queue is skipped: pass --stage, or --dlq and --queue", err=True)
+    show_rows([_row(redriven, as_json=as_json) for redriven in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
+    left = sum(redriven.left for redriven in done)
     if left:
         click.echo(f"{left} of {len(done)} left", err=True)
     context.exit(1 if left else 0)
 
 
-def _row(done: Redriven, *, as_json: bool) -> dict[str, Any]:
-    local = datetime.fromtimestamp(done.when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    told = {"what": done.what, "channel": done.channel, "why": done.why, "outcome": done.outcome}
-    return {"when": round(done.when, 3) if as_json else local} | {key: printable(each) for key, each in told.items()}
+def _row(redriven: Redriven, *, as_json: bool) -> dict[str, Any]:
+    local = datetime.fromtimestamp(redriven.when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    texts = {name: printable(getattr(redriven, name)) for name in ("what", "channel", "why", "outcome")}
+    return {"when": round(redriven.when, 3) if as_json else local} | texts
 
 
-# --- what failed for good ---------------------------------------------------------------------------------------------
+# --- failed deliveries ------------------------------------------------------------------------------------------------
 
 
 def _failed_deliveries(
     stack: Stack, channels: tuple[str, ...], begin: float, progress: Progress, *, dry_run: bool
 ) -> Iterator[Redriven]:
-    """One per incident and channel: what is said then is the newest, however often it failed."""
-    failed = {(each["incident"], each["channel"]): each for each in stack.history.failed_deliveries(begin, time.time())}
-    wanted = [each for (_, channel), each in failed.items() if not channels or channel in channels]
-    task = progress.add_task("failed deliveries", total=len(wanted))
-    for each in wanted:
-        outcome = _revived(stack, each["incident"], each["channel"], dry_run=dry_run)
-        when = datetime.fromisoformat(each["at"]).timestamp()
-        yield Redriven(when, each["incident"], each["channel"], each["answer"], outcome)
+    """One per incident and channel, however often it failed: the router then sends the newest state."""
+    failures = stack.history.failed_deliveries(begin, time.time())
+    newest = {(item["incident"], item["channel"]): item for item in failures}
+    chosen = [item for (_, channel), item in newest.items() if not channels or channel in channels]
+    task = progress.add_task("failed deliveries", total=len(chosen))
+    for item in chosen:
+        outcome = _requeued(stack, item["incident"], item["channel"], dry_run=dry_run)
+        when = datetime.fromisoformat(item["at"]).timestamp()
+        yield Redriven(when, item["incident"], item["channel"], item["answer"], outcome)
         progress.advance(task)
 
 
-def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
-    for attempt in range(TRIES):
-        now = time.time()
-        state = stack.history.incident(incident_id, now)
+def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
+    """Makes a failed notification due again. Returns the outcome in words."""
+
+    def read(attempt: Attempt) -> SubjectState | None:
+        return stack.history.incident(incident_id, attempt.now)
+
+    def change(state: SubjectState | None, attempt: Attempt) -> Change[str]:
         if state is None:
-            return "skipped: the incident has expired"
-        revived, why_not = requeue(state, channel, now)
+            return Change("skipped: the incident has expired")
+        requeued, why_not = requeue(state, channel, attempt.now)
         if why_not:
-            return f"skipped: {why_not}"
+            return Change(f"skipped: {why_not}")
         if dry_run:
-            return "would be due again"
-        try:
-            stored: SubjectState = stack.history.commit(now, state=revived) or revived
-        except Conflict:
-            time.sleep(0.05 * 2**attempt)
-        else:
-            return f"due again: to be told {stack.hint(stored)}"
-    return f"{_LEFT}: its incident is being written to all the time; try again"
+            return Change("would be due again")
+        return Change("due again", [SubjectWrite(state=requeued)])
+
+    try:
+        outcome, stored = stack.history.update(read, change, time.time, pause)
+    except Contended:
+        return f"{_LEFT}: the router kept changing its incident at the same time; try again"
+    return f"{outcome}: to be told {stack.hint(stored[0])}" if stored and stored[0] else outcome
 
 
 # --- the dead-letter queue --------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def _revived(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> 
 
 @dataclass(slots=True)
 class DeadLetters:
-    """The dead-letter queue, emptied message by message as far as possible."""
+    """The dead-letter queue. It is emptied message by message, as far as possible."""
 
     stack: Stack
     begin: float
@@ -156,15 +159,15 @@ class DeadLetters:
     delete_unreadable: bool
 
     def redrive(self, progress: Progress) -> list[Redriven]:
-        """What is left is visible again afterwards, also after an interruption."""
+        """Processes every message. Messages that are left become visible again, even after an interruption."""
         task = progress.add_task("dead letters", total=self._count())
         done, kept = [], {}
         try:
             for message in self._messages():
                 kept[message["MessageId"]] = message["ReceiptHandle"]
-                each, taken_in = self._one(message)
-                if each:
-                    done.append(each)
+                redriven, taken_in = self._one(message)
+                if redriven:
+                    done.append(redriven)
                 if taken_in:
                     self._delete(message)
                     del kept[message["MessageId"]]
@@ -182,7 +185,7 @@ class DeadLetters:
         return int(answer["Attributes"][name])
 
     def _messages(self) -> Iterator[Mapping[str, Any]]:
-        """Each once, however often SQS gives it."""
+        """Yields each message once, even if SQS delivers it again."""
         seen: set[str] = set()
         while True:
             answer = self.stack.sqs.receive_message(
@@ -193,14 +196,14 @@ class DeadLetters:
                 MessageAttributeNames=["All"],
                 AttributeNames=["All"],
             )
-            found = answer.get("Messages", [])
-            if not found:
+            messages = answer.get("Messages", [])
+            if not messages:
                 return
-            yield from (each for each in found if each["MessageId"] not in seen)
-            seen |= {each["MessageId"] for each in found}
+            yield from (message for message in messages if message["MessageId"] not in seen)
+            seen |= {message["MessageId"] for message in messages}
 
     def _one(self, message: Mapping[str, Any]) -> tuple[Redriven | None, bool]:
-        """What became of a message, and whether it may be deleted; nothing, where it is too old or has just come."""
+        """The result, and whether the message may be deleted; no result if it is too old or arrived after the start."""
         when = _sent_at(message)
         if not self.begin <= when <= self.end:
             return None, False
@@ -214,16 +217,16 @@ class DeadLetters:
         return Redriven(when, what, "", why, outcome), taken_in
 
     def _back(self, body: str, notes: Mapping[str, str]) -> tuple[str, bool]:
-        """Puts an event back on the events queue: with its notes, if it was announced without history."""
+        """Puts an event back on the events queue; with its attributes, if it was announced without history."""
         backfilled = notes.get("reason") == WITHOUT_HISTORY
         kept = {name: notes[name] for name in ("reason", "announced") if backfilled and name in notes}
         what = "into history, nothing is sent" if backfilled else "back on the events queue"
         if self.dry_run:
             return f"would go {what}", False
-        attributes = {name: {"DataType": "String", "StringValue": each} for name, each in kept.items()}
+        attributes = {name: {"DataType": "String", "StringValue": note} for name, note in kept.items()}
         try:
             self.stack.sqs.send_message(QueueUrl=self.stack.events_url, MessageBody=body, MessageAttributes=attributes)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message stays where it is
+        except Exception as error:  # noqa: BLE001 - after any failure the message stays in the dead-letter queue
             return f"{_LEFT}: the events queue did not take it ({error})", False
         return what, True
 
@@ -242,16 +245,16 @@ def _sent_at(message: Mapping[str, Any]) -> float:
 
 def _notes(message: Mapping[str, Any]) -> dict[str, str]:
     """The message's attributes: the router's own (`router.aws.queues`), or EventBridge's (ERROR_CODE, RULE_ARN, …)."""
-    return {name: each.get("StringValue", "") for name, each in message.get("MessageAttributes", {}).items()}
+    return {name: note.get("StringValue", "") for name, note in message.get("MessageAttributes", {}).items()}
 
 
 def _about(body: str) -> str:
-    """What an event is about, or "" where it is none that a router can read."""
+    """What an event is about; "" if the router cannot read it."""
     try:
         raw = parse(body)
         if isinstance(raw, Mapping) and raw.get("source") == OWN_SOURCE and raw.get("detail-type") in {DUE, TICK}:
-            return str(raw["detail-type"])  # whoever takes it in looks at what is due
+            return str(raw["detail-type"])  # the invocation that receives it processes whatever is due
         event = normalise(raw)
     except UnreadableEvent:
         return ""
-    return f"{event.detail_type} {event.subject.name}"
+    return f"{event.detail_type} {event.subject.text}"

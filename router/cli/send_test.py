@@ -1,4 +1,4 @@
-"""`ecs-alert-router send-test`: a test alert through the channels, as the router itself would send it."""
+"""`ecs-alert-router send-test`: sends a test alert through the channels, the way the router sends alerts."""
 
 import json
 import os
@@ -15,35 +15,46 @@ from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
 from router.cli.preview import printable
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import load
+from router.config.settings import Config
 from router.context import Job
 from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
 from router.messages.render import notification
-from router.model import Alert, ChannelConfig, Incident, Kind, Notification, Outcome, Severity, Subject
+from router.model import (
+    Alert,
+    ChannelConfig,
+    Incident,
+    IncidentStatus,
+    Kind,
+    Notification,
+    Outcome,
+    Severity,
+    Subject,
+    SubjectKind,
+)
 
-PATIENCE = 60.0  # seconds; a channel's own time-outs end sooner
+TIME_LIMIT = 60.0  # seconds; each channel's own timeouts are shorter
 CAUSE = "test_alert"
 
 
 @click.command("send-test")
 @config_option
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
-@click.option("--severity", type=click.Choice([each.value for each in Severity]), default="info", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each delivery.")
+@click.option("--severity", type=click.Choice([*map(str, Severity)]), default="info", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one per delivery.")
 @click.pass_context
 def send_test_command(
     context: click.Context, path: Path, names: tuple[str, ...], severity: str, *, as_json: bool
 ) -> None:
-    """Send an alert that is marked as a test, and say what came of it on each channel.
+    """Send an alert marked as a test through each channel, and show the outcome.
 
-    References are read from this environment, secrets from AWS. History is not touched. Where an alert stays open until
-    it is resolved, as on PagerDuty, the test is resolved at once. The exit code is 1 if a channel failed.
+    env: values come from this environment, secrets from AWS. History is not changed. If a channel keeps alerts open
+    until they are resolved, as PagerDuty does, the test is resolved at once. The exit code is 1 if a channel failed.
     """
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = config.load(path, load_plugins(), os.environ, secrets)
+    settings = load(path, load_plugins(), os.environ, secrets)
     chosen = choose(names, settings)
     _warn(settings, chosen)
     usable = [name for name in (*settings.channels, *settings.disabled) if name in chosen]
@@ -57,7 +68,7 @@ def send_test_command(
 
 
 def _warn(settings: Config, chosen: set[str]) -> None:
-    """What else there is to know about the configuration, on stderr."""
+    """Reports problems of the configuration and unset channels on stderr."""
     for problem in settings.problems:
         click.echo(problem, err=True)
     for name in sorted(chosen & settings.unset.keys()):
@@ -68,48 +79,50 @@ def _warn(settings: Config, chosen: set[str]) -> None:
 
 
 def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
-    """One to open it; one more to resolve it where the remote would keep it open."""
+    """A job that opens the test incident, and one that resolves it if the channel is stateful."""
     source = settings.channels.get(name)
     incident = _incident(name, severity, time.time())
     yield _job(name, Kind.OPENED, incident, source, settings)
     if source and source.stateful:
-        over = replace(incident, status="resolved", ended_at=incident.last_at)
+        over = replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at)
         yield _job(name, Kind.RESOLVED, over, source, settings)
 
 
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
-    """One of its own for each channel and second, so that two tests do not end each other."""
-    subject = Subject("-", "-", "-", f"channel:{channel}")
-    title = f"TEST alert, nothing is wrong: {subject.name}"
+    """A test incident. Its subject and number differ per channel and second, so tests cannot resolve each other."""
+    subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
+    title = f"TEST alert, nothing is wrong: {subject.text}"
     alert = Alert(
         f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
     )
-    return Incident(int(at), "open", subject, severity, {CAUSE: 1}, (), alert, at, at)
+    return Incident(int(at), IncidentStatus.OPEN, subject, severity, {CAUSE: 1}, (), alert, at, at)
 
 
 def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
-    told_of = source.config if source else ChannelConfig(name, "", {})
+    channel_config = source.config if source else ChannelConfig(name, "", {})
     dispatch = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
-    notify = partial(_marked, partial(notification, dispatch, incident, told_of), told_of.language)
-    return Job(SubjectState(incident.subject), dispatch, told_of, notify, source, settings.disabled.get(name, ""))
+    notify = partial(_marked, partial(notification, dispatch, incident, channel_config), channel_config.language)
+    return Job(
+        SubjectState(incident.subject), dispatch, channel_config, notify, source, settings.disabled.get(name, "")
+    )
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Notification:
-    """Says that it is a test, and names no command that would find it in history."""
+    """The notification with a text that marks it as a test, without the command that looks it up in history."""
     told = notify()
     details = tuple(pair for pair in told.message.details if pair[0] != phrase("label_more", language))
     return replace(told, message=replace(told.message, text=phrase("test_sent", language), details=details))
 
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
-    """What came of each, as it becomes known."""
-    ends = time.monotonic() + PATIENCE
+    """Yields each delivery as it completes."""
+    ends = time.monotonic() + TIME_LIMIT
     for done in deliver(jobs, lambda: ends - time.monotonic()):
         for _, delivery in done:
             yield delivery
 
 
-# --- what came of it --------------------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
 def _line(delivery: Delivery) -> str:
@@ -120,7 +133,7 @@ def _line(delivery: Delivery) -> str:
 
 
 def _json(delivery: Delivery) -> str:
-    """Nobody tries again, so that a retry is a failure here."""
+    """One delivery as JSON. This command does not retry, so a `retry` outcome counts as failed."""
     outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
-    told = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
-    return json.dumps({**told, "reason": delivery.response} if delivery.response else told)
+    row = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
+    return json.dumps({**row, "reason": delivery.response} if delivery.response else row)

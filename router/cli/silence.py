@@ -1,4 +1,4 @@
-"""`ecs-alert-router silence`: what nobody shall hear of for a while, with who said so, why, and until when."""
+"""`ecs-alert-router silence`: mutes matching alerts until a given time, and records who did so and why."""
 
 import getpass
 import json
@@ -23,8 +23,8 @@ from router.history.store import History
 from router.model import Incident, short_hash
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)")
-_ID_LENGTH = 7  # characters: 35 bits tell apart what one team silences in three months
-_OPTION_OF = {"reason": "--stopped-reason"}  # of the alert; --reason is the silence's own
+_ID_LENGTH = 7  # characters; 35 bits are enough for the silences of one team in three months
+_OPTION_OF = {"reason": "--stopped-reason"}  # the alert's reason; --reason is why the silence was added
 _STATUSES = ("active", "pending", "expired")
 _COLUMNS = {
     "Silence": "id",
@@ -38,8 +38,8 @@ _COLUMNS = {
 _MATCHED = {"Incident": "id", "Severity": "severity", "What": "subject", "Cluster": "cluster", "Cause": "cause"}
 
 
-class Coming(Moment):
-    """`22:30` (the next), `2026-11-22T22:30` or `2026-11-22T22:30Z`, as seconds; local unless it ends in Z."""
+class FutureMoment(Moment):
+    """`22:30` (the next one), `2026-11-22T22:30` or `2026-11-22T22:30Z`, in seconds; local time unless it ends in Z."""
 
     forms = "22:30, 2026-11-22T22:30 or 2026-11-22T22:30:00Z"
 
@@ -56,11 +56,11 @@ def _next(hour: int, minute: int) -> float:
 
 @click.group("silence")
 def silence_group() -> None:
-    """What nobody shall hear of for a while: it is in history, and what outlasts the silence is announced."""
+    """Mute matching alerts for a while. History records them; an incident still open afterwards is announced."""
 
 
 def _matching(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds one option for each fact that a silence can match, and passes `match`."""
+    """Adds an option for each fact that a silence can match, and passes them as `match`."""
 
     @wraps(command)
     def with_match(*arguments: Any, **options: Any) -> None:
@@ -76,12 +76,12 @@ def _matching(command: Callable[..., None]) -> Callable[..., None]:
 @silence_group.command("add")
 @_matching
 @click.option("--for", "span", type=Span(), help="How long: 30m, 2h, 3d.")
-@click.option("--until", "end", type=Coming(), help="Until when: 22:30, or 2026-11-22T22:30 (local unless …Z).")
-@click.option("--from", "begin", type=Coming(), help="From then on, instead of now.")
-@click.option("--reason", required=True, help="Why: everybody who wonders reads it.")
-@click.option("--author", default=None, help="Who; the user of this machine if not given.")
-@click.option("--all", "everything", is_flag=True, help="Really silence everything.")
-@click.option("--dry-run", is_flag=True, help="Only show what it would match now.")
+@click.option("--until", "end", type=FutureMoment(), help="End: 22:30, or 2026-11-22T22:30 (local time unless …Z).")
+@click.option("--from", "begin", type=FutureMoment(), help="Start; default: now.")
+@click.option("--reason", required=True, help="Why; shown in `silence list`.")
+@click.option("--author", default=None, help="Who; default: the user of this machine.")
+@click.option("--all", "everything", is_flag=True, help="Confirm that everything is to be silenced.")
+@click.option("--dry-run", is_flag=True, help="Only show which open incidents it would match.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @reaches_stack
 def add_command(
@@ -97,13 +97,13 @@ def add_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Silence the alerts that match: of each option any glob, of all options together every one.
+    """Silence the alerts that match all given options; an option given more than once matches any of its globs.
 
     \b
     ecs-alert-router silence add --service web --cluster 'prod-*' --for 2h --reason "moving the database"
     ecs-alert-router silence add --subject 'alarm:*' --until 06:00 --reason "night of the load test"
 
-    It has its effect within a minute. Alerts are held back whatever their severity, unless --severity narrows it.
+    It takes effect within a minute. It holds back alerts of every severity unless --severity narrows it.
     """
     now = time.time()
     starts_at = now if begin is None else begin
@@ -120,24 +120,26 @@ def add_command(
     silence = silence._replace(planned_end=silence.ends_at)
     matched = _matched(silence, stack.history, now)
     if not as_json:
-        click.echo(f"it matches {len(matched)} of the incidents that are open now", err=True)
+        click.echo(f"matches {len(matched)} of the incidents that are open now", err=True)
         if matched:
-            show_rows([_incident(each) for each in matched], _MATCHED, "", as_json=False)
+            show_rows([_incident(incident) for incident in matched], _MATCHED, "", as_json=False)
     if not dry_run:
         stack.history.put_silence(silence, now)
     if as_json:
-        click.echo(json.dumps({**_row(silence, now), "incidents": [each.id for each in matched], "added": not dry_run}))
+        click.echo(
+            json.dumps({**_row(silence, now), "incidents": [incident.id for incident in matched], "added": not dry_run})
+        )
     else:
-        said = "would be silenced" if dry_run else f"silence {silence.id}"
-        click.echo(f"{said} until {_local(silence.ends_at)}: {matchers(silence.match)}")
+        prefix = "would be silenced" if dry_run else f"silence {silence.id}"
+        click.echo(f"{prefix} until {_local(silence.ends_at)}: {matchers(silence.match)}")
 
 
 def _end(span: float | None, end: float | None, starts_at: float, now: float) -> float:
     if (span is None) == (end is None):
-        raise click.UsageError("say how long: either --for 2h or --until 22:30")
+        raise click.UsageError("pass either --for 2h or --until 22:30")
     ends_at = end if end is not None else starts_at + (span or 0.0)
     if ends_at <= max(starts_at, now):
-        raise click.UsageError(f"it would end before it begins, or has ended already: {_local(ends_at)}")
+        raise click.UsageError(f"the silence would end before it starts, or has already ended: {_local(ends_at)}")
     return ends_at
 
 
@@ -145,26 +147,28 @@ def _refuse(silence: Silence, *, everything: bool) -> None:
     for severity in wrong_severities(silence.match):
         raise click.UsageError(f"--severity: there is no severity {severity!r}")
     if silence.everything and not everything:
-        raise click.UsageError("that matches everything, so nobody would hear of anything: say --all if it shall")
+        raise click.UsageError("this matches everything and would mute all alerts; pass --all to confirm")
 
 
 def _matched(silence: Silence, history: History, now: float) -> list[Incident]:
     keys = [(item["pk"], item["sk"]) for item in history.open_incidents(now)]
     incidents = [state.incident for state in history.load(keys, now) if state.incident]
     matcher = Matcher([silence])
-    return [each for each in incidents if not each.over and any(matcher.matching(each.alert))]
+    return [incident for incident in incidents if not incident.over and any(matcher.matching(incident.alert))]
 
 
 @silence_group.command("list")
-@click.option("--since", type=Span(), default="7d", show_default=True, help="Expired ones, too, so far back.")
+@click.option("--since", type=Span(), default="7d", show_default=True, help="How far back to list expired ones.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in UTC.")
 @reaches_stack
 def list_command(*, stack: Stack, since: float, as_json: bool) -> None:
-    """The silences: the active ones, the pending, the expired."""
+    """List silences: active, then pending, then expired."""
     now = time.time()
-    found = [each for each in stack.history.all_silences(now) if each.ends_at >= now - since]
-    found.sort(key=lambda each: (_STATUSES.index(each.status(now)), each.ends_at))
-    show_rows([_row(each, now, readable=not as_json) for each in found], _COLUMNS, "No silences.", as_json=as_json)
+    silences = [silence for silence in stack.history.all_silences(now) if silence.ends_at >= now - since]
+    silences.sort(key=lambda silence: (_STATUSES.index(silence.status(now)), silence.ends_at))
+    show_rows(
+        [_row(silence, now, readable=not as_json) for silence in silences], _COLUMNS, "No silences.", as_json=as_json
+    )
 
 
 @silence_group.command("end")
@@ -172,22 +176,22 @@ def list_command(*, stack: Stack, since: float, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @reaches_stack
 def end_command(*, stack: Stack, id_: str, as_json: bool) -> None:
-    """End a silence before its time. What goes on is announced with its next alert."""
+    """End a silence early. An incident that is still open is announced with its next alert."""
     now = time.time()
-    silence = next((each for each in stack.history.all_silences(now) if each.id == id_), None)
+    silence = next((silence for silence in stack.history.all_silences(now) if silence.id == id_), None)
     if silence is None:
-        raise HistoryError(f"there is no silence {id_} (or it has expired long ago): ecs-alert-router silence list")
+        raise HistoryError(f"there is no silence {id_} (or it expired long ago): ecs-alert-router silence list")
     if silence.status(now) == "expired":
-        raise HistoryError(f"silence {id_} has ended already, at {_local(silence.ends_at)}")
+        raise HistoryError(f"silence {id_} already ended at {_local(silence.ends_at)}")
     ended = silence._replace(ends_at=now)
     stack.history.put_silence(ended, now)
     if as_json:
         click.echo(json.dumps(_row(ended, now)))
     else:
-        click.echo(f"silence {id_} has ended: within a minute its alerts are told again")
+        click.echo(f"silence {id_} has ended; matching alerts are announced again within a minute")
 
 
-# --- for people and for machines --------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------------------
 
 
 def _row(silence: Silence, now: float, *, readable: bool = False) -> dict[str, Any]:
@@ -210,7 +214,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
     return {
         "id": incident.id,
         "severity": incident.severity.value,
-        "subject": incident.subject.name,
+        "subject": incident.subject.text,
         "cluster": incident.subject.cluster,
         "cause": incident.alert.cause,
     }
@@ -221,6 +225,7 @@ def _local(moment: float) -> str:
 
 
 def user() -> str:
+    """The name of the user who runs the command, or "somebody" if it has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container's user may have no name

@@ -1,4 +1,4 @@
-"""`ecs-alert-router simulate`: the whole way of events without sending, AWS or secrets."""
+"""`ecs-alert-router simulate`: the whole pipeline for some events, without sending, AWS or secrets."""
 
 import json
 import math
@@ -7,21 +7,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, assert_never
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
 from router.channels.plugins import Plugins
-from router.cli.classify import read_events, verdict, window_of
+from router.cli.classify import classification_row, read_events, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.history import console
 from router.cli.page import RENDERER, Drawing, Story, page
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import parse, read
+from router.config.settings import Config
 from router.config.silences import Silence
 from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
@@ -37,6 +37,7 @@ from router.model import (
     Enrichment,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Notification,
     Recurrence,
@@ -47,16 +48,16 @@ from router.understand import classify_with_rules, targets_of
 
 GATHERED = Decision.GATHERED.value
 HELD_BACK = 3
-"""How often it happens again, in a simulation, until the digest that `updated` shows."""
+"""Further occurrences that a simulated `updated` message reports as held back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What one channel would be sent, or why it would not.
+    """The body that one channel would be sent, or the error that prevents it.
 
     Attributes:
-        sent: the payload as it is sent: compact JSON in UTF-8.
-        limit: bytes that the channel takes, or None where its plugin does not say.
+        sent: the payload as sent: compact JSON in UTF-8.
+        limit: the most bytes that the channel accepts; None if its plugin does not say.
     """
 
     channel: str
@@ -73,11 +74,11 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What would come of one event that is the first of its subject.
+    """The result for one event, handled as the first of its subject.
 
     Attributes:
-        routes: the routes that match: their position in the file, and their channels.
-        window: the maintenance window that would silence it, if it came in when it happened.
+        routes: the routes that match: position in the file to the route's channels.
+        window: the maintenance window that would silence the event, if the router received it when it happened.
     """
 
     alert: Alert
@@ -93,25 +94,25 @@ class Simulated:
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
 @click.option(
     "--kind",
-    type=click.Choice([*(each.value for each in Kind), GATHERED]),
+    type=click.Choice([*(kind.value for kind in Kind), GATHERED]),
     default="opened",
     show_default=True,
-    help="What to say; gathered is one message about all events, as in a storm.",
+    help="Kind of message; gathered: one message about all events, as when a rate limit is reached.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one for each event and channel.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one per event and channel.")
 @click.option(
     "--html",
-    "drawn_to",
+    "html_path",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     metavar="OUT",
-    help="Draw the messages side by side, as a page for a browser.",
+    help="Write an HTML page with the messages side by side.",
 )
 @click.option(
-    "--found",
-    "known",
+    "--enrichment",
+    "enrichment_file",
     type=click.File("rb"),
     metavar="FILE",
-    help="What [enrich] would have found out, as JSON: log_excerpt, memory, essential, logs, past.",
+    help="The enrichment to show, as JSON: log_excerpt, memory, essential, logs, recurrence, facts.",
 )
 @click.pass_context
 def simulate_command(
@@ -122,23 +123,30 @@ def simulate_command(
     names: tuple[str, ...],
     kind: str,
     as_json: bool,
-    drawn_to: Path | None,
-    known: IO[bytes] | None,
+    html_path: Path | None,
+    enrichment_file: IO[bytes] | None,
 ) -> None:
-    """Show what would be made of events, and the exact body that each channel would be sent.
+    """Show how the router would handle events, and the exact body that each channel would be sent.
 
-    FILE holds one event, a JSON array of events, or JSON Lines; - is standard input. Nothing is sent, no AWS is asked
-    and no secret is read: placeholders stand for options that are unset or secret. The exit code is 1 if anything is
-    wrong: with the configuration, an event, or a body.
+    FILE holds one event, a JSON array of events, or JSON Lines; - is standard input. Nothing is sent, AWS is not called
+    and no secret is read: unset and secret options get placeholders. The exit code is 1 if the configuration, an event
+    or a body has a problem.
     """
-    loaded = load_plugins()
-    settings = _settings(path, loaded)
-    chosen = choose(names, settings)
-    problems = [*settings.problems, *(f"channels.{name}: {_refused(settings.unset[name])}" for name in settings.unset)]
+    plugins = load_plugins()
+    parse_table = partial(parse, plugins=plugins, environ=os.environ)
+    config = parse_table(filled(read(path), parse_table))
+    chosen = choose(names, config)
+    problems = [
+        *config.problems,
+        *(
+            f"channels.{name}: cannot be simulated: {option} is unset, and its plugin accepts no placeholder"
+            for name, option in config.unset.items()
+        ),
+    ]
     for problem in problems:
         click.echo(problem, err=True)
     failed = bool(problems)
-    found = _found(known) if known else Enrichment()
+    enrichment = _read_enrichment(enrichment_file) if enrichment_file else Enrichment()
     show = _print_json if as_json else _show
     events: list[Event] = []
     for where, event in read_events(file):
@@ -148,161 +156,158 @@ def simulate_command(
         else:
             events.append(event)
     if kind == GATHERED:
-        results = gathered(events, settings, loaded, chosen)
+        results = gathered(events, config, plugins, chosen)
     else:
-        results = [simulate(event, settings, loaded, Kind(kind), chosen, found=found) for event in events]
+        results = [simulate(event, config, plugins, Kind(kind), chosen, enrichment=enrichment) for event in events]
     stories: list[Story] = []
-    for made in results:
-        if drawn_to:
-            stories.append(_story(made, kind))
+    for result in results:
+        if html_path:
+            stories.append(_story(result, kind))
         else:
-            show(made, kind)
-        failed |= any(body.error or body.too_large for body in made.bodies)
-    if drawn_to:
-        _draw(stories, drawn_to)
+            show(result, kind)
+        failed |= any(body.error or body.too_large for body in result.bodies)
+    if html_path:
+        _write_page(stories, html_path)
     context.exit(1 if failed else 0)
 
 
-def _found(file: IO[bytes]) -> Enrichment:
+def _read_enrichment(file: IO[bytes]) -> Enrichment:
     try:
         fields = json.load(file)
         recurrence = {"recurrence": Recurrence(**fields["recurrence"])} if "recurrence" in fields else {}
         return Enrichment(**{**fields, **recurrence})
     except (ValueError, TypeError) as error:
-        raise click.BadParameter(f"--found: {error}") from error
+        raise click.BadParameter(f"--enrichment: {error}") from error
 
 
-def _settings(path: Path, loaded: Plugins) -> Config:
-    parse = partial(config.parse, plugins=loaded, environ=os.environ)
-    return parse(filled(config.read(path), parse))
-
-
-def _refused(option: str) -> str:
-    return f"cannot be simulated: {option} is unset, and its plugin accepts no placeholder"
-
-
-# --- the way ----------------------------------------------------------------------------------------------------------
+# --- the pipeline -----------------------------------------------------------------------------------------------------
 
 
 def simulate(
     event: Event,
-    settings: Config,
-    loaded: Plugins,
+    config: Config,
+    plugins: Plugins,
     kind: Kind,
     chosen: Collection[str],
     *,
-    found: Enrichment = Enrichment(),  # noqa: B008 - frozen
+    enrichment: Enrichment = Enrichment(),  # noqa: B008 - frozen
 ) -> Simulated:
-    """What the router would do if this were the first event of its subject; the chosen channels' bodies say `kind`."""
-    alert = classify_with_rules(event, settings, loaded)
-    taken = route(alert, settings.routes, settings.time_zone)
-    routes = {at: each.channels for at, each in enumerate(settings.routes, 1) if any(each is one for one in taken)}
-    window = window_of(alert, settings)
-    by = {window.id: window.reason} if window else {}
+    """Handles the event as the first of its subject, and renders a message of this kind for each chosen channel."""
+    alert = classify_with_rules(event, config, plugins)
+    matching = route(alert, config.routes, config.time_zone)
+    routes = {
+        position: candidate.channels
+        for position, candidate in enumerate(config.routes, 1)
+        if any(candidate is match for match in matching)
+    }
+    window = window_of(alert, config)
+    silenced_by = {window.id: window.reason} if window else {}
     state, decision = apply_alert(
-        SubjectState(alert.subject), alert, targets_of(alert, settings), alert.at, settings.resolve_after, by
+        SubjectState(alert.subject), alert, targets_of(alert, config), alert.at, config.resolve_after, silenced_by
     )
-    terms = LeaseGrant("simulation", alert.at, dict.fromkeys(state.outbox, SendMode.SINGLE))
-    state, dispatches = take_lease(state, alert.at, terms)
+    grant = LeaseGrant("simulation", alert.at, dict.fromkeys(state.outbox, SendMode.SINGLE))
+    state, dispatches = take_lease(state, alert.at, grant)
     if state.incident is None:
         return Simulated(alert, decision, routes, (), window)
-    incident = _grown(state.incident, kind, settings.resolve_after)
-    found = found._replace(facts={**found.facts, **facts_of(alert, loaded)})
-    held = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
-    told = [
-        dispatch._replace(kind=kind, is_first=False, suppressed=held)
-        for dispatch in dispatches
-        if dispatch.channel in chosen
-    ]
-    bodies = (
-        _body(dispatch.channel, partial(notification, dispatch, incident, found=found), settings) for dispatch in told
-    )
+    incident = _at_kind(state.incident, kind, config.resolve_after)
+    enrichment = enrichment._replace(facts={**enrichment.facts, **facts_of(alert, plugins)})
+    suppressed = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
+    bodies = []
+    for dispatch in dispatches:
+        if dispatch.channel in chosen:
+            shown = dispatch._replace(kind=kind, is_first=False, suppressed=suppressed)
+            bodies.append(_body(shown.channel, partial(notification, shown, incident, found=enrichment), config))
     return Simulated(alert, decision, routes, tuple(bodies), window)
 
 
-def gathered(events: Iterable[Event], settings: Config, loaded: Plugins, chosen: Collection[str]) -> list[Simulated]:
-    """What channels would hear of all these events at once, were they too many; a pager would hear of each alone."""
+def gathered(events: Iterable[Event], config: Config, plugins: Plugins, chosen: Collection[str]) -> list[Simulated]:
+    """One bundled message per channel about all events, as when its rate limit is reached.
+
+    Stateful channels such as PagerDuty are left out: they always get one message per incident.
+    """
     states: dict[Subject, SubjectState] = {}
     for event in events:
-        alert = classify_with_rules(event, settings, loaded)
+        alert = classify_with_rules(event, config, plugins)
         before = states.get(alert.subject, SubjectState(alert.subject))
-        states[alert.subject], _ = apply_alert(
-            before, alert, targets_of(alert, settings), alert.at, settings.resolve_after
-        )
-    parts: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
+        states[alert.subject], _ = apply_alert(before, alert, targets_of(alert, config), alert.at, config.resolve_after)
+    members: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
     for state in states.values():
-        terms = LeaseGrant("simulation", math.inf, dict.fromkeys(state.outbox, SendMode.BUNDLED))
-        for dispatch in take_lease(state, math.inf, terms)[1]:
+        grant = LeaseGrant("simulation", math.inf, dict.fromkeys(state.outbox, SendMode.BUNDLED))
+        for dispatch in take_lease(state, math.inf, grant)[1]:
             if dispatch.channel in chosen and not state.outbox[dispatch.channel].stateful:
-                parts.setdefault(dispatch.channel, []).append((state, dispatch))
-    incidents = [state.incident for told in parts.values() for state, _ in told if state.incident]
+                members.setdefault(dispatch.channel, []).append((state, dispatch))
+    incidents = [state.incident for pairs in members.values() for state, _ in pairs if state.incident]
     if not incidents:
         return []
     worst = max(incidents, key=lambda incident: incident.severity.rank)
-    bodies = (_body(name, partial(bundle, told), settings) for name, told in parts.items())
+    bodies = (_body(name, partial(bundle, pairs), config) for name, pairs in members.items())
     return [Simulated(worst.alert, Decision.GATHERED, {}, tuple(bodies))]
 
 
-def _grown(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
-    """The incident by the time at which a notification of that kind is sent."""
-    if kind is Kind.UPDATED:
-        return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
-    if kind is not Kind.RESOLVED:
-        return incident
-    return replace(incident, status="resolved", ended_at=incident.last_at + resolve_after)
+def _at_kind(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
+    """The incident as it is when a notification of that kind is sent."""
+    match kind:
+        case Kind.OPENED:
+            return incident
+        case Kind.UPDATED:
+            return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
+        case Kind.RESOLVED:
+            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + resolve_after)
+        case _:
+            assert_never(kind)
 
 
-def _body(name: str, notify: Callable[[ChannelConfig], Notification], settings: Config) -> Body:
-    source = settings.channels.get(name)
-    if source is None:
-        return Body(name, "", error=settings.disabled[name])
-    kind = source.config.kind
-    if source.has_secret_references:
+def _body(name: str, notify: Callable[[ChannelConfig], Notification], config: Config) -> Body:
+    configured = config.channels.get(name)
+    if configured is None:
+        return Body(name, "", error=config.disabled[name])
+    kind = configured.config.kind
+    if configured.has_secret_references:
         return Body(name, kind, error="its plugin accepts no placeholder for its secret")
     try:
-        configured, channel = source.open()
-        payload = channel.render(notify(configured))
+        channel_config, channel = configured.open()
+        payload = channel.render(notify(channel_config))
         limit = getattr(channel, "limit", None)
         return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None)
     except PermanentError as error:
         return Body(name, kind, error=str(error))
-    except Exception as error:  # noqa: BLE001 - what a plugin raises may hold its options: its type must do
-        return Body(name, kind, error=f"render raised {type(error).__name__}, or made no JSON")
+    except Exception as error:  # noqa: BLE001 - only its type is shown: its text may contain the channel's options
+        return Body(name, kind, error=f"render raised {type(error).__name__}, or returned what is not JSON")
 
 
 def compact(payload: Mapping[str, Any]) -> bytes:
-    """As `router.post_json` sends it."""
+    """The bytes that `router.post_json` sends."""
     return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
 
 
-# --- for machines -----------------------------------------------------------------------------------------------------
+# --- JSON output ------------------------------------------------------------------------------------------------------
 
 
-def _print_json(made: Simulated, kind: str) -> None:
-    """One line per channel; one without a channel where none is reached."""
+def _print_json(result: Simulated, kind: str) -> None:
+    """Prints one line per channel, or one line with `"channel": null` if no channel gets a message."""
     event = {
-        **verdict(made.alert),
-        "decision": made.decision,
-        **({"silence": made.window.id} if made.window else {}),
+        **classification_row(result.alert),
+        "decision": result.decision,
+        **({"silence": result.window.id} if result.window else {}),
         "kind": kind,
-        "routes": [{"position": at, "channels": list(channels)} for at, channels in made.routes.items()],
+        "routes": [{"position": position, "channels": list(channels)} for position, channels in result.routes.items()],
     }
-    for body in made.bodies:
-        told = {"channel": body.channel, "channel_kind": body.kind, "limit": body.limit}
-        said = {"error": body.error} if body.error else {"bytes": len(body.sent), "body": body.payload}
-        click.echo(json.dumps({**event, **told, **said}))
-    if not made.bodies:
+    for body in result.bodies:
+        channel = {"channel": body.channel, "channel_kind": body.kind, "limit": body.limit}
+        content = {"error": body.error} if body.error else {"bytes": len(body.sent), "body": body.payload}
+        click.echo(json.dumps({**event, **channel, **content}))
+    if not result.bodies:
         click.echo(json.dumps({**event, "channel": None}))
 
 
-# --- for a browser ----------------------------------------------------------------------------------------------------
+# --- HTML output ------------------------------------------------------------------------------------------------------
 
 
-def _story(made: Simulated, kind: str) -> Story:
-    alert = made.alert
-    verdict = f"{alert.severity} · {alert.cause} · rule: {alert.rule} · {made.decision} (on a clean history)"
-    drawings = [Drawing(_caption(body, kind), body.kind, body.payload, body.error) for body in made.bodies]
-    return Story(alert.title, verdict, drawings)
+def _story(result: Simulated, kind: str) -> Story:
+    alert = result.alert
+    summary = f"{alert.severity} · {alert.cause} · rule: {alert.rule} · {result.decision} (with an empty history)"
+    drawings = [Drawing(_caption(body, kind), body.kind, body.payload, body.error) for body in result.bodies]
+    return Story(alert.title, summary, drawings)
 
 
 def _caption(body: Body, kind: str) -> str:
@@ -310,7 +315,7 @@ def _caption(body: Body, kind: str) -> str:
     return f"{body.channel} ({body.kind}), {kind}: {len(body.sent):,}{limit} bytes" if body.kind else body.channel
 
 
-def _draw(stories: Sequence[Story], path: Path) -> None:
+def _write_page(stories: Sequence[Story], path: Path) -> None:
     try:
         path.write_text(page(stories), "utf-8", errors="replace")
     except OSError as error:
@@ -318,14 +323,14 @@ def _draw(stories: Sequence[Story], path: Path) -> None:
     count = sum(len(story.drawings) for story in stories)
     click.echo(f"{path}: {count} messages about {len(stories)} events", err=True)
     if not RENDERER.is_file():
-        click.echo("Teams' cards are drawn as text: `npm ci` brings what draws them as Teams does", err=True)
+        click.echo("Teams cards are shown as text: run `npm ci` to draw them as Teams does", err=True)
 
 
-# --- for people -------------------------------------------------------------------------------------------------------
+# --- text output ------------------------------------------------------------------------------------------------------
 
 
-def _show(made: Simulated, kind: str) -> None:
-    out, alert = console(), made.alert
+def _show(result: Simulated, kind: str) -> None:
+    out, alert = console(), result.alert
     out.rule(escape(printable(alert.title)), align="left")
     rows = {
         "severity": alert.severity,
@@ -333,15 +338,15 @@ def _show(made: Simulated, kind: str) -> None:
         "rule": alert.rule,
         "resolves": "yes" if alert.resolves else "",
         "fingerprint": alert.subject.fingerprint,
-        "decision": f"{made.decision} (on a clean history)",
-        "maintenance": described(made.window) if made.window else "",
+        "decision": f"{result.decision} (with an empty history)",
+        "maintenance": described(result.window) if result.window else "",
     }
     for name, value in rows.items():
         if value:
             out.print(f"[bold]{name:12}[/]{escape(printable(value))}", soft_wrap=True)
-    for position, channels in made.routes.items():
+    for position, channels in result.routes.items():
         out.print(f"[bold]{f'route {position}':12}[/]{escape(', '.join(channels))}", soft_wrap=True)
-    for body in made.bodies:
+    for body in result.bodies:
         _show_body(out, body, kind)
     out.print()
 

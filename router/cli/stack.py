@@ -1,6 +1,7 @@
-"""Where a deployed router's table and queues are: named one by one, or found by the stack of its stage."""
+"""The table and queues of a deployed router: named by options, or looked up in the stack of its stage."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -11,7 +12,8 @@ import click
 from router.aws import clients
 from router.aws.queues import Queues
 from router.cli.config import ROOT, load_plugins
-from router.config import parse as config
+from router.config.parse import parse, read
+from router.config.settings import Config
 from router.errors import ConfigError, HistoryError
 from router.history.items import key_of
 from router.history.store import History
@@ -21,11 +23,11 @@ from router.incident.state import SubjectState
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What an operator's command works on.
+    """The table and queues that an operator's command works on.
 
     Attributes:
         sqs: a low-level boto3 client.
-        events_url, due_url, dead_letter_url: of the queues; "" where they were not named.
+        events_url, due_url, dead_letter_url: URLs of the queues; "" if not named.
     """
 
     history: History
@@ -35,18 +37,23 @@ class Stack:
     dead_letter_url: str = ""
 
     def hint(self, state: SubjectState) -> str:
-        """Has the router look at a subject at once, and says when that is."""
+        """Asks the router to process a subject at once. Returns when that will be: "now" or "within a minute"."""
         if not self.due_url:
             return "within a minute"
         Queues(self.sqs, self.due_url, self.dead_letter_url).schedule_check(key_of(state), 0)
         return "now"
 
 
-def reaches_stack(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --stage, and in its place --table and the queues' addresses; passes what they name as `stack`."""
+def pause(attempt: int) -> None:
+    """Waits before the next try of an update that met the router's own (`History.update`)."""
+    time.sleep(0.02 * 2**attempt)
 
-    @click.option("--stage", default="dev", show_default=True, help="The stack that was deployed to this stage.")
-    @click.option("--table", envvar="HISTORY_TABLE", help="The table, instead of the stage's. [env: HISTORY_TABLE]")
+
+def reaches_stack(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --stage, or --table and the queue URLs in its place, and passes the result as `stack`."""
+
+    @click.option("--stage", default="dev", show_default=True, help="Use the stack deployed to this stage.")
+    @click.option("--table", envvar="HISTORY_TABLE", help="The table's name, instead of --stage. [env: HISTORY_TABLE]")
     @click.option("--queue", envvar="QUEUE_URL", default="", help="URL of the events queue. [env: QUEUE_URL]")
     @click.option("--due-queue", envvar="DUE_QUEUE_URL", default="", help="URL of the due queue. [env: DUE_QUEUE_URL]")
     @click.option("--dlq", envvar="DLQ_URL", default="", help="URL of the dead-letter queue. [env: DLQ_URL]")
@@ -61,26 +68,26 @@ def reaches_stack(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def find_stack(stage: str, named: dict[str, str]) -> Stack:
-    """The stack whose parts are named; where no table is, the outputs of the stage's CloudFormation stack name them.
+    """The stack with the named parts. Without a table name, the outputs of the stage's CloudFormation stack are used.
 
-    Raises HistoryError where there is no region, no credentials or no stack.
+    Raises HistoryError if there is no region, no credentials or no such stack.
     """
     try:
         names = named if "TableName" in named else clients.stack_outputs(stage) | named
         table, sqs = DynamoTable(clients.dynamodb(), names["TableName"]), clients.sqs()
     except Exception as error:
         raise HistoryError(
-            f"the stack of stage {stage} is not found ({error}): name its --stage, or --table and the queues"
+            f"cannot find the stack of stage {stage} ({error}): pass --stage, or --table and the queues"
         ) from error
     urls = (names.get(key, "") for key in ("EventsQueueUrl", "DueQueueUrl", "DeadLetterQueueUrl"))
     settings = _settings()
     return Stack(History(table, settings.retention, settings.retention_by_severity), sqs, *urls)
 
 
-def _settings() -> config.Config:
-    """What alert-router.toml says, for how long what is written is kept; where it cannot be read, what is shipped."""
+def _settings() -> Config:
+    """alert-router.toml, for its retention; the defaults if it cannot be read."""
     path = ROOT / os.environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
     try:
-        return config.parse(config.read(path), load_plugins(), {})
+        return parse(read(path), load_plugins(), {})
     except ConfigError:
-        return config.Config()
+        return Config()

@@ -1,10 +1,9 @@
-"""One TLS context for everybody whom the process speaks to.
+"""One TLS context for all connections of the process.
 
-To load a CA bundle takes 16 ms of CPU, and botocore and requests would each do it for every connection. The layer has
-the same certificates in a directory, of which OpenSSL opens the one file that it needs (`layer/ca_directory.py`).
+botocore and requests would each load the CA bundle for every connection, which takes 16 ms of CPU. The layer also has
+the certificates in a directory, from which OpenSSL opens only the file that it needs (`layer/ca_directory.py`).
 """
 
-import os
 import ssl
 import sys
 import threading
@@ -13,37 +12,32 @@ from pathlib import Path
 
 import certifi
 
-CERTIFICATES = "ecs_alert_router_certificates"  # certifi's, each by its name: layer/build.py puts them on the path
+CERTIFICATES = "ecs_alert_router_certificates"
+"""The directory on sys.path with certifi's certificates that `layer/build.py` writes."""
 
 _loading = threading.Lock()
 
 
 def context(bundle: str = "") -> ssl.SSLContext:
-    """Verifies hosts against a bundle; loaded once, whoever asks first.
+    """A context that verifies certificates and host names. Each bundle is loaded once, also if threads ask for it.
 
     Args:
-        bundle: a file, or a directory of hashed certificates; "" for certifi's.
+        bundle: a file, or a directory of hashed certificates; "" for certifi's certificates.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the bundle cannot be read.
     """
     with _loading:
-        return _loaded(bundle)
+        return _load(bundle)
 
 
 @cache
-def _loaded(bundle: str) -> ssl.SSLContext:
-    bundle = bundle or _shipped() or certifi.where()
-    in_directory = Path(bundle).is_dir()
-    return ssl.create_default_context(cafile=None if in_directory else bundle, capath=bundle if in_directory else None)
+def _load(bundle: str) -> ssl.SSLContext:
+    bundle = bundle or _layer_directory() or certifi.where()
+    is_directory = Path(bundle).is_dir()
+    return ssl.create_default_context(cafile=None if is_directory else bundle, capath=bundle if is_directory else None)
 
 
-def _shipped() -> str:
-    """The layer's directory; "" without the layer."""
+def _layer_directory() -> str:
+    """The directory in the layer; "" without the layer."""
     return next((str(path) for entry in sys.path if (path := Path(entry, CERTIFICATES)).is_dir()), "")
-
-
-def load() -> None:
-    """Loads, in a thread, the bundle that AWS clients use: OpenSSL reads it while Python goes on."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE", "")
-    threading.Thread(target=context, args=(bundle,), name="certificates", daemon=True).start()

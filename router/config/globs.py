@@ -1,4 +1,4 @@
-"""Globs, by which routes, rules and silences name what they match: `*`, `?` and `[…]`, without regard to case."""
+"""The globs of routes, rules and silences: `*`, `?` and `[…]`, ignoring case."""
 
 import re
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from functools import lru_cache
 WILDCARDS = "*?["
 
 
-@lru_cache(maxsize=8192)  # of a thousand silences and a hundred routes, all
+@lru_cache(maxsize=8192)  # enough for all of a thousand silences and a hundred routes
 def compiled(globs: tuple[str, ...]) -> Callable[[str], object]:
-    """One test for all of the globs; it is true of a lower-case value that any of them matches as a whole.
+    """A predicate that is true for a lower-case value if any of the globs matches all of it.
 
-    Made once: there may be hundreds of routes, and each event is held against all of them.
+    Cached: there may be hundreds of routes, and every event is compared with all of them.
     """
     lowered = [glob.lower() for glob in globs]
     if any(wildcard in glob for glob in lowered for wildcard in WILDCARDS):

@@ -1,4 +1,4 @@
-"""Hours of the week, for routes: `"09:00-18:00"`, `"mon-fri 09:00-18:00"`, `"22:00-06:00"`, `"sat,sun"`."""
+"""Hours of the week: `"09:00-18:00"`, `"mon-fri 09:00-18:00"`, `"22:00-06:00"`, `"sat,sun"`."""
 
 import re
 from datetime import UTC, datetime
@@ -14,11 +14,11 @@ _MINUTES = 24 * 60
 
 
 class Hours(NamedTuple):
-    """Some hours of some days.
+    """A time range on certain days of the week.
 
     Attributes:
-        days: 0 for Monday to 6; the days on which the hours begin.
-        begin, end: minutes since midnight; where `end` is not after `begin`, the hours end on the next day.
+        days: the days on which the range begins, from 0 for Monday to 6.
+        begin, end: minutes since midnight. If `end` is not after `begin`, the range ends on the next day.
     """
 
     days: frozenset[int]
@@ -26,7 +26,7 @@ class Hours(NamedTuple):
     end: int = _MINUTES
 
     def contain(self, moment: float, time_zone: str) -> bool:
-        """Whether a time (POSIX seconds) is in these hours, in that time zone."""
+        """Whether a time (POSIX seconds) is in this range, in the time zone with that IANA name."""
         local = datetime.fromtimestamp(moment, UTC).astimezone(zone(time_zone))
         minute, today = local.hour * 60 + local.minute, local.weekday()
         if self.begin < self.end:
@@ -36,7 +36,7 @@ class Hours(NamedTuple):
 
 
 def parse_hours(text: str) -> Hours:
-    """Raises ValueError, which says what hours look like."""
+    """Parses `09:00-18:00` or `mon-fri 09:00-18:00`. Raises ValueError, with an example, for any other form."""
     match = _FORM.fullmatch(text.strip().lower())
     if not text.strip() or match is None:
         raise ValueError(f"must be hours such as 09:00-18:00 or mon-fri 09:00-18:00, not {text!r}")
@@ -57,12 +57,12 @@ def _days(text: str) -> frozenset[int]:
 
 def _day(name: str) -> int:
     if name not in _DAYS:
-        raise ValueError(f"{name!r} is no day: write {', '.join(_DAYS)}")
+        raise ValueError(f"{name!r} is not a day: write {', '.join(_DAYS)}")
     return _DAYS.index(name)
 
 
 def _minute(hour: str, minute: str) -> int:
     total = int(hour) * 60 + int(minute)
     if total > _MINUTES or int(minute) > 59:  # noqa: PLR2004
-        raise ValueError(f"{hour}:{minute} is no time of day")
+        raise ValueError(f"{hour}:{minute} is not a time of day")
     return total

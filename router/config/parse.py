@@ -1,8 +1,8 @@
-"""alert-router.toml, checked whole: every problem is found and named with its place before anything runs.
+"""Reads and checks alert-router.toml. It reports every problem with its place, instead of stopping at the first.
 
-A value is a literal or a reference: `env:NAME`, `ssm:/path`, `secretsmanager:name` or `secretsmanager:name#key`; a
-variable may itself hold a reference to a secret. Empty is the same as unset: an option that is unset is absent, and a
-channel that lacks an option which it requires is simply not configured.
+A value is a literal or a reference: `env:NAME`, `ssm:/path`, `secretsmanager:name` or `secretsmanager:name#key`. An
+environment variable may itself hold a reference to a secret. Empty means unset: an unset option is absent, and a
+channel without an option that it requires is not configured.
 """
 
 import re
@@ -11,14 +11,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from router.channels.configured import ConfiguredChannel, OptionMissing, no_secret_client
 from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
-from router.config.hours import Hours, parse_hours
+from router.config.hours import parse_hours
 from router.config.rules import FACTS, UserRule
+from router.config.settings import Config, EnrichSettings, Route
 from router.config.silences import FACTS as SILENCE_FACTS
 from router.config.silences import Silence, wrong_severities
 from router.config.toml_reader import Reader, TomlTable, known
@@ -27,89 +27,20 @@ from router.model import ChannelConfig, Severity
 
 LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
-SHORTEST_RETENTION = 2 * 86400.0  # seconds
+MIN_RETENTION = 2 * 86400.0  # seconds
 _SLUG = re.compile(r"[a-z0-9_]+")
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
-class Route(NamedTuple):
-    """Which alerts go to which channels. Globs match without regard to case; an empty tuple matches everything.
-
-    Attributes:
-        severity: at least this.
-        services, families: names of subjects; where both are given, either may match.
-        hours: the alert's time is in one of these, in `time_zone`; empty for always.
-        mention: a text that the configuration, and nobody else, may put into a message, such as `<!here>`.
-        language, time_zone, dedup_window: in place of the channel's; "" or 0 leaves it.
-        proceed: whether later routes are looked at, too (`continue = true`).
-    """
-
-    severity: Severity = Severity.INFO
-    clusters: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-    hours: tuple[Hours, ...] = ()
-    mention: str = ""
-    language: str = ""
-    time_zone: str = ""
-    dedup_window: float = 0.0
-    continues: bool = False
-
-
-class EnrichSettings(NamedTuple):
-    """`[enrich]`: what messages tell beyond the event. The function is permitted only what is on.
-
-    Attributes:
-        history: how often it was before, and what was deployed: from the router's own table.
-        task_definition: memory limits, essential containers, log groups: ecs:DescribeTaskDefinition.
-        log_groups: globs of the log groups whose last lines messages show: logs:GetLogEvents; empty for none.
-    """
-
-    history: bool = True
-    task_definition: bool = False
-    log_groups: tuple[str, ...] = ()
-
-
-class Config(NamedTuple):
-    """What alert-router.toml says, references resolved. Durations are in seconds.
-
-    Attributes:
-        retention_by_severity: of the severities whose rows are kept for another time than `retention`.
-        time_zone: of hours in routes.
-        channels: by name.
-        rules: the user's own word on classifications.
-        maintenance: windows in which what they match is silenced.
-        unset: channels that are not configured because a required option is unset, and which option that is.
-        disabled: channels that cannot work, and why. Their deliveries fail with that reason; the others go on.
-        problems: everything that `config check` and a deployment refuse.
-        warnings: what they let pass with a word: a secret that stands where others can read it.
-    """
-
-    enrich: EnrichSettings = EnrichSettings()
-    resolve_after: float = 300.0
-    retention: float = 90 * 86400.0
-    retention_by_severity: Mapping[str, float] = MappingProxyType({})
-    time_zone: str = "UTC"
-    channels: Mapping[str, ConfiguredChannel] = MappingProxyType({})
-    rules: tuple[UserRule, ...] = ()
-    routes: tuple[Route, ...] = ()
-    maintenance: tuple[Silence, ...] = ()
-    unset: Mapping[str, str] = MappingProxyType({})
-    disabled: Mapping[str, str] = MappingProxyType({})
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
-    """Reads the file. Raises ConfigError where it cannot be read or no channel is usable; all else is in `problems`.
+    """Reads and checks the file. All problems but the two below are in `problems` of the result.
 
     Args:
-        secrets: reads references when a channel is needed; None where nothing will be sent.
+        secrets: reads secret references when a channel is first used; None if nothing will be sent.
+
+    Raises:
+        ConfigError: the file cannot be read, or no channel is usable.
     """
     config = parse(read(path), plugins, environ, secrets)
     if not config.channels:
@@ -119,7 +50,7 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secr
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file as it stands. Raises ConfigError where it cannot be read."""
+    """The file's TOML, unchecked. Raises ConfigError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -131,10 +62,10 @@ def read(path: Path) -> dict[str, Any]:
 def parse(
     table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None
 ) -> Config:
-    """Turns the parsed TOML into a Config. Never raises: what is wrong is in `problems`."""
+    """Turns parsed TOML into a Config. Never raises: `problems` lists everything that is wrong."""
     reader = Reader(list(plugins.problems))
     top = reader.table("", table)
-    defaults = _settings(top, ChannelConfig(name="", kind="", options={}))
+    defaults = _channel_settings(top, ChannelConfig(name="", kind="", options={}))
     shipped = Config()
     config = Config(
         resolve_after=top.duration("resolve_after", shipped.resolve_after),
@@ -143,13 +74,16 @@ def parse(
         enrich=_enrich(reader.table("enrich", top.tables("enrich"))),
         time_zone=defaults.time_zone,
     )
-    kinds = top.tables("kinds")
-    of_kind = {kind: _of_kind(reader.table(f"kinds.{kind}", content), defaults) for kind, content in kinds.items()}
+    by_kind: dict[str, ChannelConfig] = {}
+    for kind, content in top.tables("kinds").items():
+        table_of_kind = reader.table(f"kinds.{kind}", content)
+        by_kind[kind] = _channel_settings(table_of_kind, defaults)
+        table_of_kind.done()
     channels = _Channels(
         reader, plugins, environ, secrets or Secrets(no_secret_client, no_secret_client, time.monotonic)
     )
     for name, content in top.tables("channels").items():
-        channels.add(reader.table(f"channels.{name}", content), name, of_kind, defaults)
+        channels.add(reader.table(f"channels.{name}", content), name, by_kind, defaults)
     routes = tuple(
         _route(reader.table(f"routes[{position}]", route), channels)
         for position, route in enumerate(top.array("routes"), start=1)
@@ -165,7 +99,7 @@ def parse(
     if not routes:
         reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
     return config._replace(
-        channels=channels.made,
+        channels=channels.usable,
         routes=routes,
         rules=rules,
         maintenance=tuple(window for window in maintenance if window),
@@ -177,13 +111,13 @@ def parse(
 
 
 def _retention(table: TomlTable) -> dict[str, float]:
-    """Seconds, by severity. No shorter than an incident may go on without a word: its number would be forgotten."""
-    found = {str(each): table.duration(each, 0.0) for each in Severity}
+    """Seconds by severity. The minimum is longer than an incident can stay silent, or its number would be lost."""
+    durations = {str(severity): table.duration(severity, 0.0) for severity in Severity}
     table.done()
-    for severity, seconds in found.items():
-        if 0 < seconds < SHORTEST_RETENTION:
-            table.problem(severity, "must be at least 2d: an event may come again, and an incident lapse, after a day")
-    return {severity: seconds for severity, seconds in found.items() if seconds}
+    for severity, seconds in durations.items():
+        if 0 < seconds < MIN_RETENTION:
+            table.problem(severity, "must be at least 2d: events can be repeated, and incidents lapse, after a day")
+    return {severity: seconds for severity, seconds in durations.items() if seconds}
 
 
 def _enrich(table: TomlTable) -> EnrichSettings:
@@ -194,16 +128,16 @@ def _enrich(table: TomlTable) -> EnrichSettings:
         log_groups=table.texts("log_groups"),
     )
     if settings.log_groups and not settings.task_definition:
-        table.problem("log_groups", "needs task_definition = true, which tells where a container's log is")
+        table.problem("log_groups", "needs task_definition = true: the task definition says where a container logs")
     for group in settings.log_groups:
         if not _LOG_GROUP.fullmatch(group):
-            table.problem("log_groups", f"must be names of log groups, in which * stands for anything, not {group!r}")
+            table.problem("log_groups", f"must be log group names, with * for any characters, not {group!r}")
     table.done()
     return settings
 
 
-def _settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
-    """What the file as a whole, a kind and a channel may each say."""
+def _channel_settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
+    """The settings that the file as a whole, a kind and a channel can each have."""
     return replace(
         defaults,
         language=table.choice("language", LANGUAGES, defaults.language),
@@ -212,41 +146,37 @@ def _settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
     )
 
 
-def _of_kind(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
-    settings = _settings(table, defaults)
-    table.done()
-    return settings
-
-
 # --- channels ---------------------------------------------------------------------------------------------------------
 
 
 class _Channels:
+    """The channels of the file, sorted into usable, unset and disabled as they are added."""
+
     def __init__(self, reader: Reader, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets) -> None:
         self.reader = reader
         self.plugins = plugins
         self.environ = environ
         self.secrets = secrets
-        self.made: dict[str, ConfiguredChannel] = {}
+        self.usable: dict[str, ConfiguredChannel] = {}
         self.unset: dict[str, str] = {}
         self.disabled: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    def add(self, table: TomlTable, name: str, of_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
+    def add(self, table: TomlTable, name: str, by_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
         kind = table.text("kind")
-        config = replace(_settings(table, of_kind.get(kind, defaults)), name=name, kind=kind)
+        config = replace(_channel_settings(table, by_kind.get(kind, defaults)), name=name, kind=kind)
         options = {option: _resolved(value, self.environ) for option, value in table.rest().items()}
         unset = {option for option, value in options.items() if value == ""}
         config = replace(config, options={key: value for key, value in options.items() if key not in unset})
         if kind not in self.plugins.kinds:
             self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
             return
-        source = ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets)
-        self._judge_literals(source)
+        channel = ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets)
+        self._report_literal_secrets(channel)
         try:
-            if not source.has_secret_references:
-                source.open()
-            self.made[name] = source
+            if not channel.has_secret_references:
+                channel.open()
+            self.usable[name] = channel
         except OptionMissing as error:
             if error.option in unset:
                 self.unset[name] = error.option
@@ -255,12 +185,12 @@ class _Channels:
         except PermanentError as error:
             self._disable(name, str(error))
 
-    def _judge_literals(self, source: ConfiguredChannel) -> None:
-        """A secret in the file or in a variable can be read by whoever sees the repository or the function."""
-        said = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
-        for option in source.literal_secrets:
-            place = f"channels.{source.config.name}.{option}"
-            said.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
+    def _report_literal_secrets(self, channel: ConfiguredChannel) -> None:
+        """Everyone who can read the repository or the function's settings could read such a secret."""
+        reports = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
+        for option in channel.literal_secrets:
+            place = f"channels.{channel.config.name}.{option}"
+            reports.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
 
     def _disable(self, name: str, problem: str, hint: str = "") -> None:
         self.reader.problems.append(f"channels.{name}: {problem}{hint}")
@@ -288,13 +218,13 @@ def _route(table: TomlTable, channels: _Channels) -> Route:
         continues=table.flag("continue"),
         **{name: table.texts(name) for name in _GLOBS},
     )
-    declared = {*channels.made, *channels.unset, *channels.disabled}
+    declared = {*channels.usable, *channels.unset, *channels.disabled}
     if not route.channels:
         table.problem("channels", "names no channel")
     for channel in route.channels:
         if channel not in declared:
             table.problem("channels", f"there is no channel {channel!r}; {known(declared)}")
-    if route.channels and not {*channels.made, *channels.disabled} & {*route.channels}:
+    if route.channels and not {*channels.usable, *channels.disabled} & {*route.channels}:
         table.problems.append(f"{table.place}: none of its channels is configured: {list(route.channels)}")
     table.done()
     return route
@@ -327,8 +257,8 @@ def _rule(table: TomlTable) -> UserRule:
 
 
 def _maintenance(table: TomlTable, time_zone: str) -> Silence | None:
-    """The window, or None where anything is wrong with it: half understood, it would silence what it should not."""
-    already = len(table.problems)
+    """The window, or None if anything is wrong with it: a window read in part could silence too much."""
+    problems_before = len(table.problems)
     match = TomlTable(f"{table.place}.match", dict(table.take("match", dict, {}, "a table")), table.problems)
     window = Silence(
         id=table.text("name") or table.place,
@@ -337,15 +267,18 @@ def _maintenance(table: TomlTable, time_zone: str) -> Silence | None:
         hours=table.parsed("hours", parse_hours),
         time_zone=table.time_zone("time_zone", time_zone),
     )
-    if not (window.match or match.content or match.problems[already:]):
-        table.problem("match", 'matches everything: say so with match = { cluster = "*" }, or name what it silences')
-    if not window.hours and len(table.problems) == already:
-        table.problem("hours", "names none such as sat 02:00-04:00, so it would never end")
+    if not (window.match or match.content or match.problems[problems_before:]):
+        table.problem(
+            "match",
+            'matches everything: name what it silences, or write match = { cluster = "*" }',
+        )
+    if not window.hours and len(table.problems) == problems_before:
+        table.problem("hours", 'is missing, so the window would never end; write for example hours = "sat 02:00-04:00"')
     for severity in wrong_severities(window.match):
         match.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
     match.done()
     table.done()
-    return window if len(table.problems) == already else None
+    return window if len(table.problems) == problems_before else None
 
 
 def _exit_codes(match: TomlTable) -> frozenset[int]:

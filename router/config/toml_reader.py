@@ -1,4 +1,4 @@
-"""Reads one TOML table after another, and notes every problem with its place instead of stopping at the first."""
+"""Reads TOML tables and collects every problem with its place, instead of stopping at the first."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Reader(NamedTuple):
-    """Notes problems."""
+    """Collects problems while it reads tables."""
 
     problems: list[str]
 
@@ -23,7 +23,7 @@ class Reader(NamedTuple):
 
 
 class TomlTable:
-    """One TOML table; what is read is taken out of it, so that what is left is unknown."""
+    """One TOML table. Each key is removed when it is read, so the keys left at the end are unknown ones."""
 
     def __init__(self, place: str, content: dict[str, Any], problems: list[str]) -> None:
         self.place = place
@@ -46,14 +46,14 @@ class TomlTable:
         return str(self.take(key, str, "", "a string"))
 
     def optional(self, key: str, kind: type, what: str) -> Any:
-        """The value, or None where there is none or it is wrong."""
+        """The value, or None if it is missing or of the wrong type."""
         if key in self.content:
             return self.take(key, kind, None, what)
         self.asked.append(key)
         return None
 
     def parsed(self, key: str, parse: Callable[[str], Any]) -> tuple[Any, ...]:
-        """A string or a list of strings, each through `parse`, which raises ValueError for a wrong one."""
+        """A string or list of strings, each parsed by `parse`. Its ValueError becomes a problem."""
         values = []
         for text in self.one_or_more(key):
             try:
@@ -112,7 +112,7 @@ class TomlTable:
         return list(self.take(key, list, [], "an array of tables"))
 
     def rest(self) -> dict[str, Any]:
-        """Everything that was not read; nothing is left."""
+        """Takes everything that has not been read yet."""
         rest, self.content = self.content, {}
         return rest
 
@@ -122,5 +122,5 @@ class TomlTable:
 
 
 def known(names: Iterable[str]) -> str:
-    """What there is, for whoever named something that there is not."""
+    """The end of an error message about an unknown name: the names that exist."""
     return f"there are {', '.join(sorted(names)) or 'none'}"

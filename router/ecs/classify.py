@@ -1,7 +1,7 @@
-"""What an event means: ONE table of named rules, first match wins, nothing is left out.
+"""What an event means: one table of named rules. The first match wins, and every event matches one.
 
-The texts and codes are those of "Stopped task error messages" in the Amazon ECS Developer Guide and of the ECS agent's
-error names. No rule is an allow-list: what no rule understands is still reported, as `task_stopped` or by `eventType`.
+The texts and codes come from "Stopped task error messages" in the Amazon ECS Developer Guide and from the ECS agent's
+error names. An event that no rule knows is still reported: as `task_stopped`, or by its `eventType`.
 """
 
 import re
@@ -13,23 +13,23 @@ from router.causes import cause_words
 from router.ecs.exit_codes import asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject, SubjectKind
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
 
-# Every other known code says by itself why the task stopped, and its containers died of that; what they say then is no
-# news: a sidecar's OOM at noon does not matter when the service scales in at night.
+# For these codes the containers' reasons explain the stop. Every other known code explains it alone, and the containers
+# exited because of it: if a service scales in at night, a sidecar's OOM at noon does not matter.
 _CONTAINERS_TELL = {"TaskFailedToStart", "EssentialContainerExited"}
 _CODE_SAYS_ALL = frozenset(STOP_CODES.values()) - _CONTAINERS_TELL
 
-# Error names by what they mean. The agent has several per family and gains more, so they are matched by prefix.
+# Error names by their cause. The agent has several for each and gains more, so they are matched by prefix.
 _ERRORS = {
     "out_of_memory": re.compile(r"outofmemoryerror"),
     "image_pull_failed": re.compile(r"cannotpull"),
     "resource_initialization_failed": re.compile(r"resourceinitializationerror"),
     "container_start_failed": re.compile(r"cannotstart|cannotcreate|dockertimeouterror|containerruntime\w*error"),
 }
-# The one text that counts wherever it stands: runc says it in the middle of a CannotStartContainerError.
+# This text counts anywhere in a reason: runc writes it in the middle of a CannotStartContainerError.
 _OOM_KILLED = re.compile(r"\boom[- ]?killed\b")
 _ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
 _SPOT = re.compile(r"spot task was interrupted")
@@ -40,10 +40,10 @@ _SCHEDULED = re.compile(r"scaling activity|deployment|rebalancing")
 
 
 class Case(NamedTuple):
-    """An event, with what the rules ask of it.
+    """An event, with the properties that the rules test.
 
     Attributes:
-        essential: container name to the task definition's flag; empty where that is not known.
+        essential: container name to the task definition's `essential` flag; empty if unknown.
     """
 
     event: Event
@@ -55,7 +55,7 @@ class Case(NamedTuple):
 
     @property
     def reporting_containers(self) -> tuple[Container, ...]:
-        """The containers whose reasons count."""
+        """The containers whose reasons explain the event."""
         event = self.event
         if event.status == "STOPPED":
             return () if event.stop_code in _CODE_SAYS_ALL else event.containers
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reasons that name an error: the containers', else the stopped task's own."""
+        """The reasons that name an error: the containers', else the stopped task's."""
         own = (self.event.reason,) if self.event.status == "STOPPED" else ()
         for reasons in (tuple(container.reason for container in self.reporting_containers), own):
             named = tuple(filter(error_of, reasons))
@@ -73,16 +73,17 @@ class Case(NamedTuple):
 
     @property
     def exit_codes(self) -> frozenset[int]:
-        """The codes that decide. A container without one is ignored; where they are mixed, the essential ones count.
+        """The exit codes that decide: all of them, or those of essential containers if some are 0 and some are not.
 
-        Beside flags that are known, a container without one is none of the task definition's: AWS injected it.
+        Containers without an exit code are ignored. If flags are known, a container without a flag is not in the task
+        definition: AWS injected it, so it is not essential.
         """
         codes = frozenset(_codes(self.event.containers, {}))
         return frozenset(_codes(self.event.containers, self.essential)) if _mixed(codes) else codes
 
 
 def error_of(reason: str) -> str:
-    """The error that a reason names, in lower case, or ""."""
+    """The error name in a reason, in lower case, or ""."""
     return "outofmemoryerror" if _OOM_KILLED.search(wording(reason)) else error_name(reason)
 
 
@@ -98,7 +99,7 @@ def _codes(containers: tuple[Container, ...], essential: Mapping[str, bool]) -> 
     return (c.exit_code for c in containers if c.exit_code is not None and essential.get(c.name, not essential))
 
 
-# --- what rules ask ---------------------------------------------------------------------------------------------------
+# --- predicates -------------------------------------------------------------------------------------------------------
 
 Predicate = Callable[[Case], bool]
 
@@ -108,12 +109,12 @@ def stopped(case: Case) -> bool:
 
 
 def still_running(case: Case) -> bool:
-    """Where nothing says that it shall stop, it runs on: what is not known must not hide a dead container."""
+    """A task counts as running unless its desired status is STOPPED: missing data must not hide a dead container."""
     return case.about_task and case.event.status == "RUNNING" and case.event.desired_status != "STOPPED"
 
 
 def stopped_or_running(case: Case) -> bool:
-    """The two states in which a task has something to say; the others only lie between them."""
+    """The two states that explain something; all others are transitions between them."""
     return case.about_task and case.event.status in {"STOPPED", "RUNNING"}
 
 
@@ -131,14 +132,17 @@ def failed_or_exited(case: Case) -> bool:
 
 
 def exited_badly(case: Case) -> bool:
-    """Some code is neither 0 nor, beside a 0, that of a container that was asked to stop; or none is known."""
+    """Some exit code is neither 0 nor, if another is 0, that of a container asked to stop; or no exit code is known.
+
+    When one container ends well, ECS asks the others to stop.
+    """
     codes = case.exit_codes
     failing = codes - {0}
     return not codes or any(0 not in codes or not asked_to_stop(code) for code in failing)
 
 
 def in_service(case: Case) -> bool:
-    return case.event.subject.name.startswith("service:")
+    return case.event.subject.kind is SubjectKind.SERVICE
 
 
 def container_names_error(case: Case) -> bool:
@@ -154,7 +158,7 @@ def code(stop_code: str) -> Predicate:
 
 
 def error(cause: str) -> Predicate:
-    """A telling reason names an error of the family that this cause stands for."""
+    """A reason names an error of this cause."""
     return lambda case: any(_ERRORS[cause].match(error_of(reason)) for reason in case.reasons)
 
 
@@ -182,7 +186,7 @@ def has_status(case: Case) -> bool:
     return bool(case.event.status)
 
 
-# --- causes that the event names --------------------------------------------------------------------------------------
+# --- causes made from the event ---------------------------------------------------------------------------------------
 
 
 def by_status(prefix: str, event: Event) -> str:
@@ -201,10 +205,10 @@ def _slug(text: str) -> str:
 
 
 class Rule(NamedTuple):
-    """One row: where all of `when` hold, the event is this.
+    """One row: if all predicates of `when` hold, this is the event's classification.
 
     Attributes:
-        cause: a slug, or what makes one of the event.
+        cause: a slug, or a function that makes one from the event.
     """
 
     name: str
@@ -223,7 +227,7 @@ _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
 RULES: tuple[Rule, ...] = (
-    # A task. Only STOPPED and RUNNING say more than their name.
+    # Tasks. Only STOPPED and RUNNING explain something.
     Rule("stopped by user", (stopped, code("UserInitiated")), INFO, "stopped_by_user"),
     Rule("spot interruption", (stopped_or_running, spot), WARNING, "spot_interruption"),
     Rule("out of memory", (stopped, error("out_of_memory")), CRITICAL, "out_of_memory"),
@@ -263,7 +267,7 @@ RULES: tuple[Rule, ...] = (
     Rule("stopped for another reason", (stopped,), WARNING, "task_stopped"),
     Rule("container exited", (still_running, container_failed), WARNING, "container_exited"),
     Rule("task state", (any_state,), INFO, partial(by_status, "task")),
-    # Services, deployments and hooks, by eventName whatever the detail-type.
+    # Services, deployments and hooks, by eventName for any detail-type.
     Rule("deployment failed", (named("SERVICE_DEPLOYMENT_FAILED"),), CRITICAL, "deployment_failed"),
     Rule(
         "deployment rolling back",
@@ -274,16 +278,16 @@ RULES: tuple[Rule, ...] = (
     Rule("deployment in progress", (named("SERVICE_DEPLOYMENT_IN_PROGRESS"),), INFO, "deployment_in_progress"),
     Rule("deployment completed", (named("SERVICE_DEPLOYMENT_COMPLETED"),), INFO, "deployment_completed", resolves=True),
     Rule("steady state", (named("SERVICE_STEADY_STATE", "TASKSET_STEADY_STATE"),), INFO, by_name, resolves=True),
-    # It says that capacity is there, not that the service is well.
+    # It says that capacity is available, not that the service is healthy.
     Rule("capacity steady state", (named("CAPACITY_PROVIDER_STEADY_STATE"),), INFO, by_name),
     Rule("hook failed", (named("HOOK_FAILED", "HOOK_TIMED_OUT"),), ERROR, by_name),
     Rule("hook awaits action", (named("HOOK_AWAITING_ACTION"),), WARNING, by_name),
-    # Blue/green deployments by CodeDeploy. Its events give no reason, and do not say that a deployment is a rollback.
+    # Blue/green deployments by CodeDeploy. Its events have no reason and do not say whether they are rollbacks.
     Rule("CodeDeploy failed", (_codedeploy, in_state("FAILURE")), CRITICAL, "deployment_failed"),
     Rule("CodeDeploy stopped", (_codedeploy, in_state("STOP")), WARNING, "deployment_stopped"),
     Rule("CodeDeploy completed", (_codedeploy, in_state("SUCCESS")), INFO, "deployment_completed", resolves=True),
     Rule("CodeDeploy in progress", (_codedeploy,), INFO, "deployment_in_progress"),
-    # Container instances. Agents lose their connection several times an hour: that is normal.
+    # Container instances. It is normal that agents lose their connection several times an hour.
     Rule("instance impaired", (_health, in_state("IMPAIRED")), WARNING, "instance_impaired"),
     Rule("instance healthy", (_health, in_state("OK")), INFO, "instance_impaired", resolves=True),
     Rule("agent disconnected", (_instance, in_state("DISCONNECTED")), INFO, "agent_disconnected"),
@@ -295,7 +299,7 @@ RULES: tuple[Rule, ...] = (
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),
-    # All else, unknown detail-types included, by eventType. Services say WARN, daemons WARNING.
+    # Everything else, unknown detail-types included, by eventType. Services use WARN, daemons WARNING.
     Rule("event type error", (typed("ERROR"),), ERROR, by_name),
     Rule("event type warning", (typed("WARN", "WARNING"),), WARNING, by_name),
     Rule("any other event", (), INFO, by_name),
@@ -303,27 +307,27 @@ RULES: tuple[Rule, ...] = (
 
 
 def classify(event: Event, essential: Mapping[str, bool] | None = None) -> Classification:
-    """What the table says of the event.
+    """The event's classification by the table.
 
     Args:
-        essential: container name to the task definition's `essential` flag; None where it cannot be had.
+        essential: container name to the task definition's `essential` flag; None if unknown.
     """
     case = Case(event, essential or {})
-    rule = next(rule for rule in RULES if all(question(case) for question in rule.when))
+    rule = next(rule for rule in RULES if all(predicate(case) for predicate in rule.when))
     cause = rule.cause if isinstance(rule.cause, str) else rule.cause(event)
     return Classification(rule.severity, cause, rule.resolves, rule.name)
 
 
 def depends_on_essential(event: Event) -> bool:
-    """Whether `essential` flags could change the verdict: few events, so that asking for them is affordable."""
+    """Whether `essential` flags could change the classification. Few events need them, so a lookup is affordable."""
     case = Case(event, {})
     return stopped(case) and _exited(case) and _mixed(case.exit_codes)
 
 
 def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification | None:
-    """What a plugin's `classify_event` says: `{"severity": "error", "cause": "slug"}`, and `"resolves": True` if so.
+    """The classification in a plugin's answer to `classify_event`, or None if it does not have this form.
 
-    None where it is not of that form.
+    The form is `{"severity": "error", "cause": "slug"}`, with `"resolves": True` for a resolving event.
     """
     severity, cause = answer.get("severity"), answer.get("cause")
     if severity not in tuple(Severity) or not isinstance(cause, str) or not cause:
@@ -332,7 +336,7 @@ def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification
 
 
 def alert(event: Event, classification: Classification) -> Alert:
-    """The alert of an event that has its classification: from the table, a plugin or a user's rule."""
+    """The alert for an event with this classification, which may come from the table, a plugin or a user rule."""
     is_task = event.detail_type.lower() in TASK_EVENTS
     return Alert(
         id=f"{event.occurrence}.{classification.cause}.{event.subject.key[:6]}",
@@ -349,7 +353,7 @@ def alert(event: Event, classification: Classification) -> Alert:
         started_at=event.started_at,
         containers=event.containers,
         stop_code=event.stop_code,
-        reason=_telling_reason(event, classification.cause),
+        reason=_best_reason(event, classification.cause),
         task_definition=event.task_definition,
         deployment=event.deployment,
         details=event.details,
@@ -359,16 +363,13 @@ def alert(event: Event, classification: Classification) -> Alert:
 def _title(classification: Classification, subject: Subject) -> str:
     words = cause_words(classification.cause, "en", over=classification.resolves)
     place = f" in {subject.cluster}" if subject.cluster != "-" else ""
-    return f"{words}: {subject.name}{place}"
+    return f"{words}: {subject.text}{place}"
 
 
-def _telling_reason(event: Event, cause: str) -> str:
+def _best_reason(event: Event, cause: str) -> str:
     """The reason that names the cause's error, else one that names another, else the event's own."""
     reasons = Case(event, {}).reasons
     family = _ERRORS.get(cause)
     of_cause = (reason for reason in reasons if family and family.match(error_of(reason)))
-    return next(of_cause, "") or next(iter(reasons), "") or event.reason or _first_reason(event.containers)
-
-
-def _first_reason(containers: tuple[Container, ...]) -> str:
-    return next((container.reason for container in containers if container.reason), "")
+    of_containers = (container.reason for container in event.containers if container.reason)
+    return next(of_cause, "") or next(iter(reasons), "") or event.reason or next(of_containers, "")

@@ -1,12 +1,13 @@
-"""From whatever came in to an `Event`: every field there, of its type, bounded.
+"""Turns any input into an `Event`: every field is present, has its type, and is bounded in length and
+contains none of the characters that `router.text` removes.
 
-Strict about four things, which raise `UnreadableEvent`: the event is an object, its source is one that the router
-reads, its detail-type is a text, its detail is an object. All else may be missing, null, of another type or garbage:
-ECS adds fields and leaves fields out, people re-wrap events, and an event that is only half understood must still be
-reported.
+Four conditions are strict and raise `UnreadableEvent`: the event is an object, the router reads its source, its
+detail-type is a string, and its detail is an object. Anything else may be missing, null, of another type or garbage:
+ECS adds and omits fields, people re-wrap events, and a half-understood event must still be reported.
+Only `Event.detail`, which history records, is left as it came.
 
-Shapes: "Amazon ECS events" in the Amazon ECS Developer Guide, and real events back to 2016, when ARNs did not yet
-hold the cluster's name and events had neither `group` nor `stopCode`.
+Sources: "Amazon ECS events" in the Amazon ECS Developer Guide, and real events back to 2016, when ARNs did not yet
+contain the cluster's name and events had neither `group` nor `stopCode`.
 """
 
 import json
@@ -20,33 +21,34 @@ from typing import Any, NamedTuple
 
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
-from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, short_hash
+from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
+from router.text import clean
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
 
-NAME_LIMIT = 255  # ECS's own for services, clusters and families; CloudWatch's for alarms
-REASON_LIMIT = 4096  # ECS cuts its reasons at 1024, alarms' are longer
-DEPTH_LIMIT = 64  # a real event nests 6 deep; what is far deeper would end in a RecursionError in some later step
+NAME_LIMIT = 255  # ECS's own limit for services, clusters and families; CloudWatch's for alarms
+REASON_LIMIT = 4096  # ECS cuts its reasons at 1024 characters; alarms' are longer
+DEPTH_LIMIT = 64  # real events nest 6 deep; much deeper ones would cause a RecursionError in a later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
-MEMORY_LIMIT = 2**30  # MiB; more than any machine has
-DESCRIPTION_LIMIT = 1024  # characters; CloudWatch's own, of an alarm
+MEMORY_LIMIT = 2**30  # MiB; more than any host has
+DESCRIPTION_LIMIT = 1024  # characters; CloudWatch's own limit for alarms
 EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access violation)
 
-_DEPLOYMENT = "ecs-svc/"  # how the id of a service's deployment begins, in `startedBy` of its tasks
+_DEPLOYMENT = "ecs-svc/"  # prefix of a service deployment's id, in `startedBy` of its tasks
 _DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
 _SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId", "launchType", "hookType")
-# What an ECS ARN's resource type says about a subject: its kind, and where in the path its name stands.
+# ECS ARN resource type to the subject's kind and the position of its name in the ARN's path.
 _SUBJECT_IN_ARN = {
-    "service": ("service", -1),
-    "service-deployment": ("service", 1),
-    "service-revision": ("service", 1),
-    "task-set": ("service", 1),
-    "daemon": ("daemon", -1),
-    "daemon-deployment": ("daemon", 1),
-    "daemon-revision": ("daemon", 1),
-    "container-instance": ("instance", -1),
+    "service": (SubjectKind.SERVICE, -1),
+    "service-deployment": (SubjectKind.SERVICE, 1),
+    "service-revision": (SubjectKind.SERVICE, 1),
+    "task-set": (SubjectKind.SERVICE, 1),
+    "daemon": (SubjectKind.DAEMON, -1),
+    "daemon-deployment": (SubjectKind.DAEMON, 1),
+    "daemon-revision": (SubjectKind.DAEMON, 1),
+    "container-instance": (SubjectKind.INSTANCE, -1),
 }
 _ARN_FIELDS = (
     "clusterArn",
@@ -61,10 +63,10 @@ _ARN_FIELDS = (
 
 
 def parse(body: str | bytes) -> object:
-    """JSON text as an object. NaN, Infinity and numbers past a float's range are no JSON.
+    """Parses JSON. Refuses NaN, Infinity and numbers outside the range of a float.
 
     Raises:
-        UnreadableEvent: it is not JSON, or nested too deeply.
+        UnreadableEvent: the text is not JSON, or nested too deeply.
     """
     try:
         return json.loads(body, parse_constant=_refuse, parse_float=_finite)
@@ -86,14 +88,14 @@ def _finite(text: str) -> float:
 
 
 def normalise(raw: object, *, now: float | None = None) -> Event:
-    """The event that `raw` holds.
+    """The event in `raw`.
 
     Args:
-        raw: one EventBridge event, parsed.
-        now: the time of an event that names none; the clock's unless given.
+        raw: one parsed EventBridge event.
+        now: clock time, used for events without a time of their own; by default the system clock's.
 
     Raises:
-        UnreadableEvent: it is not an event that the router reads; the message is the reason.
+        UnreadableEvent: the router does not read such events; the message is the reason.
     """
     envelope, detail = _readable(raw)
     detail_type = _name(envelope, "detail-type")
@@ -133,10 +135,10 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
 def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if not isinstance(raw, Mapping):
         raise UnreadableEvent("not an object")
-    source, detail_type, detail = raw.get("source"), raw.get("detail-type"), raw.get("detail")
+    source, detail = raw.get("source"), raw.get("detail")
     if not isinstance(source, str) or source not in SOURCES:
         raise UnreadableEvent(f"unknown source {ascii(source)[:80]}")
-    if not isinstance(detail_type, str) or not detail_type.strip():
+    if not _text(raw, "detail-type"):
         raise UnreadableEvent("detail-type is not a text")
     if not isinstance(detail, Mapping):
         raise UnreadableEvent("detail is not an object")
@@ -148,14 +150,15 @@ def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def _nested_deeper_than(limit: int, raw: object) -> bool:
     level = [raw]
     for _ in range(limit):
-        level = [child for parent in level if isinstance(parent, dict | list) for child in _children(parent)]
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent if isinstance(parent, list) else parent.values())
+        ]
         if not level:
             return False
     return True
-
-
-def _children(parent: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return parent if isinstance(parent, list) else parent.values()
 
 
 def _canonical(envelope: Mapping[str, Any]) -> str:
@@ -167,16 +170,12 @@ def _canonical(envelope: Mapping[str, Any]) -> str:
 
 def _text(fields: Mapping[str, Any], key: str) -> str:
     value = fields.get(key)
-    if not isinstance(value, str):
-        return ""
-    if not value.isascii():  # JSON may hold half a surrogate pair, which neither a hash nor DynamoDB can encode
-        value = value.encode("utf-8", "replace").decode()
-    return value.strip()[:REASON_LIMIT]
+    return clean(value).strip()[:REASON_LIMIT] if isinstance(value, str) else ""
 
 
 def _line(fields: Mapping[str, Any], key: str) -> str:
-    """A text without line breaks and runs of spaces."""
-    return " ".join(_text(fields, key).split()) if key in fields else ""  # most are looked for in vain
+    """A text on one line, with single spaces."""
+    return " ".join(_text(fields, key).split()) if key in fields else ""  # most keys are missing
 
 
 def _name(fields: Mapping[str, Any], key: str) -> str:
@@ -194,7 +193,7 @@ def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]
 
 
 def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
-    """Of a task or container instance. Only a STOPPED task has a `stoppedAt`; the router reports of RUNNING ones."""
+    """Status of a task or container instance. Only STOPPED tasks have `stoppedAt`; own events concern RUNNING ones."""
     if not about_task:
         return _name(detail, "status").upper()
     inferred = "STOPPED" if _first_time(_text(detail, "stoppedAt")) else "RUNNING" if own else ""
@@ -216,7 +215,7 @@ def _reason(detail: Mapping[str, Any]) -> str:
 
 
 def _state(detail: Mapping[str, Any]) -> str:
-    """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` if its agent is."""
+    """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` for its agent."""
     stated = _name(_object(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
     return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
 
@@ -227,18 +226,18 @@ def _starting_deployment(detail: Mapping[str, Any]) -> str:
 
 
 def _details(detail: Mapping[str, Any]) -> dict[str, str]:
-    """Fields that only some events have and that messages show; of an alarm, its first metric."""
+    """Fields that only some events have and that messages show. For an alarm, those of its first metric."""
     configuration = _object(detail, "configuration")
-    metrics = (_object(_object(each, "metricStat"), "metric") for each in _objects(configuration, "metrics"))
+    metrics = (_object(_object(query, "metricStat"), "metric") for query in _objects(configuration, "metrics"))
     metric = next(filter(None, metrics), {})
     dimensions = _object(metric, "dimensions")
-    found = {
+    details = {
         **{name: _name(dimensions, name) for name in _DIMENSIONS},
         "metric": _name(metric, "name"),
         "description": _text(configuration, "description")[:DESCRIPTION_LIMIT],
         **{name: _name(detail, name) for name in _SHOWN},
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in details.items() if value}
 
 
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -258,15 +257,15 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
 
 
 def _mebibytes(value: object) -> int | None:
-    """ECS writes MiB as a text: "512"."""
+    """MiB, which ECS writes as a string: "512"."""
     number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
     return number if isinstance(number, int) and not isinstance(number, bool) and 0 < number < MEMORY_LIMIT else None
 
 
 def _exit_code(value: object) -> int | None:
-    """An integer, also as 137.0 or "137": template engines turn numbers into texts, and a lost code hides a crash.
+    """An exit code, also from 137.0 or "137": template engines make strings of numbers, and a lost code hides a crash.
 
-    True is no number, 1.5 is no exit code.
+    True and 1.5 are not exit codes.
     """
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", value):
         value = int(value)
@@ -278,7 +277,7 @@ def _exit_code(value: object) -> int | None:
 
 
 class _Arn(NamedTuple):
-    """`arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/PATH…`; all empty where the text is no ARN."""
+    """`arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/PATH…`; all fields are empty if the text is not an ARN."""
 
     region: str = ""
     account: str = ""
@@ -286,17 +285,17 @@ class _Arn(NamedTuple):
     path: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=1024)  # an event names each of its own several times
+@lru_cache(maxsize=1024)  # an event contains each of its ARNs several times
 def _arn(text: str) -> _Arn:
-    found = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
-    if not found:
+    match = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
+    if not match:
         return _Arn()
-    region, account, kind, path = found.groups()
+    region, account, kind, path = match.groups()
     return _Arn(region, account, kind, tuple(part[:NAME_LIMIT] for part in path.split("/") if part))
 
 
 def _arns(envelope: Mapping[str, Any], detail: Mapping[str, Any]) -> Iterator[_Arn]:
-    """Every ARN that may tell about the subject, the envelope's `resources` first."""
+    """Every ARN that may identify the subject, the envelope's `resources` first."""
     resources = envelope.get("resources")
     listed = ({"arn": value} for value in (resources if isinstance(resources, list) else [resources]))
     texts = [*(_line(item, "arn") for item in listed), *(_line(detail, key) for key in _ARN_FIELDS)]
@@ -308,7 +307,7 @@ def _last(arn: _Arn) -> str:
 
 
 def _task_definition(detail: Mapping[str, Any]) -> str:
-    """`web:42`; "" where there is none."""
+    """`web:42`, or ""."""
     arn = _arn(_line(detail, "taskDefinitionArn"))
     return _last(arn) if arn.kind == "task-definition" else ""
 
@@ -319,71 +318,81 @@ def _task_id(detail: Mapping[str, Any], arns: Iterable[_Arn]) -> str:
 
 
 def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> Subject:
+    kind, name = _kind_and_name(envelope, detail, arns)
     return Subject(
         account=_name(envelope, "account") or next((arn.account for arn in arns if arn.account), "-"),
         region=_name(envelope, "region") or next((arn.region for arn in arns if arn.region), "-"),
         cluster=next(filter(None, map(_cluster, arns)), "-"),
-        name=_subject_name(envelope, detail, arns),
+        kind=kind,
+        name=name,
     )
 
 
 def _cluster(arn: _Arn) -> str:
-    """Old ARNs (`task/ID`) hold no cluster, new ones (`task/CLUSTER/ID`) do; others may hold slashes too."""
+    """Old ARNs (`task/ID`) have no cluster, new ones (`task/CLUSTER/ID`) do. Names of alarms may contain slashes."""
     if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
         return arn.path[0]
     return ""
 
 
-def _subject_name(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> str:
+def _kind_and_name(
+    envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]
+) -> tuple[SubjectKind, str]:
     if envelope["source"] == "aws.cloudwatch":
-        named = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
-        return f"alarm:{_name(detail, 'alarmName') or next(named, '-')}"
+        alarms = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
+        return SubjectKind.ALARM, _name(detail, "alarmName") or next(alarms, "-")
     if envelope["source"] == "aws.codedeploy":
-        # Neither service nor cluster is told; a group deploys one service, and goes by its application's name too.
+        # The event names neither service nor cluster. A group deploys one service; group names are unique only within
+        # their application.
         names = (_name(detail, "application"), _name(detail, "deploymentGroup"))
-        return f"deployment-group:{'/'.join(filter(None, names)) or '-'}"
+        return SubjectKind.DEPLOYMENT_GROUP, "/".join(filter(None, names)) or "-"
     if _name(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
-        return f"channel:{_name(detail, 'channel') or '-'}"
-    instance = _named_in("instance", arns)
+        return SubjectKind.CHANNEL, _name(detail, "channel") or "-"
+    instance = _named_in(SubjectKind.INSTANCE, arns)
     candidates = (
-        ("service", _named_in("service", arns) or _service_name(detail)),
-        ("daemon", _named_in("daemon", arns)),
-        # EC2's id where there is one: it is what the reader looks for in the console.
-        ("instance", instance and (_name(detail, "ec2InstanceId") or instance)),
-        ("family", _family(detail)),
-        # Events of kinds not known yet: what they are about, if they say it; never a task's id.
-        *((arn.kind, _last(arn)) for arn in arns if arn.kind not in {"task", "container"}),
+        # Events say `serviceName` for a service that is created and `service` for one that is updated.
+        (
+            SubjectKind.SERVICE,
+            _named_in(SubjectKind.SERVICE, arns) or _name(detail, "serviceName") or _name(detail, "service"),
+        ),
+        (SubjectKind.DAEMON, _named_in(SubjectKind.DAEMON, arns)),
+        # EC2's id if the event has it: people look for that one in the console.
+        (SubjectKind.INSTANCE, instance and (_name(detail, "ec2InstanceId") or instance)),
+        (SubjectKind.FAMILY, _family(detail)),
     )
-    return next((f"{kind}:{name}" for kind, name in candidates if name), "-")
+    named = next(((kind, name) for kind, name in candidates if name), None)
+    return named or _from_other_arn(arns)
 
 
-def _named_in(kind: str, arns: Iterable[_Arn]) -> str:
+def _from_other_arn(arns: Iterable[_Arn]) -> tuple[SubjectKind, str]:
+    """What an event of a type not known yet is about, if an ARN says so; never a task's id."""
+    texts = (f"{arn.kind}:{arn.path[-1]}" for arn in arns if arn.kind not in {"task", "container"})
+    subject = Subject.from_text("", "", "", next(texts, "-"))
+    return subject.kind, subject.name
+
+
+def _named_in(kind: SubjectKind, arns: Iterable[_Arn]) -> str:
     for arn in arns:
-        subject_kind, place = _SUBJECT_IN_ARN.get(arn.kind, ("", 0))
-        if subject_kind == kind and place < len(arn.path):
+        subject_kind, place = _SUBJECT_IN_ARN.get(arn.kind, (SubjectKind.OTHER, 0))
+        if subject_kind is kind and place < len(arn.path):
             return arn.path[place]
     return ""
 
 
-def _service_name(detail: Mapping[str, Any]) -> str:
-    """Events say `serviceName` for a service that is created and `service` for one that is updated."""
-    return _name(detail, "serviceName") or _name(detail, "service")
-
-
-def _task_owner(detail: Mapping[str, Any]) -> str:
+def _task_owner(detail: Mapping[str, Any]) -> tuple[SubjectKind, str]:
     """A task's service, else its family.
 
-    `startedBy` tells that it is a service's task, but its `ecs-svc/…` id is the deployment's: named by that, each
-    deployment would open an incident of its own. The family lasts, so it stands in for the name.
+    `startedBy` shows that a task belongs to a service, but its `ecs-svc/…` id changes with each deployment, which would
+    then open an incident of its own. The family stays the same, so it is used in place of the service's name.
     """
     kind, _, owner = _line(detail, "group").partition(":")
     family = _family(detail)
     if kind == "service" or _name(detail, "startedBy").lower().startswith(_DEPLOYMENT):
         service = owner[:NAME_LIMIT] if kind == "service" else _name(detail, "serviceName")
-        return f"service:{service or family or '-'}"
-    return f"family:{family or (owner[:NAME_LIMIT] if kind == 'family' else '') or '-'}"
+        return SubjectKind.SERVICE, service or family or "-"
+    return SubjectKind.FAMILY, family or (owner[:NAME_LIMIT] if kind == "family" else "") or "-"
 
 
 def _family(detail: Mapping[str, Any]) -> str:
@@ -391,7 +400,7 @@ def _family(detail: Mapping[str, Any]) -> str:
 
 
 def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float) -> float:
-    """A time far ahead of the clock is none: a recovery that bears it would hide every failure until then."""
+    """Event time. Times far ahead of the clock are ignored: such a recovery would hide every failure until then."""
     own = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
     texts = (*own, _text(_object(detail, "state"), "timestamp"), _text(envelope, "time"))
     moments = (moment for moment in map(_moment, texts) if moment is not None and moment <= now + CLOCK_SKEW)
@@ -403,7 +412,7 @@ def _first_time(*texts: str) -> float | None:
 
 
 def _moment(text: str) -> float | None:
-    """ISO 8601 as seconds since 1970; without a zone it is UTC. 0001-01-01, which Go writes for "never", is none."""
+    """ISO 8601 as seconds since 1970; UTC if it has no zone. None for 0001-01-01, Go's "never"."""
     try:
         moment = datetime.fromisoformat(text)
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -413,9 +422,9 @@ def _moment(text: str) -> float | None:
 
 
 def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subject: Subject) -> str:
-    """The same for every copy of the detail, whatever the envelope: ECS itself may send one twice, with two ids.
+    """The same for every copy of the detail, whatever its envelope: ECS may send one twice, with different ids.
 
-    Without a time of its own, one steady state would be the same as the next, so then the envelope's id decides.
+    A detail without a time cannot be told from the next one like it, so the envelope's id is used.
     """
     changes = (_name(check, "lastStatusChange") for check in _objects(detail, "healthChecks"))
     times = (

@@ -1,1 +1,1 @@
-"""Facts about an alert that its event does not hold."""
+"""Enrichment: facts about an alert that its event does not contain."""

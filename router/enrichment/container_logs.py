@@ -1,7 +1,7 @@
-"""The last lines of a container's log in CloudWatch Logs, without the secrets that people print.
+"""The last lines of a container's log in CloudWatch Logs, with secrets redacted.
 
-What a secret looks like is guessed: by its own form (keys of AWS, GitHub, Slack; JSON web tokens; private keys), and
-by what stands before it (`password=`, `Authorization:`, `://user:`). What no rule knows is shown.
+Secrets are recognised by their own form (AWS, GitHub and Slack keys, JSON web tokens, private keys) or by the text
+before them (`password=`, `Authorization:`, `://user:`). A secret that no pattern recognises is shown.
 """
 
 import re
@@ -13,16 +13,16 @@ from router.enrichment.task_definitions import LogStreams
 LINES = 12
 LINE = 300  # characters
 TEXT = 2500  # characters of all lines
-EVENT = 4000  # characters of one event that are looked at, from its end
-_ASKED = 30  # events; one may hold several lines, or none worth showing
+EVENT = 4000  # characters read from the end of one event
+_MAX_EVENTS = 30  # log events to read; one may hold several lines, or only blank ones
 
 REDACTED = "[redacted]"
-_ESCAPES = "\x1b\\[[0-9;?]*[ -/]*[@-~]"  # a terminal's colours
+_ESCAPES = "\x1b\\[[0-9;?]*[ -/]*[@-~]"  # terminal colours
 _NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret\w{0,40}|\w{0,40}token"
     r"|api[-_]?key|access[-_]?key(?:[-_]?id)?|private[-_]?key|credentials?"
 )
-# By their texts, which `re` compiles and keeps when a log is first read: most functions never read one.
+# Strings, which `re` compiles and caches when the first log is read: most functions never read one.
 _SECRETS = (
     (r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", REDACTED),
     (r"\b(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{16}\b", REDACTED),
@@ -40,32 +40,34 @@ _SECRETS = (
 
 
 def tail(region: str, group: str, stream: str, client: Callable[[str], Any]) -> str:
-    """The last lines of a log stream, newest last. Raises what the client raises."""
-    answer = client(region).get_log_events(logGroupName=group, logStreamName=stream, limit=_ASKED, startFromHead=False)
+    """The last lines of a log stream, newest last. Raises any error of the client."""
+    answer = client(region).get_log_events(
+        logGroupName=group, logStreamName=stream, limit=_MAX_EVENTS, startFromHead=False
+    )
     return excerpt(event["message"] for event in answer["events"])
 
 
 def stream_of(streams: LogStreams, container: str, task: str) -> str:
-    """`PREFIX/CONTAINER/TASK`: how the awslogs driver names it where it has a prefix; "" where it has none."""
+    """`PREFIX/CONTAINER/TASK`, the awslogs driver's stream name if a prefix is configured; "" if none is."""
     return f"{streams.prefix}/{container}/{task}" if streams.prefix and task else ""
 
 
 def excerpt(messages: Iterable[str]) -> str:
-    """The last lines, bounded, without colours and secrets."""
+    """The last lines, limited in length, without terminal colours, with secrets redacted."""
     text = redacted(re.sub(_ESCAPES, "", "\n".join(map(_end, messages))))
     lines = [line.rstrip()[:LINE] for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-LINES:])[-TEXT:]
 
 
 def _end(message: str) -> str:
-    """A long event's end, from the beginning of a word on: half a secret has nothing to be known by."""
+    """The end of a long event. It starts at a whole word, since no pattern would recognise half a secret."""
     if len(message) <= EVENT:
         return message
     return re.sub(r"\A\S*", "…", message[-EVENT:], count=1)
 
 
 def redacted(text: str) -> str:
-    """The text, with `[redacted]` for what looks like a secret."""
-    for pattern, instead in _SECRETS:
-        text = re.sub(pattern, instead, text)
+    """The text, with everything that looks like a secret replaced by `[redacted]`."""
+    for pattern, replacement in _SECRETS:
+        text = re.sub(pattern, replacement, text)
     return text

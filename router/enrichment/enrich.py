@@ -1,7 +1,7 @@
-"""Enrich: what can be found out beyond the event about what is announced. Decoration never blocks an alert.
+"""Looks up more about the alerts that are announced. Enrichment never blocks an alert.
 
-Each alert has a thread, in which one part after the other adds what it finds. What is not there when the time is up is
-left out, and so is what a part that fails would have found: the message is sent without it.
+Each alert has a thread that runs the enrichers one after the other. The message goes without anything that is not ready
+at the time limit, or that an enricher failed to look up.
 """
 
 import logging
@@ -20,68 +20,67 @@ log = logging.getLogger("ecs-alert-router.enrichment.enrich")
 
 FACTS_SHOWN = 10
 FACT_LENGTH = 500  # characters
-TIME_LIMIT = 3.0  # seconds for all that is announced in one invocation
+TIME_LIMIT = 3.0  # seconds for all alerts of one invocation
 
 Enricher = Callable[[Alert, Enrichment], Enrichment]
-"""Adds to what is known of an alert. May raise, and take its time: it is left behind."""
+"""Adds to the enrichment of an alert. May raise, or exceed the time limit; the message then goes without it."""
 
 
 def enrich(alerts: Iterable[Alert], seconds: float, enrichers: Sequence[Enricher]) -> Mapping[str, Enrichment]:
-    """What could be found out about each alert within `seconds`, by its id. Never raises."""
+    """The enrichment of each alert by its id, as far as it is ready within `seconds`. Never raises."""
     if not enrichers:
         return {}
-    found: dict[str, Enrichment] = {}
+    results: dict[str, Enrichment] = {}
     ends = time.monotonic() + min(seconds, TIME_LIMIT)
-    threads = [_begun(alert, enrichers, found) for alert in {alert.id: alert for alert in alerts}.values()]
+    threads = [
+        threading.Thread(target=_run, args=(alert, enrichers, results), name=f"enrich-{alert.id}", daemon=True)
+        for alert in {alert.id: alert for alert in alerts}.values()
+    ]
+    for thread in threads:
+        thread.start()
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
-    return dict(found)  # a copy: what is left behind may still add to the other
+    return dict(results)  # a copy: a thread that is still running may write to the original
 
 
-def _begun(alert: Alert, parts: Sequence[Enricher], found: dict[str, Enrichment]) -> threading.Thread:
-    thread = threading.Thread(target=_find, args=(alert, parts, found), name=f"enrich-{alert.id}", daemon=True)
-    thread.start()
-    return thread
-
-
-def _find(alert: Alert, parts: Sequence[Enricher], found: dict[str, Enrichment]) -> None:
+def _run(alert: Alert, enrichers: Sequence[Enricher], results: dict[str, Enrichment]) -> None:
     known = Enrichment()
-    for part in parts:
+    for enricher in enrichers:
         try:
-            known = part(alert, known)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message goes without it
-            log.warning("%s: left out: %s", getattr(part, "__name__", "a part"), type(error).__name__)
-        found[alert.id] = known
+            known = enricher(alert, known)
+        except Exception as error:  # noqa: BLE001 - after any failure the message goes without this enricher
+            log.warning("%s: left out: %s", getattr(enricher, "__name__", "an enricher"), type(error).__name__)
+        results[alert.id] = known
 
 
-# --- the parts --------------------------------------------------------------------------------------------------------
+# --- the enrichers ----------------------------------------------------------------------------------------------------
 
 
 def from_task_definition(definitions: TaskDefinitions) -> Enricher:
-    """Which containers are essential, their memory limits, and where the one that died has its log."""
+    """Adds which containers are essential, their memory limits, and the log stream of the container that died."""
 
     def ask_task_definition(alert: Alert, known: Enrichment) -> Enrichment:
-        found, dead = definitions.get(alert.subject, alert.task_definition), alert.culprit
-        if found is None:
+        definition, culprit = definitions.get(alert.subject, alert.task_definition), alert.culprit
+        if definition is None:
             return known
-        streams = found.logs.get(dead.name) if dead else None
-        stream = stream_of(streams, dead.name, alert.task) if streams and dead else ""
+        streams = definition.logs.get(culprit.name) if culprit else None
+        stream = stream_of(streams, culprit.name, alert.task) if streams and culprit else ""
         logs = (streams.group if streams else "", stream)
-        return known._replace(essential=found.essential, memory=found.memory, logs=logs)
+        return known._replace(essential=definition.essential, memory=definition.memory, logs=logs)
 
     return ask_task_definition
 
 
 def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups: Sequence[str]) -> Enricher:
-    """The last lines of the container that died.
+    """Adds the last log lines of the container that died.
 
     Args:
-        groups: globs of log groups that may be read.
+        groups: globs of the log groups that may be read.
     """
 
     def ask_logs(alert: Alert, known: Enrichment) -> Enrichment:
-        found, dead = definitions.get(alert.subject, alert.task_definition), alert.culprit
-        streams = found.logs.get(dead.name) if found and dead else None
+        definition, culprit = definitions.get(alert.subject, alert.task_definition), alert.culprit
+        streams = definition.logs.get(culprit.name) if definition and culprit else None
         if not (streams and all(known.logs) and any(fnmatchcase(streams.group, glob) for glob in groups)):
             return known
         return known._replace(log_excerpt=tail(streams.region, *known.logs, client))
@@ -90,7 +89,7 @@ def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups
 
 
 def from_plugins(plugins: Plugins) -> Enricher:
-    """Label and value of what plugins know; a plugin that fails is logged and left out."""
+    """Adds the facts that plugins return from `enrich_alert`."""
 
     def ask_plugins(alert: Alert, known: Enrichment) -> Enrichment:
         return known._replace(facts=facts_of(alert, plugins))
@@ -99,13 +98,14 @@ def from_plugins(plugins: Plugins) -> Enricher:
 
 
 def facts_of(alert: Alert, plugins: Plugins) -> dict[str, str]:
+    """Facts from plugins, label to value. A plugin that fails is logged and left out."""
     facts: dict[str, str] = {}
     for plugin, answer in plugins.ask("enrich_alert", alert=alert):
         if isinstance(answer, Exception):
             log.warning("%s: enrich_alert raised %s", plugin, type(answer).__name__)
         elif isinstance(answer, Mapping):
-            found = {str(label).strip(): str(value).strip()[:FACT_LENGTH] for label, value in answer.items()}
-            facts |= {label: value for label, value in found.items() if label and value}
+            texts = {str(label).strip(): str(value).strip()[:FACT_LENGTH] for label, value in answer.items()}
+            facts |= {label: value for label, value in texts.items() if label and value}
         elif answer is not None:
-            log.warning("%s: enrich_alert gave %s, which is no mapping", plugin, type(answer).__name__)
+            log.warning("%s: enrich_alert returned %s, which is not a mapping", plugin, type(answer).__name__)
     return dict(list(facts.items())[:FACTS_SHOWN])

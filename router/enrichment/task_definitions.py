@@ -1,6 +1,6 @@
-"""What a task definition says and events do not: which containers are essential, their memory limits, their logs.
+"""Facts from task definitions that events lack: essential containers, memory limits, log streams.
 
-A revision never changes, so each is asked for once. Asking is a luxury: after a failure nothing is asked for a minute.
+A revision never changes, so each is fetched once. After a failure nothing is fetched for a minute.
 """
 
 import logging
@@ -12,8 +12,8 @@ from router.model import Event, Subject
 
 log = logging.getLogger("ecs-alert-router.enrichment.task_definitions")
 
-REMEMBERED = 500
-PAUSE = 60.0  # seconds without questions after a failure
+CACHED = 500
+PAUSE = 60.0  # seconds without requests after a failure
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 
@@ -26,7 +26,7 @@ class LogStreams(NamedTuple):
 
 
 class TaskDefinition(NamedTuple):
-    """Each by the container's name; `memory` in MiB."""
+    """The facts used, each by container name; `memory` in MiB."""
 
     essential: Mapping[str, bool] = MappingProxyType({})
     memory: Mapping[str, int] = MappingProxyType({})
@@ -34,43 +34,43 @@ class TaskDefinition(NamedTuple):
 
 
 class TaskDefinitions:
-    """Asks for task definitions and remembers them."""
+    """Fetches and caches task definitions."""
 
     def __init__(self, client: Callable[[str], Any], clock: Callable[[], float]) -> None:
-        """`client` makes an ECS client for a region; `clock` gives seconds, from whenever."""
+        """`client` makes an ECS client for a region; `clock` returns monotonic seconds."""
         self._client = client
         self._clock = clock
-        self._remembered: dict[str, TaskDefinition] = {}
-        self._silent_until = 0.0
+        self._cache: dict[str, TaskDefinition] = {}
+        self._paused_until = 0.0
 
     def get(self, subject: Subject, revision: str) -> TaskDefinition | None:
-        """The task definition `web:42` of the subject's account and region; None where it cannot be had. Never raises.
+        """The task definition `web:42` in the subject's account and region; None if it cannot be read. Never raises.
 
-        It is named by its whole ARN: `web:42` alone would be this account's, whoever's the task was.
+        It is requested by ARN: `web:42` alone would mean the function's own account.
         """
         if not revision or "-" in (subject.account, subject.region):
             return None
         arn = _arn(subject, revision)
-        if arn not in self._remembered and self._clock() >= self._silent_until:
-            self._ask(arn, subject.region)
-        return self._remembered.get(arn)
+        if arn not in self._cache and self._clock() >= self._paused_until:
+            self._fetch(arn, subject.region)
+        return self._cache.get(arn)
 
     def essential(self, event: Event) -> Mapping[str, bool]:
-        """The flags of the event's containers; empty where they cannot be had."""
-        found = self.get(event.subject, event.task_definition)
-        return found.essential if found else {}
+        """The `essential` flag of each container of the event's task; empty if they cannot be read."""
+        definition = self.get(event.subject, event.task_definition)
+        return definition.essential if definition else {}
 
-    def _ask(self, arn: str, region: str) -> None:
+    def _fetch(self, arn: str, region: str) -> None:
         try:
-            found = self._client(region).describe_task_definition(taskDefinition=arn)["taskDefinition"]
-            read = _read(found, region)
-        except Exception as error:  # noqa: BLE001 - whatever it is, alerts do without
+            response = self._client(region).describe_task_definition(taskDefinition=arn)
+            definition = _read(response["taskDefinition"], region)
+        except Exception as error:  # noqa: BLE001 - after any failure alerts go without it
             log.warning("%s cannot be read: %s", arn, type(error).__name__)
-            self._silent_until = self._clock() + PAUSE
+            self._paused_until = self._clock() + PAUSE
             return
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered[arn] = read
+        if len(self._cache) >= CACHED:
+            self._cache.clear()
+        self._cache[arn] = definition
 
 
 def _arn(subject: Subject, revision: str) -> str:
@@ -78,22 +78,22 @@ def _arn(subject: Subject, revision: str) -> str:
     return f"arn:{partition}:ecs:{subject.region}:{subject.account}:task-definition/{revision}"
 
 
-def _read(found: Mapping[str, Any], region: str) -> TaskDefinition:
-    containers = found["containerDefinitions"]
-    of_task = int(found.get("memory") or 0)
-    limits = {each["name"]: int(each.get("memory") or of_task) for each in containers}
+def _read(definition: Mapping[str, Any], region: str) -> TaskDefinition:
+    containers = definition["containerDefinitions"]
+    task_limit = int(definition.get("memory") or 0)
+    limits = {container["name"]: int(container.get("memory") or task_limit) for container in containers}
     return TaskDefinition(
-        essential={each["name"]: bool(each.get("essential", True)) for each in containers},
+        essential={container["name"]: bool(container.get("essential", True)) for container in containers},
         memory={name: limit for name, limit in limits.items() if limit},
         logs=dict(_streams(containers, region)),
     )
 
 
 def _streams(containers: Iterable[Mapping[str, Any]], region: str) -> Iterable[tuple[str, LogStreams]]:
-    """Without a prefix, a stream is named by Docker's id of the container, which no event tells."""
-    for each in containers:
-        settings = each.get("logConfiguration") or {}
+    """Log settings by container name. Without a prefix, the stream name has the Docker id, which events lack."""
+    for container in containers:
+        settings = container.get("logConfiguration") or {}
         options = settings.get("options") or {}
         if settings.get("logDriver") == "awslogs" and "awslogs-group" in options:
-            prefix, place = options.get("awslogs-stream-prefix", ""), options.get("awslogs-region", region)
-            yield each["name"], LogStreams(options["awslogs-group"], prefix, place)
+            prefix, log_region = options.get("awslogs-stream-prefix", ""), options.get("awslogs-region", region)
+            yield container["name"], LogStreams(options["awslogs-group"], prefix, log_region)

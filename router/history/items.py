@@ -1,29 +1,57 @@
-"""The items of the history table, and back: keys, attributes, redaction (docs/history.md).
+"""The items of the history table: their keys, their attributes, their stored defaults, and redaction (docs/history.md).
 
     pk                 sk                               item
     alert#OCCURRENCE   CAUSE.SUBJECT                    an alert: one row for each occurrence; of a task, all its rows
-    subject#SUBJECT    incident                         how things stand with a subject: its newest incident and cells
+    subject#SUBJECT    incident                         the state of a subject: its newest incident and its outbox
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
     subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     an attempt to tell a channel of incident NNNNNN, and others that
-                                                     were noted together with it
-    channels           condition                        what the channels were told lately, and which of them fail
+                                                        were recorded together with it
+    channels           condition                        what was sent to the channels lately, and which of them fail
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
+    PK                 damaged#TIME#SK                  a copy of an item (PK, SK) that could not be read
 
-OCCURRENCE is the task's id (a hash for what is not about a task), SUBJECT the hash of the fingerprint. Days and shards
-stand in the index keys under which a whole account's writes would else meet.
+OCCURRENCE is the task's id (a hash where the alert is not about a task), SUBJECT the hash of the fingerprint. Index
+keys contain the day and a shard where all writes of an account would otherwise share one partition.
+
+Versions that run side by side read each other's items by these rules:
+
+- Each item says with `schema` which version of the format its writer used, and with `min_reader` the oldest schema that
+  can read it. A version whose `SCHEMA` is lower raises NewerItem and leaves the item alone.
+- A reader keeps what it does not know, and writes it back: see `router.history.codec`. It stays in the field `unknown`
+  of SubjectState, ChannelStates and Silence, which no other module reads.
+- The records below state the default of each stored field. A field that has its default need not be stored. A default
+  is never changed: items without the field were stored with it in mind.
+- An item that cannot be read raises DamagedItem; `router.history.store` sets it aside.
 """
 
 import json
-import math
+import logging
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from router.channels.state import BundleState, ChannelFailure, ChannelStates
-from router.config.silences import Silence
+from router.config.silences import FACTS, Silence
+from router.errors import DamagedItem, NewerItem
+from router.history.codec import (
+    COUNT,
+    EMPTY,
+    FLAG,
+    INTEGER,
+    NUMBER,
+    OCCURRENCES,
+    TEXT,
+    VERSION,
+    Choice,
+    Field,
+    MapOf,
+    Optional,
+    Record,
+    TupleOf,
+)
 from router.history.table import Item, Key
 from router.incident.state import Delivery, MessageOptions, OutboxEntry, SendMode, SubjectState
 from router.model import (
@@ -32,6 +60,7 @@ from router.model import (
     Decision,
     Event,
     Incident,
+    IncidentStatus,
     Kind,
     Outcome,
     Recurrence,
@@ -40,21 +69,29 @@ from router.model import (
     Subject,
 )
 
+log = logging.getLogger("ecs-alert-router.history.items")
+
 SCHEMA = 1
+"""The version of the format that this code writes, and the newest that it knows completely."""
+MIN_READER = 1
+"""The oldest schema whose readers can read what this code writes."""
+STAMP: Final[Mapping[str, int]] = MappingProxyType({"schema": SCHEMA, "min_reader": MIN_READER})
+"""What every item says of its format."""
 SHARDS = 10
-"""Index keys that would gather a whole account's writes end in one of these: ten times 1,000 writes a second."""
+"""How many partitions share the writes of an account in an index: each takes 1,000 writes a second."""
 EVENT_LIMIT = 32_768
-"""Bytes of a compressed event in its row; a larger one is left out, its classification and containers are not."""
+"""Bytes of a compressed event in its row. A larger event is left out; its classification and containers are stored."""
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
 _REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
 class AlertRecord(NamedTuple):
-    """An alert, what was decided about it, and the incident that it counts in (`""` for none).
+    """An alert, what was decided about it, and the id of the incident that counts it (`""` for none).
 
     Attributes:
-        silenced_by: id and reason of the silence that held it back, if one did.
+        event: the event that the alert was made from, or None where it is not known.
+        silenced_by: id and reason of the silence that held the alert back, if one did.
     """
 
     alert: Alert
@@ -104,11 +141,248 @@ def shard(text: str) -> int:
     return zlib.crc32(text.encode()) % SHARDS
 
 
+# --- what is stored of each record, with its stored defaults ----------------------------------------------------------
+
+# What counts where a newer version has stored a text that this version does not know. Each errs towards telling people.
+SEVERITY = Choice(Severity, Severity.CRITICAL)
+ANNOUNCED_SEVERITY = Choice(Severity, Severity.INFO)  # so that the next alert is not held back as nothing worse
+STATUS = Choice(IncidentStatus, IncidentStatus.OPEN)  # so that its end is still announced
+KIND = Choice(Kind, Kind.UPDATED)  # the channel knows of the incident, so it is told of the end
+OUTCOME = Choice(Outcome, Outcome.RETRY)
+DECISION = Choice(Decision, Decision.HELD_BACK)  # in history, and not known to have been announced
+
+CONTAINER = Record(
+    Container,
+    {
+        "name": Field(TEXT, ""),
+        "status": Field(TEXT, ""),
+        "exit_code": Field(Optional(INTEGER), None),
+        "reason": Field(TEXT, ""),
+        "image": Field(TEXT, ""),
+        "digest": Field(TEXT, ""),
+        "memory": Field(Optional(INTEGER), None),
+    },
+    identity="name",
+)
+ALERT = Record(  # without its subject, which the item names once
+    dict,
+    {
+        "id": Field(TEXT),
+        "event_id": Field(TEXT),
+        "at": Field(NUMBER),
+        "severity": Field(SEVERITY),
+        "cause": Field(TEXT),
+        "resolves": Field(FLAG),
+        "rule": Field(TEXT),
+        "title": Field(TEXT),
+        "task": Field(TEXT, ""),
+        "stopped": Field(FLAG, default=False),
+        "started_at": Field(Optional(NUMBER), None),
+        "containers": Field(TupleOf(CONTAINER), ()),
+        "stop_code": Field(TEXT, ""),
+        "reason": Field(TEXT, ""),
+        "task_definition": Field(TEXT, ""),
+        "deployment": Field(TEXT, ""),
+        "runbook_url": Field(TEXT, ""),
+        "details": Field(MapOf(TEXT), EMPTY),
+    },
+    identity="id",
+)
+RECURRENCE = Record(
+    Recurrence,
+    {
+        "last_day": Field(COUNT, 0),
+        "last_week": Field(COUNT, 0),
+        "previous": Field(Optional(NUMBER), None),
+        "deployed_at": Field(Optional(NUMBER), None),
+    },
+)
+SILENCED = Record(
+    Silenced,
+    {"since": Field(NUMBER), "last_at": Field(NUMBER), "count": Field(COUNT), "by": Field(MapOf(TEXT))},
+    identity="since",
+)
+INCIDENT = Record(  # without `subject`, `number`, `status` and `severity`, which are attributes of the item
+    dict,
+    {
+        "causes": Field(MapOf(COUNT)),
+        "tasks": Field(TupleOf(TEXT), ()),
+        "alert": Field(ALERT),
+        "opened_at": Field(NUMBER),
+        "last_at": Field(NUMBER),
+        "ended_at": Field(Optional(NUMBER), None),
+        "reopened": Field(COUNT, 0),
+        "silenced": Field(Optional(SILENCED), None),
+        "closed_by": Field(TEXT, ""),
+        "closed_because": Field(TEXT, ""),
+        "recurrence": Field(RECURRENCE, Recurrence(0, 0, None, None)),
+    },
+)
+OPTIONS = Record(
+    MessageOptions, {"mention": Field(TEXT, ""), "language": Field(TEXT, ""), "time_zone": Field(TEXT, "")}
+)
+OUTBOX_ENTRY = Record(
+    OutboxEntry,
+    {
+        "dedup_window": Field(NUMBER),
+        "stateful": Field(FLAG, default=False),
+        "options": Field(OPTIONS, MessageOptions("", "", "")),
+        "wanted_revision": Field(COUNT, 0),
+        "sent_revision": Field(COUNT, 0),
+        "last_kind_sent": Field(Optional(KIND), None),
+        "announced_severity": Field(ANNOUNCED_SEVERITY, Severity.INFO),
+        "suppressed": Field(MapOf(COUNT), EMPTY),
+        "window_step": Field(COUNT, 0),
+        "window_ends_at": Field(Optional(NUMBER), None),
+        "attempt": Field(COUNT, 0),
+        "first_attempt_at": Field(Optional(NUMBER), None),
+        "due_at": Field(Optional(NUMBER), None),
+        "throttled": Field(FLAG, default=False),
+        "lease_owner": Field(TEXT, ""),
+        "lease_ends_at": Field(NUMBER, 0.0),
+        "in_doubt": Field(FLAG, default=False),
+        "outcome": Field(Optional(OUTCOME), None),
+        "response": Field(TEXT, ""),
+    },
+)
+STATE = Record(  # without `subject` and `version`, which are attributes of the item
+    dict,
+    {
+        "quiet_from": Field(NUMBER, 0.0),
+        "deployment_resolved_at": Field(NUMBER, 0.0),
+        "rollbacks": Field(TupleOf(TEXT), ()),
+        "active_causes": Field(MapOf(NUMBER), EMPTY),
+        "resolve_at": Field(Optional(NUMBER), None),
+        "lapse_at": Field(Optional(NUMBER), None),
+        "silenced": Field(Optional(SILENCED), None),
+        "occurrences": Field(MapOf(TupleOf(OCCURRENCES, tuple)), EMPTY),
+        "deployments": Field(MapOf(NUMBER), EMPTY),
+        "archived": Field(FLAG, default=False),
+        "outbox": Field(MapOf(OUTBOX_ENTRY), EMPTY),
+        "incident": Field(Optional(INCIDENT), None),
+    },
+)
+SUBJECT_ITEM = Record(  # the attributes of a subject's item from which its state is read
+    dict,
+    {
+        "version": Field(VERSION),
+        "account": Field(TEXT),
+        "region": Field(TEXT),
+        "cluster": Field(TEXT),
+        "subject": Field(TEXT),
+        "number": Field(Optional(COUNT), None),
+        "status": Field(STATUS, IncidentStatus.OPEN),
+        "severity": Field(SEVERITY, Severity.CRITICAL),
+    },
+)
+BUNDLE = Record(BundleState, {"at": Field(NUMBER), "step": Field(COUNT, 0)})
+FAILURE = Record(
+    ChannelFailure,
+    {
+        "since": Field(NUMBER),
+        "response": Field(TEXT, ""),
+        "failed_at": Field(NUMBER, 0.0),
+        "reported_at": Field(Optional(NUMBER), None),
+        "recovered_at": Field(Optional(NUMBER), None),
+    },
+    identity="since",
+)
+CHANNEL_STATES = Record(  # without `version`, which is increased when it is written
+    dict,
+    {
+        "sent_at": Field(MapOf(TupleOf(NUMBER)), EMPTY),
+        "bundles": Field(MapOf(BUNDLE), EMPTY),
+        "failures": Field(MapOf(FAILURE), EMPTY),
+    },
+)
+SILENCE = Record(  # times are stored as text; `planned_end` is in the key
+    dict,
+    {
+        "version": Field(VERSION),
+        "id": Field(TEXT),
+        "match": Field(MapOf(TupleOf(TEXT))),
+        "reason": Field(TEXT, ""),
+        "author": Field(TEXT, ""),
+        "created_at": Field(TEXT),
+        "starts_at": Field(TEXT),
+        "ends_at": Field(TEXT),
+    },
+)
+
+# Attributes that are made from others each time an item is written, so that none of them is unknown.
+_KEYS_AND_STAMP = {"pk", "sk", "schema", "min_reader", "ttl"}
+_MADE_FOR_QUERIES = {"fingerprint", "state", "id", "cause", "title", "opened_at", "open_shard", "due_shard", "due_at"}
+
+_ALERT_ROW: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "id": "",
+        "at": "1970-01-01T00:00:00.000Z",
+        "severity": "info",
+        "cause": "unknown",
+        "title": "",
+        "decision": Decision.HELD_BACK.value,
+        "incident": "",
+        "cluster": "-",
+        "account": "-",
+        "region": "-",
+        "task": "",
+        "resolves": False,
+    }
+)
+"""What stands for an attribute of an alert's row that is damaged, where rows are shown."""
+
+
+_OPEN_INCIDENT: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "id": "",
+        "opened_at": "1970-01-01T00:00:00.000Z",
+        "status": "open",
+        "severity": "critical",
+        "cause": "unknown",
+        "title": "",
+        "subject": "-",
+        "cluster": "-",
+        "account": "-",
+        "region": "-",
+    }
+)
+"""The same for an open incident."""
+
+
+def readable_row(item: Item) -> Item:
+    """An alert's row, with the default of `_ALERT_ROW` for each of these attributes that cannot be read."""
+    shown = _readable(item, _ALERT_ROW, "at")
+    return shown if shown["id"] else {**shown, "id": f"{item['pk'].partition('#')[2]}.{item['sk']}"}
+
+
+def readable_open_incident(item: Item) -> Item:
+    """An item of the index of open incidents, with the default for each attribute that cannot be read."""
+    return _readable(item, _OPEN_INCIDENT, "opened_at")
+
+
+def _readable(item: Item, defaults: Mapping[str, Any], time: str) -> Item:
+    damaged = {name: default for name, default in defaults.items() if not isinstance(item.get(name), type(default))}
+    if time not in damaged and not _is_time(item[time]):
+        damaged[time] = defaults[time]
+    if not damaged:
+        return item
+    log.warning("item %s %s is damaged: %s cannot be read", item["pk"], item["sk"], ", ".join(damaged))
+    return {**item, **damaged}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        seconds(text)
+    except ValueError:
+        return False
+    return True
+
+
 # --- items ------------------------------------------------------------------------------------------------------------
 
 
 def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
-    """An alert's row."""
+    """The row of an alert that is recorded at clock time `now` and expires at epoch second `ttl`."""
     alert, subject = row.alert, row.alert.subject
     pk, sk = row_key(alert.id) or (f"alert#{alert.id}", "-")
     at = iso(alert.at)
@@ -116,7 +390,7 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
     return {
         "pk": pk,
         "sk": sk,
-        "schema": SCHEMA,
+        **STAMP,
         "version": 1,
         "ttl": ttl,
         "recorded_at": iso(now),
@@ -133,24 +407,25 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
 
 
 def state_item(state: SubjectState, ttl: int) -> Item:
-    """A subject's item: what people query on top, the state that the router works on below `state`."""
+    """A subject's item: attributes that people query, and the router's own state, packed, as `state`."""
     pk, sk = key_of(state)
-    incident = state.incident
+    incident, unknown = state.incident, _unknown_of(state)
     item: Item = {
+        **unknown["item"],
         "pk": pk,
         "sk": sk,
-        "schema": SCHEMA,
+        **STAMP,
         "version": state.version + 1,
         "ttl": ttl,
         **_subject_item(state.subject),
-        "state": _packed(_working_state(state)),
+        "state": packed_state(STATE.write(state, unknown["state"])),
     }
     if incident:
         item |= {
             "id": incident.id,
             "number": incident.number,
-            "status": incident.status,
-            "severity": incident.severity.value,
+            "status": STATUS.write(incident.status, unknown["status"]),
+            "severity": SEVERITY.write(incident.severity, unknown["severity"]),
             "cause": incident.alert.cause,
             "title": incident.alert.title,
             "opened_at": iso(incident.opened_at),
@@ -162,14 +437,33 @@ def state_item(state: SubjectState, ttl: int) -> Item:
     return item
 
 
+_NOTHING_UNKNOWN: Final[Mapping[str, Any]] = MappingProxyType(
+    {"number": None, "item": EMPTY, "status": None, "severity": None, "state": EMPTY}
+)
+
+
+def _unknown_of(state: SubjectState) -> Mapping[str, Any]:
+    """What is to be written back. Nothing that belonged to an earlier incident is written into a later one."""
+    unknown = state.unknown
+    if not unknown:
+        return _NOTHING_UNKNOWN
+    if state.incident and state.incident.number == unknown["number"]:
+        return unknown
+    of_subject = {name: content for name, content in unknown["state"].items() if name not in {"incident", "outbox"}}
+    return {**_NOTHING_UNKNOWN, "item": unknown["item"], "state": of_subject}
+
+
 def delivery_items(state: SubjectState, deliveries: Sequence[Delivery], ttl: int, now: float) -> Iterator[Item]:
-    """What came of attempts, as the ledger keeps it: in one item, but for what is looked for by that it failed."""
+    """Attempts to tell channels, recorded at clock time `now`: one item for all, but one for each that failed for good.
+
+    Those that failed are in an index of their own. Raises ValueError where the state has no incident.
+    """
     incident = state.incident
     if incident is None:
         raise ValueError("a delivery is always of an incident")
     at = iso(now)
     sk = f"delivery#{incident.number:06}#{at}#"
-    shared = {"pk": state_key(state.subject)[0], "schema": SCHEMA, "ttl": ttl, "at": at, "incident": incident.id}
+    shared = {"pk": state_key(state.subject)[0], **STAMP, "ttl": ttl, "at": at, "incident": incident.id}
     together = []
     for delivery in deliveries:
         attempt = _attempt_item(delivery)
@@ -199,9 +493,18 @@ def is_delivery_key(key: Key) -> bool:
 
 
 def each_delivery(item: Item) -> Iterator[Item]:
-    """The attempts of an item of the ledger, each with what they share."""
+    """The attempts that an item records, each with the attributes that they share. What cannot be read is left out."""
     shared = {name: value for name, value in item.items() if name != "deliveries"}
-    yield from ({**shared, **each} for each in item.get("deliveries", [{}]))
+    deliveries = item.get("deliveries", [{}])
+    for delivery in deliveries if isinstance(deliveries, list) else []:
+        attempt = {**shared, **delivery} if isinstance(delivery, Mapping) else {}
+        if all(isinstance(attempt.get(name), kind) for name, kind in _ATTEMPT.items()):
+            yield attempt
+        else:
+            log.warning("item %s %s is damaged: an attempt in it cannot be read", item["pk"], item["sk"])
+
+
+_ATTEMPT = {"channel": str, "kind": str, "outcome": str, "answer": str, "attempt": int, "at": str, "incident": str}
 
 
 def _subject_item(subject: Subject) -> Item:
@@ -210,7 +513,7 @@ def _subject_item(subject: Subject) -> Item:
         "account": subject.account,
         "region": subject.region,
         "cluster": subject.cluster,
-        "subject": subject.name,
+        "subject": subject.text,
     }
 
 
@@ -220,140 +523,168 @@ def _alert_item(alert: Alert) -> Item:
     return {**item, "severity": alert.severity.value, "containers": [each._asdict() for each in alert.containers]}
 
 
-def _fields(data: Alert | Silenced) -> Item:
-    """As `dataclasses.asdict`, but one level deep: what lies below is plain already, and every event comes by here."""
+def _fields(data: Alert) -> Item:
+    """As `dataclasses.asdict`, but one level deep, which is faster: the values are plain already."""
     return {field.name: getattr(data, field.name) for field in fields(data)}
 
 
-def _working_state(state: SubjectState) -> Item:
-    """What the router alone works on. It is stored packed: as a map of maps it would be most of what a write costs."""
-    incident = state.incident
-    working_state: Item = {
-        "quiet_from": state.quiet_from,
-        "deployment_resolved_at": state.deployment_resolved_at,
-        "rollbacks": state.rollbacks,
-        "active_causes": state.active_causes,
-        "resolve_at": state.resolve_at,
-        "lapse_at": state.lapse_at,
-        "silenced": state.silenced and _fields(state.silenced),
-        "occurrences": state.occurrences,
-        "deployments": state.deployments,
-        "archived": state.archived,
-        "outbox": {name: _entry_item(entry) for name, entry in state.outbox.items()},
-    }
-    if incident:
-        working_state["incident"] = {
-            "causes": incident.causes,
-            "tasks": incident.tasks,
-            "alert": _alert_item(incident.alert),
-            "opened_at": incident.opened_at,
-            "last_at": incident.last_at,
-            "ended_at": incident.ended_at,
-            "reopened": incident.reopened,
-            "silenced": incident.silenced and _fields(incident.silenced),
-            "closed_by": incident.closed_by,
-            "closed_because": incident.closed_because,
-            "recurrence": incident.recurrence,
-        }
-    return working_state
-
-
-def _entry_item(entry: OutboxEntry) -> Item:
-    """What is not as it is in a new cell."""
-    return {name: value for name, value in entry._asdict().items() if value != _NEW_ENTRY[name]}
-
-
-def _to_silenced(item: Mapping[str, Any] | None) -> Silenced | None:
-    return Silenced(**item) if item else None
-
-
 def to_state(item: Mapping[str, Any]) -> SubjectState:
-    """The inverse of `standing_item`."""
-    working_state = _unpacked(item["state"])
-    subject = Subject(item["account"], item["region"], item["cluster"], item["subject"])
+    """The inverse of `state_item`.
+
+    Raises:
+        NewerItem: this version is too old to read the item.
+        DamagedItem: a part of it cannot be read.
+    """
+    refuse_newer(item)
+    outer, outer_unknown = SUBJECT_ITEM.read(_without_made(item, _MADE_FOR_QUERIES))
+    values, unknown = STATE.read(unpacked_state(item))
+    subject = Subject.from_text(outer["account"], outer["region"], outer["cluster"], outer["subject"])
+    if state_key(subject)[0] != item["pk"]:
+        raise DamagedItem(f"it names {subject.fingerprint}, whose key is another")
+    incident = values.pop("incident")
+    if (incident is None) != (outer["number"] is None):
+        raise DamagedItem("half of its incident is missing")
+    if incident is not None:
+        incident["alert"] = Alert(subject=subject, **incident["alert"])
+        attributes = {name: outer[name] for name in ("number", "status", "severity")}
+        incident = Incident(subject=subject, **attributes, **incident)
     return SubjectState(
         subject=subject,
-        version=item["version"],
-        quiet_from=working_state["quiet_from"],
-        deployment_resolved_at=working_state["deployment_resolved_at"],
-        rollbacks=tuple(working_state["rollbacks"]),
-        incident=_to_incident(item, working_state["incident"], subject) if "number" in item else None,
-        active_causes=working_state["active_causes"],
-        outbox={name: _to_entry(entry) for name, entry in working_state["outbox"].items()},
-        resolve_at=working_state["resolve_at"],
-        lapse_at=working_state["lapse_at"],
-        silenced=_to_silenced(working_state["silenced"]),
-        occurrences={
-            cause: tuple((at, count) for at, count in times)
-            for cause, times in working_state.get("occurrences", {}).items()
-        },
-        deployments=working_state.get("deployments", {}),
-        archived=working_state["archived"],
+        version=outer["version"],
+        incident=incident,
+        unknown=_unknown_tree(outer["number"], outer_unknown, unknown),
+        **values,
     )
 
 
-def _to_incident(item: Mapping[str, Any], kept: Mapping[str, Any], subject: Subject) -> Incident:
+def _unknown_tree(number: int | None, outer: Mapping[str, Any] | None, state: Mapping[str, Any] | None) -> Any:
+    if not outer and not state:
+        return EMPTY
+    others = {name: content for name, content in (outer or EMPTY).items() if name not in SUBJECT_ITEM.fields}
+    choices = {name: (outer or EMPTY).get(name) for name in ("status", "severity")}
+    return {"number": number, "item": others, **choices, "state": state or EMPTY}
+
+
+def refuse_newer(item: Mapping[str, Any]) -> None:
+    """Raises NewerItem where this version is too old to read the item."""
+    oldest, _ = COUNT.read(item.get("min_reader", MIN_READER))
+    if oldest > SCHEMA:
+        raise NewerItem((item["pk"], item["sk"]), f"needs schema {oldest}, and this version has {SCHEMA}")
+
+
+def _without_made(item: Mapping[str, Any], made: set[str]) -> Item:
+    return {name: value for name, value in item.items() if name not in made and name not in _KEYS_AND_STAMP}
+
+
+# --- damaged items ----------------------------------------------------------------------------------------------------
+
+
+def damaged_item(item: Item, reason: str, ttl: int, now: float) -> Item:
+    """The copy of an item that could not be read at clock time `now`. No index holds it."""
+    sk = f"damaged#{iso(now)}#{item['sk']}"
+    return {"pk": item["pk"], "sk": sk, **STAMP, "ttl": ttl, "at": iso(now), "reason": reason, "item": dict(item)}
+
+
+def without_index_keys(item: Item) -> Item:
+    """The same item, one version on, where no query for due subjects or open incidents finds it."""
+    kept = {name: value for name, value in item.items() if name not in {"due_shard", "due_at", "open_shard"}}
+    return {**kept, "version": version_of(item) + 1}
+
+
+def version_of(item: Mapping[str, Any]) -> int:
+    """The item's version, or 0 where that cannot be read."""
+    version = item.get("version")
+    return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
+
+
+def restarted_state(item: Item, now: float, subject: Subject | None = None) -> SubjectState | None:
+    """What can still be read of a subject's damaged item; None where even its subject is not known.
+
+    Its incident is closed, so that the next alert opens an incident with the next number. What was to be sent is not
+    known, so nothing is due.
+    """
+    subject = subject or _subject_of(item)
+    if subject is None:
+        return None
+    try:
+        packed = unpacked_state(item)
+    except DamagedItem:
+        packed = EMPTY
+    lasting = ("quiet_from", "deployment_resolved_at", "rollbacks", "occurrences", "deployments")
+    number = _number_of(item)
+    return SubjectState(
+        subject=subject,
+        version=version_of(item),
+        incident=_closed_incident(item, subject, number, now) if number else None,
+        archived=item["sk"] != "incident",
+        **STATE.readable(packed, lasting),
+    )
+
+
+def _subject_of(item: Item) -> Subject | None:
+    subject = Subject.from_text(*(str(item.get(name)) for name in ("account", "region", "cluster", "subject")))
+    return subject if state_key(subject)[0] == item["pk"] else None  # its key is a hash of all four
+
+
+def _number_of(item: Item) -> int:
+    """Of the incident, by the first of its attributes that can be read; 0 where none can, or there is no incident."""
+    candidates = item["sk"].partition("#")[2], str(item.get("number")), str(item.get("id")).rpartition("-")[2]
+    return next((int(text) for text in candidates if text.isdecimal()), 0)
+
+
+def _closed_incident(item: Item, subject: Subject, number: int, now: float) -> Incident:
+    opened_at = item.get("opened_at")
+    began = seconds(opened_at) if isinstance(opened_at, str) and _is_time(opened_at) else now
+    severity, cause, title = SEVERITY.or_default(item.get("severity")), item.get("cause"), item.get("title")
+    alert = Alert(
+        id="",
+        event_id="",
+        at=began,
+        severity=Severity(severity),
+        cause=cause if isinstance(cause, str) else "unknown",
+        resolves=False,
+        rule="",
+        title=title if isinstance(title, str) else subject.name,
+        subject=subject,
+    )
     return Incident(
-        **{
-            **kept,
-            "number": item["number"],
-            "status": item["status"],
-            "subject": subject,
-            "severity": Severity(item["severity"]),
-            "tasks": tuple(kept["tasks"]),
-            "alert": _to_alert(kept["alert"], subject),
-            "silenced": _to_silenced(kept["silenced"]),
-            "recurrence": Recurrence(*kept.get("recurrence", ())),
-        }
+        number=number,
+        status=IncidentStatus.CLOSED,
+        subject=subject,
+        severity=alert.severity,
+        causes={alert.cause: 1},
+        tasks=(),
+        alert=alert,
+        opened_at=began,
+        last_at=began,
+        ended_at=now,
+        closed_by="ecs-alert-router",
+        closed_because="its stored state was damaged",
     )
-
-
-def _to_alert(item: Mapping[str, Any], subject: Subject) -> Alert:
-    containers = tuple(Container(**each) for each in item["containers"])
-    return Alert(**{**item, "subject": subject, "severity": Severity(item["severity"]), "containers": containers})
-
-
-def _to_entry(item: Mapping[str, Any]) -> OutboxEntry:
-    return OutboxEntry(
-        **{name: _ENTRY_PARSERS[name](value) if name in _ENTRY_PARSERS else value for name, value in item.items()}
-    )
-
-
-_NEW_ENTRY = OutboxEntry(dedup_window=math.nan)._asdict()  # which equals nothing: that is always stored
-_ENTRY_PARSERS: Mapping[str, Callable[[Any], Any]] = {
-    "announced_severity": Severity,
-    "last_kind_sent": Kind,
-    "options": lambda texts: MessageOptions(*texts),
-    "outcome": Outcome,
-}
 
 
 # --- the channels -----------------------------------------------------------------------------------------------------
 
 
 def channel_states_item(channel_states: ChannelStates) -> Item:
+    """The one item that all invocations share."""
     pk, sk = CHANNEL_STATES_KEY
-    return {
-        "pk": pk,
-        "sk": sk,
-        "schema": SCHEMA,
-        "version": channel_states.version + 1,
-        "sent_at": {endpoint: list(times) for endpoint, times in channel_states.sent_at.items()},
-        "bundles": {channel: [each.at, each.step] for channel, each in channel_states.bundles.items()},
-        "failures": {channel: each._asdict() for channel, each in channel_states.failures.items()},
-    }
+    content = CHANNEL_STATES.write(channel_states, channel_states.unknown)
+    return {**content, "pk": pk, "sk": sk, **STAMP, "version": channel_states.version + 1}
 
 
 def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
-    """The inverse of `condition_item`; where there is no item yet, every channel is calm and well."""
+    """The inverse of `channel_states_item`. Without an item, no channel fails and none has sent anything lately.
+
+    Raises:
+        NewerItem: this version is too old to read the item.
+        DamagedItem: a part of it cannot be read.
+    """
     if item is None:
         return ChannelStates()
-    return ChannelStates(
-        version=item["version"],
-        sent_at={endpoint: tuple(times) for endpoint, times in item["sent_at"].items()},
-        bundles={channel: BundleState(*each) for channel, each in item["bundles"].items()},
-        failures={channel: ChannelFailure(**each) for channel, each in item["failures"].items()},
-    )
+    refuse_newer(item)
+    values, unknown = CHANNEL_STATES.read(_without_made(item, {"version"}))
+    return ChannelStates(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------
@@ -362,66 +693,95 @@ SILENCES = "silences"
 
 
 def silence_item(silence: Silence, ttl: int) -> Item:
+    """A silence. Its times are text, for people; its key has the end that was planned when it was added."""
+    times = {name: iso(getattr(silence, name)) for name in _SILENCE_TIMES}
     return {
+        **silence.unknown,
         "pk": SILENCES,
         "sk": f"{iso(silence.planned_end)}#{silence.id}",
-        "schema": SCHEMA,
+        **STAMP,
         "version": silence.version + 1,
         "ttl": ttl,
         "id": silence.id,
         "match": {fact: list(globs) for fact, globs in silence.match.items()},
         "reason": silence.reason,
         "author": silence.author,
-        "created_at": iso(silence.created_at),
-        "starts_at": iso(silence.starts_at),
-        "ends_at": iso(silence.ends_at),
+        **times,
     }
 
 
+_SILENCE_TIMES = ("created_at", "starts_at", "ends_at")
+
+
 def to_silence(item: Mapping[str, Any]) -> Silence:
-    """The inverse of `silence_item`."""
-    return Silence(
-        id=item["id"],
-        match={fact: tuple(globs) for fact, globs in item["match"].items()},
-        reason=item["reason"],
-        author=item["author"],
-        created_at=seconds(item["created_at"]),
-        starts_at=seconds(item["starts_at"]),
-        ends_at=seconds(item["ends_at"]),
-        planned_end=seconds(item["sk"].partition("#")[0]),
-        version=item["version"],
-    )
+    """The inverse of `silence_item`.
+
+    Raises:
+        NewerItem: this version is too old to read the item, or does not know a fact that the silence matches.
+        DamagedItem: a part of it cannot be read.
+    """
+    refuse_newer(item)
+    values, unknown = SILENCE.read(_without_made(item, set()))
+    if facts := values["match"].keys() - set(FACTS):
+        raise NewerItem((item["pk"], item["sk"]), f"matches {', '.join(sorted(facts))}")
+    try:
+        values |= {name: seconds(values[name]) for name in _SILENCE_TIMES}
+        planned_end = seconds(item["sk"].partition("#")[0])
+    except ValueError as error:
+        raise DamagedItem(str(error)) from error
+    return Silence(planned_end=planned_end, unknown=unknown or EMPTY, **values)
 
 
 # --- what is stored packed --------------------------------------------------------------------------------------------
 
-# What a standing's state is likely to say, last what is likeliest: half of it need not be stored. Never to be changed:
-# what is stored was packed with it.
-_USUAL = (
-    b'"closed_because":"","closed_by":"","reopened":0,"ended_at":null,"last_at":17,"opened_at":17,"details":{},'
-    b'"runbook_url":"","deployment":"ecs-svc/","task_definition":"","stop_code":"TaskFailedToStart",'
-    b'"stop_code":"EssentialContainerExited","memory":null,"digest":"sha256:","image":".dkr.ecr..amazonaws.com/",'
-    b'"reason":"","exit_code":1,"status":"STOPPED","containers":[{"name":"","started_at":17,"stopped":true,"task":"",'
-    b'"title":" in ","rule":"","resolves":false,"severity":"critical","cause":"","at":17,"event_id":"",'
-    b'"alert":{"id":"","tasks":["","causes":{"","incident":{"response":"","outcome":"sent","announced_severity":"critical",'
-    b'"window_ends_at":17,"last_kind_sent":"opened","sent_revision":1,"window_step":1,"lease_ends_at":17,"lease_owner":"","due_at":17,'
-    b'"first_attempt_at":17,"attempt":1,"suppressed":{"","wanted_revision":1,"dedup_window":900.0,"stateful":true,"email":{"slack":{'
-    b'"teams":{"pagerduty":{"outbox":{"archived":false,"silenced":null,"lapse_at":17,"resolve_at":null,"active_causes":{'
-    b'"rollbacks":[],"deployment_resolved_at":0.0,"quiet_from":0.0,'
+# By schema: what a subject's state is likely to say, the likeliest last, so that it need not be stored. A dictionary is
+# never changed, since what was packed with it cannot be read without it. A schema without a dictionary of its own uses
+# the one before it. An item that is packed with a new dictionary needs readers that have it: raise MIN_READER with it.
+DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
+    {
+        1: (
+            b'"closed_because":"its stored state was damaged","closed_by":"ecs-alert-router","reopened":1,'
+            b'"ended_at":17,"recurrence":{"last_day":1,"last_week":1,"previous":17,"deployed_at":17},"details":{"runbook_url":"",'
+            b'"silenced":{"since":17,"last_at":17,"count":1,"by":{"rollbacks":["ecs-svc/","deployments":{"ecs-svc/":17,'
+            b'"deployment_resolved_at":17,"quiet_from":17,"lease_owner":"","lease_ends_at":17,"in_doubt":true,'
+            b'"throttled":true,"first_attempt_at":17,"attempt":1,"response":"","outcome":"retry","suppressed":{"'
+            b'"options":{"mention":"","language":"ja","time_zone":"Asia/Tokyo"},"last_at":17,"opened_at":17,'
+            b'"deployment":"ecs-svc/","task_definition":":1","stop_code":"TaskFailedToStart",'
+            b'"stop_code":"EssentialContainerExited","reason":"","memory":512,"digest":"sha256:",'
+            b'"image":".dkr.ecr..amazonaws.com/","exit_code":1,"status":"STOPPED","containers":[{"name":"","stopped":true,'
+            b'"started_at":17,"task":"","title":" in ","rule":"","resolves":false,"severity":"critical","cause":"",'
+            b'"at":17,"event_id":"","alert":{"id":"","tasks":["incident":{"causes":{"active_causes":{"","lapse_at":17,'
+            b'"resolve_at":17,"occurrences":{"":[[17,1]]},"outbox":{"teams":{"pagerduty":{"stateful":true,"email":{'
+            b'"slack":{"dedup_window":900.0,"wanted_revision":1,"sent_revision":1,"last_kind_sent":"opened",'
+            b'"announced_severity":"critical","window_step":1,"window_ends_at":17,"outcome":"sent"},'
+        )
+    }
 )
 
 
-def _packed(value: Any) -> bytes:
-    """Compressed JSON. Half a surrogate pair becomes `?`; floats are as the table keeps them, to the millisecond, so
-    that what is due is due in the index too.
+def packed_state(value: Any) -> bytes:
+    """Compressed JSON. Half a surrogate pair becomes `?`.
+
+    Floats are rounded to the millisecond as the table does, so that the state and the due index name the same time.
     """
     text = json.dumps(_to_the_millisecond(value), ensure_ascii=False, separators=(",", ":"))
-    compressor = zlib.compressobj(zdict=_USUAL)
+    compressor = zlib.compressobj(zdict=_dictionary(SCHEMA))
     return compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
 
 
-def _unpacked(packed: bytes) -> Any:
-    return json.loads(zlib.decompressobj(zdict=_USUAL).decompress(packed))
+def unpacked_state(item: Mapping[str, Any]) -> Any:
+    """The `state` of a subject's item. Raises DamagedItem."""
+    packed, schema = item.get("state"), item.get("schema")
+    if not isinstance(packed, bytes) or not isinstance(schema, int) or schema < 1:
+        raise DamagedItem("state or schema is missing or of the wrong type")
+    try:
+        return json.loads(zlib.decompressobj(zdict=_dictionary(schema)).decompress(packed))
+    except (zlib.error, ValueError, RecursionError) as error:
+        raise DamagedItem(f"state: {type(error).__name__}: {error}") from error
+
+
+def _dictionary(schema: int) -> bytes:
+    return DICTIONARIES[max(known for known in DICTIONARIES if known <= schema)]
 
 
 def _to_the_millisecond(value: Any) -> Any:
@@ -450,9 +810,13 @@ def _event(event: Event) -> bytes | None:
     return packed if len(packed) <= EVENT_LIMIT else None
 
 
-def unpacked(packed: bytes) -> Any:
-    """The event's `detail` as its row keeps it."""
-    return json.loads(zlib.decompress(packed))
+def unpacked(packed: Any) -> Any:
+    """The event's `detail` as its row keeps it; None, with a warning, where it is damaged."""
+    try:
+        return json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError, TypeError, RecursionError) as error:
+        log.warning("the event in a row is damaged: %s: %s", type(error).__name__, error)
+        return None
 
 
 def redacted(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""The life of an incident, as pure functions from how things stand, and something that happened, to how they stand now.
+"""The life of an incident: pure functions from a subject state, and something that happened, to the next state.
 
     absent ──alert──► open ──resolving event──► recovering ──resolve_after──► resolved ──alert within 1 h──► open
                       │ ◄────────alert─────────────┘                             └───────alert later──► the next one
                       └──nothing new for 24 h──► lapsed
 
-What came before what is decided by the events' own times, never by arrival; windows and leases run on the clock: `now`.
+The order of events is decided by their own times, never by their arrival. Windows and leases use clock time: `now`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from router.incident.outbox import HOUR, apply_incident_end, request_send
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
 from router.incident.state import OutboxEntry, RouteTarget, SubjectState
-from router.model import Alert, Decision, Incident, Kind, Severity, Silenced
+from router.model import Alert, Decision, Incident, IncidentStatus, Severity, Silenced
 
 LAPSE_AFTER = 24 * HOUR
 REOPEN_WITHIN = 1 * HOUR
@@ -28,24 +28,26 @@ DEPLOYMENT_FAILED = "deployment_failed"
 DEPLOYMENT_COMPLETED = "deployment_completed"
 ROLLING_BACK = "deployment_rolling_back"
 
-_NOBODY: Mapping[str, str] = MappingProxyType({})
+_NO_SILENCE: Mapping[str, str] = MappingProxyType({})
 
 
-# --- an alert comes ---------------------------------------------------------------------------------------------------
+# --- an alert arrives -------------------------------------------------------------------------------------------------
 
 
-def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
+def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depends on
     state: SubjectState,
     alert: Alert,
     targets: Sequence[RouteTarget],
     now: float,
     resolve_after: float,
-    silenced_by: Mapping[str, str] = _NOBODY,
+    silenced_by: Mapping[str, str] = _NO_SILENCE,
 ) -> tuple[SubjectState, Decision]:
-    """Takes an alert in, once: the caller sees to it that the same occurrence never comes twice.
+    """Applies an alert and decides whether to announce it. The caller passes each occurrence only once.
 
     Args:
-        silenced_by: id and reason of the silence that holds it back; empty where none does.
+        targets: the channels that the alert's routes name.
+        resolve_after: seconds without a new alert after which a recovery is announced.
+        silenced_by: id and reason of the silence that matches the alert; empty if none does.
     """
     state = record_deployment(_note_rollback(state, alert), alert)
     if alert.stopped:
@@ -60,24 +62,22 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - all that the decision hangs on
         return state, Decision.ALREADY_RESOLVED
     if silenced_by:
         return count_occurrence(_apply_silence(state, alert, silenced_by, now), alert), Decision.SILENCED
-    after = count_occurrence(_add_to_incident(state, alert, now), alert)
-    return _announce(after, alert, targets, now, news=_changes_message(state.incident, alert))
-
-
-def _changes_message(incident: Incident | None, alert: Alert) -> bool:
-    """Whether this changes what a message that is under way says: the incident gets worse, or is not over after all."""
-    return incident is None or incident.over or alert.severity.worse_than(incident.severity)
+    incident = state.incident
+    # A message that is being sent is out of date if the incident gets worse, or is not over after all.
+    outdates_message = incident is None or incident.over or alert.severity.worse_than(incident.severity)
+    state = count_occurrence(_add_to_incident(state, alert, now), alert)
+    return _announce(state, alert, targets, now, outdates_message=outdates_message)
 
 
 def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectState:
-    """The incident with this alert in it: the open one, the last one come back, or a new one."""
+    """Adds the alert to the open incident, reopens the last one, or opens a new one."""
     incident = state.incident
     if incident is None or (incident.over and not _reopens(incident, alert)):
         return _open(state, alert, now)
     worse = alert.severity.worse_than(incident.severity)
     incident = replace(
         incident,
-        status="open",
+        status=IncidentStatus.OPEN,
         ended_at=None,
         reopened=incident.reopened + incident.over,
         severity=alert.severity if worse else incident.severity,
@@ -100,9 +100,10 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectSt
 
 def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
+    archived = state._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
     incident = Incident(
         number=previous.number + 1 if previous else 1,
-        status="open",
+        status=IncidentStatus.OPEN,
         subject=state.subject,
         severity=alert.severity,
         causes={alert.cause: 1},
@@ -120,34 +121,30 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
-        superseded=_archived(state) if previous else None,
+        superseded=archived if previous else None,
     )
 
 
-def _archived(state: SubjectState) -> SubjectState:
-    return state._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
-
-
 def _reopens(incident: Incident, alert: Alert) -> bool:
-    return incident.status == "resolved" and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
+    return incident.status is IncidentStatus.RESOLVED and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
 
 
-# --- a silence holds it back ------------------------------------------------------------------------------------------
+# --- a silence matches it ---------------------------------------------------------------------------------------------
 
 
 def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
-    """Nobody is told and nothing is counted; but the trouble goes on, and may outlast the silence."""
+    """Counts the alert as silenced, not as part of the incident. Its cause is active and may outlast the silence."""
     silenced = _merge_silenced(_unless_lapsed(state.silenced, alert), Silenced(alert.at, alert.at, 1, by))
     state = state._replace(silenced=silenced, active_causes=_with_active(state.active_causes, alert))
     incident = state.incident
     if incident is None or incident.over:
         return state
-    incident = replace(incident, status="open", ended_at=None)
+    incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None)
     return state._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
 def _unless_lapsed(silenced: Silenced | None, alert: Alert) -> Silenced | None:
-    """What was held back, if it is the same trouble: like an incident, it lapses when nothing comes for a day."""
+    """Silenced alerts lapse like an incident: None if the newest of them is older than `LAPSE_AFTER`."""
     return silenced if silenced and alert.at - silenced.last_at <= LAPSE_AFTER else None
 
 
@@ -158,22 +155,24 @@ def _merge_silenced(one: Silenced | None, other: Silenced | None) -> Silenced | 
     return Silenced(min(one.since, other.since), max(one.last_at, other.last_at), one.count + other.count, by)
 
 
-# --- and is announced -------------------------------------------------------------------------------------------------
+# --- or it is announced -----------------------------------------------------------------------------------------------
 
 
 def _announce(
-    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float, *, news: bool
+    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float, *, outdates_message: bool
 ) -> tuple[SubjectState, Decision]:
-    """Moves the cell of each channel that is reached; announced when one of them shall speak because of this alert."""
+    """Updates the entry of each target. The decision is `announced` if one of them sends because of this alert."""
     entries = dict(state.outbox)
     decision = Decision.HELD_BACK
     for target in targets:
         before = entries.get(target.channel) or OutboxEntry(target.dedup_window)
-        held = _plus(before.suppressed, {alert.cause: 1})
         entry = before._replace(
-            suppressed=held, dedup_window=target.dedup_window, stateful=target.stateful, options=target.options
+            suppressed=_plus(before.suppressed, {alert.cause: 1}),
+            dedup_window=target.dedup_window,
+            stateful=target.stateful,
+            options=target.options,
         )
-        if news if before.is_leased(now) else _is_due_now(before, alert, now):
+        if outdates_message if before.is_leased(now) else _is_due_now(before, alert, now):
             decision = Decision.ANNOUNCED
             entry = request_send(entry, now)
         elif not entry.is_behind:
@@ -183,19 +182,18 @@ def _announce(
 
 
 def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
-    """Whether a channel is told of an alert at once: it knows nothing, it thinks all is well, or it gets worse."""
+    """Whether a channel is told at once: it does not know the incident, it gets worse, or the window has ended."""
     if entry.is_behind:
-        return False  # something is waiting to be said already, and the newest is what will be said
-    if entry.last_kind_sent in {None, Kind.RESOLVED}:
-        return True
+        return False  # a notification is pending already, and it will include this alert
     return (
-        alert.severity.worse_than(entry.announced_severity)
+        not entry.knows_incident
+        or alert.severity.worse_than(entry.announced_severity)
         or entry.window_ends_at is None
         or entry.window_ends_at <= now
     )
 
 
-# --- trouble ends -----------------------------------------------------------------------------------------------------
+# --- causes end -------------------------------------------------------------------------------------------------------
 
 
 def _note_rollback(state: SubjectState, alert: Alert) -> SubjectState:
@@ -205,10 +203,10 @@ def _note_rollback(state: SubjectState, alert: Alert) -> SubjectState:
 
 
 def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
-    """A resolving event: notes since when the subject is quiet, and ends what it can end.
+    """Applies a resolving event: sets `quiet_from` and ends the causes that this event can end.
 
-    A completed standalone run ends only what failed before it started. While a rollback is what made the service well,
-    the deployment that failed is still failed.
+    A completed standalone run ends only failures from before its start. The completion of a rollback does not end
+    `deployment_failed`.
     """
     quiet_from = alert.at
     if alert.cause == RUN_COMPLETED and alert.started_at is not None:
@@ -216,46 +214,43 @@ def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float
     rollbacks = state.rollbacks
     if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
         rollbacks = ()
-    state = state._replace(
-        rollbacks=rollbacks,
-        quiet_from=max(state.quiet_from, quiet_from),
-        deployment_resolved_at=state.deployment_resolved_at
-        if rollbacks
-        else max(state.deployment_resolved_at, quiet_from),
-    )
-    ended = {what for what, newest in state.active_causes.items() if newest <= _quiet_from(state, what)}
+    state = state._replace(rollbacks=rollbacks, quiet_from=max(state.quiet_from, quiet_from))
+    if not rollbacks:
+        state = state._replace(deployment_resolved_at=max(state.deployment_resolved_at, quiet_from))
+    ended = {key for key, newest in state.active_causes.items() if newest <= _quiet_from(state, key)}
     return _end_causes(state, ended, alert.at, now, resolve_after)
 
 
-def _quiet_from(state: SubjectState, what: str) -> float:
-    """Event time up to which `what` (a cause, or a container's exit) is over."""
-    if what.startswith(CONTAINER_EXITED):
-        return 0.0  # the task runs on without its container: it ends when that task stops
-    return state.deployment_resolved_at if what == DEPLOYMENT_FAILED else state.quiet_from
+def _quiet_from(state: SubjectState, key: str) -> float:
+    """Event time up to which an active cause, given by its key, is over."""
+    if key.startswith(CONTAINER_EXITED):
+        return 0.0  # the task still runs without this container; only the end of the task ends that
+    return state.deployment_resolved_at if key == DEPLOYMENT_FAILED else state.quiet_from
 
 
 def _end_causes(state: SubjectState, ended: Iterable[str], at: float, now: float, resolve_after: float) -> SubjectState:
-    """Takes `ended` out of what goes on; when nothing is left, the recovery is announced after `resolve_after`."""
-    left = {what: newest for what, newest in state.active_causes.items() if what not in ended}
+    """Removes active causes by their keys. If none is left, the recovery will be announced after `resolve_after`."""
+    left = {key: newest for key, newest in state.active_causes.items() if key not in ended}
     incident = state.incident
     if len(left) == len(state.active_causes):
         return state
     if not left:
         state = state._replace(silenced=None)
-    if left or incident is None or incident.status != "open":
+    if left or incident is None or incident.status is not IncidentStatus.OPEN:
         return state._replace(active_causes=left)
-    incident = replace(incident, status="recovering", ended_at=at)
+    incident = replace(incident, status=IncidentStatus.RECOVERING, ended_at=at)
     return state._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
 
 
-def _with_active(going_on: Mapping[str, float], alert: Alert) -> dict[str, float]:
-    what = _exit_key(alert) if alert.cause == CONTAINER_EXITED else alert.cause
-    newest = max(alert.at, going_on.get(what, alert.at))
-    others = [(key, time) for key, time in going_on.items() if key != what]
-    return dict([*others[-EXITS_REMEMBERED:], (what, newest)])
+def _with_active(active_causes: Mapping[str, float], alert: Alert) -> dict[str, float]:
+    key = _exit_key(alert) if alert.cause == CONTAINER_EXITED else alert.cause
+    newest = max(alert.at, active_causes.get(key, alert.at))
+    others = [(other, at) for other, at in active_causes.items() if other != key]
+    return dict([*others[-EXITS_REMEMBERED:], (key, newest)])
 
 
 def _exit_key(alert: Alert) -> str:
+    """The key of a container's exit among the active causes."""
     return f"{CONTAINER_EXITED}/{alert.task}"
 
 
@@ -263,24 +258,30 @@ def _exit_key(alert: Alert) -> str:
 
 
 def advance(state: SubjectState, now: float) -> SubjectState:
-    """What the clock alone brings about: the end of a recovery, and the lapse of what nothing resolves."""
+    """What the clock alone changes: a recovery is complete, or an incident lapses."""
     incident = state.incident
     if incident is None:
         return state
     if state.resolve_at is not None and state.resolve_at <= now:
-        return _close(state, replace(incident, status="resolved"), now)
+        return _close(state, replace(incident, status=IncidentStatus.RESOLVED), now)
     if state.lapse_at is not None and state.lapse_at <= now:
         if any(entry.due_at is not None and not entry.attempt for entry in state.outbox.values()):
-            return state._replace(lapse_at=now + HOUR)  # not before a last digest; but no channel waits for another
-        return _close(state, replace(incident, status="lapsed", ended_at=now), now)
+            return state._replace(lapse_at=now + HOUR)  # a digest is pending; a channel that fails is not waited for
+        return _close(state, replace(incident, status=IncidentStatus.LAPSED, ended_at=now), now)
     return state
 
 
 def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectState:
-    """Ends by hand what nothing will resolve; what came before wakes nobody any more."""
+    """Closes an incident by hand. Alerts from before `now` are not announced any more.
+
+    Args:
+        author: who closed it. reason: why.
+    """
     if state.incident is None or state.incident.over:
         return state
-    incident = replace(state.incident, status="closed", ended_at=now, closed_by=author, closed_because=reason)
+    incident = replace(
+        state.incident, status=IncidentStatus.CLOSED, ended_at=now, closed_by=author, closed_because=reason
+    )
     quiet = state._replace(
         quiet_from=max(state.quiet_from, now), deployment_resolved_at=max(state.deployment_resolved_at, now)
     )

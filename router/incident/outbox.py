@@ -1,58 +1,61 @@
-"""The one mechanism for all sending, as pure functions. A cell is what one channel should have been told of an incident
-(`want`), and what it was told (`told`).
+"""All sending goes through the outbox, one entry for each incident and channel. These are its pure functions.
 
-    quiet ──something to say──► due ──a turn, a lease──► being told ──sent──► told; a window begins
-                                 ▲                            └──not sent──► due later, or given up
-                                 └── end of a window, of a recovery, of a wait for a turn: all only set `due_at`
+An entry holds the revision that the channel should have been told (`wanted_revision`) and the one that it was told
+(`sent_revision`).
 
-Windows and leases run on the clock: `now`.
+    idle ──something to say──► due ──grant and lease──► sending ──sent──► idle, and a window begins
+                                ▲                          └──not sent──► due later, or failed
+                                └── the end of a window, of a recovery or of throttling only sets `due_at`
+
+Windows and leases use clock time: `now`.
 """
 
 from collections.abc import Collection
+from typing import assert_never
 
 from router.incident.state import Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
-from router.model import Incident, Kind, Outcome, Severity
+from router.model import Incident, IncidentStatus, Kind, Outcome, Severity
 
 HOUR = 3600.0
 WINDOW_STEPS = (1 * HOUR, 4 * HOUR, 24 * HOUR)
-"""The windows of an incident after its first (`dedup_window`), in seconds; the last repeats."""
+"""Seconds of each window after the first, which lasts `dedup_window`; the last one repeats."""
 RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
-"""Seconds until the next attempt where the remote does not say; the last repeats, for `RETRY_FOR`."""
+"""Seconds until the next attempt if the remote does not say; the last one repeats for `RETRY_FOR`."""
 RETRY_FOR = 24 * HOUR
 SENT_DURING_OUTAGE = "sent while history was unavailable"
 NOT_SENT_DURING_OUTAGE = "not sent: history was unavailable"
 
 
-# --- something is to be said ------------------------------------------------------------------------------------------
+# --- what should be sent ----------------------------------------------------------------------------------------------
 
 
 def request_send(entry: OutboxEntry, now: float) -> OutboxEntry:
-    """One more revision to say: at once, unless the channel failed lately and its next attempt has its time already."""
-    waiting = entry.due_at is not None and (entry.attempt > 0 or entry.is_leased(now))
-    return entry._replace(wanted_revision=entry.wanted_revision + 1, due_at=entry.due_at if waiting else now)
+    """Adds a revision to send: now, or with the attempt that is under way or already scheduled."""
+    scheduled = entry.due_at is not None and (entry.attempt > 0 or entry.is_leased(now))
+    return entry._replace(wanted_revision=entry.wanted_revision + 1, due_at=entry.due_at if scheduled else now)
 
 
 def apply_incident_end(entry: OutboxEntry, incident: Incident, now: float) -> OutboxEntry:
-    """The cell when its incident is over: who was told of the incident is owed the end of it.
+    """The entry once its incident is over: a channel that was told of the incident is told that it is over.
 
-    Who was to be told and was not yet is told once, that it opened and is over; but a stateful remote that was not
-    triggered has nothing to resolve. If nobody knows whether it was, it is told: it drops what it has no use for.
+    A channel that missed the opening gets one "opened and over" message. A stateful channel that was never triggered
+    gets nothing. If we cannot tell whether it was triggered, it gets `resolved`: it ignores unknown keys.
     """
     if entry.is_leased(now):
-        return entry  # `settle` comes here again
-    if entry.last_kind_sent in {None, Kind.RESOLVED}:
-        owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
+        return entry  # `apply_delivery` calls this again
+    if entry.knows_incident:
+        owed = entry.stateful or entry.is_behind or incident.status is not IncidentStatus.LAPSED
     else:
-        owed = entry.stateful or entry.is_behind or incident.status != "lapsed"
+        owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
     if owed:
         return entry if entry.is_behind else request_send(entry, now)
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
 
 
 def postpone(state: SubjectState, now: float, until: float) -> SubjectState:
-    """Puts off to `until` (clock time) what is due of an incident that a silence holds back.
+    """Postpones the due entries of a silenced incident to `until` (clock time).
 
-    That it is over is said all the same. A retry that waited begins anew, so that no silence uses up its day.
+    Resolutions are still sent. Pending retries restart, so time spent silenced does not count towards `RETRY_FOR`.
     """
     if state.incident is None or state.incident.over:
         return state
@@ -62,21 +65,22 @@ def postpone(state: SubjectState, now: float, until: float) -> SubjectState:
     return state._replace(outbox=entries)
 
 
-# --- somebody speaks --------------------------------------------------------------------------------------------------
+# --- sending ----------------------------------------------------------------------------------------------------------
 
 
 def due_channels(state: SubjectState, now: float) -> tuple[str, ...]:
-    """The channels that somebody must speak to now, and that nobody is speaking to."""
+    """The channels whose entries are due and not leased."""
     if state.incident is None:
         return ()
-    entries = state.outbox.items()
     return tuple(
-        name for name, entry in entries if entry.due_at is not None and entry.due_at <= now and not entry.is_leased(now)
+        name
+        for name, entry in state.outbox.items()
+        if entry.due_at is not None and entry.due_at <= now and not entry.is_leased(now)
     )
 
 
 def take_lease(state: SubjectState, now: float, terms: LeaseGrant) -> tuple[SubjectState, tuple[Dispatch, ...]]:
-    """Takes the due cells that have a turn, and says what each of their channels is to be told."""
+    """Leases the due entries whose channels have a grant; returns a dispatch for each."""
     entries = dict(state.outbox)
     dispatches = []
     for name in due_channels(state, now):
@@ -89,7 +93,7 @@ def take_lease(state: SubjectState, now: float, terms: LeaseGrant) -> tuple[Subj
 
 
 def _with_digest_requested(entry: OutboxEntry) -> OutboxEntry:
-    """A due cell that is not behind is at the end of its window: a digest of what was held back is wanted."""
+    """An entry that is due and not behind is at the end of its window: it wants a digest of what was suppressed."""
     return entry if entry.is_behind else entry._replace(wanted_revision=entry.wanted_revision + 1)
 
 
@@ -97,8 +101,8 @@ def _with_lease(entry: OutboxEntry, now: float, terms: LeaseGrant) -> OutboxEntr
     return _with_digest_requested(entry)._replace(
         lease_owner=terms.owner,
         lease_ends_at=terms.until,
-        in_doubt=entry.in_doubt or bool(entry.lease_owner),  # whoever had it before has died, perhaps after sending
-        due_at=terms.until,  # should this process die, the due index brings the cell back when the lease has ended
+        in_doubt=entry.in_doubt or bool(entry.lease_owner),  # the previous owner died, perhaps after sending
+        due_at=terms.until,  # if this process dies, the due index returns the entry once the lease has expired
         throttled=False,
         attempt=entry.attempt + 1,
         first_attempt_at=now if entry.first_attempt_at is None else entry.first_attempt_at,
@@ -106,30 +110,30 @@ def _with_lease(entry: OutboxEntry, now: float, terms: LeaseGrant) -> OutboxEntr
 
 
 def next_kind(incident: Incident, entry: OutboxEntry) -> Kind:
-    """What a channel is told now if it is told anything of this incident."""
+    """The kind of the next notification about this incident."""
     if incident.over:
         return Kind.RESOLVED
-    return Kind.OPENED if entry.last_kind_sent in {None, Kind.RESOLVED} else Kind.UPDATED
+    return Kind.UPDATED if entry.knows_incident else Kind.OPENED
 
 
-def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, turn: SendMode) -> Dispatch:
+def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendMode) -> Dispatch:
     incident = state.incident
     assert incident is not None  # else nothing is due
     return Dispatch(
-        channel,
-        next_kind(incident, entry),
-        entry.wanted_revision,
-        entry.attempt,
-        entry.last_kind_sent is None,
-        incident.severity,
-        dict(entry.suppressed),
-        entry.options,
-        turn,
+        channel=channel,
+        kind=next_kind(incident, entry),
+        revision=entry.wanted_revision,
+        attempt=entry.attempt,
+        is_first=entry.last_kind_sent is None,
+        severity=incident.severity,
+        suppressed=dict(entry.suppressed),
+        options=entry.options,
+        mode=mode,
     )
 
 
 def fail_if_exhausted(state: SubjectState, delivery: Delivery, now: float) -> Delivery:
-    """A retry is no retry any more, but failed, once the channel was tried for 24 h."""
+    """The delivery, with `retry` turned into `failed` if the first attempt was `RETRY_FOR` seconds ago."""
     entry = state.outbox.get(delivery.dispatch.channel)
     if (
         delivery.outcome is Outcome.RETRY
@@ -142,10 +146,10 @@ def fail_if_exhausted(state: SubjectState, delivery: Delivery, now: float) -> De
 
 
 def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
-    """Writes down what came of an attempt; changes nothing when the lease has passed to somebody else.
+    """Records the result of an attempt. Does nothing if `owner` has lost the lease.
 
     Args:
-        jitter: 0 to 1, so that what failed together does not come back together.
+        jitter: 0 to 1; spreads the retries of sends that failed together.
     """
     entry = state.outbox.get(delivery.dispatch.channel)
     if entry is None or entry.lease_owner != owner:
@@ -157,27 +161,29 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
         outcome=delivery.outcome,
         response=delivery.response,
     )
-    if delivery.outcome is Outcome.SENT:
-        entry = _sent(entry, delivery.dispatch, now)
-    elif delivery.outcome is Outcome.RETRY:
-        entry = entry._replace(due_at=now + retry_delay(entry.attempt, delivery.retry_after, jitter))
-    else:
-        entry = _failed(entry)
+    match delivery.outcome:
+        case Outcome.SENT:
+            entry = _sent(entry, delivery.dispatch, now)
+        case Outcome.RETRY:
+            entry = entry._replace(due_at=now + retry_delay(entry.attempt, delivery.retry_after, jitter))
+        case Outcome.FAILED:
+            entry = _failed(entry)
+        case _:
+            assert_never(delivery.outcome)
     if state.incident and state.incident.over and delivery.dispatch.kind is not Kind.RESOLVED:
         entry = apply_incident_end(entry, state.incident, now)
     return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})
 
 
 def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
-    held = {cause: count - dispatch.suppressed.get(cause, 0) for cause, count in entry.suppressed.items()}
-    held = {cause: count for cause, count in held.items() if count > 0}
+    untold = {cause: count - dispatch.suppressed.get(cause, 0) for cause, count in entry.suppressed.items()}
     over = dispatch.kind is Kind.RESOLVED
-    window_ends_at = None if over else now + _window(entry)
+    window_ends_at = None if over else now + _window_length(entry)
     entry = entry._replace(
         sent_revision=dispatch.revision,
         last_kind_sent=dispatch.kind,
         announced_severity=Severity.INFO if over else dispatch.severity,
-        suppressed={} if over else held,
+        suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
         in_doubt=False,
         window_step=entry.window_step if over else entry.window_step + 1,
         window_ends_at=window_ends_at,
@@ -188,20 +194,18 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
 
 
 def requeue(state: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
-    """Makes due again what failed for good, so that the channel hears the newest state.
+    """Makes a failed entry due again, so that the channel gets the newest state.
 
     Returns:
-        The standing, and why there is nothing to say; "" where there is.
+        The subject state, and why there is nothing to send; "" if there is.
     """
     entry, incident = state.outbox.get(channel), state.incident
     if entry is None or incident is None or entry.outcome is not Outcome.FAILED:
         return state, "told meanwhile" if entry and entry.outcome is Outcome.SENT else "tried again meanwhile"
     if entry.due_at is not None or entry.is_leased(now):
         return state, "due already"
-    knows_of_none = entry.last_kind_sent in {None, Kind.RESOLVED}
-    if incident.over and (
-        entry.last_kind_sent is Kind.RESOLVED or (entry.stateful and knows_of_none and not entry.in_doubt)
-    ):
+    never_triggered = entry.stateful and not entry.knows_incident and not entry.in_doubt
+    if incident.over and (entry.last_kind_sent is Kind.RESOLVED or never_triggered):
         return state, "over, and the channel has nothing to resolve"
     return state._replace(outbox={**state.outbox, channel: request_send(entry, now)}), ""
 
@@ -209,25 +213,26 @@ def requeue(state: SubjectState, channel: str, now: float) -> tuple[SubjectState
 def record_outage_sends(
     state: SubjectState, announced: Collection[str], before: SubjectState, now: float
 ) -> tuple[SubjectState, tuple[Delivery, ...]]:
-    """Writes down what became of it while history was unreachable, so that nothing of it is said again.
+    """Records what was sent while history was unreachable, so that it is not sent again.
 
     Args:
-        standing, before: with an alert absorbed, and as it was before that.
-        announced: the channels that were told. The others that would be told now were not, and are not.
+        state: with the alert applied.
+        announced: the channels that were notified. The other channels that are owed it get `failed`, and no message.
+        before: the state without the alert.
     """
     incident, entries, deliveries = state.incident, dict(state.outbox), []
     known = before.outbox if before.incident and incident and before.incident.number == incident.number else {}
     for name, entry in state.outbox.items() if incident else ():
-        was = known.get(name, entry._replace(wanted_revision=0, suppressed={}, due_at=None))
+        previous = known.get(name, entry._replace(wanted_revision=0, suppressed={}, due_at=None))
         if (
             incident is None
             or entry.is_leased(now)
-            or not (entry.wanted_revision > was.wanted_revision or name in announced)
+            or not (entry.wanted_revision > previous.wanted_revision or name in announced)
         ):
-            entries[name] = entry._replace(suppressed=was.suppressed, due_at=was.due_at)
+            entries[name] = entry._replace(suppressed=previous.suppressed, due_at=previous.due_at)
             continue
         wanted = max(entry.wanted_revision, entry.sent_revision + 1)
-        owed = entry._replace(wanted_revision=wanted, suppressed=was.suppressed)
+        owed = entry._replace(wanted_revision=wanted, suppressed=previous.suppressed)
         dispatch = _dispatch(state, name, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
         if name in announced:
             entries[name] = _sent(owed, dispatch, now)._replace(outcome=Outcome.SENT, response=SENT_DURING_OUTAGE)
@@ -238,15 +243,15 @@ def record_outage_sends(
     return state._replace(outbox=entries), tuple(deliveries)
 
 
-def _window(entry: OutboxEntry) -> float:
-    """Seconds of the window that begins: `dedup_window`, then 1 h, 4 h, then daily."""
+def _window_length(entry: OutboxEntry) -> float:
+    """Seconds of the window that begins now: `dedup_window`, then `WINDOW_STEPS`, but never below `dedup_window`."""
     if entry.window_step == 0:
         return entry.dedup_window
     return max(entry.dedup_window, WINDOW_STEPS[min(entry.window_step, len(WINDOW_STEPS)) - 1])
 
 
 def _failed(entry: OutboxEntry) -> OutboxEntry:
-    """Nothing more is tried until something new happens; a failed send never opens a window."""
+    """Gives up until something new happens. A failed send never opens a window."""
     return entry._replace(
         wanted_revision=entry.sent_revision,
         attempt=0,
@@ -258,7 +263,13 @@ def _failed(entry: OutboxEntry) -> OutboxEntry:
 
 
 def retry_delay(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Seconds until the next attempt: what the remote asked for, else the schedule, up to a fifth longer."""
+    """Seconds until the next attempt: what the remote asked for plus up to 5 %, else the schedule plus up to 20 %.
+
+    Args:
+        attempt: the one that failed, from 1.
+        retry_after: seconds that the remote asked for, or None.
+        jitter: 0 to 1.
+    """
     if retry_after is not None:
         return retry_after * (1 + 0.05 * jitter)
     return RETRY_SCHEDULE[min(max(attempt, 1), len(RETRY_SCHEDULE)) - 1] * (1 + 0.2 * jitter)

@@ -1,10 +1,10 @@
-"""What is remembered of a subject beside its incident: how often each cause came, and which deployments began.
+"""How often each cause occurred in the last week, and which deployments began. Pure functions.
 
-It is kept with how things stand, so that a message which tells of it costs no question to history. Pure.
+This is part of the subject's state, so a message that mentions it needs no query to history.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from router.incident.state import SubjectState
 from router.model import Alert, Recurrence
@@ -17,56 +17,47 @@ DEPLOYMENTS_REMEMBERED = 5
 DEPLOYMENT_STARTED = "deployment_in_progress"
 
 Times = Sequence[tuple[float, int]]
-"""Event time of the newest alert of a while, and how many there were in it: an hour, after a day a whole day."""
+"""Periods of one hour, or of one day once they are a day old: the event time of the newest alert, and the count."""
 
 
 def recurrence_of(state: SubjectState, alert: Alert) -> Recurrence:
-    """What was before an alert that is not counted yet. An hour that has begun before it counts whole."""
+    """What happened before an alert that is not counted yet. The alert's own hour counts as a whole."""
     times = [
         (min(at, alert.at), count)
         for at, count in state.occurrences.get(alert.cause, ())
         if at >= alert.at - WEEK and at // HOUR * HOUR <= alert.at
     ]
+    # The deployment that started the task; for an alert that is not about a task, the newest one.
+    deployments = {id_: at for id_, at in state.deployments.items() if alert.at - WEEK <= at <= alert.at}
+    newest = max(deployments.values(), default=None)
     return Recurrence(
         last_day=sum(count for at, count in times if at >= alert.at - DAY),
         last_week=sum(count for _, count in times),
         previous=max((at for at, _ in times), default=None),
-        deployed_at=_deployed_at(state.deployments, alert),
+        deployed_at=deployments.get(alert.deployment) if alert.task else newest,
     )
 
 
-def _deployed_at(deployments: Mapping[str, float], alert: Alert) -> float | None:
-    """When the deployment began that started the task; of what is not about a task, the newest deployment.
-
-    One that is older than a week has nothing to do with it: what is remembered goes no further back.
-    """
-    begun = {id_: at for id_, at in deployments.items() if alert.at - WEEK <= at <= alert.at}
-    return begun.get(alert.deployment) if alert.task else max(begun.values(), default=None)
-
-
 def count_occurrence(state: SubjectState, alert: Alert) -> SubjectState:
-    """Counts an alert. Rare causes are forgotten where there are many, and what is older than a week."""
-    counted = [*state.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
-    others = {cause: times for cause, times in state.occurrences.items() if cause != alert.cause}
-    kept = list(others.items())[-(CAUSES_REMEMBERED - 1) :]
-    return state._replace(occurrences=dict([*kept, (alert.cause, tuple(_by_while(counted)))]))
-
-
-def _by_while(times: Times) -> Iterable[tuple[float, int]]:
+    """Counts an alert. Drops what is older than a week, and the causes that occurred longest ago if there are many."""
+    times = [*state.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
     newest = max(at for at, _ in times)
-    whiles: dict[tuple[float, int], tuple[float, int]] = {}
+    periods: dict[tuple[float, int], tuple[float, int]] = {}
     for at, count in sorted(times):
         if newest - at <= WEEK:
             length = HOUR if newest - at <= DAY else DAY
-            before = whiles.get(key := (length, int(at // length)), (at, 0))
-            whiles[key] = (max(before[0], at), before[1] + count)
-    return whiles.values()
+            period = (length, int(at // length))
+            latest, total = periods.get(period, (at, 0))
+            periods[period] = (max(latest, at), total + count)
+    others = [(cause, kept) for cause, kept in state.occurrences.items() if cause != alert.cause]
+    recent = others[-(CAUSES_REMEMBERED - 1) :]
+    return state._replace(occurrences=dict([*recent, (alert.cause, tuple(periods.values()))]))
 
 
 def record_deployment(state: SubjectState, alert: Alert) -> SubjectState:
-    """Remembers when a deployment began, if the alert says so."""
+    """Records when a deployment began, if the alert says so."""
     if alert.cause != DEPLOYMENT_STARTED or not alert.deployment:
         return state
     began = min(alert.at, state.deployments.get(alert.deployment, alert.at))
-    newest = sorted({**state.deployments, alert.deployment: began}.items(), key=lambda each: each[1])
-    return state._replace(deployments=dict(newest[-DEPLOYMENTS_REMEMBERED:]))
+    deployments = sorted({**state.deployments, alert.deployment: began}.items(), key=lambda item: item[1])
+    return state._replace(deployments=dict(deployments[-DEPLOYMENTS_REMEMBERED:]))

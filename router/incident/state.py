@@ -1,21 +1,23 @@
-"""How things stand with a subject: its newest incident, and what each channel was told of it. Words only.
+"""State of one subject: its latest incident and an outbox entry for each channel. Data only, no decisions.
 
-`router.incident.lifecycle` and `router.incident.outbox` say how it moves on; `router.history.items` how it is stored.
+`router.incident.lifecycle` and `router.incident.outbox` compute the next state; `router.history.items` stores it.
 """
 
 import enum
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from router.model import Incident, Kind, Outcome, Severity, Silenced, Subject
 
 
 class MessageOptions(NamedTuple):
-    """How a route wants its channels to be spoken to; "" where it leaves that to the channel.
+    """How a route wants its messages; "" leaves the choice to the channel's own settings.
 
     Attributes:
-        mention: whom to call, in the channel's own notation; from the configuration alone.
+        mention: who is mentioned, in the channel's own notation. It comes from the configuration alone.
+        language: `en` or `ja`.
+        time_zone: IANA name.
     """
 
     mention: str = ""
@@ -27,10 +29,11 @@ _AS_CONFIGURED = MessageOptions()
 
 
 class RouteTarget(NamedTuple):
-    """A channel that an alert's routes reach.
+    """A channel that an alert's routes name.
 
     Attributes:
-        dedup_window: seconds of the first window. stateful: see `router.channels.plugins.Channel`.
+        dedup_window: seconds; the length of the first window.
+        stateful: see `router.channels.plugins.Channel`.
     """
 
     channel: str
@@ -40,48 +43,60 @@ class RouteTarget(NamedTuple):
 
 
 class SendMode(enum.StrEnum):
-    """How a due entry is sent: in a message of its own, or bundled with others of its channel (rate limits)."""
+    """How a due entry is sent: in a message of its own, or bundled with others because of the channel's rate limit."""
 
     SINGLE = "alone"
     BUNDLED = "gathered"
 
 
 class OutboxEntry(NamedTuple):
-    """What one channel should have been told of one incident, and what it was told.
+    """What one channel should have been told about one incident, and what it was told.
 
-    A default is never to be changed: what is as it was in a new cell is not stored.
+    These rules hold in every stored entry:
+    - `sent_revision <= wanted_revision`; the entry is behind while they differ.
+    - `last_kind_sent` is None exactly while `sent_revision` is 0.
+    - `window_ends_at` is set only after a successful send that was not `resolved`.
+    - `attempt` and `first_attempt_at` start with the lease of a first attempt and are cleared together.
+    - While the lease lasts, the entry is behind and due at `lease_ends_at`: if the process dies, it is sent again.
+    - `throttled` means something only while the entry is due and not leased.
 
     Attributes:
-        dedup_window, stateful, manner: of the route that reached it last; see `Reach`.
-        want, told: revisions of what there is to say; the channel is behind while want > told.
-        heard: the kind of the last notification that it took; None before the first.
-        severity: the worst that it was told of.
-        held: alerts per cause that it was not told of yet.
-        rung: windows begun so far. window_ends_at: clock time, None outside of a window.
-        attempt: attempts at what is wanted now. trying_since: clock time of the first of them.
-        due_at: clock time at which somebody must work on this cell; None when there is nothing to do.
-        waiting: whether it waits for its channel to have a turn for it, and not for a time of its own.
-        lease: who works on it, until lease_ends_at (clock time).
-        unsure: whether there was an attempt since the last success of which nobody knows if the remote took it.
-        outcome, answer: of the last attempt.
+        dedup_window, stateful, options: of the route that named the channel last; see `RouteTarget`.
+        wanted_revision: counts what there was to say. sent_revision: the last of these that the channel accepted.
+        last_kind_sent: kind of the last notification that the channel accepted; None before the first.
+        announced_severity: the worst severity that the channel was told since the last `resolved`.
+        suppressed: alerts by cause that the channel has not been told about yet.
+        window_step: windows begun so far. window_ends_at: clock time, or None outside a window.
+        attempt: attempts to send the wanted revision. first_attempt_at: clock time of the first of them.
+        due_at: clock time at which this entry needs work; None if nothing is left to do.
+        throttled: the entry waits for its channel's rate limit, not for a time of its own.
+        lease_owner: the invocation that is sending. lease_ends_at: clock time.
+        in_doubt: an attempt since the last success may have reached the remote (it timed out or its process died).
+        outcome, response: of the last attempt.
     """
 
+    # route target
     dedup_window: float
     stateful: bool = False
     options: MessageOptions = _AS_CONFIGURED
+    # wanted and sent
     wanted_revision: int = 0
     sent_revision: int = 0
     last_kind_sent: Kind | None = None
     announced_severity: Severity = Severity.INFO
     suppressed: Mapping[str, int] = MappingProxyType({})
+    # window
     window_step: int = 0
     window_ends_at: float | None = None
+    # next attempt
     attempt: int = 0
     first_attempt_at: float | None = None
     due_at: float | None = None
     throttled: bool = False
+    # lease
     lease_owner: str = ""
     lease_ends_at: float = 0.0
+    # last attempt
     in_doubt: bool = False
     outcome: Outcome | None = None
     response: str = ""
@@ -90,26 +105,38 @@ class OutboxEntry(NamedTuple):
     def is_behind(self) -> bool:
         return self.wanted_revision > self.sent_revision
 
+    @property
+    def knows_incident(self) -> bool:
+        """Whether the channel was told of the incident, and not yet that it is over."""
+        match self.last_kind_sent:
+            case Kind.OPENED | Kind.UPDATED:
+                return True
+            case Kind.RESOLVED | None:
+                return False
+            case _:
+                assert_never(self.last_kind_sent)
+
     def is_leased(self, now: float) -> bool:
         return bool(self.lease_owner) and self.lease_ends_at > now
 
 
 class SubjectState(NamedTuple):
-    """How things stand with one subject: one item of the table, so that one conditional write moves it on.
+    """The state of one subject. It is one item of the table, so one conditional write moves it on.
 
     Attributes:
-        version: of the stored item; 0 when there is none yet.
-        quiet_from: event time of the latest resolving event: an older alert wakes nobody.
-        deployed_from: the same for `deployment_failed`, which a rollback's success does not end.
-        rollbacks: ids of the deployments that roll a failed one back.
-        going_on: what has not ended yet, with the event time of its newest alert; a container that exited in a task
-            that runs on stands for itself, since it ends with that task alone.
-        resolve_at: clock time at which a recovery is announced. lapse_at: when the incident lapses.
-        silenced: what silences held back and nothing has ended yet.
-        seen: by cause, how often it came in the last week; see `router.incident.recurrence`.
-        deployments: when they began, by id.
-        archived: whether a later incident has taken this one's place; what is still to be said of it is said.
-        replaced: the standing with the incident before, to be archived in the same write; not stored.
+        version: of the stored item; 0 if none is stored yet.
+        quiet_from: event time of the latest resolving event; alerts older than that are not announced.
+        deployment_resolved_at: the same for `deployment_failed`, which the completion of a rollback does not resolve.
+        rollbacks: ids of the deployments that roll back a failed one.
+        active_causes: causes that nothing has ended yet, with the event time of their newest alert. A container that
+            exited in a running task has a key of its own, because only the end of that task ends it.
+        resolve_at: clock time at which a recovery is announced. lapse_at: clock time at which the incident lapses.
+        silenced: what silences held back since the last announcement and nothing has ended.
+        occurrences: by cause, how often it occurred in the last week; see `router.incident.recurrence`.
+        deployments: event time at which each began, by id.
+        archived: a later incident has replaced this one; its open sends are still completed.
+        superseded: the state with the previous incident, to be archived in the same write; not stored.
+        unknown: what a newer version stored about this subject, to be written back; only `router.history` reads it.
     """
 
     subject: Subject
@@ -127,15 +154,16 @@ class SubjectState(NamedTuple):
     deployments: Mapping[str, float] = MappingProxyType({})
     archived: bool = False
     superseded: "SubjectState | None" = None
+    unknown: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def due_at(self) -> float | None:
-        """Clock time at which somebody must look at this subject, or None."""
+        """Clock time at which this subject needs work, or None."""
         return self._earliest(entry.due_at for entry in self.outbox.values())
 
     @property
     def next_check_at(self) -> float | None:
-        """The same without the cells that wait for a turn: for those, their channel's next gathering is enough."""
+        """The same without throttled entries: their channel's next bundle covers them."""
         return self._earliest(entry.due_at for entry in self.outbox.values() if not entry.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
@@ -143,12 +171,12 @@ class SubjectState(NamedTuple):
 
 
 class LeaseGrant(NamedTuple):
-    """On which somebody takes due cells.
+    """What an invocation may send of one subject's due entries.
 
     Attributes:
-        owner, until: of the lease, until a clock time.
-        turns: by channel. A due cell that has none stays due.
-        waits: by channel, the clock time at which due cells without a turn are to be looked at again.
+        owner: of the lease. until: clock time at which the lease ends.
+        grants: by channel, how it may send. A due entry whose channel has no grant stays due.
+        retry_at: by channel, the clock time at which its due entries without a grant are checked again.
     """
 
     owner: str
@@ -158,11 +186,12 @@ class LeaseGrant(NamedTuple):
 
 
 class Dispatch(NamedTuple):
-    """What is to be said to a channel under a lease: fixed when the lease is taken, noted down when it was said.
+    """One notification that is being sent under a lease. It is fixed when the lease is taken.
 
     Attributes:
-        first: whether the channel has heard nothing of this incident yet.
-        turn: whether it is said by itself, or in a gathering message.
+        revision, attempt, suppressed: of the outbox entry at that time.
+        is_first: the channel was told nothing of this incident before.
+        severity: the incident's.
     """
 
     channel: str
@@ -177,14 +206,15 @@ class Dispatch(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """What came of one attempt.
+    """The result of one attempt to send a dispatch.
 
     Attributes:
-        retry_after: seconds that the remote asked for, or None.
-        unanswered: whether the remote may have taken it all the same.
-        rejected: whether the remote refused this very message, which says nothing about how the channel does.
-        seconds: that the channel took to render and send; None where it did not come to that, or not back.
-        waited: seconds since then, for the answers of the other channels.
+        response: the remote's or the router's own words about it.
+        retry_after: seconds that the remote asked us to wait, or None.
+        unanswered: the remote did not answer, so it may have accepted the notification.
+        rejected: the remote refused the content of this message, which says nothing about the channel's health.
+        seconds: how long rendering and sending took; None if the channel was not called or did not return.
+        waited: seconds since then, spent waiting for other channels.
     """
 
     dispatch: Dispatch

@@ -9,13 +9,14 @@ from itertools import groupby
 
 from router.causes import cause_words
 from router.incident.state import Dispatch, SubjectState
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase
-from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity
+from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""
 _LINE = 700  # characters of the names in one line, so that the first does not take the room of all
-_KINDS = (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED)
+_ORDER = {Kind.OPENED: 0, Kind.UPDATED: 1, Kind.RESOLVED: 2}
 
 Member = tuple[Incident, Dispatch]
 
@@ -40,13 +41,14 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
     )
     message = Message(title, "\n".join(_lines(told, language)), facts)
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
-    return Notification(dispatch.kind, message, worst.alert, worst, mention, tuple(incident for incident, _ in told))
+    incidents = tuple(incident for incident, _ in told)
+    return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
 
 
 def _worst_first(part: Member) -> tuple[int, int, str, str, float]:
     incident, dispatch = part
     cause, cluster = incident.alert.cause, incident.subject.cluster
-    return _KINDS.index(dispatch.kind), -incident.severity.rank, cause, cluster, incident.opened_at
+    return _ORDER[dispatch.kind], -incident.severity.rank, cause, cluster, incident.opened_at
 
 
 def _place(clusters: Iterable[str], language: str) -> str:
@@ -65,22 +67,23 @@ def _severities(told: Iterable[Member], language: str) -> str:
 def _lines(told: Sequence[Member], language: str) -> Iterator[str]:
     """A line for each group while there is room; then how many are left."""
     room, left = ROOM, len(told)
-    for (kind, _, cause, cluster), group in groupby(told, key=lambda part: _worst_first(part)[:4]):
-        mine = [incident for incident, _ in group]
+    for (_, _, cause, cluster), group in groupby(told, key=lambda part: _worst_first(part)[:4]):
+        members = list(group)
+        worst, dispatch = members[0]
         head = phrase(
-            f"gathered_{_KINDS[kind]}",
+            f"gathered_{dispatch.kind}",
             language,
-            severity=phrase(f"severity_{mine[0].severity}", language),
+            severity=phrase(f"severity_{worst.severity}", language),
             cause=cause_words(cause, language),
             place=_place([cluster], language),
-            count=len(mine),
+            count=len(members),
         )
-        line = f"{head}: {_names(mine, language)}"
+        line = f"{head}: {_names([incident for incident, _ in members], language)}"
         room -= len(line) + 1
         if room < 0:
             yield phrase("gathered_more", language, count=left)
             return
-        left -= len(mine)
+        left -= len(members)
         yield line
 
 
@@ -89,8 +92,8 @@ def _names(incidents: Sequence[Incident], language: str) -> str:
     names: list[str] = []
     room = _LINE
     for incident in incidents:
-        kind, _, name = incident.subject.name.partition(":")
-        text = name if kind == "service" else phrase(f"subject_{kind}", language, default=name, name=name)
+        kind, name = incident.subject.kind, incident.subject.name
+        text = name if kind is SubjectKind.SERVICE else phrase(f"subject_{kind}", language, default=name, name=name)
         text += f" × {incident.count}" if incident.count > 1 else ""
         room -= len(text) + 2
         if room < 0:

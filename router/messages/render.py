@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from router.causes import cause_words
 from router.config.time_zones import zone
@@ -17,6 +17,7 @@ from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
 from router.messages import console
 from router.messages.hints import Hint, Situation, hint, named, worded
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase, span
 from router.model import (
     Alert,
@@ -24,12 +25,14 @@ from router.model import (
     Container,
     Enrichment,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
     Recurrence,
     Silenced,
     Subject,
+    SubjectKind,
 )
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
@@ -107,7 +110,7 @@ def notification(
     if said not in made:
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
-    return Notification(dispatch.kind, made[said], incident.alert, incident, mention)
+    return cleaned(Notification(dispatch.kind, made[said], incident.alert, incident, mention))
 
 
 def _message(story: _MessageContext) -> Message:
@@ -148,21 +151,21 @@ def _what(story: _MessageContext) -> str:
 
 def _where(story: _MessageContext) -> str:
     subject = _alarmed_service(story.alert) or story.alert.subject
-    kind, _, name = subject.name.partition(":")
+    name = subject.name
     if name == "-":  # an event may lack the group and the task definition, never the task
         name = story.alert.task[:_TASK_SHOWN]
-    named = phrase(f"subject_{kind}", story.config.language, default="", name=name) if name else ""
+    named = phrase(f"subject_{subject.kind}", story.config.language, default="", name=name) if name else ""
     if subject.cluster == "-":
-        return named or subject.name
-    return story.phrase("subject_in_cluster", subject=named or subject.name, cluster=subject.cluster)
+        return named or subject.text
+    return story.phrase("subject_in_cluster", subject=named or subject.text, cluster=subject.cluster)
 
 
 def _alarmed_service(alert: Alert) -> Subject | None:
     """The service of which an alarm on Container Insights' task counts tells; its metric names it."""
     details = alert.details
     if details.get("metric") in _TASK_COUNTS and "ServiceName" in details:
-        name = f"service:{details['ServiceName']}"
-        return alert.subject._replace(cluster=details.get("ClusterName", "-"), name=name)
+        cluster = details.get("ClusterName", "-")
+        return alert.subject._replace(cluster=cluster, kind=SubjectKind.SERVICE, name=details["ServiceName"])
     return None
 
 
@@ -247,13 +250,23 @@ def _lead(story: _MessageContext) -> str:
             counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
             since = story.clock(story.incident.opened_at)
             return story.phrase("going_on", counts=counts, total=story.incident.count, since=since)
-    return _over(story)
+        case Kind.RESOLVED:
+            return _over(story)
+        case _:
+            assert_never(story.dispatch.kind)
 
 
 def _over(story: _MessageContext) -> str:
     incident = story.incident
-    keys = {"lapsed": "lapsed", "closed": "closed", "resolved": "over_unheard" if story.dispatch.is_first else "over"}
-    key = keys.get(incident.status, "over")
+    match incident.status:
+        case IncidentStatus.LAPSED | IncidentStatus.CLOSED:
+            key = incident.status.value
+        case IncidentStatus.RESOLVED:
+            key = "over_unheard" if story.dispatch.is_first else "over"
+        case IncidentStatus.OPEN | IncidentStatus.RECOVERING:  # never sent: only what is over is told as resolved
+            key = "over"
+        case _:
+            assert_never(incident.status)
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
     counts = _counts(incident.causes, story)
     by = _with(incident.closed_by, incident.closed_because)
@@ -280,7 +293,7 @@ def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
     dead = alert.culprit
     if watched := _alarmed_service(alert):
-        return story.phrase("tasks_missing", service=watched.name.partition(":")[2], cluster=watched.cluster)
+        return story.phrase("tasks_missing", service=watched.name, cluster=watched.cluster)
     if "description" in alert.details:
         return alert.details["description"]
     if alert.stop_code in _BY_ECS:
@@ -384,7 +397,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
         "task_definition": alert.task_definition,
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert, dead) else "",
         "lifecycle_stage": alert.details.get("lifecycleStage", ""),
-        "instance": alert.details.get("ec2InstanceId", "") if not alert.subject.name.startswith("instance:") else "",
+        "instance": alert.details.get("ec2InstanceId", "") if alert.subject.kind is not SubjectKind.INSTANCE else "",
         "tasks": ", ".join(task[:_TASK_SHOWN] for task in incident.tasks[:_TASKS_SHOWN]) if several else "",
         **times,
     }
@@ -413,7 +426,7 @@ def _details(story: _MessageContext) -> dict[str, str]:
     subject, dead = incident.subject, alert.culprit
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
-        "subject": subject.name,
+        "subject": subject.text,
         "cluster": "" if subject.cluster == "-" else subject.cluster,
         "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
         "container": dead.name if dead else "",
@@ -442,17 +455,18 @@ def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
 def _pages(alert: Alert, story: _MessageContext) -> Iterable[tuple[str, str]]:
     subject = _alarmed_service(alert) or alert.subject
     region, cluster = subject.region, subject.cluster
-    kind, _, name = subject.name.partition(":")
     if cluster != "-":
         if alert.task and not story.over:
             yield "task", console.task(region, cluster, alert.task)
         if all(story.found.logs) and not story.over:
             yield "logs", console.log_stream(region, *story.found.logs)
-        if kind == "service":
+        if subject.kind is SubjectKind.SERVICE:
             about_deployment = alert.cause.startswith(("deployment_", "hook_"))
-            yield "service", console.service(region, cluster, name, "deployments" if about_deployment else "health")
-        elif not alert.task and kind != "alarm":
+            yield (
+                "service",
+                console.service(region, cluster, subject.name, "deployments" if about_deployment else "health"),
+            )
+        elif not alert.task and subject.kind is not SubjectKind.ALARM:
             yield "cluster", console.cluster(region, cluster)
-    alarm_kind, _, alarm_name = alert.subject.name.partition(":")
-    if alarm_kind == "alarm":
-        yield "alarm", console.alarm(region, alarm_name)
+    if alert.subject.kind is SubjectKind.ALARM:
+        yield "alarm", console.alarm(region, alert.subject.name)

@@ -1,8 +1,8 @@
-"""The weekly heartbeat: a message on every channel that says, by coming, that the whole way works.
+"""Heartbeat: a weekly message on every channel, which proves by its arrival that the whole way works.
 
-It comes as events do, from EventBridge by the events queue, and is not tried again: one that does not come is the news.
-A channel that would page somebody (`stateful`, as PagerDuty) is left out. It says what the week was like, and who has
-yet to confirm an e-mail subscription: until then that address hears nothing at all.
+It takes the way of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
+Stateful channels such as PagerDuty are left out, since they would page. It summarises the week, and lists the e-mail
+addresses that have not confirmed their subscription and therefore receive nothing.
 """
 
 import logging
@@ -13,40 +13,43 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Dependencies, Job
+from router.context import Job
 from router.errors import Conflict
-from router.history.items import SCHEMA, iso
+from router.history.items import DECISION, STAMP, iso
 from router.history.store import AlertQuery, History
 from router.history.table import Put
 from router.incident.state import Delivery, Dispatch, SubjectState
+from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase
 from router.model import (
     Alert,
     ChannelConfig,
     Decision,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
     Outcome,
     Severity,
     Subject,
+    SubjectKind,
 )
 
 log = logging.getLogger("ecs-alert-router.selfcheck.heartbeat")
 
 CAUSE = "heartbeat"
 WEEK = 7 * 86400.0  # seconds
-_COUNTED = 1_000  # alerts of a severity; a count that reaches it is told as "1000+"
-_SPOKEN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
+_COUNTED = 1_000  # alerts of a severity; a count that reaches it is shown as "1000+"
+_NOTIFIED = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
 
 
 class WeeklySummary(NamedTuple):
-    """What history says of the last seven days.
+    """The last seven days, from history.
 
     Attributes:
-        alerts: of warning and worse, by what was decided about them.
-        full: whether there were more than are counted.
+        alerts: of warning and worse, by decision.
+        full: whether there were more than were counted.
         open: incidents that are open now. failed: deliveries that failed for good.
     """
 
@@ -60,42 +63,51 @@ class WeeklySummary(NamedTuple):
         return f"{sum(self.alerts.values())}{'+' if self.full else ''}"
 
 
-def send_heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> list[Delivery]:
-    """Tells each channel once; nothing where this heartbeat has been told already.
+def heartbeat_jobs(
+    event: Mapping[str, Any],
+    channels: Mapping[str, ConfiguredChannel],
+    history: History,
+    unconfirmed_subscriptions: Callable[[], Iterable[str]],
+    now: float,
+) -> list[Job]:
+    """One job for each channel; none if this heartbeat was sent before.
+
+    Args:
+        unconfirmed_subscriptions: lists e-mail addresses; if it raises, the message says that they are unknown.
 
     Raises:
-        HistoryUnavailable: the week is not known; to be received again.
+        HistoryUnavailable: the week cannot be summarised; to be received again.
     """
-    now = deps.runtime.clock()
-    week = last_week(deps.runtime.history, now)
-    if not _is_first(str(event.get("id", "")), deps.runtime.history, now):
+    week = last_week(history, now)
+    if not _is_first(str(event.get("id", "")), history, now):
         return []
-    waiting = _unconfirmed(deps)
-    sources = [source for source in deps.config.channels.values() if not source.stateful]
-    jobs = [_job(source, week, waiting, event, now) for source in sources]
-    told = [delivery for done in deps.deliver(jobs, remaining) for _, delivery in done]
-    for delivery in told:
+    waiting = _waiting(unconfirmed_subscriptions)
+    return [_job(channel, week, waiting, event, now) for channel in channels.values() if not channel.stateful]
+
+
+def report(deliveries: Iterable[Delivery]) -> None:
+    """Logs the channels that did not take the heartbeat; it is not sent again."""
+    for delivery in deliveries:
         if delivery.outcome is not Outcome.SENT:
             log.error("channel %s did not take the heartbeat: %s", delivery.dispatch.channel, delivery.response)
-    return told
 
 
 def last_week(history: History, now: float) -> WeeklySummary:
     """Raises HistoryUnavailable."""
     since = now - WEEK
-    found = [history.alerts(AlertQuery(since, now, _COUNTED, severity=each), now) for each in _SPOKEN]
+    alerts = [history.alerts(AlertQuery(since, now, _COUNTED, severity=severity), now) for severity in _NOTIFIED]
     return WeeklySummary(
-        alerts=Counter(Decision(row["decision"]) for rows in found for row in rows),
-        full=any(len(rows) >= _COUNTED for rows in found),
+        alerts=Counter(Decision(DECISION.or_default(row["decision"])) for rows in alerts for row in rows),
+        full=any(len(rows) >= _COUNTED for rows in alerts),
         open=len(history.open_incidents(now)),
         failed=len(history.failed_deliveries(since, now)),
     )
 
 
 def _is_first(event_id: str, history: History, now: float) -> bool:
-    """Notes it down before it is told: of a crash in between, its absence is the news."""
+    """Recorded before sending: if the process dies in between, the missing heartbeat is itself the signal."""
     ttl = int(now + history.retention)
-    item = {"pk": f"heartbeat#{event_id}", "sk": "-", "schema": SCHEMA, "version": 1, "ttl": ttl, "at": iso(now)}
+    item = {"pk": f"heartbeat#{event_id}", "sk": "-", **STAMP, "version": 1, "ttl": ttl, "at": iso(now)}
     try:
         history.table.commit([Put(item, 0)], now)
     except Conflict:
@@ -103,10 +115,10 @@ def _is_first(event_id: str, history: History, now: float) -> bool:
     return True
 
 
-def _unconfirmed(deps: Dependencies) -> tuple[str, ...] | None:
-    """Who has yet to confirm; None where it cannot be known. Never in the way of the heartbeat."""
+def _waiting(unconfirmed_subscriptions: Callable[[], Iterable[str]]) -> tuple[str, ...] | None:
+    """The addresses that have yet to confirm; None if they cannot be listed, which must not stop the heartbeat."""
     try:
-        return tuple(deps.unconfirmed_subscriptions())
+        return tuple(unconfirmed_subscriptions())
     except Exception as error:  # noqa: BLE001 - whatever the client raises
         log.warning("the subscriptions could not be listed: %s", type(error).__name__)
         return None
@@ -123,34 +135,42 @@ def unconfirmed(client: Any, topics: Iterable[str]) -> list[str]:
         for topic in topics
         for page in client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     )
-    found = (each for page in pages for each in page["Subscriptions"] if each["Protocol"] == "email")
-    return sorted({each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"})
+    subscriptions = (subscription for page in pages for subscription in page["Subscriptions"])
+    return sorted(
+        {
+            subscription["Endpoint"]
+            for subscription in subscriptions
+            if subscription["Protocol"] == "email" and subscription["SubscriptionArn"] == "PendingConfirmation"
+        }
+    )
 
 
-# --- what is said -----------------------------------------------------------------------------------------------------
+# --- the message ------------------------------------------------------------------------------------------------------
 
 
 def _job(
-    source: ConfiguredChannel,
+    channel: ConfiguredChannel,
     week: WeeklySummary,
     waiting: tuple[str, ...] | None,
     event: Mapping[str, Any],
     now: float,
 ) -> Job:
-    config = source.config
+    config = channel.config
     incident = _incident(event, now)
     dispatch = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=False, severity=Severity.INFO, suppressed={})
     notify = partial(_notification, incident, config, week, waiting)
-    return Job(SubjectState(incident.subject), dispatch, config, notify, source)
+    return Job(SubjectState(incident.subject), dispatch, config, notify, channel)
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
-    """What channels that want an incident get; it is in no history."""
-    subject = Subject(str(event.get("account", "-")), str(event.get("region", "-")), "-", "router:heartbeat")
+    """The incident that a notification must have; it is in no history."""
+    subject = Subject(
+        str(event.get("account", "-")), str(event.get("region", "-")), "-", SubjectKind.ROUTER, "heartbeat"
+    )
     title = phrase("heartbeat_title", "en")
     alert = Alert(CAUSE, "", now, Severity.INFO, CAUSE, resolves=False, rule=CAUSE, title=title, subject=subject)
     number = int(datetime.fromtimestamp(now, UTC).strftime("%G%V"))  # 202648: the week
-    return Incident(number, "open", subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
+    return Incident(number, IncidentStatus.OPEN, subject, Severity.INFO, {CAUSE: 1}, (), alert, now, now)
 
 
 def _notification(
@@ -167,7 +187,7 @@ def _notification(
     }
     facts = tuple((phrase(key, language), count) for key, count in counts.items())
     message = Message(phrase("heartbeat_title", language), "\n".join(lines), facts)
-    return Notification(Kind.OPENED, message, incident.alert, incident)
+    return cleaned(Notification(Kind.OPENED, message, incident.alert, incident))
 
 
 def _complaints(week: WeeklySummary, waiting: tuple[str, ...] | None, language: str) -> Iterable[str]:

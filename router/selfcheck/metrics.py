@@ -1,7 +1,7 @@
-"""What an invocation did, as CloudWatch metrics: a line of the embedded metric format for each channel and for alerts.
+"""CloudWatch metrics of an invocation: one line in the embedded metric format per channel, and one for alerts.
 
-Few on purpose, and none of what did not happen: CloudWatch charges for each. What is counted here is also in history,
-to the row; these are for graphs and alarms.
+CloudWatch charges for each metric, so there are few, and a count of zero is not written. History has the same facts in
+detail; these metrics are for graphs and alarms.
 """
 
 import os
@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from router.coldstart.imports import import_without_package
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
 from router.context import Answered, Deliver, Job
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
-
-# Powertools' metrics by themselves: with its Logger, Tracer and the rest they take three times as long to import.
-# Not its `Metrics`, all instances of which share one set of dimensions: each channel needs its own.
-_EphemeralMetrics: Any = import_without_package(
-    "aws_lambda_powertools.metrics", empty="aws_lambda_powertools"
-).EphemeralMetrics
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {
@@ -28,25 +23,26 @@ _DECISIONS = {
     Decision.HELD_BACK: "HeldBack",
     Decision.SILENCED: "Silenced",
 }
-_Heard = dict[str, list[Delivery]]  # by channel
+_Deliveries = dict[str, list[Delivery]]  # by channel
 
 
 class MetricsRecorder:
-    """Listens to the deliver step and to decisions until it is told to write what it heard."""
+    """Counts deliveries and decisions until `write` prints them."""
 
     def __init__(self) -> None:
-        self._deliveries: _Heard = {}
+        self._deliveries: _Deliveries = {}
         self._decisions: Counter[Decision] = Counter()
         self._unusable = 0
+        self._damaged = 0
 
     def counting(self, deliver: Deliver) -> Deliver:
-        """The same deliver step, listened to."""
+        """The deliver step, with its deliveries counted."""
 
         def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
-            for done in deliver(jobs, remaining):
-                for job, delivery in done:
+            for answers in deliver(jobs, remaining):
+                for job, delivery in answers:
                     self._deliveries.setdefault(job.config.name, []).append(delivery)
-                yield done
+                yield answers
 
         return counted
 
@@ -54,19 +50,25 @@ class MetricsRecorder:
         self._decisions[decision] += 1
 
     def count_unusable(self, channels: int) -> None:
-        """Channels that could not send, as the tick found."""
+        """Sets the number of channels that the tick found unable to send."""
         self._unusable = max(self._unusable, channels)
 
+    def count_damaged(self) -> None:
+        """An item of the history table that could not be read."""
+        self._damaged += 1
+
     def write(self, stage: str) -> None:
-        """Prints what was heard since the last time; nothing, where nothing was."""
-        deliveries, decisions, unusable = self._deliveries, self._decisions, self._unusable
-        self._deliveries, self._decisions, self._unusable = {}, Counter(), 0
-        for channel, mine in deliveries.items():
-            latencies = [each.seconds * 1000 for each in mine if each.seconds is not None]
-            counts = Counter(_OUTCOMES[each.outcome] for each in mine)
+        """Prints what was counted since the last call; nothing if that is nothing."""
+        deliveries, decisions = self._deliveries, self._decisions
+        unusable, damaged = self._unusable, self._damaged
+        self._deliveries, self._decisions, self._unusable, self._damaged = {}, Counter(), 0, 0
+        for channel, sends in deliveries.items():
+            latencies = [delivery.seconds * 1000 for delivery in sends if delivery.seconds is not None]
+            counts = Counter(_OUTCOMES[delivery.outcome] for delivery in sends)
             _print({"channel": channel, "stage": stage}, counts, latencies)
         alerts = {name: decisions[decision] for decision, name in _DECISIONS.items() if decision in decisions}
         alerts |= {"Unusable": unusable} if unusable else {}
+        alerts |= {"DamagedItems": damaged} if damaged else {}
         if alerts:
             _print({"stage": stage}, alerts)
 
@@ -77,17 +79,20 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
         os.environ.get("POWERTOOLS_SERVICE_NAME", "ecs-alert-router"),
         *dimensions.items(),
     )
-    for latency in latencies:  # before the counts: a hundred values make a line of their own
+    for latency in latencies:  # first, because Powertools prints a line by itself at a hundred values
         line.add_metric("Latency", "Milliseconds", latency)
     for name, count in counts.items():
         line.add_metric(name, "Count", count)
     line.flush_metrics()
-    line.clear_metrics()  # Powertools keeps what it was told not to print (POWERTOOLS_METRICS_DISABLED)
+    line.clear_metrics()  # Powertools keeps the values if POWERTOOLS_METRICS_DISABLED is set
 
 
 @cache
 def _line(namespace: str, service: str, *dimensions: tuple[str, str]) -> Any:
-    """Kept, as to make one takes longer than to fill it."""
-    line = _EphemeralMetrics(namespace=namespace, service=service)
+    """An object that prints a line. It is reused, because making one takes longer than filling it.
+
+    It is no `Metrics`, because all instances of that class share one set of dimensions.
+    """
+    line = EphemeralMetrics(namespace=namespace, service=service)
     line.set_default_dimensions(**dict(dimensions))
     return line

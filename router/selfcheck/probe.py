@@ -1,36 +1,40 @@
-"""What the tick proves of each channel without sending: that its secrets can be read, that it can be made, and that it
-renders a message. Without that, a revoked permission would show only with the next alert."""
+"""Probe: the tick checks, without sending, that each channel's secrets can be read, that it can be made, and that it
+renders a message. Otherwise a revoked permission would show only with the next alert."""
 
 import logging
 from collections.abc import Iterator
 
 from router.channels.configured import ConfiguredChannel
-from router.context import Dependencies
+from router.config.settings import Config
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
-from router.model import Alert, Incident, Kind, Severity, Subject
+from router.model import Alert, Incident, IncidentStatus, Kind, Severity, Subject, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.selfcheck.probe")
 
 _CAUSE = "test_alert"
-_SUBJECT = Subject("-", "-", "-", "router:probe")
+_SUBJECT = Subject("-", "-", "-", SubjectKind.ROUTER, "probe")
 
 
-def probe(deps: Dependencies) -> int:
-    """How many channels could not send now; each is logged with the reason, and none of them stops the tick."""
-    found = [*deps.config.disabled.items(), *_unable(deps)]
-    for channel, reason in found:
+def probe(config: Config, now: float) -> int:
+    """The number of channels that could not send now; each is logged with the reason, and none of them stops the tick.
+
+    Args:
+        now: clock time of the incident that is rendered.
+    """
+    unusable = [*config.disabled.items(), *_unable(config, now)]
+    for channel, reason in unusable:
         log.error("channel %s cannot be used: %s", channel, reason)
-    return len(found)
+    return len(unusable)
 
 
-def _unable(deps: Dependencies) -> Iterator[tuple[str, str]]:
-    incident = _incident(deps.runtime.clock())
-    for name, source in deps.config.channels.items():
+def _unable(config: Config, now: float) -> Iterator[tuple[str, str]]:
+    incident = _incident(now)
+    for name, source in config.channels.items():
         try:
             _rendered(name, source, incident)
-        except TransientError as error:  # AWS asks for patience: the next tick will see
+        except TransientError as error:  # AWS asks to retry later: the next tick does
             log.warning("channel %s: %s", name, source.without_secrets(str(error)))
         except ChannelError as error:
             yield name, source.without_secrets(str(error))
@@ -47,4 +51,4 @@ def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
 def _incident(now: float) -> Incident:
     title = "Probe, never sent"
     alert = Alert(_CAUSE, "", now, Severity.INFO, _CAUSE, resolves=False, rule="probe", title=title, subject=_SUBJECT)
-    return Incident(1, "open", _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)
+    return Incident(1, IncidentStatus.OPEN, _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)

@@ -1,4 +1,4 @@
-"""An account in memory (moto): the table, the queues, and a router that works on them when it is told to, now."""
+"""An AWS account in memory (moto): the table, the queues, and a router that works on them at the current time."""
 
 import time
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_RECEIVES = 5
 
 @dataclass
 class Account:
-    """What a stage's stack has made. `world` is its function, with channels that remember what they were told."""
+    """The resources of a stage. `world` is its function, with channels that record their notifications."""
 
     world: World
     sqs: Any
@@ -30,7 +30,7 @@ class Account:
 
     @property
     def options(self) -> list[str]:
-        """What names all of it to a command."""
+        """The options that name these resources to a command."""
         names = ("--table", TABLE), ("--queue", self.events_url), ("--due-queue", self.due_url)
         return [word for pair in (*names, ("--dlq", self.dead_letter_url)) for word in pair]
 
@@ -40,29 +40,29 @@ class Account:
         return self.world.decisions(*events)
 
     def deliver(self, queue_url: str) -> int:
-        """Hands everything on a queue to the function, as Lambda's event source mapping does; returns how much."""
+        """Hands everything on a queue to the function, as Lambda's event source mapping does; returns how many."""
         count = 0
-        while found := self.sqs.receive_message(
+        while messages := self.sqs.receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], AttributeNames=["All"]
         ).get("Messages"):
             self.world.now = time.time()
-            answer = handle({"Records": [_record(each) for each in found]}, self.world.router, lambda: 60.0, 5)
-            failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
-            for each in found:
-                if each["MessageId"] not in failed:
-                    self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=each["ReceiptHandle"])
-            count += len(found)
+            answer = handle({"Records": [_record(message) for message in messages]}, self.world.router, lambda: 60.0, 5)
+            failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            for message in messages:
+                if message["MessageId"] not in failed:
+                    self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            count += len(messages)
         return count
 
     def dead_letters(self) -> int:
-        """How many there are, those that somebody looks at just now too."""
+        """The number of dead letters, including those in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self.sqs.get_queue_attributes(QueueUrl=self.dead_letter_url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
 
 
 def make_account() -> Account:
-    """Within moto's `mock_aws`."""
+    """Creates the account. Call it within moto's `mock_aws`."""
     create_history_table(boto3.client("dynamodb"), TABLE)
     sqs = boto3.client("sqs")
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "due", "dead-letters")]
@@ -75,13 +75,13 @@ def make_account() -> Account:
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:
-    """A message of SQS in the words of a Lambda event."""
+    """An SQS message as a record of a Lambda event."""
     notes = message.get("MessageAttributes", {})
     return {
         "messageId": message["MessageId"],
         "body": message["Body"],
         "attributes": message["Attributes"],
         "messageAttributes": {
-            name: {"stringValue": each["StringValue"], "dataType": each["DataType"]} for name, each in notes.items()
+            name: {"stringValue": note["StringValue"], "dataType": note["DataType"]} for name, note in notes.items()
         },
     }

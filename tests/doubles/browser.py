@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 def look_at(
     opened: Browser, file: Path, size: ViewportSize, colours: Literal["light", "dark"]
 ) -> tuple[Page, list[str]]:
-    """The page, and whatever is wrong with it: what it says on the console, and what it asks for besides itself."""
+    """Opens the page. Returns it, and its console messages, errors and requests for other resources."""
     page = opened.new_page(viewport=size, color_scheme=colours)
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))

@@ -1,4 +1,4 @@
-"""The history's command line, asked as a user would, of a table that the whole router has written."""
+"""Runs the history commands as a user would, on a table written by the whole router."""
 
 import json
 import os
@@ -25,7 +25,7 @@ TASKS = [f"{number:032x}" for number in range(100)]
 
 
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account with the table, and nobody's real settings."""
+    """An account with the table, isolated from the developer's settings."""
     for name in ("HISTORY_TABLE", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -38,7 +38,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def zone(name: str) -> Iterator[None]:
-    """The reader's machine stands in that time zone."""
+    """Sets the time zone of this process."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = name
     time.tzset()
@@ -76,12 +76,12 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
 def lines(*arguments: str) -> list[dict[str, Any]]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    assert result.stderr == "" or result.stderr.startswith("There are more: ")
+    assert result.stderr == "" or result.stderr.startswith("More alerts: ")
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def one_line_error(result: Result) -> str:
-    """Checks that a failure is told in one line, on stderr, without a traceback."""
+    """Checks that a failure is reported in one line on stderr, without a traceback. Returns the line."""
     assert (result.exit_code, result.stdout) == (1, "")
     assert isinstance(result.exception, SystemExit)
     (line,) = result.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""The whole router in memory: a clock that a test moves, a table, queues and channels that remember what they got."""
+"""The whole router in memory: a clock that tests move, a table, queues, and channels that record notifications."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ from router.aws.queues import Queues
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Hooks, Plugins
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Config, Route
+from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Answered, Dependencies, EventResult, Job, OutageMemory
+from router.context import Answered, Dependencies, EventResult, Job, OutageMemory, Runtime
 from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
@@ -22,7 +22,6 @@ from router.history.table import Item
 from router.incident.state import Delivery
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.pipeline import process, process_due
-from router.runtime import Runtime
 
 START = 1_760_000_000.0
 MINUTE = 60.0
@@ -31,7 +30,7 @@ DAY = 24 * HOUR
 
 
 class Recorder:
-    """A channel that remembers what it was told, and fails as it is told to."""
+    """A channel that records its notifications, and fails as a test sets it to."""
 
     def __init__(self, name: str, *, stateful: bool = False) -> None:
         self.name = name
@@ -57,7 +56,7 @@ class Recorder:
 
 @dataclass
 class Sqs:
-    """The two SQS calls that the router makes, remembered."""
+    """Records the SQS messages that the router sends."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -82,7 +81,7 @@ def no_plugins() -> Plugins:
 
 
 class World:
-    """Slack and e-mail hear of warnings and worse, the pager (stateful, as PagerDuty) of errors and worse."""
+    """By default Slack and e-mail get warnings and worse, and the pager (stateful, like PagerDuty) errors and worse."""
 
     def __init__(
         self,
@@ -124,7 +123,7 @@ class World:
         )
 
     def keep_in(self, history: History, **runtime: Any) -> None:
-        """From now on the router keeps its history there."""
+        """The router uses this history from now on."""
         self.history = history
         self.router = self.router._replace(runtime=self.router.runtime._replace(history=history, **runtime))
 
@@ -154,11 +153,11 @@ class World:
         return process_due(self.history.due(self.now), self.router, lambda: 60.0, all_due=True)
 
     def silence(self, until: float, *, id_: str = "s1", reason: str = "deploying", **match: str) -> Silence:
-        """Somebody adds a silence that begins now; the router reads it within a minute."""
+        """Adds a silence that starts now; the router reads it within a minute."""
         globs = {fact: (glob,) for fact, glob in match.items()}
-        made = Silence(id_, globs, reason, "ann", self.now, self.now, until, until)
-        self.history.put_silence(made, self.now)
-        return made
+        silence = Silence(id_, globs, reason, "ann", self.now, self.now, until, until)
+        self.history.put_silence(silence, self.now)
+        return silence
 
     def wait(self, seconds: float, step: float = MINUTE) -> None:
         """Lets time pass, with a tick every minute."""
@@ -168,10 +167,10 @@ class World:
             self.tick()
 
     def rows(self, prefix: str) -> list[Item]:
-        """What is in the table under keys that begin so, e.g. `alert#`."""
+        """The items whose partition key has this prefix, e.g. `alert#`."""
         return [item for item in self.table.rows() if item["pk"].startswith(prefix)]
 
     def ledger(self, channel: str) -> list[Item]:
-        """Every attempt to tell a channel that was noted, of all incidents."""
+        """Every recorded delivery attempt on a channel, of all incidents."""
         noted = (item for item in self.rows("subject#") if is_delivery_key((item["pk"], item["sk"])))
-        return [each for item in noted for each in each_delivery(item) if each["channel"] == channel]
+        return [delivery for item in noted for delivery in each_delivery(item) if delivery["channel"] == channel]

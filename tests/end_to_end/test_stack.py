@@ -274,7 +274,7 @@ def test_what_is_closed_by_hand_is_told_at_once(deployed: Deployed) -> None:
     assert deployed.kinds_mailed("gone") == ["opened", "resolved"]
 
 
-def test_a_bare_event_is_answered_with_what_came_of_it(deployed: Deployed) -> None:
+def test_a_bare_event_is_answered_with_its_decision_and_deliveries(deployed: Deployed) -> None:
     raw = stamped(died("bare"), time.time())
     answer = deployed.aws.client("lambda").invoke(FunctionName=deployed.stack.function_name, Payload=json.dumps(raw))
     summary = json.load(answer["Payload"])

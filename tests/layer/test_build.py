@@ -1,4 +1,4 @@
-"""The layer builds once, lists the plugins that are in it, and says in one line why it does not."""
+"""layer/build.py: it builds the layer when needed, lists its plugins, and reports errors in one line."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ INDEX = "ecs_alert_router_plugins.json"
 
 
 def build(checkout: Path, python: str | Path = sys.executable) -> tuple[int, str]:
-    """Run the build as deploy/prepare.js does; return its exit code and what it said."""
+    """Run the build as deploy/prepare.js does; return its exit code and its output."""
     environment = {"PATH": os.defpath, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
     command = [python, checkout / "layer" / "build.py"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -34,7 +34,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package of docs/write-a-channel.md, built as its author would."""
+    """The package of docs/write-a-channel.md, built as the page says."""
     source, dist = tmp_path_factory.mktemp("acme-chat"), tmp_path_factory.mktemp("dist")
     _, pyproject = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     (source / "pyproject.toml").write_text(pyproject)
@@ -53,7 +53,7 @@ def require_nothing(checkout: Path) -> None:
 
 
 def add_plugin(checkout: Path, wheel: Path) -> None:
-    """As the page says: by its path from the root of the checkout, with its hash."""
+    """Adds the wheel as the page says: by its path from the root of the checkout, with its hash."""
     shutil.copy(wheel, checkout)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (checkout / "layer" / "plugins.txt").write_text(f"./{wheel.name} --hash=sha256:{digest}\n")
@@ -67,20 +67,20 @@ def index(checkout: Path) -> list[dict[str, str]]:
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_layer_that_is_up_to_date_is_left_alone(checkout: Path) -> None:
+def test_a_layer_that_is_up_to_date_is_not_built_again(checkout: Path) -> None:
     require_nothing(checkout)
     assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
     assert build(checkout) == (0, "layer: up to date\n")
 
 
-def test_a_change_of_the_requirements_builds_the_layer_anew(checkout: Path) -> None:
+def test_a_change_of_the_requirements_builds_the_layer_again(checkout: Path) -> None:
     require_nothing(checkout)
     build(checkout)
     (checkout / "layer" / "requirements.txt").write_text("# still nothing\n")
     assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
 
 
-def test_a_registry_out_of_reach_is_one_line_that_names_the_package(checkout: Path) -> None:
+def test_an_unreachable_registry_is_reported_in_one_line_with_the_package(checkout: Path) -> None:
     returncode, said = build(checkout)
     assert returncode == 1
     assert said.count("\n") == 1
@@ -88,12 +88,12 @@ def test_a_registry_out_of_reach_is_one_line_that_names_the_package(checkout: Pa
     assert "aws-lambda-powertools" in said
 
 
-def test_a_failed_build_leaves_nothing_that_passes_for_a_layer(checkout: Path) -> None:
+def test_a_failed_build_leaves_no_layer(checkout: Path) -> None:
     build(checkout)
     assert {path.name for path in (checkout / ".build").iterdir()} == {"layer.lock"}
 
 
-def test_a_python_without_pip_is_named(checkout: Path) -> None:
+def test_a_python_without_pip_is_reported(checkout: Path) -> None:
     venv.create(checkout / "bare", with_pip=False)
     python = checkout / "bare" / "bin" / "python"
     message = f"layer: {python} has no pip; install it, or name another Python in the variable PYTHON\n"
@@ -103,15 +103,15 @@ def test_a_python_without_pip_is_named(checkout: Path) -> None:
 # --- plugins ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_layer_without_plugins_says_so(checkout: Path) -> None:
-    """An index that is not there would have the function search all packages."""
+def test_a_layer_without_plugins_has_an_empty_index(checkout: Path) -> None:
+    """Without an index, the function would search all packages."""
     require_nothing(checkout)
     build(checkout)
     assert index(checkout) == []
 
 
 def test_a_package_in_plugins_txt_is_in_the_layer_and_in_its_index(checkout: Path, wheel: Path) -> None:
-    """It comes beside the locked requirements, which stay as they are."""
+    """The locked requirements do not change."""
     require_nothing(checkout)
     add_plugin(checkout, wheel)
     assert build(checkout)[0] == 0
@@ -120,10 +120,10 @@ def test_a_package_in_plugins_txt_is_in_the_layer_and_in_its_index(checkout: Pat
 
 
 @pytest.mark.parametrize("spelling", ["charset-normalizer", "Charset_Normalizer"])
-def test_what_is_left_out_stays_where_a_plugin_asks_for_it(
+def test_an_unused_package_is_shipped_if_plugins_txt_names_it(
     checkout: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any spelling that pip takes; else its traces go, too."""
+    """In any spelling that pip accepts. Otherwise its metadata is removed as well."""
     monkeypatch.syspath_prepend(str(checkout / "layer"))
     build_script = runpy.run_path(str(checkout / "layer" / "build.py"))
     packages = checkout / "packages"
@@ -137,7 +137,7 @@ def test_what_is_left_out_stays_where_a_plugin_asks_for_it(
     assert [path.name for path in packages.iterdir()] == ["requests"]
 
 
-def test_to_add_a_plugin_builds_the_layer_anew_and_so_does_to_take_it_away(checkout: Path, wheel: Path) -> None:
+def test_adding_or_removing_a_plugin_builds_the_layer_again(checkout: Path, wheel: Path) -> None:
     require_nothing(checkout)
     build(checkout)
     add_plugin(checkout, wheel)
@@ -149,7 +149,7 @@ def test_to_add_a_plugin_builds_the_layer_anew_and_so_does_to_take_it_away(check
 
 
 def test_a_package_without_its_hash_is_refused(checkout: Path, wheel: Path) -> None:
-    """What is shipped is what was looked at."""
+    """Only packages that were reviewed are shipped."""
     require_nothing(checkout)
     add_plugin(checkout, wheel)
     (checkout / "layer" / "plugins.txt").write_text(f"./{wheel.name}\n")
@@ -158,8 +158,8 @@ def test_a_package_without_its_hash_is_refused(checkout: Path, wheel: Path) -> N
     assert said.startswith("layer: pip could not get the packages: Hashes are required")
 
 
-def test_a_deployment_knows_the_kinds_of_installed_plugins(checkout: Path, wheel: Path) -> None:
-    """deploy/check_config.py looks into the layer that has just been built."""
+def test_the_configuration_check_finds_the_channel_kinds_of_plugins_in_the_layer(checkout: Path, wheel: Path) -> None:
+    """deploy/check_config.py reads the layer that has just been built."""
     require_nothing(checkout)
     add_plugin(checkout, wheel)
     build(checkout)
@@ -176,8 +176,8 @@ def test_a_deployment_knows_the_kinds_of_installed_plugins(checkout: Path, wheel
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 
-def test_two_builds_in_two_places_are_the_same_to_the_byte(tmp_path: Path, wheel: Path) -> None:
-    """Only the function's own Python makes bytecode; that of this one, if it is another, is left out of both."""
+def test_builds_in_two_directories_are_identical(tmp_path: Path, wheel: Path) -> None:
+    """With bytecode only if this Python has the function's version."""
     layers = []
     for place in ("here", "there"):
         checkout = tmp_path / place

@@ -67,7 +67,7 @@ def rows_of(day: int) -> Iterator[Item]:
     """What the router would write of that day's alerts, but for incidents."""
     for at, raw in raw_events(day):
         event = normalise(raw)
-        if day == 0 and event.subject.name.removeprefix("service:") in SERVICES[:WITH_INCIDENTS]:
+        if day == 0 and event.subject.name in SERVICES[:WITH_INCIDENTS]:
             continue
         yield row_item(
             AlertRecord(alert(event, classify(event)), Decision.NO_ROUTE, "", event), int(at + _RETENTION), at

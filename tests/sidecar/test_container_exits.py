@@ -281,5 +281,5 @@ def test_it_fails_nobodys_health_check(environment: Double, tmp_path: Path, caps
     (tmp_path / "state.json").write_text("{not json")
     assert main(["--once", "--state", str(tmp_path / "state.json")]) == 0
     said = capsys.readouterr().err
-    assert said.startswith("not reported, tried again later: HTTPError")
+    assert said.startswith("not reported, will retry: HTTPError")
     assert said.count("\n") == 1

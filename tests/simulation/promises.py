@@ -80,7 +80,7 @@ class Outcome:
             self.unreadable.append(body)
             return
         try:
-            routed = understand(arrival.raw, self.run.router)
+            routed = self._routed(arrival.raw)
         except UnreadableEvent as error:
             raise AssertionError(f"the workload holds what it takes for an event: {error}") from error
         self.understood[routed.event.id] = routed
@@ -124,7 +124,11 @@ class Outcome:
             "time": item["at"],
             "detail": unpacked(item["event"]),
         }
-        return understand(raw, self.run.router)
+        return self._routed(raw)
+
+    def _routed(self, raw: object) -> RoutedAlert:
+        deps = self.run.router
+        return understand(raw, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
 
     @cached_property
     def states(self) -> dict[str, SubjectState]:
@@ -170,7 +174,7 @@ class Outcome:
         return [each for each in self.tries.get((incident, channel), ()) if each.accepted]
 
     def silences_of(self, subject: Subject) -> list[Muting]:
-        return [each for each in self.run.plan.silences if subject.name.endswith(f":{each.name}")]
+        return [each for each in self.run.plan.silences if subject.name == each.name]
 
     def undisturbed(self, channel: str) -> bool:
         """Whether nothing befell this channel's remote, history, or the function in this run."""
@@ -189,7 +193,7 @@ def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
             continue
         alert = outcome.understood[arrival.raw["id"]].alert
         if row_key(alert.id) not in rows and arrival.body not in buried:
-            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.name}) is nowhere"
+            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.text}) is nowhere"
 
 
 def only_trouble_buries_events(outcome: Outcome) -> Iterator[str]:
@@ -257,6 +261,27 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
             yield f"{incident_id} stays due"
         if not incident.over:
             yield f"{incident_id} stays {incident.status}"
+
+
+def outbox_entries_keep_their_rules(outcome: Outcome) -> Iterator[str]:
+    """The rules that `OutboxEntry` states hold in every state that was ever stored."""
+    for write in outcome.run.table.writes:
+        if "state" in write.item:
+            for channel, entry in to_state(write.item).outbox.items():
+                for rule in _broken_rules(entry, write.at):
+                    yield f"{write.item['sk']} of {write.item['subject']}, {channel}: {rule} ({entry})"
+
+
+def _broken_rules(entry: OutboxEntry, now: float) -> Iterator[str]:
+    rules = {
+        "sent_revision <= wanted_revision": entry.sent_revision <= entry.wanted_revision,
+        "last_kind_sent is None while sent_revision is 0": (entry.last_kind_sent is None) == (entry.sent_revision == 0),
+        "a window only for an incident that the channel knows": entry.window_ends_at is None or entry.knows_incident,
+        "attempt goes with first_attempt_at": (entry.attempt == 0) == (entry.first_attempt_at is None),
+        "a leased entry is behind and due": not entry.is_leased(now)
+        or (entry.is_behind and entry.due_at == entry.lease_ends_at),
+    }
+    yield from (rule for rule, holds in rules.items() if not holds)
 
 
 def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
@@ -533,6 +558,7 @@ PROMISES: tuple[Promise, ...] = (
     no_batch_raises,
     an_occurrence_is_counted_once,
     everything_drains,
+    outbox_entries_keep_their_rules,
     every_channel_is_told_or_failed,
     every_alert_is_told,
     nothing_is_said_twice,

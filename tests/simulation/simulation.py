@@ -17,16 +17,15 @@ from unittest.mock import patch
 from router import deliver as deliver_step
 from router.aws.queues import DUE, TICK, Queues
 from router.channels.configured import ConfiguredChannel
-from router.config.parse import Config, Route
+from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
-from router.context import Answered, Dependencies, Job, OutageMemory
+from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deliver import deliver
 from router.history.items import silence_item
 from router.history.store import History
 from router.history.table import Item, Put
 from router.inbox import handle
 from router.model import OWN_SOURCE, ChannelConfig, Severity
-from router.runtime import Runtime
 from tests.doubles.world import no_plugins
 from tests.simulation.boundary import Boundary, Invocation, Log
 from tests.simulation.neighbours import SimulatedTable, SqsClient

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from router.model import Subject
+from router.model import Subject, SubjectKind
 from tests.simulation.plan import plan
 from tests.simulation.promises import broken
 from tests.simulation.simulation import START, Endless, Simulation
@@ -62,7 +62,7 @@ def _visible_elsewhere(run: Simulation) -> list[str]:
 
 def heard(run: Simulation, channel: str) -> dict[str, list[tuple[str, int]]]:
     """What a channel heard of each incident, with its counts; but not that another channel fails, which is news."""
-    news = {Subject("-", "-", "-", f"channel:{name}").key for name in run.remotes}
+    news = {Subject("-", "-", "-", SubjectKind.CHANNEL, name).key for name in run.remotes}
     said: dict[str, list[tuple[str, int]]] = {}
     for each in run.remotes[channel].tries:
         if each.accepted and each.incident.rpartition("-")[0] not in news:

@@ -85,11 +85,11 @@ def outcome_of(channel: Channel | None, **settings: Any) -> Delivery:
 # --- side by side -----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_send_is_nothing_done() -> None:
+def test_without_jobs_deliver_does_nothing() -> None:
     assert list(deliver([], lambda: LONG_ENOUGH)) == []
 
 
-def test_channels_are_told_side_by_side() -> None:
+def test_channels_are_notified_in_parallel() -> None:
     """Each is sent to only when the other is being sent to as well."""
     together = threading.Barrier(2, timeout=LONG_ENOUGH)
     done = delivered(job(Sink(together.wait), "a"), job(Sink(together.wait), "b"))
@@ -179,7 +179,7 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
 
 
 @pytest.mark.parametrize(("left", "outcome"), [(LONGEST_SEND, Outcome.SENT), (LONGEST_SEND - 0.1, Outcome.RETRY)])
-def test_what_cannot_end_in_time_is_not_begun(left: float, outcome: Outcome) -> None:
+def test_a_send_that_cannot_finish_in_time_is_not_started(left: float, outcome: Outcome) -> None:
     """So that the remote is known not to have it."""
     sink = Sink()
     clock = iter([LONG_ENOUGH])  # enough to begin with; when the channel's turn comes, `left`
@@ -209,7 +209,7 @@ def test_it_is_known_how_long_a_channel_took(error: PermanentError | None) -> No
     assert delivery.seconds == 2.5
 
 
-def test_what_was_never_sent_took_no_time() -> None:
+def test_an_unsent_message_has_no_duration() -> None:
     """Rather than no seconds, which would make a channel look quick."""
     assert outcome_of(None, unusable="webhook_url must begin with https://").seconds is None
     (((_, late),),) = deliver([job(Sink())], lambda: 0.0)
@@ -219,7 +219,7 @@ def test_what_was_never_sent_took_no_time() -> None:
 # --- how a channel fails ----------------------------------------------------------------------------------------------
 
 
-def test_what_was_taken_is_sent() -> None:
+def test_an_accepted_message_is_sent() -> None:
     sink = Sink()
     assert outcome_of(sink).outcome is Outcome.SENT
     assert sink.sent == [{"rich": NOTIFICATION.message.title}]
@@ -246,7 +246,7 @@ def test_a_channel_says_how_it_failed(
 
 
 @pytest.mark.parametrize("place", ["notify", "render", "send"])
-def test_a_broken_plugin_fails_alone_and_what_it_raised_is_told_to_nobody(
+def test_a_broken_plugin_fails_alone_and_its_error_text_is_not_shown(
     place: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may hold the plugin's secrets: the type of the error must do."""
@@ -327,21 +327,15 @@ def test_no_option_of_the_channel_is_recorded(error: type[TransientError | Perma
 # --- in which order ---------------------------------------------------------------------------------------------------
 
 
-def test_whoever_was_slow_last_time_begins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_channel_that_was_slowest_last_time_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
-    names = ("fast", "slow", "new")
-    jobs = {name: job(Sink(partial(begun.append, name)), name) for name in names}
-    for name, took in (("fast", 0.1), ("slow", 0.3)):
-        source = jobs[name].channel
-        assert source
-        source.last_send_seconds = took
+    jobs = [job(Sink(partial(begun.append, name)), name) for name in ("fast", "slow", "new")]
     monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # one after the other
-    list(deliver(list(jobs.values()), lambda: LONG_ENOUGH))
+    list(deliver(jobs, lambda: LONG_ENOUGH, last_seconds={"fast": 0.1, "slow": 0.3}))
     assert begun == ["slow", "fast", "new"]
 
 
-def test_what_a_channel_took_is_remembered() -> None:
-    made = job(Sink())
-    list(deliver([made], lambda: LONG_ENOUGH, clock=hurried()))
-    assert made.channel
-    assert made.channel.last_send_seconds >= 1
+def test_how_long_a_channel_took_is_remembered() -> None:
+    last_seconds: dict[str, float] = {}
+    list(deliver([job(Sink(), "slack")], lambda: LONG_ENOUGH, clock=hurried(), last_seconds=last_seconds))
+    assert last_seconds["slack"] >= 1

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from local_aws import events
 from router import handler, hookimpl
-from router.config.parse import EnrichSettings
+from router.config.settings import EnrichSettings
 from router.enrichment.task_definitions import TaskDefinitions
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
@@ -194,7 +194,7 @@ def test_no_other_mistake_stops_it(stack: Stack, caplog: pytest.LogCaptureFixtur
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[dict[str, Any]]]:
     """What came out as the log, all of which is JSON. The handler holds the standard output of when it was imported."""
-    (output,) = logger.make().handlers
+    (output,) = logger.handlers
     stream = io.StringIO()
     monkeypatch.setattr(output, "stream", stream)
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]

@@ -2,25 +2,10 @@
 
 import pytest
 
-from local_aws import events
-from router.config.parse import Route
-from router.ecs.classify import alert, classify
-from router.ecs.normalise import normalise
+from router.config.settings import Route
 from router.model import Alert, Severity
 from router.route import route
-
-
-def of(raw: events.Raw) -> Alert:
-    event = normalise(raw)
-    return alert(event, classify(event))
-
-
-CRITICAL = of(events.task_stopped())
-"""essential_container_exited of service:web in prod, account 123456789012, eu-west-1"""
-STANDALONE = of(events.task_stopped(service=None, family="nightly"))
-ALARM = of(events.alarm())
-"""error; its cluster is unknown"""
-SPOT = of(events.task_stopped("SpotInterruption", "Your Spot Task was interrupted."))
+from tests.doubles.alerts import ALARM, CRITICAL, SPOT, STANDALONE
 
 
 def channels(alert: Alert, routes: list[Route]) -> tuple[str, ...]:
@@ -34,12 +19,12 @@ def test_the_first_route_that_matches_decides() -> None:
     assert channels(SPOT, routes) == ("chat",)
 
 
-def test_no_route_matches_and_nobody_is_told() -> None:
+def test_no_matching_route_means_no_channel() -> None:
     assert channels(SPOT, [Route(Severity.ERROR, channels=("pager",))]) == ()
     assert channels(SPOT, []) == ()
 
 
-def test_continue_looks_at_the_routes_after_it_too() -> None:
+def test_continue_also_tries_later_routes() -> None:
     routes = [
         Route(channels=("chat", "mail"), continues=True),
         Route(Severity.CRITICAL, channels=("pager", "chat"), continues=True),
@@ -82,11 +67,11 @@ def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, targ
 
 
 @pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
-def test_case_does_not_count(cluster: str) -> None:
+def test_globs_ignore_case(cluster: str) -> None:
     assert channels(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
 
 
-def test_all_that_a_route_asks_for_must_hold() -> None:
+def test_every_condition_of_a_route_must_match() -> None:
     assert channels(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
 
 

@@ -1,6 +1,6 @@
-"""`ecs-alert-router history`: what happened, what was decided, who was told. Works with read-only credentials.
+"""`ecs-alert-router history`: alerts, decisions and deliveries. Read-only credentials are enough.
 
-One file for each question, `source.py` for where the answers come from, `tables.py` for how they look.
+Each command has its own file; `source.py` finds the table, `tables.py` formats rows.
 """
 
 import click
@@ -31,7 +31,7 @@ __all__ = [
 
 @click.group("history")
 def history_group() -> None:
-    """What happened: every alert, every incident, every delivery."""
+    """Query the history: every alert, incident and delivery."""
 
 
 for command in (

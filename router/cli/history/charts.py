@@ -1,4 +1,4 @@
-"""The charts of a report: SVG by pygal, in the page's own colours, so that they follow it from light to dark."""
+"""The charts of a report: SVG by pygal, in the page's colour variables, so they follow its light or dark theme."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-WIDTH = 380  # units, each about a pixel: of a phone, or of a third of a desk
-_LABEL = 13  # units, the size of letters
-_BAR = 26  # units of height for each bar that lies
+WIDTH = 380  # units of about a pixel: the width of a phone, or a third of a desktop window
+_LABEL = 13  # units: font size
+_BAR = 26  # units: height of each horizontal bar
 _SVG = "{http://www.w3.org/2000/svg}"
-_AXIS = 50  # units beside the line of time
+_AXIS = 50  # units: width of the value axis
 _LONGEST_LABEL = 26  # characters
 
 
@@ -43,19 +43,19 @@ def _style(colours: Sequence[str]) -> Style:
 
 
 def over_time(labels: Sequence[str], series: Mapping[str, Sequence[int]], colours: Sequence[str]) -> Markup:
-    """Standing bars, one on the other."""
+    """Stacked vertical bars."""
     chart = pygal.StackedBar(**_options(colours, height=230, legend=True), show_minor_x_labels=False)
     room = (len(max(labels, key=len)) + 3) * _LABEL * 2 // 3
     every = max(1, -(-len(labels) * room // (WIDTH - _AXIS)))
     chart.x_labels = list(labels)
     chart.x_labels_major = list(labels[::every])
-    return _drawn(chart, series)
+    return _svg(chart, series)
 
 
-def lying(
+def horizontal(
     labels: Sequence[str], series: Mapping[str, Sequence[int]], colours: Sequence[str], *, legend: bool = False
 ) -> Markup:
-    """Lying bars, the first on top, with their numbers; those of several series one after the other."""
+    """Horizontal bars with their numbers, the first on top. Several series are stacked."""
     kind = pygal.HorizontalStackedBar if legend else pygal.HorizontalBar
     height = 44 + _BAR * max(1, len(labels)) + (26 if legend else 0)
     shown = [_short(label) for label in labels]
@@ -67,7 +67,7 @@ def lying(
         margin_right=28,
     )
     chart.x_labels = shown[::-1]
-    return _drawn(chart, {name: list(reversed(values)) for name, values in series.items()})
+    return _svg(chart, {name: list(reversed(values)) for name, values in series.items()})
 
 
 def _options(colours: Sequence[str], *, height: int, legend: bool) -> dict[str, Any]:
@@ -91,17 +91,17 @@ def _options(colours: Sequence[str], *, height: int, legend: bool) -> dict[str, 
     }
 
 
-def _drawn(chart: Any, series: Mapping[str, Sequence[int]]) -> Markup:
+def _svg(chart: Any, series: Mapping[str, Sequence[int]]) -> Markup:
     for name, values in series.items():
         chart.add(name, [value or None for value in values])
     root = chart.render_tree()
     for parent in list(root.iter()):
         for child in list(parent):
-            # Scripts, and what only they would show. A page that runs none can be opened by anybody.
+            # Remove scripts and what only they would show: the report must work where scripts are blocked.
             if child.tag in {f"{_SVG}script", "script"} or child.get("class", "").startswith("tooltip"):
                 parent.remove(child)
     root.set("role", "img")
-    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - pygal has escaped what is text
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - pygal escapes all text
 
 
 def _short(label: str) -> str:
@@ -109,6 +109,6 @@ def _short(label: str) -> str:
 
 
 def _overhang(labels: Sequence[str]) -> int:
-    """Units that wide characters take beyond what pygal thinks: it takes every character for a narrow one."""
+    """Extra units that wide characters need: pygal assumes that every character is narrow."""
     wide = max((sum(east_asian_width(char) in "WF" for char in label) for label in labels), default=0)
     return 4 + wide * _LABEL * 2 // 5

@@ -1,4 +1,4 @@
-"""`history export`: the alerts of a time as CSV or JSON Lines, written while they are read."""
+"""`history export`: the alerts of a time range as CSV or JSON Lines, written while they are read."""
 
 import csv
 import time
@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from router.cli.history.options import narrowed
+from router.cli.history.options import with_filters
 from router.cli.history.source import each_alert, reads_history
 from router.cli.history.tables import to_json
 from router.history.items import row_key, seconds, unpacked
@@ -33,8 +33,20 @@ COLUMNS = (
     "id",
 )
 WHOLE_COLUMNS = (*COLUMNS, "recorded_at", "rule", "reason", "stop_code", "task_definition", "deployment", "fingerprint")
-_TOGETHER = 100  # rows of one BatchGetItem
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and the full-width ones
+_BATCH = 100  # rows of one BatchGetItem
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # and full-width forms
 
 
 class _Writer(Protocol):
@@ -43,16 +55,16 @@ class _Writer(Protocol):
 
 @click.command("export")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="The file; else standard output.")
-@click.option("--whole", is_flag=True, help="Each row whole (reasons, rule, containers, event): reads more.")
-@narrowed(since="30d")
+@click.option("--out", type=click.File("w", encoding="utf-8"), default="-", help="Output file; default: stdout.")
+@click.option("--whole", is_flag=True, help="Include all fields (reasons, rule, containers, event); this reads more.")
+@with_filters(since="30d")
 @reads_history
 def export_command(*, history: History, wanted: AlertQuery, form: str, out: IO[str], whole: bool) -> None:
-    """The alerts, newest first, for a spreadsheet or another program. Times are in UTC."""
+    """Export alerts, newest first, for a spreadsheet or another program. Times are in UTC."""
     now = time.time()
     alerts = each_alert(history, wanted, now)
     rows = _with_progress(_whole(history, alerts, now) if whole else alerts, wanted)
-    first = list(islice(rows, 1))  # where nothing can be read, nothing is written
+    first = list(islice(rows, 1))  # read before writing: if reading fails, nothing is written
     write = _csv(out, WHOLE_COLUMNS if whole else COLUMNS) if form == "csv" else _jsonl(out)
     for row in chain(first, rows):
         write(row)
@@ -61,7 +73,7 @@ def export_command(*, history: History, wanted: AlertQuery, form: str, out: IO[s
 
 
 def _with_progress(rows: Iterable[Item], wanted: AlertQuery) -> Iterator[Item]:
-    """Shows on a terminal's stderr how far back it has come; how many there are nobody knows before."""
+    """Shows progress through the time range on stderr, if it is a terminal. The number of alerts is not known ahead."""
     console = Console(stderr=True, highlight=False)
     span = max(wanted.until - wanted.since, 1.0)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
@@ -73,12 +85,12 @@ def _with_progress(rows: Iterable[Item], wanted: AlertQuery) -> Iterator[Item]:
 
 
 def _whole(history: History, alerts: Iterable[Item], now: float) -> Iterator[Item]:
-    """The rows themselves in place of what an index holds of them, a hundred at a time, in the same order."""
-    left = iter(alerts)
-    while some := list(islice(left, _TOGETHER)):
-        keys = [key for alert in some if (key := row_key(alert["id"]))]
-        found = history.table.get(keys, now)
-        for row in (found[key] for key in keys if key in found):
+    """Replaces index entries by the complete rows, a hundred at a time, in the same order."""
+    remaining = iter(alerts)
+    while batch := list(islice(remaining, _BATCH)):
+        keys = [key for alert in batch if (key := row_key(alert["id"]))]
+        stored = history.table.get(keys, now)
+        for row in (stored[key] for key in keys if key in stored):
             event = row.pop("event", None)
             yield {**row, "event": unpacked(event) if event else None}
 
@@ -97,8 +109,11 @@ def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
 
 
 def entry(row: Mapping[str, Any], name: str) -> str:
-    """A value that a spreadsheet takes for text: what would begin a formula stands behind an apostrophe (OWASP, "CSV
-    Injection"), for titles and reasons hold text from outside."""
+    """A value as text that a spreadsheet does not run as a formula.
+
+    Titles and reasons hold text from outside, so a value that looks like a formula gets a leading apostrophe (OWASP,
+    "CSV Injection").
+    """
     value = row.get(name, "")
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

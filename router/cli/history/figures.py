@@ -1,4 +1,4 @@
-"""The numbers of a report, added up while the alerts are read."""
+"""The numbers of a report, summed up while the alerts are read."""
 
 import statistics
 from collections import Counter
@@ -6,29 +6,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from itertools import chain
 
 from router.cli.history.top import Tallies, count
-from router.history.items import iso, seconds
+from router.history.items import SEVERITY, iso, seconds
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import SubjectState
-from router.model import Incident, Outcome, Severity
+from router.model import Incident, IncidentStatus, Outcome, Severity
 
 DRAWN = (Severity.CRITICAL, Severity.ERROR, Severity.WARNING)
-"""Severities over time; info would dwarf them."""
+"""The severities shown over time; info is left out since its counts would dwarf the others."""
 RECOVERY_STEPS = (60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
-"""Upper ends of the classes of times to recover, in seconds; there is one more, open above."""
-MOST_BUCKETS = 62
+"""Upper bounds, in seconds, of the recovery-time classes; one more class has no upper bound."""
+MAX_BUCKETS = 62
 _STEPS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1), timedelta(days=7), timedelta(days=28))
-_AT_ONCE = 10  # requests
+_PARALLEL = 10  # requests
 
 
 @dataclass
 class Channel:
-    """What came of the attempts on one channel.
+    """The outcomes of the delivery attempts on one channel.
 
     Attributes:
-        trouble: the newest attempts that failed or are to be tried again, newest first.
+        trouble: the attempts that failed or will be retried, newest first.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -45,9 +46,12 @@ class Figures:
     """Everything that a report shows.
 
     Attributes:
-        since, until: event times, in seconds. zone: in which days begin.
-        buckets: local beginning of each stretch of time, the oldest first. over_time: alerts in each, by severity.
-        incidents: with their deliveries, the newest first. incomplete: how many more there were that have expired.
+        since, until: event times, in seconds.
+        zone: time zone for the start of days.
+        buckets: local start of each bucket, oldest first.
+        over_time: alerts in each bucket, by severity.
+        incidents: incidents with their deliveries, newest first.
+        expired: number of further incidents that have expired.
     """
 
     since: float
@@ -69,11 +73,11 @@ class Figures:
 
     @property
     def recoveries(self) -> list[float]:
-        """Seconds from the first alert to the recovery, of the incidents that recovered."""
+        """Seconds from the first alert to the recovery, for each resolved incident."""
         return [
             incident.ended_at - incident.opened_at
             for incident, _ in self.incidents
-            if incident.status == "resolved" and incident.ended_at is not None
+            if incident.status is IncidentStatus.RESOLVED and incident.ended_at is not None
         ]
 
     @property
@@ -82,21 +86,21 @@ class Figures:
 
     @property
     def recovery_classes(self) -> list[int]:
-        """How many recoveries there are in each of the classes of `RECOVERY_STEPS`."""
+        """The number of recoveries in each class of `RECOVERY_STEPS`."""
         counts = [0] * (len(RECOVERY_STEPS) + 1)
-        for seconds_ in self.recoveries:
-            counts[sum(seconds_ > step for step in RECOVERY_STEPS)] += 1
+        for duration in self.recoveries:
+            counts[sum(duration > step for step in RECOVERY_STEPS)] += 1
         return counts
 
     @property
-    def told(self) -> int:
-        """Messages that a channel took."""
+    def messages_sent(self) -> int:
+        """Messages that a channel accepted."""
         return sum(channel.outcomes[Outcome.SENT] for channel in self.channels.values())
 
 
 def figures(since: float, until: float, zone: tzinfo | None) -> Figures:
-    """None yet: the stretches of time alone."""
-    step = next((each for each in _STEPS if (until - since) / each.total_seconds() < MOST_BUCKETS), _STEPS[-1])
+    """Empty figures, with at most `MAX_BUCKETS` buckets of a suitable length."""
+    step = next((step for step in _STEPS if (until - since) / step.total_seconds() < MAX_BUCKETS), _STEPS[-1])
     first = datetime.fromtimestamp(since, zone).astimezone(zone)
     first = first.replace(minute=0, second=0, microsecond=0)
     if step >= timedelta(days=1):
@@ -107,50 +111,50 @@ def figures(since: float, until: float, zone: tzinfo | None) -> Figures:
     return Figures(since, until, zone, buckets, step, {severity: [0] * len(buckets) for severity in DRAWN})
 
 
-def add_alerts(made: Figures, alerts: Iterable[Item], watch: Callable[[Item], None]) -> set[str]:
-    """Counts the alerts, newest first, one by one; gives the ids of the incidents that they count in."""
+def add_alerts(total: Figures, alerts: Iterable[Item], watch: Callable[[Item], None]) -> set[str]:
+    """Adds the alerts, newest first, and calls `watch` for each. Returns the ids of their incidents."""
     incidents: set[str] = set()
 
-    def passed() -> Iterable[Item]:
+    def problems() -> Iterable[Item]:
         for alert in alerts:
             watch(alert)
             incidents.update({alert["incident"]} - {""})
-            _add(made, alert)
-            if Severity(alert["severity"]).at_least(Severity.WARNING):
+            _add(total, alert)
+            if Severity(SEVERITY.or_default(alert["severity"])).at_least(Severity.WARNING):
                 yield alert
 
-    made.tops = count(passed(), ("service", "cause"))
+    total.tops = count(problems(), ("service", "cause"))
     return incidents
 
 
-def _add(made: Figures, alert: Item) -> None:
-    made.severities[alert["severity"]] += 1
-    made.decisions[alert["decision"]] += 1
+def _add(total: Figures, alert: Item) -> None:
+    total.severities[alert["severity"]] += 1
+    total.decisions[alert["decision"]] += 1
     if alert["severity"] in DRAWN:
-        passed = seconds(alert["at"]) - made.buckets[0].timestamp()
-        place = min(len(made.buckets) - 1, max(0, int(passed / made.step.total_seconds())))
-        made.over_time[Severity(alert["severity"])][place] += 1
+        elapsed = seconds(alert["at"]) - total.buckets[0].timestamp()
+        bucket = min(len(total.buckets) - 1, max(0, int(elapsed / total.step.total_seconds())))
+        total.over_time[Severity(SEVERITY.or_default(alert["severity"]))][bucket] += 1
 
 
-def add_incidents(made: Figures, history: History, ids: Iterable[str], now: float) -> None:
-    """Reads the incidents and what was delivered of them."""
+def add_incidents(total: Figures, history: History, ids: Iterable[str], now: float) -> None:
+    """Reads and adds the incidents with these ids, and their deliveries."""
     wanted = sorted(ids)
-    found = history.incidents(wanted, now)
-    made.expired = len(wanted) - len(found)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        deliveries = dict(zip(found, pool.map(lambda each: history.deliveries(each, now), found), strict=True))
-    made.incidents = _newest_first(found, deliveries)
-    first, last = iso(made.since), iso(max(made.until, now))
-    for each in sorted((each for some in deliveries.values() for each in some), key=lambda each: str(each["at"])):
-        if first <= each["at"] <= last:
-            channel = made.channels.setdefault(each["channel"], Channel())
-            channel.outcomes[each["outcome"]] += 1
-            if each["outcome"] != Outcome.SENT:
-                channel.trouble.insert(0, each)
+    states = history.incidents(wanted, now)
+    total.expired = len(wanted) - len(states)
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        deliveries = dict(zip(states, pool.map(lambda id_: history.deliveries(id_, now), states), strict=True))
+    total.incidents = _newest_first(states, deliveries)
+    first, last = iso(total.since), iso(max(total.until, now))
+    for delivery in sorted(chain.from_iterable(deliveries.values()), key=lambda delivery: str(delivery["at"])):
+        if first <= delivery["at"] <= last:
+            channel = total.channels.setdefault(delivery["channel"], Channel())
+            channel.outcomes[delivery["outcome"]] += 1
+            if delivery["outcome"] != Outcome.SENT:
+                channel.trouble.insert(0, delivery)
 
 
 def _newest_first(
-    found: Mapping[str, SubjectState], deliveries: Mapping[str, Sequence[Item]]
+    states: Mapping[str, SubjectState], deliveries: Mapping[str, Sequence[Item]]
 ) -> list[tuple[Incident, tuple[Item, ...]]]:
-    pairs = [(each.incident, tuple(deliveries[id_])) for id_, each in found.items() if each.incident]
+    pairs = [(state.incident, tuple(deliveries[id_])) for id_, state in states.items() if state.incident]
     return sorted(pairs, key=lambda pair: pair[0].opened_at, reverse=True)

@@ -1,4 +1,4 @@
-"""Options that several questions share: which alerts, and of what time."""
+"""Options that several history commands share: filters and the time range."""
 
 import re
 import time
@@ -14,23 +14,23 @@ from router.model import Severity
 
 _SPAN = re.compile("([0-9]{1,4})([mhd])")
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
-_SEVERITIES = click.Choice([each.value for each in Severity])
+_SEVERITIES = click.Choice([severity.value for severity in Severity])
 
 
 class Span(click.ParamType[float]):
-    """`90m`, `24h` or `7d`, as seconds."""
+    """`90m`, `24h` or `7d`, in seconds."""
 
     name = "span"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = _SPAN.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value!r} is no span of time: write 90m, 24h or 7d", param, ctx)
+            self.fail(f"{value!r} is not a duration; use for example 90m, 24h or 7d", param, ctx)
         return float(int(match[1]) * _UNITS[match[2]])
 
 
 class Moment(click.ParamType[float]):
-    """`2026-11-22`, `2026-11-22T01:30` or `2026-11-22T01:30:00Z`, as seconds; local time where no zone is given."""
+    """`2026-11-22`, `2026-11-22T01:30` or `2026-11-22T01:30:00Z`, in seconds; local time if no zone is given."""
 
     name = "time"
     forms = "2026-11-22, 2026-11-22T01:30 or 2026-11-22T01:30:00Z"
@@ -39,20 +39,20 @@ class Moment(click.ParamType[float]):
         try:
             return self.read(str(value))
         except (ValueError, OverflowError, OSError):
-            self.fail(f"{value!r} is no time: write {self.forms}", param, ctx)
+            self.fail(f"{value!r} is not a time; use {self.forms}", param, ctx)
 
     def read(self, text: str) -> float:
-        """Raises ValueError, OverflowError or OSError."""
+        """Parses the text. Raises ValueError, OverflowError or OSError if it is not a time."""
         return datetime.fromisoformat(text).timestamp()
 
 
-def of_a_time(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds --since (by default that), --from and --to, and passes `span`: first and last moment, in seconds."""
+def with_time_range(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds --since (with this default), --from and --to. Passes `span`: start and end, in seconds."""
 
-    def adding(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @click.option("--since", type=Span(), help=f"How far back: 90m, 24h, 7d.  [default: {since}]")
-        @click.option("--from", "begin", type=Moment(), help="Since then instead: 2026-11-22T01:30, local unless …Z.")
-        @click.option("--to", "end", type=Moment(), help="Until then, instead of until now.")
+        @click.option("--from", "begin", type=Moment(), help="Start: 2026-11-22T01:30, local time unless …Z.")
+        @click.option("--to", "end", type=Moment(), help="End; default: now.")
         @wraps(command)
         def with_span(
             *arguments: Any, since: float | None, begin: float | None, end: float | None, **options: Any
@@ -68,21 +68,21 @@ def of_a_time(since: str) -> Callable[[Callable[..., None]], Callable[..., None]
         return with_span
 
     default = Span().convert(since, None, None)
-    return adding
+    return decorate
 
 
-def narrowed(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Adds what narrows a question, and passes it as `wanted`: without a limit."""
+def with_filters(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds the filter options and the time range, and passes them as the query `wanted`, without a limit."""
 
-    def adding(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--service", help="Of this service.")
-        @click.option("--family", help="Of this task family, outside of services.")
-        @click.option("--subject", help="Of this subject: alarm:NAME, instance:ID, daemon:NAME, service:NAME, …")
-        @click.option("--cluster", default="", help="Of this cluster.")
-        @click.option("--severity", type=_SEVERITIES, default=None, help="Of just this severity.")
-        @click.option("--at-least", type=_SEVERITIES, default=None, help="Of this severity or a worse one.")
-        @click.option("--cause", default="", help="Of this cause, such as out_of_memory.")
-        @of_a_time(since)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option("--service", help="Only this service.")
+        @click.option("--family", help="Only this task family, for tasks outside services.")
+        @click.option("--subject", help="Only this subject: alarm:NAME, instance:ID, daemon:NAME, service:NAME, …")
+        @click.option("--cluster", default="", help="Only this cluster.")
+        @click.option("--severity", type=_SEVERITIES, default=None, help="Only this severity.")
+        @click.option("--at-least", type=_SEVERITIES, default=None, help="This severity or worse.")
+        @click.option("--cause", default="", help="Only this cause, such as out_of_memory.")
+        @with_time_range(since)
         @wraps(command)
         def with_wanted(
             *arguments: Any,
@@ -101,24 +101,24 @@ def narrowed(since: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
         return with_wanted
 
-    return adding
+    return decorate
 
 
 def subject_of(**names: str | None) -> str:
-    """The one subject that --service, --family or --subject name; "" for none of them."""
+    """The subject that --service, --family or --subject names, or "". Raises click.UsageError if several are given."""
     given = {kind: name for kind, name in names.items() if name}
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join(f'--{kind}' for kind in given)} exclude each other")
     return next((name if kind == "subject" else f"{kind}:{name}" for kind, name in given.items()), "")
 
 
-def paged(token: str) -> tuple[str, str]:
-    """The place in the list that `--after` names, as `page_token` gave it out."""
+def page_start(token: str) -> tuple[str, str]:
+    """The last alert of the previous page (time and id) from the value of `--after`. Raises click.UsageError."""
     at, _, alert_id = token.partition(",")
     try:
         datetime.fromisoformat(at)
     except ValueError:
         alert_id = ""
     if not alert_id:
-        raise click.UsageError(f"--after {token!r} is no place in the list: take it from the end of the page before")
+        raise click.UsageError(f"--after {token!r} is not valid: use the value printed at the end of the previous page")
     return at, alert_id

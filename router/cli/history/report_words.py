@@ -1,9 +1,9 @@
-"""What a report says, in English and Japanese. A test proves that both languages have every key."""
+"""The texts of a report in English and Japanese. A test checks that both languages have every key."""
 
 WORDS: dict[str, dict[str, str]] = {
     "title": {"en": "ECS alerts", "ja": "ECS アラートレポート"},
-    "made": {
-        "en": "Made {at} from the table {table}; times are {zone}.",
+    "created": {
+        "en": "Created {at} from table {table}. Times are in {zone}.",
         "ja": "作成: {at} (テーブル {table}、時刻は {zone})",
     },
     "problems": {"en": "alerts of warning or worse", "ja": "warning 以上のアラート"},
@@ -21,32 +21,32 @@ WORDS: dict[str, dict[str, str]] = {
     "of_incidents": {"en": "incidents that were resolved", "ja": "解決したインシデント数"},
     "noise": {"en": "Noise", "ja": "ノイズ"},
     "noise_note": {
-        "en": "{announced} of {all} recorded alerts were announced; the rest nobody had to hear one by one.",
+        "en": "{announced} of {all} recorded alerts were announced; the rest were not sent individually.",
         "ja": "記録された {all} 件のうち通知されたのは {announced} 件です。残りは個別には通知されていません。",
     },
     "channels": {"en": "Channel health", "ja": "チャネルの状態"},
     "of_attempts": {"en": "attempts to deliver", "ja": "配信の試行回数"},
     "channel": {"en": "Channel", "ja": "チャネル"},
     "succeeded": {"en": "Succeeded", "ja": "成功率"},
-    "last_trouble": {"en": "Last trouble", "ja": "直近の失敗"},
+    "last_trouble": {"en": "Last failure", "ja": "直近の失敗"},
     "incident_list": {"en": "Incidents", "ja": "インシデント一覧"},
-    "incident_note": {"en": "The newest first; open one to see all of it.", "ja": "新しい順。開くと詳細を表示します。"},
-    "left_out": {"en": "{count} older ones are left out.", "ja": "古いもの {count} 件は省略しました。"},
+    "incident_note": {"en": "Newest first. Open one for details.", "ja": "新しい順。開くと詳細を表示します。"},
+    "left_out": {"en": "{count} older incidents are not shown.", "ja": "古いもの {count} 件は省略しました。"},
     "expired": {"en": "{count} more have expired.", "ja": "ほかに {count} 件は保存期間を過ぎています。"},
-    "numbers": {"en": "The numbers", "ja": "数値"},
-    "nothing": {"en": "Nothing in this time.", "ja": "この期間にはありません。"},
-    "nobody_told": {"en": "Nobody was told of it.", "ja": "通知はありません。"},
-    "began": {"en": "Began", "ja": "開始"},
+    "numbers": {"en": "Numbers", "ja": "数値"},
+    "nothing": {"en": "No data in this period.", "ja": "この期間にはありません。"},
+    "nobody_told": {"en": "No notification was sent.", "ja": "通知はありません。"},
+    "began": {"en": "Started", "ja": "開始"},
     "ended": {"en": "Ended", "ja": "終了"},
     "lasted": {"en": "lasted {span}", "ja": "継続 {span}"},
     "causes": {"en": "Causes", "ja": "原因"},
     "tasks": {"en": "First tasks", "ja": "最初のタスク"},
-    "reason": {"en": "ECS said", "ja": "ECS の理由"},
+    "reason": {"en": "ECS reason", "ja": "ECS の理由"},
     "when": {"en": "When", "ja": "日時"},
-    "kind": {"en": "Said", "ja": "種別"},
+    "kind": {"en": "Kind", "ja": "種別"},
     "outcome": {"en": "Outcome", "ja": "結果"},
     "attempt": {"en": "Attempt", "ja": "試行"},
-    "answer": {"en": "Answer", "ja": "応答"},
+    "answer": {"en": "Response", "ja": "応答"},
     "alerts": {"en": "{count} alerts", "ja": "アラート {count} 件"},
     "step_hour": {"en": "hour", "ja": "1 時間"},
     "step_hours": {"en": "6 hours", "ja": "6 時間"},
@@ -80,6 +80,6 @@ WORDS: dict[str, dict[str, str]] = {
 
 
 def word(key: str, language: str, **values: object) -> str:
-    """The words in that language, filled in. A key without words is said as it is."""
-    found = WORDS.get(key)
-    return found[language].format(**values) if found else key
+    """The text in that language, filled in; the key itself if it has no text."""
+    texts = WORDS.get(key)
+    return texts[language].format(**values) if texts else key

@@ -1,4 +1,4 @@
-"""`history show`: everything about one incident, alert or task, deliveries included."""
+"""`history show`: one incident, alert or task in full, with its deliveries."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -40,18 +40,18 @@ _TIMES = {"at", "opened_at", "last_at", "ended_at"}
 @as_json
 @reads_history
 def show_command(*, history: History, id_: str, as_json: bool) -> None:
-    """Everything about an incident, an alert or a task, by its ID."""
+    """Show an incident, an alert or a task in full, by its ID."""
     now = time.time()
     if show_incident_of(history, id_, now, as_json=as_json):
         return
     row = history.row(id_, now)
-    for each in [row] if row else found_task(history, id_, now):
-        deliveries = history.deliveries(each["incident"], now) if each["incident"] else ()
-        _show_alert(each, deliveries, as_json=as_json)
+    for alert in [row] if row else alerts_of_task(history, id_, now):
+        deliveries = history.deliveries(alert["incident"], now) if alert["incident"] else ()
+        _show_alert(alert, deliveries, as_json=as_json)
 
 
-def found_task(history: History, id_: str, now: float) -> list[Item]:
-    """Every alert about a task, newest first. Raises HistoryError where there is none."""
+def alerts_of_task(history: History, id_: str, now: float) -> list[Item]:
+    """Every alert about a task, newest first. Raises HistoryError if there is none."""
     rows = about_task(history, id_, now)
     if not rows:
         raise HistoryError(f"there is no incident, alert or task {id_} (or it has expired)")
@@ -59,7 +59,7 @@ def found_task(history: History, id_: str, now: float) -> list[Item]:
 
 
 def show_incident_of(history: History, incident_id: str, now: float, *, as_json: bool = False) -> bool:
-    """Shows the incident of that id with its deliveries; says whether there is one."""
+    """Shows the incident with that id and its deliveries. Returns False if there is no such incident."""
     state = history.incident(incident_id, now)
     if state is None or state.incident is None:
         return False
@@ -68,7 +68,7 @@ def show_incident_of(history: History, incident_id: str, now: float, *, as_json:
 
 
 def incident_row(incident: Incident) -> Item:
-    """An incident as its reader sees it."""
+    """The fields of an incident that the commands show."""
     return {
         "id": incident.id,
         "status": incident.status,
@@ -88,27 +88,27 @@ def incident_row(incident: Incident) -> Item:
 def _show_incident(incident: Mapping[str, Any], deliveries: Sequence[Item], *, as_json: bool) -> None:
     """An incident with each of its deliveries."""
     if as_json:
-        click.echo(to_json({**incident, "deliveries": [dict(each) for each in deliveries]}))
+        click.echo(to_json({**incident, "deliveries": [dict(delivery) for delivery in deliveries]}))
         return
-    console().print(facts_of(_said(incident, incident)))
+    console().print(facts_of(_known_facts(incident, incident)))
     _show_deliveries(deliveries)
 
 
 def _show_alert(row: Item, deliveries: Sequence[Item], *, as_json: bool) -> None:
     if as_json:
         event = unpacked(row["event"]) if row.get("event") else None
-        click.echo(to_json({**row, "event": event, "deliveries": [dict(each) for each in deliveries]}))
+        click.echo(to_json({**row, "event": event, "deliveries": [dict(delivery) for delivery in deliveries]}))
         return
-    facts = _said(row, _ALERT)
+    facts = _known_facts(row, _ALERT)
     for container in row.get("containers", ()):
-        told = {key: value for key, value in container.items() if value not in (None, "")}
-        facts.append(("container", readable(told)))
+        known = {key: value for key, value in container.items() if value not in (None, "")}
+        facts.append(("container", readable(known)))
     console().print(facts_of(facts))
     _show_deliveries(deliveries)
 
 
-def _said(row: Mapping[str, Any], names: Any) -> list[tuple[str, str]]:
-    """Whatever of it is known."""
+def _known_facts(row: Mapping[str, Any], names: Any) -> list[tuple[str, str]]:
+    """Name and text of each field that has a value."""
     known = [(name, row.get(name)) for name in names]
     return [
         (name, local_time(str(value)) if name in _TIMES else readable(value))
@@ -120,4 +120,4 @@ def _said(row: Mapping[str, Any], names: Any) -> list[tuple[str, str]]:
 def _show_deliveries(deliveries: Sequence[Item]) -> None:
     out = console()
     out.print()
-    out.print(table_of(deliveries, DELIVERY_COLUMNS) if deliveries else "Nobody was told of it.")
+    out.print(table_of(deliveries, DELIVERY_COLUMNS) if deliveries else "No notification was sent.")

@@ -1,4 +1,4 @@
-"""Where history is read from: which table, by which credentials, and what the reading costs. Nothing here writes."""
+"""Finds the history table and measures what reading it costs. Nothing here writes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,28 +13,26 @@ from router.errors import HistoryError
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable, Item
 
-_AT_ONCE = 10  # requests; as many connections as a client keeps
+_PARALLEL = 10  # requests; a client keeps that many connections
 _METERED = {"Query", "BatchGetItem"}
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in UTC.")
 
 
 def reads_history(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --table, --stage and --verbose, and passes the history that they name as `history`."""
+    """Adds --table, --stage and --verbose, and passes the history of that table as `history`."""
 
+    @click.option("--table", envvar="HISTORY_TABLE", help="The table's name, instead of --stage. [env: HISTORY_TABLE]")
     @click.option(
-        "--table", envvar="HISTORY_TABLE", help="The table's name; else that of --stage. [env: HISTORY_TABLE]"
+        "--stage", default="dev", show_default=True, help="Use the table of the stack deployed to this stage."
     )
-    @click.option(
-        "--stage", default="dev", show_default=True, help="Take the table of the stack deployed to this stage."
-    )
-    @click.option("--verbose", "-v", is_flag=True, help="Say what the reading cost.")
+    @click.option("--verbose", "-v", is_flag=True, help="Print the read units and requests used.")
     @wraps(command)
     def with_history(*arguments: Any, table: str | None, stage: str, verbose: bool, **options: Any) -> None:
         began = time.monotonic()
         source, meter = find_table(table, stage)
         try:
-            # Nothing is written through it, so it keeps nothing: no retention.
+            # Retention only matters for writes, and these commands write nothing.
             command(*arguments, history=History(source, retention=0.0), **options)
         finally:
             if verbose:
@@ -44,25 +42,23 @@ def reads_history(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def find_table(table: str | None, stage: str) -> "tuple[DynamoTable, Meter]":
-    """The table of that name, else the one that the stage's stack gives out.
+    """The table of that name, or else the one in the outputs of the stage's stack, with a meter for its reads.
 
-    Raises HistoryError where there is no region, no credentials or no stack.
+    Raises HistoryError if there is no region, no credentials or no such stack.
     """
     try:
         name = table or clients.stack_outputs(stage)["TableName"]
         client = clients.dynamodb()
     except Exception as error:
-        raise HistoryError(
-            f"the history of stage {stage} is not found ({error}): name its --stage or --table"
-        ) from error
+        raise HistoryError(f"cannot find the history of stage {stage} ({error}): pass --stage or --table") from error
     return DynamoTable(client, name), Meter(client)
 
 
 class Meter:
-    """Adds up what DynamoDB says that a client's reads have cost."""
+    """Adds up the read units that DynamoDB reports for a client's reads."""
 
     def __init__(self, client: Any) -> None:
-        """Read units are asked for with each request from now on; that costs nothing."""
+        """From now on the client asks for the consumed capacity with each read, which is free."""
         self.costs: list[float] = []
         client.meta.events.register("provide-client-params.dynamodb", self._ask)
         client.meta.events.register("after-call.dynamodb", self._note)
@@ -82,6 +78,6 @@ class Meter:
 
 
 def each_alert(history: History, wanted: AlertQuery, now: float) -> Iterator[Item]:
-    """The alerts asked for, newest first; the shards of a day are asked at the same time."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    """Yields the alerts that match the query, newest first. The shards of a day are read in parallel."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
         yield from history.each_alert(wanted, now, pool.map)

@@ -1,4 +1,4 @@
-"""How rows look: a table that fits the terminal for people, JSON Lines for machines."""
+"""Formats rows: as a table that fits the terminal, or as JSON Lines."""
 
 import io
 import json
@@ -12,15 +12,38 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-SEVERITY_STYLES = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
-OUTCOME_STYLES = {"sent": "green", "retry": "yellow", "failed": "bold red"}
-STATUS_STYLES = {"open": "bold red", "recovering": "yellow", "resolved": "green"}
-_STYLES = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
+from router.model import IncidentStatus, Outcome, Severity
+
+SEVERITY_STYLES: Mapping[str, str] = {
+    Severity.CRITICAL: "bold red",
+    Severity.ERROR: "red",
+    Severity.WARNING: "yellow",
+    Severity.INFO: "dim",
+}
+OUTCOME_STYLES: Mapping[str, str] = {Outcome.SENT: "green", Outcome.RETRY: "yellow", Outcome.FAILED: "bold red"}
+STATUS_STYLES: Mapping[str, str] = {
+    IncidentStatus.OPEN: "bold red",
+    IncidentStatus.RECOVERING: "yellow",
+    IncidentStatus.RESOLVED: "green",
+}
+_STYLES: Mapping[str, str] = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYLES}
 _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
 _ENDLESS = 10_000
 _BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}
-_PIPED_WIDTH = 200  # columns where no terminal says how many there are
-_HIDDEN = {"pk", "sk", "ttl", "schema", "state", "version", "due_shard", "open_shard", "cluster_day", "severity_day"}
+_PIPED_WIDTH = 200  # columns if the output is not a terminal
+_HIDDEN = {
+    "pk",
+    "sk",
+    "ttl",
+    "schema",
+    "min_reader",
+    "state",
+    "version",
+    "due_shard",
+    "open_shard",
+    "cluster_day",
+    "severity_day",
+}
 
 LIST_COLUMNS = {
     "When": "at",
@@ -43,21 +66,21 @@ OPEN_COLUMNS = {
 DELIVERY_COLUMNS = {
     "When": "at",
     "Channel": "channel",
-    "Said": "kind",
+    "Kind": "kind",
     "Outcome": "outcome",
     "Attempt": "attempt",
-    "Answer": "answer",
+    "Response": "answer",
 }
 
 
 def console() -> Console:
-    """Colour and the terminal's width on a terminal; plain and wide elsewhere."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
+    """A console with colour and the terminal's width; plain and wide if stdout is not a terminal."""
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], nothing: str, *, as_json: bool) -> None:
-    """A table for people, JSON Lines for machines."""
+    """Prints JSON Lines or a table; without rows, prints `nothing` on stderr instead of a table."""
     if as_json:
         for row in rows:
             click.echo(to_json(row))
@@ -68,7 +91,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], not
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-    """The rows as wide as the terminal; each on one line, however long, where there is none."""
+    """Prints a table as wide as the terminal. If stdout is not a terminal, each row is one line of any length."""
     out = console()
     if out.is_terminal:
         out.print(table_of(rows, fitting(rows, columns, out.width)))
@@ -79,7 +102,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
 
 
 def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width: int) -> Mapping[str, str]:
-    """The columns as they are where lines are short enough; else some stand below others, `over+under`."""
+    """The columns unchanged if the rows fit the width; otherwise some are stacked, named `upper+lower`."""
     widths = [
         max([len(heading), *(len(_text(name, row.get(name, ""))) for row in rows)]) for heading, name in columns.items()
     ]
@@ -97,7 +120,7 @@ def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width
 
 
 def table_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
-    """Columns: the heading, and the name of what stands there; of several, `over+under`."""
+    """A table. Columns map a heading to a field, or to two stacked fields as `upper+lower`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, names in columns.items():
         table.add_column(heading, overflow="fold", no_wrap=bool({*names.split("+")} & {*_TIMES, "severity"}))
@@ -108,7 +131,7 @@ def table_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> T
 
 
 def facts_of(pairs: Iterable[tuple[str, str]]) -> Table:
-    """Names in bold, and what they stand for."""
+    """A table of names in bold and their values."""
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(no_wrap=True)
     facts.add_column(overflow="fold")
@@ -128,14 +151,14 @@ def _text(name: str, value: Any) -> str:
 
 
 def local_time(iso: str) -> str:
-    """A stored time in the zone of whoever reads it, to the second."""
+    """A stored time in the local time zone, to the second."""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def readable(value: Any) -> str:
     """A mapping or list on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -145,5 +168,5 @@ def counted(count: int, what: str) -> str:
 
 
 def to_json(row: Mapping[str, Any]) -> str:
-    """One line, without what is the router's own."""
+    """One line of JSON, without the table's internal fields."""
     return json.dumps({key: value for key, value in row.items() if key not in _HIDDEN}, default=str, ensure_ascii=False)

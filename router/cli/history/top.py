@@ -1,4 +1,4 @@
-"""`history top`: who and what is loudest."""
+"""`history top`: the services and causes with the most alerts."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
-from router.cli.history.options import narrowed
+from router.cli.history.options import with_filters
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, to_json
 from router.history.store import AlertQuery, History
@@ -47,13 +47,13 @@ Tallies = dict[tuple[str, ...], Tally]
 
 
 @click.command("top")
-@narrowed(since="7d")
-@click.option("--by", type=click.Choice([*_BY]), multiple=True, help="By what.  [default: service and cause]")
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="At most so many of each.")
+@with_filters(since="7d")
+@click.option("--by", type=click.Choice([*_BY]), multiple=True, help="Grouping.  [default: service and cause]")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Maximum rows per grouping.")
 @as_json
 @reads_history
 def top_command(*, history: History, wanted: AlertQuery, by: tuple[str, ...], limit: int, as_json: bool) -> None:
-    """Who and what is loudest: alerts of warning or worse (or as --severity or --at-least say), counted."""
+    """Count alerts per service and cause, most first: warning or worse unless --severity or --at-least is given."""
     if not wanted.severity and not wanted.at_least:
         wanted = wanted._replace(at_least=Severity.WARNING.value)
     ways = by or ("service", "cause")
@@ -71,7 +71,7 @@ def top_command(*, history: History, wanted: AlertQuery, by: tuple[str, ...], li
 
 
 def count(alerts: Iterable[Item], ways: Sequence[str]) -> dict[str, Tallies]:
-    """The alerts, counted in each of the ways; they are taken one by one."""
+    """Counts the alerts in each of the given groupings, in a single pass."""
     counted: dict[str, Tallies] = {way: {} for way in ways}
     for alert in alerts:
         for way in ways:
@@ -81,13 +81,13 @@ def count(alerts: Iterable[Item], ways: Sequence[str]) -> dict[str, Tallies]:
 
 
 def _row(way: str, names: tuple[str, ...], tally: Tally) -> dict[str, Any]:
-    severities = {str(each): tally.severities[each] for each in Severity}
+    severities = {str(severity): tally.severities[severity] for severity in Severity}
     counts = {"alerts": tally.alerts, **severities, "incidents": len(tally.incidents)}
     return {"by": way, **dict(zip(_BY[way], names, strict=True)), **counts}
 
 
 def _draw(way: str, ranked: Sequence[tuple[tuple[str, ...], Tally]]) -> None:
-    """A bar for each, as long as the line leaves room for."""
+    """Prints a table with a bar per row, scaled to the space left on the line."""
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold", expand=out.is_terminal)
     table.add_column(way.capitalize(), overflow="fold")
@@ -96,7 +96,7 @@ def _draw(way: str, ranked: Sequence[tuple[tuple[str, ...], Tally]]) -> None:
     table.add_column("", ratio=1, min_width=_NARROWEST_BAR, width=None if out.is_terminal else 40)
     most = max((tally.alerts for _, tally in ranked), default=1)
     for names, tally in ranked:
-        worst = next((each for each in Severity if tally.severities[each]), Severity.INFO)
+        worst = next((severity for severity in Severity if tally.severities[severity]), Severity.INFO)
         bar = Bar(most, 0, tally.alerts, color=SEVERITY_STYLES[worst].removeprefix("bold ").replace("dim", "default"))
         table.add_row(Text(" in ".join(names)), str(tally.alerts), str(len(tally.incidents) or ""), bar)
     out.print(table)

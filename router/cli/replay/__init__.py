@@ -1,7 +1,7 @@
 """`ecs-alert-router replay`: events through the real pipeline, in memory and in virtual time.
 
-`arrivals.py` says what arrives when, `settings.py` gives every channel a stand-in for what is unset, `virtual.py` runs
-the router, `report.py` shows the outcome to people. Nothing is sent, and AWS is asked only for `--from-history`.
+`arrivals.py` reads the events and their arrival times, `settings.py` fills in unset options, `virtual.py` runs the
+router, and `report.py` formats the outcome as text. Nothing is sent, and AWS is called only for `--from-history`.
 """
 
 import json
@@ -18,10 +18,10 @@ from router.cli.config import config_option, load_plugins
 from router.cli.history.options import Span
 from router.cli.history.source import find_table
 from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, from_history
-from router.cli.replay.report import Comparison, compared, show
+from router.cli.replay.report import Comparison, compare, show
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
-from router.config.parse import Config
+from router.config.settings import Config
 from router.history.items import iso
 from router.history.store import History
 
@@ -35,21 +35,21 @@ _PROGRESS_LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
 @config_option
 @click.option(
     "--for",
-    "go_on",
+    "run_on",
     type=Span(),
     default="24h",
     show_default=True,
-    help="How long virtual time goes on after the last event: 30m, 24h, 7d.",
+    help="How long virtual time continues after the last event: 30m, 24h, 7d.",
 )
 @click.option(
     "--compare",
-    "other",
+    "compare_path",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     help="Another alert-router.toml: show which messages it would add or remove.",
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines: one for each message, and a summary as the last.")
-@click.option("--from-history", is_flag=True, help="Replay what a deployed stage has in history, instead of a file.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines: one per message, then a summary.")
+@click.option("--from-history", is_flag=True, help="Replay the history of a deployed stage instead of a file.")
 @click.option("--since", type=Span(), help="With --from-history, how far back: 24h, 7d.  [default: 7d]")
 @click.option("--stage", help="With --from-history, the deployed stage.  [default: dev]")
 @click.option(
@@ -63,8 +63,8 @@ def replay_command(
     file: IO[bytes] | None,
     *,
     path: Path,
-    go_on: float,
-    other: Path | None,
+    run_on: float,
+    compare_path: Path | None,
     as_json: bool,
     from_history: bool,
     since: float | None,
@@ -76,51 +76,51 @@ def replay_command(
     FILE holds JSON Lines, a JSON array of events, or one event; - is standard input. The events go through the real
     pipeline, in memory and in virtual time: an event arrives at its envelope's time, the router's tick runs every
     minute, every send succeeds at once, and rate limits apply. Nothing is sent and no secret is read. The exit code is
-    1 if a line is no event, or if the configuration is wrong.
+    1 if a line is not an event, or if the configuration is invalid.
     """
     if from_history is (file is not None):
-        raise click.UsageError("name a FILE (- is standard input) or --from-history, and only one of them")
+        raise click.UsageError("pass either a FILE (- is standard input) or --from-history")
     if not from_history and (since is not None or stage is not None):
         raise click.UsageError("--since and --stage need --from-history")
     loaded = load_plugins()
     arrivals = _recorded(since or _DEFAULT_SINCE, table, stage or "dev") if file is None else from_file(file)
     outcome = Replay(loaded, _checked(path, loaded), print_lines=as_json)
-    compared_with = Replay(loaded, _checked(other, loaded), print_lines=False) if other else None
-    both = [each for each in (outcome, compared_with) if each]
-    unreadable = _run(arrivals, both, go_on)
-    comparison = compared(str(other), outcome, compared_with) if compared_with else None
+    compared_with = Replay(loaded, _checked(compare_path, loaded), print_lines=False) if compare_path else None
+    replays = [replay for replay in (outcome, compared_with) if replay]
+    unreadable = _run(arrivals, replays, run_on)
+    comparison = compare(str(compare_path), outcome, compared_with) if compared_with else None
     if as_json:
         click.echo(json.dumps({"summary": _summary(outcome, unreadable, comparison)}))
     else:
         show(outcome, unreadable, comparison)
-    wrong = [problem for each in both for problem in each.problems]
-    failures = list(dict.fromkeys(failure for each in both for failure in each.router.failures))
+    problems = [problem for replay in replays for problem in replay.problems]
+    failures = list(dict.fromkeys(failure for replay in replays for failure in replay.router.failures))
     for failure in failures:
         click.echo(failure, err=True)
-    context.exit(1 if unreadable or wrong or failures else 0)
+    context.exit(1 if unreadable or problems or failures else 0)
 
 
 class Replay:
-    """One configuration, and what came of it.
+    """The replay of one configuration, and its outcome.
 
     Attributes:
-        lines: the messages in the order of sending; empty while they are printed at once.
+        lines: the messages in order of sending.
     """
 
     def __init__(self, loaded: Plugins, checked: tuple[Config, tuple[str, ...]], *, print_lines: bool) -> None:
         config, self.problems = checked
         self.lines: list[Line] = []
         self._print_lines = print_lines
-        self.router = VirtualRouter(config, loaded, self._tell)
+        self.router = VirtualRouter(config, loaded, self._add_line)
 
-    def _tell(self, line: Line) -> None:
+    def _add_line(self, line: Line) -> None:
         self.lines.append(line)
         if self._print_lines:
             click.echo(json.dumps(line))
 
 
 def _checked(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
-    """The configuration, and what is wrong with it, which is told on stderr."""
+    """The configuration and its problems, which are printed on stderr."""
     config, problems = settings_of(path, loaded)
     for problem in problems:
         click.echo(f"{path}: {problem}", err=True)
@@ -133,26 +133,26 @@ def _recorded(since: float, table: str | None, stage: str) -> Iterator[Arrival |
     return from_history(History(source, retention=0.0), now - since, now)
 
 
-def _run(arrivals: Iterable[Arrival | Unreadable], replays: Iterable[Replay], go_on: float) -> int:
-    """Runs all of them side by side, so that the input is read once. Returns how much of it was no event."""
+def _run(arrivals: Iterable[Arrival | Unreadable], replays: Iterable[Replay], run_on: float) -> int:
+    """Runs all replays side by side, so that the input is read once. Returns the number of unreadable entries."""
     progress, unreadable = _Progress(), 0
-    for each in arrivals:
-        if isinstance(each, Unreadable):
+    for arrival in arrivals:
+        if isinstance(arrival, Unreadable):
             unreadable += 1
             progress.clear()
-            click.echo(f"{each.place}: {each.reason}", err=True)
+            click.echo(f"{arrival.place}: {arrival.reason}", err=True)
             continue
         for replay in replays:
-            replay.router.receive(each.event, each.at)
-        progress.note(each.at)
+            replay.router.receive(arrival.event, arrival.at)
+        progress.note(arrival.at)
     for replay in replays:
-        replay.router.advance(min(replay.router.now + go_on, LATEST + go_on))
+        replay.router.advance(min(replay.router.now + run_on, LATEST + run_on))
     progress.clear()
     return unreadable
 
 
 class _Progress:
-    """How far a long input has come: on one line of a terminal, else a line now and then. On stderr."""
+    """Progress through a long input, on stderr: one updated line on a terminal, otherwise a line every ten seconds."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

@@ -1,7 +1,7 @@
-"""A `Table` in memory, for `replay` and for tests; the function is shipped without it.
+"""An in-memory `Table` for `replay` and for tests. It is not shipped in the function.
 
-It has DynamoDB's semantics, no clock and no randomness, and may be used by several threads. Like DynamoDB, it does not
-delete an expired item at once: it deletes expired items when `sweep` is called.
+It has DynamoDB's semantics, no clock and no randomness, and is safe to use from several threads. Like DynamoDB, it does
+not delete expired items at once; `sweep` deletes them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ _MAX_BYTES = 400 * 1024  # of one item (DynamoDB guide, "Quotas")
 
 
 _Partition = tuple[str | None, str]
-"""The name of an index (None for the table itself), and a partition of it."""
+"""The name of an index (None for the table itself) and a partition key."""
 
 
 class MemoryTable:
-    """See `router.history.table.Table`."""
+    """Implements `router.history.table.Table`."""
 
     def __init__(self) -> None:
         self._stored: dict[Key, Item] = {}
@@ -29,8 +29,8 @@ class MemoryTable:
 
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         with self._lock:
-            found = {key: self._stored[key] for key in keys if key in self._stored}
-            return {key: _copy(item) for key, item in found.items() if not expired(item, now)}
+            stored = {key: self._stored[key] for key in keys if key in self._stored}
+            return {key: _copy(item) for key, item in stored.items() if not expired(item, now)}
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         copies = [Put(_copy(put.item), put.version) for put in puts]
@@ -47,19 +47,19 @@ class MemoryTable:
             raise HistoryUnavailable("ValidationException: the lower bound is above the upper bound")
         with self._lock:
             keys = self._partitions.get((query.index_name, query.partition), ())
-            found = [item for key in keys if _is_asked_for(item := self._stored[key], query)]
-            found.sort(key=lambda item: _place(item, query.keys), reverse=query.newest_first)
+            items = [item for key in keys if _matches(item := self._stored[key], query)]
+            items.sort(key=lambda item: _sort_key(item, query.keys), reverse=query.newest_first)
             project = _projection(query.keys)
-            return query.page((project(_copy(item)) for item in found), now)
+            return query.page((project(_copy(item)) for item in items), now)
 
     def sweep(self, now: float) -> None:
-        """Delete what has expired, as DynamoDB's TTL does some day."""
+        """Deletes expired items, as DynamoDB's TTL eventually does."""
         with self._lock:
             for key in [key for key, item in self._stored.items() if expired(item, now)]:
                 self._remove(key)
 
     def rows(self) -> list[Item]:
-        """Everything that is physically there, expired or not, in the order of the keys."""
+        """All stored items, expired or not, in the order of their keys."""
         with self._lock:
             return [_copy(self._stored[key]) for key in sorted(self._stored)]
 
@@ -85,7 +85,7 @@ class MemoryTable:
 
 
 def _partitions_of(item: Item) -> Iterator[_Partition]:
-    """Where a query finds the item."""
+    """The partitions in which a query finds the item."""
     yield None, item[TABLE.partition]
     for name, index in INDEXES.items():
         if index.partition in item and index.sort in item:
@@ -93,45 +93,45 @@ def _partitions_of(item: Item) -> Iterator[_Partition]:
 
 
 def _copy(value: Any) -> Any:
-    """What DynamoDB would give back: tuples as lists, floats in milliseconds, shared with nobody.
+    """A copy as DynamoDB would return it: tuples as lists, floats rounded to milliseconds.
 
-    It has a fast path for the most frequent types; `router.history.table` has the rules for all others.
+    The most frequent types take a fast path; `router.history.table` has the rules for all others.
     """
     kind = type(value)
     if (kind is str and value.isascii()) or value is None or kind is bool or kind is bytes:
         return value
     if isinstance(value, Mapping):
-        return {_copy(name): _copy(each) for name, each in value.items()}
+        return {_copy(name): _copy(member) for name, member in value.items()}
     if kind is list or kind is tuple:
-        return [_copy(each) for each in value]
+        return [_copy(element) for element in value]
     return plain(typed(value))
 
 
-def _place(item: Mapping[str, Any], index: Index) -> tuple[Any, ...]:
+def _sort_key(item: Mapping[str, Any], index: Index) -> tuple[Any, ...]:
     return item[index.sort], item[TABLE.partition], item[TABLE.sort]
 
 
 def _projection(index: Index) -> Any:
-    """A function that leaves of an item what the index holds."""
+    """A function that reduces an item to the attributes that the index projects."""
     if index.projects is None:
         return lambda item: item
     kept = {*index.names, *index.projects}
     return lambda item: {name: value for name, value in item.items() if name in kept}
 
 
-def _is_asked_for(item: Item, query: Query) -> bool:
-    """Whether an item of the partition is in the range, and in what lies after the cursor."""
+def _matches(item: Item, query: Query) -> bool:
+    """Whether an item of the partition is in the query's range and after its cursor."""
     keys = query.keys
     if query.between is not None and not query.between[0] <= item[keys.sort] <= query.between[1]:
         return False
     if query.cursor is None:
         return True
-    here, there = _place(item, keys), _place(query.cursor, keys)
-    return here < there if query.newest_first else here > there
+    position, cursor = _sort_key(item, keys), _sort_key(query.cursor, keys)
+    return position < cursor if query.newest_first else position > cursor
 
 
 def _refuse_invalid(puts: Sequence[Put]) -> None:
-    """What DynamoDB answers with a ValidationException is an unavailable history to the caller."""
+    """Raises HistoryUnavailable for puts that DynamoDB rejects with a ValidationException."""
     keys = sorted(put.key for put in puts)
     problems = [f"{key} twice" for key, following in pairwise(keys) if key == following]
     if len(puts) > MAX_PUTS:
@@ -156,7 +156,7 @@ def _can_be_key(value: Any, types: tuple[type, ...]) -> bool:
 
 
 def size_of(value: Any) -> int:
-    """Bytes. Near enough to DynamoDB's count (DynamoDB guide, "Item sizes and formats") to meet the limit in a test."""
+    """Size in bytes, close enough to DynamoDB's count (DynamoDB guide, "Item sizes and formats") to test the limit."""
     match value:
         case str():
             return len(value.encode())

@@ -1,4 +1,4 @@
-"""The outcome of a replay for people, and what another configuration changes."""
+"""Formats the outcome of a replay as text, and compares it with that of another configuration."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,26 +23,27 @@ _MESSAGE_COLUMNS = {
     "Title": "title",
 }
 _SAME_EVENT = ("at", "kind", "reason", "incident", "severity", "title", "bundled")
-"""What messages have in common that stand on one line, with their channels."""
+"""Messages that agree in these fields share one line, which lists their channels."""
 _SAME_MESSAGE = ("at", "channel", "kind", "reason", "incident", "severity", "cause", "bundled")
-"""What makes two messages the same, whatever their wording."""
+"""Messages that agree in these fields are the same message, even if their wording differs."""
 
 
 class Outcome(Protocol):
-    """What came of one configuration."""
+    """The outcome of one configuration."""
 
     lines: list[Line]
     router: VirtualRouter
 
 
 class Comparison(NamedTuple):
-    """What another configuration changes.
+    """The differences that another configuration makes.
 
     Attributes:
         config: path of the other configuration.
         messages, rows, decisions: of the other configuration, as in the summary.
-        removed: messages that only this configuration sends. added: those that only the other sends.
-        reworded: how many both send at the same time to the same channel, in other words.
+        removed: messages that only this configuration sends.
+        added: messages that only the other configuration sends.
+        reworded: number of messages that both send, with different wording.
     """
 
     config: str
@@ -54,27 +55,30 @@ class Comparison(NamedTuple):
     reworded: int
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in the summary."""
+        """As printed in the summary."""
         return self._asdict()
 
 
-def compared(path: str, one: Outcome, other: Outcome) -> Comparison:
-    """Message by message."""
-    removed, added = _only_in(one.lines, other.lines), _only_in(other.lines, one.lines)
-    texts = [Counter((_identity(line), line["title"], line["text"]) for line in each.lines) for each in (one, other)]
-    differing = sum((texts[0] - texts[1]).values()) - len(removed)
+def compare(path: str, current: Outcome, other: Outcome) -> Comparison:
+    """Compares the two outcomes message by message. `path` is that of the other configuration."""
+    removed, added = _only_in(current.lines, other.lines), _only_in(other.lines, current.lines)
+    texts, other_texts = (
+        Counter((_identity(line), line["title"], line["text"]) for line in outcome.lines)
+        for outcome in (current, other)
+    )
+    reworded = sum((texts - other_texts).values()) - len(removed)
     virtual = other.router
     decisions = dict(sorted(virtual.decisions.items()))
-    return Comparison(path, dict(virtual.messages), virtual.rows, decisions, removed, added, differing)
+    return Comparison(path, dict(virtual.messages), virtual.rows, decisions, removed, added, reworded)
 
 
 def _only_in(lines: Iterable[Line], others: Iterable[Line]) -> list[Line]:
-    there = Counter(map(_identity, others))
+    unmatched = Counter(map(_identity, others))
     only = []
     for line in lines:
         identity = _identity(line)
-        if there[identity]:
-            there[identity] -= 1
+        if unmatched[identity]:
+            unmatched[identity] -= 1
         else:
             only.append(line)
     return only
@@ -85,7 +89,7 @@ def _identity(line: Line) -> tuple[Any, ...]:
 
 
 def show(outcome: Outcome, unreadable: int, comparison: Comparison | None) -> None:
-    """Who is told what, in the order of time; then how many of what."""
+    """Prints the messages in order of time, then the counts."""
     virtual = outcome.router
     if outcome.lines:
         print_table(_rows(outcome.lines), _MESSAGE_COLUMNS)
@@ -103,11 +107,11 @@ def _print_counts(heading: str, counts: Mapping[str, int]) -> None:
 
 
 def _rows(lines: Iterable[Line]) -> list[dict[str, str]]:
-    """One for each event of which channels are told, with these channels."""
+    """One row for each group of messages that differ only in their channel."""
     rows = []
     for _, group in groupby(lines, key=lambda line: [line[name] for name in _SAME_EVENT]):
-        told = list(group)
-        rows.append(_row(told[0], [line["channel"] for line in told]))
+        messages = list(group)
+        rows.append(_row(messages[0], [line["channel"] for line in messages]))
     return rows
 
 

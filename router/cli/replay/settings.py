@@ -1,4 +1,4 @@
-"""The configuration of a replay: every channel takes part under its own name, whether it is set or not."""
+"""The configuration of a replay: every channel takes part under its own name, set or not."""
 
 import os
 from collections.abc import Mapping
@@ -9,15 +9,15 @@ from typing import Any
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
 from router.cli.placeholders import filled
-from router.config import parse as config
-from router.config.parse import Config
+from router.config.parse import parse, read
+from router.config.settings import Config
 from router.model import short_hash
 
 
 class _Unset(ConfiguredChannel):
-    """A channel with placeholders for what is unset.
+    """A channel with placeholders for its unset options.
 
-    Two channels share an endpoint, and so its budget, where the file has the same text for both: `env:SLACK_URL`.
+    Two channels share an endpoint, and so its rate limit, if the file has the same text for both: `env:SLACK_URL`.
     """
 
     written = ""
@@ -28,30 +28,29 @@ class _Unset(ConfiguredChannel):
 
 
 def settings_of(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
-    """The file with a stand-in for each channel that is unset, and what is wrong with it.
+    """The configuration, with a stand-in for each unset channel, and its problems.
 
-    A channel that cannot be used takes no part: in reality each of its sends would fail.
+    A disabled channel takes no part: each of its sends would fail.
 
     Raises:
         ConfigError: the file cannot be read.
     """
-    parse = partial(config.parse, plugins=loaded, environ=os.environ)
-    table = config.read(path)
-    found, complete = parse(table), parse(filled(table, parse))
-    sources = {
-        name: found.channels.get(name) or _unset(source, table["channels"][name])
-        for name, source in complete.channels.items()
+    parse_table = partial(parse, plugins=loaded, environ=os.environ)
+    table = read(path)
+    config, complete = parse_table(table), parse_table(filled(table, parse_table))
+    channels = {
+        name: config.channels.get(name) or _unset(channel, table["channels"][name])
+        for name, channel in complete.channels.items()
     }
-    lacking = (
+    missing = (
         f"channels.{name}: takes no part: {option} is unset, and its plugin accepts no placeholder"
         for name, option in complete.unset.items()
     )
-    problems = (*complete.problems, *lacking)
-    return complete._replace(channels=sources, disabled={}), problems
+    return complete._replace(channels=channels, disabled={}), (*complete.problems, *missing)
 
 
-def _unset(source: ConfiguredChannel, content: Mapping[str, Any]) -> ConfiguredChannel:
-    stand_in = _Unset(source.config, source.factory, source.secrets)
-    named = getattr(source.factory, "secret_options", ()) or tuple(source.config.options)
-    stand_in.written = "\x1f".join(str(content.get(name, "")) for name in sorted(named))
+def _unset(channel: ConfiguredChannel, content: Mapping[str, Any]) -> ConfiguredChannel:
+    stand_in = _Unset(channel.config, channel.factory, channel.secrets)
+    options = getattr(channel.factory, "secret_options", ()) or tuple(channel.config.options)
+    stand_in.written = "\x1f".join(str(content.get(option, "")) for option in sorted(options))
     return stand_in

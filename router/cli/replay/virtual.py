@@ -1,11 +1,11 @@
-"""The real router in memory and in virtual time: every send succeeds at once, and nothing leaves the process.
+"""The real router, in memory and in virtual time. Every send succeeds at once, and nothing leaves the process.
 
     an event arrives ─► process ─┐                        ┌─► a message, noted with its virtual time
     a delayed message ─► handle ─┼─► the router ─► deliver ┤
     the tick, every minute ──────┘        │               └─► MemoryTable
                 └──── due queue ◄─────────┘
 
-A tick that would find nothing to do is skipped: the clock jumps to the first one that has something to do.
+Ticks with nothing to do are skipped: the clock jumps to the next one that has something to do.
 """
 
 import heapq
@@ -13,14 +13,14 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from router.aws.queues import Queues
 from router.channels.plugins import Plugins
 from router.cli.replay.memory_table import MemoryTable
-from router.config.parse import Config
+from router.config.settings import Config
 from router.config.silences import Silences
-from router.context import Answered, Dependencies, Job, OutageMemory
+from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
@@ -28,32 +28,31 @@ from router.inbox import handle
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
 from router.pipeline import process
-from router.runtime import Runtime
 from router.tick import tick
 
 MINUTE = 60.0
 _DUE = "due"
 _DEAD_LETTERS = "dead letters"
 _SECONDS = 15.0
-"""That an invocation has: time enough to send, and too little for the tick to probe channels that are never opened."""
+"""Seconds that an invocation has: enough to send, but too few for the tick to probe channels."""
 
 Line = dict[str, Any]
 """One message, as `replay --json` prints it (README)."""
 
 
 class _WatchedTable(MemoryTable):
-    """Knows when the tick has something to do."""
+    """A table that knows when the tick next has something to do."""
 
     def __init__(self) -> None:
         super().__init__()
         self._due: list[tuple[float, Key]] = []
-        self._gather_at = math.inf
+        self._bundle_at = math.inf
 
     def next_due(self) -> float:
-        """Epoch seconds at which a subject is due, or a gathering takes place; infinity for never."""
+        """Epoch seconds at which the next subject or bundled message is due; infinity for never."""
         while self._due and self._stored[self._due[0][1]].get("due_at") != self._due[0][0]:
-            heapq.heappop(self._due)  # it was due then, and is no more
-        return min(self._due[0][0] if self._due else math.inf, self._gather_at)
+            heapq.heappop(self._due)  # no longer due at that time
+        return min(self._due[0][0] if self._due else math.inf, self._bundle_at)
 
     def _store(self, item: Item) -> None:
         super()._store(item)
@@ -61,32 +60,35 @@ class _WatchedTable(MemoryTable):
         if "due_at" in item:
             heapq.heappush(self._due, (item["due_at"], key))
         if key == CHANNEL_STATES_KEY:
-            gatherings = to_channel_states(item).bundles.values()
-            self._gather_at = min((each.at for each in gatherings), default=math.inf)
+            bundles = to_channel_states(item).bundles.values()
+            self._bundle_at = min((bundle.at for bundle in bundles), default=math.inf)
 
 
 class _Mute(Plugins):
-    """The plugins without those that observe what was sent, since nothing is."""
+    """The plugins without their `alert_settled` hooks, since nothing is really sent."""
 
     def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         return iter(()) if hook == "alert_settled" else super().ask(hook, **arguments)
 
 
 class VirtualRouter:
-    """A router with a clock of its own. Its times are epoch seconds.
+    """A router with its own clock. Its times are epoch seconds.
 
     Attributes:
-        now: virtual time. start: when the first event arrived, or None.
-        messages: how many each channel was sent. decisions: how often each was written, once for each row.
-        unreadable: events of which the router made nothing. failures: what went wrong, in words.
+        now: virtual time.
+        start: arrival time of the first event, or None.
+        messages: number of messages sent to each channel.
+        decisions: number of rows with each decision.
+        unreadable: number of events that the router could not understand.
+        failures: a description of each failure.
     """
 
     def __init__(
         self, config: Config, plugins: Plugins, tell: Callable[[Line], None], *, every_minute: bool = False
     ) -> None:
         """Args:
-        tell: is handed each message, in the order of sending.
-        every_minute: run every tick, also those that have nothing to do; the messages are the same.
+        tell: called with each message, in order of sending.
+        every_minute: run every tick, even those with nothing to do; the messages are the same.
         """
         self.now = 0.0
         self.start: float | None = None
@@ -104,20 +106,20 @@ class VirtualRouter:
 
     @property
     def rows(self) -> int:
-        """Alerts in history."""
+        """Number of alerts in history."""
         return sum(self.decisions.values())
 
     def receive(self, event: object, at: float) -> None:
-        """An event arrives, after everything that was due by then."""
+        """Receives an event at that time, after everything that was due before it."""
         if self.start is None:
             self.now = self.start = at
         self.advance(at)
-        (results,) = process([event], self._router, _remaining)
-        if results.routed is None:
+        (result,) = process([event], self._router, _remaining)
+        if result.routed is None:
             self.unreadable += 1
-            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {results.reason}")
-        elif results.error:
-            self.failures.append(f"{iso(self.now)}: {results.routed.alert.id} is not recorded: {results.error}")
+            self.failures.append(f"{iso(self.now)}: an event cannot be understood: {result.reason}")
+        elif result.error:
+            self.failures.append(f"{iso(self.now)}: {result.routed.alert.id} is not recorded: {result.error}")
 
     def advance(self, until: float) -> None:
         """Lets time pass: delayed messages arrive, and the tick runs every minute."""
@@ -141,7 +143,7 @@ class VirtualRouter:
         return (self.start or 0.0) + minute * MINUTE
 
     def _next_minute(self, until: float) -> int | None:
-        """The next tick that has something to do, if it comes by then."""
+        """The number of the next tick with something to do, or None if there is none until then."""
         if self._every_minute:
             return self._minutes + 1
         due = self._table.next_due()
@@ -150,7 +152,7 @@ class VirtualRouter:
         minute = max(self._minutes + 1, math.floor((due - self._at(0)) / MINUTE))
         return minute if self._at(minute) >= due else minute + 1
 
-    # --- what the router is put together from -------------------------------------------------------------------------
+    # --- the router's dependencies ------------------------------------------------------------------------------------
 
     def _put_together(self, config: Config, plugins: Plugins) -> Dependencies:
         history = History(self._table, config.retention, config.retention_by_severity)
@@ -193,11 +195,11 @@ class VirtualRouter:
     def _line(self, job: Job) -> Line:
         try:
             sent = job.notify()
-        except Exception as error:  # noqa: BLE001 - what a plugin put into the alert, say: the others are still told
+        except Exception as error:  # noqa: BLE001 - a plugin may have caused it; the other channels are still notified
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
         state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
-        gathered = [_subject(incident.subject) for incident in sent.bundled]
+        bundled = [incident.subject.name for incident in sent.bundled]
         return {
             "at": iso(self.now),
             "after": _seconds(self.now - (self.start or 0.0)),
@@ -211,7 +213,7 @@ class VirtualRouter:
             "cause": sent.incident.alert.cause,
             "title": sent.message.title,
             "text": sent.message.text,
-            "bundled": [each["subject"] for each in gathered] if len(gathered) > 1 else [],
+            "bundled": bundled if len(bundled) > 1 else [],
         }
 
 
@@ -220,14 +222,14 @@ def _remaining() -> float:
 
 
 def _seconds(span: float) -> float:
-    """To the millisecond; whole seconds as an integer."""
+    """Rounded to milliseconds; an integer for whole seconds."""
     rounded = round(span, 3)
     return int(rounded) if rounded.is_integer() else rounded
 
 
 def _subject(subject: Subject) -> Mapping[str, str]:
     return {
-        "subject": subject.name,
+        "subject": subject.text,
         "cluster": subject.cluster,
         "account": subject.account,
         "region": subject.region,
@@ -236,7 +238,7 @@ def _subject(subject: Subject) -> Mapping[str, str]:
 
 def _unrendered(job: Job) -> Notification:
     incident = job.state.incident
-    assert isinstance(incident, Incident)  # else there was nothing to say
+    assert isinstance(incident, Incident)  # there is no job without an incident
     return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
 
 
@@ -244,12 +246,15 @@ def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
     """Why a channel is notified now.
 
     Args:
-        standing: as it was when the send was leased, so that its cells hold what the channel was told before.
+        state: the state when the send was leased, so its outbox says what the channel was sent before.
     """
-    if dispatch.kind is Kind.RESOLVED:
-        return "ended"
-    if dispatch.is_first:
-        return "first"
-    if dispatch.kind is Kind.OPENED:
-        return "returned"
-    return "worse" if dispatch.severity.worse_than(state.outbox[dispatch.channel].announced_severity) else "digest"
+    match dispatch.kind:
+        case Kind.RESOLVED:
+            return "ended"
+        case Kind.OPENED:
+            return "first" if dispatch.is_first else "returned"
+        case Kind.UPDATED:
+            announced = state.outbox[dispatch.channel].announced_severity
+            return "worse" if dispatch.severity.worse_than(announced) else "digest"
+        case _:
+            assert_never(dispatch.kind)

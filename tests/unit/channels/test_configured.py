@@ -10,7 +10,7 @@ from local_aws.events import service_action, task_stopped
 from plugins.slack import Slack
 from router.channels.configured import ConfiguredChannel, no_secret_client
 from router.channels.secrets import Secrets
-from router.config.parse import Route
+from router.config.settings import Route
 from router.context import Job
 from router.deliver import attempt
 from router.errors import PermanentError

@@ -95,7 +95,7 @@ def wait(world: World, seconds: float) -> None:
 
 
 def of_channels(channel: Recorder) -> list[tuple[Kind, str]]:
-    told = [(each.kind, each.incident.subject.name) for each in channel.told]
+    told = [(each.kind, each.incident.subject.text) for each in channel.told]
     return [each for each in told if each[1].startswith("channel:")]
 
 
@@ -133,7 +133,7 @@ def test_a_revoked_webhook_is_news_too() -> None:
     world.receive(died("web", START))
     wait(world, 16 * MINUTE)
     assert of_channels(world.email) == [(Kind.OPENED, "channel:slack")]
-    (message,) = [each.message for each in world.email.told if each.incident.subject.name == "channel:slack"]
+    (message,) = [each.message for each in world.email.told if each.incident.subject.text == "channel:slack"]
     assert "Alert channel is failing" in message.title
     assert "404 no_service" in message.text
 

@@ -21,11 +21,12 @@ from router.channels.rate_limit import (
     charge_at_completion,
 )
 from router.channels.state import BundleState, ChannelStates
-from router.config.parse import Route
+from router.config.settings import Route
 from router.context import Answered, Job
 from router.errors import TransientError
 from router.history.items import iso
-from router.incident.state import SendMode
+from router.history.store import History
+from router.incident.state import SendMode, SubjectState
 from router.model import Decision, Kind, Severity
 from tests.doubles.world import HOUR, START, Recorder, World, serially
 
@@ -280,7 +281,7 @@ def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(
     world.now += 400  # no tick has come; the recovery is announced by now
     world.tick()
     assert [dispatch for dispatch in say(world.slack) if dispatch[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
-    assert not any("api" in each.incident.subject.name for each in world.pager.told)
+    assert not any("api" in each.incident.subject.text for each in world.pager.told)
 
 
 def test_a_batch_that_says_nothing_new_spends_no_budget_and_writes_no_channels(world: World) -> None:
@@ -294,33 +295,21 @@ def test_several_lambdas_at_once_share_one_budget() -> None:
     """Each reads the channels before the others have written them: the one that is late reads again, and waits."""
     world = World([Route(Severity.WARNING, channels=("slack",))])
     world.slack.budget = (1, 60.0)
-    original = world.history.commit_all
     others = [died(f"api-{number}") for number in range(4)]
 
-    def interleaved(*arguments: Any) -> Any:
-        if others:
-            world.receive(others.pop())  # another Lambda comes in between the read and the write
-        return original(*arguments)
+    class Interleaved(History):
+        def commit_all(self, *arguments: Any) -> list[SubjectState | None]:
+            if others:
+                world.receive(others.pop())  # another Lambda comes in between the read and the write
+            return super().commit_all(*arguments)
 
-    history: Any = Interleaved(world.history, interleaved)
-    world.router = world.router._replace(runtime=world.router.runtime._replace(history=history))
+    world.keep_in(Interleaved(*world.history))
     world.receive(died("web"))
     assert len(world.slack.told) == 1
     world.wait(HOUR)
-    told = {each.subject.name for message in world.slack.told for each in message.bundled or (message.incident,)}
+    told = {each.subject.text for message in world.slack.told for each in message.bundled or (message.incident,)}
     assert told == {"service:web", *(f"service:api-{number}" for number in range(4))}
     assert len(world.slack.told) == 2
-
-
-class Interleaved:
-    """A history on which something happens before each commit."""
-
-    def __init__(self, history: Any, commit_all: Any) -> None:
-        self._history = history
-        self.commit_all = commit_all
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._history, name)
 
 
 def test_a_pager_that_takes_seconds_for_each_hears_no_more_in_any_period_than_its_budget(world: World) -> None:

@@ -72,14 +72,16 @@ def test_json_says_the_same(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"), [("language = ", "is not TOML"), ("", "no channel is usable"), (None, "cannot be read")]
 )
-def test_what_would_stop_the_cold_start_is_told_without_a_traceback(text: str | None, told: str, file: Path) -> None:
+def test_a_problem_that_stops_the_cold_start_is_reported_without_a_traceback(
+    text: str | None, told: str, file: Path
+) -> None:
     result = check(file, text or "")
     if text is None:
         file.unlink()
         result = CliRunner().invoke(main, ["config", "check", "--config", str(file)])
     assert (result.exit_code, result.stdout) == (1, "")
     assert isinstance(result.exception, SystemExit)
-    assert result.stderr.startswith("Error: the configuration is wrong:\n")
+    assert result.stderr.startswith("Error: the configuration is invalid:\n")
     assert told in result.stderr
 
 

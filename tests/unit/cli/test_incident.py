@@ -27,11 +27,11 @@ def close(account: Account, incident_id: str, *words: str) -> Result:
     return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
 
 
-def test_who_was_told_of_it_is_told_that_it_was_closed_and_by_whom(account: Account) -> None:
+def test_notified_channels_are_told_who_closed_the_incident(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     result = close(account, incident_id, "--author", "ann", "--reason", "the host is gone")
-    assert (result.exit_code, result.stdout) == (0, f"{incident_id} is closed; email, pager, slack hear of it now\n")
+    assert (result.exit_code, result.stdout) == (0, f"{incident_id} is closed; notifying now: email, pager, slack\n")
     assert account.world.slack.kinds == [OPENED]  # the command itself has sent nothing
     assert account.deliver(account.due_url) >= 1
     assert [channel.kinds for channel in account.world.channels.values()] == [[OPENED, RESOLVED]] * 3

@@ -82,7 +82,7 @@ def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
             {"log_excerpt": "the last line", "recurrence": {"last_day": 2, "last_week": 5, "previous": 1723130000}}
         )
     )
-    _, drawn = simulate(tmp_path, DIED, "--found", str(found))
+    _, drawn = simulate(tmp_path, DIED, "--enrichment", str(found))
     assert "the last line" in drawn
     assert "3 × in 24 h, 6 × in 7 d; the last one was 2 h earlier." in drawn
 
@@ -91,9 +91,9 @@ def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
 def test_what_cannot_have_been_found_is_wrong_usage(content: str, tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     found.write_text(content)
-    result, _ = simulate(tmp_path, DIED, "--found", str(found))
+    result, _ = simulate(tmp_path, DIED, "--enrichment", str(found))
     assert result.exit_code == 2
-    assert "--found: " in result.stderr
+    assert "--enrichment: " in result.stderr
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

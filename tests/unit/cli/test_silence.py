@@ -60,11 +60,11 @@ def test_each_value_of_an_option_may_match_and_every_option_must(account: Accoun
     assert found == [Decision.SILENCED, Decision.SILENCED, Decision.ANNOUNCED]
 
 
-def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) -> None:
+def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
     account.world.receive(died("1", "web"), died("2", "api"))
     result = run("add", "--service", "web", "--for", "1h", "--reason", "x", "--dry-run")
     assert result.exit_code == 0
-    assert "it matches 1 of the incidents that are open now" in result.stderr
+    assert "matches 1 of the incidents that are open now" in result.stderr
     assert "service:web" in result.stdout
     assert "service:api" not in result.stdout
     assert listed() == []
@@ -75,17 +75,20 @@ def test_it_says_beforehand_which_open_incidents_it_matches(account: Account) ->
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--for", "2h"), "that matches everything, so nobody would hear of anything: say --all if it shall"),
-        (("--cluster", "*", "--for", "2h"), "that matches everything"),
-        (("--service", "web"), "say how long: either --for 2h or --until 22:30"),
-        (("--service", "web", "--for", "2h", "--until", "22:30"), "say how long"),
-        (("--service", "web", "--until", "2020-01-01T00:00"), "it would end before it begins, or has ended already"),
-        (("--service", "web", "--for", "2 hours"), "'2 hours' is no span of time"),
-        (("--service", "web", "--until", "later"), "'later' is no time: write 22:30"),
+        (("--for", "2h"), "this matches everything and would mute all alerts; pass --all to confirm"),
+        (("--cluster", "*", "--for", "2h"), "this matches everything"),
+        (("--service", "web"), "pass either --for 2h or --until 22:30"),
+        (("--service", "web", "--for", "2h", "--until", "22:30"), "pass either --for"),
+        (
+            ("--service", "web", "--until", "2020-01-01T00:00"),
+            "the silence would end before it starts, or has already ended",
+        ),
+        (("--service", "web", "--for", "2 hours"), "'2 hours' is not a duration"),
+        (("--service", "web", "--until", "later"), "'later' is not a time; use 22:30"),
         (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(words: tuple[str, ...], problem: str, account: Account) -> None:
+def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, account: Account) -> None:
     result = run("add", *words, "--reason", "x")
     assert result.exit_code == 2
     assert problem in result.stderr
@@ -126,20 +129,20 @@ def test_expired_ones_are_listed_as_far_back_as_one_asks(account: Account) -> No
     assert listed("--since", "1m") == []
 
 
-def test_end_ends_it_within_a_minute(account: Account) -> None:
+def test_end_takes_effect_within_a_minute(account: Account) -> None:
     said = add("--service", "web", "--for", "2h")
     result = run("end", said["id"])
-    assert result.stdout == f"silence {said['id']} has ended: within a minute its alerts are told again\n"
+    assert result.stdout == f"silence {said['id']} has ended; matching alerts are announced again within a minute\n"
     assert account.decisions(died()) == [Decision.ANNOUNCED]
     assert account.world.history.silences(time.time()) != []  # its key has the end that was planned
 
 
-def test_what_cannot_be_ended_says_why_in_one_line(account: Account) -> None:
+def test_a_silence_that_cannot_be_ended_is_explained_in_one_line(account: Account) -> None:
     said = add("--service", "web", "--for", "2h")
     run("end", said["id"])
     again = run("end", said["id"])
     assert again.exit_code == 1
-    assert again.stderr.startswith(f"Error: silence {said['id']} has ended already, at ")
+    assert again.stderr.startswith(f"Error: silence {said['id']} already ended at ")
     unknown = run("end", "nothing")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert unknown.stderr.count("\n") == 1

@@ -289,7 +289,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
 def test_a_file_that_is_not_toml_is_one_message(tmp_path: Path) -> None:
     result = run("--config", written(tmp_path, "language = "))
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: the configuration is wrong:\n")
+    assert result.stderr.startswith("Error: the configuration is invalid:\n")
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------

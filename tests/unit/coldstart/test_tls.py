@@ -1,4 +1,4 @@
-"""The one TLS context: with the layer's directory it knows every authority of the bundle, and refuses as ever."""
+"""router.coldstart.tls and layer/ca_directory.py: the context trusts exactly the authorities of the bundle."""
 
 import datetime as dt
 import ssl
@@ -38,13 +38,13 @@ AUTHORITY = x509.Name([attribute(COMMON, "Tests")])
 
 
 def authority(name: x509.Name = AUTHORITY, *, ended: bool = False) -> bytes:
-    """PEM of one that signs with the one key there is."""
+    """PEM of an authority that signs with `KEY`."""
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # noqa: FBT003
     return _signed(name, name, [(IDENTIFIER, False), (usage, True)], ca=True, ended=ended)
 
 
 def certificate(issuer: x509.Name = AUTHORITY, *, ended: bool = False) -> bytes:
-    """PEM of one for the host `localhost`, signed with that key, whoever the issuer is said to be."""
+    """PEM of a certificate for `localhost` that is signed with `KEY` and names this issuer."""
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(IDENTIFIER)
     extensions = [(names, False), (by, False)]
@@ -68,7 +68,7 @@ def _signed(
 
 
 def verified(served: bytes, context: ssl.SSLContext, directory: Path, host: str = "localhost") -> str:
-    """What the client says of the certificate: "" where it accepts it."""
+    """The error of a client that is served this certificate; "" if it accepts it."""
     private = KEY.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (directory / "server.pem").write_bytes(private + served)
     at_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -87,7 +87,7 @@ def verified(served: bytes, context: ssl.SSLContext, directory: Path, host: str 
 
 
 def layer_of(bundle: bytes, place: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """The context of a process that finds the bundle as the layer holds it."""
+    """The context of a process that finds the bundle in the layer, as a directory."""
     (place / "bundle.pem").write_bytes(bundle)
     write_ca_directory(place / "bundle.pem", place / tls.CERTIFICATES)
     (place / "bundle.pem").unlink()
@@ -97,10 +97,10 @@ def layer_of(bundle: bytes, place: Path, monkeypatch: pytest.MonkeyPatch) -> ssl
 
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
-    """Each test starts as a cold Lambda does."""
-    tls._loaded.cache_clear()  # noqa: SLF001
+    """Each test starts without a loaded context, as a cold start does."""
+    tls._load.cache_clear()  # noqa: SLF001
     yield
-    tls._loaded.cache_clear()  # noqa: SLF001
+    tls._load.cache_clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize(
@@ -116,20 +116,20 @@ def _fresh() -> Iterator[None]:
         ),
     ],
 )
-def test_the_directory_vouches_for_what_its_authorities_signed_and_for_nothing_else(
+def test_only_certificates_signed_by_an_authority_of_the_directory_are_accepted(
     served: bytes, host: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = BUNDLE + authority()
     assert verified(served, layer_of(bundle, tmp_path, monkeypatch), tmp_path, host) == said
 
 
-def test_an_authority_that_has_ended_vouches_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_authority_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = layer_of(authority(ended=True), tmp_path, monkeypatch)
     assert verified(certificate(), context, tmp_path) == "certificate has expired"
 
 
 def test_every_authority_of_certifi_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody here can sign for them; so others stand in the directory under the same names."""
+    """The tests cannot sign for certifi's authorities, so the directory has others of the same names."""
     context = layer_of(b"".join(authority(name) for name in CERTIFI), tmp_path, monkeypatch)
     assert [name for name in CERTIFI if verified(certificate(name), context, tmp_path)] == []
 
@@ -152,16 +152,16 @@ KINDS = [_ASN1Type.PrintableString, _ASN1Type.T61String, _ASN1Type.IA5String, _A
         [[attribute(NameOID.DN_QUALIFIER, "12 3", _ASN1Type.NumericString)], [attribute(COMMON, "number")]],
     ],
 )
-def test_whatever_an_authority_is_called_it_is_found(
+def test_an_authority_is_found_whatever_its_name(
     names: list[list[x509.NameAttribute[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenSSL compares names without regard to case, spaces and the kind of string; a hash it does not compare."""
+    """OpenSSL normalises case, spaces and the type of string before it hashes a name."""
     name = x509.Name([x509.RelativeDistinguishedName(each) for each in names])
     context = layer_of(authority(name), tmp_path, monkeypatch)
     assert verified(certificate(issuer=name), context, tmp_path) == ""
 
 
-def test_authorities_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
+def test_authorities_of_the_same_name_get_numbered_files(tmp_path: Path) -> None:
     shared = authority() + authority()
     (tmp_path / "bundle.pem").write_bytes(shared)
     write_ca_directory(tmp_path / "bundle.pem", tmp_path / "directory")
@@ -174,9 +174,7 @@ def test_without_the_layer_certifi_s_file_is_loaded() -> None:
     assert len(tls.context().get_ca_certs()) == len(CERTIFI)
 
 
-def test_a_bundle_that_is_named_is_taken_in_the_place_of_the_layer_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_configured_bundle_replaces_that_of_the_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = tmp_path / "named.pem"
     named.write_bytes(authority())
     layer_of(BUNDLE, tmp_path, monkeypatch)

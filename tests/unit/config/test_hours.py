@@ -51,6 +51,6 @@ def test_hours_are_those_of_the_time_zone() -> None:
 @pytest.mark.parametrize(
     "text", ["", "9-18", "25:00-26:00", "09:60-10:00", "someday", "mon 09:00", "mon--fri", "24:01-25:00"]
 )
-def test_what_is_no_hours_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must be hours|is no day|is no time of day"):
+def test_text_that_is_not_hours_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be hours|is not a day|is not a time of day"):
         parse_hours(text)

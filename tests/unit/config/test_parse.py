@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from router.channels import plugins
 from router.channels.plugins import Plugins
-from router.config.parse import Config, EnrichSettings, Route, load, parse
+from router.config.parse import load, parse
+from router.config.settings import Config, EnrichSettings, Route
 from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
 from tests.doubles.world import no_plugins
@@ -324,7 +325,7 @@ VALUES = ["en", "chat", "15m", "UTC", "error", "env:HOME", "", "9" * 5000 + "d",
 scalars = st.one_of(st.sampled_from(VALUES), st.text(), st.integers(), st.floats(), st.booleans(), st.datetimes())
 tables = st.recursive(
     scalars,
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=5),
     max_leaves=30,
 )
 
@@ -391,8 +392,8 @@ def test_what_messages_tell_beyond_the_event_is_configured() -> None:
     ("wrong", "problem"),
     [
         ({"log_groups": ["/ecs/*"]}, "enrich.log_groups: needs task_definition = true"),
-        ({"task_definition": True, "log_groups": ["a b"]}, "enrich.log_groups: must be names of log groups"),
-        ({"task_definition": True, "log_groups": ["${AWS::Region}"]}, "enrich.log_groups: must be names of log groups"),
+        ({"task_definition": True, "log_groups": ["a b"]}, "enrich.log_groups: must be log group names"),
+        ({"task_definition": True, "log_groups": ["${AWS::Region}"]}, "enrich.log_groups: must be log group names"),
         ({"history": "yes"}, "enrich.history: must be true or false"),
         ({"logs": True}, "enrich.logs: is not a key"),
     ],

@@ -90,6 +90,6 @@ def test_the_documented_rule_lowers_the_severity_and_gives_the_message_its_runbo
         ({"sevrity": "error"}, "rules[1].sevrity: is not a key"),
     ],
 )
-def test_a_wrong_rule_is_a_problem_with_its_place(fields: dict[str, Any], problem: str) -> None:
+def test_an_invalid_rule_is_reported_with_its_place(fields: dict[str, Any], problem: str) -> None:
     problems = parse({"rules": [fields]}, no_plugins(), {}).problems
     assert any(each.startswith(problem) for each in problems), problems

@@ -1,7 +1,7 @@
 """Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 
 from local_aws.events import Raw, alarm, deployment, service_action, task_stopped
 from router.config.hours import parse_hours
-from router.config.parse import Config, Route, parse
+from router.config.parse import parse
 from router.config.rules import matches
+from router.config.settings import Config, Route
 from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
+from router.context import Answered, Job, RoutedAlert
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import HistoryUnavailable, TransientError
 from router.history.items import iso
 from router.history.table import Item
-from router.last_resort import announce_without_history
 from router.model import Alert, Decision, Kind, Severity
-from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins
+from router.outage import announce_without_history
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World, no_plugins, serially
 
 ANNOUNCED, HELD_BACK, SILENCED = Decision.ANNOUNCED, Decision.HELD_BACK, Decision.SILENCED
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
@@ -97,7 +99,7 @@ def test_one_that_is_added_has_its_effect_within_a_minute(world: World) -> None:
     assert world.decisions(crash(world)) == [SILENCED]
 
 
-def test_one_that_begins_later_waits_for_its_beginning(world: World) -> None:
+def test_a_silence_with_a_later_start_is_inactive_until_then(world: World) -> None:
     later = Silence("s1", {"service": ("web",)}, "x", "ann", START, START + HOUR, START + 2 * HOUR, START + 2 * HOUR)
     world.history.put_silence(later, world.now)
     assert world.decisions(crash(world)) == [ANNOUNCED]
@@ -360,15 +362,22 @@ def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
     assert Silences(read).active(sample(), START) == WEB
 
 
-def test_the_last_resort_respects_what_is_known(world: World) -> None:
+def test_silences_that_are_known_hold_during_an_outage(world: World) -> None:
+    def announced(routed: RoutedAlert) -> int:
+        deps = world.router
+        deliveries = announce_without_history([routed], deps.config, deps.runtime, deps.memory, serially_sent)
+        return len(deliveries[routed.alert.id])
+
+    def serially_sent(jobs: Sequence[Job]) -> Iterable[Sequence[Answered]]:
+        return serially(jobs, lambda: 60.0)
+
     world.silence(START + HOUR, service="web")
     world.receive(crash(world))
-    (results,) = world.receive(crash(world, "t2"))
-    assert results.routed is not None
-    assert announce_without_history([results.routed], world.router, lambda: 60.0) == {results.routed.alert.id: []}
+    (result,) = world.receive(crash(world, "t2"))
+    assert result.routed is not None
+    assert announced(result.routed) == 0
     world.now = START + HOUR
-    (told,) = announce_without_history([results.routed], world.router, lambda: 60.0).values()
-    assert len(told) == 3
+    assert announced(result.routed) == 3
 
 
 # --- matching ---------------------------------------------------------------------------------------------------------
@@ -453,18 +462,16 @@ def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"hours": []}, "maintenance[1].hours: names none such as sat 02:00-04:00, so it would never end"),
-        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is no time of day"),
-        ({"match": {}}, 'maintenance[1].match: matches everything: say so with match = { cluster = "*" }'),
+        ({"hours": []}, "maintenance[1].hours: is missing, so the window would never end"),
+        ({"hours": "25:00-26:00"}, "maintenance[1].hours: 25:00 is not a time of day"),
+        ({"match": {}}, "maintenance[1].match: matches everything: name what it silences"),
         ({"match": {"clutser": "prod"}}, "maintenance[1].match.clutser: is not a key of this table; there are account"),
         ({"match": {"severity": "bad"}}, "maintenance[1].match.severity: must be one of critical, error, warning"),
         ({"until": "friday"}, "maintenance[1].until: is not a key of this table"),
         ({"time_zone": "Mars"}, "maintenance[1].time_zone: must be a time zone"),
     ],
 )
-def test_a_window_that_is_wrong_is_named_with_its_place_and_silences_nothing(
-    wrong: dict[str, Any], problem: str
-) -> None:
+def test_an_invalid_window_is_reported_with_its_place_and_silences_nothing(wrong: dict[str, Any], problem: str) -> None:
     config = parsed(**wrong)
     (found,) = problems(config)
     assert found.startswith(problem)

@@ -190,7 +190,7 @@ def test_every_line_of_the_runbook_is_tested() -> None:
 def test_every_alarm_is_in_the_runbook() -> None:
     made = "".join(path.read_text("utf-8") for path in (ROOT / "deploy").glob("*.yml"))
     names = set(re.findall(r"AlarmName: alert-router-\$\{sls:stage\}-(\S+)", made))
-    table = TEXTS["docs/operate.md"].partition("## The alarms")[2].partition("```")[0]
+    table = TEXTS["docs/operate.md"].partition("## Alarms")[2].partition("```")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)} == names
 

@@ -15,8 +15,8 @@ from moto import mock_aws
 
 from local_aws import events
 from router.errors import PermanentError
-from router.history.items import EVENT_LIMIT, SCHEMA, SHARDS
-from router.history.table import INDEXES, TABLE
+from router.history.items import EVENT_LIMIT, SCHEMA, SHARDS, damaged_item
+from router.history.table import INDEXES, TABLE, Put
 from router.model import Decision, Kind, Outcome
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.history_cli import writing
@@ -32,6 +32,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
+pytestmark = pytest.mark.xdist_group("docs_history")  # what they share is made once
 COMMANDS = [block for block in blocks("sh") if block.startswith("aws ")]
 
 
@@ -57,6 +58,9 @@ def table() -> Iterator[Any]:
         writing(world, 90 * DAY, NAME)
         tasks = [events.TASK, *(f"t{number}" for number in range(60))]  # enough for every shard to have some
         world.receive(*(events.task_stopped(task=task, stoppedAt=AT) for task in tasks))
+        key = ("subject#7sb25qiwwrc7a", "incident")
+        item = world.history.table.get([key], NOW)[key]
+        world.history.table.commit([Put(damaged_item(item, "state: no JSON", item["ttl"], NOW))], NOW)
         patch.setenv("HISTORY_TABLE", NAME)
         patch.setenv("HISTORY_TABLE_ARN", client.describe_table(TableName=NAME)["Table"]["TableArn"])
         patch.setenv("BUCKET", "exports")

@@ -233,17 +233,17 @@ def test_a_garbage_arn_gives_fallbacks_not_exceptions(garbage: object) -> None:
     raw = events.task_event(clusterArn=garbage, taskArn=garbage, taskDefinitionArn=garbage, group=garbage, startedBy=[])
     event = normalise(raw | {"account": garbage, "region": None, "resources": garbage, "id": "e1"})
     assert event.subject.cluster == "-"
-    assert event.subject.name == "family:-"
+    assert event.subject.text == "family:-"
     assert (event.task, event.occurrence, event.task_definition) == ("", "e1", "")
 
 
 def test_names_are_one_bounded_line() -> None:
     event = normalise(events.task_event(service="a\nb\t " + "x" * 10_000))
-    assert event.subject.name.startswith("service:a b xxx")
-    assert len(event.subject.name) == len("service:") + 255
+    assert event.subject.text.startswith("service:a b xxx")
+    assert len(event.subject.text) == len("service:") + 255
     bounded = normalise(events.service_action("N" * 10_000, "T" * 10_000, service="s" * 10_000) | {"id": "i" * 10_000})
     assert {len(text) for text in (bounded.id, bounded.name, bounded.type)} == {255}
-    assert len(bounded.subject.name) == len("service:") + 255
+    assert len(bounded.subject.text) == len("service:") + 255
 
 
 def test_names_as_long_as_aws_allows_stay_whole_and_apart() -> None:
@@ -251,9 +251,9 @@ def test_names_as_long_as_aws_allows_stay_whole_and_apart() -> None:
     for last in "ab":
         resource = events.arn(f"service/{cluster}/{service}{last}")
         subject = normalise(without(events.service_action(), "clusterArn") | {"resources": [resource]}).subject
-        assert (subject.cluster, subject.name) == (cluster, f"service:{service}{last}")
-        assert normalise(events.task_event(service=f"{service}{last}")).subject.name == f"service:{service}{last}"
-        assert normalise(events.alarm(name=f"{service}{last}")).subject.name == f"alarm:{service}{last}"
+        assert (subject.cluster, subject.text) == (cluster, f"service:{service}{last}")
+        assert normalise(events.task_event(service=f"{service}{last}")).subject.text == f"service:{service}{last}"
+        assert normalise(events.alarm(name=f"{service}{last}")).subject.text == f"alarm:{service}{last}"
 
 
 def test_reasons_are_bounded_but_longer_than_ecs_makes_them() -> None:
@@ -264,7 +264,7 @@ def test_reasons_are_bounded_but_longer_than_ecs_makes_them() -> None:
 def test_half_a_surrogate_pair_does_not_reach_what_cannot_encode_it() -> None:
     raw = events.task_event(service="\ud800web", stoppedReason="\udfff")
     event = normalise(raw | {"id": "\ud800"})
-    assert f"{event.subject.name}{event.reason}{event.id}".encode()
+    assert f"{event.subject.text}{event.reason}{event.id}".encode()
 
 
 # --- task fields ------------------------------------------------------------------------------------------------------

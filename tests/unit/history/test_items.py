@@ -32,7 +32,20 @@ from router.history.items import (
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
 from router.incident.state import Delivery, Dispatch, MessageOptions, OutboxEntry, SubjectState
-from router.model import Alert, Container, Decision, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
+from router.model import (
+    Alert,
+    Container,
+    Decision,
+    Incident,
+    IncidentStatus,
+    Kind,
+    Outcome,
+    Recurrence,
+    Severity,
+    Silenced,
+    Subject,
+    SubjectKind,
+)
 
 NOW = 1_723_137_600.0  # 2024-08-08T17:20:00Z
 TTL = 1_800_000_000
@@ -201,7 +214,11 @@ def whole(kind: type[Any], **given: st.SearchStrategy[Any]) -> st.SearchStrategy
     return st.builds(kind, **given, **others)
 
 
-SUBJECTS = whole(Subject)
+SUBJECTS = st.builds(
+    Subject.from_text,
+    *[st.text()] * 3,
+    st.text() | st.sampled_from([*SubjectKind, "x"]).map(lambda kind: f"{kind}:web"),
+)
 
 
 SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), max_size=3))
@@ -209,12 +226,14 @@ SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), 
 
 def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
     containers = st.lists(whole(Container), max_size=2).map(tuple)
+    statuses = st.sampled_from(["open", "recovering", "resolved", "lapsed", "closed"])
     return whole(
         Incident,
+        status=statuses,
         subject=st.just(subject),
         alert=whole(Alert, subject=st.just(subject), containers=containers),
         silenced=SILENCED,
-        past=whole(Recurrence),
+        recurrence=whole(Recurrence),
     )
 
 
@@ -226,6 +245,7 @@ STANDINGS = SUBJECTS.flatmap(
         outbox=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
         superseded=st.none(),
+        unknown=st.just({}),
     )
 )
 
@@ -247,7 +267,7 @@ def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_
 
 
 SUBJECT = DIED.alert.subject
-OPEN = Incident(1, "open", SUBJECT, Severity.CRITICAL, {"x": 1}, (), DIED.alert, NOW, NOW)
+OPEN = Incident(1, IncidentStatus.OPEN, SUBJECT, Severity.CRITICAL, {"x": 1}, (), DIED.alert, NOW, NOW)
 
 CELL = OutboxEntry(
     dedup_window=900.0,
@@ -301,13 +321,21 @@ def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_numb
 
 @pytest.mark.parametrize(
     ("status", "shown"),
-    [("open", True), ("recovering", True), ("resolved", False), ("lapsed", False), ("closed", False)],
+    [(status, status in {IncidentStatus.OPEN, IncidentStatus.RECOVERING}) for status in IncidentStatus],
 )
-def test_only_an_open_incident_is_in_the_index_of_open_ones(status: str, *, shown: bool) -> None:
+def test_only_an_open_incident_is_in_the_index_of_open_ones(status: IncidentStatus, *, shown: bool) -> None:
     item = state_item(SubjectState(SUBJECT, incident=replace(OPEN, status=status)), TTL)
     index = INDEXES["open_incidents"]
     assert (index.partition in item) is shown
     assert item[index.sort] == iso(NOW)
+
+
+@pytest.mark.parametrize("status", [IncidentStatus.OPEN, IncidentStatus.RESOLVED])
+def test_a_status_of_a_newer_version_is_read_as_open_or_resolved_as_the_index_says(status: IncidentStatus) -> None:
+    item = stored(state_item(SubjectState(SUBJECT, incident=replace(OPEN, status=status)), TTL))
+    incident = to_state({**item, "status": "new"}).incident
+    assert incident is not None
+    assert incident.status is status
 
 
 @pytest.mark.parametrize(

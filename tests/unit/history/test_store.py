@@ -11,18 +11,27 @@ from local_aws import events
 from router.cli.replay.memory_table import MemoryTable
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
-from router.errors import Conflict, HistoryUnavailable, PermanentError, TransientError
-from router.history.items import AlertRecord, iso, state_key
-from router.history.store import AlertQuery, History
+from router.errors import Conflict, Contended, HistoryUnavailable, PermanentError, TransientError
+from router.history.items import AlertRecord, iso, row_key, state_key
+from router.history.store import (
+    BATCH_TRIES,
+    TRIES,
+    AlertQuery,
+    Attempt,
+    Change,
+    History,
+    SubjectWrite,
+    update_in_batches,
+)
 from router.history.table import Item, Query
 from router.incident.state import SubjectState
-from router.model import Decision, Severity, Subject
+from router.model import Decision, IncidentStatus, Severity, Subject, SubjectKind
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 RETENTION = 90 * DAY
 SERVICES = ("web", "api", "mail", "search", "billing", "login")
-WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, "service:web")
+WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, SubjectKind.SERVICE, "web")
 
 
 def row(
@@ -168,7 +177,7 @@ def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None
     world.wait(HOUR)
     again = {"createdAt": "2024-08-09T17:00:00Z", "stoppedAt": "2024-08-09T17:00:00Z"}
     world.receive(events.task_stopped(task="b" * 32, **again))
-    for number, status in ((1, "resolved"), (2, "open")):
+    for number, status in ((1, IncidentStatus.RESOLVED), (2, IncidentStatus.OPEN)):
         state = world.history.incident(f"{WEB.key}-{number}", world.now)
         assert state is not None
         assert state.incident is not None
@@ -208,7 +217,7 @@ def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None
         world.now += 1
     assert world.history.due(world.now) == []
     world.now += 30
-    assert [each.subject.name for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
+    assert [each.subject.text for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------
@@ -284,3 +293,90 @@ def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
     kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
     assert kept == {"delivery": 7, "incident": 365}
+
+
+# --- updates ----------------------------------------------------------------------------------------------------------
+
+
+class Rivals:
+    """Another writer who changes a subject's state before each of the next commits."""
+
+    def __init__(self, history: History, commits: int) -> None:
+        self._history = history
+        self._left = commits
+        self.reads = 0
+
+    def read(self, attempt: Attempt) -> SubjectState:
+        self.reads += 1
+        return self._history.state(WEB, attempt.now)
+
+    def change(self, state: SubjectState, attempt: Attempt) -> Change[int]:
+        if self._left:
+            self._left -= 1
+            self._history.commit(AT, state=state._replace(rollbacks=(*state.rollbacks, f"rival {attempt.number}")))
+        own = state._replace(rollbacks=(*state.rollbacks, "own"))
+        return Change(attempt.number, [SubjectWrite(state=own)])
+
+
+def update(history: History, rivals: Rivals, tries: int = TRIES) -> tuple[int, list[SubjectState | None]]:
+    return history.update(rivals.read, rivals.change, lambda: AT, lambda _: None, tries)
+
+
+def test_an_update_starts_again_from_the_state_that_another_writer_stored() -> None:
+    history = history_with()
+    number, (stored,) = update(history, Rivals(history, commits=2))
+    assert number == 2
+    assert stored == history.state(WEB, AT)
+    assert stored.rollbacks == ("rival 0", "rival 1", "own")
+
+
+def test_an_update_gives_up_when_other_writers_are_faster_every_time() -> None:
+    history = history_with()
+    with pytest.raises(Contended, match="3 times in a row"):
+        update(history, Rivals(history, commits=3), tries=3)
+    assert "own" not in history.state(WEB, AT).rollbacks
+
+
+def test_an_update_waits_before_each_new_attempt() -> None:
+    history, waits = history_with(), list[int]()
+    rivals = Rivals(history, commits=2)
+    history.update(rivals.read, rivals.change, lambda: AT, waits.append)
+    assert waits == [0, 1]
+
+
+def test_rows_that_are_there_already_are_handed_to_the_next_attempt_and_the_state_is_not_read_again() -> None:
+    history = history_with(row(1, AT))
+    reads: list[float] = []
+
+    def read(attempt: Attempt) -> None:
+        reads.append(attempt.now)
+
+    def change(_: None, attempt: Attempt) -> Change[list[str]]:
+        existing = [str(item["decision"]) for item in attempt.existing.values() if item]
+        left = [each for each in (row(1, AT), row(2, AT)) if row_key(each.alert.id) not in attempt.existing]
+        return Change(existing, [SubjectWrite(left)])
+
+    existing, _ = history.update(read, change, lambda: AT, lambda _: None)
+    assert (existing, len(reads)) == (["announced"], 1)
+    assert ask(history, hours=1) == [2, 1]
+
+
+def batches_of(sizes: Sequence[int], *refused: int) -> list[tuple[list[int], bool]]:
+    """The batches that are updated, and whether each was written; one that holds a refused number never is."""
+
+    def write(batch: Sequence[int], tries: int) -> None:
+        assert tries == (TRIES if len(batch) == 1 else BATCH_TRIES)
+        if any(number in refused for number in batch):
+            raise HistoryUnavailable("refused")
+
+    outcomes = update_in_batches(range(len(sizes)), sizes.__getitem__, write, most=10)
+    return [(list(batch), outcome is None) for batch, outcome in outcomes]
+
+
+def test_a_batch_holds_as_many_subjects_as_one_transaction_takes() -> None:
+    assert batches_of([4, 4, 2, 1, 9, 10]) == [([0, 1, 2], True), ([3, 4], True), ([5], True)]
+
+
+def test_a_batch_that_fails_is_updated_one_by_one_so_that_one_failure_leaves_the_others_alone() -> None:
+    outcomes = batches_of([4, 4, 2, 5], 1)
+    assert outcomes == [([0], True), ([1], False), ([2], True), ([3], True)]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.config.parse import EnrichSettings
+from router.config.settings import EnrichSettings
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.history.items import iso
@@ -50,14 +50,14 @@ def state(*raws: events.Raw) -> SubjectState:
 # --- how often --------------------------------------------------------------------------------------------------------
 
 
-def test_what_came_before_is_counted_over_a_day_and_a_week() -> None:
+def test_earlier_occurrences_are_counted_over_a_day_and_a_week() -> None:
     """Not another cause, nor what is older than a week."""
     spot = events.task_stopped("SpotInterruption", "x", stoppedAt=iso(START - 60))
     known = state(died(START - 8 * DAY), died(START - 30 * HOUR), died(START - HOUR), spot)
     assert recurrence_of(known, of(died(START))) == Recurrence(last_day=1, last_week=2, previous=START - HOUR)
 
 
-def test_what_has_not_been_before_has_no_past() -> None:
+def test_a_first_occurrence_has_no_recurrence() -> None:
     assert recurrence_of(state(), of(died(START))) == Recurrence()
 
 
@@ -74,7 +74,7 @@ def test_counts_are_exact_to_the_hour_and_what_is_kept_stays_small(times: list[f
 
 
 @given(st.permutations([START - 90, START - 3 * HOUR, START - 2 * DAY, START - 2 * DAY - 60]))
-def test_it_makes_no_difference_in_which_order_alerts_arrive(times: list[float]) -> None:
+def test_the_order_of_arrival_does_not_matter(times: list[float]) -> None:
     known = state(*(died(at, f"t{number}") for number, at in enumerate(times)))
     assert recurrence_of(known, of(died(START))) == Recurrence(last_day=2, last_week=4, previous=START - 90)
 
@@ -88,14 +88,14 @@ def test_alerts_within_a_second_know_of_each_other(later: float) -> None:
     assert found.previous == pytest.approx(START + 0.6, abs=1)
 
 
-def test_an_alert_that_comes_late_knows_of_what_was_before_it() -> None:
+def test_a_late_alert_counts_only_earlier_occurrences() -> None:
     """Though one that is newer than it stands for the whole hour by now."""
     known = state(*(died(START + second, f"t{second}") for second in range(0, 1000, 20)))
     found = recurrence_of(known, of(died(START + 979)))
     assert (found.last_day, found.last_week, found.previous) == (50, 50, START + 979)
 
 
-def test_of_many_causes_the_newest_are_remembered() -> None:
+def test_only_the_newest_causes_are_kept() -> None:
     known = state()
     for number in range(20):
         known = count_occurrence(known, of(events.service_action(f"ODD_THING_{number}", "ERROR", createdAt=iso(START))))
@@ -112,7 +112,7 @@ def test_a_task_came_after_the_deployment_that_started_it() -> None:
     assert recurrence_of(known, of(died(START, startedBy="ecs-svc/2"))).deployed_at is None
 
 
-def test_a_deployment_of_more_than_a_week_ago_has_nothing_to_do_with_it() -> None:
+def test_a_deployment_more_than_a_week_old_is_not_mentioned() -> None:
     """Nobody knows whether the cause was there in between: it must not be called its first after that deployment."""
     assert recurrence_of(state(begun(START - 8 * DAY)), of(died(START))).deployed_at is None
 
@@ -159,7 +159,7 @@ def test_the_same_event_again_is_counted_once(world: World) -> None:
     assert world.slack.told[-1].incident.recurrence == Recurrence(last_day=0, last_week=1, previous=START)
 
 
-def test_what_a_silence_holds_back_is_counted(world: World) -> None:
+def test_silenced_alerts_are_counted(world: World) -> None:
     world.silence(START + HOUR, service="web")
     world.receive(died(START, "t1"))
     world.now += 2 * HOUR

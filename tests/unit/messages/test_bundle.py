@@ -25,7 +25,7 @@ def part(
     cluster: str = "prod",
     count: int = 1,
 ) -> tuple[SubjectState, Dispatch]:
-    subject = Subject("123456789012", "eu-west-1", cluster, name)
+    subject = Subject.from_text("123456789012", "eu-west-1", cluster, name)
     alert = replace(ALERT, subject=subject, severity=severity, cause=cause)
     incident = replace(INCIDENT, subject=subject, severity=severity, causes={cause: count}, alert=alert)
     return SubjectState(subject, incident=incident), Dispatch(
@@ -41,7 +41,7 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
         part("service:dead"),
     ]
     told = bundle(parts, ENGLISH)
-    assert [each.subject.name for each in told.bundled] == [
+    assert [each.subject.text for each in told.bundled] == [
         "service:dead",
         "service:warned",
         "service:old",
@@ -127,6 +127,6 @@ def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
     assert len(told.message.text) <= ROOM + 80
     heads = re.findall(r"(?m)^• .*?(?:, | 新規 | 継続中 | 解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
-    names = "".join(each.subject.name for each in told.bundled)
+    names = "".join(each.subject.text for each in told.bundled)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):
         assert sum(map(int, heads)) + (int(left[1]) if left else 0) == len(parts)

@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -17,7 +16,9 @@ from router.channels.configured import ConfiguredChannel
 from router.context import Job
 from router.deliver import attempt
 from router.incident.state import Dispatch, SubjectState
-from router.model import Incident, Kind, Message, Outcome, Severity
+from router.messages.hygiene import cleaned
+from router.model import Incident, Kind, Message, Outcome, Severity, SubjectKind
+from router.text import single_line
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
@@ -45,7 +46,7 @@ def pagerduty(**options: str) -> PagerDuty:
 
 
 def notification(kind: Kind = Kind.OPENED, *, message: Message = MESSAGE, **alert: Any) -> Notification:
-    return Notification(kind, message, replace(ALERT, **alert), INCIDENT)
+    return cleaned(Notification(kind, message, replace(ALERT, **alert), INCIDENT))
 
 
 def valid(event: dict[str, Any]) -> bool:
@@ -116,7 +117,7 @@ def test_it_is_stateful() -> None:
 
 def test_empty_message_says_the_cause() -> None:
     """PagerDuty refuses an empty summary; what is empty elsewhere is left out."""
-    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", kind=SubjectKind.ALARM, name="cpu")
     event = pagerduty().render(notification(message=Message(" \n", "\x00", (("", "x"), ("x", ""))), subject=nowhere))
     assert event["payload"]["summary"] == "out_of_memory"
     assert event["payload"]["component"] == "cpu"
@@ -131,18 +132,9 @@ def test_facts_of_one_label_are_all_there() -> None:
     assert details["text"] == f"{MESSAGE.text}\nc"
 
 
-@pytest.mark.parametrize("at", [-1e300, -1.0, 0.0, 1e300])
-def test_any_time_has_a_timestamp(at: float) -> None:
-    """An event's own time may be anything."""
-    assert datetime.fromisoformat(pagerduty().render(notification(at=at))["payload"]["timestamp"]).tzinfo
-
-
-@pytest.mark.parametrize(
-    "url", ["javascript:x", "http://x/", "https://a b", "https://x/語", "https://x@y/", "https://"]
-)
-def test_odd_links_are_left_out(url: str) -> None:
-    """A link leads where it says, or is not there."""
-    message = replace(MESSAGE, links=(("Bad", url), ("Good", "https://a.example/?b=1#f")))
+def test_too_long_links_are_left_out() -> None:
+    """A part of a URL would lead nowhere."""
+    message = replace(MESSAGE, links=(("Bad", "https://a/" + "x" * 3000), ("Good", "https://a.example/?b=1#f")))
     assert [link["text"] for link in pagerduty().render(notification(message=message))["links"]] == ["Good"]
 
 
@@ -178,12 +170,11 @@ def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
 @settings(deadline=None, max_examples=50)
 @given(MESSAGES, NASTY, st.sampled_from(Kind))
 def test_whatever_comes_in_pagerduty_accepts(message: Message, text: str, kind: Kind) -> None:
-    """Any text in any place: a valid event, in UTF-8, without control characters or marks that turn text round."""
-    subject = SUBJECT._replace(cluster=text.encode(errors="replace").decode())
-    said = notification(kind, message=message, subject=subject, cause=text or "x")
+    """Any text in any place: a valid event in UTF-8."""
+    name = single_line(text)[:255]
+    said = notification(kind, message=message, subject=SUBJECT._replace(cluster=name), cause=name or "x")
     for event in (pagerduty().render(said), pagerduty().render_plain(said)):
         assert valid(event)
-        assert not re.search(r"[\x00-\x08\x7f\u202e\ud800-\udfff]", json.dumps(event, ensure_ascii=False))
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
@@ -297,7 +288,7 @@ def test_wrong_keys_are_refused_without_printing_them(key: str) -> None:
     ],
 )
 def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The United States unless told otherwise; a host alone is enough; plain http is for tests on loopback."""
+    """The United States by default; a host alone is enough."""
     asked: list[str] = []
 
     def post(url: str, _: object) -> None:
@@ -313,8 +304,6 @@ def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeyp
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://events.pagerduty.com/v2/enqueue", "plain http"),
-        ("http://localhost.evil.example/", "plain http"),
         ("events.eu.pagerduty.com", "must look like"),
         ("ftp://events.pagerduty.com", "must look like"),
         ("https://[x", "must look like"),
@@ -322,7 +311,7 @@ def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeyp
     ],
 )
 def test_wrong_urls_are_refused(url: str, why: str) -> None:
-    """A routing key over plain http is one that everybody on the way can read."""
+    """The router itself refuses plain http: tests/unit/channels/test_configured.py."""
     with pytest.raises(ValueError, match=f"events_url .*{why}"):
         pagerduty(events_url=url)
 

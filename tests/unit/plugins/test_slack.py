@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from local_aws.slack import SlackDouble, judge
 from plugins.slack import Slack
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
+from router.messages.hygiene import cleaned
 from router.model import Kind, Message, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
@@ -50,7 +51,7 @@ MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, P
 def notification(
     message: Message = MESSAGE, kind: Kind = Kind.OPENED, severity: Severity = Severity.CRITICAL
 ) -> Notification:
-    return Notification(kind, message, replace(ALERT, severity=severity), INCIDENT)
+    return cleaned(Notification(kind, message, replace(ALERT, severity=severity), INCIDENT))
 
 
 def render(**parts: Any) -> dict[str, Any]:
@@ -153,7 +154,6 @@ def test_empty_parts_are_left_out() -> None:
         ("*a* ~b~ `c`", f"{STAR}a{STAR} {TILDE}b{TILDE} {GRAVE}c{GRAVE}"),
         ("_a_ my_service a__b __init__", "ˍaˍ my_service a__b ˍˍinitˍˍ"),
         ("a" + "_" * 262_144 + "b", "a" + "_" * 2998 + "…"),
-        ("a\x1b[31m\x00\u202eb\ud800", "a[31mb"),
         ("a\tb\nc", "a\tb\nc"),
     ],
 )
@@ -177,29 +177,12 @@ def test_log_cannot_leave_its_fence() -> None:
     assert shown == f"```\na {GRAVE * 3} &lt;!channel&gt; {GRAVE * 4} b\n```"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "javascript:alert(1)",
-        "http://plain.example/",
-        "https://",
-        "https://a b/",
-        "https://a/<!channel>",
-        "https://a/語",
-        "https://a/" + "x" * 3000,
-        'https://a/"',
-        "https://a/|x",
-        "https://a/\n",
-        "https://a/`x`",
-        "https://a/@everyone",
-        "https://good.example@evil.example/",
-    ],
-)
-def test_odd_links_are_left_out(url: str) -> None:
-    """One bad URL would reject the whole message; half a URL leads nowhere."""
-    payload = render(links=(("Bad", url), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
+def test_too_long_links_are_left_out() -> None:
+    """One bad URL would reject the whole message; a part of a URL would lead nowhere."""
+    bad = ("Bad", "https://a/" + "x" * 3000)
+    payload = render(links=(bad, ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
     assert [button["text"]["text"] for button in blocks(payload, "actions")[0]["elements"]] == ["Good"]
-    assert "Bad" not in SLACK.render_plain(notification(replace(MESSAGE, links=(("Bad", url),))))["text"]
+    assert "Bad" not in SLACK.render_plain(notification(replace(MESSAGE, links=(bad,))))["text"]
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from moto.sns.models import sns_backends
 
 from plugins.sns import Sns
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
-from router.model import Kind, Message, Severity
+from router.messages.hygiene import cleaned
+from router.model import Kind, Message, Severity, SubjectKind
+from router.text import single_line
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 REGION = "eu-west-1"
@@ -43,7 +45,7 @@ PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=5).map(tuple)
 
 
 def notification(kind: Kind = Kind.OPENED, *, message: Message = MESSAGE, **alert: Any) -> Notification:
-    return Notification(kind, message, replace(ALERT, **alert), INCIDENT)
+    return cleaned(Notification(kind, message, replace(ALERT, **alert), INCIDENT))
 
 
 def titled(title: str) -> Message:
@@ -154,7 +156,7 @@ def test_attributes_let_subscribers_filter(sns: Sns) -> None:
         "service": "web",
         "kind": "opened",
     }
-    nowhere = SUBJECT._replace(cluster="-", name="alarm:cpu")
+    nowhere = SUBJECT._replace(cluster="-", kind=SubjectKind.ALARM, name="cpu")
     assert set(sns.render(notification(subject=nowhere))["MessageAttributes"]) == {"severity", "cause", "kind"}
 
 
@@ -165,9 +167,10 @@ def test_whatever_comes_in_sns_accepts(
 ) -> None:
     """Any text in any place stays within SNS's rules for subject, message and attributes."""
     title, english, text, log = words
-    subject = SUBJECT._replace(cluster=title, name=f"service:{text}")
+    name = single_line(english)  # as `router.ecs.normalise` leaves it
+    subject = SUBJECT._replace(cluster=single_line(title), name=f"service:{single_line(text)}")
     message = Message(title, text, facts, facts, log)
-    said = notification(kind, message=message, title=english, subject=subject, cause=english or "x")
+    said = notification(kind, message=message, title=name, subject=subject, cause=name or "x")
     assert_publishable(sns.render(said))
     assert_publishable(sns.render_plain(said))
 

@@ -10,8 +10,8 @@ from router.errors import TransientError
 from router.inbox import handle
 from router.model import ChannelConfig, Notification, Severity
 from router.selfcheck.heartbeat import WEEK, last_week, unconfirmed
+from tests.doubles.inbox import record, without_history
 from tests.doubles.world import DAY, World
-from tests.unit.test_inbox import record, without_history
 
 NOW = "2025-10-09T08:53:20Z"  # START
 BEAT = {

@@ -10,7 +10,7 @@ from local_aws import events
 from router.context import Answered, Job
 from router.errors import TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
-from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject
+from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject, SubjectKind
 from router.selfcheck.metrics import MetricsRecorder
 from tests.doubles.world import World
 
@@ -35,7 +35,7 @@ Printed = Callable[[], list[dict[str, Any]]]
 
 def job(channel: str) -> Job:
     dispatch = Dispatch(channel, Kind.OPENED, 1, 1, is_first=True, severity=Severity.ERROR, suppressed={})
-    subject = Subject("111122223333", "eu-west-1", "prod", "service:web")
+    subject = Subject("111122223333", "eu-west-1", "prod", SubjectKind.SERVICE, "web")
     return Job(SubjectState(subject), dispatch, ChannelConfig(channel, "sink", {}), lambda: pytest.fail("rendered"))
 
 
@@ -211,5 +211,18 @@ def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_n
     (line,) = printed()
     assert values(line) == {"Unusable": [2.0]}
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "service"]]
+    meter.write("dev")
+    assert printed() == []
+
+
+def test_items_that_cannot_be_read_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
+    meter = MetricsRecorder()
+    meter.write("dev")
+    assert printed() == []
+    meter.count_damaged()
+    meter.count_damaged()
+    meter.write("dev")
+    (line,) = printed()
+    assert values(line) == {"DamagedItems": [2.0]}
     meter.write("dev")
     assert printed() == []

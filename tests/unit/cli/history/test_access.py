@@ -19,6 +19,7 @@ from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 
+pytestmark = pytest.mark.xdist_group("access")  # the tests share one table, made once
 PAGE = Path(__file__).parents[4].joinpath("docs", "history.md").read_text("utf-8")
 TABLE = "history"
 TASK = events.TASK
@@ -38,8 +39,8 @@ def reader() -> Iterator[dict[str, str]]:
 
 
 def _reader(aws: LocalAws) -> dict[str, str]:
-    """A user who may do just what the page says that reading takes."""
-    (sentence,) = re.findall(r"Read-only credentials do: (.*?), and for", PAGE, re.DOTALL)
+    """A user who has exactly the permissions that the page lists for reading."""
+    (sentence,) = re.findall(r"Read-only credentials are enough: (.*?), and for", PAGE, re.DOTALL)
     actions = re.findall(r"`(dynamodb:\w+)`", sentence)
     arn = aws.client("dynamodb").describe_table(TableName=TABLE)["Table"]["TableArn"]
     statement = {"Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/index/*"]}

@@ -9,8 +9,8 @@ import pytest
 
 from local_aws import events
 from router.errors import Conflict
-from router.history.items import iso
-from router.history.table import DynamoTable
+from router.history.items import damaged_item, iso
+from router.history.table import DynamoTable, Item, Put
 from tests.doubles.history_cli import TABLE, TASKS, died, lines, one_line_error, run
 from tests.doubles.world import HOUR, MINUTE, World
 
@@ -18,6 +18,12 @@ from tests.doubles.world import HOUR, MINUTE, World
 @pytest.fixture(autouse=True)
 def world(recorded: World) -> World:
     return recorded
+
+
+def stored_incident(world: World) -> Item:
+    """The subject's newest, where there is only one subject."""
+    (key,) = [(item["pk"]["S"], "incident") for item in everything() if item["sk"]["S"] == "incident"]
+    return world.history.table.get([key], time.time())[key]
 
 
 def everything() -> list[dict[str, Any]]:
@@ -38,7 +44,7 @@ def test_without_yes_it_is_only_said_what_there_is(world: World) -> None:
     before = everything()
     result = run("forget", "--service", "web")
     assert result.exit_code == 0
-    assert result.stdout.startswith("This would be deleted: 3 alerts, 6 deliveries, 1 incidents.")
+    assert result.stdout.startswith("Would delete: 3 alerts, 6 deliveries, 1 incidents.")
     assert everything() == before
 
 
@@ -62,7 +68,7 @@ def test_another_cluster_account_or_region_is_left_alone(world: World) -> None:
     is_over(world)
     for place in ("--cluster", "--account", "--region"):
         result = run("forget", "--service", "web", place, "elsewhere", "--yes")
-        assert (result.exit_code, result.stderr) == (0, "History holds nothing of it.\n")
+        assert (result.exit_code, result.stderr) == (0, "History has nothing about it.\n")
     assert run("forget", "--service", "web", "--account", events.ACCOUNT, "--yes").stdout.startswith("Deleted: ")
 
 
@@ -92,7 +98,7 @@ def test_an_open_incident_is_not_forgotten_unless_one_insists(world: World) -> N
 
 def test_what_is_over_but_not_yet_told_is_not_forgotten_either(world: World) -> None:
     world.receive(died(1, MINUTE), events.service_action(createdAt=iso(time.time())))
-    assert "its end not told yet" in one_line_error(run("forget", "--service", "web", "--yes"))
+    assert "its end is not announced yet" in one_line_error(run("forget", "--service", "web", "--yes"))
 
 
 def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: World) -> None:
@@ -111,6 +117,29 @@ def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: Worl
     assert after["ttl"] == before["ttl"]
 
 
+@pytest.mark.parametrize("whose", [("--service", "web"), ("--task", TASKS[1])])
+def test_copies_of_damaged_items_are_deleted_too(world: World, whose: tuple[str, str]) -> None:
+    world.receive(died(1, MINUTE))
+    is_over(world)
+    item = stored_incident(world)
+    copy = damaged_item(item, "its state is damaged", item["ttl"], time.time())
+    world.history.table.commit([Put(copy)], time.time())
+    assert run("forget", *whose, "--yes").exit_code == 0
+    assert not any(item["sk"]["S"].startswith("damaged#") for item in everything())
+
+
+def test_a_task_is_not_forgotten_while_a_damaged_incident_may_name_it(world: World) -> None:
+    world.receive(died(1, MINUTE))
+    is_over(world)
+    item = stored_incident(world)
+    world.history.table.commit([Put({**item, "state": b"?"})], time.time())
+    before = everything()
+    assert "forget its whole subject" in one_line_error(run("forget", "--task", TASKS[1], "--yes"))
+    assert everything() == before
+    assert run("forget", "--service", "web", "--yes").exit_code == 0
+    assert everything() == []
+
+
 def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
     """The router's own write is not lost: the deletion has the version that was seen as its condition."""
     world.receive(died(1, MINUTE))
@@ -124,4 +153,4 @@ def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
 
 def test_history_knows_nothing_of_what_was_never_there() -> None:
     result = run("forget", "--task", "nothing", "--yes")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "History holds nothing of it.\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "History has nothing about it.\n")

@@ -88,7 +88,7 @@ def test_the_next_page_begins_where_the_one_before_ended(world: World) -> None:
     while more:
         result = run("list", "--json", *more)
         pages.append([json.loads(line)["id"] for line in result.stdout.splitlines()])
-        more = [*more[:2], *result.stderr.removeprefix("There are more: ").split()]
+        more = [*more[:2], *result.stderr.removeprefix("More alerts: ").split()]
         more = more if result.stderr else []
     assert [len(page) for page in pages] == [7, 7, 7, 7, 2]
     assert [each for page in pages for each in page] == [line["id"] for line in lines("list")]

@@ -11,7 +11,7 @@ from local_aws import events
 from local_aws.stories import OOM
 from router.cli.history.timeline import lane_of
 from router.cli.history.why import REASONS
-from router.config.parse import Route
+from router.config.settings import Route
 from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.model import Decision, Severity
@@ -164,7 +164,7 @@ def test_why_says_what_happened_what_was_decided_and_who_was_told(world: World) 
     assert answer["incident"]["status"] == "open"
     assert told(answer) == dict.fromkeys(("slack", "email", "pager"), (True, "it opened the incident"))
     text = run("why", TASKS[1]).stdout
-    assert all(word in text for word in ("exit code 137", OOM, "announced", "slack: told", "incident "))
+    assert all(word in text for word in ("exit code 137", OOM, "announced", "slack: notified", "incident "))
     assert [each["id"] for each in lines("why", answer["id"])] == [answer["id"]]
 
 
@@ -205,7 +205,7 @@ def test_why_nobody_was_told(world: World) -> None:
     (late,) = lines("why", TASKS[2])
     assert (stopped["decision"], stopped["told"]) == ("below threshold", [])
     assert (late["decision"], late["told"]) == ("already resolved", [])
-    assert "nobody: see what was decided" in run("why", TASKS[2]).stdout
+    assert "no channel; see the decision above" in run("why", TASKS[2]).stdout
 
 
 def test_why_no_route() -> None:

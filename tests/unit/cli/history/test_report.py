@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from local_aws import events
 from local_aws.stories import OOM
-from router.cli.history.charts import lying
+from router.cli.history.charts import horizontal
 from router.cli.history.figures import DRAWN, figures
 from router.cli.history.report_words import WORDS
 from router.errors import PermanentError
@@ -24,6 +24,7 @@ from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.history_cli import account, died, recording, run
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
+pytestmark = pytest.mark.xdist_group("report")  # what they share is made once
 HOSTILE = "<script>alert(1)</script><b>x"
 
 
@@ -162,18 +163,18 @@ def test_days_begin_where_the_reader_is(recorded: World, tmp_path: Path) -> None
 
 
 def test_where_nothing_happened_the_page_says_so(recorded: World, tmp_path: Path) -> None:
-    assert page(tmp_path / "report.html").count("Nothing in this time.") == 7
+    assert page(tmp_path / "report.html").count("No data in this period.") == 7
 
 
 def test_a_chart_holds_every_label_and_number_and_leaves_room_for_wide_ones() -> None:
-    drawn = lying(["ヘルスチェックに失敗", "web"], {"": [7, 1234]}, ("accent",))
+    drawn = horizontal(["ヘルスチェックに失敗", "web"], {"": [7, 1234]}, ("accent",))
     assert all(text in drawn for text in ("ヘルスチェックに失敗", ">web<", ">7<", ">1,234<"))
 
 
 def test_a_page_that_cannot_be_written_is_a_failure_in_one_line(recorded: World, tmp_path: Path) -> None:
     result = run("report", "--since", "1h", "--out", str(tmp_path / "no" / "report.html"))
     assert result.exit_code == 1
-    assert result.stderr.endswith("report.html cannot be written: No such file or directory\n")
+    assert result.stderr.endswith("report.html: cannot be written: No such file or directory\n")
 
 
 # --- looked at --------------------------------------------------------------------------------------------------------

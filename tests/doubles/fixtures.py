@@ -1,4 +1,4 @@
-"""What several test files stand on."""
+"""Fixtures for tests of the command line: they import moto and the whole CLI."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """A stage's table, queues and router, for the commands of operators; no redrive waits for SQS."""
+    """A stage's table, queues and router, for operators' commands; redrive does not wait for SQS."""
     for name in ("HISTORY_TABLE", "QUEUE_URL", "DUE_QUEUE_URL", "DLQ_URL", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

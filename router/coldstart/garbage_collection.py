@@ -1,0 +1,17 @@
+"""Pauses Python's garbage collection while Lambda starts the function.
+
+Nearly all objects that a cold start makes are kept, so a collection finds little and takes time. Importing this module
+begins the pause, and `resume` ends it.
+"""
+
+import gc
+import os
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    gc.disable()
+
+
+def resume() -> None:
+    """Collects again, except the objects that exist by now."""
+    gc.freeze()
+    gc.enable()

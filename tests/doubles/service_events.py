@@ -1,0 +1,33 @@
+"""Events of service:web at a given time."""
+
+from typing import Any
+
+from local_aws.events import (
+    DEPLOYMENT,
+    Raw,
+    deployment,
+    service_action,
+    task_stopped,
+)
+from router.history.items import iso
+
+SPOT = "Your Spot Task was interrupted."
+
+
+def crash(task: str, at: float, **fields: Any) -> Raw:
+    """A critical alert of service:web."""
+    return task_stopped(task=task, stoppedAt=iso(at), event_id=f"{task}-{at}", **fields)
+
+
+def spot(task: str, at: float) -> Raw:
+    """A warning of service:web."""
+    return task_stopped("SpotInterruption", SPOT, task=task, stoppedAt=iso(at), event_id=f"spot-{task}")
+
+
+def steady(at: float) -> Raw:
+    return service_action(createdAt=iso(at)) | {"id": f"steady-{at}"}
+
+
+def deployed(name: str, at: float, deployment_id: str = DEPLOYMENT, reason: str = "") -> Raw:
+    raw = deployment(name, reason, deploymentId=deployment_id, updatedAt=iso(at))
+    return raw | {"id": f"{name}-{deployment_id}-{at}"}

@@ -1,0 +1,91 @@
+"""Alerts announced without history, when a record has been received for the last time."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from local_aws import events
+from router.config.settings import Route
+from router.errors import TransientError
+from router.model import Kind, Severity
+from tests.doubles.inbox import (
+    MAX_RECEIVES,
+    NOTE,
+    TASKS,
+    buried,
+    died,
+    receive,
+    record,
+    without_history,
+    without_queues,
+)
+from tests.doubles.world import MINUTE, START, World
+
+
+def test_without_history_the_last_receive_announces_the_event_with_a_note_and_dead_letters_a_copy() -> None:
+    world = without_history(World())
+    assert receive(world, record("a", died(), receives=MAX_RECEIVES)) == []
+    for channel in world.channels.values():
+        assert channel.kinds == [Kind.OPENED]
+        assert channel.told[0].message.text.startswith(f"{NOTE}\n")
+    assert buried(world) == [
+        (json.dumps(died()), {"reason": "history unavailable", "announced": "slack,email,pager"}),
+    ]
+
+
+def test_without_history_the_rate_limits_of_this_process_apply_and_the_rest_is_bundled() -> None:
+    world = without_history(World([Route(Severity.WARNING, channels=("slack", "pager"))]))
+    world.slack.budget, world.pager.budget = (1, 1.0), (2, 10.0)
+    records = [record(str(each), died(TASKS[each], f"s{each}"), receives=MAX_RECEIVES) for each in range(5)]
+    assert receive(world, *records) == []
+    (message,) = world.slack.told
+    assert len(message.bundled) == 5
+    assert message.message.text.startswith(NOTE)
+    assert len(world.pager.told) == 2
+    announced = Counter(channel for _, notes in buried(world) for channel in notes["announced"].split(","))
+    assert announced == {"slack": 5, "pager": 2}
+
+
+@pytest.mark.parametrize("receives", [1, MAX_RECEIVES - 1, "", "many"])
+def test_before_the_last_receive_the_record_is_returned_and_no_channel_is_notified(receives: object) -> None:
+    world = without_history(World())
+    assert receive(world, record("a", died(), receives=receives)) == ["a"]
+    assert world.slack.told == []
+    assert world.sqs.sent == []
+
+
+def test_without_history_a_process_announces_a_subject_once_per_window() -> None:
+    world = without_history(World())
+    for number, task in enumerate(TASKS[:3]):
+        assert receive(world, record(str(number), died(task), receives=MAX_RECEIVES)) == []
+    assert world.slack.kinds == [Kind.OPENED]
+    assert [attributes.get("announced") for _, attributes in buried(world)] == ["slack,email,pager", None, None]
+    receive(world, record("x", died(TASKS[3], service="api"), receives=MAX_RECEIVES))
+    assert len(world.slack.told) == 2
+    world.now = START + 15 * MINUTE
+    receive(world, record("y", died(TASKS[4]), receives=MAX_RECEIVES))
+    assert len(world.slack.told) == 3
+
+
+def test_without_history_a_failed_channel_is_notified_with_the_next_event() -> None:
+    world = without_history(World())
+    world.slack.failure = lambda: TransientError("busy")
+    receive(world, record("a", died(), receives=MAX_RECEIVES))
+    world.slack.failure = lambda: None
+    receive(world, record("b", died(TASKS[1]), receives=MAX_RECEIVES))
+    assert (world.slack.kinds, world.email.kinds) == ([Kind.OPENED], [Kind.OPENED])
+    assert [attributes["announced"] for _, attributes in buried(world)] == ["email,pager", "slack"]
+
+
+def test_without_history_an_unannounced_event_is_only_dead_lettered() -> None:
+    world = without_history(World())
+    assert receive(world, record("a", events.service_action(), receives=MAX_RECEIVES)) == []
+    assert world.slack.told == []
+    assert buried(world) == [(json.dumps(events.service_action()), {"reason": "history unavailable"})]
+
+
+def test_if_the_copy_cannot_be_dead_lettered_the_record_is_returned() -> None:
+    world = without_queues(without_history(World()))
+    assert receive(world, record("a", died(), receives=MAX_RECEIVES)) == ["a"]
+    assert world.slack.kinds == [Kind.OPENED]
