@@ -13,7 +13,7 @@ from router.ecs.stop_reason import image, parse
 from router.model import Container
 
 CRASH_SIGNALS = frozenset({132, 133, 134, 135, 136, 139})
-"""Exit codes of a process that crashed by itself: 128 + SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV (signal(7))."""
+"""Exit codes of a process that crashed by itself: 128 + SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV (signal(7))."""
 
 
 class Ending(NamedTuple):
