@@ -90,18 +90,16 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
 
 def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
     incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
-from router.messages.hygiene import cleaned
     if kind is Kind.RESOLVED:
         incident = replace(incident, status=IncidentStatus.RESOLVED, ended_at=alert.at + 600)
-    return Notification(kind, message, alert, incident)
+    return cleaned(Notification(kind, message, alert, incident))
 
 
 def _of_many(notification: Notification) -> Notification:
-    """As where more is to be said than the channel's budget allows."""
+    """The notification for more messages than the channel's rate limit allows."""
     subjects = [_SUBJECT._replace(name=f"web-{number}") for number in range(200)]
-    gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
+    incidents = tuple(replace(notification.incident, subject=subject) for subject in subjects)
     text = ", ".join(subject.text for subject in subjects)
-from router.text import clean, single_line
     message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
     return replace(notification, message=message, incident=incidents[0], bundled=incidents)
 
@@ -113,8 +111,6 @@ def _hostile_message(text: str) -> Message:
 
 
 def _hostile_alert(text: str) -> Alert:
-from router.messages.hygiene import cleaned
-    name = text.encode("utf-8", "replace").decode()[:255]  # this much the router sees to before anything is rendered
+    name = single_line(text)[:255]  # as `router.ecs.normalise` leaves every name
     subject = _SUBJECT._replace(cluster=name, name=name)
-    return replace(_ALERT, title=text, cause=name.lower() or "unknown", reason=text, subject=subject)
-from router.text import clean, single_line
+    return replace(_ALERT, title=name, cause=name.lower() or "unknown", reason=clean(text), subject=subject)
