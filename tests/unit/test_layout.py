@@ -9,15 +9,14 @@ ROOT = Path(__file__).parents[2]
 UNIT = Path(__file__).parent
 TESTED_ELSEWHERE = {
     "router/context.py": "data and small accessors that every step's tests use",
+    "router/coldstart/garbage_collection.py": "coldstart/test_cold_start.py starts a function with it",
     "router/pipeline.py": "the order of the steps: every test with World runs it",
     "router/understand.py": "classification with rules and plugins: config/test_rules.py, channels/test_plugins.py",
     "router/notify.py": "which jobs are sent and when: incident/test_outbox.py, channels/test_rate_limit.py",
     "router/settle.py": "records deliveries: incident/test_outbox.py, test_deliver.py, the simulation",
     "router/causes.py": "a table; messages/test_render.py and docs/test_docs.py read it",
-    "router/runtime.py": "data that every step gets",
     "router/config/settings.py": "data; config/test_parse.py",
     "router/errors.py": "exception classes",
-    "router/model.py": "data; ecs/ and messages/ test what is built from it",
     "router/channels/state.py": "data; channels/test_rate_limit.py and test_health.py",
     "router/config/time_zones.py": "config/test_hours.py and config/test_parse.py",
     "router/config/toml_reader.py": "config/test_parse.py states a rule for each kind of value",
