@@ -9,7 +9,6 @@ ROOT = Path(__file__).parents[2]
 UNIT = Path(__file__).parent
 TESTED_ELSEWHERE = {
     "router/context.py": "data and small accessors that every step's tests use",
-    "router/coldstart/garbage_collection.py": "coldstart/test_cold_start.py starts a function with it",
     "router/pipeline.py": "the order of the steps: every test with World runs it",
     "router/understand.py": "classification with rules and plugins: config/test_rules.py, channels/test_plugins.py",
     "router/notify.py": "which jobs are sent and when: incident/test_outbox.py, channels/test_rate_limit.py",
