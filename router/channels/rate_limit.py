@@ -173,7 +173,7 @@ def _share(due: int, limit: EndpointLimit, sent_at: Sequence[float], before: Bun
     if limit.stateful:
         return _Share(left, left, SendMode.SINGLE, BundleState(now + period))
     if step == 0 and due <= BURST:
-        # Later than the end of the period, after entries that have had no turn yet.
+        # Later than the period ends, so that entries that have not been granted a message yet go first.
         return _Share(due, 1, SendMode.BUNDLED, BundleState(now + 1.5 * min(period, BUNDLE_INTERVALS[0])))
     interval = BUNDLE_INTERVALS[min(step, len(BUNDLE_INTERVALS) - 1)]
     return _Share(due, 1, SendMode.BUNDLED, BundleState(now + max(interval, period), step + 1))
