@@ -22,7 +22,7 @@ class Mattermost:
 
 
 def _literal(text: str) -> str:
-    """Text from outside is text: it formats nothing, and pings nobody."""
+    """Text from outside stays text: it formats nothing and notifies nobody."""
     return re.sub(r"([\\`*_{}\[\]()#+!|>~-])", r"\\\1", text).replace("@", "@\N{WORD JOINER}")
 
 

@@ -1,8 +1,10 @@
 """Microsoft Teams, through a workflow that starts "when a Teams webhook request is received": one adaptive card.
 
-The workflow answers 202 before it posts, and what it then cannot post is seen by nobody: a card must be valid, and
-small enough, before it is sent. Elements: https://adaptivecards.io/explorer, and which of them Teams shows:
-https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-reference. Answers:
+The workflow answers 202 before it posts the card, and reports nothing if it then cannot post it. So a card must be
+valid and small enough before it is sent.
+
+Elements: https://adaptivecards.io/explorer. Which of them Teams shows:
+https://learn.microsoft.com/microsoftteams/platform/task-modules-and-cards/cards/cards-reference. Responses:
 https://learn.microsoft.com/connectors/teams, "Microsoft Teams Webhook".
 """
 
@@ -15,19 +17,19 @@ from urllib.parse import urlsplit
 
 from router import ChannelConfig, Message, Notification, PayloadRejected, PermanentError, hookimpl, post_json
 
-# Bytes of JSON in UTF-8, as they are sent. A post may hold 28 KB, of which the workflow takes some 4 KB for itself
-# (MicrosoftDocs/msteams-docs issue 11274); all of these and the card around them stay below 20,000.
+# In bytes of the JSON that is sent, in UTF-8. A post may have 28 KB, of which the workflow itself uses about 4 KB
+# (MicrosoftDocs/msteams-docs issue 11274). These limits and the card around them add up to less than 20,000.
 _TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 4000, 4500, 300
-_REASON, _HINT = 1400, 900  # of those of the text
-_LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of one
-_SHORTEST = 40  # bytes; less of a line than this says nothing
-_LONGEST = 5000  # characters; more than any of these takes, so that no time goes into what is cut anyway
-_WIDEST = 4  # bytes of one character at most
+_REASON, _HINT = 1400, 900  # these two count towards _TEXT
+_LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of each
+_SHORTEST = 40  # bytes; a line cut shorter than this is not worth showing
+_LONGEST = 5000  # characters; longer than any limit above, so that no time is spent on text that is cut off anyway
+_WIDEST = 4  # bytes of the longest character
 _FACT_COUNT = 50
 _LINK_COUNT = 6  # Teams shows no more actions
 _CARD = "application/vnd.microsoft.card.adaptive"
 
-# A container's style is its colour. Colour-blind readers have the sign and the word.
+# The style of the container, which gives its colour, and a sign and a word for colour-blind readers.
 _LOOKS = {
     "critical": ("attention", "\N{LARGE RED CIRCLE} CRITICAL"),
     "error": ("attention", "\N{LARGE ORANGE CIRCLE} ERROR"),
@@ -38,41 +40,35 @@ _POINTER = "\N{WHITE RIGHT POINTING BACKHAND INDEX}"
 _RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK} RESOLVED")
 
 _ACCEPTED = {200, 202}
-_LAYOUT = {400, 413}  # the card is wrong or too large: the plain one may do
-# These are the workflow's own state, which no other card changes.
-_BROKEN = {
+_INVALID_CARD = {400, 413}  # HTTP statuses for a card that is invalid or too large
+# Error codes that say what is wrong with the workflow; no other card would help.
+_WORKFLOW_ERRORS = {
     "WorkflowTriggerIsNotEnabled": "the workflow is turned off or deleted: turn it on, or make a new one",
     "WorkflowNotFound": "the workflow is gone: make a new one, and set webhook_url to its URL",
     "DirectApiAuthorizationRequired": "copy the whole URL with its sig, and let anyone trigger the workflow",
 }
 
-_LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
-# The connectors of Office 365, which Teams has turned off.
+# Office 365 connectors, which Microsoft has retired.
 _RETIRED = re.compile(r"(.+\.)?(webhook\.office\.com|outlook\.office(365)?\.com)")
 
-# Control characters, halves of surrogate pairs, and marks that make text run backwards.
-_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-# Clients disagree about the backslash as an escape (microsoft/AdaptiveCards issue 5590), so look-alikes stand in; an
-# underscore inside a word formats nothing and stays.
+# Clients disagree about the backslash as an escape (microsoft/AdaptiveCards issue 5590), so look-alikes replace these.
+# An underscore inside a word formats nothing and stays.
 _LOOKALIKES = str.maketrans(
-    {"*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"}
+    {"*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "\N{MODIFIER LETTER GRAVE ACCENT}", "\t": " "}
 )
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")  # possessive: a long run must not take quadratic time
-# What begins a mention or tag, an entity, a link, an escape or a date, and at the start of a line a list, a heading or
-# a quotation: with a word joiner, which has no width, it is text.
+# The start of a mention or tag, an entity, a link, an escape or a date; and, at the start of a line, of a list, a
+# heading or a quotation. A word joiner, which has no width, makes each of them plain text.
 _SYNTAX = re.compile(r"<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|\](?=[(:\[])|\\(?=[!-/:-@\[-`{-~])|\{(?=\{)")
 _MARKER = re.compile(r"[#>+=|-]|[0-9]+[.)]")
 _INDENT = re.compile("^[ \t]+")
-# What no client takes for anything but an address: no @ (a host in disguise), nothing that JSON or a card escapes.
-_ADDRESS = re.compile(r"https://[!#-;=?A-[\]^_a-{}~]+")
-
 Element = dict[str, Any]
 
 
 class Teams:
-    """Options: `webhook_url`, the secret URL that the workflow shows once it is saved; all of it, with its `sig`."""
+    """Options: `webhook_url`, the complete secret URL that the workflow shows once it is saved, including its `sig`."""
 
-    limit = 24_000  # bytes: see above
+    limit = 24_000  # bytes: the 28 KB of a post without the workflow's own 4 KB
     secret_options = ("webhook_url",)
     budget = (4, 60.0)  # a workflow posts at most 25 cards in 300 s (connectors/teams, "Throttling limits")
 
@@ -84,43 +80,50 @@ class Teams:
     def render(self, notification: Notification) -> dict[str, Any]:
         """Severity and title in a coloured box; what happened, why, what to do; facts, log, a button for each link.
 
-        A phone shows the box and what follows without a touch, so that nothing else stands before it.
+        The box comes first because a phone shows only the top of a card before it is opened.
         """
         message = notification.message
-        style, word = _look(notification)
+        style, word = _style_and_word(notification)
         title = _title(notification)
         head = [_text(word, weight="Bolder", size="Small"), _text(title, weight="Bolder", size="Large")]
         body = [{"type": "Container", "style": style, "bleed": True, "items": head}]
-        body += _said(message)
+        body += _story(message)
         body += _facts(message.facts)
         body += _log(message.log_excerpt)
         body.append(_text(_footer(notification), size="Small", isSubtle=True))
-        links = [_button(label, url) for label, url in message.links if _sendable(url)]
+        # The workflow would refuse a part of a URL only after it has answered 202.
+        links = [_button(label, url) for label, url in message.links if len(url) <= _LINK_URL]
         card = {"body": body, "actions": _within(links, _LINKS)[:_LINK_COUNT], "fallbackText": f"{word}: {title}"}
         return _envelope({name: part for name, part in card.items() if part})
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
         """The smallest valid card: one line of text."""
-        return _envelope({"body": [_text(f"{_look(notification)[1]}: {_title(notification)} {_footer(notification)}")]})
+        return _envelope(
+            {"body": [_text(f"{_style_and_word(notification)[1]}: {_title(notification)} {_footer(notification)}")]}
+        )
 
     def send(self, payload: dict[str, Any]) -> None:
-        """Raises PayloadRejected where a plain card may do, PermanentError where the workflow is gone or turned off.
+        """Posts the card. Returning means that the workflow accepted the card, not that it has posted it.
 
-        That it returns means that the workflow took the card, not that it has posted it.
+        Raises:
+            PayloadRejected: the workflow finds the card invalid or too large, so a plain one may be accepted.
+            PermanentError: the workflow is gone, turned off or not accessible.
+            TransientError: the workflow is throttled, failed or unreachable.
         """
         try:
-            reply = post_json(self._url, payload)
+            response = post_json(self._url, payload)
         except PermanentError as error:
             failure = _by_code(error)
         else:
-            if reply.status in _ACCEPTED:
+            if response.status in _ACCEPTED:
                 return
-            failure = PermanentError(f"Teams answered {reply.status}", status=reply.status, answer=reply.text)
-        raise failure
+            status = response.status
+            failure = PermanentError(f"Teams answered {status}", status=status, answer=response.text)
+        raise failure  # outside of `except`, so that its context holds no other error
 
 
 def _problem(url: str) -> str:
-    """What is wrong with a URL, without a piece of it; "" where nothing is."""
+    """What is wrong with the URL, without any part of it; "" if nothing is. The router itself refuses plain http."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -128,17 +131,16 @@ def _problem(url: str) -> str:
         return "is malformed: copy it from the workflow as it is"
     if _RETIRED.fullmatch(host):
         return "is that of a retired Office 365 connector: make a workflow in Teams, and use its URL"
-    if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
-        return "is plain http, which shows the secret in it to everybody on the way: use https"
     return "" if host and parts.scheme in {"https", "http"} else "must look like https://host/path"
 
 
 def _by_code(error: PermanentError) -> PermanentError:
-    """Teams' error code says what to do about it; of a code that is not in the table, the status decides."""
-    code = next((code for code in re.findall(r"\w+", error.answer) if code in _BROKEN), "")
+    """The error with what to do about Teams' error code; for a code that is not in the table, the status decides."""
+    code = next((word for word in re.findall(r"\w+", error.answer) if word in _WORKFLOW_ERRORS), "")
     if code:
-        return PermanentError(f"Teams answered {code}: {_BROKEN[code]}", status=error.status, answer=error.answer)
-    if error.status in _LAYOUT:
+        message = f"Teams answered {code}: {_WORKFLOW_ERRORS[code]}"
+        return PermanentError(message, status=error.status, answer=error.answer)
+    if error.status in _INVALID_CARD:
         return PayloadRejected(str(error), status=error.status, answer=error.answer)
     return error
 
@@ -147,45 +149,43 @@ def _by_code(error: PermanentError) -> PermanentError:
 
 
 def _envelope(card: Element) -> dict[str, Any]:
-    """What the workflow takes: one attachment, as each of them would be a post of its own."""
+    """The request body that the workflow takes, with one attachment, since each would become a post of its own."""
     content = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
-        "version": "1.2",  # the first that has all of the above, so that the oldest client shows it
+        "version": "1.2",  # the first version with everything used here, so that old clients show it
         "msteams": {"width": "full"},
         **card,
     }
     return {"type": "message", "attachments": [{"contentType": _CARD, "contentUrl": None, "content": content}]}
 
 
-def _look(notification: Notification) -> tuple[str, str]:
-    """The container's style, and the severity as a sign and a word."""
+def _style_and_word(notification: Notification) -> tuple[str, str]:
+    """The style of the container, and the severity as a sign and a word."""
     return _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
 
 
 def _title(notification: Notification) -> str:
-    """Never empty, as no client shows a card with nothing in it."""
-    words = (_line(notification.message.title), _line(notification.alert.cause), notification.incident.id)
-    return _fit(next(filter(None, words)), _TITLE)
+    return _fit(_literal(notification.message.title[:_LONGEST] or notification.alert.cause), _TITLE)
 
 
 def _footer(notification: Notification) -> str:
-    """Where it was, and the id that finds the rest in history."""
+    """Account and region, and the incident's id, by which `history show` finds the rest."""
     incident = notification.incident
-    place = _fit(_line(f"{incident.subject.account} · {incident.subject.region}"), _PLACE)
+    place = _fit(_literal(f"{incident.subject.account} · {incident.subject.region}"), _PLACE)
     return place if notification.bundled else f"{place} · {incident.id}"
 
 
-def _text(text: str, **look: Any) -> Element:
-    """Without `wrap`, Teams cuts a line where a phone's screen ends."""
-    return {"type": "TextBlock", "text": text, "wrap": True, **look}
+def _text(text: str, **style: Any) -> Element:
+    """Without `wrap`, Teams cuts a line off at the edge of a phone's screen."""
+    return {"type": "TextBlock", "text": text, "wrap": True, **style}
 
 
-def _paragraphs(lines: Iterable[str], limit: int, *, keep_end: bool = False, **look: Any) -> list[Element]:
-    """One block a line, as far as they go: clients do not agree on what a newline inside of a block is."""
+def _paragraphs(lines: Iterable[str], limit: int, *, keep_end: bool = False, **style: Any) -> list[Element]:
+    """One block per line within `limit` bytes. Clients disagree about what a newline inside a block means."""
     blocks: list[Element] = []
     for line in lines:
-        block = _text("", **{"spacing": "None", **look})
+        block = _text("", **{"spacing": "None", **style})
         room = limit - _size(block)
         if room < _SHORTEST:
             break
@@ -195,25 +195,28 @@ def _paragraphs(lines: Iterable[str], limit: int, *, keep_end: bool = False, **l
     return blocks
 
 
-def _said(message: Message) -> list[Element]:
+def _story(message: Message) -> list[Element]:
     """What happened; why, in ECS's own words; what to do."""
     hint = _paragraphs(
         [f"{_POINTER} {message.hint}"] if message.hint.strip() else [], _HINT, spacing="Small", weight="Bolder"
     )
-    look: dict[str, Any] = {"isSubtle": True, "fontType": "Monospace", "size": "Small", "spacing": "Small"}
-    reason = _paragraphs([" ".join(message.reason.split())], _REASON, **look)
+    quoted: dict[str, Any] = {"isSubtle": True, "fontType": "Monospace", "size": "Small", "spacing": "Small"}
+    reason = _paragraphs([" ".join(message.reason.split())], _REASON, **quoted)
     lead = _paragraphs(message.lead.splitlines(), _TEXT - _size([*reason, *hint]), spacing="Small")
     return [*lead, *reason, *hint]
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> list[Element]:
-    pairs = ((_fit(_line(label), _LABEL), _fit(_line(value), _VALUE)) for label, value in facts[:_FACT_COUNT])
+    pairs = (
+        (_fit(_literal(label[:_LONGEST]), _LABEL), _fit(_literal(" ".join(value[:_LONGEST].split())), _VALUE))
+        for label, value in facts[:_FACT_COUNT]
+    )
     shown = _within(({"title": label, "value": value} for label, value in pairs if label and value), _FACTS)
     return [{"type": "FactSet", "facts": shown}] if shown else []
 
 
 def _log(excerpt: str) -> list[Element]:
-    """The last lines: they tell why it died."""
+    """The last lines, since they usually show the error."""
     lines = reversed(excerpt.splitlines())
     blocks = _paragraphs(lines, _LOG, keep_end=True, fontType="Monospace", size="Small")
     return [{"type": "Container", "style": "emphasis", "items": blocks[::-1]}] if blocks else []
@@ -222,26 +225,17 @@ def _log(excerpt: str) -> list[Element]:
 def _button(label: str, url: str) -> Element:
     return {
         "type": "Action.OpenUrl",
-        "title": _fit(_line(label), _LINK_LABEL) or "\N{NORTH EAST ARROW}",
+        "title": _fit(_literal(label[:_LONGEST]), _LINK_LABEL) or "\N{NORTH EAST ARROW}",
         "url": url,
     }
-
-
-def _sendable(url: str) -> bool:
-    """A URL that is too long or odd is left out: half of one leads nowhere, and the workflow refuses a bad one late."""
-    return len(url) <= _LINK_URL and _ADDRESS.fullmatch(url) is not None
 
 
 # --- text from outside ------------------------------------------------------------------------------------------------
 
 
-def _line(text: str) -> str:
-    return _literal(" ".join(text[:_LONGEST].split()))
-
-
 def _literal(line: str) -> str:
-    """One line, of which no client formats or mentions anything. Its indentation is kept, as no-break spaces."""
-    shown = _UNWANTED.sub("", _INDENT.sub(lambda run: "\N{NO-BREAK SPACE}" * len(run[0]), line)).rstrip()
+    """One line that no client formats, and that mentions nobody. Its indentation becomes no-break spaces."""
+    shown = _INDENT.sub(lambda run: "\N{NO-BREAK SPACE}" * len(run[0]), line).rstrip()
     shown = _EDGE_UNDERSCORE.sub(lambda run: "\N{MODIFIER LETTER LOW MACRON}" * len(run[0]), shown)
     shown = _SYNTAX.sub("\\g<0>\N{WORD JOINER}", shown.translate(_LOOKALIKES))
     return "\N{WORD JOINER}" + shown if _MARKER.match(shown) else shown
@@ -251,19 +245,19 @@ def _literal(line: str) -> str:
 
 
 def _size(value: Any) -> int:
-    """Bytes of JSON, as `post_json` sends it."""
+    """Bytes of the JSON that `post_json` sends for it."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _within(elements: Iterable[Element], limit: int) -> list[Element]:
-    """The first of them, as many as `limit` bytes hold."""
+    """The first elements that fit into `limit` bytes together."""
     chosen = list(elements)
     sizes = accumulate(_size(element) + len(",") for element in chosen)
     return [element for element, size in zip(chosen, sizes, strict=True) if size <= limit]
 
 
 def _fit(text: str, limit: int, *, keep_end: bool = False) -> str:
-    """Cut to `limit` bytes of JSON with a "…", between characters."""
+    """The text cut between characters to `limit` bytes of JSON, with a "…"."""
     if len(text) * _WIDEST <= limit:
         return text
     window = text[-limit - 1 :][::-1] if keep_end else text[: limit + 1]

@@ -47,8 +47,8 @@ _HIDDEN_BUT_PRINTABLE = frozenset(
 )
 
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#].*)?")
-# What RFC 3986 allows in a path, query or fragment, and a few that every client takes; no @, which pings on Slack.
-_LINK_CHARACTERS = "/?#%!$&'()*+,;=:[]^{}~"
+# What RFC 3986 allows in a path, query or fragment; but no @, which pings on Slack, and no quotation mark.
+_LINK_CHARACTERS = "/?#%!$&()*+,;=:~"
 
 
 def clean(text: str) -> str:
@@ -65,9 +65,9 @@ def single_line(text: str) -> str:
 
 
 def link(url: str) -> str:
-    """The URL as ASCII that needs no escaping in JSON or markup; "" for all that is not an https URL of a plain host.
+    """The URL as ASCII that needs no escaping in JSON; "" unless it is an https URL of a plain host.
 
-    The rest of the URL is percent-encoded where it must be; `https://good.example@evil.example` has no plain host.
+    Other characters are percent-encoded. `https://good.example@evil.example` has no plain host.
     """
     url = clean(url).strip()
     return quote(url, safe=_LINK_CHARACTERS) if _LINK.fullmatch(url) else ""

@@ -1,4 +1,4 @@
-"""The conformance kit: what every channel plugin must do, as tests that its author runs with pytest.
+"""The conformance kit: tests of what every channel plugin must do, which the plugin's author runs with pytest.
 
     from router_conformance import Answer, ChannelConformance
 
@@ -9,8 +9,8 @@
         def options(self, server: str) -> dict[str, str]:
             return {"webhook_url": f"{server}/hooks/a-secret-of-sixteen"}
 
-It stands outside `router`, which the function's package takes as it is: neither pytest nor a server that misbehaves
-has any business in there. Needs `pytest` and `cryptography`. See docs/write-a-channel.md.
+It is not part of `router`, because the function's package contains all of `router` and needs neither pytest nor a
+misbehaving server. Requires `pytest` and `cryptography`. See docs/write-a-channel.md.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The tests themselves. A channel over HTTP inherits ChannelConformance, any other RenderConformance."""
+"""The tests. Those of a channel that sends over HTTP inherit ChannelConformance, all others RenderConformance."""
 
 import copy
 import json
@@ -23,33 +23,39 @@ from router_conformance.server import Behaviour, ScriptedServer, answer, drip, r
 
 NOTIFICATIONS = notifications()
 _ORDINARY = NOTIFICATIONS["opened, critical"]
-_SHORTEST_SECRET = 9  # characters; a shorter piece of a URL is a word such as `services`
-_TIMEOUT = 1.0  # seconds; what `post_json` waits here unless the plugin says otherwise
-_PATIENCE = 20  # seconds; twice what `post_json` waits by itself
+_SHORTEST_SECRET = 9  # characters; a shorter part of a URL is a word such as `services`
+_TIMEOUT = 1.0  # seconds; the default time-out of `post_json` in these tests
+_PATIENCE = 20  # seconds; twice the real default of `post_json`
 
 every_notification = pytest.mark.parametrize("name", list(NOTIFICATIONS))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the remote answers, in its own words."""
+    """A response of the remote.
+
+    Attributes:
+        status: the HTTP status.
+        headers: besides Content-Length.
+    """
 
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def behave(self) -> Behaviour:
+        """The behaviour of a `ScriptedServer` that sends this response."""
         return answer(self.status, self.body, self.headers)
 
 
 class RenderConformance:
-    """What holds for every channel: `render` is pure, JSON-able, bounded, and knows no secret.
+    """Holds for every channel: `render` is pure, returns bounded JSON, and shows no secret.
 
     Attributes:
-        factory: the class that the plugin registers. Where it registers a function, override `channel` instead.
-        limit: bytes of compact JSON in UTF-8 that the remote takes; None where it takes anything.
-        forbidden: regular expressions that match nothing in what `render` makes of text from outside: the remote's
-            mentions and formatting.
+        factory: the class that the plugin registers. If it registers a function, override `channel` instead.
+        limit: bytes of compact JSON in UTF-8 that the remote accepts; None if there is no limit.
+        forbidden: regular expressions for the remote's mentions and formatting, which must not match any text of the
+            payload.
     """
 
     factory: ClassVar[type[Any]]
@@ -57,16 +63,17 @@ class RenderConformance:
     forbidden: ClassVar[tuple[str, ...]] = ()
 
     def options(self, server: str) -> Mapping[str, str]:
-        """The options of a channel whose remote is at `server`, such as `http://127.0.0.1:8000`."""
+        """The options of a channel that sends to `server`, such as `http://127.0.0.1:8000`."""
         raise NotImplementedError
 
     def channel(self, server: str = "https://conformance.example") -> Channel:
-        made: Channel = self.factory(ChannelConfig("conformance", "conformance", dict(self.options(server))))
-        return made
+        """A channel that sends to `server`."""
+        channel: Channel = self.factory(ChannelConfig("conformance", "conformance", dict(self.options(server))))
+        return channel
 
     @every_notification
     def test_render_is_pure_and_json(self, name: str) -> None:
-        """The same each time, nothing changed on the way, and JSON without NaN."""
+        """The payload is the same each time and JSON without NaN; the notification is not changed."""
         before = copy.deepcopy(NOTIFICATIONS[name])
         for render in _renders(self.channel()):
             payload = render(NOTIFICATIONS[name])
@@ -77,26 +84,26 @@ class RenderConformance:
 
     @every_notification
     def test_render_fits(self, name: str) -> None:
-        """Whatever comes in, the payload is not larger than the remote takes."""
+        """No payload is larger than the remote accepts."""
         for render in _renders(self.channel()):
             size = len(_compact(render(NOTIFICATIONS[name])))
             assert size <= (self.limit or size)
 
     @every_notification
     def test_outside_text_is_text(self, name: str) -> None:
-        """No mention and no formatting comes out of text that came in."""
+        """Text from outside becomes neither a mention nor formatting."""
         for render in _renders(self.channel()):
             for text in _texts(render(NOTIFICATIONS[name])):
                 assert not any(re.search(pattern, text) for pattern in self.forbidden), text[:200]
 
     def test_nothing_shows_a_secret(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
-        """A payload stands in logs, previews and history, and a channel in a traceback."""
+        """Payloads are shown in logs, previews and history, and a channel's repr in tracebacks."""
         caplog.set_level(logging.DEBUG)
         channel = self.channel()
         shown = [repr(channel), str(channel), *(json.dumps(render(_ORDINARY)) for render in _renders(channel))]
-        said = capfd.readouterr()
+        output = capfd.readouterr()
         _assert_no_secret(
-            "\n".join([*shown, caplog.text, said.out, said.err]), self.options("https://conformance.example")
+            "\n".join([*shown, caplog.text, output.out, output.err]), self.options("https://conformance.example")
         )
 
 
@@ -113,12 +120,12 @@ _BROKEN_CONNECTIONS: Mapping[str, Behaviour] = {
 
 
 class ChannelConformance(RenderConformance):
-    """What holds for a channel over HTTP: it sends once, and says how it failed.
+    """Holds for a channel that sends over HTTP: it sends once, and raises the right error when that fails.
 
     Attributes:
-        accepted: answers that mean success.
-        unaccepted: answers of status 2xx that do not, such as a body with an error in it.
-        rejected: answers that mean that the remote did not like the layout.
+        accepted: responses that mean success.
+        unaccepted: responses of status 2xx that do not mean success, such as one with an error in its body.
+        rejected: responses that mean that the remote rejects the layout.
     """
 
     accepted: ClassVar[tuple[Answer, ...]] = (Answer(200, "ok"),)
@@ -127,22 +134,22 @@ class ChannelConformance(RenderConformance):
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Nobody waits ten seconds for a time-out, and no proxy is asked for loopback."""
+        """Shortens the time-out of `post_json`, and keeps requests to loopback away from proxies."""
         defaults = {**(post_json.__kwdefaults__ or {}), "timeout": _TIMEOUT}
         monkeypatch.setattr(post_json, "__kwdefaults__", defaults)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
     @pytest.fixture
     def attempt(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> "Attempt":
-        """Sends one message to a server that behaves so, and gives the error. Nothing of it may show a secret."""
+        """Sends one message to a server with this behaviour and returns the error; nothing may show a secret."""
         caplog.set_level(logging.DEBUG)
 
         def attempt(behaviour: Behaviour, certificate: Path | None = None) -> Exception | None:
             with ScriptedServer(behaviour, certificate=certificate) as server:
                 error = self._send(server.url(""))
-                assert len(server.requests) <= 1, "send posts once: the router alone retries"
-                said = capfd.readouterr()
-                shown = "\n".join([_everything(error), caplog.text, said.out, said.err])
+                assert len(server.requests) <= 1, "send must post once: only the router retries"
+                output = capfd.readouterr()
+                shown = "\n".join([_everything(error), caplog.text, output.out, output.err])
                 _assert_no_secret(shown, self.options(server.url("")))
             return error
 
@@ -153,12 +160,12 @@ class ChannelConformance(RenderConformance):
         payload = channel.render(notification)
         before = copy.deepcopy(payload)
         error = _in_time(lambda: channel.send(payload))
-        assert payload == before, "send leaves the payload as it is: it may be needed again"
+        assert payload == before, "send must not change the payload: it may be sent again"
         return error
 
     @every_notification
     def test_every_message_arrives(self, name: str) -> None:
-        """One POST, of JSON in UTF-8, and no error where the remote accepts it."""
+        """The channel sends one POST of JSON in UTF-8, and raises nothing if the remote accepts it."""
         for accepted in self.accepted:
             with ScriptedServer(accepted.behave()) as server:
                 assert self._send(server.url(""), NOTIFICATIONS[name]) is None
@@ -167,59 +174,59 @@ class ChannelConformance(RenderConformance):
             assert isinstance(json.loads(body.decode()), dict)
 
     def test_only_success_is_success(self, attempt: "Attempt") -> None:
-        """A 2xx that says something else than success is an error."""
+        """A response of status 2xx that does not mean success is an error."""
         for unaccepted in self.unaccepted:
             assert isinstance(attempt(unaccepted.behave()), TransientError | PermanentError), unaccepted
 
     def test_layout_is_rejected(self, attempt: "Attempt") -> None:
-        """Where another layout may do, the error says so, and `render_plain` makes one."""
+        """If the remote rejects the layout, the error is PayloadRejected, and there is a `render_plain`."""
         for rejected in self.rejected:
             assert isinstance(attempt(rejected.behave()), PayloadRejected), rejected
             assert callable(getattr(self.channel(), "render_plain", None))
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422])
     def test_refusals_are_permanent(self, attempt: "Attempt", status: int) -> None:
-        """What was refused will be refused again. The remote echoes all it was sent, which gets no further."""
+        """A refused request would be refused again. What the remote echoes of the secrets is not shown."""
         echo = " ".join(sorted(_secrets(self.options("http://127.0.0.1"))))
         assert isinstance(attempt(answer(status, f"refused: {echo}")), PermanentError)
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     def test_redirects_are_not_followed(self, attempt: "Attempt", status: int) -> None:
-        """They would carry a secret to another host."""
+        """A redirect could send a secret to another host."""
         with ScriptedServer(self.accepted[0].behave()) as elsewhere:
             assert isinstance(attempt(answer(status, "", {"Location": elsewhere.url()})), PermanentError)
             assert elsewhere.connections == 0
 
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
     def test_trouble_is_transient(self, attempt: "Attempt", status: int) -> None:
-        """What the remote has too much of, or what is wrong with it, passes."""
+        """Overload and failures of the remote are temporary."""
         error = attempt(answer(status, "busy"))
         assert isinstance(error, TransientError)
         assert error.retry_after is None
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_retry_after_is_heard(self, attempt: "Attempt", status: int) -> None:
-        """The remote says how long to wait; the router waits so long, in a queue."""
+    def test_retry_after_is_honoured(self, attempt: "Attempt", status: int) -> None:
+        """The error holds the wait that the remote asked for; the router waits in a queue."""
         error = attempt(answer(status, "busy", {"Retry-After": "7"}))
         assert isinstance(error, TransientError)
-        assert error.retry_after == 7  # noqa: PLR2004 - what it was told
+        assert error.retry_after == 7  # noqa: PLR2004 - the value of the header
 
     @pytest.mark.parametrize("what", list(_BROKEN_CONNECTIONS))
     def test_broken_connections_are_transient(self, attempt: "Attempt", what: str) -> None:
-        """Nobody knows whether it arrived, so it is tried again; and nothing holds `send` for long."""
+        """The message may not have arrived, so it is sent again; and `send` returns soon."""
         assert isinstance(attempt(_BROKEN_CONNECTIONS[what]), TransientError)
 
     def test_refused_connection_is_transient(self) -> None:
-        """A host that is down comes back."""
-        with socket.socket() as taken:  # bound, and not listening: nobody else gets the port
-            taken.bind(("127.0.0.1", 0))
-            server = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        """A host that is down may come back."""
+        with socket.socket() as unused:  # bound but not listening, so that no other process gets the port
+            unused.bind(("127.0.0.1", 0))
+            server = f"http://127.0.0.1:{unused.getsockname()[1]}"
             error = self._send(server)
         assert isinstance(error, TransientError)
         _assert_no_secret(_everything(error), self.options(server))
 
     def test_unknown_certificate_is_permanent(self, attempt: "Attempt", tmp_path: Path) -> None:
-        """Whoever that is, they get no message."""
+        """Nothing is sent to a host that cannot prove its identity."""
         assert isinstance(attempt(self.accepted[0].behave(), self_signed(tmp_path)), PermanentError)
 
 
@@ -227,19 +234,19 @@ Attempt = Callable[..., Exception | None]
 
 
 def _renders(channel: Channel) -> list[Callable[[Notification], dict[str, Any]]]:
-    """`render`, and `render_plain` where there is one."""
+    """`render`, and `render_plain` if the channel has one."""
     plain = getattr(channel, "render_plain", None)
     return [channel.render, plain] if plain else [channel.render]
 
 
 def _in_time(send: Callable[[], None]) -> Exception | None:
-    """What `send` raised. In a thread, as the router does it: one that hangs is left behind."""
+    """The exception that `send` raised. It runs in a thread, as in the router, so that it can be abandoned."""
     done: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             send()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the tests judge it
+        except Exception as error:  # noqa: BLE001 - the tests check its type
             done.put(error)
         else:
             done.put(None)
@@ -248,18 +255,18 @@ def _in_time(send: Callable[[], None]) -> Exception | None:
     try:
         return done.get(timeout=_PATIENCE)
     except queue.Empty:
-        pytest.fail(f"send did not come back within {_PATIENCE} s: it needs a time-out")
+        pytest.fail(f"send did not return within {_PATIENCE} s: it needs a time-out")
 
 
 def _everything(error: Exception | None) -> str:
-    """All that a log could show of an error: its text, its parts, and whatever it was raised from."""
+    """All that a log could show of an error: its text, its attributes, and the errors it was raised from."""
     if error is None:
         return ""
     return "".join([repr(error), repr(vars(error)), *traceback.format_exception(error)])
 
 
 def _secrets(options: Mapping[str, str]) -> set[str]:
-    """The options, and of a URL each piece that opens a door; its host may be named."""
+    """The values of the options, and the parts of the URLs among them. The host is no secret."""
     pieces = {piece for value in options.values() for piece in (value, *re.split("[/?&=#]", value))}
     hosts = {host for value in options.values() for host in (urlsplit(value).netloc, urlsplit(value).hostname)}
     return {piece for piece in pieces - hosts if len(piece) >= _SHORTEST_SECRET}
@@ -271,12 +278,12 @@ def _assert_no_secret(text: str, options: Mapping[str, str]) -> None:
 
 
 def _compact(payload: Mapping[str, Any]) -> bytes:
-    """As `post_json` sends it."""
+    """The payload as `post_json` sends it."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every string in it."""
+    """Every string in a payload."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

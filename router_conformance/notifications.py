@@ -1,9 +1,15 @@
-"""Notifications of every kind and severity, ordinary ones and hostile ones: text from outside in every place."""
+"""Notifications of every kind and severity, ordinary ones and hostile ones with text from outside in every place.
+
+Each is as the router hands it to a channel, without control, bidirectional and other hidden characters
+(`router.messages.hygiene`): a channel need not remove those.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from router.messages.hygiene import cleaned
 from router.model import Alert, Incident, IncidentStatus, Kind, Message, Notification, Severity, Subject, SubjectKind
+from router.text import clean, single_line
 
 LONG = 262_144  # characters; an event may have 256 KB
 
@@ -45,7 +51,7 @@ _MESSAGE = Message(
     details=(("Severity", "critical"), ("Task", _ALERT.task)),
 )
 
-# What has been in a stopped reason, a container's name or a log, or could be.
+# Texts that a stopped reason, a container's name or a log has contained, or could contain.
 HOSTILE: Mapping[str, str] = {
     "nothing": "",
     "blank": " \r\n\t ",
@@ -68,7 +74,7 @@ HOSTILE: Mapping[str, str] = {
 
 
 def notifications() -> Mapping[str, Notification]:
-    """By a name for each."""
+    """All of them, each under a name for the test's id."""
     return dict(_notifications())
 
 
@@ -77,7 +83,7 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
         for severity in Severity:
             yield f"{kind}, {severity}", _notification(kind, _MESSAGE, replace(_ALERT, severity=severity))
         yield f"{kind}, many incidents", _of_many(_notification(kind, _MESSAGE, _ALERT))
-    for kind in (Kind.OPENED, Kind.RESOLVED):  # a channel lays out `updated` as it does `opened`
+    for kind in (Kind.OPENED, Kind.RESOLVED):  # channels lay `updated` out like `opened`
         for name, text in HOSTILE.items():
             yield f"{kind}, {name}", _notification(kind, _hostile_message(text), _hostile_alert(text))
 
@@ -86,16 +92,16 @@ def _notification(kind: Kind, message: Message, alert: Alert) -> Notification:
     incident = replace(_INCIDENT, subject=alert.subject, severity=alert.severity, alert=alert)
     if kind is Kind.RESOLVED:
         incident = replace(incident, status=IncidentStatus.RESOLVED, ended_at=alert.at + 600)
-    return Notification(kind, message, alert, incident)
+    return cleaned(Notification(kind, message, alert, incident))
 
 
 def _of_many(notification: Notification) -> Notification:
-    """As where more is to be said than the channel's budget allows."""
+    """The notification for more messages than the channel's rate limit allows."""
     subjects = [_SUBJECT._replace(name=f"web-{number}") for number in range(200)]
-    gathered = tuple(replace(notification.incident, subject=subject) for subject in subjects)
+    incidents = tuple(replace(notification.incident, subject=subject) for subject in subjects)
     text = ", ".join(subject.text for subject in subjects)
     message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
-    return replace(notification, message=message, incident=gathered[0], bundled=gathered)
+    return replace(notification, message=message, incident=incidents[0], bundled=incidents)
 
 
 def _hostile_message(text: str) -> Message:
@@ -105,6 +111,6 @@ def _hostile_message(text: str) -> Message:
 
 
 def _hostile_alert(text: str) -> Alert:
-    name = text.encode("utf-8", "replace").decode()[:255]  # this much the router sees to before anything is rendered
+    name = single_line(text)[:255]  # as `router.ecs.normalise` leaves every name
     subject = _SUBJECT._replace(cluster=name, name=name)
-    return replace(_ALERT, title=text, cause=name.lower() or "unknown", reason=text, subject=subject)
+    return replace(_ALERT, title=name, cause=name.lower() or "unknown", reason=clean(text), subject=subject)

@@ -1,4 +1,4 @@
-"""A loopback server that misbehaves on demand: what a webhook's host can do to a client, one behaviour at a time."""
+"""A loopback server that misbehaves on demand, in each way in which a webhook's host can."""
 
 import datetime as dt
 import ipaddress
@@ -14,11 +14,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-# Gets the connection once a request was read to its end, and an event that is set when the test is over.
 Behaviour = Callable[[socket.socket, threading.Event], None]
+"""Answers one request, which has been read completely. The event is set when the test is over."""
 
 
 def answer(status: int, body: str | bytes = b"", headers: Mapping[str, str] | None = None) -> Behaviour:
+    """A complete response with a Content-Length."""
     content = body.encode() if isinstance(body, str) else body
     fields = {"Content-Length": str(len(content)), **(headers or {})}
     head = f"HTTP/1.1 {status} X\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields.items()) + "\r\n"
@@ -26,7 +27,7 @@ def answer(status: int, body: str | bytes = b"", headers: Mapping[str, str] | No
 
 
 def send(raw: bytes) -> Behaviour:
-    """These bytes, then the end of the connection."""
+    """Sends these bytes, then closes the connection."""
 
     def behave(connection: socket.socket, _: threading.Event) -> None:
         connection.sendall(raw)
@@ -37,11 +38,15 @@ def send(raw: bytes) -> Behaviour:
 
 def stall() -> Behaviour:
     """Never answers."""
-    return lambda _, over: _wait(over, 60)
+
+    def behave(_: socket.socket, over: threading.Event) -> None:
+        over.wait(60)
+
+    return behave
 
 
 def drip(head: bytes, every: float) -> Behaviour:
-    """Sends `head`, then one byte `every` so many seconds, until the client has had enough."""
+    """Sends `head`, then one byte every `every` seconds until the client gives up."""
 
     def behave(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(head)
@@ -62,16 +67,12 @@ def reset(after: bytes = b"") -> Behaviour:
     return behave
 
 
-def _wait(over: threading.Event, seconds: float) -> None:
-    over.wait(seconds)
-
-
 class ScriptedServer:
-    """Answers each request with the next of `script`; the last one is repeated.
+    """Answers each request with the next behaviour of `script`, and repeats the last one.
 
     Attributes:
-        requests: what came in, head and body as they were sent.
-        connections: how many were opened.
+        requests: the head and the body of each request, as they were received.
+        connections: how many connections were opened.
     """
 
     def __init__(self, *script: Behaviour, certificate: Path | None = None) -> None:
@@ -117,7 +118,7 @@ class _Server(ThreadingTCPServer):
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: clients that give up are what the tests are about."""
+        """Does nothing: clients that give up are expected."""
 
 
 class _Handler(BaseRequestHandler):
@@ -147,7 +148,7 @@ class _Handler(BaseRequestHandler):
 
 
 def self_signed(directory: Path, name: str = "localhost") -> Path:
-    """A PEM file with key and certificate for `name` and 127.0.0.1, that no bundle knows."""
+    """A PEM file with a key and a self-signed certificate for `name`; for "localhost" it also names 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

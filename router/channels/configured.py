@@ -1,4 +1,4 @@
-"""Configured channels: each is made by its plugin when it is first needed, and anew when its secrets have changed."""
+"""Configured channels: the plugin makes a channel when it is first needed, and again when its secrets have changed."""
 
 import re
 import time
@@ -14,11 +14,16 @@ from router.model import ChannelConfig, short_hash
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
 DEFAULT_BUDGET = (1, 1.0)
-_SECRET_LENGTH = 8  # characters; shorter options (`#ops`, `eu`) are words, not secrets
+"""Messages, and the seconds within which an endpoint accepts that many, if the plugin does not say."""
+_SECRET_LENGTH = 8  # characters; shorter options such as `#ops` and `eu` are not secrets
 
 
 class OptionMissing(PermanentError):
-    """The plugin looked an option up that is not there."""
+    """The plugin requires an option that is not set.
+
+    Attributes:
+        option: its name.
+    """
 
     def __init__(self, option: str) -> None:
         self.option = option
@@ -26,126 +31,135 @@ class OptionMissing(PermanentError):
 
 
 class ConfiguredChannel:
-    """Where a channel comes from.
+    """A channel of the configuration, made when it is first needed.
 
     Attributes:
-        config: as configured; its options may hold references to secrets.
+        config: as configured; its options may be references to secrets.
+        factory: what the plugin registered for the channel's kind.
     """
 
     def __init__(self, config: ChannelConfig, factory: ChannelFactory, secrets: Secrets) -> None:
         self.config = config
         self.factory = factory
         self.secrets = secrets
-        self._made: tuple[ChannelConfig, Channel] | None = None
+        self._opened: tuple[ChannelConfig, Channel] | None = None
 
     @classmethod
     def of(cls, config: ChannelConfig, channel: Channel) -> Self:
-        """A channel that is made already."""
-        source = cls(config, lambda _: channel, Secrets(no_secret_client, no_secret_client, time.monotonic))
-        source.open()
-        return source
+        """A configured channel for a channel that already exists."""
+        configured = cls(config, lambda _: channel, Secrets(no_secret_client, no_secret_client, time.monotonic))
+        configured.open()
+        return configured
 
     @property
     def stateful(self) -> bool:
-        """See `router.channels.plugins.Channel`; the class says it where the channel cannot be made yet."""
+        """See `router.channels.plugins.Channel`."""
         return bool(self._plugin_attribute("stateful", default=False))
 
     def _plugin_attribute(self, attribute: str, *, default: Any) -> Any:
-        """What the plugin says of itself; its class, where the channel is not made yet."""
-        return getattr(self._made[1] if self._made else self.factory, attribute, default)
+        """An optional attribute of the channel; of its class, if the channel has not been made yet."""
+        return getattr(self._opened[1] if self._opened else self.factory, attribute, default)
 
     @property
     def endpoint(self) -> str:
-        """Names what the channel speaks to: the same for two channels that share a webhook; shows no secret."""
-        named: tuple[str, ...] = getattr(self.factory, "secret_options", ()) or tuple(self.config.options)
-        values = (str(self.config.options.get(name, "")) for name in sorted(named))
+        """Identifies what the channel sends to, without showing a secret. Two channels may share a webhook."""
+        names: tuple[str, ...] = getattr(self.factory, "secret_options", ()) or tuple(self.config.options)
+        values = (str(self.config.options.get(name, "")) for name in sorted(names))
         return short_hash(self.config.kind, *values) if self.config.options else self.config.name
 
     @property
     def budget(self) -> tuple[int, float]:
-        """Messages, and seconds within which the endpoint takes so many; see `router.channels.plugins.Channel`."""
+        """Messages, and the seconds within which the endpoint accepts that many; see `router.channels.plugins`."""
         budget: tuple[int, float] = self._plugin_attribute("budget", default=DEFAULT_BUDGET)
         return budget
 
     @property
     def literal_secrets(self) -> tuple[str, ...]:
-        """The options that the plugin calls secret, and that are no references."""
+        """The names of secret options whose values are literals instead of references."""
         options = self.config.options
-        named: tuple[str, ...] = getattr(self.factory, "secret_options", ())
-        return tuple(name for name in named if name in options and not is_reference(options[name]))
+        names: tuple[str, ...] = getattr(self.factory, "secret_options", ())
+        return tuple(name for name in names if name in options and not is_reference(options[name]))
 
     @property
     def has_secret_references(self) -> bool:
-        """Whether the channel can only be made by reading a secret."""
+        """Whether a secret must be read to make the channel."""
         return any(is_reference(value) for value in self.config.options.values())
 
     def open(self, *, refresh: bool = False) -> tuple[ChannelConfig, Channel]:
         """The channel, and its configuration with the secrets in it.
 
         Args:
-            anew: read the secrets even if they were read lately.
+            refresh: read the secrets even if they were read within the last five minutes.
 
         Raises:
-            PermanentError: a secret cannot be read, or the plugin takes no channel so configured.
-            TransientError: a secret cannot be read now.
+            OptionMissing: an option that the plugin requires is not set.
+            PermanentError: a secret cannot be read, or the plugin refuses the configuration.
+            TransientError: a secret cannot be read at the moment.
         """
         options = {
             name: self.secrets.read(value, refresh=refresh) if is_reference(value) else value
             for name, value in self.config.options.items()
         }
-        if self._made is None or self._made[0].options != options:
+        if self._opened is None or self._opened[0].options != options:
             config = replace(self.config, options=options)
-            self._made = config, self._make(config)
-        return self._made
+            self._opened = config, self._make(config)
+        return self._opened
 
     def reload_secrets(self) -> bool:
-        """Reads the secrets once more; whether there is another channel now. Raises as `open`."""
-        before = self._made
+        """Reads the secrets again, and returns whether that made a new channel. Raises the errors of `open`."""
+        before = self._opened
         return self.has_secret_references and self.open(refresh=True) is not before
 
     def without_secrets(self, text: str) -> str:
-        """The text without the values of the channel's options, some of which are secrets."""
-        return without_values(text, (self._made[0] if self._made else self.config).options)
+        """The text without the values of the channel's options; see `without_values`."""
+        return without_values(text, (self._opened[0] if self._opened else self.config).options)
 
     def _make(self, config: ChannelConfig) -> Channel:
-        """A plugin says that it requires an option by looking it up; that it is wrong, by raising ValueError."""
+        """The plugin's KeyError means that an option is missing, its ValueError that a value is wrong."""
         try:
             _refuse_plain_http(config.options)
-            return _with_sound_budget(self.factory(config))
+            channel = self.factory(config)
+            _check_budget(channel)
         except KeyError as error:
             raise OptionMissing(without_values(str(error.args[0]) if error.args else "", config.options)) from None
         except ValueError as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001 - a plugin that breaks disables its channel alone
+        except Exception as error:  # noqa: BLE001 - a broken plugin only disables its own channel
             problem = f"its plugin raised {type(error).__name__}"
+        else:
+            return channel
         raise PermanentError(without_values(problem, config.options))
 
 
 def _refuse_plain_http(options: Mapping[str, Any]) -> None:
-    """Whatever the plugin: an address is a secret, or gets secrets. Raises ValueError."""
+    """For every kind of channel, because a URL is a secret or receives secrets. Plain http is for tests on loopback.
+
+    Raises:
+        ValueError: an option is a plain-http URL of another host.
+    """
     for name, value in options.items():
         if isinstance(value, str) and value.lower().startswith("http://"):
             host = urlsplit(value).hostname or ""
             if not _LOOPBACK.fullmatch(host):
-                raise ValueError(f"{name} is plain http, which shows what is in it to everybody on the way: use https")
+                raise ValueError(f"{name} is plain http, which exposes it to everyone on the network path: use https")
 
 
-def _with_sound_budget(channel: Channel) -> Channel:
-    """Raises ValueError."""
+def _check_budget(channel: Channel) -> None:
+    """Raises ValueError if the plugin's `budget` is not of its form."""
     match getattr(channel, "budget", DEFAULT_BUDGET):
         case (int(limit), int() | float() as period) if limit > 0 and period > 0:
-            return channel
+            return
     raise ValueError("its plugin's budget must be (messages, seconds), such as (4, 60.0)")
 
 
 def no_secret_client() -> Any:
-    """In place of a client, where no secret is to be read."""
+    """Takes the place of a client where no secret may be read. Raises PermanentError."""
     raise PermanentError("no secret is read here")
 
 
 def without_values(text: str, options: Mapping[str, Any]) -> str:
-    """The text without the values of options, some of which are secrets: it names the option instead."""
-    for name, value in sorted(options.items(), key=lambda each: len(str(each[1])), reverse=True):
+    """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret."""
+    for name, value in sorted(options.items(), key=lambda option: len(str(option[1])), reverse=True):
         if len(str(value)) >= _SECRET_LENGTH and not is_reference(value):
             text = text.replace(str(value), f"[{name}]")
     return text

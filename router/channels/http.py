@@ -1,6 +1,6 @@
-"""One POST of JSON to a webhook, judged by its status; nothing of the URL, headers or payload ever gets out of here.
+"""Posts JSON to a webhook once, and raises by the status. No part of the URL, the headers or the payload is exposed.
 
-An error from here names the host and what it answered, no more: in a webhook the path and the query are the secret.
+An error names only the host and its response, because the path and the query of a webhook's URL are secret.
 """
 
 import json
@@ -30,29 +30,28 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from router.coldstart import tls
 from router.errors import ChannelError, PermanentError, TransientError
 
-# Seconds. A Lambda may be frozen for hours between two posts, and wakes up with connections that the other side has
-# long forgotten: a post on one of those ends in a reset, of which nobody can tell whether the message was said.
+# Seconds. A Lambda may be frozen for hours between two posts. By then the remote has closed the connections, and a post
+# on one of them ends in a reset, after which it is unknown whether the message arrived.
 _IDLE_LIMIT = 30
-_BODY_LIMIT = 65_536
+_BODY_LIMIT = 65_536  # bytes
 _TRY_AGAIN = frozenset({408, 425, 429})
-# Seconds: a remote may ask for neither a busy loop nor for ever.
-_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0
-# A shorter piece of a URL is a word such as `services`; Slack's ids have nine characters and more.
+_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0  # seconds; bounds of the wait that a remote may ask for
+# Characters. A shorter part of a URL is a word such as `services`; Slack's ids have nine characters or more.
 _SHORTEST_SECRET = 9
 _HEADERS = {
     "Content-Type": "application/json",
-    "Accept-Encoding": "identity",  # an answer is a few words, and 64 KiB of zip could be a gigabyte
+    "Accept-Encoding": "identity",  # 64 KiB of compressed data could expand to a gigabyte
     "User-Agent": "ecs-alert-router",
 }
-# These two write the whole URL: each request at DEBUG, and with a WARNING when the headers of an answer do not parse.
-_TALKATIVE = ("urllib3.connection", "urllib3.connectionpool")
+# These two log the whole URL: at DEBUG for each request, and in a WARNING if the headers of a response are malformed.
+_URL_LOGGERS = ("urllib3.connection", "urllib3.connectionpool")
 
 
 class Response(NamedTuple):
-    """An answer with a status of 200 to 299.
+    """A response with a status of 200 to 299.
 
     Attributes:
-        text: the body, its first 64 KiB; a piece of the URL, the headers or the payload that it echoes reads "…".
+        text: the first 64 KiB of the body, with "…" in place of any part of the URL, headers or payload that it echoes.
     """
 
     status: int
@@ -62,15 +61,20 @@ class Response(NamedTuple):
 def post_json(
     url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, timeout: float = 10
 ) -> Response:
-    """Posts once: no retries, no redirects, no cookies. Safe to call from several threads.
+    """Posts once, without retries, redirects and cookies. Safe to call from several threads.
 
     Args:
-        timeout: seconds for the whole exchange. It ends in less than twice that even when the body drips in byte by
-            byte. Headers that drip are bounded per byte only: the deliver step leaves such a thread behind.
+        url: https, or http.
+        payload: sent as compact JSON in UTF-8.
+        headers: added to the request, in place of default ones of the same name.
+        timeout: seconds for the whole exchange, which takes at most twice as long if the body arrives byte by byte.
+            For headers that arrive byte by byte it limits the wait for each byte only; the deliver step abandons such
+            a thread.
 
     Raises:
-        TransientError: 408, 425, 429, 5xx (with what the remote asked us to wait), no answer in time, no connection.
-        PermanentError: any other status, redirects included; a malformed URL; a certificate that does not verify; a
+        TransientError: status 408, 425, 429 or 5xx; no response in time; no connection. `retry_after` is the wait in
+            seconds that the remote asked for, or None.
+        PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
     outcome = _exchange(url, payload, headers or {}, timeout)
@@ -82,8 +86,8 @@ def post_json(
 def _exchange(
     url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float
 ) -> Response | ChannelError:
-    """What came of it. Errors are returned: one raised while requests' own is handled would keep that as its
-    `__context__`, and requests' errors hold the URL.
+    """The response or the error. An error raised here would keep requests' own error, which holds the URL, as its
+    `__context__`; so it is returned.
     """
     host = _host(url)
     if not host:
@@ -93,7 +97,7 @@ def _exchange(
     except (TypeError, ValueError, RecursionError) as error:
         return PermanentError(f"the payload for {host} is not JSON: {type(error).__name__}")
     deadline = time.monotonic() + timeout
-    limit: Any = Timeout(total=timeout)  # requests takes urllib3's, though its type stubs do not say so
+    limit: Any = Timeout(total=timeout)  # requests accepts urllib3's class, but its type stubs do not say so
     try:
         with _connections.post(url, body, headers, limit) as response:
             text = _read(response, deadline).decode(errors="replace")
@@ -105,7 +109,7 @@ def _exchange(
 
 
 def _host(url: str) -> str:
-    """The host's name alone; "" where the URL has none, or is none."""
+    """The URL's host name; "" if it has none, or is not an http or https URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -114,7 +118,10 @@ def _host(url: str) -> str:
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
-    """The body's first 64 KiB. `read1` returns what is there; `response.content` would wait for all of it."""
+    """The first 64 KiB of the body.
+
+    `read1` returns what has arrived, so that the deadline can be checked; `response.content` would wait for all of it.
+    """
     body = b""
     while len(body) < _BODY_LIMIT and (chunk := response.raw.read1(_BODY_LIMIT - len(body))):
         body += chunk
@@ -124,7 +131,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
 
 
 def _transport_error(host: str, error: Exception) -> ChannelError:
-    causes = list(_chain(error))
+    causes = list(_contexts(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return PermanentError(
@@ -133,14 +140,12 @@ def _transport_error(host: str, error: Exception) -> ChannelError:
             )
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return TransientError(f"{host} did not answer in time")
-    if isinstance(
-        error, ValueError | TypeError
-    ):  # requests' errors for a URL or a header that cannot be sent are ValueErrors
+    if isinstance(error, ValueError | TypeError):  # requests raises these for a URL or header that cannot be sent
         return PermanentError(f"the URL or a header for {host} is malformed: {type(error).__name__}")
     return TransientError(f"no answer from {host}: {type(causes[-1]).__name__}")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _contexts(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__context__
@@ -161,7 +166,13 @@ def _by_status(host: str, response: requests.Response, text: str) -> Response | 
 
 
 def retry_after(header: str, body: str, now: float) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110, 10.2.3: seconds or a date) or Slack's `{"retry_after": 30}`."""
+    """The wait in seconds, at least 1 and at most 3,600, that a remote asks for; None if it does not.
+
+    Args:
+        header: Retry-After, as seconds or a date (RFC 9110, section 10.2.3); "" if there is none.
+        body: may be JSON with `retry_after` in seconds, as Slack and Discord send it.
+        now: clock time.
+    """
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header.strip()):
         wait = float(header)
     else:
@@ -173,17 +184,17 @@ def retry_after(header: str, body: str, now: float) -> float | None:
 
 
 def _wait_in_body(body: str) -> float:
-    """NaN where it does not say."""
+    """`retry_after` of a JSON body; NaN if there is none."""
     try:
-        answer = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError):
         return math.nan
-    wait: Any = answer.get("retry_after") if isinstance(answer, dict) else None
+    wait: Any = fields.get("retry_after") if isinstance(fields, dict) else None
     return float(min(wait, _LONGEST_WAIT)) if type(wait) in {int, float} and wait >= 0 else math.nan
 
 
 def _secrets(url: str, headers: Mapping[str, str], payload: Mapping[str, Any]) -> set[str]:
-    """Every piece that an answer could echo: error pages like to print the path that was not found."""
+    """Every part of the request that a response could echo, as error pages do with a path that was not found."""
     parts = urlsplit(url)
     pieces = {url, parts.path, parts.query, *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))}
     pieces |= {*re.split("[&=]", parts.query), parts.username or "", parts.password or ""}
@@ -199,10 +210,10 @@ def _redact(text: str, secrets: Iterable[str]) -> str:
 
 
 class Connections:
-    """The process's one adapter of requests, made when it is first needed: importing this module loads no certificates.
+    """The adapter of requests that all posts of the process share. It is made when it is first needed, so importing
+    this module loads no certificates.
 
-    An adapter alone, without a Session: none of what that brings is wanted here (redirects, cookies, ~/.netrc), and it
-    takes twice the time of a post.
+    There is no Session: its features (redirects, cookies, ~/.netrc) are not wanted, and double the time of a post.
     """
 
     def __init__(self) -> None:
@@ -212,8 +223,8 @@ class Connections:
         self._used_at = 0.0
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: Any) -> requests.Response:
-        """The answer, its body unread. Raises what requests raises."""
-        request = _prepared(url, tuple(each for each in headers.items() if each[1] is not None)).copy()
+        """The response, with its body unread. Raises the errors of requests."""
+        request = _prepared(url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
         request.prepare_body(body, None)
         adapter = self._ready()
         proxies = get_environ_proxies(url) if self._proxied else None
@@ -221,14 +232,14 @@ class Connections:
 
     def _ready(self) -> HTTPAdapter:
         with self._lock:
-            now = time.time()  # not monotonic(): that clock may stand still while the Lambda is frozen
+            now = time.time()  # not monotonic(), which may stand still while the Lambda is frozen
             if self._adapter is None:
-                for name in _TALKATIVE:
-                    logging.getLogger(name).addFilter(_keep_quiet)
+                for name in _URL_LOGGERS:
+                    logging.getLogger(name).addFilter(lambda _: False)
                 self._adapter = _SharedContextAdapter()
-                self._proxied = bool(getproxies())  # where there is no proxy now, there will be none
+                self._proxied = bool(getproxies())  # the environment does not change later
             elif now - self._used_at > _IDLE_LIMIT:
-                self._adapter.close()  # drops its idle connections; it goes on working
+                self._adapter.close()  # closes the idle connections; the adapter stays usable
             self._used_at = now
             return self._adapter
 
@@ -238,23 +249,22 @@ _connections = Connections()
 
 @lru_cache(maxsize=64)
 def _prepared(url: str, headers: tuple[tuple[str, str], ...]) -> requests.PreparedRequest:
-    """All but the body: a URL is looked at once, as it takes a third of a post's time. Raises what requests raises."""
+    """The request without its body. Parsing the URL takes a third of a post's time, so it is done once per URL.
+
+    Raises the errors of requests.
+    """
     return requests.Request("POST", url, {**_HEADERS, **dict(headers)}, auth=_no_credentials).prepare()
 
 
-def _keep_quiet(_: logging.LogRecord) -> bool:
-    return False
-
-
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Without this, requests would make an Authorization header of a user in the URL; Teams refuses a post with one."""
+    """Stops requests from making an Authorization header of a user name in the URL; Teams refuses such a post."""
     return request
 
 
 class _SharedContextAdapter(HTTPAdapter):
-    """One TLS context for all hosts; requests itself would load the CA bundle anew for each connection.
+    """Uses one TLS context for all hosts. requests itself would load the CA bundle again for each connection.
 
-    REQUESTS_CA_BUNDLE (a file or a directory) replaces certifi's certificates, as everywhere in requests.
+    REQUESTS_CA_BUNDLE, a file or a directory, replaces certifi's certificates, as requests documents it.
     """
 
     def __init__(self) -> None:
@@ -268,10 +278,10 @@ class _SharedContextAdapter(HTTPAdapter):
         return host, {"ssl_context": self._context}
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """As requests' own, but for the cookies, which it is at pains to find."""
+        """Like the method of requests, but without extracting cookies, which is slow."""
         response = requests.Response()
         response.status_code, response.headers, response.raw, response.request = resp.status, resp.headers, resp, req
         return response
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: requests would have the pool load the bundle again. The context verifies the host as it is."""
+        """Does nothing: requests would load the CA bundle again, and the context already verifies the host."""

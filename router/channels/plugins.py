@@ -1,11 +1,11 @@
-"""The one typed place that knows pluggy: finds plugins, asks their hooks, isolates each from the others.
+"""The only module that uses pluggy: finds plugins, calls their hooks, and isolates each plugin from the others.
 
-Hooks collect, plain loops act: in pluggy one raising implementation stops all the others and throws away what was
-collected, so every implementation is called by itself here, and the fan-out to channels is the deliver step's loop.
+In pluggy, an implementation that raises stops all others and discards the results so far. So this module calls each
+implementation by itself. Sending to channels is not a hook, but a loop of the deliver step.
 
-A plugin is a file in plugins/, or a module that an installed distribution names under the entry-point group of
-`GROUP`. Asking every distribution for its entry points takes some 20 ms of each cold start, so layer/build.py asks them
-once and writes what it found into the layer, as the file `INDEX`.
+A plugin is a file in plugins/, or a module that an installed distribution names under the entry-point group `GROUP`.
+Reading the entry points of all distributions takes about 20 ms of each cold start, so layer/build.py reads them once
+and writes the result into the layer, as the file `INDEX`.
 """
 
 import importlib
@@ -33,29 +33,43 @@ hookimpl = pluggy.HookimplMarker(_PROJECT)
 
 
 class Channel(Protocol):
-    """What a kind's factory makes of one channel's configuration.
+    """A channel, which the factory of its kind makes from its configuration.
 
-    Five attributes are optional. `render_plain(notification)` makes a payload of plain text, sent once when the remote
-    rejected the layout. `stateful = True` says that the remote keeps an alert open until it is told otherwise, as
-    PagerDuty does: it is also told when an incident lapses, and nothing of an incident that was over before it heard.
-    `limit` is how many bytes of compact JSON in UTF-8 the remote takes: `simulate` compares. `secret_options` names the
-    options that are secrets: stage `prod` refuses them as literals, other stages warn; two channels of one kind that
-    have the same secrets share an endpoint. `budget = (4, 60.0)` says that an endpoint takes 4 messages in 60 seconds,
-    (1, 1.0) where there is none: what is more is gathered into one message, or comes later where it is stateful.
+    Attributes (all optional; a factory that is a class may have all but `render_plain` as class attributes):
+        render_plain: `render_plain(notification)` returns a payload of plain text. The router sends it once if `send`
+            raises PayloadRejected.
+        stateful: True if the remote keeps an alert open until it is resolved, as PagerDuty does. Such a channel also
+            gets `resolved` when an incident lapses, and gets nothing about an incident that it was not sent before it
+            ended. Default: False.
+        limit: int, bytes of compact JSON in UTF-8 that the remote accepts; `simulate` shows it. Default: no limit.
+        secret_options: tuple of the names of options that are secrets. Stage `prod` refuses literals for them, other
+            stages warn. Two channels of one kind with the same secrets share an endpoint. Default: all options
+            identify the endpoint, and literals are allowed.
+        budget: (messages, seconds), the rate limit of an endpoint: (4, 60.0) is 4 messages within 60 seconds. Messages
+            above it are bundled into one, or sent later if the channel is stateful. Default: (1, 1.0).
     """
 
     def render(self, notification: Notification) -> dict[str, Any]:
-        """The JSON-able payload; pure."""
+        """Returns the payload, which must be serialisable as JSON and hold no secret. Pure.
+
+        No text of the notification contains control, bidirectional or other hidden characters (`router.text`), so only
+        the markup of the channel's own format needs to be escaped.
+        """
 
     def send(self, payload: dict[str, Any]) -> None:
-        """Delivers once. Raises TransientError or PermanentError; never sleeps, retries or swallows."""
+        """Sends once; never sleeps, retries or ignores an error.
+
+        Raises:
+            TransientError: the same payload may be accepted later.
+            PermanentError: it will never be accepted. PayloadRejected, a subclass: another layout may be.
+        """
 
 
 ChannelFactory = Callable[[ChannelConfig], Channel]
 
 
 class Hooks:
-    """The whole extension surface."""
+    """All hooks that a plugin can implement."""
 
     @_hookspec
     def register_channels(self, register: Callable[[str, ChannelFactory], None]) -> None:
@@ -65,24 +79,25 @@ class Hooks:
     def classify_event(self, event: Event) -> Mapping[str, Any] | None:
         """Classifies an event before the core does: `{"severity": "error", "cause": "slug", "resolves": False}`.
 
-        The first answer wins; None leaves it to the next plugin, and at last to the core.
+        The first answer wins; None leaves it to the next plugin, and finally to the core. `event.detail` is as it came:
+        unlike all other texts, it may contain control and other hidden characters.
         """
 
     @_hookspec
     def enrich_alert(self, alert: Alert) -> Mapping[str, str] | None:
-        """More facts for the messages about this alert, as label and value. Asked only of what is announced."""
+        """Returns more facts for an alert's messages, as label and value. Called for announced alerts only."""
 
     @_hookspec
     def alert_settled(self, alert: Alert, deliveries: Sequence[Mapping[str, Any]]) -> None:
-        """Observes what came of an alert that was announced: `{channel, kind, outcome, attempt}` for each delivery."""
+        """Observes the deliveries of an announced alert, each as `{channel, kind, outcome, attempt}`."""
 
 
 class Plugins(NamedTuple):
-    """What was found.
+    """The plugins that were found.
 
     Attributes:
         kinds: the factory of each kind of channel.
-        problems: what is wrong with plugins that cannot be used; each names its file or its distribution.
+        problems: why plugins cannot be used; each names the file or the distribution.
     """
 
     manager: pluggy.PluginManager
@@ -90,11 +105,11 @@ class Plugins(NamedTuple):
     problems: tuple[str, ...]
 
     def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Calls each implementation by itself; yields (plugin, its answer, or the exception that it raised)."""
+        """Calls each implementation by itself; yields the plugin's name with its answer or the exception it raised."""
         return _ask(self.manager, hook, arguments)
 
     def implements(self, hook: str) -> bool:
-        """Whether anybody implements it."""
+        """Whether any plugin implements the hook."""
         return bool(getattr(self.manager.hook, hook).get_hookimpls())
 
 
@@ -103,12 +118,12 @@ def _ask(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any])
         wanted = {name: arguments[name] for name in implementation.argnames}
         try:
             yield implementation.plugin_name, implementation.function(**wanted)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is that plugin's alone
+        except Exception as error:  # noqa: BLE001 - an error of one plugin must not affect the others
             yield implementation.plugin_name, error
 
 
 class Installed(NamedTuple):
-    """What a distribution announces: one line of its `entry_points.txt`, or one object of the index."""
+    """A plugin of an installed distribution: one line of its `entry_points.txt`, or one object of the index."""
 
     distribution: str
     name: str
@@ -116,15 +131,15 @@ class Installed(NamedTuple):
 
 
 def load(directory: Path) -> Plugins:
-    """Registers every plugin file in `directory`, and what is installed.
+    """Registers every plugin file in `directory` and every installed plugin. Never raises for a broken plugin.
 
-    Files come first, in the order of their names, wherever plugins are asked or claim the same kind: whoever deploys
-    the router has written them. Never raises for a broken plugin.
+    Files take precedence over installed plugins, in the order of their names, when hooks are called and when two
+    plugins provide the same kind: files belong to the team that deploys the router.
     """
     manager = pluggy.PluginManager(_PROJECT)
     manager.add_hookspecs(Hooks)
     problems = []
-    for place, find in reversed([*_in(directory), *_of(installed())]):  # pluggy asks first whoever registered last
+    for place, find in reversed([*_in(directory), *_of(installed())]):  # pluggy calls the last registered first
         try:
             _register(manager, place, find)
         except PluginError as error:
@@ -134,26 +149,27 @@ def load(directory: Path) -> Plugins:
 
 
 _Candidate = tuple[str, Callable[[], ModuleType]]
-"""Where a plugin is, in words, and what imports it."""
+"""A plugin's file or distribution, for messages, and a function that imports it."""
 
 
 def _in(directory: Path) -> Iterator[_Candidate]:
     files = directory.iterdir() if directory.is_dir() else ()
-    for path in sorted(each for each in files if each.suffix == ".py" and each.name[0] != "_"):
+    for path in sorted(path for path in files if path.suffix == ".py" and path.name[0] != "_"):
         yield f"{path.parent.name}/{path.name}", partial(_import, path)
 
 
-def _of(found: Iterable[Installed]) -> Iterator[_Candidate]:
-    for each in sorted(found):
-        yield f"{each.distribution} ({each.module})", partial(importlib.import_module, each.module)
+def _of(plugins: Iterable[Installed]) -> Iterator[_Candidate]:
+    for plugin in sorted(plugins):
+        yield f"{plugin.distribution} ({plugin.module})", partial(importlib.import_module, plugin.module)
 
 
 def installed() -> list[Installed]:
-    """What the index on the path lists, as in the function; what every distribution says, where there is none."""
+    """The plugins that the index lists, as in the function; without an index, those of all distributions."""
     for index in (Path(entry, INDEX) for entry in sys.path):
         if index.is_file():
-            return [Installed(**each) for each in json.loads(index.read_text("utf-8"))]
-    return [Installed(each.dist.name if each.dist else "", each.name, each.value) for each in entry_points(group=GROUP)]
+            return [Installed(**plugin) for plugin in json.loads(index.read_text("utf-8"))]
+    points = entry_points(group=GROUP)
+    return [Installed(point.dist.name if point.dist else "", point.name, point.value) for point in points]
 
 
 def _register(manager: pluggy.PluginManager, place: str, find: Callable[[], ModuleType]) -> None:
@@ -167,7 +183,7 @@ def _register(manager: pluggy.PluginManager, place: str, find: Callable[[], Modu
         manager.register(module, name=place)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        if manager.is_registered(module):  # it is not where `register` itself refused it
+        if manager.is_registered(module):  # not if `register` itself raised
             manager.unregister(module)
         raise PluginError(f"{place}: not a hook of the router (is it misspelt?): {error}") from error
 
@@ -178,7 +194,7 @@ def _import(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as `import` does: dataclasses and pickling look their module up there
+    sys.modules[name] = module  # like `import`, since dataclasses and pickle look their module up there
     try:
         spec.loader.exec_module(module)
     except BaseException:

@@ -1,11 +1,11 @@
-"""Budgets: how often each endpoint is spoken to, by all Lambdas together. What is too much is gathered.
+"""Rate limits: how many messages each endpoint gets, from all Lambdas together. Above the limit, messages are bundled.
 
-    calm ──more is to be said than the budget has left──► one message says all of it; gathering
-     ▲                                                       │ whatever comes now waits for `Gathering.at`, when
-     └──────────── hardly anything waits any more ───────────┘ one message says all that has come; ever less often
+    within the limit ──more is due than the limit allows──► one bundled message; the channel has a `BundleState`
+           ▲                                                   │ what is due waits until `BundleState.at`, when one
+           └────── what is due fits into the limit again ──────┘ message bundles it; the intervals grow
 
-A stateful channel, a pager, has one alert for each incident, so there what is too much comes one by one, worst first,
-as the budget allows. The budget is exact: never more than its limit within any period, whoever speaks.
+A stateful channel, such as a pager, has one alert per incident. There, messages above the limit are not bundled but
+delayed, the worst first. The limit is exact: no period of its length has more messages, whichever Lambda sends them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,14 +19,15 @@ Key = tuple[str, str]
 """Identifies the state of a subject (`router.history.items`)."""
 
 BUNDLE_INTERVALS = (15.0, 30.0, 60.0)
-"""Seconds from one gathering message of a channel to the next; the last repeats. One a minute can be followed."""
+"""Seconds between the bundled messages of a channel; the last repeats. People can follow one message a minute."""
 BURST = 4
-"""So many at once are one message, but no storm yet: what comes next is said as soon as the budget allows."""
+"""At most this many incidents are bundled without starting `BUNDLE_INTERVALS`; later ones are sent as the limit allows.
+"""
 SLOW_SEND = 0.5
-"""Seconds from a turn to the end of its last message from which on the budget counts from the end."""
-_SAME = 0.002  # seconds; the table keeps milliseconds
+"""Seconds. If a send takes longer, it counts towards the limit from its end instead of from its start."""
+_SAME = 0.002  # seconds; the table stores milliseconds
 STALE_BUNDLE = 90.0
-"""Seconds after which nobody waits for a gathering that has not come: the tick that makes it comes every 60."""
+"""Seconds after `BundleState.at`, after which any Lambda sends what is due; the tick, which bundles, runs every 60."""
 
 
 class RateLimit(NamedTuple):
@@ -37,11 +38,12 @@ class RateLimit(NamedTuple):
 
 
 class EndpointLimit(NamedTuple):
-    """What a channel speaks through.
+    """The endpoint of a channel, with its rate limit.
 
     Attributes:
-        endpoint: names what the budget is for: two channels may share a webhook.
-        budget: None where nothing is sent in the end, so that nothing needs to be saved.
+        endpoint: identifies what the limit applies to; two channels may share a webhook.
+        rate_limit: None for a channel that cannot send, whose attempts need no limit.
+        stateful: see `router.channels.plugins.Channel`.
     """
 
     endpoint: str
@@ -50,7 +52,7 @@ class EndpointLimit(NamedTuple):
 
 
 class SendRequest(NamedTuple):
-    """A due cell: the key of its standing, its channel, and what sorts the worst first."""
+    """An outbox entry that is due: the key of its subject's state, its channel, and its rank; the lowest goes first."""
 
     key: Key
     channel: str
@@ -58,13 +60,13 @@ class SendRequest(NamedTuple):
 
 
 class Allocation(NamedTuple):
-    """Who speaks now.
+    """What is sent now.
 
     Attributes:
-        turns: by standing and channel.
-        waits: by channel, the clock time at which those without a turn are looked at again.
-        condition: the channels afterwards.
-        granted: by endpoint, when it was given turns now.
+        channel_states: the channel states after it.
+        grants: by key of the subject's state and by channel, how it is sent.
+        retry_at: by channel, the clock time of the next try for the entries that were not granted.
+        granted_at: by endpoint that was granted messages, the clock time.
     """
 
     channel_states: ChannelStates
@@ -81,50 +83,54 @@ def allocate(
     *,
     all_due: bool,
 ) -> Allocation:
-    """Shares out the budgets.
+    """Decides which of the due entries are sent now, within the rate limits.
 
     Args:
-        wants: every due cell that is known. lines: of the configured channels; nothing is sent to others.
-        collecting: whether `wants` is everything that is due, as at a tick; only then a gathering that others wait for
-            takes place.
+        requests: every due entry that is known.
+        limits: by name, those of the configured channels.
+        now: clock time.
+        all_due: whether `requests` are all due entries, as at a tick. Only then is a bundled message sent.
     """
-    spoken = _within_period(channel_states.sent_at, limits.values(), now)
-    turns: dict[Key, dict[str, SendMode]] = {}
-    waits: dict[str, float] = {}
-    granted: dict[str, float] = {}
-    gathering = {name: each for name, each in channel_states.bundles.items() if name in limits}
-    for channel in _longest_waiting_first({*(want.channel for want in requests), *gathering}, channel_states):
-        mine = sorted((want for want in requests if want.channel == channel), key=_rank)
-        if not mine and not all_due:
+    sent_at = _within_period(channel_states.sent_at, limits.values(), now)
+    bundles = {name: bundle for name, bundle in channel_states.bundles.items() if name in limits}
+    grants: dict[Key, dict[str, SendMode]] = {}
+    retry_at: dict[str, float] = {}
+    granted_at: dict[str, float] = {}
+    # The longest waiting first, so that neither of two channels that share an endpoint starves.
+    channels = {*(request.channel for request in requests), *bundles}
+    for channel in sorted(channels, key=lambda name: (bundles[name].at if name in bundles else float("inf"), name)):
+        due = sorted((request for request in requests if request.channel == channel), key=lambda request: request.rank)
+        if not due and not all_due:
             continue
-        line, before = limits.get(channel, EndpointLimit(channel, None)), gathering.get(channel)
+        limit, before = limits.get(channel, EndpointLimit(channel, None)), bundles.get(channel)
         if before and now < before.at + (0.0 if all_due else STALE_BUNDLE):
             share = _Share(0, 0, SendMode.SINGLE, before)
         else:
-            share = _share(len(mine), line, spoken.get(line.endpoint, ()), before, now)
-        spoken[line.endpoint] = (*spoken.get(line.endpoint, ()), *(now,) * share.messages)
+            share = _share(len(due), limit, sent_at.get(limit.endpoint, ()), before, now)
+        sent_at[limit.endpoint] = (*sent_at.get(limit.endpoint, ()), *(now,) * share.messages)
         if share.messages:
-            granted[line.endpoint] = now
-        for want in mine[: share.sending]:
-            turns.setdefault(want.key, {})[channel] = share.mode
+            granted_at[limit.endpoint] = now
+        for request in due[: share.entries]:
+            grants.setdefault(request.key, {})[channel] = share.mode
         if share.bundle is None:
-            gathering.pop(channel, None)
+            bundles.pop(channel, None)
         else:
-            gathering[channel] = share.bundle
-            if share.sending < len(mine):
-                waits[channel] = share.bundle.at
-    after = channel_states._replace(sent_at={name: times for name, times in spoken.items() if times}, bundles=gathering)
-    return Allocation(after, turns, waits, granted)
+            bundles[channel] = share.bundle
+            if share.entries < len(due):
+                retry_at[channel] = share.bundle.at
+    sent_at = {endpoint: times for endpoint, times in sent_at.items() if times}
+    return Allocation(channel_states._replace(sent_at=sent_at, bundles=bundles), grants, retry_at, granted_at)
 
 
 def charge_at_completion(
     channel_states: ChannelStates, granted: Mapping[str, float], ended: Mapping[str, float]
 ) -> ChannelStates:
-    """The turns as they were taken: a slow remote hears a message long after its turn was given, and the next period
-    begins then.
+    """Counts slow messages from their end: a slow remote gets a message long after it was granted, and a new period
+    starts then.
 
     Args:
-        granted: by endpoint, when turns were given. ended: by endpoint, when the last message was through.
+        granted: by endpoint, the clock time at which messages were granted (`Allocation.granted_at`).
+        ended: by endpoint, the clock time at which its last message was sent.
     """
     late = {name: end for name, end in ended.items() if name in granted and end - granted[name] > SLOW_SEND}
     moved = {
@@ -138,53 +144,47 @@ def charge_at_completion(
 
 
 class _Share(NamedTuple):
-    """Of one channel: how many cells speak, in how many messages, and the gathering that the others wait for."""
+    """What one channel sends now.
 
-    sending: int
+    Attributes:
+        entries: how many of its due entries.
+        messages: in how many messages.
+        bundle: the channel's state afterwards; None if nothing waits.
+    """
+
+    entries: int
     messages: int
     mode: SendMode
     bundle: BundleState | None
 
 
-def _share(
-    wanting: int, line: EndpointLimit, spoken: Sequence[float], before: BundleState | None, now: float
-) -> _Share:
-    if line.rate_limit is None:
-        return _Share(wanting, 0, SendMode.SINGLE, None)
-    left = line.rate_limit.limit - len(spoken)
-    rung = before.step if before else 0
-    if wanting <= (left if rung == 0 or line.stateful else min(left, 1)):  # while the storm goes on, two are too many
-        return _Share(wanting, wanting, SendMode.SINGLE, None)
+def _share(due: int, limit: EndpointLimit, sent_at: Sequence[float], before: BundleState | None, now: float) -> _Share:
+    """How `due` entries of one channel are sent, of whose endpoint `sent_at` are the messages of the last period."""
+    if limit.rate_limit is None:
+        return _Share(due, 0, SendMode.SINGLE, None)
+    left = limit.rate_limit.limit - len(sent_at)
+    step = before.step if before else 0
+    # Two single messages at once are too many while messages are being bundled.
+    if due <= (left if step == 0 or limit.stateful else min(left, 1)):
+        return _Share(due, due, SendMode.SINGLE, None)
+    period = limit.rate_limit.period
     if left <= 0:
-        return _Share(0, 0, SendMode.SINGLE, BundleState(spoken[-line.rate_limit.limit] + line.rate_limit.period, rung))
-    if line.stateful:
-        return _Share(left, left, SendMode.SINGLE, BundleState(now + line.rate_limit.period))
-    if rung == 0 and wanting <= BURST:
-        soon = 1.5 * min(line.rate_limit.period, BUNDLE_INTERVALS[0])  # after those who have had no turn yet
-        return _Share(wanting, 1, SendMode.BUNDLED, BundleState(now + soon))
-    after = BUNDLE_INTERVALS[min(rung, len(BUNDLE_INTERVALS) - 1)]
-    return _Share(wanting, 1, SendMode.BUNDLED, BundleState(now + max(after, line.rate_limit.period), rung + 1))
+        return _Share(0, 0, SendMode.SINGLE, BundleState(sent_at[-limit.rate_limit.limit] + period, step))
+    if limit.stateful:
+        return _Share(left, left, SendMode.SINGLE, BundleState(now + period))
+    if step == 0 and due <= BURST:
+        # Later than the period ends, so that entries that have not been granted a message yet go first.
+        return _Share(due, 1, SendMode.BUNDLED, BundleState(now + 1.5 * min(period, BUNDLE_INTERVALS[0])))
+    interval = BUNDLE_INTERVALS[min(step, len(BUNDLE_INTERVALS) - 1)]
+    return _Share(due, 1, SendMode.BUNDLED, BundleState(now + max(interval, period), step + 1))
 
 
 def _within_period(
-    spoken: Mapping[str, Sequence[float]], lines: Iterable[EndpointLimit], now: float
+    sent_at: Mapping[str, Sequence[float]], limits: Iterable[EndpointLimit], now: float
 ) -> dict[str, tuple[float, ...]]:
-    """What counts against the budgets still; the endpoints of channels that are no longer configured are forgotten."""
+    """By endpoint of a configured channel, the messages that still count towards its limit."""
     return {
-        line.endpoint: tuple(time for time in spoken.get(line.endpoint, ()) if time > now - line.rate_limit.period)
-        for line in lines
-        if line.rate_limit
+        limit.endpoint: tuple(time for time in sent_at.get(limit.endpoint, ()) if time > now - limit.rate_limit.period)
+        for limit in limits
+        if limit.rate_limit
     }
-
-
-def _longest_waiting_first(channels: Iterable[str], channel_states: ChannelStates) -> list[str]:
-    """So that of two channels that share an endpoint neither starves."""
-
-    def waiting(name: str) -> tuple[float, str]:
-        return (channel_states.bundles[name].at if name in channel_states.bundles else float("inf")), name
-
-    return sorted(channels, key=waiting)
-
-
-def _rank(want: SendRequest) -> tuple[float, ...]:
-    return want.rank

@@ -1,6 +1,6 @@
 """References to secrets: `ssm:/path` (a SecureString) and `secretsmanager:name` or `secretsmanager:name#key`.
 
-They are read with the plain client, by whoever needs them first, and kept for five minutes.
+A secret is read with a low-level boto3 client when it is first needed, and kept for five minutes.
 """
 
 import json
@@ -14,7 +14,7 @@ KEPT_FOR = 300.0  # seconds
 SSM = "ssm:"
 SECRETS_MANAGER = "secretsmanager:"
 
-# What AWS answers that will not change by itself; all else may be better in a moment.
+# AWS's error codes that a retry does not help, with what to do; all other errors are transient.
 _FINAL = {
     "AccessDeniedException": "the function may not read it: deploy again, so that its role is given the permission",
     "ParameterNotFound": "there is no such parameter: create it, or correct the reference",
@@ -26,34 +26,36 @@ _FINAL = {
 
 
 def is_reference(value: object) -> bool:
-    """Whether a value of alert-router.toml, or of the environment, stands for a secret that is kept elsewhere."""
+    """Whether a value of alert-router.toml or of the environment refers to a secret that is stored elsewhere."""
     return isinstance(value, str) and value.startswith((SSM, SECRETS_MANAGER))
 
 
 class Secrets:
-    """Reads secrets, and keeps them for a while."""
+    """Reads secrets, and keeps each for `KEPT_FOR` seconds. Safe to use from several threads."""
 
     def __init__(self, ssm: Callable[[], Any], secretsmanager: Callable[[], Any], clock: Callable[[], float]) -> None:
-        """`ssm` and `secretsmanager` make a low-level boto3 client; called only when the first reference needs one.
+        """Makes no client yet.
 
-        `clock` gives seconds; only differences count.
+        Args:
+            ssm, secretsmanager: make the low-level boto3 client; called when a reference first needs one.
+            clock: seconds from any starting point.
         """
         self._ssm = ssm
         self._secretsmanager = secretsmanager
         self._clock = clock
         self._kept: dict[str, tuple[str, float]] = {}
         self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()  # channels have threads of their own
+        self._lock = threading.Lock()  # each channel has its own thread
 
     def read(self, reference: str, *, refresh: bool = False) -> str:
         """The secret.
 
         Args:
-            anew: even if it was read within the last five minutes.
+            refresh: read it even if it was read within the last five minutes.
 
         Raises:
-            PermanentError: it cannot be read, and the message says what to do; the secret is not in it.
-            TransientError: AWS did not answer, or asked for patience.
+            PermanentError: it cannot be read; the message says what to do, and does not contain the secret.
+            TransientError: AWS did not answer, or throttles.
         """
         with self._lock:
             value, until = self._kept.get(reference, ("", 0.0))
@@ -69,7 +71,7 @@ class Secrets:
             return self._secret(reference.removeprefix(SECRETS_MANAGER))
         except PermanentError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the client raises, none of it is worth its text in a log
+        except Exception as error:  # noqa: BLE001 - only the error code is safe to show
             code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
         if code in _FINAL:
             raise PermanentError(f"{reference}: {_FINAL[code]}") from None
@@ -93,6 +95,7 @@ class Secrets:
 
 
 def _member(name: str, key: str, text: str) -> str:
+    """The text at `key` of a secret that is a JSON object."""
     try:
         members = json.loads(text)
     except ValueError:

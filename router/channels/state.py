@@ -1,6 +1,6 @@
-"""How things stand with the channels, as all Lambdas together know it: one item of the table, read with every batch.
+"""The state of the channels, shared by all Lambdas: one item of the table, read with every batch. Data only.
 
-`router.channels.rate_limit` and `router.channels.health` say how it moves on.
+`router.channels.rate_limit` and `router.channels.health` change it.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 
 class BundleState(NamedTuple):
-    """A channel that had more to say than its budget allows.
+    """A channel with more messages due than its rate limit allows.
 
     Attributes:
-        at: clock time at which everything that is due on it is put together.
-        rung: gatherings since it was calm.
+        at: clock time of the next bundled message, which holds everything that is due on the channel by then.
+        step: how many bundled messages there have been since the channel last kept up.
     """
 
     at: float
@@ -24,10 +24,11 @@ class ChannelFailure(NamedTuple):
     """A channel whose last attempt failed.
 
     Attributes:
-        since: clock time of the first failure after the last success. answer: what it said then.
-        failed_at: clock time of a late failure, an hour or less before the latest.
-        told_at: clock time at which the other channels were told of it, or reminded; None before.
-        back_at: clock time of the success that ended it; kept until the others are told of that, too.
+        since: clock time of the first failure after the last success.
+        response: what the remote answered then.
+        failed_at: clock time of a later failure, at most an hour before the latest one.
+        reported_at: clock time of the last report on the other channels; None if it has not been reported.
+        recovered_at: clock time of the success that ended it, kept until the recovery is reported; None before.
     """
 
     since: float
@@ -38,13 +39,14 @@ class ChannelFailure(NamedTuple):
 
 
 class ChannelStates(NamedTuple):
-    """What is known of the channels.
+    """The state of all channels.
 
     Attributes:
-        version: of the stored item; 0 when there is none yet.
-        spoken: clock times of the messages in the last period of the budget, by endpoint, oldest first.
-        gathering, failing: by channel; a channel that is in neither is calm and well.
-        unknown: what a newer version stored, to be written back; only `router.history.items` reads it.
+        version: of the stored item; 0 if there is none yet.
+        sent_at: by endpoint, the clock times of the messages in the last period of its rate limit, oldest first.
+        bundles: by channel, those that are over their rate limit.
+        failures: by channel, those that fail, and those whose recovery has not been reported yet.
+        unknown: what a newer version stored, to be written back; only `router.history` reads it.
     """
 
     version: int = 0

@@ -4,6 +4,7 @@ The event's texts are clean already (`router.ecs.normalise`). The message also h
 reasons of silences and names of the configuration; the alert and the incident hold what operators typed.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from router.model import Alert, Incident, Message, Notification, Silenced
@@ -14,7 +15,7 @@ def cleaned(notification: Notification) -> Notification:
     """The notification without the characters that `router.text` names; the same objects where there are none.
 
     Title, labels, names and the mention are single lines; all other texts may have several. A link that is not an
-    https URL of a plain host is left out.
+    https URL of a plain host is left out, and so is a fact without a label or a value.
     """
     incident = _incident(notification.incident)
     return replace(
@@ -32,14 +33,20 @@ def _message(message: Message) -> Message:
     after = Message(
         title=single_line(message.title),
         text=clean(message.text),
-        facts=tuple((single_line(label), clean(value)) for label, value in message.facts),
+        facts=_pairs(message.facts),
         links=tuple((label, url) for label, url in links if url),
         log_excerpt=clean(message.log_excerpt),
         reason=clean(message.reason),
         hint=clean(message.hint),
-        details=tuple((single_line(label), clean(value)) for label, value in message.details),
+        details=_pairs(message.details),
     )
     return message if after == message else after  # channels share one message
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Labels and values, without the pairs that have nothing to show."""
+    after = ((single_line(label), clean(value)) for label, value in pairs)
+    return tuple((label, value) for label, value in after if label and value.strip())
 
 
 def _incident(incident: Incident) -> Incident:

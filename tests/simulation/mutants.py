@@ -37,8 +37,8 @@ MUTANTS = (
     Mutant(
         "the state is written without a condition",
         "history/store.py",
-        "Put(state_item(state, longest), state.version)",
-        "Put(state_item(state, longest))",
+        "Put(state_item(state, self._longest_ttl(now)), state.version)",
+        "Put(state_item(state, self._longest_ttl(now)))",
     ),
     Mutant(
         "a dispatch is recorded as sent before it is sent",
@@ -163,8 +163,8 @@ MUTANTS = (
     Mutant(
         "a rate limit grants one send too many",
         "channels/rate_limit.py",
-        "left = line.rate_limit.limit - len(spoken)",
-        "left = line.rate_limit.limit - len(spoken) + 1",
+        "left = limit.rate_limit.limit - len(sent_at)",
+        "left = limit.rate_limit.limit - len(sent_at) + 1",
     ),
     Mutant(
         "what waits for a bundle is never checked again",

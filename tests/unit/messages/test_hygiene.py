@@ -150,6 +150,12 @@ def test_a_link_that_leads_elsewhere_than_it_says_is_left_out() -> None:
     assert told.message.links == (("Good", "https://a.example/%C3%BC"),)
 
 
+def test_a_fact_of_hidden_characters_alone_is_left_out() -> None:
+    facts = (("a", "\x1b"), ("\u202e", "b"), ("c\n", "\td\x00"))
+    told = cleaned(Notification(Kind.OPENED, Message("x", "y", facts, details=facts), ALERT, INCIDENT)).message
+    assert told.facts == told.details == (("c", "\td"),)
+
+
 def test_what_is_clean_already_is_not_copied() -> None:
     """Channels share one message."""
     message = Message("x", "y\nz", (("a", "b"),), (("c", "https://d.example/"),), "e", "y", "z", (("f", "g"),))

@@ -14,6 +14,8 @@ from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
 from router_conformance import Answer, ChannelConformance, RenderConformance
+from router_conformance.channel import NOTIFICATIONS
+from tests.doubles.text import hidden_characters, texts
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,7 +24,7 @@ class TestSlack(ChannelConformance):
     factory = Slack
     unaccepted = (Answer(200), Answer(200, "no_service"), Answer(202), Answer(204))
     rejected = (Answer(400, "invalid_blocks"), Answer(200, "invalid_blocks"))
-    forbidden = ("<", ">", r"&(?!(amp|lt|gt);)", "@(channel|everyone|here)")
+    forbidden = ("<", ">", r"(?s)\A(?!https://).*&(?!(amp|lt|gt);)", "@(channel|everyone|here)")
 
     def options(self, server: str) -> dict[str, str]:
         return {"webhook_url": f"{server}/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"}
@@ -61,6 +63,12 @@ class TestSns(RenderConformance):
     def options(self, server: str) -> dict[str, str]:
         del server  # boto3 finds SNS by itself
         return {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:alerts"}
+
+
+@pytest.mark.parametrize("name", NOTIFICATIONS)
+def test_the_kit_asks_no_channel_to_remove_hidden_characters(name: str) -> None:
+    """Its notifications are as the router hands them to a channel, also the hostile ones."""
+    assert not any(hidden_characters(text) for text in texts(NOTIFICATIONS[name]))
 
 
 # --- the kit finds what it is there to find ---------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from local_aws.teams import TeamsDouble, judge, unpostable
 from plugins.teams import Teams
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
+from router.messages.hygiene import cleaned
 from router.model import Kind, Message, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
@@ -50,7 +51,7 @@ MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, P
 def notification(
     message: Message = MESSAGE, kind: Kind = Kind.OPENED, severity: Severity = Severity.CRITICAL
 ) -> Notification:
-    return Notification(kind, message, replace(ALERT, severity=severity), INCIDENT)
+    return cleaned(Notification(kind, message, replace(ALERT, severity=severity), INCIDENT))
 
 
 def card(payload: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +170,6 @@ def test_plain_card_is_the_smallest() -> None:
         ("_a_ my_service __init__", f"{LOW}a{LOW} my_service {LOW * 2}init{LOW * 2}"),
         ("{{DATE(2024-08-08T17:19:02Z)}}", f"{{{JOINER}{{DATE(2024-08-08T17:19:02Z)}}}}"),
         (r"C:\.net \d", rf"C:\{JOINER}.net \d"),
-        ("a\x1b[31m\x00\u202eb\ud800", "a[31mb"),
         ("# a", f"{JOINER}# a"),
         ("- a", f"{JOINER}- a"),
         ("1. a", f"{JOINER}1. a"),
@@ -185,31 +185,20 @@ def test_outside_text_is_text(text: str, expected: str | None) -> None:
         assert [text for text in shown(content) if text == expected] == [expected] * 5
 
 
+def test_tabs_are_spaces() -> None:
+    """At the start of a line they are the indentation, which is kept."""
+    assert lines(render(text="\ta\tb")) == ["\u00a0a b"]
+
+
 def test_each_line_is_a_block() -> None:
-    """Clients do not agree on what a newline within a block is, and which characters are newlines."""
+    """Clients disagree about what a newline within a block means."""
     assert lines(render(text="a\nb\r\nc\rd\u2028e\n\nf")) == ["a", "b", "c", "d", "e", "f"]
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "javascript:alert(1)",
-        "http://plain.example/",
-        "https://",
-        "https://a b/",
-        "https://a/語",
-        "https://a/" + "x" * 2500,
-        'https://a/"',
-        "https://a/\\",
-        "https://a/<at>",
-        "https://a/\n",
-        "https://good.example@evil.example/",
-    ],
-)
-def test_odd_links_are_left_out(url: str) -> None:
-    """A card with a bad URL is refused when nobody looks any more; half a URL leads nowhere."""
-    content = render(links=(("Bad", url), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
-    assert [each["title"] for each in content["actions"]] == ["Good"]
+def test_too_long_links_are_left_out() -> None:
+    """The workflow refuses a bad URL after it has answered; a part of a URL would lead nowhere."""
+    content = render(links=(("Bad", "https://a/" + "x" * 2500), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
+    assert [button["title"] for button in content["actions"]] == ["Good"]
 
 
 @given(NASTY)
@@ -375,9 +364,6 @@ def test_throttling_says_how_long() -> None:
         ("https://outlook.office.com/webhook/k3y", "retired"),
         ("https://CONTOSO.WEBHOOK.OFFICE.COM/k3y", "retired"),
         ("http://contoso.webhook.office.com/k3y", "retired"),
-        ("http://prod-12.logic.azure.com/k3y", "plain http"),
-        ("http://127.0.0.1.evil.example/k3y", "plain http"),
-        ("http://localhost.evil.example/k3y", "plain http"),
         ("ftp://prod-12.logic.azure.com/k3y", "must look like"),
         ("k3y", "must look like"),
         ("https:///k3y", "must look like"),
@@ -405,7 +391,7 @@ def test_wrong_urls_are_refused_without_printing_them(url: str, why: str) -> Non
     ],
 )
 def test_other_urls_are_taken(url: str) -> None:
-    """Workflows have had several forms of URL; plain http is for tests on loopback."""
+    """Workflows have had several forms of URL. The router itself refuses plain http that is not loopback."""
     assert Teams(ChannelConfig("ops", "teams", {"webhook_url": url}))
 
 
