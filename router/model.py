@@ -19,9 +19,6 @@ HEARTBEAT = "Router Heartbeat"
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 
-SIGTERM = 143
-"""The exit code of a container that was stopped by SIGTERM: 128 + 15."""
-
 
 class Severity(enum.StrEnum):
     """PagerDuty's four severities, worst first. Compare with `worse_than` and `at_least`, never as strings."""
