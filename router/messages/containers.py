@@ -41,7 +41,8 @@ def line(alert: Alert, language: str) -> str:
     else:
         shown = tuple(container for container in alert.containers if container not in alert.blamed)
         key = "other_containers" if alert.blamed else "all_containers"
-        if not alert.blamed and (not alert.stopped or _none_started(alert, language)):
+        running = all(container.status == "RUNNING" for container in shown)
+        if not alert.blamed and (not alert.stopped or running or _none_started(alert, language)):
             return ""
     return phrase(key, language, containers=_entries(shown, alert, language)) if shown else ""
 
