@@ -167,6 +167,19 @@ EXAMPLES: tuple[Example, ...] = (
         ),
     ),
     Example(
+        "killed beside a success",
+        "STOPPED, EssentialContainerExited, standalone; a 137 beside a 0, with no failing code, and the `essential` flags "
+        "are not known",
+        task_stopped(
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            container("migrate", 0),
+            container("log_router", 137),
+            service=None,
+            family="migrate",
+        ),
+    ),
+    Example(
         "exited badly",
         "STOPPED, EssentialContainerExited; an exit code that decides is neither 0 nor a 143 beside a 0, or none is "
         "known",
@@ -336,6 +349,18 @@ EXAMPLES: tuple[Example, ...] = (
     Example("CodeDeploy in progress", "every other state of it", codedeploy("START")),
     Example("instance impaired", "an instance's health is IMPAIRED", instance_health()),
     Example("instance healthy", "an instance's health is OK; resolves", instance_health("OK", reason=None)),
+    Example(
+        "registration failed",
+        "a container instance could not register",
+        instance_state(
+            "REGISTRATION_FAILED", connected=False, statusReason="Failed to attach trunk network interface"
+        ),
+    ),
+    Example(
+        "instance not in use",
+        "a container instance is registering, deregistering or inactive",
+        instance_state("DEREGISTERING", connected=False),
+    ),
     Example(
         "agent disconnected",
         "a container instance whose agent is disconnected: normal, several times an hour",

@@ -19,9 +19,6 @@ HEARTBEAT = "Router Heartbeat"
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 
-SIGTERM = 143
-"""The exit code of a container that was stopped by SIGTERM: 128 + 15."""
-
 
 class Severity(enum.StrEnum):
     """PagerDuty's four severities, worst first. Compare with `worse_than` and `at_least`, never as strings."""
@@ -178,6 +175,7 @@ class Container(NamedTuple):
         exit_code: None if the event has none.
         digest: of the image: `sha256:…`, or "".
         memory: hard limit in MiB, its own, else the task's; None if the event has neither.
+        health: `healthStatus`: "HEALTHY", "UNHEALTHY", "UNKNOWN", or "" if the container has no health check.
     """
 
     name: str = ""
@@ -187,6 +185,7 @@ class Container(NamedTuple):
     image: str = ""
     digest: str = ""
     memory: int | None = None
+    health: str = ""
 
 
 class Event(NamedTuple):
@@ -202,10 +201,11 @@ class Event(NamedTuple):
         name: `eventName`, upper case, or "".
         type: `eventType`, upper case, or "".
         reason: `stoppedReason` of a task, `reason` of anything else.
-        started_at: when the task started, else when it was created, or None.
+        containers: by name; the order in which ECS lists them has no meaning.
+        started_at: when the task reached RUNNING; None if it never did. created_at: when it was created, or None.
         deployment: `ecs-svc/…` id of the deployment that the event is about or that started the task, or "".
         details: more facts for messages, by AWS's own field names: `lifecycleStage` of a hook; `description`, `metric`
-            and the metric's dimensions of an alarm.
+            and the metric's dimensions of an alarm; `statusReason` of a task's attachments, such as EBS volumes.
         detail: the event's own detail, for the history row. Do not change it.
     """
 
@@ -225,6 +225,7 @@ class Event(NamedTuple):
     containers: tuple[Container, ...] = ()
     task_definition: str = ""
     started_at: float | None = None
+    created_at: float | None = None
     name: str = ""
     type: str = ""
     deployment: str = ""
@@ -255,9 +256,11 @@ class Alert:
         cause: a stable slug such as `out_of_memory` (docs/classification.md).
         resolves: it ends active causes of its subject.
         title: one line in English; messages have their own title in the recipient's language.
-        at: event time. started_at: when the task started, or None.
+        at: event time. started_at, created_at: as in `Event`.
         task: the task's id, or "" if the alert is not about a task. task_definition: `web:42`.
         stopped: the task has stopped.
+        culprits: names of the containers that caused the alert; empty if the event does not tell.
+        ended: names of containers that had ended before, and so have nothing to do with it.
         reason: the most specific reason that ECS gives: a container's, else the task's or service's.
         deployment, details: as in `Event`.
         runbook_url: of the user rule that matched, else "".
@@ -275,7 +278,10 @@ class Alert:
     task: str = ""
     stopped: bool = False
     started_at: float | None = None
+    created_at: float | None = None
     containers: tuple[Container, ...] = ()
+    culprits: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
     stop_code: str = ""
     reason: str = ""
     task_definition: str = ""
@@ -284,18 +290,14 @@ class Alert:
     details: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def blamed(self) -> tuple[Container, ...]:
+        """The containers that caused the alert, by name."""
+        return tuple(each for each in self.containers if each.name in self.culprits and each.status != "RUNNING")
+
+    @property
     def culprit(self) -> Container | None:
-        """The container that best explains the alert: with a reason, else a bad exit code, else the first stopped."""
-        stopped = [container for container in self.containers if container.status != "RUNNING"]
-        return min(
-            stopped,
-            key=lambda container: (
-                not container.reason,
-                container.exit_code in {0, None},
-                container.exit_code == SIGTERM,
-            ),
-            default=None,
-        )
+        """The container that caused the alert; None if no container or several did."""
+        return self.blamed[0] if len(self.blamed) == 1 else None
 
 
 class Recurrence(NamedTuple):

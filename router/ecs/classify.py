@@ -5,14 +5,16 @@ error names. An event that no rule knows is still reported: as `task_stopped`, o
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from router.causes import cause_words
-from router.ecs.exit_codes import asked_to_stop
+from router.ecs.culprit import CRASH_SIGNALS, Ending, culprits
+from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
+from router.ecs.stop_reason import parse
 from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject, SubjectKind
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -37,6 +39,10 @@ _HEALTH_CHECK = re.compile(r"failed .*health check|health check.* failed|unhealt
 _MAINTENANCE = re.compile(r"maintenance|drain")
 _DEREGISTERED = re.compile(r"instance.* deregist|deregist.* instance")
 _SCHEDULED = re.compile(r"scaling activity|deployment|rebalancing")
+# Statuses of a container instance that say more than that its agent is not connected.
+_NOT_IN_USE = ("REGISTERING", "REGISTRATION_FAILED", "DEREGISTERING", "INACTIVE")
+# Stopped reasons that say no more than the cause does; after a colon they go on with what happened.
+_SAYS_LITTLE = re.compile(r"(essential container in task exited|task ?failed ?to ?start)?\W*")
 
 
 class Case(NamedTuple):
@@ -44,10 +50,16 @@ class Case(NamedTuple):
 
     Attributes:
         essential: container name to the task definition's `essential` flag; empty if unknown.
+        ended: names of containers that are known to have ended before, and so explain nothing.
     """
 
     event: Event
     essential: Mapping[str, bool]
+    ended: Collection[str] = frozenset()
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        return tuple(container for container in self.event.containers if container.name not in self.ended)
 
     @property
     def about_task(self) -> bool:
@@ -58,18 +70,33 @@ class Case(NamedTuple):
         """The containers whose reasons explain the event."""
         event = self.event
         if event.status == "STOPPED":
-            return () if event.stop_code in _CODE_SAYS_ALL else event.containers
-        return tuple(filter(_has_stopped, event.containers)) if event.status == "RUNNING" else ()
+            return () if event.stop_code in _CODE_SAYS_ALL else self.containers
+        return tuple(filter(_has_stopped, self.containers)) if event.status == "RUNNING" else ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """The reasons that name an error: the containers', else the stopped task's."""
         own = (self.event.reason,) if self.event.status == "STOPPED" else ()
-        for reasons in (tuple(container.reason for container in self.reporting_containers), own):
+        older = self.ended_before_a_crash
+        of_containers = tuple(each.reason for each in self.reporting_containers if each.name not in older)
+        for reasons in (of_containers, own):
             named = tuple(filter(error_of, reasons))
             if named:
                 return named
         return ()
+
+    @property
+    def ended_before_a_crash(self) -> frozenset[str]:
+        """The containers whose OutOfMemoryError does not explain the task's end, since another one crashed.
+
+        An event does not say when a container ended. A task survives the death of a container that is not essential,
+        and that one's reason still stands in the event of the task's end, hours later.
+        """
+        if self.event.stop_code != "EssentialContainerExited":
+            return frozenset()
+        older = [each for each in self.containers if _names("out_of_memory", each.reason)]
+        crashed = any(each.exit_code in CRASH_SIGNALS for each in self.containers if each not in older)
+        return frozenset(each.name for each in older) if crashed else frozenset()
 
     @property
     def exit_codes(self) -> frozenset[int]:
@@ -78,13 +105,18 @@ class Case(NamedTuple):
         Containers without an exit code are ignored. If flags are known, a container without a flag is not in the task
         definition: AWS injected it, so it is not essential.
         """
-        codes = frozenset(_codes(self.event.containers, {}))
-        return frozenset(_codes(self.event.containers, self.essential)) if _mixed(codes) else codes
+        codes = frozenset(_codes(self.containers, {}))
+        return frozenset(_codes(self.containers, self.essential)) if _mixed(codes) else codes
 
 
 def error_of(reason: str) -> str:
     """The error name in a reason, in lower case, or ""."""
     return "outofmemoryerror" if _OOM_KILLED.search(wording(reason)) else error_name(reason)
+
+
+def _names(cause: str, reason: str) -> bool:
+    """Whether the reason names an error of this cause."""
+    return cause in _ERRORS and bool(_ERRORS[cause].match(error_of(reason)))
 
 
 def _mixed(codes: frozenset[int]) -> bool:
@@ -141,8 +173,18 @@ def exited_badly(case: Case) -> bool:
     return not codes or any(0 not in codes or not asked_to_stop(code) for code in failing)
 
 
+def killed_beside_success(case: Case) -> bool:
+    """One container ended well and ECS killed another that ignored SIGTERM; whether that one mattered is not known."""
+    failing = {code for code in case.exit_codes if not asked_to_stop(code)}
+    return not case.essential and failing == {0, SIGKILL}
+
+
 def in_service(case: Case) -> bool:
     return case.event.subject.kind is SubjectKind.SERVICE
+
+
+def standalone(case: Case) -> bool:
+    return not in_service(case)
 
 
 def container_names_error(case: Case) -> bool:
@@ -159,7 +201,7 @@ def code(stop_code: str) -> Predicate:
 
 def error(cause: str) -> Predicate:
     """A reason names an error of this cause."""
-    return lambda case: any(_ERRORS[cause].match(error_of(reason)) for reason in case.reasons)
+    return lambda case: any(_names(cause, reason) for reason in case.reasons)
 
 
 def says(pattern: re.Pattern[str]) -> Predicate:
@@ -184,6 +226,10 @@ def in_state(*states: str) -> Predicate:
 
 def has_status(case: Case) -> bool:
     return bool(case.event.status)
+
+
+def of_status(*statuses: str) -> Predicate:
+    return lambda case: case.event.status in statuses
 
 
 # --- causes made from the event ---------------------------------------------------------------------------------------
@@ -246,6 +292,12 @@ RULES: tuple[Rule, ...] = (
         "container_start_failed",
     ),
     Rule("failed to start", (stopped, code("TaskFailedToStart")), CRITICAL, "task_failed_to_start"),
+    Rule(
+        "killed beside a success",
+        (stopped, _exited, standalone, killed_beside_success),
+        WARNING,
+        "essential_container_exited",
+    ),
     Rule("exited badly", (stopped, _exited, exited_badly), CRITICAL, "essential_container_exited"),
     Rule("exited well, of a service", (stopped, _exited, in_service), WARNING, "essential_container_exited"),
     Rule(
@@ -290,6 +342,13 @@ RULES: tuple[Rule, ...] = (
     # Container instances. It is normal that agents lose their connection several times an hour.
     Rule("instance impaired", (_health, in_state("IMPAIRED")), WARNING, "instance_impaired"),
     Rule("instance healthy", (_health, in_state("OK")), INFO, "instance_impaired", resolves=True),
+    Rule(
+        "registration failed",
+        (_instance, of_status("REGISTRATION_FAILED")),
+        WARNING,
+        partial(by_status, "container_instance"),
+    ),
+    Rule("instance not in use", (_instance, of_status(*_NOT_IN_USE)), INFO, partial(by_status, "container_instance")),
     Rule("agent disconnected", (_instance, in_state("DISCONNECTED")), INFO, "agent_disconnected"),
     Rule("instance state", (_instance, has_status), INFO, partial(by_status, "container_instance")),
     # CloudWatch.
@@ -306,21 +365,24 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def classify(event: Event, essential: Mapping[str, bool] | None = None) -> Classification:
+def classify(
+    event: Event, essential: Mapping[str, bool] | None = None, ended: Collection[str] = frozenset()
+) -> Classification:
     """The event's classification by the table.
 
     Args:
         essential: container name to the task definition's `essential` flag; None if unknown.
+        ended: names of containers that are known to have ended before; they are left out.
     """
-    case = Case(event, essential or {})
+    case = Case(event, essential or {}, ended)
     rule = next(rule for rule in RULES if all(predicate(case) for predicate in rule.when))
     cause = rule.cause if isinstance(rule.cause, str) else rule.cause(event)
     return Classification(rule.severity, cause, rule.resolves, rule.name)
 
 
-def depends_on_essential(event: Event) -> bool:
+def depends_on_essential(event: Event, ended: Collection[str] = frozenset()) -> bool:
     """Whether `essential` flags could change the classification. Few events need them, so a lookup is affordable."""
-    case = Case(event, {})
+    case = Case(event, {}, ended)
     return stopped(case) and _exited(case) and _mixed(case.exit_codes)
 
 
@@ -335,9 +397,17 @@ def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification
     return Classification(Severity(severity), _slug(cause), bool(answer.get("resolves")), plugin)
 
 
-def alert(event: Event, classification: Classification) -> Alert:
-    """The alert for an event with this classification, which may come from the table, a plugin or a user rule."""
+def alert(event: Event, classification: Classification, ended: Collection[str] = frozenset()) -> Alert:
+    """The alert for an event with this classification, which may come from the table, a plugin or a user rule.
+
+    Args:
+        ended: names of containers that are known to have ended before, and so are not to blame.
+    """
     is_task = event.detail_type.lower() in TASK_EVENTS
+    case = Case(event, {}, ended)
+    # Whom the event blames does not depend on what a plugin or a user's rule calls it.
+    cause = classify(event, ended=ended).cause if event.containers else classification.cause
+    blamed = culprits(_ending(case, cause))
     return Alert(
         id=f"{event.occurrence}.{classification.cause}.{event.subject.key[:6]}",
         event_id=event.id,
@@ -351,13 +421,36 @@ def alert(event: Event, classification: Classification) -> Alert:
         task=event.task,
         stopped=is_task and event.status == "STOPPED",
         started_at=event.started_at,
+        created_at=event.created_at,
         containers=event.containers,
+        culprits=tuple(dict.fromkeys(container.name for container in blamed)),
+        ended=tuple(sorted({container.name for container in event.containers} & set(ended))),
         stop_code=event.stop_code,
-        reason=_best_reason(event, classification.cause),
+        reason=_best_reason(case, cause, blamed),
         task_definition=event.task_definition,
         deployment=event.deployment,
         details=event.details,
     )
+
+
+def _ending(case: Case, cause: str) -> Ending:
+    """The event as the choice of the culprit sees it. `cause` is the table's."""
+    reasons = frozenset(reason for reason in case.reasons if _names(cause, reason) or _decides_alone(case, cause))
+    return Ending(
+        containers=case.containers,
+        over=case.event.status == "STOPPED",
+        reason=case.event.reason,
+        decides=reasons.__contains__,
+        health_check=cause == "health_check_failed",
+        ended=case.ended_before_a_crash,
+    )
+
+
+def _decides_alone(case: Case, cause: str) -> bool:
+    """Whether an error that has no cause of its own decided, since no exit code did."""
+    if cause not in {"essential_container_exited", "container_exited"}:
+        return False
+    return not any(code and not asked_to_stop(code) for code in case.exit_codes)
 
 
 def _title(classification: Classification, subject: Subject) -> str:
@@ -366,10 +459,27 @@ def _title(classification: Classification, subject: Subject) -> str:
     return f"{words}: {subject.text}{place}"
 
 
-def _best_reason(event: Event, cause: str) -> str:
-    """The reason that names the cause's error, else one that names another, else the event's own."""
-    reasons = Case(event, {}).reasons
-    family = _ERRORS.get(cause)
-    of_cause = (reason for reason in reasons if family and family.match(error_of(reason)))
-    of_containers = (container.reason for container in event.containers if container.reason)
-    return next(of_cause, "") or next(iter(reasons), "") or event.reason or next(of_containers, "")
+def _best_reason(case: Case, cause: str, blamed: Collection[Container]) -> str:
+    """The reason that explains most: of the cause's error, of a culprit or what waited for it, of the task.
+
+    Where the task's own says no more than the cause does, what ECS says of its attachments comes before it.
+    """
+    event = case.event
+    decisive = [reason for reason in case.reasons if _names(cause, reason)]
+    names = {container.name for container in blamed}
+    own = [container.reason for container in blamed]
+    waiting = [each.reason for each in case.containers if names & set(parse(each.reason).blamed)]
+    every = [container.reason for container in case.containers]
+    telling = [] if _SAYS_LITTLE.fullmatch(event.reason.lower()) else [event.reason]
+    explain = bool(case.reporting_containers)
+    candidates = (
+        *(reason for reason in own if reason in decisive),
+        *decisive,
+        *(own + waiting if explain else []),
+        *telling,
+        event.details.get("statusReason", ""),
+        *(every if explain and not blamed else []),
+        event.reason,
+        *every,
+    )
+    return next(filter(None, candidates), "")

@@ -122,7 +122,8 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         reason=reason,
         containers=_containers(detail) if about_task else (),
         task_definition=_task_definition(detail),
-        started_at=_first_time(_text(detail, "startedAt"), _text(detail, "createdAt")) if about_task else None,
+        started_at=_first_time(_text(detail, "startedAt")) if about_task else None,
+        created_at=_first_time(_text(detail, "createdAt")) if about_task else None,
         name=_name(detail, "eventName").upper(),
         type=_name(detail, "eventType").upper(),
         deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
@@ -235,14 +236,27 @@ def _details(detail: Mapping[str, Any]) -> dict[str, str]:
         **{name: _name(dimensions, name) for name in _DIMENSIONS},
         "metric": _name(metric, "name"),
         "description": _text(configuration, "description")[:DESCRIPTION_LIMIT],
+        "statusReason": _attachment_reasons(detail),
         **{name: _name(detail, name) for name in _SHOWN},
     }
     return {name: value for name, value in details.items() if value}
 
 
+def _attachment_reasons(detail: Mapping[str, Any]) -> str:
+    """Why a task's volumes or network interfaces could not be attached: ECS may say it here alone."""
+    reasons = (
+        f"{_name(attachment, 'type')} {_name(attachment, 'status')}: {_line(item, 'value')}".strip(": ")
+        for attachment in _objects(detail, "attachments")
+        for item in _objects(attachment, "details")
+        if _name(item, "name") == "statusReason" and _line(item, "value")
+    )
+    return "; ".join(sorted(reasons))[:REASON_LIMIT]
+
+
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
+    """The containers by name, since the order in which ECS lists them changes between the events of one task."""
     of_task = _mebibytes(detail.get("memory"))
-    return tuple(
+    containers = (
         Container(
             name=_name(item, "name"),
             status=_name(item, "lastStatus").upper(),
@@ -251,9 +265,11 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
             image=_line(item, "image"),
             digest=_name(item, "imageDigest"),
             memory=_mebibytes(item.get("memory")) or of_task,
+            health=_name(item, "healthStatus").upper(),
         )
         for item in _objects(detail, "containers")
     )
+    return tuple(sorted(containers, key=lambda container: (container.name, repr(container))))
 
 
 def _mebibytes(value: object) -> int | None:

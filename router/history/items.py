@@ -161,6 +161,7 @@ CONTAINER = Record(
         "image": Field(TEXT, ""),
         "digest": Field(TEXT, ""),
         "memory": Field(Optional(INTEGER), None),
+        "health": Field(TEXT, ""),
     },
     identity="name",
 )
@@ -178,7 +179,10 @@ ALERT = Record(  # without its subject, which the item names once
         "task": Field(TEXT, ""),
         "stopped": Field(FLAG, default=False),
         "started_at": Field(Optional(NUMBER), None),
+        "created_at": Field(Optional(NUMBER), None),
         "containers": Field(TupleOf(CONTAINER), ()),
+        "culprits": Field(TupleOf(TEXT), ()),
+        "ended": Field(TupleOf(TEXT), ()),
         "stop_code": Field(TEXT, ""),
         "reason": Field(TEXT, ""),
         "task_definition": Field(TEXT, ""),

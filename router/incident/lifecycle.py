@@ -209,8 +209,9 @@ def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float
     `deployment_failed`.
     """
     quiet_from = alert.at
-    if alert.cause == RUN_COMPLETED and alert.started_at is not None:
-        quiet_from = alert.started_at
+    began = alert.created_at if alert.started_at is None else alert.started_at
+    if alert.cause == RUN_COMPLETED and began is not None:
+        quiet_from = began
     rollbacks = state.rollbacks
     if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
         rollbacks = ()

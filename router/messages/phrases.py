@@ -56,22 +56,78 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Container {container} exited with code {code}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました。",
     },
+    "containers_with_meaning": {
+        "en": "Containers {container} exited with code {code}: {meaning}.",
+        "ja": "コンテナ {container} が終了コード {code} で終了しました: {meaning}。",
+    },
+    "containers_with_code": {
+        "en": "Containers {container} exited with code {code}.",
+        "ja": "コンテナ {container} が終了コード {code} で終了しました。",
+    },
+    "containers_failed": {
+        "en": "Several containers failed: {containers}.",
+        "ja": "複数のコンテナで障害が発生しました: {containers}。",
+    },
     "container_never_ran": {
-        "en": "Container {container} never ran.",
-        "ja": "コンテナ {container} は起動していません。",
+        "en": "Container {container} never started.",
+        "ja": "コンテナ {container} は一度も起動しませんでした。",
+    },
+    "containers_never_ran": {
+        "en": "Containers {container} never started.",
+        "ja": "コンテナ {container} は一度も起動しませんでした。",
+    },
+    "none_started": {
+        "en": "None of the {count} containers started.",
+        "ja": "{count} 個のコンテナはいずれも起動しませんでした。",
     },
     "container_without_code": {
         "en": "Container {container} stopped without an exit code: ECS does not know how it ended.",
         "ja": "コンテナ {container} は終了コードなしで停止しました (ECS は終了理由を取得していません)。",
     },
+    "containers_without_code": {
+        "en": "Containers {container} stopped without an exit code: ECS does not know how they ended.",
+        "ja": "コンテナ {container} は終了コードなしで停止しました (ECS は終了理由を取得していません)。",
+    },
     "container_killed_at": {
-        "en": "Container {container} was killed: it wanted more than its {memory} MiB of memory.",
+        "en": "Container {container} was killed for exceeding its {memory} MiB memory limit.",
+        "ja": "コンテナ {container} はメモリ上限 {memory} MiB を超えたため強制終了されました。",
+    },
+    "containers_killed_at": {
+        "en": "Containers {container} were killed for exceeding their {memory} MiB memory limit.",
         "ja": "コンテナ {container} はメモリ上限 {memory} MiB を超えたため強制終了されました。",
     },
     "container_killed": {
-        "en": "Container {container} was killed: it wanted more memory than it may have.",
+        "en": "Container {container} was killed for exceeding its memory limit.",
         "ja": "コンテナ {container} はメモリ上限を超えたため強制終了されました。",
     },
+    "containers_killed": {
+        "en": "Containers {container} were killed for exceeding their memory limits.",
+        "ja": "コンテナ {container} はメモリ上限を超えたため強制終了されました。",
+    },
+    "container_unhealthy": {
+        "en": "Container {container} failed its health check.",
+        "ja": "コンテナ {container} のヘルスチェックが失敗しました。",
+    },
+    "containers_unhealthy": {
+        "en": "Containers {container} failed their health checks.",
+        "ja": "コンテナ {container} のヘルスチェックが失敗しました。",
+    },
+    "one_container": {"en": "Container: {containers}", "ja": "コンテナ: {containers}"},
+    "all_containers": {"en": "Containers: {containers}", "ja": "コンテナ: {containers}"},
+    "other_containers": {"en": "Other containers: {containers}", "ja": "その他のコンテナ: {containers}"},
+    "note_killed_after": {
+        "en": "killed by ECS after {container} exited",
+        "ja": "{container} の終了後に ECS が強制終了",
+    },
+    "note_killed": {"en": "killed by ECS", "ja": "ECS が強制終了"},
+    "note_stopped_after": {"en": "stopped by ECS after {container} exited", "ja": "{container} の終了後に ECS が停止"},
+    "note_stopped": {"en": "stopped by ECS", "ja": "ECS が停止"},
+    "note_never_ran": {"en": "never started", "ja": "起動せず"},
+    "note_no_code": {"en": "no exit code", "ja": "終了コードなし"},
+    "note_running": {"en": "still running", "ja": "実行中"},
+    "note_ended_before": {"en": "had already exited", "ja": "これ以前に終了"},
+    "listed": {"en": "{first} and {last}", "ja": "{first}、{last}"},
+    "comma": {"en": ", ", "ja": "、"},
     "it_ran": {"en": "The task ran for {lasted}.", "ja": "タスクの実行時間は {lasted}でした。"},
     "task_stopped_after": {
         "en": "ECS stopped the task after {lasted}.",

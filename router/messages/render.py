@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, assert_never
 
 from router.causes import cause_words
 from router.config.time_zones import zone
-from router.ecs.exit_codes import meaning
+from router.ecs.exit_codes import SIGKILL
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
-from router.messages import console
+from router.messages import console, containers
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase, span
@@ -41,12 +41,9 @@ _REASON_SHOWN = 1024  # characters; what ECS itself allows a container's reason
 _NEW = 3600.0  # seconds after a deployment in which it is suspected of what happens
 _TASKS_SHOWN = 10
 _TASK_SHOWN = 8  # characters of an id; enough to find it by
-SIGKILL = 137  # 128 + 9
 _DIGEST_SHOWN = len("sha256:") + 12
 _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[^/]*/")
 _COMMIT = re.compile(r"(:[0-9a-f]{12})[0-9a-f]{20,}$")  # a commit's hash as a tag
-# Where ECS stopped the task, its containers' exit codes are no news: they were asked to stop.
-_BY_ECS = {"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 _TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
 
 
@@ -114,16 +111,13 @@ def notification(
 
 
 def _message(story: _MessageContext) -> Message:
-    known = _hint_values(story)
-    if not story.over:
-        story = story._replace(advice=_advice(story.alert, known))
+    hint, advice = _advice(story)
+    story = story._replace(advice=hint)
     title = story.phrase(f"title_{story.dispatch.kind}", cause=_what(story), subject=_where(story))
     reason = "" if story.over else _reason(story.alert)
-    names = named(_situation(story.alert), known)
-    advice = worded(story.advice, story.config.language, names) if story.advice else ""
     return Message(
         title=title,
-        text="\n".join(filter(None, [_lead(story), reason, advice])),
+        text="\n".join(filter(None, [_lead(story), _other_containers(story), reason, advice])),
         facts=_labelled(_facts(story), story) + tuple(story.found.facts.items()),
         links=_links(story),
         log_excerpt="" if story.over else story.found.log_excerpt,
@@ -170,17 +164,17 @@ def _alarmed_service(alert: Alert) -> Subject | None:
 
 
 def _memory(story: _MessageContext) -> int | None:
-    """MiB at which the culprit is killed; the task definition knows better than the event."""
-    dead = story.alert.culprit
-    return (story.found.memory.get(dead.name) or dead.memory) if dead else None
+    """MiB at which the culprit is killed; None if several containers are culprits and their limits differ."""
+    limits = {containers.memory_limit(container, story.found.memory) for container in story.alert.blamed}
+    return limits.pop() if len(limits) == 1 else None
 
 
 def _hint_values(story: _MessageContext) -> dict[str, str]:
     """What hints may name."""
-    dead, expires = story.alert.culprit, story.alert.details.get("expiresAt", "")
+    expires = story.alert.details.get("expiresAt", "")
     memory = _memory(story)
     return {
-        "container": dead.name if dead else "",
+        "container": containers.joined(story.alert.blamed, story.config.language),
         "image": _short(_named_image(story.alert)),
         "memory": f"{memory:,}" if memory else "",
         "expires": _moment(expires, story),
@@ -188,13 +182,19 @@ def _hint_values(story: _MessageContext) -> dict[str, str]:
     }
 
 
+def _culprits_image(alert: Alert) -> str:
+    """The culprit's image; "" if several containers are culprits and their images differ."""
+    images = {container.image for container in alert.blamed}
+    return images.pop() if len(images) == 1 else ""
+
+
 def _named_image(alert: Alert) -> str:
     """The image that the advice is about: the culprit's, unless the reason names another."""
-    dead, reference = alert.culprit, parse(alert.reason).image
-    own = image(dead.image) if dead else None
-    if dead and (reference is None or (own and own.repository == reference.repository)):
-        return dead.image
-    return str(reference or "")
+    of_culprit, reference = _culprits_image(alert), parse(alert.reason).image
+    own = image(of_culprit)
+    if own and (reference is None or own.repository == reference.repository):
+        return of_culprit
+    return "" if len(alert.blamed) > 1 else str(reference or "")
 
 
 def _is_new(past: Recurrence | None, alert: Alert) -> bool:
@@ -218,18 +218,26 @@ def _short(image: str) -> str:
     return _COMMIT.sub("\\1…", name) + at + digest[:_DIGEST_SHOWN]
 
 
-def _advice(alert: Alert, known: Mapping[str, str]) -> Hint | None:
-    return hint(_situation(alert), known)
+def _advice(story: _MessageContext) -> tuple[Hint | None, str]:
+    """What to do: the hint and its words. Of several culprits, only what is right for all of them."""
+    known = {} if story.over else _hint_values(story)
+    advice = set()
+    for culprit in () if story.over else story.alert.blamed or (None,):
+        situation = _situation(story.alert, culprit)
+        chosen = hint(situation, known)
+        advice.add((chosen, worded(chosen, story.config.language, named(situation, known)) if chosen else ""))
+    return advice.pop() if len(advice) == 1 else (None, "")
 
 
-def _situation(alert: Alert) -> Situation:
+def _situation(alert: Alert, culprit: Container | None) -> Situation:
     """What the hint is chosen by."""
-    dead, details = alert.culprit, alert.details
+    details = alert.details
+    own = parse(culprit.reason if culprit and len(alert.blamed) > 1 else "")
     return Situation(
         cause=alert.cause,
-        reason=parse(alert.reason),
-        code=dead.exit_code if dead else None,
-        image=dead.image if dead else "",
+        reason=own if own.error else parse(alert.reason),
+        code=culprit.exit_code if culprit else None,
+        image=culprit.image if culprit else "",
         launch=details.get("launchType", ""),
         metric=details.get("metric", ""),
         hook=details.get("hookType", ""),
@@ -291,50 +299,15 @@ def _with(name: str, reason: str) -> str:
 
 def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
-    dead = alert.culprit
     if watched := _alarmed_service(alert):
         return story.phrase("tasks_missing", service=watched.name, cluster=watched.cluster)
     if "description" in alert.details:
         return alert.details["description"]
-    if alert.stop_code in _BY_ECS:
-        return _stopped_by_ecs(story)
-    if dead is None:
-        return ""
-    if alert.cause == "out_of_memory" and dead.exit_code != 0:
-        memory = _memory(story)
-        key = "container_killed_at" if memory else "container_killed"
-        return story.phrase(key, container=dead.name, memory=f"{memory or 0:,}") + _after(story)
-    return _exited(dead, story)
+    return containers.sentence(alert, story.config.language, story.found.memory)
 
 
-def _exited(dead: Container, story: _MessageContext) -> str:
-    if dead.exit_code is None:
-        never_ran = story.alert.stop_code == "TaskFailedToStart"
-        return story.phrase("container_never_ran" if never_ran else "container_without_code", container=dead.name)
-    means = meaning(dead.exit_code, story.config.language)
-    key = "container_with_meaning" if means else "container_with_code"
-    return story.phrase(key, container=dead.name, code=dead.exit_code, meaning=means) + _after(story)
-
-
-def _stopped_by_ecs(story: _MessageContext) -> str:
-    if not story.alert.stopped:
-        return story.phrase("task_will_stop")
-    ran = _ran(story.alert)
-    return story.phrase("task_stopped_after", lasted=story.span(ran)) if ran is not None else ""
-
-
-def _ran(alert: Alert) -> float | None:
-    """How long the task ran, in seconds."""
-    never_ran = alert.stop_code == "TaskFailedToStart"  # what has no start has its creation in `started_at`
-    if not alert.stopped or never_ran or alert.started_at is None or alert.at < alert.started_at:
-        return None
-    return alert.at - alert.started_at
-
-
-def _after(story: _MessageContext) -> str:
-    """The sentence that tells how long it ran, to be put behind another."""
-    ran = _ran(story.alert)
-    return story.gap + story.phrase("it_ran", lasted=story.span(ran)) if ran is not None else ""
+def _other_containers(story: _MessageContext) -> str:
+    return containers.line(story.alert, story.config.language) if story.dispatch.kind is Kind.OPENED else ""
 
 
 def _history_sentence(story: _MessageContext) -> str:
@@ -359,10 +332,10 @@ def _deployed(key: str, past: Recurrence, alert: Alert, story: _MessageContext) 
 
 
 def _reason(alert: Alert) -> str:
-    """ECS's own words as one paragraph; the container's, where the task's say no more than the title does."""
+    """ECS's own words as one paragraph; "" where they say no more than the title does."""
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
-        words = " ".join(alert.culprit.reason.split()) if alert.culprit else ""
+        return ""
     return words if len(words) <= _REASON_SHOWN else words[: _REASON_SHOWN - 1] + "…"
 
 
@@ -390,12 +363,12 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     }
     if story.over:
         return times
-    dead, memory = alert.culprit, _memory(story)
+    memory = _memory(story)
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
-        "image": _image(dead),
+        "image": _image(alert),
         "task_definition": alert.task_definition,
-        "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert, dead) else "",
+        "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert) else "",
         "lifecycle_stage": alert.details.get("lifecycleStage", ""),
         "instance": alert.details.get("ec2InstanceId", "") if alert.subject.kind is not SubjectKind.INSTANCE else "",
         "tasks": ", ".join(task[:_TASK_SHOWN] for task in incident.tasks[:_TASKS_SHOWN]) if several else "",
@@ -403,16 +376,18 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     }
 
 
-def _may_be_memory(alert: Alert, dead: Container | None) -> bool:
-    """Where it is memory, the text tells the limit."""
-    return alert.cause != "out_of_memory" and dead is not None and dead.exit_code == SIGKILL
+def _may_be_memory(alert: Alert) -> bool:
+    """Whether the culprits may have run out of memory, though nothing says so. ECS itself kills what does not stop."""
+    if alert.cause == "out_of_memory" or alert.stop_code in containers.STOPPED_FROM_OUTSIDE or not alert.blamed:
+        return False
+    job_done = alert.subject.kind is SubjectKind.FAMILY and any(each.exit_code == 0 for each in alert.containers)
+    return not job_done and all(each.exit_code == SIGKILL and each.health != "UNHEALTHY" for each in alert.blamed)
 
 
-def _image(dead: Container | None) -> str:
-    if dead is None or not dead.image:
-        return ""
-    known = "" if "@" in dead.image else dead.digest[:_DIGEST_SHOWN]
-    return f"{_short(dead.image)} ({known})" if known else _short(dead.image)
+def _image(alert: Alert) -> str:
+    name, digests = _culprits_image(alert), {container.digest for container in alert.blamed}
+    known = "" if "@" in name or len(digests) != 1 else digests.pop()[:_DIGEST_SHOWN]
+    return f"{_short(name)} ({known})" if name and known else _short(name)
 
 
 def _essential(dead: Container | None, story: _MessageContext) -> str:
@@ -423,15 +398,15 @@ def _essential(dead: Container | None, story: _MessageContext) -> str:
 def _details(story: _MessageContext) -> dict[str, str]:
     """Where it was and how to find it again, for whoever has room."""
     incident, alert = story.incident, story.alert
-    subject, dead = incident.subject, alert.culprit
+    subject, codes = incident.subject, {container.exit_code for container in alert.blamed}
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
         "subject": subject.text,
         "cluster": "" if subject.cluster == "-" else subject.cluster,
         "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
-        "container": dead.name if dead else "",
-        "exit_code": str(dead.exit_code) if dead and dead.exit_code is not None else "",
-        "essential": _essential(dead, story),
+        "container": containers.joined(alert.blamed, story.config.language),
+        "exit_code": str(next(iter(codes))) if len(codes) == 1 and codes != {None} else "",
+        "essential": _essential(alert.culprit, story),
         "log_group": story.found.logs[0],
         "task": alert.task,
         "incident": incident.id,

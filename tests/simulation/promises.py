@@ -438,7 +438,8 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
         alert = row.routed.alert
         where = alert.subject.fingerprint
         if row.decision is Decision.RESOLVING:
-            since = alert.started_at if alert.cause == "task_completed" and alert.started_at else alert.at
+            began = alert.started_at or alert.created_at
+            since = began if alert.cause == "task_completed" and began else alert.at
             quiet[where] = max(quiet[where], since)
         over = alert.at < quiet[where]
         if row.decision in _ABSORBED and over and alert.cause not in {"container_exited", "deployment_failed"}:

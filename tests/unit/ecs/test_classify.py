@@ -198,7 +198,23 @@ TASKS = {
         "info stopped_by_scheduler",
     ),
     "SIGTERM beside a bad one": (exited(0, 143, 1), "critical essential_container_exited"),
-    "SIGKILL beside a good one": (exited(0, 137, service=None), "critical essential_container_exited"),
+    "SIGKILL beside a good one in a service": (exited(0, 137), "critical essential_container_exited"),
+    "SIGKILL beside a good one, standalone": (exited(0, 137, service=None), "warning essential_container_exited"),
+    "SIGKILL beside a good one and SIGTERM": (exited(0, 137, 143, service=None), "warning essential_container_exited"),
+    "SIGKILL beside a good one and a bad one": (exited(0, 137, 1, service=None), "critical essential_container_exited"),
+    "SIGKILL alone, standalone": (exited(137, service=None), "critical essential_container_exited"),
+    "memory beside a good one, standalone": (
+        task_stopped(ESSENTIAL, EXITED, container("a", 0), container("b", 137, OOM), service=None),
+        "critical out_of_memory",
+    ),
+    "a crash beside a container that ran out of memory, perhaps hours before": (
+        task_stopped(ESSENTIAL, EXITED, container("sidecar", 137, OOM), container("app", 139)),
+        "critical essential_container_exited",
+    ),
+    "an own exit code beside a container that ran out of memory": (
+        task_stopped(ESSENTIAL, EXITED, container("sidecar", 137, OOM), container("app", 1)),
+        "critical out_of_memory",
+    ),
     "a good exit in a service": (exited(0), "warning essential_container_exited"),
     "a good exit and SIGTERM in a service": (exited(0, 143), "warning essential_container_exited"),
     "a good exit in a service that only startedBy names": (

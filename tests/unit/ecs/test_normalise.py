@@ -142,12 +142,41 @@ def test_an_alarms_time_is_its_states_not_the_envelopes() -> None:
     assert normalise(events.alarm(at="2024-01-05T00:00:00.000+0000")).at == seconds(2024, 1, 5)
 
 
-def test_a_task_began_when_it_started_else_when_it_was_created() -> None:
+def test_a_task_started_when_it_reached_running_which_is_not_when_it_was_created() -> None:
     raw = events.task_event(startedAt="2024-01-02T00:00:00Z", createdAt="2024-01-01T00:00:00Z")
-    assert normalise(raw).started_at == seconds(2024, 1, 2)
-    assert normalise(without(raw, "startedAt")).started_at == seconds(2024, 1, 1)
-    assert normalise(without(raw, "startedAt", "createdAt")).started_at is None
+    started, pulling = normalise(raw), normalise(without(raw, "startedAt"))
+    assert (started.started_at, started.created_at) == (seconds(2024, 1, 2), seconds(2024, 1, 1))
+    assert (pulling.started_at, pulling.created_at) == (None, seconds(2024, 1, 1))
     assert normalise(events.service_action()).started_at is None
+
+
+def test_the_order_in_which_ecs_lists_the_containers_has_no_meaning() -> None:
+    names = [each.name for each in normalise(events.task_event(containers=[{"name": "b"}, {"name": "a"}])).containers]
+    assert names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "health"), [("UNHEALTHY", "UNHEALTHY"), ("healthy", "HEALTHY"), (None, ""), (3, "")]
+)
+def test_a_container_has_its_health(stated: object, health: str) -> None:
+    raw = events.task_event(containers=[events.container(healthStatus=stated)])
+    assert normalise(raw).containers[0].health == health
+
+
+@pytest.mark.parametrize(
+    ("attachments", "reason"),
+    [
+        (
+            [{"type": "EBS", "status": "FAILED", "details": [{"name": "statusReason", "value": "no role"}]}],
+            "EBS FAILED: no role",
+        ),
+        ([{"details": [{"name": "statusReason", "value": "no role"}]}], "no role"),
+        ([{"type": "eni", "status": "DELETED", "details": [{"name": "subnetId", "value": "subnet-1"}]}], ""),
+        ([{"type": "eni", "details": [{"name": "statusReason"}, None, 3]}, "odd"], ""),
+    ],
+)
+def test_why_an_attachment_failed_is_kept(attachments: object, reason: str) -> None:
+    assert normalise(events.task_event(attachments=attachments)).details.get("statusReason", "") == reason
 
 
 # --- subject ----------------------------------------------------------------------------------------------------------

@@ -160,23 +160,6 @@ def test_opened_says_it_in_japanese() -> None:
     assert said(language="ja").lead == f"{lead}タスクの実行時間は 7 分 42 秒でした。"
 
 
-@pytest.mark.parametrize(
-    ("containers", "named"),
-    [
-        ((Container("proxy", "STOPPED", 143), Container("app", "STOPPED", 1)), "app"),
-        ((Container("proxy", "STOPPED", 0), Container("app", "STOPPED", 2)), "app"),
-        ((Container("app", "STOPPED", 1), Container("init", "STOPPED", None, "CannotPull")), "init"),
-        ((Container("app", "RUNNING", None, "odd"), Container("sidecar", "STOPPED", 0)), "sidecar"),
-        ((Container("a", "STOPPED", 1), Container("b", "STOPPED", 1)), "a"),
-    ],
-)
-def test_the_container_that_tells_most_is_named(containers: tuple[Container, ...], named: str) -> None:
-    """One with a reason, else one with a bad exit code, else the first; SIGTERM is what the others get."""
-    message = said(incident_of(replace(DIED, containers=containers)))
-    assert f"Container {named} " in message.text
-    assert ("Container", named) in message.details
-
-
 @pytest.mark.parametrize("kind", [Kind.OPENED, Kind.UPDATED])
 def test_the_reason_stands_in_the_text_word_for_word(kind: Kind) -> None:
     reason = "CannotPullContainerError: <!channel> *pull* {access} denied"
@@ -493,13 +476,11 @@ OOM = of(
 def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
     """The container's own, else the task's; the task definition's, where it was asked, before the event's."""
     assert said(incident_of(OOM)).lead == (
-        "Container app was killed: it wanted more than its 512 MiB of memory. The task ran for 7 min 42 s."
+        "Container app was killed for exceeding its 512 MiB memory limit. The task ran for 7 min 42 s."
     )
     assert "1,024 MiB" in said(incident_of(OOM), found=Enrichment(memory={"app": 1024})).lead
     unknown = replace(OOM, containers=(OOM.containers[0]._replace(memory=None),))
-    assert said(incident_of(unknown)).lead.startswith(
-        "Container app was killed: it wanted more memory than it may have."
-    )
+    assert said(incident_of(unknown)).lead.startswith("Container app was killed for exceeding its memory limit.")
 
 
 @pytest.mark.parametrize(
@@ -515,7 +496,7 @@ def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
             events.task_event(desiredStatus="STOPPED", stopCode="SpotInterruption", stoppedReason="Your Spot Task was"),
             "ECS will stop the task within two minutes.",
         ),
-        (events.task_stopped("TaskFailedToStart", "x", events.container("app")), "Container app never ran."),
+        (events.task_stopped("TaskFailedToStart", "x", events.container("app")), "Container app never started."),
     ],
 )
 def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, lead: str) -> None:
@@ -642,4 +623,4 @@ def test_what_never_started_did_not_run() -> None:
     raw = events.task_stopped(
         "TaskFailedToStart", "x", events.container("app", None, "CannotStartContainerError: OOM-killed", memory="6")
     )
-    assert said(incident_of(of(raw))).lead == "Container app was killed: it wanted more than its 6 MiB of memory."
+    assert said(incident_of(of(raw))).lead == "Container app was killed for exceeding its 6 MiB memory limit."
