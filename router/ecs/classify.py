@@ -13,7 +13,8 @@ from router.causes import cause_words
 from router.ecs.exit_codes import asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject, SubjectKind
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind
+from router.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -346,7 +347,7 @@ def alert(event: Event, classification: Classification) -> Alert:
         cause=classification.cause,
         resolves=classification.resolves,
         rule=classification.rule,
-        title=_title(classification, event.subject),
+        title=_title(classification, event),
         subject=event.subject,
         task=event.task,
         stopped=is_task and event.status == "STOPPED",
@@ -360,10 +361,9 @@ def alert(event: Event, classification: Classification) -> Alert:
     )
 
 
-def _title(classification: Classification, subject: Subject) -> str:
+def _title(classification: Classification, event: Event) -> str:
     words = cause_words(classification.cause, "en", over=classification.resolves)
-    place = f" in {subject.cluster}" if subject.cluster != "-" else ""
-    return f"{words}: {subject.text}{place}"
+    return f"{words}: {subject_in_cluster(event.subject, 'en', event.task)}"
 
 
 def _best_reason(event: Event, cause: str) -> str:
