@@ -20,19 +20,19 @@ CAUSES: Mapping[str, Words] = {
     "image_pull_failed": Words("Image pull failed", "イメージのプルに失敗"),
     "resource_initialization_failed": Words(
         "Task could not set up its secrets, logs, volumes or network",
-        "シークレット、ログ、ボリューム、ネットワークの準備に失敗",
+        "シークレット・ログ・ボリューム・ネットワークの準備に失敗",
     ),
     "container_start_failed": Words("Container could not start", "コンテナの起動に失敗"),
     "task_failed_to_start": Words("Task failed to start", "タスクの起動に失敗"),
     "essential_container_exited": Words("Essential container exited", "必須コンテナが終了"),
-    "container_exited": Words("Container exited, task still running", "コンテナが終了 (タスクは実行中)"),
+    "container_exited": Words("Container exited in a running task", "実行中のタスクでコンテナが終了"),
     "health_check_failed": Words("Health check failed", "ヘルスチェックに失敗"),
     "spot_interruption": Words("Spot interruption", "Spot の中断"),
     "host_terminated": Words(
         "Container instance terminated or deregistered", "コンテナインスタンスの終了または登録解除"
     ),
     "infrastructure_maintenance": Words("AWS infrastructure maintenance", "AWS のインフラストラクチャのメンテナンス"),
-    "task_stopped": Words("Task stopped, reason not recognized", "タスクが停止 (停止理由を判別できません)"),
+    "task_stopped": Words("Task stopped for an unknown reason", "不明な理由でタスクが停止"),
     "task_completed": Words("Task completed", "タスクが完了"),
     "stopped_by_user": Words("Stopped by a user", "ユーザーによる停止"),
     "stopped_by_scheduler": Words("Stopped by the service scheduler", "サービススケジューラによる停止"),

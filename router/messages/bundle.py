@@ -90,12 +90,12 @@ def _places(incidents: Sequence[Incident], language: str) -> str:
     parts = [phrase("counted_place", language, count=len(incidents) - len(outside), place=place)]
     parts += [phrase("alarms", language, count=alarms)] if alarms else []
     parts += [phrase("others", language, count=len(outside) - alarms)] if alarms < len(outside) else []
-    return phrase("between_counts", language).join(parts)
+    return phrase("list_separator", language).join(parts)
 
 
 def _severities(incidents: Iterable[Incident], language: str) -> str:
     counts = Counter(incident.severity for incident in incidents)
-    return phrase("between_counts", language).join(
+    return phrase("list_separator", language).join(
         phrase("severity_count", language, count=counts[each], severity=phrase(f"severity_{each}", language))
         for each in Severity
         if counts[each]
@@ -137,14 +137,14 @@ def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
 def _names(incidents: Sequence[Incident], language: str) -> str:
     """`service web, service api (12 alerts) and 3 more`: what is in trouble, and how many alerts if more than one."""
     names: list[str] = []
-    room = _LINE
+    room, separator = _LINE, phrase("list_separator", language)
     for incident in incidents:
         name = _named(incident, language)
         room -= len(name) + 2
         if room < 0:
-            return ", ".join(names) + phrase("gathered_names_more", language, count=len(incidents) - len(names))
+            return separator.join(names) + phrase("gathered_names_more", language, count=len(incidents) - len(names))
         names.append(name)
-    return ", ".join(names)
+    return separator.join(names)
 
 
 def _named(incident: Incident, language: str) -> str:
@@ -159,7 +159,7 @@ def _named(incident: Incident, language: str) -> str:
             phrase("cause_counted", language, cause=mid_sentence(cause_words(cause, language)), count=count)
             for cause, count in most_frequent
         )
-        causes = phrase("gathered_causes", language, causes=phrase("between_counts", language).join(counts))
+        causes = phrase("gathered_causes", language, causes=phrase("list_separator", language).join(counts))
     return phrase("gathered_alerts", language, name=name, count=incident.count, causes=causes)
 
 
@@ -172,8 +172,7 @@ def _links(incidents: Sequence[Incident], language: str) -> tuple[tuple[str, str
     links: dict[str, str] = {}
     for page, url in islice(pages(worst.alert), 1):
         name = without_middle(worst.subject.name, _LINK_NAME)
-        named = subject_name(worst.subject._replace(name=name), language, worst.alert.task)
-        links[url] = phrase("link_of", language, link=phrase(f"link_{page}", language), name=named)
+        links[url] = phrase("link_of", language, link=phrase(f"link_{page}", language), name=name)
     for subject in (incident.subject for incident in incidents):
         if subject.cluster not in _NO_CLUSTER and console.is_region(subject.region):
             name = without_middle(subject.cluster, _LINK_NAME)

@@ -52,12 +52,12 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "• {cause}{place} {severity}・解決済み 1 件",
     },
     "gathered_alerts": {"en": "{name} ({count} alerts{causes})", "ja": "{name} (アラート {count} 件{causes})"},
-    "gathered_causes": {"en": ", {causes}", "ja": "、{causes}"},
+    "gathered_causes": {"en": ": {causes}", "ja": ": {causes}"},
     "gathered_names_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
     "gathered_more": {"en": "… and {count} more incidents", "ja": "… 他 {count} 件のインシデント"},
     "gathered_more_one": {"en": "… and 1 more incident", "ja": "… 他 1 件のインシデント"},
     "severity_count": {"en": "{count} {severity}", "ja": "{severity} {count} 件"},
-    "channel_failing": {
+    "about_channel_failing": {
         "en": "No alert has reached this channel for 15 minutes. It will get the current state of every incident once "
         "it recovers. Test it with `ecs-alert-router send-test`.",
         "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
@@ -127,7 +127,7 @@ PHRASES: dict[str, dict[str, str]] = {
     "cause_counted_one": {"en": "{cause} once", "ja": "{cause} 1 件"},
     "cause_more": {"en": "{cause} {count} more times", "ja": "{cause} {count} 件"},
     "cause_more_one": {"en": "{cause} once more", "ja": "{cause} 1 件"},
-    "between_counts": {"en": ", ", "ja": "、"},
+    "list_separator": {"en": ", ", "ja": "、"},
     "going_on": {
         "en": "{counts} since the last message; {total} in total since {since}.",
         "ja": "前回の通知以降に{counts}が発生しました ({since} から合計 {total} 件)。",

@@ -287,7 +287,9 @@ def _lead(story: _MessageContext) -> str:
     """What happened, in one or two sentences."""
     match story.dispatch.kind:
         case Kind.OPENED:
-            what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
+            what_died = _culprit_sentence(story) or phrase(
+                f"about_{story.alert.cause}", story.config.language, default=""
+            )
             sentences = [what_died, _history_sentence(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
@@ -453,7 +455,7 @@ def _counts(
         words = cause_words(cause, story.config.language)
         key = "cause_more" if before.get(cause, 0) > count else "cause_counted"
         parts.append(story.phrase(key, cause=mid_sentence(words) if parts else words, count=count))
-    return story.phrase("between_counts").join(parts)
+    return story.phrase("list_separator").join(parts)
 
 
 def _clock(time: float, config: ChannelConfig) -> str:
