@@ -1,6 +1,6 @@
 """Every cause in plain words, for the title of a message.
 
-Japanese uses the terms of AWS's own Japanese documentation (タスク, デプロイ, 定常状態, キャパシティープロバイダー).
+Japanese uses the terms of AWS's own Japanese documentation (タスク, デプロイ, 定常状態, キャパシティプロバイダー).
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,21 @@ CAUSES: Mapping[str, Words] = {
     # Tasks
     "out_of_memory": Words("Out of memory", "メモリ不足"),
     "image_pull_failed": Words("Image pull failed", "イメージのプルに失敗"),
-    "resource_initialization_failed": Words("Resource initialization failed", "リソースの初期化に失敗"),
+    "resource_initialization_failed": Words(
+        "Task could not set up its secrets, logs, volumes or network",
+        "シークレット・ログ・ボリューム・ネットワークの準備に失敗",
+    ),
     "container_start_failed": Words("Container could not start", "コンテナの起動に失敗"),
     "task_failed_to_start": Words("Task failed to start", "タスクの起動に失敗"),
     "essential_container_exited": Words("Essential container exited", "必須コンテナが終了"),
-    "container_exited": Words("Container exited, task still running", "コンテナが終了 (タスクは実行中)"),
+    "container_exited": Words("Container exited in a running task", "実行中のタスクでコンテナが終了"),
     "health_check_failed": Words("Health check failed", "ヘルスチェックに失敗"),
-    "spot_interruption": Words("Spot interruption", "スポットの中断"),
-    "host_terminated": Words("Host terminated", "ホストの終了"),
-    "infrastructure_maintenance": Words("Infrastructure maintenance", "インフラストラクチャのメンテナンス"),
-    "task_stopped": Words("Task stopped", "タスクが停止"),
+    "spot_interruption": Words("Spot interruption", "Spot の中断"),
+    "host_terminated": Words(
+        "Container instance terminated or deregistered", "コンテナインスタンスの終了または登録解除"
+    ),
+    "infrastructure_maintenance": Words("AWS infrastructure maintenance", "AWS のインフラストラクチャのメンテナンス"),
+    "task_stopped": Words("Task stopped for an unknown reason", "不明な理由でタスクが停止"),
     "task_completed": Words("Task completed", "タスクが完了"),
     "stopped_by_user": Words("Stopped by a user", "ユーザーによる停止"),
     "stopped_by_scheduler": Words("Stopped by the service scheduler", "サービススケジューラによる停止"),
@@ -43,10 +48,10 @@ CAUSES: Mapping[str, Words] = {
     "deployment_failed": Words("Deployment failed", "デプロイに失敗"),
     "deployment_rolling_back": Words("Deployment rolling back", "デプロイをロールバック中"),
     "deployment_in_progress": Words("Deployment in progress", "デプロイの進行中"),
-    "deployment_stopped": Words("Deployment stopped before its end", "デプロイが途中で停止"),
+    "deployment_stopped": Words("Deployment stopped early", "デプロイが途中で停止"),
     "deployment_completed": Words("Deployment completed", "デプロイが完了"),
     "hook_in_progress": Words("Deployment hook in progress", "デプロイフックの進行中"),
-    "hook_awaiting_action": Words("Deployment is waiting for your action", "デプロイが操作待ち"),
+    "hook_awaiting_action": Words("Deployment is waiting for approval", "デプロイが手動の承認待ち"),
     "hook_succeeded": Words("Deployment hook succeeded", "デプロイフックが成功"),
     "hook_failed": Words("Deployment hook failed", "デプロイフックが失敗"),
     "hook_timed_out": Words("Deployment hook timed out", "デプロイフックがタイムアウト"),
@@ -54,16 +59,16 @@ CAUSES: Mapping[str, Words] = {
     "service_steady_state": Words("Service reached a steady state", "サービスが定常状態に到達"),
     "taskset_steady_state": Words("Task set reached a steady state", "タスクセットが定常状態に到達"),
     "capacity_provider_steady_state": Words(
-        "Capacity provider reached a steady state", "キャパシティープロバイダーが定常状態に到達"
+        "Capacity provider reached a steady state", "キャパシティプロバイダーが定常状態に到達"
     ),
     "service_desired_count_updated": Words("Desired count updated", "必要なタスク数の更新"),
     "tasks_started": Words("Tasks started", "タスクの開始"),
     "tasks_stopped": Words("Tasks stopped", "タスクの停止"),
-    "service_task_start_impaired": Words("Tasks keep failing to start", "タスクを正常に起動できない状態"),
+    "service_task_start_impaired": Words("Tasks keep failing to start", "タスクの起動失敗が継続"),
     "service_discovery_instance_unhealthy": Words(
-        "Unhealthy instance in service discovery", "サービス検出のインスタンスが異常"
+        "Unhealthy instance in service discovery", "サービス検出のインスタンスに異常"
     ),
-    "vpc_lattice_target_unhealthy": Words("Unhealthy VPC Lattice target", "VPC Lattice のターゲットが異常"),
+    "vpc_lattice_target_unhealthy": Words("Unhealthy VPC Lattice target", "VPC Lattice のターゲットに異常"),
     "service_daemon_placement_constraint_violated": Words(
         "Daemon task violates its placement constraint", "デーモンタスクが配置制約に違反"
     ),
@@ -72,7 +77,7 @@ CAUSES: Mapping[str, Words] = {
         "Service discovery API throttled", "サービス検出 API のスロットリング"
     ),
     "service_task_placement_failure": Words("Task placement failed", "タスクの配置に失敗"),
-    "service_task_configuration_failure": Words("Wrong task configuration", "タスクの設定エラー"),
+    "service_task_configuration_failure": Words("Invalid task configuration", "タスクの設定エラー"),
     "service_health_unknown": Words("Service health unknown", "サービスのヘルスが不明"),
     "service_rebalancing_started": Words(
         "Availability Zone rebalancing started", "アベイラビリティーゾーンの再調整を開始"
@@ -84,7 +89,7 @@ CAUSES: Mapping[str, Words] = {
         "Availability Zone rebalancing stopped", "アベイラビリティーゾーンの再調整を停止"
     ),
     "taskset_scale_in_failure_by_task_protection": Words(
-        "Scale-in blocked by task protection", "タスク保護によりスケールインできない状態"
+        "Scale-in blocked by task protection", "タスク保護によりスケールインに失敗"
     ),
     # Daemons
     "daemon_task_start_impaired": Words("Daemon task failed to start", "デーモンタスクの起動に失敗"),
@@ -123,9 +128,16 @@ CAUSES: Mapping[str, Words] = {
 # The words for the resolving event of causes that both open and resolve.
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
-    "channel_failing": Words("Alert channel works again", "通知チャネルが復旧"),
+    "channel_failing": Words("Alert channel recovered", "通知チャネルが復旧"),
     "cloudwatch_alarm": Words("CloudWatch alarm is OK again", "CloudWatch アラームが OK に復帰"),
 }
+
+# More exact words for `essential_container_exited`, where the exit code says more.
+CRASHED = Words("Container crashed", "必須コンテナが異常終了")
+KILLED = Words("Container killed", "必須コンテナが強制終了")
+
+# They are upper case in the middle of a sentence too.
+_NAMES = ("AWS", "Availability", "CloudWatch", "ECS", "Spot", "TEST", "VPC")
 
 
 def cause_words(cause: str, language: str, *, over: bool = False) -> str:
@@ -138,4 +150,13 @@ def cause_words(cause: str, language: str, *, over: bool = False) -> str:
     words = (_OVER.get(cause) if over else None) or CAUSES.get(cause)
     if words is None:  # an event name that AWS added, or a user's own cause
         return cause.replace("_", " ").strip().capitalize()
+    return in_language(words, language)
+
+
+def in_language(words: Words, language: str) -> str:
     return words.ja if language == "ja" else words.en
+
+
+def mid_sentence(words: str) -> str:
+    """The words as they stand in the middle of a sentence: "out of memory", but "CloudWatch alarm"."""
+    return words if words.startswith(_NAMES) else words[:1].lower() + words[1:]

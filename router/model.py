@@ -436,7 +436,11 @@ class Message:
     @property
     def lead(self) -> str:
         """`text` without the reason and hint at its end, for a channel that shows those separately."""
-        return self.text.removesuffix(self.hint).rstrip().removesuffix(self.reason).rstrip()
+        lead = self.text.rstrip()
+        for part in filter(None, (self.hint.strip(), self.reason.strip())):
+            if lead == part or lead.endswith(f"\n{part}"):
+                lead = lead.removesuffix(part).rstrip()
+        return lead
 
 
 @dataclass(frozen=True, slots=True)

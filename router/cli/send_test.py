@@ -34,6 +34,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
+from router.subject_names import subject_name
 
 TIME_LIMIT = 60.0  # seconds; each channel's own timeouts are shorter
 CAUSE = "test_alert"
@@ -91,7 +92,7 @@ def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
 def _incident(channel: str, severity: Severity, at: float) -> Incident:
     """A test incident. Its subject and number differ per channel and second, so tests cannot resolve each other."""
     subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
-    title = f"TEST alert, nothing is wrong: {subject.text}"
+    title = f"TEST alert, nothing is wrong: {subject_name(subject, 'en')}"
     alert = Alert(
         f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
     )

@@ -49,6 +49,8 @@ from router.understand import classify_with_rules, targets_of
 GATHERED = Decision.GATHERED.value
 HELD_BACK = 3
 """Further occurrences that a simulated `updated` message reports as held back."""
+RECOVERED_AFTER = 300.0
+"""Seconds between the failure and the recovery that a simulated `resolved` message reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ def simulate(
     state, dispatches = take_lease(state, alert.at, grant)
     if state.incident is None:
         return Simulated(alert, decision, routes, (), window)
-    incident = _at_kind(state.incident, kind, config.resolve_after)
+    incident = _at_kind(state.incident, kind)
     enrichment = enrichment._replace(facts={**enrichment.facts, **facts_of(alert, plugins)})
     suppressed = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     bodies = []
@@ -244,7 +246,7 @@ def gathered(events: Iterable[Event], config: Config, plugins: Plugins, chosen: 
     return [Simulated(worst.alert, Decision.GATHERED, {}, tuple(bodies))]
 
 
-def _at_kind(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
+def _at_kind(incident: Incident, kind: Kind) -> Incident:
     """The incident as it is when a notification of that kind is sent."""
     match kind:
         case Kind.OPENED:
@@ -252,7 +254,7 @@ def _at_kind(incident: Incident, kind: Kind, resolve_after: float) -> Incident:
         case Kind.UPDATED:
             return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
         case Kind.RESOLVED:
-            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + resolve_after)
+            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + RECOVERED_AFTER)
         case _:
             assert_never(kind)
 

@@ -15,7 +15,8 @@ from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, Subject, SubjectKind
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind
+from router.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -416,7 +417,7 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
         cause=classification.cause,
         resolves=classification.resolves,
         rule=classification.rule,
-        title=_title(classification, event.subject),
+        title=_title(classification, event),
         subject=event.subject,
         task=event.task,
         stopped=is_task and event.status == "STOPPED",
@@ -453,10 +454,9 @@ def _decides_alone(case: Case, cause: str) -> bool:
     return not any(code and not asked_to_stop(code) for code in case.exit_codes)
 
 
-def _title(classification: Classification, subject: Subject) -> str:
+def _title(classification: Classification, event: Event) -> str:
     words = cause_words(classification.cause, "en", over=classification.resolves)
-    place = f" in {subject.cluster}" if subject.cluster != "-" else ""
-    return f"{words}: {subject.text}{place}"
+    return f"{words}: {subject_in_cluster(event.subject, 'en', event.task)}"
 
 
 def _best_reason(case: Case, cause: str, blamed: Collection[Container]) -> str:

@@ -1,21 +1,28 @@
-"""Gathering: one message about many incidents, worst first, where one for each would be more than anybody can read.
+"""The bundle: one message about many incidents, worst first, where one for each would be more than anybody can read.
 
 Incidents with the same severity and cause in the same cluster share a line; each is named as long as there is room.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
-from router.causes import cause_words
+from router.causes import cause_words, mid_sentence
 from router.incident.state import Dispatch, SubjectState
+from router.messages import console
 from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase
+from router.messages.render import LINKS, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
+from router.subject_names import subject_name
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""
 _LINE = 700  # characters of the names in one line, so that the first does not take the room of all
+_CAUSES = 3  # named of one incident
+_LINK_NAME = 30  # characters of a name in a link's label
+_CLUSTER_SHOWN = 60  # characters of a cluster's name in the title
+_NO_CLUSTER = {"-", ""}
 _ORDER = {Kind.OPENED: 0, Kind.UPDATED: 1, Kind.RESOLVED: 2}
 
 Member = tuple[Incident, Dispatch]
@@ -24,79 +31,151 @@ Member = tuple[Incident, Dispatch]
 def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig) -> Notification:
     """What a channel is asked to say of many incidents at once.
 
-    Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `gathered` holds them all.
+    Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `bundled` holds them all.
     """
-    told = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
-    worst, dispatch = told[0]
+    members = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
+    worst, dispatch = members[0]
+    incidents = tuple(incident for incident, _ in members)
     language = dispatch.options.language or config.language
-    title = phrase(
-        "title_gathered_resolved" if dispatch.kind is Kind.RESOLVED else "title_gathered",
-        language,
-        count=len(told),
-        place=_place((incident.subject.cluster for incident, _ in told), language),
-    )
     facts = (
-        (phrase("label_severity", language), _severities(told, language)),
+        (phrase("label_incidents", language), _severities(incidents, language)),
         (phrase("label_more", language), "ecs-alert-router history open"),
     )
-    message = Message(title, "\n".join(_lines(told, language)), facts)
+    message = Message(
+        _title(incidents, dispatch.kind, language),
+        "\n".join(_lines(members, language)),
+        facts,
+        _links(incidents, language),
+    )
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
-    incidents = tuple(incident for incident, _ in told)
     return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
 
 
-def _worst_first(part: Member) -> tuple[int, int, str, str, float]:
-    incident, dispatch = part
+def _worst_first(member: Member) -> tuple[int, int, str, str, float]:
+    incident, dispatch = member
     cause, cluster = incident.alert.cause, incident.subject.cluster
     return _ORDER[dispatch.kind], -incident.severity.rank, cause, cluster, incident.opened_at
 
 
-def _place(clusters: Iterable[str], language: str) -> str:
-    """` in prod`, ` in 3 clusters`, or nothing: an alarm, say, has no cluster."""
-    known = sorted({*clusters} - {"-"})
-    if len(known) > 1:
-        return phrase("in_clusters", language, count=len(known))
-    return phrase("in_cluster", language, cluster=known[0]) if known else ""
+# --- title ------------------------------------------------------------------------------------------------------------
 
 
-def _severities(told: Iterable[Member], language: str) -> str:
-    counts = Counter(incident.severity for incident, dispatch in told)
-    return ", ".join(f"{counts[each]} × {phrase(f'severity_{each}', language)}" for each in Severity if counts[each])
+def _title(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
+    is_over = kind is Kind.RESOLVED
+    places = _places(incidents, language)
+    if not places:
+        place = ""
+    elif language == "ja":
+        place = f" ({places})" if is_over else f"、{places}"
+    else:
+        place = f" ({places})" if places[0].isdigit() else f" {places}"
+    key = "title_gathered_resolved" if is_over else "title_gathered"
+    return phrase(key, language, count=len(incidents), place=place)
 
 
-def _lines(told: Sequence[Member], language: str) -> Iterator[str]:
+def _places(incidents: Sequence[Incident], language: str) -> str:
+    """`in prod`, `in 3 clusters`, or `4 in prod, 2 alarms`: alarms and channels are in no cluster."""
+    clusters = sorted({incident.subject.cluster for incident in incidents} - _NO_CLUSTER)
+    if not clusters:
+        return ""
+    place = (
+        phrase("in_clusters", language, count=len(clusters))
+        if len(clusters) > 1
+        else phrase("in_cluster", language, cluster=without_middle(clusters[0], _CLUSTER_SHOWN))
+    )
+    outside = [incident for incident in incidents if incident.subject.cluster in _NO_CLUSTER]
+    if not outside:
+        return place
+    alarms = sum(incident.subject.kind is SubjectKind.ALARM for incident in outside)
+    parts = [phrase("counted_place", language, count=len(incidents) - len(outside), place=place)]
+    parts += [phrase("alarms", language, count=alarms)] if alarms else []
+    parts += [phrase("others", language, count=len(outside) - alarms)] if alarms < len(outside) else []
+    return phrase("list_separator", language).join(parts)
+
+
+def _severities(incidents: Iterable[Incident], language: str) -> str:
+    counts = Counter(incident.severity for incident in incidents)
+    return phrase("list_separator", language).join(
+        phrase("severity_count", language, count=counts[each], severity=phrase(f"severity_{each}", language))
+        for each in Severity
+        if counts[each]
+    )
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _lines(members: Sequence[Member], language: str) -> Iterator[str]:
     """A line for each group while there is room; then how many are left."""
-    room, left = ROOM, len(told)
-    for (_, _, cause, cluster), group in groupby(told, key=lambda part: _worst_first(part)[:4]):
-        members = list(group)
-        worst, dispatch = members[0]
-        head = phrase(
-            f"gathered_{dispatch.kind}",
-            language,
-            severity=phrase(f"severity_{worst.severity}", language),
-            cause=cause_words(cause, language),
-            place=_place([cluster], language),
-            count=len(members),
-        )
-        line = f"{head}: {_names([incident for incident, _ in members], language)}"
+    room, left = ROOM, len(members)
+    for _, group in groupby(members, key=lambda member: _worst_first(member)[:4]):
+        incidents, dispatches = zip(*group, strict=True)
+        line = f"{_head(incidents, dispatches[0].kind, language)}: {_names(incidents, language)}"
         room -= len(line) + 1
         if room < 0:
             yield phrase("gathered_more", language, count=left)
             return
-        left -= len(members)
+        left -= len(incidents)
         yield line
 
 
+def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
+    severity, cause, cluster = incidents[0].severity, incidents[0].alert.cause, incidents[0].subject.cluster
+    place = "" if cluster in _NO_CLUSTER else phrase("in_cluster", language, cluster=cluster)
+    if place:
+        place = f" ({place})" if language == "ja" else f" {place}"
+    return phrase(
+        f"gathered_{kind}",
+        language,
+        severity=phrase(f"severity_{severity}", language),
+        cause=cause_words(cause, language),
+        place=place,
+        count=len(incidents),
+    )
+
+
 def _names(incidents: Sequence[Incident], language: str) -> str:
-    """`web, api × 12 and 3 more`: what is in trouble, and how often where it was more than once."""
+    """`service web, service api (12 alerts) and 3 more`: what is in trouble, and how many alerts if more than one."""
     names: list[str] = []
-    room = _LINE
+    room, separator = _LINE, phrase("list_separator", language)
     for incident in incidents:
-        kind, name = incident.subject.kind, incident.subject.name
-        text = name if kind is SubjectKind.SERVICE else phrase(f"subject_{kind}", language, default=name, name=name)
-        text += f" × {incident.count}" if incident.count > 1 else ""
-        room -= len(text) + 2
+        name = _named(incident, language)
+        room -= len(name) + 2
         if room < 0:
-            return ", ".join(names) + phrase("gathered_names_more", language, count=len(incidents) - len(names))
-        names.append(text)
-    return ", ".join(names)
+            return separator.join(names) + phrase("gathered_names_more", language, count=len(incidents) - len(names))
+        names.append(name)
+    return separator.join(names)
+
+
+def _named(incident: Incident, language: str) -> str:
+    """The name, with the number of alerts; with each cause's where the line's cause is not the only one."""
+    name = subject_name(incident.subject, language, incident.alert.task)
+    if incident.count == 1:
+        return name
+    causes = ""
+    if len(incident.causes) > 1:
+        most_frequent = Counter(incident.causes).most_common(_CAUSES)
+        counts = (
+            phrase("cause_counted", language, cause=mid_sentence(cause_words(cause, language)), count=count)
+            for cause, count in most_frequent
+        )
+        causes = phrase("gathered_causes", language, causes=phrase("list_separator", language).join(counts))
+    return phrase("gathered_alerts", language, name=name, count=incident.count, causes=causes)
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def _links(incidents: Sequence[Incident], language: str) -> tuple[tuple[str, str], ...]:
+    """The best page about the worst incident, then the clusters in the same order."""
+    worst = incidents[0]
+    links: dict[str, str] = {}
+    for page, url in islice(pages(worst.alert), 1):
+        name = without_middle(worst.subject.name, _LINK_NAME)
+        links[url] = phrase("link_of", language, link=phrase(f"link_{page}", language), name=name)
+    for subject in (incident.subject for incident in incidents):
+        if subject.cluster not in _NO_CLUSTER and console.is_region(subject.region):
+            name = without_middle(subject.cluster, _LINK_NAME)
+            label = phrase("link_of", language, link=phrase("link_cluster", language), name=name)
+            links.setdefault(console.cluster(subject.region, subject.cluster), label)
+    return tuple((label, url) for url, label in links.items())[:LINKS]

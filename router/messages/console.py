@@ -25,6 +25,16 @@ def task(region: str, cluster: str, task_id: str) -> str:
     return f"{_clusters(region, cluster)}/tasks/{_part(task_id)}/configuration?region={region}"
 
 
+def task_logs(region: str, cluster: str, task_id: str) -> str:
+    """The task's own tab of logs, which needs no look-up of its log group."""
+    return f"{_clusters(region, cluster)}/tasks/{_part(task_id)}/logs?region={region}"
+
+
+def stopped_tasks(region: str, cluster: str, service: str) -> str:
+    """The tasks of the service that stopped within about the last hour; ECS forgets them after that."""
+    return f"{_clusters(region, cluster)}/services/{_part(service)}/tasks?status=STOPPED&region={region}"
+
+
 def alarm(region: str, name: str) -> str:
     return f"{_cloudwatch(region)}#alarmsV2:alarm/{_part(name)}"
 

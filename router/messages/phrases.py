@@ -6,48 +6,64 @@ A test proves that both languages have every key, with the same placeholders.
 from typing import Any
 
 PHRASES: dict[str, dict[str, str]] = {
-    "title_opened": {"en": "{cause}: {subject}", "ja": "{cause}: {subject}"},
-    "title_updated": {"en": "Still going on: {cause}: {subject}", "ja": "継続中: {cause}: {subject}"},
-    "title_resolved": {"en": "Resolved: {cause}: {subject}", "ja": "解決: {cause}: {subject}"},
+    "title_opened": {"en": "{cause}: {subject}", "ja": "{cause} - {subject}"},
+    "title_updated": {"en": "Ongoing: {subject} ({cause})", "ja": "[継続中] {cause} - {subject}"},
+    "title_updated_failure": {"en": "Still failing: {subject} ({cause})", "ja": "[継続中] {cause} - {subject}"},
+    "title_resolved": {"en": "Resolved: {subject} ({cause})", "ja": "[解決済み] {cause} - {subject}"},
     "title_gathered": {
         "en": "{count} incidents{place}, worst first",
-        "ja": "インシデント {count} 件{place} 重大順",
+        "ja": "インシデント {count} 件 (重大度順{place})",
     },
+    "title_gathered_one": {"en": "1 incident{place}", "ja": "インシデント 1 件 (重大度順{place})"},
     "title_gathered_resolved": {
         "en": "Resolved: {count} incidents{place}",
-        "ja": "解決: インシデント {count} 件{place}",
+        "ja": "[解決済み] インシデント {count} 件{place}",
     },
-    "in_cluster": {"en": " in {cluster}", "ja": " ({cluster})"},
-    "in_clusters": {"en": " in {count} clusters", "ja": " ({count} 個のクラスター)"},
+    "title_gathered_resolved_one": {"en": "Resolved: 1 incident{place}", "ja": "[解決済み] インシデント 1 件{place}"},
+    "in_cluster": {"en": "in {cluster}", "ja": "{cluster}"},
+    "in_clusters": {"en": "in {count} clusters", "ja": "{count} 個のクラスター"},
+    "counted_place": {"en": "{count} {place}", "ja": "{place} {count} 件"},
+    "alarms": {"en": "{count} alarms", "ja": "アラーム {count} 件"},
+    "alarms_one": {"en": "1 alarm", "ja": "アラーム 1 件"},
+    "others": {"en": "{count} others", "ja": "その他 {count} 件"},
+    "others_one": {"en": "1 other", "ja": "その他 1 件"},
     "gathered_opened": {
-        "en": "• {cause}{place}, {count} new ({severity})",
-        "ja": "• {cause}{place} 新規 {count} 件 [{severity}]",
+        "en": "• {cause}{place}, {count} new incidents ({severity})",
+        "ja": "• {cause}{place} {severity}・新規 {count} 件",
+    },
+    "gathered_opened_one": {
+        "en": "• {cause}{place}, 1 new incident ({severity})",
+        "ja": "• {cause}{place} {severity}・新規 1 件",
     },
     "gathered_updated": {
-        "en": "• {cause}{place}, {count} still going on ({severity})",
-        "ja": "• {cause}{place} 継続中 {count} 件 [{severity}]",
+        "en": "• {cause}{place}, {count} ongoing incidents ({severity})",
+        "ja": "• {cause}{place} {severity}・継続中 {count} 件",
+    },
+    "gathered_updated_one": {
+        "en": "• {cause}{place}, 1 ongoing incident ({severity})",
+        "ja": "• {cause}{place} {severity}・継続中 1 件",
     },
     "gathered_resolved": {
-        "en": "• {cause}{place}, {count} resolved (were {severity})",
-        "ja": "• {cause}{place} 解決 {count} 件 [{severity}]",
+        "en": "• {cause}{place}, {count} resolved incidents (was {severity})",
+        "ja": "• {cause}{place} {severity}・解決済み {count} 件",
     },
+    "gathered_resolved_one": {
+        "en": "• {cause}{place}, 1 resolved incident (was {severity})",
+        "ja": "• {cause}{place} {severity}・解決済み 1 件",
+    },
+    "gathered_alerts": {"en": "{name} ({count} alerts{causes})", "ja": "{name} (アラート {count} 件{causes})"},
+    "gathered_causes": {"en": ": {causes}", "ja": ": {causes}"},
     "gathered_names_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
     "gathered_more": {"en": "… and {count} more incidents", "ja": "… 他 {count} 件のインシデント"},
-    "channel_failing": {
-        "en": "Nothing has reached this alert channel for 15 minutes. What it misses, it hears when it is back. "
-        "Try it with `ecs-alert-router send-test`.",
-        "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に最新の状態を送信します。"
+    "gathered_more_one": {"en": "… and 1 more incident", "ja": "… 他 1 件のインシデント"},
+    "severity_count": {"en": "{count} {severity}", "ja": "{severity} {count} 件"},
+    "about_channel_failing": {
+        "en": "No alert has reached this channel for 15 minutes. It will get the current state of every incident once "
+        "it recovers. Test it with `ecs-alert-router send-test`.",
+        "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
         "`ecs-alert-router send-test` で確認してください。",
     },
-    "subject_service": {"en": "service {name}", "ja": "サービス {name}"},
-    "subject_family": {"en": "task {name}", "ja": "タスク {name}"},
-    "subject_alarm": {"en": "{name}", "ja": "{name}"},
-    "subject_instance": {"en": "instance {name}", "ja": "インスタンス {name}"},
-    "subject_daemon": {"en": "daemon {name}", "ja": "デーモン {name}"},
-    "subject_channel": {"en": "{name}", "ja": "{name}"},
-    "subject_deployment-group": {"en": "deployment group {name}", "ja": "デプロイグループ {name}"},
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
-    "subject_in_cluster": {"en": "{subject} in {cluster}", "ja": "{subject} ({cluster})"},
     "container_with_meaning": {
         "en": "Container {container} exited with code {code}: {meaning}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました: {meaning}。",
@@ -81,8 +97,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "{count} 個のコンテナはいずれも起動しませんでした。",
     },
     "container_without_code": {
-        "en": "Container {container} stopped without an exit code: ECS does not know how it ended.",
-        "ja": "コンテナ {container} は終了コードなしで停止しました (ECS は終了理由を取得していません)。",
+        "en": "Container {container} stopped, and ECS reported no exit code.",
+        "ja": "コンテナ {container} が停止しましたが、ECS は終了コードを報告していません。",
     },
     "containers_without_code": {
         "en": "Containers {container} stopped without an exit code: ECS does not know how they ended.",
@@ -138,78 +154,99 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "タスクは 2 分以内に停止されます。",
     },
     "tasks_missing": {
-        "en": "Fewer tasks of service {service} in {cluster} are running than desired.",
+        "en": "Service {service} in {cluster} is running fewer tasks than desired.",
         "ja": "サービス {service} ({cluster}) の実行中のタスク数が必要なタスク数を下回っています。",
     },
     "first_after_deployment": {
         "en": "First seen {later} after {revision} was deployed.",
-        "ja": "{revision} のデプロイから {later}後に初めて発生しました。",
+        "ja": "{revision} のデプロイの {later}後に初めて発生しました。",
     },
     "first_after_some_deployment": {
-        "en": "First seen {later} after a deployment began.",
-        "ja": "デプロイの開始から {later}後に初めて発生しました。",
+        "en": "First seen {later} after a deployment started.",
+        "ja": "デプロイの開始の {later}後に初めて発生しました。",
     },
     "again_after_deployment": {
-        "en": "{revision} had been deployed {later} before.",
-        "ja": "{revision} のデプロイから {later}後です。",
+        "en": "{revision} was deployed {later} earlier.",
+        "ja": "{revision} のデプロイの {later}後に発生しました。",
     },
     "again_after_some_deployment": {
-        "en": "A deployment had begun {later} before.",
-        "ja": "デプロイの開始から {later}後です。",
+        "en": "A deployment had started {later} earlier.",
+        "ja": "デプロイの開始の {later}後に発生しました。",
     },
     "seen_before": {
-        "en": "{day} × in 24 h, {week} × in 7 d; the last one was {earlier} earlier.",
-        "ja": "24 時間で {day} 件目、7 日間で {week} 件目です。前回は {earlier}前でした。",
+        "en": "{day} time in 24 h, {week} in 7 days; last seen {earlier} before.",
+        "ja": "過去 24 時間で {day} 回目、過去 7 日間で {week} 回目です。前回は {earlier}前です。",
     },
     "yes": {"en": "yes", "ja": "はい"},
     "no": {"en": "no", "ja": "いいえ"},
+    "cause_counted": {"en": "{cause} {count} times", "ja": "{cause} {count} 件"},
+    "cause_counted_one": {"en": "{cause} once", "ja": "{cause} 1 件"},
+    "cause_more": {"en": "{cause} {count} more times", "ja": "{cause} {count} 件"},
+    "cause_more_one": {"en": "{cause} once more", "ja": "{cause} 1 件"},
+    "list_separator": {"en": ", ", "ja": "、"},
     "going_on": {
-        "en": "{counts} since the last message; {total} in all since {since}.",
-        "ja": "前回の通知以降: {counts}。{since} からの合計 {total} 件。",
+        "en": "{counts} since the last message; {total} in total since {since}.",
+        "ja": "前回の通知以降に{counts}が発生しました ({since} から合計 {total} 件)。",
     },
-    "over": {"en": "Over after {lasted}: {counts}.", "ja": "{lasted}で解決しました: {counts}。"},
+    "going_on_in_total": {
+        "en": "{count} alerts since {since}.",
+        "ja": "{since} から合計 {count} 件のアラートが発生しています。",
+    },
+    "going_on_in_total_one": {
+        "en": "1 alert since {since}.",
+        "ja": "{since} から合計 1 件のアラートが発生しています。",
+    },
+    "last_time": {"en": "Last time, {sentence}", "ja": "直近の発生: {sentence}"},
+    "at_a_time": {"en": "At {time}, {sentence}", "ja": "{time} の発生: {sentence}"},
+    "ended_alarm": {"en": "The alarm is OK again.", "ja": "アラームが OK に戻りました。"},
+    "ended_channel": {"en": "The channel accepts messages again.", "ja": "チャネルへの送信が再び成功しました。"},
+    "over": {"en": "Resolved after {lasted} ({counts}).", "ja": "{lasted}後に解決しました ({counts})。"},
     "over_unheard": {
-        "en": "It began and was over after {lasted}, before this channel could be told: {counts}.",
-        "ja": "このチャネルに通知できる前に発生し、{lasted}で解決しました: {counts}。",
+        "en": "It started and ended within {lasted}, before this channel could be notified ({counts}).",
+        "ja": "このチャネルに通知する前に発生し、{lasted}後に解決しました ({counts})。",
     },
     "lapsed": {
-        "en": "No further occurrence in 24 h, so this is taken to be over: {counts}.",
-        "ja": "24 時間発生がないため終了とみなします: {counts}。",
+        "en": "No further occurrence in 24 h, so the incident is considered over ({counts}).",
+        "ja": "24 時間発生がないため、終了とみなします ({counts})。",
     },
     "closed": {
-        "en": "Closed by hand by {by} after {lasted}: {counts}.",
-        "ja": "{by} が手動でクローズしました。継続時間 {lasted}: {counts}。",
+        "en": "Closed manually by {by} after {lasted} ({counts}).",
+        "ja": "{by} が発生から {lasted}後に手動でクローズしました ({counts})。",
     },
     "held_back": {
-        "en": "It has been going on since {since}: {count} before this one held back by silence {by}.",
+        "en": "Ongoing since {since}. Silence {by} held back {count} earlier alerts.",
         "ja": "{since} から継続しています。これ以前の {count} 件はサイレンス {by} により通知されませんでした。",
     },
+    "held_back_one": {
+        "en": "Ongoing since {since}. Silence {by} held back 1 earlier alert.",
+        "ja": "{since} から継続しています。これ以前の 1 件はサイレンス {by} により通知されませんでした。",
+    },
     "history_unavailable": {
-        "en": "History is unavailable: this may repeat, and nothing will say when it is over.",
+        "en": "History is unavailable: you may get this again, and no resolution will be sent.",
         "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
     },
     "test_sent": {
-        "en": "Somebody ran `ecs-alert-router send-test`: this channel works. There is nothing to do.",
+        "en": "Test sent with `ecs-alert-router send-test`; this channel works. No action needed.",
         "ja": "`ecs-alert-router send-test` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
     },
     "heartbeat_title": {
-        "en": "Weekly heartbeat: the alert router works",
-        "ja": "週次ハートビート: アラートルーターは正常です",
+        "en": "Weekly heartbeat: the alert router is working",
+        "ja": "週次ハートビート: アラートルーターは正常に動作しています",
     },
     "heartbeat_text": {
-        "en": "This message came the whole way of an alert: EventBridge, queue, Lambda, history and this channel.",
+        "en": "This message took the same path as an alert: EventBridge, queue, Lambda, history and this channel.",
         "ja": "このメッセージはアラートと同じ経路 (EventBridge、キュー、Lambda、履歴、このチャネル) で届きました。",
     },
     "heartbeat_unconfirmed": {
-        "en": "Not confirmed, so these addresses hear nothing: {addresses}.",
+        "en": "These addresses have not confirmed and receive nothing: {addresses}.",
         "ja": "未確認のため、次のアドレスには通知が届きません: {addresses}。",
     },
     "heartbeat_unknown": {
-        "en": "Whether all e-mail subscriptions are confirmed could not be found out.",
+        "en": "Could not check whether all e-mail subscriptions are confirmed.",
         "ja": "メール購読の確認状況を取得できませんでした。",
     },
     "heartbeat_look_failed": {
-        "en": "Some messages could not be delivered at all. Look at the channels of the failed deliveries in history.",
+        "en": "Some messages could not be delivered. Check history for the channels that failed.",
         "ja": "配信できなかった通知があります。履歴で配信に失敗したチャネルを確認してください。",
     },
     "heartbeat_alerts": {"en": "Alerts in 7 days", "ja": "7 日間のアラート"},
@@ -221,46 +258,67 @@ PHRASES: dict[str, dict[str, str]] = {
     "span_h": {"en": "{count} h", "ja": "{count} 時間"},
     "span_min": {"en": "{count} min", "ja": "{count} 分"},
     "span_s": {"en": "{count} s", "ja": "{count} 秒"},
-    "severity_critical": {"en": "critical", "ja": "重大 (critical)"},
-    "severity_error": {"en": "error", "ja": "エラー (error)"},
-    "severity_warning": {"en": "warning", "ja": "警告 (warning)"},
-    "severity_info": {"en": "info", "ja": "情報 (info)"},
+    "severity_critical": {"en": "critical", "ja": "重大"},
+    "severity_error": {"en": "error", "ja": "エラー"},
+    "severity_warning": {"en": "warning", "ja": "警告"},
+    "severity_info": {"en": "info", "ja": "情報"},
     "label_severity": {"en": "Severity", "ja": "重要度"},
-    "label_subject": {"en": "What", "ja": "対象"},
-    "label_cluster": {"en": "Cluster", "ja": "クラスター"},
-    "label_place": {"en": "Account", "ja": "アカウント"},
+    "label_subject": {"en": "Resource", "ja": "リソース"},
+    "label_place": {"en": "Account / Region", "ja": "アカウント / リージョン"},
     "label_container": {"en": "Container", "ja": "コンテナ"},
     "label_exit_code": {"en": "Exit code", "ja": "終了コード"},
     "label_image": {"en": "Image", "ja": "イメージ"},
     "label_task_definition": {"en": "Task definition", "ja": "タスク定義"},
     "label_task": {"en": "Task", "ja": "タスク"},
     "label_memory": {"en": "Memory limit", "ja": "メモリ上限"},
-    "label_essential": {"en": "Essential", "ja": "必須 (essential)"},
+    "label_essential": {"en": "Essential container", "ja": "必須コンテナ"},
     "label_log_group": {"en": "Log group", "ja": "ロググループ"},
     "label_lifecycle_stage": {"en": "Lifecycle stage", "ja": "ライフサイクルステージ"},
     "label_instance": {"en": "Instance", "ja": "インスタンス"},
     "label_tasks": {"en": "Tasks", "ja": "タスク"},
-    "label_until": {"en": "Until", "ja": "終了時刻"},
+    "label_recovered": {"en": "Recovered", "ja": "復旧時刻"},
+    "label_ended": {"en": "Ended", "ja": "終了時刻"},
     "label_since": {"en": "Since", "ja": "発生時刻"},
-    "label_alerts": {"en": "Alerts", "ja": "件数"},
-    "label_silenced": {"en": "Silenced", "ja": "サイレンス"},
-    "label_incident": {"en": "Incident", "ja": "インシデント"},
-    "label_more": {"en": "More", "ja": "詳細"},
-    "link_runbook": {"en": "Open the runbook", "ja": "ランブックを開く"},
-    "link_service": {"en": "Open the service", "ja": "サービスを開く"},
-    "link_task": {"en": "Open the task", "ja": "タスクを開く"},
-    "link_cluster": {"en": "Open the cluster", "ja": "クラスターを開く"},
-    "link_logs": {"en": "Open the log", "ja": "ログを開く"},
-    "link_source": {"en": "What AWS says", "ja": "AWS の説明"},
-    "link_alarm": {"en": "Open the alarm", "ja": "アラームを開く"},
+    "label_alerts": {"en": "Alerts", "ja": "アラート件数"},
+    "label_silenced": {"en": "Silenced", "ja": "サイレンス中の件数"},
+    "label_incidents": {"en": "Incidents", "ja": "インシデント"},
+    "label_more": {"en": "CLI", "ja": "確認コマンド"},
+    "label_log_lines": {"en": "Log lines", "ja": "ログ"},
+    "log_lines": {
+        "en": "as written by the application, usually in UTC",
+        "ja": "アプリケーションの出力のまま (時刻は通常 UTC)",
+    },
+    "link_runbook": {"en": "View runbook", "ja": "ランブックを表示"},
+    "link_logs": {"en": "View logs", "ja": "ログを表示"},
+    "link_task": {"en": "View task", "ja": "タスクを表示"},
+    "link_stopped_tasks": {"en": "View stopped tasks", "ja": "停止したタスクを表示"},
+    "link_deployments": {"en": "View deployments", "ja": "デプロイを表示"},
+    "link_service": {"en": "View service", "ja": "サービスを表示"},
+    "link_cluster": {"en": "View cluster", "ja": "クラスターを表示"},
+    "link_alarm": {"en": "View alarm", "ja": "アラームを表示"},
+    "link_source": {"en": "AWS guide", "ja": "AWS ガイド"},
+    "link_of": {"en": "{link} ({name})", "ja": "{link} ({name})"},
 }
 
 
 def phrase(key: str, language: str, *, default: str | None = None, **values: Any) -> str:
-    """The phrase in that language, filled in; `default` (else KeyError) where there is none."""
+    """The phrase in that language, filled in; `default` (else KeyError) where there is none.
+
+    A `count` of 1 chooses the phrase `{key}_one` where there is one.
+    """
     if default is not None and key not in PHRASES:
         return default
+    if values.get("count") == 1 and f"{key}_one" in PHRASES:
+        key = f"{key}_one"
     return PHRASES[key][language].format(**values)
+
+
+def ordinal(number: int, language: str) -> str:
+    """`1st`, `2nd`, `11th`; in Japanese the number alone, because its counters say the rest."""
+    if language == "ja":
+        return str(number)
+    is_teen = number % 100 in range(11, 14)
+    return f"{number}{'th' if is_teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def span(seconds: float, language: str, *, units_shown: int = 2) -> str:

@@ -5,20 +5,21 @@ counts; one that says that it is over is short.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
 
-from router.causes import cause_words
+from router.causes import CRASHED, KILLED, cause_words, in_language, mid_sentence
 from router.config.time_zones import zone
-from router.ecs.exit_codes import SIGKILL
+from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
 from router.messages import console, containers
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
-from router.messages.phrases import phrase, span
+from router.messages.phrases import ordinal, phrase, span
 from router.model import (
     Alert,
     ChannelConfig,
@@ -30,20 +31,35 @@ from router.model import (
     Message,
     Notification,
     Recurrence,
+    Severity,
     Silenced,
     Subject,
     SubjectKind,
 )
+from router.subject_names import TASK_SHOWN, subject_in_cluster
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
 _NO_NEWS = "essential container in task exited"
 _REASON_SHOWN = 1024  # characters; what ECS itself allows a container's reason
 _NEW = 3600.0  # seconds after a deployment in which it is suspected of what happens
 _TASKS_SHOWN = 10
-_TASK_SHOWN = 8  # characters of an id; enough to find it by
+_TITLE = 130  # characters; Slack's header takes 150, its sign and the severity included
+_NAME_SHOWN = 20  # characters that stay of a name in a title, if they have to be that few
+LINKS = 4
+"""Links of a message: what Slack shows on one line of a phone."""
 _DIGEST_SHOWN = len("sha256:") + 12
 _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[^/]*/")
 _COMMIT = re.compile(r"(:[0-9a-f]{12})[0-9a-f]{20,}$")  # a commit's hash as a tag
+_CRASH = "essential_container_exited"
+# Alerts about a service that stopped tasks explain; its own page does not list those.
+_EXPLAINED_BY_STOPPED_TASKS = {
+    "deployment_failed",
+    "deployment_rolling_back",
+    "deployment_stopped",
+    "service_task_start_impaired",
+    "service_discovery_instance_unhealthy",
+    "vpc_lattice_target_unhealthy",
+}
 _TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
 
 
@@ -113,12 +129,15 @@ def notification(
 def _message(story: _MessageContext) -> Message:
     hint, advice = _advice(story)
     story = story._replace(advice=hint)
-    title = story.phrase(f"title_{story.dispatch.kind}", cause=_what(story), subject=_where(story))
     reason = "" if story.over else _reason(story.alert)
     return Message(
-        title=title,
+        title=_title(story),
         text="\n".join(filter(None, [_lead(story), _other_containers(story), reason, advice])),
-        facts=_labelled(_facts(story), story) + tuple(story.found.facts.items()),
+        facts=(
+            *_labelled(_facts(story), story),
+            *story.found.facts.items(),
+            *_labelled(_about_the_log(story), story),  # last, because channels show the log below the facts
+        ),
         links=_links(story),
         log_excerpt="" if story.over else story.found.log_excerpt,
         reason=reason,
@@ -134,24 +153,50 @@ def _labelled(values: Mapping[str, str], story: _MessageContext) -> tuple[tuple[
 # --- what and where ---------------------------------------------------------------------------------------------------
 
 
+def _title(story: _MessageContext) -> str:
+    """The cause and where. If that is too long, the middle of the name is left out, then that of the cluster's."""
+    subject = _subject(story.alert)
+    title = _title_about(subject, story)
+    if len(title) > _TITLE:
+        subject = subject._replace(name=without_middle(subject.name, len(subject.name) - len(title) + _TITLE))
+        title = _title_about(subject, story)
+    if len(title) > _TITLE:
+        subject = subject._replace(cluster=without_middle(subject.cluster, len(subject.cluster) - len(title) + _TITLE))
+        title = _title_about(subject, story)
+    return title
+
+
+def _title_about(subject: Subject, story: _MessageContext) -> str:
+    kind, cause = story.dispatch.kind, _what(story)
+    key = f"title_{kind}"
+    if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR):
+        key = "title_updated_failure"
+    where = subject_in_cluster(subject, story.config.language, story.alert.task)
+    return story.phrase(key, cause=cause if kind is Kind.OPENED else mid_sentence(cause), subject=where)
+
+
+def without_middle(name: str, room: int) -> str:
+    """The name in that many characters, or in 20 if that is less: its ends tell more than its middle."""
+    room = max(room, _NAME_SHOWN)
+    if len(name) <= room:
+        return name
+    start = room // 2
+    return f"{name[:start]}…{name[start + 1 - room :]}"
+
+
 def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
-    return (
-        story.phrase("too_few_tasks")
-        if _alarmed_service(story.alert)
-        else cause_words(story.alert.cause, story.config.language)
-    )
+    alert, language = story.alert, story.config.language
+    if _alarmed_service(alert):
+        return story.phrase("too_few_tasks")
+    code = alert.culprit.exit_code if alert.culprit else None
+    if alert.cause != _CRASH or code is None or code == 0 or asked_to_stop(code):
+        return cause_words(alert.cause, language)
+    return in_language(KILLED if code == SIGKILL else CRASHED, language)
 
 
-def _where(story: _MessageContext) -> str:
-    subject = _alarmed_service(story.alert) or story.alert.subject
-    name = subject.name
-    if name == "-":  # an event may lack the group and the task definition, never the task
-        name = story.alert.task[:_TASK_SHOWN]
-    named = phrase(f"subject_{subject.kind}", story.config.language, default="", name=name) if name else ""
-    if subject.cluster == "-":
-        return named or subject.text
-    return story.phrase("subject_in_cluster", subject=named or subject.text, cluster=subject.cluster)
+def _subject(alert: Alert) -> Subject:
+    return _alarmed_service(alert) or alert.subject
 
 
 def _alarmed_service(alert: Alert) -> Subject | None:
@@ -251,20 +296,46 @@ def _lead(story: _MessageContext) -> str:
     """What happened, in one or two sentences."""
     match story.dispatch.kind:
         case Kind.OPENED:
-            what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
+            what_died = _culprit_sentence(story) or phrase(
+                f"about_{story.alert.cause}", story.config.language, default=""
+            )
             sentences = [what_died, _history_sentence(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
-            counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
-            since = story.clock(story.incident.opened_at)
-            return story.phrase("going_on", counts=counts, total=story.incident.count, since=since)
+            return story.gap.join(filter(None, [_news(story), _latest(story)]))
         case Kind.RESOLVED:
             return _over(story)
         case _:
             assert_never(story.dispatch.kind)
 
 
+def _news(story: _MessageContext) -> str:
+    """How often each cause occurred since the last message, and how often it all occurred since when."""
+    incident, since_then = story.incident, story.dispatch.suppressed
+    since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
+    if not since_then:
+        return story.phrase("going_on_in_total", count=incident.count, since=since)
+    counts = _counts(since_then, story, before=incident.causes)
+    return story.phrase("going_on", counts=counts, total=incident.count, since=since)
+
+
+def _latest(story: _MessageContext) -> str:
+    """The sentence about the container or the task, for a reader who has not seen the first message.
+
+    The incident keeps the alert that is worst, so it is the last one only if none came after it.
+    """
+    sentence, alert = _culprit_sentence(story), story.alert
+    if not sentence or not alert.task:
+        return sentence
+    sentence = mid_sentence(sentence)
+    if alert.at >= story.incident.last_at:
+        return story.phrase("last_time", sentence=sentence)
+    time = _clock_of_day(alert.at, story.incident.last_at, story.config)
+    return story.phrase("at_a_time", time=time, sentence=sentence)
+
+
 def _over(story: _MessageContext) -> str:
+    """What ended it, how long it lasted and how often it occurred."""
     incident = story.incident
     match incident.status:
         case IncidentStatus.LAPSED | IncidentStatus.CLOSED:
@@ -275,10 +346,19 @@ def _over(story: _MessageContext) -> str:
             key = "over"
         case _:
             assert_never(incident.status)
+    # A recovery has the event time of what ended it: the quiet time that follows is not part of the trouble.
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
-    counts = _counts(incident.causes, story)
+    counts = mid_sentence(_counts(incident.causes, story))
     by = _with(incident.closed_by, incident.closed_because)
-    return story.phrase(key, lasted=story.span(lasted), counts=counts, total=incident.count, by=by)
+    over = story.phrase(key, lasted=story.span(lasted), counts=counts, by=by)
+    return story.gap.join(filter(None, [_ended_by(story), over]))
+
+
+def _ended_by(story: _MessageContext) -> str:
+    """What ended it, where only one thing can: an incident does not keep the alert that resolved it."""
+    if story.incident.status is not IncidentStatus.RESOLVED:
+        return ""
+    return phrase(f"ended_{story.incident.subject.kind}", story.config.language, default="")
 
 
 def _held_back(story: _MessageContext) -> str:
@@ -318,7 +398,8 @@ def _history_sentence(story: _MessageContext) -> str:
     if past.previous is None:
         return _deployed("first", past, alert, story)
     earlier = story.about(max(0.0, alert.at - past.previous))
-    counted = story.phrase("seen_before", day=past.last_day + 1, week=past.last_week + 1, earlier=earlier)
+    day, week = (ordinal(count + 1, story.config.language) for count in (past.last_day, past.last_week))
+    counted = story.phrase("seen_before", day=day, week=week, earlier=earlier)
     newly = past.deployed_at is not None and past.previous < past.deployed_at
     return story.gap.join(filter(None, [counted, _deployed("again", past, alert, story) if newly else ""]))
 
@@ -339,14 +420,31 @@ def _reason(alert: Alert) -> str:
     return words if len(words) <= _REASON_SHOWN else words[: _REASON_SHOWN - 1] + "…"
 
 
-def _counts(counts: Mapping[str, int], story: _MessageContext) -> str:
-    language = story.config.language
-    return ", ".join(f"{count} × {cause_words(cause, language)}" for cause, count in counts.items())
+def _counts(
+    counts: Mapping[str, int], story: _MessageContext, *, before: Mapping[str, int] = MappingProxyType({})
+) -> str:
+    """`Out of memory 3 times, image pull failed once`; "3 more times" of a cause that occurred before these."""
+    parts: list[str] = []
+    for cause, count in counts.items():
+        words = cause_words(cause, story.config.language)
+        key = "cause_more" if before.get(cause, 0) > count else "cause_counted"
+        parts.append(story.phrase(key, cause=mid_sentence(words) if parts else words, count=count))
+    return story.phrase("list_separator").join(parts)
 
 
 def _clock(time: float, config: ChannelConfig) -> str:
-    local = datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone(config.time_zone))
-    return local.strftime("%Y-%m-%d %H:%M:%S %Z")
+    return _local(time, config).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _clock_of_day(time: float, now: float, config: ChannelConfig) -> str:
+    """Without the date where it is the same day for the reader."""
+    local = _local(time, config)
+    is_today = local.date() == _local(now, config).date()
+    return local.strftime("%H:%M:%S %Z") if is_today else _clock(time, config)
+
+
+def _local(time: float, config: ChannelConfig) -> datetime:
+    return datetime.fromtimestamp(min(time, _LATEST), UTC).astimezone(zone(config.time_zone))
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
@@ -355,14 +453,14 @@ def _clock(time: float, config: ChannelConfig) -> str:
 def _facts(story: _MessageContext) -> dict[str, str]:
     """What tells more about it than the text does."""
     incident, alert = story.incident, story.alert
-    times = {
-        "since": story.clock(incident.opened_at),
-        "until": story.clock(incident.ended_at) if story.over and incident.ended_at else "",
-        "alerts": str(incident.count) if incident.count > 1 else "",
-        "silenced": f"{incident.silenced.count}: {_silences(incident.silenced)}" if incident.silenced else "",
-    }
     if story.over:
-        return times
+        ended = "recovered" if incident.status is IncidentStatus.RESOLVED else "ended"
+        return {
+            "since": story.clock(incident.opened_at),
+            ended: story.clock(incident.ended_at) if incident.ended_at else "",
+            "silenced": f"{incident.silenced.count} ({_silences(incident.silenced)})" if incident.silenced else "",
+        }
+    text_has_times = story.dispatch.kind is Kind.UPDATED or incident.silenced is not None
     memory = _memory(story)
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
@@ -371,9 +469,14 @@ def _facts(story: _MessageContext) -> dict[str, str]:
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert) else "",
         "lifecycle_stage": alert.details.get("lifecycleStage", ""),
         "instance": alert.details.get("ec2InstanceId", "") if alert.subject.kind is not SubjectKind.INSTANCE else "",
-        "tasks": ", ".join(task[:_TASK_SHOWN] for task in incident.tasks[:_TASKS_SHOWN]) if several else "",
-        **times,
+        "tasks": ", ".join(task[:TASK_SHOWN] for task in incident.tasks[:_TASKS_SHOWN]) if several else "",
+        "since": "" if text_has_times else story.clock(incident.opened_at),
+        "alerts": str(incident.count) if incident.count > 1 and story.dispatch.kind is Kind.OPENED else "",
     }
+
+
+def _about_the_log(story: _MessageContext) -> dict[str, str]:
+    return {"log_lines": story.phrase("log_lines")} if story.found.log_excerpt and not story.over else {}
 
 
 def _may_be_memory(alert: Alert) -> bool:
@@ -401,15 +504,13 @@ def _details(story: _MessageContext) -> dict[str, str]:
     subject, codes = incident.subject, {container.exit_code for container in alert.blamed}
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
-        "subject": subject.text,
-        "cluster": "" if subject.cluster == "-" else subject.cluster,
+        "subject": subject_in_cluster(subject, story.config.language, alert.task),
         "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
         "container": containers.joined(alert.blamed, story.config.language),
         "exit_code": str(next(iter(codes))) if len(codes) == 1 and codes != {None} else "",
         "essential": _essential(alert.culprit, story),
         "log_group": story.found.logs[0],
         "task": alert.task,
-        "incident": incident.id,
         "more": f"ecs-alert-router history show {incident.id}",
     }
 
@@ -418,30 +519,48 @@ def _details(story: _MessageContext) -> dict[str, str]:
 
 
 def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
-    """The runbook, pages of the consoles where the region is known, and the source of the hint."""
+    """The runbook, pages of the consoles where the region is known, and the source of the hint; the best first."""
     alert = story.alert
-    pages = [("runbook", alert.runbook_url)]
-    if console.is_region(alert.subject.region):
-        pages += _pages(alert, story)
-    pages.append(("source", story.advice.source if story.advice else ""))
-    return tuple((story.phrase(f"link_{name}"), url) for name, url in pages if url)
+    links = [("runbook", alert.runbook_url), *pages(alert, story.found)]
+    links.append(("source", story.advice.source if story.advice else ""))
+    return tuple((story.phrase(f"link_{name}"), url) for name, url in links if url)[:LINKS]
 
 
-def _pages(alert: Alert, story: _MessageContext) -> Iterable[tuple[str, str]]:
-    subject = _alarmed_service(alert) or alert.subject
+def pages(alert: Alert, found: Enrichment | None = None) -> Iterator[tuple[str, str]]:
+    """(name, URL) of the pages of the AWS console about an alert, the most useful first; none if its place is unknown.
+
+    They need no permission of the router: only the page of a log stream needs the names in `found`.
+    """
+    subject = _subject(alert)
     region, cluster = subject.region, subject.cluster
+    if not console.is_region(region):
+        return
     if cluster != "-":
-        if alert.task and not story.over:
-            yield "task", console.task(region, cluster, alert.task)
-        if all(story.found.logs) and not story.over:
-            yield "logs", console.log_stream(region, *story.found.logs)
+        yield from _task_pages(alert, found or Enrichment())
         if subject.kind is SubjectKind.SERVICE:
-            about_deployment = alert.cause.startswith(("deployment_", "hook_"))
-            yield (
-                "service",
-                console.service(region, cluster, subject.name, "deployments" if about_deployment else "health"),
-            )
+            yield from _service_pages(alert, subject)
         elif not alert.task and subject.kind is not SubjectKind.ALARM:
             yield "cluster", console.cluster(region, cluster)
     if alert.subject.kind is SubjectKind.ALARM:
         yield "alarm", console.alarm(region, alert.subject.name)
+
+
+def _task_pages(alert: Alert, found: Enrichment) -> Iterator[tuple[str, str]]:
+    region, cluster = alert.subject.region, alert.subject.cluster
+    if all(found.logs):
+        yield "logs", console.log_stream(region, *found.logs)
+    elif alert.task and alert.stop_code != "TaskFailedToStart":  # what never started has written nothing
+        yield "logs", console.task_logs(region, cluster, alert.task)
+    if alert.task:
+        yield "task", console.task(region, cluster, alert.task)
+
+
+def _service_pages(alert: Alert, service: Subject) -> Iterator[tuple[str, str]]:
+    region, cluster, name = service.region, service.cluster, service.name
+    by_stopped_tasks = alert.cause in _EXPLAINED_BY_STOPPED_TASKS or alert.subject.kind is SubjectKind.ALARM
+    if by_stopped_tasks or alert.stop_code == "TaskFailedToStart":
+        yield "stopped_tasks", console.stopped_tasks(region, cluster, name)
+    if alert.cause.startswith(("deployment_", "hook_")):
+        yield "deployments", console.service(region, cluster, name, "deployments")
+    else:
+        yield "service", console.service(region, cluster, name)

@@ -48,16 +48,18 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
         "service:over",
     ]
     assert told.message.text.splitlines() == [
-        "• Out of memory in prod, 1 new (critical): dead",
-        "• Spot interruption in prod, 1 new (warning): warned",
-        "• Out of memory in prod, 1 still going on (critical): old",
-        "• Out of memory in prod, 1 resolved (were critical): over",
+        "• Out of memory in prod, 1 new incident (critical): service dead",
+        "• Spot interruption in prod, 1 new incident (warning): service warned",
+        "• Out of memory in prod, 1 ongoing incident (critical): service old",
+        "• Out of memory in prod, 1 resolved incident (was critical): service over",
     ]
 
 
 def test_incidents_of_one_cause_share_a_line_that_says_how_often() -> None:
     told = bundle([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
-    assert told.message.text == "• Out of memory in prod, 3 new (critical): web × 12, api, task nightly"
+    assert told.message.text == (
+        "• Out of memory in prod, 3 new incidents (critical): service web (12 alerts), service api, task family nightly"
+    )
 
 
 def test_the_title_says_how_many_and_where() -> None:
@@ -66,9 +68,63 @@ def test_the_title_says_how_many_and_where() -> None:
     assert elsewhere.message.title == "2 incidents in 2 clusters, worst first"
     nowhere = bundle([part("alarm:a", cluster="-"), part("alarm:b", cluster="-")], ENGLISH)
     assert nowhere.message.title == "2 incidents, worst first"
-    assert nowhere.message.text == "• Out of memory, 2 new (critical): a, b"
+    assert nowhere.message.text == "• Out of memory, 2 new incidents (critical): a, b"
     over = bundle([part("service:a", kind=Kind.RESOLVED), part("service:b", kind=Kind.RESOLVED)], ENGLISH)
     assert over.message.title == "Resolved: 2 incidents in prod"
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "over"),
+    [
+        (
+            "en",
+            "4 incidents (2 in prod, 1 alarm, 1 other), worst first",
+            "Resolved: 4 incidents (2 in prod, 1 alarm, 1 other)",
+        ),
+        (
+            "ja",
+            "インシデント 4 件 (重大度順、prod 2 件、アラーム 1 件、その他 1 件)",
+            "[解決済み] インシデント 4 件 (prod 2 件、アラーム 1 件、その他 1 件)",
+        ),
+    ],
+)
+def test_the_title_does_not_put_alarms_into_a_cluster(language: str, title: str, over: str) -> None:
+    names = {"service:a": "prod", "service:b": "prod", "alarm:cpu": "-", "channel:slack": "-"}
+    config = replace(ENGLISH, language=language)
+    for kind, expected in ((Kind.OPENED, title), (Kind.RESOLVED, over)):
+        parts = [part(name, cluster=cluster, kind=kind) for name, cluster in names.items()]
+        assert bundle(parts, config).message.title == expected
+
+
+def test_causes_are_counted_where_one_incident_has_several() -> None:
+    state, dispatch = part("service:web")
+    assert state.incident
+    causes = {"out_of_memory": 3, "image_pull_failed": 1, "a": 1, "b": 1}
+    mixed = state._replace(incident=replace(state.incident, causes=causes)), dispatch
+    assert "service web (6 alerts: out of memory 3 times, image pull failed once, a once)" in (
+        bundle([mixed], ENGLISH).message.text
+    )
+    assert "サービス web (アラート 6 件: メモリ不足 3 件、" in bundle([mixed], JAPANESE).message.text
+
+
+def test_links_lead_to_the_worst_incident_and_to_each_cluster() -> None:
+    clusters = ["prod", "prod", "stage", "test", "dev"]
+    parts = [part(f"service:web-{number}", cluster=cluster) for number, cluster in enumerate(clusters)]
+    worst = part("service:checkout", cause="image_pull_failed")
+    links = bundle([*parts, worst], ENGLISH).message.links
+    assert [label for label, _ in links] == [
+        "View service (checkout)",
+        "View cluster (prod)",
+        "View cluster (dev)",
+        "View cluster (stage)",
+    ]
+    assert "/clusters/prod/services/checkout/" in links[0][1]
+
+
+def test_severities_are_those_of_incidents() -> None:
+    parts = [part("service:a", count=12), part("service:b"), part("service:c", Severity.ERROR)]
+    assert bundle(parts, ENGLISH).message.facts[0] == ("Incidents", "2 critical, 1 error")
+    assert bundle(parts, JAPANESE).message.facts[0] == ("インシデント", "重大 2 件、エラー 1 件")
 
 
 @pytest.mark.parametrize(
@@ -88,8 +144,8 @@ def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
 
 def test_japanese_says_the_same() -> None:
     told = bundle([part("service:web"), part("service:api")], JAPANESE)
-    assert told.message.title == "インシデント 2 件 (prod) 重大順"
-    assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大 (critical)]: web, api"
+    assert told.message.title == "インシデント 2 件 (重大度順、prod)"
+    assert told.message.text == "• メモリ不足 (prod) 重大・新規 2 件: サービス web、サービス api"
 
 
 def test_what_has_no_room_is_counted() -> None:
@@ -125,7 +181,9 @@ def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
     told = bundle(parts, config)
     assert len(told.bundled) == len(parts)
     assert len(told.message.text) <= ROOM + 80
-    heads = re.findall(r"(?m)^• .*?(?:, | 新規 | 継続中 | 解決 )(\d+) (?:new|still|resolved|件)", told.message.text)
+    heads = re.findall(
+        r"(?m)^• .*?(?:, |・新規 |・継続中 |・解決済み )(\d+) (?:new|ongoing|resolved|件)", told.message.text
+    )
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
     names = "".join(each.subject.text for each in told.bundled)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):

@@ -21,6 +21,7 @@ from router.model import (
     ChannelConfig,
     Enrichment,
     Incident,
+    IncidentStatus,
     Kind,
     Message,
     Notification,
@@ -119,7 +120,7 @@ def test_no_text_of_operators_the_configuration_plugins_or_logs_brings_one(
 ) -> None:
     silenced = Silenced(1.0, 2.0, 3, {one: two})
     made = replace(ALERT, rule=f"oom, then {three}", runbook_url=f"https://wiki.example/{one}")
-    status = "closed" if kind is Kind.RESOLVED else "open"
+    status = IncidentStatus.CLOSED if kind is Kind.RESOLVED else IncidentStatus.OPEN
     incident = incident_of(made, status=status, silenced=silenced, closed_by=one, closed_because=two)
     known = Enrichment(
         facts={one: two, three: one}, memory={one: 512}, logs=(clean(one), clean(two)), log_excerpt=f"{three}\n{two}"
@@ -168,6 +169,6 @@ def test_what_is_clean_already_is_not_copied() -> None:
 def test_history_keeps_the_event_as_it_came() -> None:
     raw = events.task_stopped(None, "a\u202eb", group="service:we\u200bb")
     event = normalise(raw)
-    assert (event.reason, event.subject.name) == ("ab", "service:web")
+    assert (event.reason, event.subject.name) == ("ab", "web")
     assert event.detail["stoppedReason"] == "a\u202eb"
     assert not isinstance(event.detail, MappingProxyType)

@@ -1,8 +1,10 @@
 """The message of a notification: what a recipient reads, in their language and time zone."""
 
 import json
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
+from router.causes import CAUSES
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.ecs.reasons import STOP_CODES
@@ -43,6 +46,14 @@ def of(raw: events.Raw) -> Alert:
 
 CHAT = ChannelConfig("chat", "chat", {})
 DIED = of(events.task_stopped("EssentialContainerExited", "Essential container", events.container("app", 137)))
+OOM = of(
+    events.task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage", memory="512"),
+        memory="1024",
+    )
+)
 
 
 def incident_of(made: Alert = DIED, **changes: Any) -> Incident:
@@ -117,12 +128,12 @@ def test_the_end_is_not_told_in_the_same_words_to_whom_has_heard_of_it_and_to_wh
 @pytest.mark.parametrize(
     ("kind", "language", "title"),
     [
-        (Kind.OPENED, "en", "Essential container exited: service web in prod"),
-        (Kind.UPDATED, "en", "Still going on: Essential container exited: service web in prod"),
-        (Kind.RESOLVED, "en", "Resolved: Essential container exited: service web in prod"),
-        (Kind.OPENED, "ja", "必須コンテナが終了: サービス web (prod)"),
-        (Kind.UPDATED, "ja", "継続中: 必須コンテナが終了: サービス web (prod)"),
-        (Kind.RESOLVED, "ja", "解決: 必須コンテナが終了: サービス web (prod)"),
+        (Kind.OPENED, "en", "Container killed: service web in prod"),
+        (Kind.UPDATED, "en", "Still failing: service web in prod (container killed)"),
+        (Kind.RESOLVED, "en", "Resolved: service web in prod (container killed)"),
+        (Kind.OPENED, "ja", "必須コンテナが強制終了 - サービス web (prod)"),
+        (Kind.UPDATED, "ja", "[継続中] 必須コンテナが強制終了 - サービス web (prod)"),
+        (Kind.RESOLVED, "ja", "[解決済み] 必須コンテナが強制終了 - サービス web (prod)"),
     ],
 )
 def test_the_title_is_the_cause_and_where(kind: Kind, language: str, title: str) -> None:
@@ -132,7 +143,7 @@ def test_the_title_is_the_cause_and_where(kind: Kind, language: str, title: str)
 def test_a_title_names_no_cluster_where_there_is_none() -> None:
     alarm = incident_of(of(events.alarm()))
     assert said(alarm).title == "CloudWatch alarm: web-running-tasks"
-    assert said(alarm, language="ja").title == "CloudWatch アラーム: web-running-tasks"
+    assert said(alarm, language="ja").title == "CloudWatch アラーム - web-running-tasks"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +156,7 @@ def test_a_title_names_no_cluster_where_there_is_none() -> None:
         (Container("app", "STOPPED", 42), "Container app exited with code 42."),
         (
             Container("app", "STOPPED"),
-            "Container app stopped without an exit code: ECS does not know how it ended.",
+            "Container app stopped, and ECS reported no exit code.",
         ),
         (Container("app", "RUNNING"), ""),
     ],
@@ -176,7 +187,6 @@ def test_a_reason_is_one_paragraph() -> None:
 
 
 def test_a_resolved_incident_says_no_reason_any_more() -> None:
-    assert "Essential" not in said(kind=Kind.RESOLVED).text.partition(": ")[0]
     over = incident_of(replace(DIED, reason="boom"), status=IncidentStatus.RESOLVED)
     assert "boom" not in said(over, Kind.RESOLVED).text
 
@@ -191,37 +201,43 @@ def test_a_long_reason_is_cut(length: int, shown: str) -> None:
 
 def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> None:
     incident = incident_of(causes={"out_of_memory": 5, "essential_container_exited": 2})
-    text = said(incident, Kind.UPDATED, first=False, held={"out_of_memory": 4, "ours": 1}).text
-    lead = "4 × Out of memory, 1 × Ours since the last message; 7 in all since 2024-08-08 17:19:02 UTC."
-    assert text.splitlines()[0] == lead
+    lead = said(incident, Kind.UPDATED, first=False, held={"out_of_memory": 4, "ours": 1}).lead
+    assert lead.startswith(
+        "Out of memory 4 more times, ours once since the last message; 7 in total since 17:19:02 UTC. "
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "first", "language", "text"),
     [
-        (IncidentStatus.RESOLVED, False, "en", "Over after 12 min: 3 × Out of memory."),
-        (IncidentStatus.CLOSED, False, "en", "Closed by hand by ann (moved) after 12 min: 3 × Out of memory."),
-        (IncidentStatus.CLOSED, False, "ja", "ann (moved) が手動でクローズしました。継続時間 12 分: 3 × メモリ不足。"),
+        (IncidentStatus.RESOLVED, False, "en", "Resolved after 12 min (out of memory 3 times)."),
+        (IncidentStatus.CLOSED, False, "en", "Closed manually by ann (moved) after 12 min (out of memory 3 times)."),
+        (
+            IncidentStatus.CLOSED,
+            False,
+            "ja",
+            "ann (moved) が発生から 12 分後に手動でクローズしました (メモリ不足 3 件)。",
+        ),
         (
             IncidentStatus.RESOLVED,
             True,
             "en",
-            "It began and was over after 12 min, before this channel could be told: 3 × Out of memory.",
+            "It started and ended within 12 min, before this channel could be notified (out of memory 3 times).",
         ),
         (
             IncidentStatus.LAPSED,
             False,
             "en",
-            "No further occurrence in 24 h, so this is taken to be over: 3 × Out of memory.",
+            "No further occurrence in 24 h, so the incident is considered over (out of memory 3 times).",
         ),
-        (IncidentStatus.RESOLVED, False, "ja", "12 分で解決しました: 3 × メモリ不足。"),
+        (IncidentStatus.RESOLVED, False, "ja", "12 分後に解決しました (メモリ不足 3 件)。"),
         (
             IncidentStatus.RESOLVED,
             True,
             "ja",
-            "このチャネルに通知できる前に発生し、12 分で解決しました: 3 × メモリ不足。",
+            "このチャネルに通知する前に発生し、12 分後に解決しました (メモリ不足 3 件)。",
         ),
-        (IncidentStatus.LAPSED, False, "ja", "24 時間発生がないため終了とみなします: 3 × メモリ不足。"),
+        (IncidentStatus.LAPSED, False, "ja", "24 時間発生がないため、終了とみなします (メモリ不足 3 件)。"),
     ],
 )
 def test_the_end_says_how_long_and_how_many(status: IncidentStatus, *, first: bool, language: str, text: str) -> None:
@@ -235,8 +251,15 @@ def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> Non
     message = said(incident_of(silenced=silenced))
     by = "k3f9 (deploying web), nightly"
     since = "2024-08-08 17:19:02 UTC"
-    assert f"It has been going on since {since}: 37 before this one held back by silence {by}." in message.text
-    assert ("Silenced", f"37: {by}") in message.facts
+    assert f"Ongoing since {since}. Silence {by} held back 37 earlier alerts." in message.text
+    assert "Since" not in dict(message.facts)
+    over = incident_of(silenced=replace(silenced, count=1), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT)
+    assert ("Silenced", f"1 ({by})") in said(over, Kind.RESOLVED).facts
+
+
+def test_one_alert_that_a_silence_held_back_is_in_the_singular() -> None:
+    message = said(incident_of(silenced=Silenced(OPENED_AT, OPENED_AT, 1, {"k3f9": ""})))
+    assert "Silence k3f9 held back 1 earlier alert." in message.text
 
 
 @pytest.mark.parametrize(
@@ -253,10 +276,139 @@ def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> Non
 )
 def test_a_span_of_time_has_two_units_at_most(seconds: float, span: str) -> None:
     over = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + seconds)
-    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"Over after {span}: ")
+    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"Resolved after {span} (")
+
+
+# --- titles -----------------------------------------------------------------------------------------------------------
+
+
+def crash(code: int | None) -> Alert:
+    return replace(DIED, containers=(Container("app", "STOPPED", code),))
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "japanese"),
+    [
+        (1, "Container crashed", "必須コンテナが異常終了"),
+        (137, "Container killed", "必須コンテナが強制終了"),
+        (0, "Essential container exited", "必須コンテナが終了"),
+        (143, "Essential container exited", "必須コンテナが終了"),
+        (None, "Essential container exited", "必須コンテナが終了"),
+    ],
+)
+def test_the_exit_code_decides_whether_a_container_crashed(code: int | None, english: str, japanese: str) -> None:
+    assert said(incident_of(crash(code))).title == f"{english}: service web in prod"
+    assert said(incident_of(crash(code)), language="ja").title == f"{japanese} - サービス web (prod)"
+
+
+@pytest.mark.parametrize(
+    ("severity", "title"),
+    [
+        (Severity.CRITICAL, "Still failing: service web in prod (spot interruption)"),
+        (Severity.ERROR, "Still failing: service web in prod (spot interruption)"),
+        (Severity.WARNING, "Ongoing: service web in prod (spot interruption)"),
+    ],
+)
+def test_a_warning_that_continues_is_no_failure(severity: Severity, title: str) -> None:
+    made = replace(DIED, cause="spot_interruption")
+    assert said(incident_of(made, severity=severity), Kind.UPDATED).title.casefold() == title.casefold()
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("cluster", ["prod", "Stack-" + "Cluster" * 30 + "-1Q2W"])
+def test_of_a_long_title_the_middle_of_the_name_is_left_out(cluster: str, language: str, kind: Kind) -> None:
+    """The cause and the cluster survive in the 150 characters of Slack's header."""
+    subject = DIED.subject._replace(name="Checkout-" + "Service" * 30 + "-9Z8Y", cluster=cluster)
+    title = said(incident_of(replace(OOM, subject=subject)), kind, language=language).title
+    assert len(title) <= 130
+    assert "out of memory" in title.lower() or "メモリ不足" in title
+    assert "Checkout" in title
+    assert "-9Z8Y" in title
+    assert cluster[:5].rstrip("…") in title
+    assert cluster[-4:] in title
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("kind", Kind)
+def test_no_text_names_a_subject_as_machines_do_and_a_title_has_one_colon(kind: Kind, language: str) -> None:
+    for cause, subject_kind in product([*CAUSES, "a_cause_of_tomorrow"], SubjectKind):
+        made = replace(OOM, cause=cause, subject=OOM.subject._replace(kind=subject_kind, name="web"))
+        message = said(incident_of(made), kind, language=language, held={cause: 1})
+        assert message.title.count(":") <= 1
+        texts_of_facts = (value for _, value in (*message.facts, *message.details))
+        for text in (message.title, message.lead, *texts_of_facts):
+            assert not re.search(r"\b(service|family|alarm|instance|daemon|cluster|channel):\S", text)
+            assert not re.search(": ?:", text)
+
+
+def test_a_cause_of_the_user_is_never_taken_for_the_name_of_a_phrase() -> None:
+    alarm = replace(of(events.alarm()), details={})
+    assert said(incident_of(replace(alarm, cause="going_on"))).lead == ""
+
+
+# --- updates ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_update_names_the_container_and_says_no_fact_twice() -> None:
+    incident = incident_of(replace(OOM, at=OPENED_AT, started_at=None), causes={"out_of_memory": 4}, last_at=OPENED_AT)
+    message = said(incident, Kind.UPDATED, held={"out_of_memory": 3}, time_zone="Asia/Tokyo")
+    assert message.lead == (
+        "Out of memory 3 more times since the last message; 4 in total since 02:19:02 JST. "
+        "Last time, container app was killed for exceeding its 512 MiB memory limit."
+    )
+    assert {"Since", "Alerts"}.isdisjoint(dict(message.facts))
+    japanese = said(incident, Kind.UPDATED, held={"out_of_memory": 3}, language="ja").lead
+    assert japanese == (
+        "前回の通知以降にメモリ不足 3 件が発生しました (17:19:02 UTC から合計 4 件)。"
+        "直近の発生: コンテナ app はメモリ上限 512 MiB を超えたため強制終了されました。"
+    )
+
+
+def test_an_update_dates_what_it_describes_if_something_came_after_it() -> None:
+    """The incident keeps the worst alert, which may be an older one."""
+    incident = incident_of(replace(crash(1), at=OPENED_AT, started_at=None), last_at=OPENED_AT + 100)
+    lead = said(incident, Kind.UPDATED, held={"essential_container_exited": 1}).lead
+    assert "At 17:19:02 UTC, container app exited with code 1" in lead
+    assert "Last time" not in lead
+    next_day = replace(incident, last_at=OPENED_AT + 86400)
+    assert "since 2024-08-08 17:19:02 UTC" in said(next_day, Kind.UPDATED).lead
+
+
+@pytest.mark.parametrize(
+    ("causes", "held", "counts"),
+    [
+        ({"out_of_memory": 1}, {"out_of_memory": 1}, "Out of memory once since"),
+        ({"out_of_memory": 2}, {"out_of_memory": 1}, "Out of memory once more since"),
+        ({"out_of_memory": 3}, {"out_of_memory": 3}, "Out of memory 3 times since"),
+        ({"cloudwatch_alarm": 1, "ours": 2}, {"ours": 1, "cloudwatch_alarm": 1}, "Ours once more, CloudWatch alarm "),
+        ({"out_of_memory": 3}, {}, "3 alerts since 17:19:02 UTC."),
+    ],
+)
+def test_an_update_says_more_only_of_what_occurred_before(
+    causes: dict[str, int], held: dict[str, int], counts: str
+) -> None:
+    assert said(incident_of(causes=causes), Kind.UPDATED, held=held).lead.startswith(counts)
+
+
+def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
+    over = incident_of(of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
+    assert said(over, Kind.RESOLVED, first=False).lead == (
+        "The alarm is OK again. Resolved after 1 min (CloudWatch alarm once)."
+    )
+    closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
+    assert "OK" not in said(closed, Kind.RESOLVED, first=False).lead
+    assert dict(said(closed, Kind.RESOLVED).facts).keys() == {"Since", "Ended"}
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
+
+
+def test_log_lines_are_said_to_have_the_applications_own_times() -> None:
+    found = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
+    assert said(found=found).facts[-1] == ("Log lines", "as written by the application, usually in UTC")
+    assert "Log lines" not in dict(said().facts)
+    assert "Log lines" not in dict(said(kind=Kind.RESOLVED, found=found).facts)
 
 
 def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
@@ -274,27 +426,25 @@ def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
     incident = incident_of()
     assert said(incident).details == (
         ("Severity", "critical"),
-        ("What", "service:web"),
-        ("Cluster", "prod"),
-        ("Account", "123456789012 eu-west-1"),
+        ("Resource", "service web in prod"),
+        ("Account / Region", "123456789012 eu-west-1"),
         ("Container", "app"),
         ("Exit code", "137"),
         ("Task", events.TASK),
-        ("Incident", incident.id),
-        ("More", f"ecs-alert-router history show {incident.id}"),
+        ("CLI", f"ecs-alert-router history show {incident.id}"),
     )
 
 
 def test_what_is_unknown_is_left_out() -> None:
     message = said(incident_of(of(events.alarm())))
     assert dict(message.facts).keys() == {"Since"}
-    assert dict(message.details).keys() == {"Severity", "What", "Account", "Incident", "More"}
+    assert dict(message.details).keys() == {"Severity", "Resource", "Account / Region", "CLI"}
 
 
 def test_details_have_the_severity_of_the_incident() -> None:
     """The worst so far, whatever is spoken of."""
     assert said(incident_of(severity=Severity.WARNING)).details[0] == ("Severity", "warning")
-    assert said(language="ja").details[0] == ("重要度", "重大 (critical)")
+    assert said(language="ja").details[0] == ("重要度", "重大")
 
 
 @pytest.mark.parametrize(
@@ -334,23 +484,60 @@ def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "servic
 )
 def test_links_lead_to_the_console_of_the_subjects_partition(region: str, console: str) -> None:
     assert placed(region, task="abc").links == (
-        ("Open the task", f"{console}/ecs/v2/clusters/prod/tasks/abc/configuration?region={region}"),
-        ("Open the service", f"{console}/ecs/v2/clusters/prod/services/web/health?region={region}"),
+        ("View logs", f"{console}/ecs/v2/clusters/prod/tasks/abc/logs?region={region}"),
+        ("View task", f"{console}/ecs/v2/clusters/prod/tasks/abc/configuration?region={region}"),
+        ("View service", f"{console}/ecs/v2/clusters/prod/services/web/health?region={region}"),
     )
 
 
 @pytest.mark.parametrize(
     ("name", "task", "labels"),
     [
-        ("service:web", "", ["Open the service"]),
-        ("family:nightly", "abc", ["Open the task"]),
-        ("family:nightly", "", ["Open the cluster"]),
-        ("instance:abc", "", ["Open the cluster"]),
-        ("alarm:cpu", "", ["Open the alarm"]),
+        ("service:web", "", ["View service"]),
+        ("service:web", "abc", ["View logs", "View task", "View service"]),
+        ("family:nightly", "abc", ["View logs", "View task"]),
+        ("family:nightly", "", ["View cluster"]),
+        ("instance:abc", "", ["View cluster"]),
+        ("alarm:cpu", "", ["View alarm"]),
     ],
 )
 def test_links_are_those_that_help(name: str, task: str, labels: list[str]) -> None:
     assert [label for label, _ in placed(name=name, task=task).links] == labels
+
+
+@pytest.mark.parametrize(
+    ("raw", "labels"),
+    [
+        (events.service_action("SERVICE_TASK_START_IMPAIRED"), ["View stopped tasks", "View service"]),
+        (events.deployment(), ["View stopped tasks", "View deployments"]),
+        (events.hook(), ["View deployments"]),
+        (events.service_action("SERVICE_TASK_PLACEMENT_FAILURE"), ["View service"]),
+        (
+            events.task_stopped("TaskFailedToStart", "CannotPullContainerError: x", events.container("app")),
+            ["View task", "View stopped tasks", "View service"],
+        ),
+        (
+            events.task_stopped("EssentialContainerExited", "Essential", events.container("app", 1)),
+            ["View logs", "View task", "View service"],
+        ),
+    ],
+)
+def test_links_lead_to_the_evidence_and_the_guide_is_last(raw: events.Raw, labels: list[str]) -> None:
+    """A task that never started wrote no log; a service's page does not list the tasks that stopped."""
+    links = said(incident_of(of(raw))).links
+    assert [label for label, _ in links] in (labels, [*labels, "AWS guide"])
+
+
+def test_stopped_tasks_are_listed_by_the_service() -> None:
+    links = dict(said(incident_of(of(events.service_action("SERVICE_TASK_START_IMPAIRED")))).links)
+    start = "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/services/web/tasks"
+    assert links["View stopped tasks"] == f"{start}?status=STOPPED&region=eu-west-1"
+
+
+def test_there_are_four_links_at_most_and_the_runbook_is_first() -> None:
+    made = replace(OOM, runbook_url="https://wiki.example.com/oom")
+    labels = [label for label, _ in said(incident_of(made)).links]
+    assert labels == ["View runbook", "View logs", "View task", "View service"]
 
 
 def test_an_alarm_has_a_link_though_it_has_no_cluster() -> None:
@@ -463,15 +650,6 @@ def test_every_alert_can_be_rendered(
 
 # --- what died, since when, what changed ------------------------------------------------------------------------------
 
-OOM = of(
-    events.task_stopped(
-        "EssentialContainerExited",
-        "Essential container in task exited",
-        events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage", memory="512"),
-        memory="1024",
-    )
-)
-
 
 def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
     """The container's own, else the task's; the task definition's, where it was asked, before the event's."""
@@ -511,15 +689,15 @@ def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, 
         (Recurrence(deployed_at=OPENED_AT + 240), ""),
         (
             Recurrence(2, 11, previous=OPENED_AT - 7300),
-            "3 × in 24 h, 12 × in 7 d; the last one was 2 h earlier.",
+            "3rd time in 24 h, 12th in 7 days; last seen 2 h before.",
         ),
         (
             Recurrence(0, 1, previous=OPENED_AT - 90_000, deployed_at=OPENED_AT - 240),
-            "1 × in 24 h, 2 × in 7 d; the last one was 1 d earlier. web:42 had been deployed 4 min before.",
+            "1st time in 24 h, 2nd in 7 days; last seen 1 d before. web:42 was deployed 4 min earlier.",
         ),
         (
             Recurrence(1, 1, previous=OPENED_AT - 60, deployed_at=OPENED_AT - 240),
-            "2 × in 24 h, 2 × in 7 d; the last one was 1 min earlier.",
+            "2nd time in 24 h, 2nd in 7 days; last seen 1 min before.",
         ),
     ],
 )
@@ -544,9 +722,14 @@ def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
     )
     message = said(incident_of(of(raw)))
     assert message.title == "Too few tasks running: service checkout in prod"
-    assert message.lead == "Fewer tasks of service checkout in prod are running than desired."
-    assert [label for label, _ in message.links] == ["Open the service", "Open the alarm", "What AWS says"]
-    assert "services/checkout/health" in message.links[0][1]
+    assert message.lead == "Service checkout in prod is running fewer tasks than desired."
+    assert [label for label, _ in message.links] == [
+        "View stopped tasks",
+        "View service",
+        "View alarm",
+        "AWS guide",
+    ]
+    assert "services/checkout/tasks?status=STOPPED" in message.links[0][1]
 
 
 def test_any_other_alarm_tells_its_description() -> None:
@@ -561,8 +744,8 @@ def test_the_end_is_short() -> None:
     found = Enrichment(log_excerpt="boom", logs=("/ecs/web", "web/app/1"))
     message = said(over, Kind.RESOLVED, first=False, found=found)
     assert (message.reason, message.hint, message.log_excerpt) == ("", "", "")
-    assert dict(message.facts).keys() == {"Since", "Until"}
-    assert [label for label, _ in message.links] == ["Open the service"]
+    assert dict(message.facts).keys() == {"Since", "Recovered"}
+    assert [label for label, _ in message.links] == ["View logs", "View task", "View service"]
 
 
 def test_a_digest_names_the_first_tasks() -> None:
@@ -592,13 +775,13 @@ def test_images_are_named_as_short_as_they_can_be_found(image: str, digest: str,
 def test_the_log_has_a_link_where_it_is_known() -> None:
     """CloudWatch encodes names twice, and writes `$` for `%`."""
     links = dict(said(found=Enrichment(logs=("/ecs/web", "web/app/1"))).links)
-    assert links["Open the log"].endswith("#logsV2:log-groups/log-group/$252Fecs$252Fweb/log-events/web$252Fapp$252F1")
-    assert "Open the log" not in dict(said(found=Enrichment(logs=("/ecs/web", ""))).links)
+    assert links["View logs"].endswith("#logsV2:log-groups/log-group/$252Fecs$252Fweb/log-events/web$252Fapp$252F1")
+    assert dict(said(found=Enrichment(logs=("/ecs/web", ""))).links)["View logs"].endswith("/logs?region=eu-west-1")
 
 
 def test_a_task_without_a_name_is_named_by_its_id() -> None:
     made = replace(DIED, subject=DIED.subject._replace(kind=SubjectKind.FAMILY, name="-"))
-    assert said(incident_of(made)).title == f"Essential container exited: task {events.TASK[:8]} in prod"
+    assert said(incident_of(made)).title == f"Container killed: task {events.TASK[:8]} in prod"
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
