@@ -17,7 +17,8 @@ from router import ChannelConfig, Message, Notification, PayloadRejected, Perman
 
 # Bytes of JSON in UTF-8, as they are sent. A post may hold 28 KB, of which the workflow takes some 4 KB for itself
 # (MicrosoftDocs/msteams-docs issue 11274); all of these and the card around them stay below 20,000.
-_TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 4000, 4500, 300
+_TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 3700, 4500, 300
+_STATUS = 80
 _REASON, _HINT = 1400, 900  # of those of the text
 _LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of one
 _SHORTEST = 40  # bytes; less of a line than this says nothing
@@ -27,15 +28,15 @@ _FACT_COUNT = 50
 _LINK_COUNT = 6  # Teams shows no more actions
 _CARD = "application/vnd.microsoft.card.adaptive"
 
-# A container's style is its colour. Colour-blind readers have the sign and the word.
+# A container's style is its colour. Colour-blind readers have the sign's shape and the word.
 _LOOKS = {
-    "critical": ("attention", "\N{LARGE RED CIRCLE} CRITICAL"),
-    "error": ("attention", "\N{LARGE ORANGE CIRCLE} ERROR"),
-    "warning": ("warning", "\N{LARGE YELLOW CIRCLE} WARNING"),
-    "info": ("accent", "\N{LARGE BLUE CIRCLE} INFO"),
+    "critical": ("attention", "\N{LARGE RED CIRCLE}"),
+    "error": ("attention", "\N{LARGE ORANGE DIAMOND}"),
+    "warning": ("warning", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"),
+    "info": ("accent", "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"),
 }
 _POINTER = "\N{WHITE RIGHT POINTING BACKHAND INDEX}"
-_RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK} RESOLVED")
+_RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK}")
 
 _ACCEPTED = {200, 202}
 _LAYOUT = {400, 413}  # the card is wrong or too large: the plain one may do
@@ -93,7 +94,7 @@ class Teams:
         body = [{"type": "Container", "style": style, "bleed": True, "items": head}]
         body += _said(message)
         body += _facts(message.facts)
-        body += _log(message.log_excerpt)
+        body += _log(message)
         body.append(_text(_footer(notification), size="Small", isSubtle=True))
         links = [_button(label, url) for label, url in message.links if _sendable(url)]
         card = {"body": body, "actions": _within(links, _LINKS)[:_LINK_COUNT], "fallbackText": f"{word}: {title}"}
@@ -159,13 +160,15 @@ def _envelope(card: Element) -> dict[str, Any]:
 
 
 def _look(notification: Notification) -> tuple[str, str]:
-    """The container's style, and the severity as a sign and a word."""
-    return _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
+    """The container's style; the sign, with severity and status in words."""
+    style, sign = _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
+    return style, _fit(f"{sign} {_line(notification.message.status)}".rstrip(), _STATUS)
 
 
 def _title(notification: Notification) -> str:
     """Never empty, as no client shows a card with nothing in it."""
-    words = (_line(notification.message.title), _line(notification.alert.cause), notification.incident.id)
+    message = notification.message
+    words = (_line(message.headline), _line(message.title), _line(notification.alert.cause), notification.incident.id)
     return _fit(next(filter(None, words)), _TITLE)
 
 
@@ -212,11 +215,14 @@ def _facts(facts: Sequence[tuple[str, str]]) -> list[Element]:
     return [{"type": "FactSet", "facts": shown}] if shown else []
 
 
-def _log(excerpt: str) -> list[Element]:
-    """The last lines: they tell why it died."""
-    lines = reversed(excerpt.splitlines())
+def _log(message: Message) -> list[Element]:
+    """The last lines, which tell why it died, below their heading."""
+    lines = reversed(message.log_excerpt.splitlines())
     blocks = _paragraphs(lines, _LOG, keep_end=True, fontType="Monospace", size="Small")
-    return [{"type": "Container", "style": "emphasis", "items": blocks[::-1]}] if blocks else []
+    if not blocks:
+        return []
+    heading = [_text(_fit(label, _LABEL), size="Small", isSubtle=True)] if (label := _line(message.labels.log)) else []
+    return [{"type": "Container", "style": "emphasis", "items": [*heading, *blocks[::-1]]}]
 
 
 def _button(label: str, url: str) -> Element:

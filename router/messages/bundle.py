@@ -10,7 +10,7 @@ from itertools import groupby
 from router.causes import cause_words
 from router.incident.state import Dispatch, SubjectState
 from router.messages.hygiene import cleaned
-from router.messages.phrases import phrase
+from router.messages.phrases import part_labels, phrase, status
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 
 ROOM = 2800
@@ -29,17 +29,20 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
     told = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
     worst, dispatch = told[0]
     language = dispatch.options.language or config.language
-    title = phrase(
-        "title_gathered_resolved" if dispatch.kind is Kind.RESOLVED else "title_gathered",
-        language,
-        count=len(told),
-        place=_place((incident.subject.cluster for incident, _ in told), language),
-    )
+    resolved = "_resolved" if dispatch.kind is Kind.RESOLVED else ""
+    place = _place((incident.subject.cluster for incident, _ in told), language)
     facts = (
         (phrase("label_severity", language), _severities(told, language)),
         (phrase("label_more", language), "ecs-alert-router history open"),
     )
-    message = Message(title, "\n".join(_lines(told, language)), facts)
+    message = Message(
+        title=phrase(f"title_gathered{resolved}", language, count=len(told), place=place),
+        text="\n".join(_lines(told, language)),
+        facts=facts,
+        status=status(dispatch.kind, worst.severity, language),
+        headline=phrase(f"headline_gathered{resolved}", language, count=len(told), place=place),
+        labels=part_labels(language),
+    )
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
     incidents = tuple(incident for incident, _ in told)
     return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))

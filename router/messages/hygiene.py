@@ -29,7 +29,8 @@ def cleaned(notification: Notification) -> Notification:
 
 def _message(message: Message) -> Message:
     links = ((single_line(label), link(url)) for label, url in message.links)
-    after = Message(
+    after = replace(
+        message,
         title=single_line(message.title),
         text=clean(message.text),
         facts=tuple((single_line(label), clean(value)) for label, value in message.facts),
@@ -38,6 +39,7 @@ def _message(message: Message) -> Message:
         reason=clean(message.reason),
         hint=clean(message.hint),
         details=tuple((single_line(label), clean(value)) for label, value in message.details),
+        headline=single_line(message.headline),
     )
     return message if after == message else after  # channels share one message
 

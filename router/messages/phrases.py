@@ -5,6 +5,8 @@ A test proves that both languages have every key, with the same placeholders.
 
 from typing import Any
 
+from router.model import Kind, PartLabels, Severity
+
 PHRASES: dict[str, dict[str, str]] = {
     "title_opened": {"en": "{cause}: {subject}", "ja": "{cause}: {subject}"},
     "title_updated": {"en": "Still going on: {cause}: {subject}", "ja": "継続中: {cause}: {subject}"},
@@ -17,6 +19,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Resolved: {count} incidents{place}",
         "ja": "解決: インシデント {count} 件{place}",
     },
+    "headline_gathered": {"en": "{count} incidents{place}, worst first", "ja": "インシデント {count} 件{place} 重大順"},
+    "headline_gathered_resolved": {"en": "{count} incidents{place}", "ja": "インシデント {count} 件{place}"},
     "in_cluster": {"en": " in {cluster}", "ja": " ({cluster})"},
     "in_clusters": {"en": " in {count} clusters", "ja": " ({count} 個のクラスター)"},
     "gathered_opened": {
@@ -165,10 +169,17 @@ PHRASES: dict[str, dict[str, str]] = {
     "span_h": {"en": "{count} h", "ja": "{count} 時間"},
     "span_min": {"en": "{count} min", "ja": "{count} 分"},
     "span_s": {"en": "{count} s", "ja": "{count} 秒"},
-    "severity_critical": {"en": "critical", "ja": "重大 (critical)"},
-    "severity_error": {"en": "error", "ja": "エラー (error)"},
-    "severity_warning": {"en": "warning", "ja": "警告 (warning)"},
-    "severity_info": {"en": "info", "ja": "情報 (info)"},
+    "severity_critical": {"en": "critical", "ja": "重大"},
+    "severity_error": {"en": "error", "ja": "エラー"},
+    "severity_warning": {"en": "warning", "ja": "警告"},
+    "severity_info": {"en": "info", "ja": "情報"},
+    "status_opened": {"en": "{severity}", "ja": "{severity}"},
+    "status_updated": {"en": "{severity}, ongoing", "ja": "{severity}・継続中"},
+    "status_resolved": {"en": "RESOLVED", "ja": "解決済み"},
+    "part_lead": {"en": "What happened", "ja": "概要"},
+    "part_reason": {"en": "Reason", "ja": "理由"},
+    "part_hint": {"en": "What to do", "ja": "対処"},
+    "part_log": {"en": "Last log lines", "ja": "ログ"},
     "label_severity": {"en": "Severity", "ja": "重要度"},
     "label_subject": {"en": "What", "ja": "対象"},
     "label_cluster": {"en": "Cluster", "ja": "クラスター"},
@@ -205,6 +216,16 @@ def phrase(key: str, language: str, *, default: str | None = None, **values: Any
     if default is not None and key not in PHRASES:
         return default
     return PHRASES[key][language].format(**values)
+
+
+def status(kind: Kind, severity: Severity, language: str) -> str:
+    """`Message.status`: severity and status in one phrase, such as `CRITICAL, ongoing`."""
+    return phrase(f"status_{kind}", language, severity=phrase(f"severity_{severity}", language).upper())
+
+
+def part_labels(language: str) -> PartLabels:
+    """`Message.labels`: what the parts of a message are called."""
+    return PartLabels(*(phrase(f"part_{part}", language) for part in PartLabels._fields))
 
 
 def span(seconds: float, language: str, *, units_shown: int = 2) -> str:

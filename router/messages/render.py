@@ -18,7 +18,7 @@ from router.incident.state import Dispatch
 from router.messages import console
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
-from router.messages.phrases import phrase, span
+from router.messages.phrases import part_labels, phrase, span, status
 from router.model import (
     Alert,
     ChannelConfig,
@@ -117,12 +117,13 @@ def _message(story: _MessageContext) -> Message:
     known = _hint_values(story)
     if not story.over:
         story = story._replace(advice=_advice(story.alert, known))
-    title = story.phrase(f"title_{story.dispatch.kind}", cause=_what(story), subject=_where(story))
+    kind, language = story.dispatch.kind, story.config.language
+    heading = {"cause": _what(story), "subject": _where(story)}
     reason = "" if story.over else _reason(story.alert)
     names = named(_situation(story.alert), known)
     advice = worded(story.advice, story.config.language, names) if story.advice else ""
     return Message(
-        title=title,
+        title=story.phrase(f"title_{kind}", **heading),
         text="\n".join(filter(None, [_lead(story), reason, advice])),
         facts=_labelled(_facts(story), story) + tuple(story.found.facts.items()),
         links=_links(story),
@@ -130,6 +131,9 @@ def _message(story: _MessageContext) -> Message:
         reason=reason,
         hint=advice,
         details=_labelled(_details(story), story),
+        status=status(kind, story.incident.severity, language),
+        headline=story.phrase("title_opened", **heading),
+        labels=part_labels(language),
     )
 
 
@@ -154,10 +158,15 @@ def _where(story: _MessageContext) -> str:
     name = subject.name
     if name == "-":  # an event may lack the group and the task definition, never the task
         name = story.alert.task[:_TASK_SHOWN]
-    named = phrase(f"subject_{subject.kind}", story.config.language, default="", name=name) if name else ""
+    named = _subject(subject._replace(name=name), story.config.language) if name else subject.text
     if subject.cluster == "-":
-        return named or subject.text
-    return story.phrase("subject_in_cluster", subject=named or subject.text, cluster=subject.cluster)
+        return named
+    return story.phrase("subject_in_cluster", subject=named, cluster=subject.cluster)
+
+
+def _subject(subject: Subject, language: str) -> str:
+    """`service web`: the only form in which messages name a subject."""
+    return phrase(f"subject_{subject.kind}", language, default=subject.text, name=subject.name)
 
 
 def _alarmed_service(alert: Alert) -> Subject | None:
@@ -426,7 +435,7 @@ def _details(story: _MessageContext) -> dict[str, str]:
     subject, dead = incident.subject, alert.culprit
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
-        "subject": subject.text,
+        "subject": _subject(subject, story.config.language),
         "cluster": "" if subject.cluster == "-" else subject.cluster,
         "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
         "container": dead.name if dead else "",
