@@ -120,9 +120,9 @@ class Slack:
         message = notification.message
         lines = (
             [_fit(_literal(_colour_and_title(notification)[1]), _TITLE)],
-            _pieces(message.text[:_TEXT]),
+            _kept(_pieces(message.text.strip(), _TEXT), _TEXT),
             *([link] for link in _links(message.links)),
-            *(_pieces(f"{label}: {value}"[:_PLAIN]) for label, value in message.facts),
+            *(_pieces(f"{label}: {value}", _PLAIN) for label, value in message.facts),
         )
         mentions = "".join(f"{mention}\n" for mention in _mentions(notification))
         pieces = [piece for line in lines for piece in (*line, "\n")][:-1]
@@ -230,8 +230,9 @@ def _links(links: Sequence[tuple[str, str]]) -> list[str]:
         for label, url in links
         if _ADDRESS.fullmatch(url)
     ]
-    sizes = accumulate(len(link) + len(_BETWEEN) for link in shown)
-    return [link for link, size in zip(shown, sizes, strict=True) if size <= _LINKS]
+    short = [link for link in shown if len(link) + len(_BETWEEN) <= _LINKS]
+    sizes = accumulate(len(link) + len(_BETWEEN) for link in short)
+    return [link for link, size in zip(short, sizes, strict=True) if size <= _LINKS]
 
 
 def _footer(notification: Notification) -> str:
@@ -269,18 +270,24 @@ def _unformatted(text: str) -> str:
 
 def _linked(text: str, limit: int) -> str:
     """The text as mrkdwn, at most `limit` UTF-16 code units, with its URLs as links and nothing else formatted."""
-    return "".join(_kept(_pieces(text.strip()[: limit + 1]), limit))
+    return "".join(_kept(_pieces(text.strip(), limit), limit))
 
 
-def _pieces(text: str) -> list[str]:
+def _pieces(text: str, limit: int) -> list[str]:
     """The text escaped, in pieces that may not be cut: a link for each URL, the other characters one by one.
+
+    More than `limit` pieces are not needed.
 
     Slack itself would link URLs only without `verbatim`, and would then link names of channels and people, too.
     """
     pieces: list[str] = []
     for number, part in enumerate(_URL.split(text)):
-        is_url = number % 2 == 1
-        pieces += [f"<{part.translate(_ESCAPED)}>"] if is_url else [_ESCAPES.get(c, c) for c in _unformatted(part)]
+        if len(pieces) > limit:
+            break
+        if number % 2 == 1:  # what the pattern's group matched
+            pieces.append(f"<{part.translate(_ESCAPED)}>")
+        else:
+            pieces += [_ESCAPES.get(char, char) for char in _unformatted(part)[: limit + 1]]
     return pieces
 
 

@@ -39,6 +39,7 @@ def _message(message: Message) -> Message:
         reason=clean(message.reason),
         hint=clean(message.hint),
         details=tuple((single_line(label), clean(value)) for label, value in message.details),
+        status=single_line(message.status),
         headline=single_line(message.headline),
     )
     return message if after == message else after  # channels share one message
