@@ -149,11 +149,11 @@ def _details(message: Message) -> dict[str, str]:
         (labels.lead, _cut(message.lead.strip(), _TEXT)),
         (labels.reason, _cut(message.reason.strip(), _TEXT)),
         (labels.hint, _cut(message.hint.strip(), _TEXT)),
-        *((_cut(label, _LABEL), _cut(value.strip(), _VALUE)) for label, value in facts),
+        *((label, _cut(value.strip(), _VALUE)) for label, value in facts),
         (labels.log, _cut(message.log_excerpt.strip(), _LOG, keep_end=True)),
     ]
     details: dict[str, str] = {}
-    for label, value in entries:
+    for label, value in ((_cut(label, _LABEL), value) for label, value in entries):
         if label and value:
             details[label] = f"{details[label]}\n{value}" if label in details else value
     return details

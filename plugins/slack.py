@@ -276,18 +276,15 @@ def _linked(text: str, limit: int) -> str:
 def _pieces(text: str, limit: int) -> list[str]:
     """The text escaped, in pieces that may not be cut: a link for each URL, the other characters one by one.
 
-    More than `limit` pieces are not needed.
-
-    Slack itself would link URLs only without `verbatim`, and would then link names of channels and people, too.
+    Slack itself would link URLs only without `verbatim`, and would then link names of channels and people, too. Of a
+    long text only the first `limit` characters are looked at; a letter stands for the rest.
     """
-    pieces: list[str] = []
-    for number, part in enumerate(_URL.split(text)):
-        if len(pieces) > limit:
-            break
-        if number % 2 == 1:  # what the pattern's group matched
-            pieces.append(f"<{part.translate(_ESCAPED)}>")
-        else:
-            pieces += [_ESCAPES.get(char, char) for char in _unformatted(part)[: limit + 1]]
+    window = text if len(text) <= limit else f"{text[: limit + 1]}x"
+    parts = _URL.split(window)  # text and URL in turn
+    pieces = [_ESCAPES.get(char, char) for char in _unformatted(parts[0])]
+    for url, following in zip(parts[1::2], parts[2::2], strict=True):
+        pieces.append(f"<{url.translate(_ESCAPED)}>")
+        pieces += [_ESCAPES.get(char, char) for char in _unformatted(following)]
     return pieces
 
 

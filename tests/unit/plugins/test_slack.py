@@ -40,8 +40,8 @@ NASTY = st.lists(
         st.text(st.characters(exclude_categories=())),
         st.sampled_from(
             ["<!channel>", "<!here>", "<@U1>", "@everyone", "```", "`", "&lt;", "*", "_", "\u202e", "😀", "\n"]
-            + ["https://x.example/a", "https://x|y>", "http://x/(a)", "<https://x|y>", "https://a@here"]
         ),
+        st.sampled_from(["https://x.example/a", "https://x|y>", "http://x/(a)", "<https://x|y>", "https://a@here"]),
         st.sampled_from(["x", "&", "<", "😀", "`", "\ud800", "語"]).map(lambda char: char * 1200),
     ),
     max_size=6,
