@@ -20,6 +20,8 @@ _KEY_LENGTH = 32
 # 512 KB that an event may have.
 _SUMMARY, _NAME, _TEXT, _LOG = 1024, 255, 16_000, 16_000
 _FACT_COUNT, _LABEL, _VALUE = 40, 100, 1500
+_WORD = 60  # a word that is longer than this is cut
+_SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s|$)|。|(?=\n)|$)")
 _LINK_COUNT, _LINK_LABEL, _LINK_URL = 10, 200, 3000
 
 _ACTIONS = {"opened": "trigger", "updated": "trigger", "resolved": "resolve"}
@@ -61,7 +63,7 @@ class PagerDuty:
         event: dict[str, Any] = {"event_action": _ACTIONS[notification.kind], "dedup_key": incident.dedup_key}
         if event["event_action"] == "trigger":
             event["payload"] = {
-                "summary": _cut(notification.message.title or alert.cause, _SUMMARY),
+                "summary": _summary(notification),
                 "source": _cut(alert.subject.fingerprint, _NAME),
                 "severity": alert.severity.value,
             }
@@ -113,6 +115,19 @@ def _is_success(text: str) -> bool:
     return isinstance(body, dict) and body.get("status") == "success"
 
 
+def _summary(notification: Notification) -> str:
+    """The title and the first sentence: on a lock screen, in an SMS and on the phone, this is all that one learns."""
+    message = notification.message
+    title = message.title.strip() or notification.alert.cause
+    sentence = _SENTENCE.match(message.lead.strip())
+    text = f"{title} \N{EN DASH} {sentence[0]}" if sentence else title
+    if len(text) <= _SUMMARY:
+        return text
+    cut = text[: _SUMMARY - 1]
+    at_word, space, _ = cut.rpartition(" ")
+    return (at_word if space and len(at_word) > _SUMMARY - _WORD else cut) + "…"
+
+
 def _optional_fields(notification: Notification) -> dict[str, Any]:
     """The fields of the payload that PagerDuty does not require, without the empty ones."""
     alert = notification.alert
@@ -127,17 +142,18 @@ def _optional_fields(notification: Notification) -> dict[str, Any]:
 
 
 def _details(message: Message) -> dict[str, str]:
-    """A table of labels and values. Values with the same label share an entry, one below the other."""
+    """A table of labels and values, in the reader's language. Values with the same label share an entry."""
     facts = [*message.facts, *message.details][:_FACT_COUNT]
+    labels = message.labels
     entries = [
-        ("text", _cut(message.lead.strip(), _TEXT)),
-        ("reason", _cut(message.reason.strip(), _TEXT)),
-        ("what_to_do", _cut(message.hint.strip(), _TEXT)),
-        *((_cut(label, _LABEL), _cut(value.strip(), _VALUE)) for label, value in facts),
-        ("log_excerpt", _cut(message.log_excerpt.strip(), _LOG, keep_end=True)),
+        (labels.lead, _cut(message.lead.strip(), _TEXT)),
+        (labels.reason, _cut(message.reason.strip(), _TEXT)),
+        (labels.hint, _cut(message.hint.strip(), _TEXT)),
+        *((label, _cut(value.strip(), _VALUE)) for label, value in facts),
+        (labels.log, _cut(message.log_excerpt.strip(), _LOG, keep_end=True)),
     ]
     details: dict[str, str] = {}
-    for label, value in entries:
+    for label, value in ((_cut(label, _LABEL), value) for label, value in entries):
         if label and value:
             details[label] = f"{details[label]}\n{value}" if label in details else value
     return details

@@ -3,6 +3,9 @@
 Limits and error codes: https://docs.slack.dev/reference/block-kit/blocks and
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks. Slack rejects a message as a whole if one of
 its blocks is invalid.
+
+Links are text, not buttons: Slack reports a click on a button to the app, an app that only has a webhook cannot answer,
+and Slack then shows a warning beside the button (slackapi/node-slack-sdk issue 869).
 """
 
 import re
@@ -25,19 +28,21 @@ from router import (
 # In characters. The parts of one message add up to at most 11,600: above about 12,000, Slack answers
 # msg_blocks_too_long.
 _TITLE, _TEXT, _LOG, _CONTEXT, _MENTION = 150, 3000, 3000, 300, 200
+_TITLE_END = 60  # of a title that is too long: its end names the cluster
 _REASON, _HINT = 1200, 700  # these two count towards _TEXT
 _NOTICE = 300  # of the text; a lock screen shows no more
-_FACTS, _FACT_COUNT = 4000, 20  # all facts together, ten to a section, which is Slack's limit
+_FACTS, _FACT_COUNT = 3000, 20  # all facts together, ten to a section, which is Slack's limit
 _LABEL = 40
-_LINK_COUNT, _LINK_LABEL, _LINK_URL = 10, 75, 3000
+_LINKS, _LINK_LABEL, _LINKS_ON_A_LINE = 2000, 75, 4
+_BETWEEN, _NAMELESS = " · ", "\N{NORTH EAST ARROW}"  # between two links; a link without a label
 _PLAIN = 3900
 
-# The sign is for colour-blind readers, and for phone notifications, which show no colour.
+# The signs differ in shape: colour-blind readers see no other difference, and phone notifications show no bar.
 _LOOKS = {
     "critical": ("#b3001b", "\N{LARGE RED CIRCLE}"),
-    "error": ("#e8590c", "\N{LARGE ORANGE CIRCLE}"),
-    "warning": ("#f2c037", "\N{LARGE YELLOW CIRCLE}"),
-    "info": ("#3b82f6", "\N{LARGE BLUE CIRCLE}"),
+    "error": ("#e8590c", "\N{LARGE ORANGE DIAMOND}"),
+    "warning": ("#f2c037", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"),
+    "info": ("#3b82f6", "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"),
 }
 _RESOLVED = ("#2eb67d", "\N{WHITE HEAVY CHECK MARK}")
 
@@ -71,6 +76,13 @@ _LOOKALIKES = str.maketrans(
 _EDGE_UNDERSCORE = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")  # possessive: a long run must not take quadratic time
 # A word joiner after the @ makes these plain words. (Blocks are also `verbatim`; the notification text cannot be.)
 _PING = re.compile("@(?=channel|everyone|here)", re.IGNORECASE)
+# A link's URL: no character that would end the link (`>`, `|`) or ping (`@`).
+_ADDRESS = re.compile(r"https://[!#-;=?A-Z\[\]^_a-{}~]+")
+# A URL in a text, without the punctuation after it.
+_URL = re.compile(
+    r"(https?://[A-Za-z0-9](?:[!#-%*-;=?A-Z\[\]^_a-z{}~&]|\([!#-%*-;=?A-Z\[\]^_a-z{}~&]*\))*(?<![!*,.:;?\]_}~]))"
+)
+_UNFURLED = {"unfurl_links": False, "unfurl_media": False}  # a preview of a console's page is its login form
 
 
 class Slack:
@@ -92,7 +104,7 @@ class Slack:
         The mention has a section of its own without `verbatim`, which notifies the people it names.
         """
         colour, title = _colour_and_title(notification)
-        heading = _fit(_without_pings(title), _TITLE)
+        heading = _fit_ends(_without_pings(title))
         header = {"type": "header", "text": {"type": "plain_text", "text": heading, "emoji": True}}
         mentions = _mentions(notification)
         sections = [{"type": "section", "text": {"type": "mrkdwn", "text": mention}} for mention in mentions]
@@ -100,21 +112,22 @@ class Slack:
             "text": " ".join((*mentions, _notification_text(title, notification))),
             "blocks": [header, *sections],
             "attachments": [{"color": colour, "blocks": _body(notification)}],
+            **_UNFURLED,
         }
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
         """The same as plain text, without blocks."""
         message = notification.message
-        facts = (f"{_literal(label)}: {_literal(value)}" for label, value in message.facts)
-        links = (f"{_literal(label)}: {url}" for label, url in message.links if len(url) <= _LINK_URL)
         lines = (
-            *_mentions(notification),
-            _literal(_colour_and_title(notification)[1]),
-            _literal(message.text)[:_TEXT],
-            *links,
-            *facts,
+            [_fit(_literal(_colour_and_title(notification)[1]), _TITLE)],
+            _kept(_pieces(message.text.strip(), _TEXT), _TEXT),
+            *([link] for link in _links(message.links)),
+            *(_pieces(f"{label}: {value}", _PLAIN) for label, value in message.facts),
         )
-        return {"text": _fit("\n".join(lines), _PLAIN - _CONTEXT) + "\n" + _footer(notification)}
+        mentions = "".join(f"{mention}\n" for mention in _mentions(notification))
+        pieces = [piece for line in lines for piece in (*line, "\n")][:-1]
+        text = "".join(_kept(pieces, _PLAIN - _CONTEXT - len(mentions)))
+        return {"text": f"{mentions}{text}\n{_footer(notification)}", **_UNFURLED}
 
     def send(self, payload: dict[str, Any]) -> None:
         """Posts the message.
@@ -152,35 +165,38 @@ def _by_code(failure: TransientError | PermanentError) -> TransientError | Perma
 
 
 def _colour_and_title(notification: Notification) -> tuple[str, str]:
-    """The colour of the bar, and the title with its sign."""
+    """The colour of the bar; the sign, severity and status in words, and the title."""
+    message = notification.message
     colour, sign = _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
-    return colour, f"{sign} {notification.message.title or notification.alert.cause}"
+    title = message.headline or message.title or notification.alert.cause
+    return colour, f"{sign} {' · '.join(filter(None, [message.status, title]))}"
 
 
 def _notification_text(title: str, notification: Notification) -> str:
     """The title and what happened in one line, which is what a phone shows of a message before it is opened."""
     lead = _fit(_literal(" ".join(notification.message.lead.split())), _NOTICE)
-    return " \N{EN DASH} ".join(filter(None, [_fit(_literal(title), _TITLE), lead]))
+    return " \N{EN DASH} ".join(filter(None, [_fit_ends(_literal(title)), lead]))
 
 
 def _body(notification: Notification) -> list[dict[str, Any]]:
     """The blocks beside the coloured bar. Empty parts are left out, because Slack rejects empty text."""
     message = notification.message
-    blocks: list[dict[str, Any]] = [{"type": "section", "text": _mrkdwn(text)} for text in _paragraphs(message)]
-    blocks += _facts(message.facts[:_FACT_COUNT])
-    if log := _without_pings(message.log_excerpt).translate(_LOOKALIKES):
-        blocks.append({"type": "section", "text": _mrkdwn(f"```\n{_fit(log, _LOG - 8, keep_end=True)}\n```")})
-    buttons = [_button(label, url) for label, url in message.links if len(url) <= _LINK_URL]
-    if buttons:
-        blocks.append({"type": "actions", "elements": buttons[:_LINK_COUNT]})
+    links = _links(message.links)
+    rows = (links[start : start + _LINKS_ON_A_LINE] for start in range(0, len(links), _LINKS_ON_A_LINE))
+    link_text = "\n".join(_BETWEEN.join(row) for row in rows)
+    blocks = [
+        *map(_section, _paragraphs(message)),
+        *_facts(message.facts[:_FACT_COUNT]),
+        *map(_section, filter(None, [_log(message), link_text])),
+    ]
     return [*blocks, {"type": "context", "elements": [_mrkdwn(_footer(notification))]}]
 
 
 def _paragraphs(message: Message) -> Iterator[str]:
     """What happened; why, in ECS's own words and set as code; what to do."""
-    hint = _fit(_literal(message.hint), _HINT)
+    hint = _linked(message.hint, _HINT)
     reason = _fit(_literal(" ".join(message.reason.split())), _REASON)
-    if lead := _fit(_literal(message.lead), _TEXT - len(hint) - len(reason)):
+    if lead := _linked(message.lead, _TEXT - len(hint) - len(reason)):
         yield lead
     if reason:
         yield f"`{reason}`"
@@ -188,24 +204,35 @@ def _paragraphs(message: Message) -> Iterator[str]:
         yield f"\N{WHITE RIGHT POINTING BACKHAND INDEX} {hint}"
 
 
+def _log(message: Message) -> str:
+    """The log in a fence, below its heading; "" if there is none."""
+    heading = f"*{_fit(_literal(message.labels.log), _LABEL)}*\n"
+    room = _LOG - len(heading) - len("```\n\n```")
+    log = _fit(_without_pings(message.log_excerpt).translate(_LOOKALIKES), room, keep_end=True)
+    return f"{heading}```\n{log}\n```" if log else ""
+
+
 def _facts(facts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """Sections of facts. 2,000 characters is Slack's limit for one field; many facts share `_FACTS`."""
     share = min(2000, _FACTS // max(len(facts), 1)) - _LABEL - len("**\n")
     fields = [
-        _mrkdwn(f"*{_fit(label, _LABEL)}*\n{_fit(value, share)}")
-        for label, value in ((_literal(label), _literal(value)) for label, value in facts)
-        if label and value
+        _mrkdwn(f"*{label}*\n{text}")
+        for label, text in ((_fit(_literal(label), _LABEL), _linked(value, share)) for label, value in facts)
+        if label and text
     ]
     return [{"type": "section", "fields": fields[start : start + 10]} for start in range(0, len(fields), 10)]
 
 
-def _button(label: str, url: str) -> dict[str, Any]:
-    text = {
-        "type": "plain_text",
-        "text": _fit(_without_pings(label), _LINK_LABEL) or "\N{NORTH EAST ARROW}",
-        "emoji": True,
-    }
-    return {"type": "button", "text": text, "url": url}
+def _links(links: Sequence[tuple[str, str]]) -> list[str]:
+    """Links as mrkdwn, as many as fit in one section. A part of a URL would lead nowhere, so none is cut."""
+    shown = [
+        f"<{url.translate(_ESCAPED)}|{_fit(_literal(' '.join(label.split())), _LINK_LABEL) or _NAMELESS}>"
+        for label, url in links
+        if _ADDRESS.fullmatch(url)
+    ]
+    short = [link for link in shown if len(link) + len(_BETWEEN) <= _LINKS]
+    sizes = accumulate(len(link) + len(_BETWEEN) for link in short)
+    return [link for link, size in zip(short, sizes, strict=True) if size <= _LINKS]
 
 
 def _footer(notification: Notification) -> str:
@@ -213,6 +240,10 @@ def _footer(notification: Notification) -> str:
     subject = notification.incident.subject
     place = _fit(_literal(f"{subject.account} · {subject.region}"), _CONTEXT - 40)
     return place if notification.bundled else f"{place} · {notification.incident.id}"
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _mrkdwn(text)}
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:
@@ -227,23 +258,62 @@ def _without_pings(text: str) -> str:
 
 def _literal(text: str) -> str:
     """Text that mrkdwn does not format."""
-    shown = _EDGE_UNDERSCORE.sub(lambda run: "\N{MODIFIER LETTER LOW MACRON}" * len(run[0]), _without_pings(text))
+    return _unformatted(text.strip())
+
+
+def _unformatted(text: str) -> str:
+    """The same with the white space around it."""
+    shown = _PING.sub("@\N{WORD JOINER}", text)
+    shown = _EDGE_UNDERSCORE.sub(lambda run: "\N{MODIFIER LETTER LOW MACRON}" * len(run[0]), shown)
     return shown.translate(_LOOKALIKES)
 
 
+def _linked(text: str, limit: int) -> str:
+    """The text as mrkdwn, at most `limit` UTF-16 code units, with its URLs as links and nothing else formatted."""
+    return "".join(_kept(_pieces(text.strip(), limit), limit))
+
+
+def _pieces(text: str, limit: int) -> list[str]:
+    """The text escaped, in pieces that may not be cut: a link for each URL, the other characters one by one.
+
+    Slack itself would link URLs only without `verbatim`, and would then link names of channels and people, too. Of a
+    long text only the first `limit` characters are looked at; a letter stands for the rest.
+    """
+    window = text if len(text) <= limit else f"{text[: limit + 1]}x"
+    parts = _URL.split(window)  # text and URL in turn
+    pieces = [_ESCAPES.get(char, char) for char in _unformatted(parts[0])]
+    for url, following in zip(parts[1::2], parts[2::2], strict=True):
+        pieces.append(f"<{url.translate(_ESCAPED)}>")
+        pieces += [_ESCAPES.get(char, char) for char in _unformatted(following)]
+    return pieces
+
+
 def _fit(text: str, limit: int, *, keep_end: bool = False) -> str:
-    """The text escaped and cut to `limit` UTF-16 code units, with a "…"; never cut inside an escape.
+    """The text escaped and cut to `limit` UTF-16 code units, with a "…"; never cut inside an escape."""
+    if len(text) * _WIDEST <= limit:
+        return text.translate(_ESCAPED)
+    if keep_end:
+        return "".join(reversed(_kept([_ESCAPES.get(char, char) for char in text[: -limit - 2 : -1]], limit)))
+    return "".join(_kept([_ESCAPES.get(char, char) for char in text[: limit + 1]], limit))
+
+
+def _fit_ends(title: str) -> str:
+    """The title escaped; if it is too long for a header, the middle is left out: a stack's generated names are long."""
+    whole = _fit(title, _TITLE)
+    if whole == title.translate(_ESCAPED):
+        return whole
+    return _fit(title, _TITLE - _TITLE_END) + _fit(title, _TITLE_END, keep_end=True).removeprefix("…")
+
+
+def _kept(pieces: list[str], limit: int) -> list[str]:
+    """The pieces as far as `limit` UTF-16 code units go, with a "…" where some are left out.
 
     An emoji is two code units. Slack does not document how it counts; this is the strictest way.
     """
-    if len(text) * _WIDEST <= limit:
-        return text.translate(_ESCAPED)
-    window = text[-limit - 1 :][::-1] if keep_end else text[: limit + 1]
-    pieces = [_ESCAPES.get(char, char) for char in window]
-    sizes = list(accumulate(len(piece) + (piece > "\uffff") for piece in pieces))
+    sizes = list(accumulate(len(piece) + sum(char > "\uffff" for char in piece) for piece in pieces))
     if sizes and sizes[-1] > limit:
-        pieces = [*pieces[: bisect_right(sizes, limit - 1)], "…"]
-    return "".join(reversed(pieces) if keep_end else pieces)
+        return [*pieces[: bisect_right(sizes, limit - 1)], "…"]
+    return pieces
 
 
 @hookimpl

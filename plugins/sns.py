@@ -16,7 +16,11 @@ from router import ChannelConfig, Notification, PayloadRejected, PermanentError,
 from router.aws.clients import aws_client
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
-_SUBJECT = 99  # characters: the API reference says "less than 100"
+# Characters. SNS's model in botocore: "UTF-8 text with no line breaks or control characters, and less than 100
+# characters long".
+_SUBJECT = 99
+_SUBJECT_BYTES = 4 * _SUBJECT
+_NAME = 16  # characters of a name that a subject always keeps
 _MESSAGE = 262_144  # bytes, including the attributes
 _ATTRIBUTE, _TITLE, _LABEL, _VALUE, _PLAIN = 256, 500, 40, 2000, 4000  # our own; characters, _PLAIN in bytes
 
@@ -53,14 +57,14 @@ class Sns:
         taken = sum(len(name) + len("String") + len(value.encode()) for name, value in attributes.items())
         return {
             "Subject": _subject(notification),
-            "Message": _mail(notification, _MESSAGE - taken - _SUBJECT),
+            "Message": _mail(notification, _MESSAGE - taken - _SUBJECT_BYTES),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
         }
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        return {"Subject": _prefixed(notification, notification.alert.cause), "Message": _mail(notification, _PLAIN)}
+        return {"Subject": _plain_subject(notification), "Message": _mail(notification, _PLAIN)}
 
     def send(self, payload: dict[str, Any]) -> None:
         """Publishes the message.
@@ -91,44 +95,91 @@ def _by_code(response: Mapping[str, Any]) -> TransientError | PermanentError:
     return error(f"SNS answered {code}: {text[:200]}", status=status, answer=f"{code}: {text}")
 
 
-def _prefixed(notification: Notification, title: str) -> str:
-    """A subject that every mail client shows unchanged: fewer than 100 characters of printable ASCII."""
-    state = "resolved" if notification.kind == "resolved" else notification.alert.severity
-    ascii_title, ascii_cause = (_ascii(text[:_TITLE]) for text in (title, notification.alert.cause))
-    line = f"[{state.upper()}] {ascii_title or ascii_cause}".strip()
-    return line if len(line) <= _SUBJECT else line[: _SUBJECT - 3] + "..."
+def _subject(notification: Notification) -> str:
+    """Severity, status and title in the reader's language, in fewer than 100 characters of UTF-8.
+
+    If it is too long, the middle of the name and then of the cluster is left out, so that the cause and both stay
+    recognisable.
+    """
+    message, subject = notification.message, notification.alert.subject
+    title = next(filter(None, map(_visible, (message.headline, message.title, notification.alert.cause))), "?")
+    line = f"[{status}] {title}" if (status := _visible(message.status)) else title
+    for name in (subject.name, subject.cluster):
+        before, found, after = line.rpartition(name)
+        if found and _length(line) > _SUBJECT:
+            line = before + _middle_cut(name, max(_NAME, len(name) - (_length(line) - _SUBJECT))) + after
+    return _middle_cut(line, _SUBJECT).strip()
+
+
+def _plain_subject(notification: Notification) -> str:
+    """A subject for an SNS that refuses the other: printable ASCII, and so in English."""
+    alert, kind = notification.alert, notification.kind
+    severity = str(alert.severity).upper()
+    status = {"opened": severity, "updated": f"{severity}, ongoing", "resolved": "RESOLVED"}[kind]
+    cause = _ascii(alert.cause.replace("_", " ")).capitalize() or "Alert"
+    name = _ascii(f"{alert.subject.kind.value.replace('-', ' ')} {alert.subject.name}")
+    cluster = _ascii(alert.subject.cluster.removeprefix("-"))
+    count = f"{len(notification.bundled)} incidents, the worst: " if notification.bundled else ""
+    line = f"[{status}] {count}{cause}: {name}" + (f" in {cluster}" if cluster else "")
+    return line if len(line) <= _SUBJECT else line[: _SUBJECT - 3].rstrip() + "..."
+
+
+def _visible(text: str) -> str:
+    """One line of printable characters: SNS refuses line breaks and control characters in a subject."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text[:_TITLE]).split())
 
 
 def _ascii(text: str) -> str:
     """`Café…` becomes `Cafe...`; characters without an ASCII equivalent are left out."""
-    return " ".join(unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().split())
+    ascii_text = unicodedata.normalize("NFKD", text[:_TITLE]).encode("ascii", "ignore").decode()
+    return " ".join("".join(char for char in ascii_text if char.isprintable()).split())
 
 
-def _subject(notification: Notification) -> str:
-    """The localised title if it is ASCII, else the English one. For a resolved alert the prefix says what happened."""
-    alert = notification.alert
-    titles = [alert.title] if notification.kind == "resolved" else [notification.message.title, alert.title]
-    if notification.bundled:  # the English title is that of the worst incident only
-        titles = [notification.message.title, f"{len(notification.bundled)} incidents, one of them: {alert.title}"]
-    title = next((title for title in titles if title.isascii() and title), alert.title)
-    return _prefixed(notification, title)
+def _length(text: str) -> int:
+    """In UTF-16 code units: SNS does not say what it counts, and this is the strictest way."""
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def _middle_cut(text: str, limit: int) -> str:
+    """At most `limit` UTF-16 code units, with a "…" for what is left out in the middle; a little more of the start."""
+    if _length(text) <= limit:
+        return text
+    start, end = text, ""
+    kept_at_end = (limit - 1) * 2 // 5
+    while _length(end) < kept_at_end:
+        end = text[-len(end) - 1 :]
+    end = end if _length(end) <= kept_at_end else end[1:]
+    room = limit - 1 - _length(end)
+    start = text[:room]
+    while _length(start) > room:
+        start = start[:-1]
+    return f"{start.rstrip()}…{end.lstrip()}"
 
 
 def _mail(notification: Notification, limit: int) -> str:
     """The text of the mail, at most `limit` bytes. The history id at its end is never cut off."""
     message, incident = notification.message, notification.incident
+    title = message.headline or message.title or notification.alert.title or notification.alert.cause
+    heading = f"[{message.status}] {title}" if message.status else title
+    said = f"{heading}\n{message.lead}\n{'' if notification.bundled else incident.id}"
+    log = message.log_excerpt.strip()
     parts = [
-        message.title or notification.alert.title or notification.alert.cause,
+        heading,
         message.lead.strip(),
         message.reason.strip(),
         f"=> {_line(message.hint)}" if message.hint.strip() else "",
-        _table(message.facts),
-        message.log_excerpt.strip(),
         "\n".join(f"{label[:_LABEL]}: {url}" for label, url in message.links),
-        _table(message.details),
+        _table(message.facts),
+        f"{message.labels.log[:_LABEL]}:\n{log}" if log else "",
+        _table([(label, value) for label, value in message.details if not _is_said(value, said)]),
     ]
     footer = "\n" if notification.bundled else f"\n\n-- \n{incident.id}\n"
     return _cut("\n\n".join(filter(None, parts)), limit - len(footer.encode())) + footer
+
+
+def _is_said(value: str, text: str) -> bool:
+    """Whether the text holds the value as a word of its own."""
+    return bool(re.search(rf"(?<!\w){re.escape(value.casefold()[:_VALUE])}(?!\w)", text.casefold()[:_PLAIN]))
 
 
 def _table(facts: Sequence[tuple[str, str]]) -> str:

@@ -19,7 +19,8 @@ from router import ChannelConfig, Message, Notification, PayloadRejected, Perman
 
 # In bytes of the JSON that is sent, in UTF-8. A post may have 28 KB, of which the workflow itself uses about 4 KB
 # (MicrosoftDocs/msteams-docs issue 11274). These limits and the card around them add up to less than 20,000.
-_TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 4000, 4500, 300
+_TITLE, _TEXT, _FACTS, _LOG, _LINKS, _PLACE = 800, 3800, 4500, 3700, 4500, 300
+_STATUS = 80
 _REASON, _HINT = 1400, 900  # these two count towards _TEXT
 _LABEL, _VALUE, _LINK_LABEL, _LINK_URL = 120, 1500, 200, 2500  # bytes of each
 _SHORTEST = 40  # bytes; a line cut shorter than this is not worth showing
@@ -29,15 +30,15 @@ _FACT_COUNT = 50
 _LINK_COUNT = 6  # Teams shows no more actions
 _CARD = "application/vnd.microsoft.card.adaptive"
 
-# The style of the container, which gives its colour, and a sign and a word for colour-blind readers.
+# A container's style is its colour. Colour-blind readers have the sign's shape and the word.
 _LOOKS = {
-    "critical": ("attention", "\N{LARGE RED CIRCLE} CRITICAL"),
-    "error": ("attention", "\N{LARGE ORANGE CIRCLE} ERROR"),
-    "warning": ("warning", "\N{LARGE YELLOW CIRCLE} WARNING"),
-    "info": ("accent", "\N{LARGE BLUE CIRCLE} INFO"),
+    "critical": ("attention", "\N{LARGE RED CIRCLE}"),
+    "error": ("attention", "\N{LARGE ORANGE DIAMOND}"),
+    "warning": ("warning", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"),
+    "info": ("accent", "\N{INFORMATION SOURCE}\N{VARIATION SELECTOR-16}"),
 }
 _POINTER = "\N{WHITE RIGHT POINTING BACKHAND INDEX}"
-_RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK} RESOLVED")
+_RESOLVED = ("good", "\N{WHITE HEAVY CHECK MARK}")
 
 _ACCEPTED = {200, 202}
 _INVALID_CARD = {400, 413}  # HTTP statuses for a card that is invalid or too large
@@ -89,7 +90,7 @@ class Teams:
         body = [{"type": "Container", "style": style, "bleed": True, "items": head}]
         body += _story(message)
         body += _facts(message.facts)
-        body += _log(message.log_excerpt)
+        body += _log(message)
         body.append(_text(_footer(notification), size="Small", isSubtle=True))
         # The workflow would refuse a part of a URL only after it has answered 202.
         links = [_button(label, url) for label, url in message.links if len(url) <= _LINK_URL]
@@ -161,12 +162,21 @@ def _envelope(card: Element) -> dict[str, Any]:
 
 
 def _style_and_word(notification: Notification) -> tuple[str, str]:
-    """The style of the container, and the severity as a sign and a word."""
-    return _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
+    """The container's style; the sign, with severity and status in words."""
+    style, sign = _RESOLVED if notification.kind == "resolved" else _LOOKS[notification.alert.severity]
+    return style, _fit(f"{sign} {_literal(notification.message.status[:_LONGEST])}".rstrip(), _STATUS)
 
 
 def _title(notification: Notification) -> str:
-    return _fit(_literal(notification.message.title[:_LONGEST] or notification.alert.cause), _TITLE)
+    """Never empty, as no client shows a card with nothing in it."""
+    message = notification.message
+    words = (
+        _literal(message.headline[:_LONGEST]),
+        _literal(message.title[:_LONGEST]),
+        _literal(notification.alert.cause[:_LONGEST]),
+        notification.incident.id,
+    )
+    return _fit(next(filter(None, words)), _TITLE)
 
 
 def _footer(notification: Notification) -> str:
@@ -215,11 +225,18 @@ def _facts(facts: Sequence[tuple[str, str]]) -> list[Element]:
     return [{"type": "FactSet", "facts": shown}] if shown else []
 
 
-def _log(excerpt: str) -> list[Element]:
-    """The last lines, since they usually show the error."""
-    lines = reversed(excerpt.splitlines())
+def _log(message: Message) -> list[Element]:
+    """The last lines, which tell why it died, below their heading."""
+    lines = reversed(message.log_excerpt.splitlines())
     blocks = _paragraphs(lines, _LOG, keep_end=True, fontType="Monospace", size="Small")
-    return [{"type": "Container", "style": "emphasis", "items": blocks[::-1]}] if blocks else []
+    if not blocks:
+        return []
+    heading = (
+        [_text(_fit(label, _LABEL), size="Small", isSubtle=True)]
+        if (label := _literal(message.labels.log[:_LONGEST]))
+        else []
+    )
+    return [{"type": "Container", "style": "emphasis", "items": [*heading, *blocks[::-1]]}]
 
 
 def _button(label: str, url: str) -> Element:

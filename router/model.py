@@ -407,6 +407,18 @@ class Incident:
         return short_hash(self.subject.fingerprint, str(self.number))
 
 
+class PartLabels(NamedTuple):
+    """What a message's parts are called, in the recipient's language."""
+
+    lead: str = "What happened"
+    reason: str = "Reason"
+    hint: str = "What to do"
+    log: str = "Last log lines"
+
+
+_ENGLISH_LABELS = PartLabels()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """The localised text of a notification. Each channel lays it out in its own format.
@@ -422,6 +434,9 @@ class Message:
         reason: ECS's own reason, which `text` also holds; "" if it adds nothing.
         hint: what to do; `text` ends with it. "" if there is none.
         details: (label, value) pairs: where it happened and how to find it in history.
+        status: severity and status in one phrase: `CRITICAL`, `CRITICAL, ongoing`, `RESOLVED`, `重大・継続中`.
+        headline: the title without the status, for a channel that shows `status` beside it; else "".
+        labels: what to call the parts, for a channel that labels them.
     """
 
     title: str
@@ -432,6 +447,9 @@ class Message:
     reason: str = ""
     hint: str = ""
     details: tuple[tuple[str, str], ...] = ()
+    status: str = ""
+    headline: str = ""
+    labels: PartLabels = _ENGLISH_LABELS
 
     @property
     def lead(self) -> str:

@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from router.messages.hygiene import cleaned
-from router.model import Alert, Incident, IncidentStatus, Kind, Message, Notification, Severity, Subject, SubjectKind
+from router.model import (
+    Alert,
+    Incident,
+    IncidentStatus,
+    Kind,
+    Message,
+    Notification,
+    PartLabels,
+    Severity,
+    Subject,
+    SubjectKind,
+)
 from router.text import clean, single_line
 
 LONG = 262_144  # characters; an event may have 256 KB
@@ -39,7 +50,7 @@ _INCIDENT = Incident(
     last_at=_ALERT.at + 60,
 )
 _MESSAGE = Message(
-    title=_ALERT.title,
+    title="Out of memory: service web in prod",
     text=f"Container app exited with code 137.\n{_ALERT.reason}\nRaise its memory limit, or look for a leak.",
     facts=(("Cluster", "prod"), ("Exit code", "137"), ("タスク定義", "web:42")),
     links=(
@@ -49,6 +60,8 @@ _MESSAGE = Message(
     reason=_ALERT.reason,
     hint="Raise its memory limit, or look for a leak.",
     details=(("Severity", "critical"), ("Task", _ALERT.task)),
+    status="CRITICAL",
+    headline="Out of memory: service web in prod",
 )
 
 # Texts that a stopped reason, a container's name or a log has contained, or could contain.
@@ -83,7 +96,8 @@ def _notifications() -> Iterator[tuple[str, Notification]]:
         for severity in Severity:
             yield f"{kind}, {severity}", _notification(kind, _MESSAGE, replace(_ALERT, severity=severity))
         yield f"{kind}, many incidents", _of_many(_notification(kind, _MESSAGE, _ALERT))
-    for kind in (Kind.OPENED, Kind.RESOLVED):  # channels lay `updated` out like `opened`
+    yield "opened, as an older router renders it", _notification(Kind.OPENED, _older(_MESSAGE), _ALERT)
+    for kind in (Kind.OPENED, Kind.RESOLVED):  # a channel lays out `updated` as it does `opened`
         for name, text in HOSTILE.items():
             yield f"{kind}, {name}", _notification(kind, _hostile_message(text), _hostile_alert(text))
 
@@ -99,15 +113,34 @@ def _of_many(notification: Notification) -> Notification:
     """The notification for more messages than the channel's rate limit allows."""
     subjects = [_SUBJECT._replace(name=f"web-{number}") for number in range(200)]
     incidents = tuple(replace(notification.incident, subject=subject) for subject in subjects)
-    text = ", ".join(subject.text for subject in subjects)
-    message = Message("200 incidents in prod, worst first", f"200 new, critical, Out of memory in prod: {text}")
+    text = ", ".join(subject.name for subject in subjects)
+    title = "200 incidents in prod, worst first"
+    text = f"200 new, critical, Out of memory in prod: {text}"
+    message = Message(title, text, status=notification.message.status, headline=title)
     return replace(notification, message=message, incident=incidents[0], bundled=incidents)
+
+
+def _older(message: Message) -> Message:
+    """Without what newer routers add: a plugin must not depend on it."""
+    return replace(message, status="", headline="", labels=PartLabels("", "", "", ""))
 
 
 def _hostile_message(text: str) -> Message:
     links = ((text, f"https://example.com/{text}"), (text, f"javascript:{text}"), *_MESSAGE.links)
     facts = ((text, text), *((text[:300], text[:5000]) for _ in range(30)))
-    return Message(text, f"{text}\n{text}\n{text}", facts, links, text, reason=text, hint=text, details=facts)
+    return Message(
+        title=text,
+        text=f"{text}\n{text}\n{text}",
+        facts=facts,
+        links=links,
+        log_excerpt=text,
+        reason=text,
+        hint=text,
+        details=facts,
+        status=text,
+        headline=text,
+        labels=PartLabels(text, text, text, text),
+    )
 
 
 def _hostile_alert(text: str) -> Alert:

@@ -20,7 +20,11 @@ RENDERER = HERE.parents[1] / "node_modules/adaptivecards/dist/adaptivecards.min.
 
 Payload = Mapping[str, Any]
 _text = html.escape
-_MARKUP = re.compile(r"```\n?(?P<fence>.*?)\n?```|`(?P<code>[^`\n]+)`|\*(?P<bold>[^*\n]+)\*", re.DOTALL)
+_MARKUP = re.compile(
+    r"<(?P<url>https?://[^|<>]+)(?:\|(?P<label>[^<>]*))?>"
+    r"|```\n?(?P<fence>.*?)\n?```|`(?P<code>[^`\n]+)`|\*(?P<bold>[^*\n]+)\*",
+    re.DOTALL,
+)
 
 
 class Drawing(NamedTuple):
@@ -87,9 +91,9 @@ def _plain(payload: Payload) -> str:
     return f"<pre>{_text(chr(10).join(lines(payload)))}</pre>"
 
 
-def _link(url: str, label: str, css: str = "") -> str:
+def _link(url: str, label: str) -> str:
     href = _text(url) if url.startswith("https://") else ""
-    return f'<a class="{css}" href="{href}">{_text(label)}</a>'
+    return f'<a href="{href}">{_text(label)}</a>'
 
 
 # --- Slack ------------------------------------------------------------------------------------------------------------
@@ -119,9 +123,6 @@ def _block(block: Payload) -> str:
     match block["type"]:
         case "header":
             return f"<h2>{_text(block['text']['text'])}</h2>"
-        case "actions":
-            buttons = (_link(button["url"], button["text"]["text"], "button") for button in elements)
-            return f'<div class="block">{"".join(buttons)}</div>'
         case "context":
             return f'<div class="block context">{" ".join(_mrkdwn(element["text"]) for element in elements)}</div>'
     text = f"<div>{_mrkdwn(block['text']['text'])}</div>" if "text" in block else ""
@@ -130,7 +131,7 @@ def _block(block: Payload) -> str:
 
 
 def _mrkdwn(text: str) -> str:
-    """Slack's mrkdwn: `*bold*`, code, code blocks, and three escaped characters."""
+    """Slack's mrkdwn: links, `*bold*`, code, code blocks, and three escaped characters."""
     drawn, position = [], 0
     for match in _MARKUP.finditer(text):
         drawn += [_lines(text[position : match.start()]), _marked(match)]
@@ -139,6 +140,8 @@ def _mrkdwn(text: str) -> str:
 
 
 def _marked(match: re.Match[str]) -> str:
+    if url := match["url"]:
+        return _link(html.unescape(url), html.unescape(match["label"] or url))
     if match["fence"] is not None:
         return f"<pre>{_text(html.unescape(match['fence']))}</pre>"
     if match["code"]:

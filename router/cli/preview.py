@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 WIDTH = 88  # columns; about what Slack gives a message
-_MARKUP = re.compile(r"\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)")
+_MARKUP = re.compile(
+    r"<(?P<url>https?://[^|<>]+)(?:\|(?P<label>[^<>]*))?>|\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)"
+)
 
 
 def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
@@ -71,9 +73,8 @@ def _parts(block: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text("")
         yield _grid([_mrkdwn(field["text"]) for field in fields])
     if elements := block.get("elements"):
-        buttons = block["type"] == "actions"
         yield Text("")
-        yield Text("  ").join(_button(element) if buttons else _mrkdwn(element["text"], "dim") for element in elements)
+        yield Text("  ").join(_mrkdwn(element["text"], "dim") for element in elements)
 
 
 def _grid(entries: list[Text]) -> Table:
@@ -86,16 +87,19 @@ def _grid(entries: list[Text]) -> Table:
     return grid
 
 
-def _button(element: Mapping[str, Any]) -> Text:
-    return Text(f" {element['text']['text']} ", style=f"reverse link {element['url']}")
-
-
 def _mrkdwn(text: str, style: str = "") -> Text:
-    """Slack's mrkdwn: `*bold*`, code, and three escaped characters."""
+    """Slack's mrkdwn: links, `*bold*`, code, and three escaped characters."""
     drawn = Text(style=style)
     position = 0
     for match in _MARKUP.finditer(text):
         drawn.append(html.unescape(text[position : match.start()]))
-        drawn.append(html.unescape(match["bold"] or match["code"]), "bold" if match["bold"] else "italic")
+        drawn.append(*_marked(match))
         position = match.end()
     return drawn.append(html.unescape(text[position:]))
+
+
+def _marked(match: re.Match[str]) -> tuple[str, str]:
+    """What is shown of it, and in which style of rich."""
+    if url := match["url"]:
+        return html.unescape(match["label"] or url), f"underline link {html.unescape(url)}"
+    return html.unescape(match["bold"] or match["code"]), "bold" if match["bold"] else "italic"

@@ -11,7 +11,7 @@ from router.causes import cause_words, mid_sentence
 from router.incident.state import Dispatch, SubjectState
 from router.messages import console
 from router.messages.hygiene import cleaned
-from router.messages.phrases import phrase
+from router.messages.phrases import part_labels, phrase, status
 from router.messages.render import LINKS, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 from router.subject_names import subject_name
@@ -46,6 +46,9 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
         "\n".join(_lines(members, language)),
         facts,
         _links(incidents, language),
+        status=status(dispatch.kind, worst.severity, language),
+        headline=_title(incidents, Kind.OPENED, language),
+        labels=part_labels(language),
     )
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
     return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))

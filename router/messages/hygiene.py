@@ -30,7 +30,8 @@ def cleaned(notification: Notification) -> Notification:
 
 def _message(message: Message) -> Message:
     links = ((single_line(label), link(url)) for label, url in message.links)
-    after = Message(
+    after = replace(
+        message,
         title=single_line(message.title),
         text=clean(message.text),
         facts=_pairs(message.facts),
@@ -39,6 +40,8 @@ def _message(message: Message) -> Message:
         reason=clean(message.reason),
         hint=clean(message.hint),
         details=_pairs(message.details),
+        status=single_line(message.status),
+        headline=single_line(message.headline),
     )
     return message if after == message else after  # channels share one message
 

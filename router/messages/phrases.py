@@ -5,6 +5,8 @@ A test proves that both languages have every key, with the same placeholders.
 
 from typing import Any
 
+from router.model import Kind, PartLabels, Severity
+
 PHRASES: dict[str, dict[str, str]] = {
     "title_opened": {"en": "{cause}: {subject}", "ja": "{cause} - {subject}"},
     "title_updated": {"en": "Ongoing: {subject} ({cause})", "ja": "[継続中] {cause} - {subject}"},
@@ -262,6 +264,13 @@ PHRASES: dict[str, dict[str, str]] = {
     "severity_error": {"en": "error", "ja": "エラー"},
     "severity_warning": {"en": "warning", "ja": "警告"},
     "severity_info": {"en": "info", "ja": "情報"},
+    "status_opened": {"en": "{severity}", "ja": "{severity}"},
+    "status_updated": {"en": "{severity}, ongoing", "ja": "{severity}・継続中"},
+    "status_resolved": {"en": "RESOLVED", "ja": "解決済み"},
+    "part_lead": {"en": "What happened", "ja": "概要"},
+    "part_reason": {"en": "Reason", "ja": "理由"},
+    "part_hint": {"en": "What to do", "ja": "対処"},
+    "part_log": {"en": "Last log lines", "ja": "ログ"},
     "label_severity": {"en": "Severity", "ja": "重要度"},
     "label_subject": {"en": "Resource", "ja": "リソース"},
     "label_place": {"en": "Account / Region", "ja": "アカウント / リージョン"},
@@ -319,6 +328,16 @@ def ordinal(number: int, language: str) -> str:
         return str(number)
     is_teen = number % 100 in range(11, 14)
     return f"{number}{'th' if is_teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def status(kind: Kind, severity: Severity, language: str) -> str:
+    """`Message.status`: severity and status in one phrase, such as `CRITICAL, ongoing`."""
+    return phrase(f"status_{kind}", language, severity=phrase(f"severity_{severity}", language).upper())
+
+
+def part_labels(language: str) -> PartLabels:
+    """`Message.labels`: what the parts of a message are called."""
+    return PartLabels(*(phrase(f"part_{part}", language) for part in PartLabels._fields))
 
 
 def span(seconds: float, language: str, *, units_shown: int = 2) -> str:

@@ -19,7 +19,7 @@ from router.incident.state import Dispatch
 from router.messages import console, containers
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
-from router.messages.phrases import ordinal, phrase, span
+from router.messages.phrases import ordinal, part_labels, phrase, span, status
 from router.model import (
     Alert,
     ChannelConfig,
@@ -131,7 +131,7 @@ def _message(story: _MessageContext) -> Message:
     story = story._replace(advice=hint)
     reason = "" if story.over else _reason(story.alert)
     return Message(
-        title=_title(story),
+        title=_title(story, story.dispatch.kind),
         text="\n".join(filter(None, [_lead(story), _other_containers(story), reason, advice])),
         facts=(
             *_labelled(_facts(story), story),
@@ -143,6 +143,9 @@ def _message(story: _MessageContext) -> Message:
         reason=reason,
         hint=advice,
         details=_labelled(_details(story), story),
+        status=status(story.dispatch.kind, story.incident.severity, story.config.language),
+        headline=_title(story, Kind.OPENED),
+        labels=part_labels(story.config.language),
     )
 
 
@@ -153,21 +156,21 @@ def _labelled(values: Mapping[str, str], story: _MessageContext) -> tuple[tuple[
 # --- what and where ---------------------------------------------------------------------------------------------------
 
 
-def _title(story: _MessageContext) -> str:
+def _title(story: _MessageContext, kind: Kind) -> str:
     """The cause and where. If that is too long, the middle of the name is left out, then that of the cluster's."""
     subject = _subject(story.alert)
-    title = _title_about(subject, story)
+    title = _title_about(subject, story, kind)
     if len(title) > _TITLE:
         subject = subject._replace(name=without_middle(subject.name, len(subject.name) - len(title) + _TITLE))
-        title = _title_about(subject, story)
+        title = _title_about(subject, story, kind)
     if len(title) > _TITLE:
         subject = subject._replace(cluster=without_middle(subject.cluster, len(subject.cluster) - len(title) + _TITLE))
-        title = _title_about(subject, story)
+        title = _title_about(subject, story, kind)
     return title
 
 
-def _title_about(subject: Subject, story: _MessageContext) -> str:
-    kind, cause = story.dispatch.kind, _what(story)
+def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
+    cause = _what(story)
     key = f"title_{kind}"
     if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR):
         key = "title_updated_failure"

@@ -20,7 +20,7 @@ from router.history.store import AlertQuery, History
 from router.history.table import Put
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.hygiene import cleaned
-from router.messages.phrases import phrase
+from router.messages.phrases import part_labels, phrase, status
 from router.model import (
     Alert,
     ChannelConfig,
@@ -186,7 +186,13 @@ def _notification(
         "heartbeat_open": str(week.open),
     }
     facts = tuple((phrase(key, language), count) for key, count in counts.items())
-    message = Message(phrase("heartbeat_title", language), "\n".join(lines), facts)
+    message = Message(
+        phrase("heartbeat_title", language),
+        "\n".join(lines),
+        facts,
+        status=status(Kind.OPENED, incident.severity, language),
+        labels=part_labels(language),
+    )
     return cleaned(Notification(Kind.OPENED, message, incident.alert, incident))
 
 

@@ -57,6 +57,16 @@ def test_the_messages_of_every_channel_stand_side_by_side(tmp_path: Path) -> Non
     assert text.count("Essential container exited: service web in prod") >= 4
 
 
+def test_slacks_links_and_severity_word_are_drawn(tmp_path: Path) -> None:
+    _, drawn = simulate(tmp_path, DIED, "--channel", "slack")
+    seen = Seen(drawn)
+    assert any(text.startswith("🔴 CRITICAL · Essential container exited") for text in seen.texts)
+    assert "Open the task" in seen.texts
+    hrefs = [attributes["href"] or "" for tag, attributes in seen.elements if tag == "a"]
+    assert any("/ecs/v2/clusters/prod/tasks/" in href for href in hrefs)
+    assert not any("|" in text for text in seen.texts)
+
+
 def test_a_page_of_what_nobody_is_told_says_so(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, [events.task_event(), DIED])
     assert drawn.count("Nobody is told.") == 1

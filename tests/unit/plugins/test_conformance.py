@@ -24,7 +24,12 @@ class TestSlack(ChannelConformance):
     factory = Slack
     unaccepted = (Answer(200), Answer(200, "no_service"), Answer(202), Answer(204))
     rejected = (Answer(400, "invalid_blocks"), Answer(200, "invalid_blocks"))
-    forbidden = ("<", ">", r"(?s)\A(?!https://).*&(?!(amp|lt|gt);)", "@(channel|everyone|here)")
+    # Of angle brackets, only those of links to URLs.
+    forbidden = (
+        r"\A(?:[^<>]++|<https?://[A-Za-z0-9][^<>|@\s]*(\|[^<>\n]+)?>)*+[<>]",
+        r"&(?!(amp|lt|gt);)",
+        "@(channel|everyone|here)",
+    )
 
     def options(self, server: str) -> dict[str, str]:
         return {"webhook_url": f"{server}/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"}

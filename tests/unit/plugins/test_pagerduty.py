@@ -17,14 +17,14 @@ from router.context import Job
 from router.deliver import attempt
 from router.incident.state import Dispatch, SubjectState
 from router.messages.hygiene import cleaned
-from router.model import Incident, Kind, Message, Outcome, Severity, SubjectKind
+from router.model import Incident, Kind, Message, Outcome, PartLabels, Severity, SubjectKind
 from router.text import single_line
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
 PATH = "/v2/enqueue"
 MESSAGE = Message(
-    "Out of memory: service:web in prod",
+    "Out of memory: service web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
     (("Cluster", "prod"), ("終了コード", "137")),
     (("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
@@ -38,7 +38,8 @@ NASTY = st.lists(
     max_size=5,
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, PAIRS, NASTY, NASTY, NASTY, PAIRS)
+LABELS = st.builds(PartLabels, NASTY, NASTY, NASTY, NASTY)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, PAIRS, NASTY, NASTY, NASTY, PAIRS, NASTY, NASTY, LABELS)
 
 
 def pagerduty(**options: str) -> PagerDuty:
@@ -65,7 +66,7 @@ def test_trouble_triggers(kind: Kind) -> None:
     assert event["client"] == "ecs-alert-router"
     assert event["links"] == [{"href": MESSAGE.links[0][1], "text": "Open the task"}]
     assert event["payload"] == {
-        "summary": "Out of memory: service:web in prod",
+        "summary": "Out of memory: service web in prod – Container app exited with code 137.",
         "source": "123456789012/eu-west-1/prod/service:web",
         "severity": "critical",
         "timestamp": "2024-08-08T17:19:02.670+00:00",
@@ -73,10 +74,10 @@ def test_trouble_triggers(kind: Kind) -> None:
         "group": "prod",
         "class": "out_of_memory",
         "custom_details": {
-            "text": MESSAGE.text,
+            "What happened": MESSAGE.text,
             "Cluster": "prod",
             "終了コード": "137",
-            "log_excerpt": MESSAGE.log_excerpt,
+            "Last log lines": MESSAGE.log_excerpt,
         },
     }
 
@@ -126,10 +127,10 @@ def test_empty_message_says_the_cause() -> None:
 
 def test_facts_of_one_label_are_all_there() -> None:
     """Plugins may add a fact whose label is taken."""
-    facts = (("Team", "a"), ("Team", "b"), ("text", "c"))
+    facts = (("Team", "a"), ("Team", "b"), ("What happened", "c"))
     details = pagerduty().render(notification(message=replace(MESSAGE, facts=facts)))["payload"]["custom_details"]
     assert details["Team"] == "a\nb"
-    assert details["text"] == f"{MESSAGE.text}\nc"
+    assert details["What happened"] == f"{MESSAGE.text}\nc"
 
 
 def test_too_long_links_are_left_out() -> None:
@@ -144,23 +145,61 @@ def test_too_long_links_are_left_out() -> None:
 def test_summary_is_cut_at_the_limit() -> None:
     """1024 characters are allowed, and a cut shows."""
     for length, expected in ((1024, "x" * 1024), (1025, "x" * 1023 + "…")):
-        event = pagerduty().render(notification(message=replace(MESSAGE, title="x" * length)))
+        event = pagerduty().render(notification(message=Message("x" * length, "")))
         assert event["payload"]["summary"] == expected
+
+
+@pytest.mark.parametrize(
+    ("lead", "sentence"),
+    [
+        ("Container app was killed. It ran for 7 min 10 s.", "Container app was killed."),
+        ("Container app:1.2 exited", "Container app:1.2 exited"),
+        ("one\ntwo", "one"),
+        ("コンテナ app が終了しました。タスクは停止しました。", "コンテナ app が終了しました。"),
+        ("Why? Because.", "Why?"),
+    ],
+)
+def test_the_summary_says_what_happened_in_one_sentence(lead: str, sentence: str) -> None:
+    """A lock screen, an SMS and a voice call have the summary alone."""
+    event = pagerduty().render(notification(message=Message("Out of memory: service web", lead)))
+    assert event["payload"]["summary"] == f"Out of memory: service web – {sentence}"
+
+
+def test_a_long_summary_is_cut_at_a_word() -> None:
+    event = pagerduty().render(notification(message=Message("title", "word " * 400)))
+    assert re.fullmatch("title – (word )+word…", event["payload"]["summary"])
+    assert 1000 < len(event["payload"]["summary"]) <= 1024
+
+
+def test_custom_details_are_in_the_readers_language() -> None:
+    """All keys are; what machines read is in fields of its own."""
+    labels = PartLabels("概要", "理由", "対処", "ログ")
+    message = Message("t", "a\nb\nc", (("イメージ", "x"),), (), "log", "b", "c", (("タスク", "y"),), labels=labels)
+    payload = pagerduty().render(notification(message=message))["payload"]
+    assert list(payload["custom_details"]) == ["概要", "理由", "対処", "イメージ", "タスク", "ログ"]
+    assert (payload["severity"], payload["class"], payload["component"], payload["group"]) == (
+        "critical",
+        "out_of_memory",
+        "web",
+        "prod",
+    )
 
 
 def test_long_log_keeps_its_end() -> None:
     """The last lines tell why it died."""
     message = replace(MESSAGE, log_excerpt="start" + "x" * 99_999 + "the end", text="start" + "x" * 99_999 + "the end")
     details = pagerduty().render(notification(message=message))["payload"]["custom_details"]
-    assert re.fullmatch("…x+the end", details["log_excerpt"])
-    assert re.fullmatch("startx+…", details["text"])
+    assert re.fullmatch("…x+the end", details["Last log lines"])
+    assert re.fullmatch("startx+…", details["What happened"])
 
 
 @pytest.mark.parametrize("char", ["x", "語", "😀", '"', "\\", "x\n"])
 def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
     """512 KB, everything at once."""
     big = char * (262_144 // len(char))
-    message = Message(big, big, ((big, big), *(("text", big),) * 98), ((big, "https://a/" + "x" * 2900),) * 99, big)
+    message = Message(
+        big, big, ((big, big), *(("What happened", big),) * 98), ((big, "https://a/" + "x" * 2900),) * 99, big
+    )
     subject = SUBJECT._replace(cluster=big, name=f"service:{big}")
     event = pagerduty().render(notification(message=message, subject=subject, cause=big))
     assert valid(event)

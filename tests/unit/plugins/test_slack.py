@@ -16,19 +16,21 @@ from local_aws.slack import SlackDouble, judge
 from plugins.slack import Slack
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
 from router.messages.hygiene import cleaned
-from router.model import Kind, Message, Severity
+from router.model import Kind, Message, PartLabels, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER LETTER GRAVE ACCENT}"
 PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 MESSAGE = Message(
-    "Out of memory: service:web in prod",
+    "Still going on: Out of memory: service web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed\nRaise its limit, or look for a leak.",
     (("Cluster", "prod"), ("Task definition", "web:42")),
     (("Task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
     "java.lang.OutOfMemoryError: Java heap space",
     reason="OutOfMemoryError: Container killed",
     hint="Raise its limit, or look for a leak.",
+    status="CRITICAL",
+    headline="Out of memory: service web in prod",
 )
 SLACK = Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://hooks.slack.com{PATH}"}))
 
@@ -39,13 +41,15 @@ NASTY = st.lists(
         st.sampled_from(
             ["<!channel>", "<!here>", "<@U1>", "@everyone", "```", "`", "&lt;", "*", "_", "\u202e", "😀", "\n"]
         ),
+        st.sampled_from(["https://x.example/a", "https://x|y>", "http://x/(a)", "<https://x|y>", "https://a@here"]),
         st.sampled_from(["x", "&", "<", "😀", "`", "\ud800", "語"]).map(lambda char: char * 1200),
     ),
     max_size=6,
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
 LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=5).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS, NASTY, NASTY)
+A_LINK = re.compile(r"<https?://[A-Za-z0-9][^<>|@\s]*(\|[^<>\n]+)?>")
 
 
 def notification(
@@ -87,8 +91,13 @@ def mrkdwn(value: Any) -> list[str]:
 
 
 def log_of(payload: dict[str, Any]) -> str:
-    (found,) = [each for each in texts(payload) if each.startswith("```")]
+    (found,) = [each for each in texts(payload) if "```" in each]
     return found
+
+
+def links_of(payload: dict[str, Any]) -> list[str]:
+    """The lines of the section that holds the links."""
+    return next((text.splitlines() for text in texts(payload) if re.match(r"<https://[^>]*\|", text)), [])
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------
@@ -96,13 +105,13 @@ def log_of(payload: dict[str, Any]) -> str:
 
 def test_a_phone_shows_sign_cause_and_place() -> None:
     """A notification is one line: the severity's sign, the title, and what happened."""
-    assert render()["text"] == "🔴 Out of memory: service:web in prod – Container app exited with code 137."
+    assert render()["text"] == "🔴 CRITICAL · Out of memory: service web in prod – Container app exited with code 137."
 
 
 def test_every_part_of_the_message_is_shown() -> None:
     """Title, what happened, why, what to do, facts, log and links each have their place."""
     payload = render()
-    assert blocks(payload, "header")[0]["text"]["text"] == "🔴 Out of memory: service:web in prod"
+    assert blocks(payload, "header")[0]["text"]["text"] == "🔴 CRITICAL · Out of memory: service web in prod"
     assert [field["text"] for field in blocks(payload, "section")[3]["fields"]] == [
         "*Cluster*\nprod",
         "*Task definition*\nweb:42",
@@ -112,9 +121,9 @@ def test_every_part_of_the_message_is_shown() -> None:
         "`OutOfMemoryError: Container killed`",
         "👉 Raise its limit, or look for a leak.",
     ]
-    assert log_of(payload) == f"```\n{MESSAGE.log_excerpt}\n```"
-    (button,) = blocks(payload, "actions")[0]["elements"]
-    assert (button["text"]["text"], button["url"]) == MESSAGE.links[0]
+    assert log_of(payload) == f"*Last log lines*\n```\n{MESSAGE.log_excerpt}\n```"
+    label, url = MESSAGE.links[0]
+    assert links_of(payload) == [f"<{url.replace('&', '&amp;')}|{label}>"]
     assert INCIDENT.id in blocks(payload, "context")[0]["elements"][0]["text"]
 
 
@@ -147,7 +156,7 @@ def test_empty_parts_are_left_out() -> None:
     ("text", "shown"),
     [
         ("<!channel> & <@U123>", "&lt;!channel&gt; &amp; &lt;@U123&gt;"),
-        ("<https://evil|click>", "&lt;https://evil|click&gt;"),
+        ("<https://evil|click>", "&lt;<https://evil>|click&gt;"),
         ("&lt;", "&amp;lt;"),
         ("@everyone @here @CHANNEL", "@\u2060everyone @\u2060here @\u2060CHANNEL"),
         ("@here_ @here*", f"@\u2060hereˍ @\u2060here{STAR}"),
@@ -167,21 +176,93 @@ def test_slack_is_told_to_link_nothing() -> None:
     """`verbatim` keeps names and channels in all mrkdwn from being linked."""
     payload = render()
     objects = re.findall(r'\{"type": "mrkdwn"[^}]*\}', json.dumps(payload))
-    assert len(objects) == 7
+    assert len(objects) == 8
     assert all('"verbatim": true' in each for each in objects)
 
 
 def test_log_cannot_leave_its_fence() -> None:
     """Backticks in a log are look-alikes, so the fence opens and closes once."""
     shown = log_of(render(log_excerpt="a ``` <!channel> ```` b"))
-    assert shown == f"```\na {GRAVE * 3} &lt;!channel&gt; {GRAVE * 4} b\n```"
+    assert shown == f"*Last log lines*\n```\na {GRAVE * 3} &lt;!channel&gt; {GRAVE * 4} b\n```"
+
+
+def test_links_are_text_four_on_a_line() -> None:
+    """No buttons: beside a clicked button of an app that only has a webhook, Slack shows a warning."""
+    payload = render(links=tuple((f"Link {n} <!here> _x_", f"https://a.example/{n}") for n in range(6)))
+    assert not blocks(payload, "actions")
+    label = "&lt;!here&gt; ˍxˍ"
+    assert links_of(payload) == [
+        " · ".join(f"<https://a.example/{n}|Link {n} {label}>" for n in range(4)),
+        " · ".join(f"<https://a.example/{n}|Link {n} {label}>" for n in range(4, 6)),
+    ]
+
+
+@pytest.mark.parametrize("url", ["javascript:x", "https://a|b", "https://a>b", "https://x@here/", "https://a b", ""])
+def test_links_to_anything_else_than_a_plain_https_url_are_left_out(url: str) -> None:
+    said = Notification(Kind.OPENED, replace(MESSAGE, links=(("Bad", url),)), ALERT, INCIDENT)
+    assert links_of(SLACK.render(said)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Runbook https://wiki.example/a_b_?x=1&y=2.", "Runbook <https://wiki.example/a_b_?x=1&amp;y=2>."),
+        ("手順はhttps://wiki.example/注文を参照", "手順は<https://wiki.example/>注文を参照"),
+        ("(see http://wiki/a_(b)), <!here>", "(see <http://wiki/a_(b)>), &lt;!here&gt;"),
+        ("<https://a.example|*bank*>", f"&lt;<https://a.example>|{STAR}bank{STAR}&gt;"),
+        ("https://a.example/@here", "<https://a.example/>@\u2060here"),
+        ("https://a.example*b* ftp://a mailto:a", f"<https://a.example*b>{STAR} ftp://a mailto:a"),
+    ],
+)
+def test_urls_in_texts_are_links_and_nothing_else_is(text: str, shown: str) -> None:
+    """A runbook's URL in an alarm's description can be opened, and shows where it leads."""
+    payload = render(text=text, facts=(("L", text),))
+    assert blocks(payload, "section")[0]["text"]["text"] == shown
+    assert blocks(payload, "section")[1]["fields"][0]["text"] == f"*L*\n{shown}"
+    assert shown in SLACK.render_plain(notification(replace(MESSAGE, text=text)))["text"]
+
+
+@given(st.integers(0, 200))
+def test_a_url_is_never_cut(before: int) -> None:
+    """A part of a URL leads elsewhere: it is left out as a whole."""
+    url = "https://wiki.example/" + "p" * 100
+    shown = blocks(render(text="x" * (2900 + before) + f" {url} " + "y" * 500), "section")[0]["text"]["text"]
+    assert len(shown) <= 3000
+    assert "<" not in shown.replace(f"<{url}>", "")
+
+
+def test_the_status_is_a_word_in_the_readers_language() -> None:
+    """Severity is never told by colour alone; a title without a status still shows its sign."""
+    payload = render(status="重大・継続中", headline="メモリ不足: サービス web (prod)")
+    assert blocks(payload, "header")[0]["text"]["text"] == "🔴 重大・継続中 · メモリ不足: サービス web (prod)"
+    assert render(status="", headline="")["text"].startswith("🔴 Still going on: Out of memory")
+
+
+def test_a_title_that_is_too_long_keeps_cause_and_cluster() -> None:
+    payload = render(headline=f"Out of memory: service {'a<b' * 100} in prod")
+    header = blocks(payload, "header")[0]["text"]["text"]
+    assert 140 < len(header) <= 150
+    assert re.fullmatch(r"🔴 CRITICAL · Out of memory: service [^…]*…[^…]* in prod", header)
+    assert not re.search("&(?!lt;)", header)
+
+
+def test_nothing_is_unfurled() -> None:
+    """Slack would add a preview of a console's login page for each link."""
+    for payload in (render(), SLACK.render_plain(notification())):
+        assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
+
+
+def test_plain_text_notifies_who_is_to_be_notified() -> None:
+    """The configured mention is the one text that is not escaped."""
+    text = SLACK.render_plain(replace(notification(), mention="<!here>"))["text"]
+    assert text.startswith("<!here>\n🔴 CRITICAL")
 
 
 def test_too_long_links_are_left_out() -> None:
     """One bad URL would reject the whole message; a part of a URL would lead nowhere."""
     bad = ("Bad", "https://a/" + "x" * 3000)
     payload = render(links=(bad, ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
-    assert [button["text"]["text"] for button in blocks(payload, "actions")[0]["elements"]] == ["Good"]
+    assert links_of(payload) == ["<https://a.example/?b=1&amp;c=~d_*(e)#f|Good>"]
     assert "Bad" not in SLACK.render_plain(notification(replace(MESSAGE, links=(bad,))))["text"]
 
 
@@ -205,7 +286,7 @@ def test_text_that_just_fits_is_whole() -> None:
 def test_long_log_keeps_its_end() -> None:
     """The last lines tell why it died."""
     shown = log_of(render(log_excerpt="start" + "<" * 9000 + "the end"))
-    assert shown.startswith("```\n…&lt;")
+    assert shown.startswith("*Last log lines*\n```\n…&lt;")
     assert shown.endswith("the end\n```")
     assert len(shown) <= 3000
 
@@ -220,7 +301,7 @@ def test_many_facts_share_the_space() -> None:
     payload = render(facts=tuple((f"L{n}", "v" * 5000) for n in range(30)))
     fields = [block["fields"] for block in blocks(payload, "section") if "fields" in block]
     assert [len(each) for each in fields] == [10, 10]
-    assert sum(len(field["text"]) for each in fields for field in each) <= 4000
+    assert sum(len(field["text"]) for each in fields for field in each) <= 3000
     (only,) = [block["fields"] for block in blocks(render(facts=(("L", "v" * 1500),)), "section") if "fields" in block]
     assert only[0]["text"] == "*L*\n" + "v" * 1500
 
@@ -228,7 +309,11 @@ def test_many_facts_share_the_space() -> None:
 def test_the_largest_message_is_within_what_slack_takes() -> None:
     """All limits reached at once stay below some 12,000 characters."""
     big = "x" * 262_144
-    payload = SLACK.render(notification(Message(big, big, ((big, big),) * 99, ((big, "https://a/"),) * 99, big)))
+    labels = PartLabels(*[big] * 4)
+    links = ((big, "https://a/" + "&" * 20),) * 99
+    payload = SLACK.render(
+        notification(Message(big, big, ((big, big),) * 99, links, big, status=big, headline=big, labels=labels))
+    )
     assert 10_000 < sum(map(len, texts(payload["blocks"] + payload["attachments"]))) <= 12_000
     assert judge(PATH, json.dumps(payload).encode()) == (200, "ok")
 
@@ -241,10 +326,9 @@ def test_whatever_comes_in_slack_accepts(message: Message, kind: Kind) -> None:
         body = json.dumps(payload, ensure_ascii=False).encode()
         assert judge(PATH, body) == (200, "ok")
         for text in mrkdwn(payload):
-            assert re.fullmatch(r"[^`]+|`[^`\n]+`|```\n[^`]+\n```", text)
+            assert re.fullmatch(r"[^`]+|`[^`\n]+`|\*Last log lines\*\n```\n[^`]+\n```", text)
         for text in texts(payload):
-            assert "<" not in text
-            assert ">" not in text
+            assert not re.search("[<>]", A_LINK.sub("", text))
             assert not re.search("&(?!amp;|lt;|gt;)", text)
             assert not re.search("@(channel|everyone|here)", text)
             assert len(text.encode("utf-16-le")) // 2 <= 4000
@@ -256,7 +340,7 @@ def test_log_stands_in_exactly_one_fence(log: str) -> None:
     """Whatever the log holds, its block begins and ends with the only fences in it."""
     for text in texts(render(log_excerpt=log)):
         if "```" in text:
-            assert re.fullmatch(r"```\n[^`]+\n```", text)
+            assert re.fullmatch(r"\*Last log lines\*\n```\n[^`]+\n```", text)
 
 
 # --- plain text -------------------------------------------------------------------------------------------------------
@@ -265,8 +349,14 @@ def test_log_stands_in_exactly_one_fence(log: str) -> None:
 def test_plain_text_says_the_same() -> None:
     """The way out when Slack refuses the blocks: text alone, with title, text, links, facts and the history id."""
     payload = SLACK.render_plain(notification())
-    assert list(payload) == ["text"]
-    for part in ("🔴 Out of memory", "exited with code 137", "Cluster: prod", "region=eu-west-1&amp;a=b", INCIDENT.id):
+    assert set(payload) == {"text", "unfurl_links", "unfurl_media"}
+    for part in (
+        "🔴 CRITICAL · Out of memory",
+        "exited with code 137",
+        "Cluster: prod",
+        "region=eu-west-1&amp;a=b",
+        INCIDENT.id,
+    ):
         assert part in payload["text"]
 
 

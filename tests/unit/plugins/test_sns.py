@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,9 @@ from moto.sns.models import sns_backends
 
 from plugins.sns import Sns
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError
+from router.incident.state import Dispatch
 from router.messages.hygiene import cleaned
+from router.messages.render import notification as rendered
 from router.model import Kind, Message, Severity, SubjectKind
 from router.text import single_line
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
@@ -27,11 +30,21 @@ from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:123456789012:alerts"
 MESSAGE = Message(
-    "Out of memory: service:web in prod",
+    "Still going on: Out of memory: service web in prod",
     "Container app exited with code 137.",
     (("Cluster", "prod"), ("タスク", "abc"), ("Exit code", "137")),
     (("Task", "https://eu-west-1.console.aws.amazon.com/ecs"),),
     "java.lang.OutOfMemoryError: Java heap space",
+    details=(
+        ("Severity", "critical"),
+        ("What", "service web"),
+        ("Cluster", "prod"),
+        ("Exit code", "13"),
+        ("Task", "0d6e3df3"),
+        ("Incident", INCIDENT.id),
+    ),
+    status="CRITICAL",
+    headline="Out of memory: service web in prod",
 )
 NASTY = st.lists(
     st.one_of(
@@ -46,10 +59,6 @@ PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=5).map(tuple)
 
 def notification(kind: Kind = Kind.OPENED, *, message: Message = MESSAGE, **alert: Any) -> Notification:
     return cleaned(Notification(kind, message, replace(ALERT, **alert), INCIDENT))
-
-
-def titled(title: str) -> Message:
-    return replace(MESSAGE, title=title)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +76,9 @@ def sns() -> Iterator[Sns]:
 def assert_publishable(payload: dict[str, Any]) -> None:
     """SNS's own rules, which moto does not all know (API_Publish, and botocore's service model)."""
     subject, message, attributes = payload["Subject"], payload["Message"], payload.get("MessageAttributes", {})
-    assert re.fullmatch(r"[!-~][ -~]{0,98}", subject)
+    assert 1 <= len(subject.encode("utf-16-le")) // 2 <= 99
+    assert not re.match(r"\s", subject)
+    assert not any(unicodedata.category(char)[0] in "CZ" for char in subject.replace(" ", ""))
     assert not subject.endswith(" ")
     assert message.strip()
     size = len(message.encode())
@@ -84,40 +95,89 @@ def assert_publishable(payload: dict[str, Any]) -> None:
 # --- subject ----------------------------------------------------------------------------------------------------------
 
 
+def subject_of(sns: Sns, headline: str, status: str = "CRITICAL", **alert: Any) -> str:
+    message = replace(MESSAGE, headline=headline, status=status)
+    return str(sns.render(notification(message=message, **alert))["Subject"])
+
+
 @pytest.mark.parametrize(
-    ("given_notification", "subject"),
+    ("kind", "language", "subject"),
     [
-        (notification(), "[CRITICAL] Out of memory: service:web in prod"),
-        (notification(severity=Severity.WARNING), "[WARNING] Out of memory: service:web in prod"),
-        (notification(Kind.UPDATED), "[CRITICAL] Out of memory: service:web in prod"),
-        (notification(Kind.RESOLVED, message=titled("Resolved: x")), "[RESOLVED] Out of memory: service:web"),
-        (notification(message=titled("メモリ不足: service:web (prod)")), "[CRITICAL] Out of memory: service:web"),
-        (notification(message=titled("メモリ"), title="Café — ﬁn…"), "[CRITICAL] Cafe fin..."),
-        (notification(message=titled(" \n")), "[CRITICAL] Out of memory: service:web"),
-        (notification(message=titled("a\r\nBcc: x\ty")), "[CRITICAL] a Bcc: x y"),
-        (notification(message=titled("x" * 88)), "[CRITICAL] " + "x" * 88),
-        (notification(message=titled("x" * 89)), "[CRITICAL] " + "x" * 85 + "..."),
-        (notification(message=titled("語"), title="語"), "[CRITICAL] out_of_memory"),
+        (Kind.OPENED, "en", "[CRITICAL] Out of memory: service web in prod"),
+        (Kind.UPDATED, "en", "[CRITICAL, ongoing] Out of memory: service web in prod"),
+        (Kind.RESOLVED, "en", "[RESOLVED] Out of memory: service web in prod"),
+        (Kind.OPENED, "ja", "[重大] メモリ不足: サービス web (prod)"),
+        (Kind.UPDATED, "ja", "[重大・継続中] メモリ不足: サービス web (prod)"),
+        (Kind.RESOLVED, "ja", "[解決済み] メモリ不足: サービス web (prod)"),
     ],
 )
-def test_subject(sns: Sns, given_notification: Notification, subject: str) -> None:
-    """State first, then the title in ASCII: the English one where the reader's is not; fewer than 100 characters."""
-    assert sns.render(given_notification)["Subject"] == subject
+def test_the_subject_is_in_the_readers_language_and_tells_the_kinds_apart(
+    sns: Sns, kind: Kind, language: str, subject: str
+) -> None:
+    dispatch = Dispatch("email", kind, 1, 1, is_first=False, severity=Severity.CRITICAL, suppressed={})
+    said = rendered(dispatch, INCIDENT, ChannelConfig("email", "sns", {}, language))
+    payload = sns.render(said)
+    assert payload["Subject"] == subject
+    assert payload["Message"].startswith(f"{subject}\n\n")
+    assert "service:web" not in payload["Message"]
+    assert_publishable(payload)
+
+
+@pytest.mark.parametrize(
+    ("headline", "subject"),
+    [
+        ("ecs-注文/CPU 使用率 (高)", "[CRITICAL] ecs-注文/CPU 使用率 (高)"),
+        ("a\r\nBcc: x\ty", "[CRITICAL] a Bcc: x y"),
+        (" \n", f"[CRITICAL] {MESSAGE.title}"),
+        ("x" * 88, "[CRITICAL] " + "x" * 88),
+        ("x" * 89, "[CRITICAL] " + "x" * 48 + "…" + "x" * 39),
+        ("😀" * 60, "[CRITICAL] " + "😀" * 24 + "…" + "😀" * 19),
+    ],
+)
+def test_a_subject_is_one_line_of_fewer_than_100_characters(sns: Sns, headline: str, subject: str) -> None:
+    assert subject_of(sns, headline) == subject
+
+
+def test_a_long_subject_keeps_cause_and_cluster(sns: Sns) -> None:
+    """Names that CloudFormation makes are long: their middle is what is left out."""
+    name = "orders-production-ServiceD69D759B-EfyMIBhdCKVk-and-much-more-than-fits-into-the-subject-of-a-mail"
+    subject = SUBJECT._replace(name=name)
+    shown = subject_of(sns, f"Essential container exited: service {name} in prod", subject=subject)
+    assert re.fullmatch(r"\[CRITICAL\] Essential container exited: service orders-\S+…\S+-mail in prod", shown)
+    assert len(shown) == 99
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [
+        (Kind.OPENED, "[CRITICAL] Out of memory: service web in prod"),
+        (Kind.UPDATED, "[CRITICAL, ongoing] Out of memory: service web in prod"),
+        (Kind.RESOLVED, "[RESOLVED] Out of memory: service web in prod"),
+    ],
+)
+def test_the_plain_subject_is_printable_ascii(sns: Sns, kind: Kind, subject: str) -> None:
+    """Should SNS refuse a subject after all, the second attempt has one that it has always taken."""
+    said = notification(kind, message=replace(MESSAGE, headline="メモリ不足", status="重大"))
+    assert sns.render_plain(said)["Subject"] == subject
+    strange = notification(kind, cause="語", subject=SUBJECT._replace(name="Café…語" + "x" * 200, cluster="語"))
+    assert re.fullmatch(r"\[[A-Za-z, ]+\] Alert: service Cafe\.\.\.x+\.\.\.", sns.render_plain(strange)["Subject"])
 
 
 # --- message ----------------------------------------------------------------------------------------------------------
 
 
 def test_mail_reads_well(sns: Sns) -> None:
-    """Title, text, facts below each other, the log, links on lines of their own, and the id for history."""
+    """Title, text, links, facts, the log, and of the details what has not been said; the id for history at the end."""
     assert sns.render(notification())["Message"] == (
-        "Out of memory: service:web in prod\n\n"
+        "[CRITICAL] Out of memory: service web in prod\n\n"
         "Container app exited with code 137.\n\n"
+        "Task: https://eu-west-1.console.aws.amazon.com/ecs\n\n"
         "Cluster: prod\n"
         "タスク: abc\n"
         "Exit code: 137\n\n"
-        "java.lang.OutOfMemoryError: Java heap space\n\n"
-        "Task: https://eu-west-1.console.aws.amazon.com/ecs\n\n"
+        "Last log lines:\njava.lang.OutOfMemoryError: Java heap space\n\n"
+        "Exit code: 13\n"
+        "Task: 0d6e3df3\n\n"
         f"-- \n{INCIDENT.id}\n"
     )
 
@@ -131,7 +191,8 @@ def test_empty_message_says_the_title(sns: Sns) -> None:
 def test_everything_huge_at_once(sns: Sns) -> None:
     """A quarter of a megabyte in every place still makes a mail, quickly."""
     huge = "語 " * 131_072
-    message = Message(huge, huge, ((huge, huge),) * 50, ((huge, huge),), huge)
+    pairs = ((huge, huge),)
+    message = Message(huge, huge, pairs * 50, pairs, huge, details=pairs * 9, status=huge, headline=huge)
     subject = SUBJECT._replace(cluster=huge, name=f"service:{huge}")
     assert_publishable(sns.render(notification(message=message, subject=subject, title=huge, cause=huge)))
 
@@ -139,10 +200,10 @@ def test_everything_huge_at_once(sns: Sns) -> None:
 @pytest.mark.parametrize("char", ["x", "é", "語", "😀"])
 def test_large_mail_is_cut_between_characters(sns: Sns, char: str) -> None:
     """256 KiB with the attributes, no half characters, and the id that finds the rest is still there."""
-    payload = sns.render(notification(message=replace(MESSAGE, log_excerpt=char * 300_000)))
+    payload = sns.render(notification(message=replace(MESSAGE, log_excerpt=char * 300_000, details=())))
     assert_publishable(payload)
     assert re.search(f"{char}…\n\n-- \n{INCIDENT.id}\n$", payload["Message"])
-    assert len(payload["Message"].encode()) > 261_000
+    assert len(payload["Message"].encode()) > 260_000
     assert "\ufffd" not in payload["Message"]
 
 
@@ -169,7 +230,7 @@ def test_whatever_comes_in_sns_accepts(
     title, english, text, log = words
     name = single_line(english)  # as `router.ecs.normalise` leaves it
     subject = SUBJECT._replace(cluster=single_line(title), name=f"service:{single_line(text)}")
-    message = Message(title, text, facts, facts, log)
+    message = Message(title, text, facts, facts, log, details=facts, status=english, headline=title)
     said = notification(kind, message=message, title=name, subject=subject, cause=name or "x")
     assert_publishable(sns.render(said))
     assert_publishable(sns.render_plain(said))
@@ -271,15 +332,11 @@ except KeyError:
     assert shown.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize(
-    ("title", "subject"),
-    [
-        ("23 incidents in prod, worst first", "23 incidents in prod, worst first"),
-        ("インシデント 23 件 (prod) 重大順", f"23 incidents, one of them: {ALERT.title}"),
-    ],
-)
-def test_the_subject_of_many_incidents_says_how_many_in_either_language(sns: Sns, title: str, subject: str) -> None:
-    many = replace(notification(message=titled(title)), bundled=(INCIDENT,) * 23)
+def test_the_subject_of_many_incidents_says_how_many(sns: Sns) -> None:
+    message = replace(MESSAGE, headline="インシデント 23 件 (prod) 重大順", status="重大", details=())
+    many = replace(notification(message=message), bundled=(INCIDENT,) * 23)
     payload = sns.render(many)
-    assert payload["Subject"] == f"[CRITICAL] {subject}"
+    assert payload["Subject"] == "[重大] インシデント 23 件 (prod) 重大順"
     assert INCIDENT.id not in payload["Message"]
+    plain = sns.render_plain(many)["Subject"]
+    assert plain == "[CRITICAL] 23 incidents, the worst: Out of memory: service web in prod"

@@ -14,7 +14,7 @@ from local_aws.teams import TeamsDouble, judge, unpostable
 from plugins.teams import Teams
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
 from router.messages.hygiene import cleaned
-from router.model import Kind, Message, Severity
+from router.model import Kind, Message, PartLabels, Severity
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 JOINER, NBSP = "\N{WORD JOINER}", "\N{NO-BREAK SPACE}"
@@ -22,11 +22,13 @@ STAR, TILDE, GRAVE = "\N{ASTERISK OPERATOR}", "\N{TILDE OPERATOR}", "\N{MODIFIER
 LOW = "\N{MODIFIER LETTER LOW MACRON}"
 URL = "https://prod-12.westeurope.logic.azure.com:443/workflows/0123/triggers/manual/paths/invoke?sv=1.0&sig=S3cretSig"
 MESSAGE = Message(
-    "Out of memory: service:web in prod",
+    "Still going on: Out of memory: service web in prod",
     "Container app exited with code 137.\nOutOfMemoryError: Container killed due to memory usage",
     (("Cluster", "prod"), ("Task definition", "web:42")),
     (("Open the task", "https://eu-west-1.console.aws.amazon.com/ecs/v2/clusters/prod/tasks/1?region=eu-west-1&a=b"),),
     "java.lang.OutOfMemoryError: Java heap space\n    at Main.main",
+    status="CRITICAL",
+    headline="Out of memory: service web in prod",
 )
 TEAMS = Teams(ChannelConfig("ops", "teams", {"webhook_url": URL}))
 
@@ -45,7 +47,8 @@ NASTY = st.lists(
 ).map("".join)
 PAIRS = st.lists(st.tuples(NASTY, NASTY), max_size=12).map(tuple)
 LINKS = st.lists(st.tuples(NASTY, NASTY.map(lambda text: f"https://x/{text}")), max_size=9).map(tuple)
-MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS)
+LABELS = st.builds(PartLabels, NASTY, NASTY, NASTY, NASTY)
+MESSAGES = st.builds(Message, NASTY, NASTY, PAIRS, LINKS, NASTY, NASTY, NASTY, PAIRS, NASTY, NASTY, LABELS)
 
 
 def notification(
@@ -99,15 +102,16 @@ def test_every_part_of_the_message_is_shown() -> None:
     """Severity and title in the coloured box, then text, facts, log, place and id; a button for each link."""
     content = render()
     head, *_ = elements(content, "Container")
-    assert [each["text"] for each in head["items"]] == ["🔴 CRITICAL", MESSAGE.title]
+    assert [each["text"] for each in head["items"]] == ["🔴 CRITICAL", MESSAGE.headline]
     assert lines(content) == MESSAGE.text.splitlines()
     assert [(fact["title"], fact["value"]) for each in elements(content, "FactSet") for fact in each["facts"]] == [
         *MESSAGE.facts
     ]
     assert lines(content, log=True) == ["java.lang.OutOfMemoryError: Java heap space", f"{NBSP * 4}at Main.main"]
+    assert [block["text"] for block in elements(content, "TextBlock")][-4] == "Last log lines"
     assert content["body"][-1]["text"] == f"123456789012 · eu-west-1 · {INCIDENT.id}"
     assert [(each["title"], each["url"]) for each in content["actions"]] == [*MESSAGE.links]
-    assert content["fallbackText"] == f"🔴 CRITICAL: {MESSAGE.title}"
+    assert content["fallbackText"] == f"🔴 CRITICAL: {MESSAGE.headline}"
 
 
 def test_card_is_what_the_workflow_takes() -> None:
@@ -121,7 +125,7 @@ def test_card_is_what_the_workflow_takes() -> None:
 
 
 def test_severities_and_the_end_are_told_apart() -> None:
-    """Each has its word and sign, for those who do not see the colour; the end is good whatever it was."""
+    """Each has a sign of its own shape, for those who do not see the colour; the end is good whatever it was."""
     heads = {
         (severity, kind): next(elements(card(TEAMS.render(notification(MESSAGE, kind, severity))), "Container"))
         for severity in Severity
@@ -137,6 +141,15 @@ def test_severities_and_the_end_are_told_apart() -> None:
     assert len({head["items"][0]["text"] for head in heads.values()}) == 5
 
 
+def test_a_card_is_in_the_readers_language() -> None:
+    """Severity, status and the log's heading are the message's own words."""
+    content = render(status="重大・継続中", headline="メモリ不足", labels=PartLabels("概要", "理由", "対処", "ログ"))
+    head, *_ = elements(content, "Container")
+    assert [each["text"] for each in head["items"]] == ["🔴 重大・継続中", "メモリ不足"]
+    assert "ログ" in [block["text"] for block in elements(content, "TextBlock")]
+    assert not re.search("CRITICAL|log", json.dumps(content["body"]))
+
+
 def test_every_line_wraps() -> None:
     """Without `wrap`, a phone shows the first words of each line."""
     assert all(block["wrap"] for block in elements(render(), "TextBlock"))
@@ -145,7 +158,7 @@ def test_every_line_wraps() -> None:
 def test_empty_parts_are_left_out() -> None:
     """A message of nothing says the cause."""
     content = card(TEAMS.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n"))))
-    assert [each["text"] for each in elements(content, "TextBlock")][:2] == ["🔴 CRITICAL", "out_of_memory"]
+    assert [each["text"] for each in elements(content, "TextBlock")][:2] == ["🔴", "out_of_memory"]
     assert len(content["body"]) == 2
     assert "actions" not in content
 
@@ -153,7 +166,7 @@ def test_empty_parts_are_left_out() -> None:
 def test_plain_card_is_the_smallest() -> None:
     """The way out when the layout is refused: one line, with severity, title and the history id."""
     (block,) = card(TEAMS.render_plain(notification()))["body"]
-    assert block["text"] == f"🔴 CRITICAL: {MESSAGE.title} 123456789012 · eu-west-1 · {INCIDENT.id}"
+    assert block["text"] == f"🔴 CRITICAL: {MESSAGE.headline} 123456789012 · eu-west-1 · {INCIDENT.id}"
 
 
 # --- text from outside is text ----------------------------------------------------------------------------------------
@@ -179,7 +192,7 @@ def test_plain_card_is_the_smallest() -> None:
 )
 def test_outside_text_is_text(text: str, expected: str | None) -> None:
     """What a client would read as a mention, a link, a date or Markdown is broken up, or replaced by a look-alike."""
-    content = render(title=text, text=text, facts=((text, text),), log_excerpt=text)
+    content = render(headline=text, text=text, facts=((text, text),), log_excerpt=text)
     if expected is not None:
         assert lines(content) == lines(content, log=True) == [expected]
         assert [text for text in shown(content) if text == expected] == [expected] * 5
@@ -204,7 +217,9 @@ def test_too_long_links_are_left_out() -> None:
 @given(NASTY)
 def test_no_text_formats_or_mentions(text: str) -> None:
     """Whatever comes in, no string of a card begins a mention, a link, an entity, a date or an emphasis."""
-    for each in shown(render(title=text, text=text, facts=((text, text),), log_excerpt=text)):
+    labels = PartLabels(text, text, text, text)
+    parts: dict[str, Any] = {"title": text, "headline": text, "text": text, "log_excerpt": text}
+    for each in shown(render(**parts, facts=((text, text),), status=f"x {text}", labels=labels)):
         assert not re.search(r"</?[A-Za-z!?]|&[#A-Za-z]|\][(\[:]|\{\{|[*~`]|\\[!-/:-@\[-`{-~]", each)
         assert not re.search(r"(?<!\w)_|_(?!\w|_|…)", each)
         assert not re.match(r"[#>+=|-]|\d+[.)]|\s*$", each)
@@ -230,7 +245,8 @@ def test_the_largest_message_is_within_what_teams_takes(char: str) -> None:
     big = char * (262_144 // len(char))
     links = tuple((big, "https://a/" + "x" * length) for length in range(2480, 2492))
     subject = SUBJECT._replace(account=big, region=big)
-    said = notification(Message(big, big, ((big, big),) * 99, links, big))
+    labels = PartLabels(*[big] * 4)
+    said = notification(Message(big, big, ((big, big),) * 99, links, big, status=big, headline=big, labels=labels))
     payload = TEAMS.render(replace(said, incident=replace(INCIDENT, subject=subject)))
     assert 10_000 < size(payload) <= 20_000
     assert unpostable(payload) == ""
@@ -241,7 +257,7 @@ def test_what_is_cut_is_text_facts_and_log() -> None:
     big = "語" * 262_144
     links = tuple((f"Link {n}", f"https://a.example/{n}/" + "x" * 400) for n in range(6))
     content = render(text=big, facts=((big, big),) * 99, links=links, log_excerpt=big)
-    assert next(elements(content, "Container"))["items"][1]["text"] == MESSAGE.title
+    assert next(elements(content, "Container"))["items"][1]["text"] == MESSAGE.headline
     assert [(each["title"], each["url"]) for each in content["actions"]] == [*links]
     assert re.fullmatch("語+…", lines(content)[0])
     assert re.fullmatch("…語+", lines(content, log=True)[0])
