@@ -28,6 +28,7 @@ from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
 from router.incident.outbox import take_lease
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
+from router.incident.suppression import suppressed_by
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import (
@@ -201,7 +202,7 @@ def simulate(
         if any(candidate is match for match in matching)
     }
     window = window_of(alert, config)
-    silenced_by = {window.id: window.reason} if window else {}
+    silenced_by = {window.id: window.reason} if window else suppressed_by(alert, alert.at)
     state, decision = apply_alert(
         SubjectState(alert.subject), alert, targets_of(alert, config), alert.at, config.resolve_after, silenced_by
     )

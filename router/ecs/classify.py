@@ -357,6 +357,8 @@ def alert(event: Event, classification: Classification) -> Alert:
         task_definition=event.task_definition,
         deployment=event.deployment,
         details=event.details,
+        alarm=event.alarm,
+        partition=event.partition,
     )
 
 
