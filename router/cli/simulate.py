@@ -211,7 +211,10 @@ def simulate(
     if state.incident is None:
         return Simulated(alert, decision, routes, (), window)
     incident = _at_kind(state.incident, kind, config.resolve_after)
-    enrichment = enrichment._replace(facts={**enrichment.facts, **facts_of(alert, plugins)})
+    enrichment = enrichment._replace(
+        facts={**enrichment.facts, **facts_of(alert, plugins)},
+        account_name=config.accounts.get(alert.subject.account, ""),
+    )
     suppressed = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     bodies = []
     for dispatch in dispatches:

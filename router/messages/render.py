@@ -15,7 +15,7 @@ from router.config.time_zones import zone
 from router.ecs.exit_codes import meaning
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
-from router.messages import console
+from router.messages import alarms, console
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
 from router.messages.phrases import phrase, span
@@ -47,7 +47,11 @@ _ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr[^/]*/")
 _COMMIT = re.compile(r"(:[0-9a-f]{12})[0-9a-f]{20,}$")  # a commit's hash as a tag
 # Where ECS stopped the task, its containers' exit codes are no news: they were asked to stop.
 _BY_ECS = {"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
-_TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
+# Prefixes of `startedBy` that name what starts a task on its own; a service's tasks have the id of a deployment.
+_STARTERS = {
+    "events-rule/": "EventBridge rule",
+    "chronos-schedule/": "EventBridge Scheduler",
+}
 
 
 class _MessageContext(NamedTuple):
@@ -142,15 +146,21 @@ def _labelled(values: Mapping[str, str], story: _MessageContext) -> tuple[tuple[
 
 def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
-    return (
-        story.phrase("too_few_tasks")
-        if _alarmed_service(story.alert)
-        else cause_words(story.alert.cause, story.config.language)
-    )
+    language = story.config.language
+    return alarms.cause_in_title(story.alert, language) or cause_words(story.alert.cause, language)
 
 
 def _where(story: _MessageContext) -> str:
-    subject = _alarmed_service(story.alert) or story.alert.subject
+    alert = story.alert
+    service = alarms.service_of(alert)
+    if service is None:
+        return _named(alert.subject, story)
+    if alarms.cause_in_title(alert, story.config.language):
+        return _named(service, story)
+    return story.phrase("alarm_in_service", alarm=_named(alert.subject, story), service=_named(service, story))
+
+
+def _named(subject: Subject, story: _MessageContext) -> str:
     name = subject.name
     if name == "-":  # an event may lack the group and the task definition, never the task
         name = story.alert.task[:_TASK_SHOWN]
@@ -158,15 +168,6 @@ def _where(story: _MessageContext) -> str:
     if subject.cluster == "-":
         return named or subject.text
     return story.phrase("subject_in_cluster", subject=named or subject.text, cluster=subject.cluster)
-
-
-def _alarmed_service(alert: Alert) -> Subject | None:
-    """The service of which an alarm on Container Insights' task counts tells; its metric names it."""
-    details = alert.details
-    if details.get("metric") in _TASK_COUNTS and "ServiceName" in details:
-        cluster = details.get("ClusterName", "-")
-        return alert.subject._replace(cluster=cluster, kind=SubjectKind.SERVICE, name=details["ServiceName"])
-    return None
 
 
 def _memory(story: _MessageContext) -> int | None:
@@ -231,7 +232,7 @@ def _situation(alert: Alert) -> Situation:
         code=dead.exit_code if dead else None,
         image=dead.image if dead else "",
         launch=details.get("launchType", ""),
-        metric=details.get("metric", ""),
+        metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
     )
 
@@ -244,8 +245,9 @@ def _lead(story: _MessageContext) -> str:
     match story.dispatch.kind:
         case Kind.OPENED:
             what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
-            sentences = [what_died, _history_sentence(story), _held_back(story)]
-            return story.gap.join(filter(None, sentences))
+            sentences = [what_died, _history_sentence(story), _held_back(story), _muted(story)]
+            description = story.alert.alarm.description if story.alert.alarm else ""
+            return "\n".join(filter(None, [story.gap.join(filter(None, sentences)), description]))
         case Kind.UPDATED:
             counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
             since = story.clock(story.incident.opened_at)
@@ -281,6 +283,11 @@ def _held_back(story: _MessageContext) -> str:
     return story.phrase("held_back", since=story.clock(silenced.since), count=silenced.count, by=_silences(silenced))
 
 
+def _muted(story: _MessageContext) -> str:
+    until = story.alert.alarm.suppressed_until if story.alert.alarm else None
+    return alarms.mute_sentence(story.alert, story.clock(until or 0.0), story.config.language)
+
+
 def _silences(silenced: Silenced) -> str:
     return ", ".join(_with(name, reason) for name, reason in silenced.by.items())
 
@@ -292,10 +299,8 @@ def _with(name: str, reason: str) -> str:
 def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
     dead = alert.culprit
-    if watched := _alarmed_service(alert):
-        return story.phrase("tasks_missing", service=watched.name, cluster=watched.cluster)
-    if "description" in alert.details:
-        return alert.details["description"]
+    if alert.alarm:
+        return alarms.sentence(alert, story.config.language)
     if alert.stop_code in _BY_ECS:
         return _stopped_by_ecs(story)
     if dead is None:
@@ -360,6 +365,8 @@ def _deployed(key: str, past: Recurrence, alert: Alert, story: _MessageContext) 
 
 def _reason(alert: Alert) -> str:
     """ECS's own words as one paragraph; the container's, where the task's say no more than the title does."""
+    if alert.alarm and alert.alarm.triggered:
+        return ""  # it is the ARN of the alarm that the text names
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
         words = " ".join(alert.culprit.reason.split()) if alert.culprit else ""
@@ -393,6 +400,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     dead, memory = alert.culprit, _memory(story)
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
+        **alarms.facts(alert, story.config.language),
         "image": _image(dead),
         "task_definition": alert.task_definition,
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert, dead) else "",
@@ -428,15 +436,41 @@ def _details(story: _MessageContext) -> dict[str, str]:
         "severity": story.phrase(f"severity_{incident.severity}"),
         "subject": subject.text,
         "cluster": "" if subject.cluster == "-" else subject.cluster,
-        "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
+        "place": _place(subject, story.found.account_name),
         "container": dead.name if dead else "",
         "exit_code": str(dead.exit_code) if dead and dead.exit_code is not None else "",
         "essential": _essential(dead, story),
         "log_group": story.found.logs[0],
         "task": alert.task,
+        **_placement(alert),
         "incident": incident.id,
         "more": f"ecs-alert-router history show {incident.id}",
     }
+
+
+def _place(subject: Subject, account_name: str) -> str:
+    account = subject.account if subject.account != "-" else ""
+    if account and account_name:
+        account = f"{account_name} ({account})"
+    return " ".join(part for part in (account, subject.region) if part and part != "-")
+
+
+def _placement(alert: Alert) -> dict[str, str]:
+    """Where a task ran, and what started it."""
+    details = alert.details
+    starter, capacity_provider = details.get("startedBy", ""), details.get("capacityProviderName", "")
+    prefix = next((prefix for prefix in _STARTERS if starter.startswith(prefix)), "")
+    return {
+        "availability_zone": details.get("availabilityZone", ""),
+        "capacity_provider": capacity_provider,
+        "launch_type": details.get("launchType", "") if capacity_provider not in {"FARGATE", "FARGATE_SPOT"} else "",
+        "started_by": f"{_STARTERS[prefix]} {starter.removeprefix(prefix)}" if prefix else _person(starter),
+    }
+
+
+def _person(starter: str) -> str:
+    """Who or what started a standalone task; a service's tasks have the id of a deployment, which tells nothing."""
+    return "" if starter.lower().startswith("ecs-svc/") else starter
 
 
 # --- links ------------------------------------------------------------------------------------------------------------
@@ -445,28 +479,32 @@ def _details(story: _MessageContext) -> dict[str, str]:
 def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
     """The runbook, pages of the consoles where the region is known, and the source of the hint."""
     alert = story.alert
-    pages = [("runbook", alert.runbook_url)]
-    if console.is_region(alert.subject.region):
-        pages += _pages(alert, story)
-    pages.append(("source", story.advice.source if story.advice else ""))
-    return tuple((story.phrase(f"link_{name}"), url) for name, url in pages if url)
+    site = console.site(alert.partition, alert.subject.region)
+    runbook = alert.runbook_url or (alert.alarm.runbook_url if alert.alarm else "")
+    pages = [("runbook", runbook), *(_pages(alert, site, story) if site else ())]
+    links = [(story.phrase(f"link_{name}"), url) for name, url in pages]
+    links += alarms.children_links(alert, story.config.language)
+    links.append((story.phrase("link_source"), story.advice.source if story.advice else ""))
+    return tuple((label, url) for label, url in links if url)
 
 
-def _pages(alert: Alert, story: _MessageContext) -> Iterable[tuple[str, str]]:
-    subject = _alarmed_service(alert) or alert.subject
-    region, cluster = subject.region, subject.cluster
+def _pages(alert: Alert, site: console.Site, story: _MessageContext) -> Iterable[tuple[str, str]]:
+    subject = alarms.service_of(alert) or alert.subject
+    cluster = subject.cluster
     if cluster != "-":
         if alert.task and not story.over:
-            yield "task", console.task(region, cluster, alert.task)
+            yield "task", console.task(site, cluster, alert.task)
         if all(story.found.logs) and not story.over:
-            yield "logs", console.log_stream(region, *story.found.logs)
+            yield "logs", console.log_stream(site, *story.found.logs)
         if subject.kind is SubjectKind.SERVICE:
             about_deployment = alert.cause.startswith(("deployment_", "hook_"))
             yield (
                 "service",
-                console.service(region, cluster, subject.name, "deployments" if about_deployment else "health"),
+                console.service(site, cluster, subject.name, "deployments" if about_deployment else "health"),
             )
         elif not alert.task and subject.kind is not SubjectKind.ALARM:
-            yield "cluster", console.cluster(region, cluster)
+            yield "cluster", console.cluster(site, cluster)
     if alert.subject.kind is SubjectKind.ALARM:
-        yield "alarm", console.alarm(region, alert.subject.name)
+        yield "alarm", console.alarm(site, alert.subject.name)
+    if not story.over:
+        yield from console.named_in(site, alert.reason)
