@@ -40,6 +40,7 @@ from router.incident.lifecycle import advance, apply_alert
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
 from router.incident.recurrence import DEPLOYMENT_STARTED
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
+from router.incident.suppression import suppressed_by
 from router.model import Alert, Decision, Kind, Severity, Subject
 
 log = logging.getLogger("ecs-alert-router.claim")
@@ -156,7 +157,7 @@ def _apply_alerts(before: SubjectState, alerts: Iterable[RoutedAlert], runtime: 
         silence = None
         if targets and alert.severity.at_least(Severity.WARNING):  # else no channel would be notified anyway
             silence = runtime.silences.active(alert, now)
-        silenced_by = {silence.id: silence.reason} if silence else {}
+        silenced_by = {silence.id: silence.reason} if silence else suppressed_by(alert, now)
         state, decision = apply_alert(state, alert, targets, now, runtime.resolve_after, silenced_by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
         incident = state.incident.id if counts and state.incident else ""

@@ -188,6 +188,56 @@ class Container(NamedTuple):
     health: str = ""
 
 
+class Alarm(NamedTuple):
+    """What a CloudWatch alarm's event says about the alarm; "", None or empty where it does not say.
+
+    Attributes:
+        state, previous_state: `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+        namespace, metric, dimensions, statistic, unit, period: of the metric that it watches; period in seconds.
+        expression: of metric math or Metrics Insights; the metric is then the first that it reads. label: its own name.
+        missing_tasks: the expression is the number of desired tasks minus that of running ones.
+        comparison: `>`, `>=`, `<` or `<=`: how the values stand to the threshold, by the state's reason.
+        values: the datapoints that crossed the threshold, else the recent ones.
+        breaching, evaluated: how many datapoints crossed the threshold, of how many.
+        threshold: of a metric alarm. lower, upper: the band of an anomaly alarm.
+        no_data: CloudWatch received no datapoints.
+        description: the owner's, whole. runbook_url: its first https address.
+        children: of a composite alarm, name to ARN ("" if unknown) of those that set it off, else of those in its rule.
+        triggered: whether `children` are those that set it off.
+        composite_rule: of a composite alarm, its `alarmRule`.
+        suppressed_by: the mute rule or the suppressor that CloudWatch suppresses the alarm's actions by.
+        suppressed_reason: why, in words. suppressed_until: clock time at which a mute window ends.
+    """
+
+    state: str = ""
+    previous_state: str = ""
+    namespace: str = ""
+    metric: str = ""
+    label: str = ""
+    dimensions: Mapping[str, str] = MappingProxyType({})
+    statistic: str = ""
+    unit: str = ""
+    period: float | None = None
+    expression: str = ""
+    missing_tasks: bool = False
+    comparison: str = ""
+    values: tuple[float, ...] = ()
+    breaching: int = 0
+    evaluated: int = 0
+    threshold: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    no_data: bool = False
+    description: str = ""
+    runbook_url: str = ""
+    children: Mapping[str, str] = MappingProxyType({})
+    triggered: bool = False
+    composite_rule: str = ""
+    suppressed_by: str = ""
+    suppressed_reason: str = ""
+    suppressed_until: float | None = None
+
+
 class Event(NamedTuple):
     """One normalised EventBridge event: every field is present and has its type, whatever the input was.
 
@@ -204,8 +254,10 @@ class Event(NamedTuple):
         containers: by name; the order in which ECS lists them has no meaning.
         started_at: when the task reached RUNNING; None if it never did. created_at: when it was created, or None.
         deployment: `ecs-svc/…` id of the deployment that the event is about or that started the task, or "".
-        details: more facts for messages, by AWS's own field names: `lifecycleStage` of a hook; `description`, `metric`
-            and the metric's dimensions of an alarm; `statusReason` of a task's attachments, such as EBS volumes.
+        details: more facts for messages, by AWS's own field names, such as `lifecycleStage` of a hook or
+            `statusReason` of a task's attachments, such as EBS volumes.
+        alarm: what the event of a CloudWatch alarm says about it, else None.
+        partition: of the first ARN, such as `aws-cn`, or "".
         detail: the event's own detail, for the history row. Do not change it.
     """
 
@@ -231,6 +283,8 @@ class Event(NamedTuple):
     deployment: str = ""
     state: str = ""
     details: Mapping[str, str] = MappingProxyType({})
+    alarm: Alarm | None = None
+    partition: str = ""
     detail: Mapping[str, Any] = MappingProxyType({})
 
     def __repr__(self) -> str:
@@ -262,7 +316,7 @@ class Alert:
         culprits: names of the containers that caused the alert; empty if the event does not tell.
         ended: names of containers that had ended before, and so have nothing to do with it.
         reason: the most specific reason that ECS gives: a container's, else the task's or service's.
-        deployment, details: as in `Event`.
+        deployment, details, alarm, partition: as in `Event`.
         runbook_url: of the user rule that matched, else "".
     """
 
@@ -288,6 +342,8 @@ class Alert:
     deployment: str = ""
     runbook_url: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    alarm: Alarm | None = None
+    partition: str = ""
 
     @property
     def blamed(self) -> tuple[Container, ...]:
@@ -329,6 +385,7 @@ class Enrichment(NamedTuple):
         logs: CloudWatch log group and log stream of the container that exited, or "".
         log_excerpt: the last lines of that log, with secrets removed.
         recurrence: the incident's, or None if messages should not mention it.
+        account_name: the name that `[accounts]` gives the alert's account, or "".
     """
 
     facts: Mapping[str, str] = MappingProxyType({})
@@ -337,6 +394,7 @@ class Enrichment(NamedTuple):
     logs: tuple[str, str] = ("", "")
     log_excerpt: str = ""
     recurrence: Recurrence | None = None
+    account_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

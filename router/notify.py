@@ -50,7 +50,9 @@ def jobs_for(
     if incident is None or not dispatches:
         return
     recurrence = incident.recurrence if config.enrich.history else None
-    enrichment = enrichments.get(incident.alert.id, Enrichment())._replace(recurrence=recurrence)
+    account_name = config.accounts.get(incident.subject.account, "")
+    enrichment = enrichments.get(incident.alert.id, Enrichment())
+    enrichment = enrichment._replace(recurrence=recurrence, account_name=account_name)
     messages: dict[Any, Message] = {}  # shared by channels of one language and time zone
     for dispatch in dispatches:
         unusable = config.disabled.get(dispatch.channel, "this channel is no longer configured")

@@ -20,6 +20,7 @@ from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.lifecycle import advance, apply_alert
 from router.incident.outbox import record_outage_sends, take_lease
 from router.incident.state import Delivery, LeaseGrant, SubjectState
+from router.incident.suppression import suppressed_by
 from router.messages.phrases import phrase
 from router.model import Decision, Notification, Outcome
 from router.notify import bundle_jobs, jobs_for
@@ -65,11 +66,11 @@ def _states(
 ) -> dict[str, SubjectState]:
     """By fingerprint, the states that there would be if these were the first alerts of their subjects.
 
-    Silences that this process has read before are respected.
+    Silences that this process has read before, and what CloudWatch suppresses, are respected.
     """
     states: dict[str, SubjectState] = {}
     for _, alert, targets in routed:
-        if runtime.silences.known(alert, now):
+        if runtime.silences.known(alert, now) or suppressed_by(alert, now):
             continue
         fingerprint = alert.subject.fingerprint
         before = states.get(fingerprint, SubjectState(alert.subject))
@@ -129,11 +130,12 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
         if row_key(alert.id) in attempt.existing:
             return Change(None)
         before = advance(stored, attempt.now)
-        state, decision = apply_alert(before, alert, targets, attempt.now, runtime.resolve_after)
+        silenced_by = {} if announced else suppressed_by(alert, attempt.now)
+        state, decision = apply_alert(before, alert, targets, attempt.now, runtime.resolve_after, silenced_by)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())
         incident = after.incident.id if counts and after.incident else ""
-        row = AlertRecord(alert, decision, incident, event)
+        row = AlertRecord(alert, decision, incident, event, silenced_by if decision is Decision.SILENCED else {})
         return Change(decision, [SubjectWrite([row], after if after != stored else None, deliveries)])
 
     def read(attempt: Attempt) -> SubjectState:

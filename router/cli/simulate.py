@@ -28,6 +28,7 @@ from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
 from router.incident.outbox import take_lease
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
+from router.incident.suppression import suppressed_by
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import (
@@ -203,7 +204,7 @@ def simulate(
         if any(candidate is match for match in matching)
     }
     window = window_of(alert, config)
-    silenced_by = {window.id: window.reason} if window else {}
+    silenced_by = {window.id: window.reason} if window else suppressed_by(alert, alert.at)
     state, decision = apply_alert(
         SubjectState(alert.subject), alert, targets_of(alert, config), alert.at, config.resolve_after, silenced_by
     )
@@ -212,7 +213,10 @@ def simulate(
     if state.incident is None:
         return Simulated(alert, decision, routes, (), window)
     incident = _at_kind(state.incident, kind)
-    enrichment = enrichment._replace(facts={**enrichment.facts, **facts_of(alert, plugins)})
+    enrichment = enrichment._replace(
+        facts={**enrichment.facts, **facts_of(alert, plugins)},
+        account_name=config.accounts.get(alert.subject.account, ""),
+    )
     suppressed = {alert.cause: HELD_BACK} if kind is Kind.UPDATED else {}
     bodies = []
     for dispatch in dispatches:

@@ -28,6 +28,7 @@ from router.model import ChannelConfig, Severity
 LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 MIN_RETENTION = 2 * 86400.0  # seconds
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _SLUG = re.compile(r"[a-z0-9_]+")
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
 _GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
@@ -73,6 +74,7 @@ def parse(
         retention_by_severity=_retention(reader.table("retention_by_severity", top.tables("retention_by_severity"))),
         enrich=_enrich(reader.table("enrich", top.tables("enrich"))),
         time_zone=defaults.time_zone,
+        accounts=_accounts(reader.table("accounts", top.tables("accounts"))),
     )
     by_kind: dict[str, ChannelConfig] = {}
     for kind, content in top.tables("kinds").items():
@@ -118,6 +120,19 @@ def _retention(table: TomlTable) -> dict[str, float]:
         if 0 < seconds < MIN_RETENTION:
             table.problem(severity, "must be at least 2d: events can be repeated, and incidents lapse, after a day")
     return {severity: seconds for severity, seconds in durations.items() if seconds}
+
+
+def _accounts(table: TomlTable) -> dict[str, str]:
+    """Names by account id. An id or name that is wrong is left out, and the account is shown by its id alone."""
+    names = {}
+    for account, name in table.rest().items():
+        if not _ACCOUNT.fullmatch(account):
+            table.problem(account, "must be an account id of 12 digits, in quotes")
+        elif not isinstance(name, str) or not name.strip():
+            table.problem(account, f"must be the account's name, not {name!r}")
+        else:
+            names[account] = name.strip()
+    return names
 
 
 def _enrich(table: TomlTable) -> EnrichSettings:

@@ -59,6 +59,7 @@ class Config(NamedTuple):
     Attributes:
         retention_by_severity: the severities whose rows are kept for another time than `retention`.
         time_zone: the default time zone for `hours` in routes.
+        accounts: account id to the name that messages show for it.
         channels: usable channels by name.
         rules: the user's rules, applied after the built-in classification.
         maintenance: windows; alerts that match one are silenced while it is active.
@@ -73,6 +74,7 @@ class Config(NamedTuple):
     retention: float = 90 * 86400.0
     retention_by_severity: Mapping[str, float] = MappingProxyType({})
     time_zone: str = "UTC"
+    accounts: Mapping[str, str] = MappingProxyType({})
     channels: Mapping[str, ConfiguredChannel] = MappingProxyType({})
     rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()

@@ -431,6 +431,8 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
         task_definition=event.task_definition,
         deployment=event.deployment,
         details=event.details,
+        alarm=event.alarm,
+        partition=event.partition,
     )
 
 

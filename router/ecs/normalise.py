@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from router.ecs.alarms import parse_alarm
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
@@ -33,12 +34,20 @@ REASON_LIMIT = 4096  # ECS cuts its reasons at 1024 characters; alarms' are long
 DEPTH_LIMIT = 64  # real events nest 6 deep; much deeper ones would cause a RecursionError in a later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
 MEMORY_LIMIT = 2**30  # MiB; more than any host has
-DESCRIPTION_LIMIT = 1024  # characters; CloudWatch's own limit for alarms
 EXIT_CODE_LIMIT = 2**32  # Windows has unsigned 32 bits (3221225477 is an access violation)
 
 _DEPLOYMENT = "ecs-svc/"  # prefix of a service deployment's id, in `startedBy` of its tasks
-_DIMENSIONS = ("ClusterName", "ServiceName", "TaskDefinitionFamily")
-_SHOWN = ("lifecycleStage", "expiresAt", "failureType", "ec2InstanceId", "launchType", "hookType")
+_SHOWN = (
+    "lifecycleStage",
+    "expiresAt",
+    "failureType",
+    "ec2InstanceId",
+    "launchType",
+    "hookType",
+    "availabilityZone",
+    "capacityProviderName",
+    "startedBy",
+)
 # ECS ARN resource type to the subject's kind and the position of its name in the ARN's path.
 _SUBJECT_IN_ARN = {
     "service": (SubjectKind.SERVICE, -1),
@@ -129,6 +138,8 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
         state=_state(detail),
         details=_details(detail),
+        alarm=parse_alarm(detail) if subject.kind is SubjectKind.ALARM else None,
+        partition=next((arn.partition for arn in arns if arn.partition), ""),
         detail=detail,
     )
 
@@ -227,18 +238,8 @@ def _starting_deployment(detail: Mapping[str, Any]) -> str:
 
 
 def _details(detail: Mapping[str, Any]) -> dict[str, str]:
-    """Fields that only some events have and that messages show. For an alarm, those of its first metric."""
-    configuration = _object(detail, "configuration")
-    metrics = (_object(_object(query, "metricStat"), "metric") for query in _objects(configuration, "metrics"))
-    metric = next(filter(None, metrics), {})
-    dimensions = _object(metric, "dimensions")
-    details = {
-        **{name: _name(dimensions, name) for name in _DIMENSIONS},
-        "metric": _name(metric, "name"),
-        "description": _text(configuration, "description")[:DESCRIPTION_LIMIT],
-        "statusReason": _attachment_reasons(detail),
-        **{name: _name(detail, name) for name in _SHOWN},
-    }
+    """Fields that only some events have and that messages show."""
+    details = {"statusReason": _attachment_reasons(detail), **{name: _name(detail, name) for name in _SHOWN}}
     return {name: value for name, value in details.items() if value}
 
 
@@ -295,6 +296,7 @@ def _exit_code(value: object) -> int | None:
 class _Arn(NamedTuple):
     """`arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/PATH…`; all fields are empty if the text is not an ARN."""
 
+    partition: str = ""
     region: str = ""
     account: str = ""
     kind: str = ""
@@ -303,11 +305,11 @@ class _Arn(NamedTuple):
 
 @lru_cache(maxsize=1024)  # an event contains each of its ARNs several times
 def _arn(text: str) -> _Arn:
-    match = re.fullmatch(r"arn:[^:]*:[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
+    match = re.fullmatch(r"arn:([^:]*):[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
     if not match:
         return _Arn()
-    region, account, kind, path = match.groups()
-    return _Arn(region, account, kind, tuple(part[:NAME_LIMIT] for part in path.split("/") if part))
+    partition, region, account, kind, path = match.groups()
+    return _Arn(partition, region, account, kind, tuple(part[:NAME_LIMIT] for part in path.split("/") if part))
 
 
 def _arns(envelope: Mapping[str, Any], detail: Mapping[str, Any]) -> Iterator[_Arn]:
@@ -453,4 +455,10 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
         return event_id
     what = (_name(detail, "eventName") or detail_type, _name(detail, "deploymentId"), _name(detail, "hookId"))
     how = (_state(detail), _name(detail, "status"), _reason(detail))
-    return short_hash(subject.fingerprint, *what, *how, *times)
+    return short_hash(subject.fingerprint, *what, *how, *times, *_suppressed(detail))
+
+
+def _suppressed(detail: Mapping[str, Any]) -> tuple[str, ...]:
+    """What CloudWatch suppresses an alarm by: the alarm that is not suppressed any more is another occurrence."""
+    by = (_name(_object(detail, "state"), "actionsSuppressedBy"), _name(_object(detail, "muteDetail"), "mutedByArn"))
+    return tuple(filter(None, by))

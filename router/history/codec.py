@@ -11,6 +11,7 @@ Writing takes the value and its unknown, and puts the two together again. `route
 its stored default.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,6 +21,7 @@ from router.errors import DamagedItem
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 REQUIRED: Final[Any] = object()
 """In place of a stored default: an item without this field is damaged."""
+_LARGEST = sys.float_info.max
 _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.999  # the years 1 and 9999, which `datetime` can show
 
 
@@ -63,6 +65,10 @@ def _is_number(stored: Any) -> bool:
 TEXT = Plain("a text", lambda stored: isinstance(stored, str))
 FLAG = Plain("true or false", lambda stored: isinstance(stored, bool))
 NUMBER = Plain("a number in the range of clock times", _is_number)
+FLOAT = Plain(
+    "a number",
+    lambda stored: isinstance(stored, int | float) and not isinstance(stored, bool) and -_LARGEST <= stored <= _LARGEST,
+)
 INTEGER = Plain("an integer", lambda stored: isinstance(stored, int) and not isinstance(stored, bool))
 COUNT = Plain("a count", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 0)
 VERSION = Plain("a version", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 1)

@@ -40,6 +40,7 @@ from router.history.codec import (
     COUNT,
     EMPTY,
     FLAG,
+    FLOAT,
     INTEGER,
     NUMBER,
     OCCURRENCES,
@@ -53,8 +54,9 @@ from router.history.codec import (
     TupleOf,
 )
 from router.history.table import Item, Key
-from router.incident.state import Delivery, MessageOptions, OutboxEntry, SendMode, SubjectState
+from router.incident.state import Delivery, MessageOptions, MutedAlert, OutboxEntry, RouteTarget, SendMode, SubjectState
 from router.model import (
+    Alarm,
     Alert,
     Container,
     Decision,
@@ -165,6 +167,29 @@ CONTAINER = Record(
     },
     identity="name",
 )
+ALARM = Record(
+    Alarm,
+    {
+        **dict.fromkeys(("state", "previous_state", "namespace", "metric", "label"), Field(TEXT, "")),
+        "dimensions": Field(MapOf(TEXT), EMPTY),
+        **dict.fromkeys(("statistic", "unit", "expression", "comparison"), Field(TEXT, "")),
+        "period": Field(Optional(FLOAT), None),
+        "missing_tasks": Field(FLAG, default=False),
+        "values": Field(TupleOf(FLOAT), ()),
+        "breaching": Field(COUNT, 0),
+        "evaluated": Field(COUNT, 0),
+        **dict.fromkeys(("threshold", "lower", "upper"), Field(Optional(FLOAT), None)),
+        "no_data": Field(FLAG, default=False),
+        "description": Field(TEXT, ""),
+        "runbook_url": Field(TEXT, ""),
+        "children": Field(MapOf(TEXT), EMPTY),
+        "triggered": Field(FLAG, default=False),
+        "composite_rule": Field(TEXT, ""),
+        "suppressed_by": Field(TEXT, ""),
+        "suppressed_reason": Field(TEXT, ""),
+        "suppressed_until": Field(Optional(NUMBER), None),
+    },
+)
 ALERT = Record(  # without its subject, which the item names once
     dict,
     {
@@ -189,6 +214,8 @@ ALERT = Record(  # without its subject, which the item names once
         "deployment": Field(TEXT, ""),
         "runbook_url": Field(TEXT, ""),
         "details": Field(MapOf(TEXT), EMPTY),
+        "alarm": Field(Optional(ALARM), None),
+        "partition": Field(TEXT, ""),
     },
     identity="id",
 )
@@ -249,6 +276,26 @@ OUTBOX_ENTRY = Record(
         "response": Field(TEXT, ""),
     },
 )
+ROUTE_TARGET = Record(
+    RouteTarget,
+    {
+        "channel": Field(TEXT),
+        "dedup_window": Field(NUMBER),
+        "stateful": Field(FLAG, default=False),
+        "options": Field(OPTIONS, MessageOptions("", "", "")),
+    },
+    identity="channel",
+)
+MUTED = Record(  # its alert without the subject, too
+    dict,
+    {
+        "until": Field(NUMBER),
+        "alert": Field(ALERT),
+        "targets": Field(TupleOf(ROUTE_TARGET), ()),
+        "recurrence": Field(RECURRENCE, Recurrence(0, 0, None, None)),
+    },
+    identity="until",
+)
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,
     {
@@ -261,6 +308,7 @@ STATE = Record(  # without `subject` and `version`, which are attributes of the 
         "silenced": Field(Optional(SILENCED), None),
         "occurrences": Field(MapOf(TupleOf(OCCURRENCES, tuple)), EMPTY),
         "deployments": Field(MapOf(NUMBER), EMPTY),
+        "muted": Field(Optional(MUTED), None),
         "archived": Field(FLAG, default=False),
         "outbox": Field(MapOf(OUTBOX_ENTRY), EMPTY),
         "incident": Field(Optional(INCIDENT), None),
@@ -523,7 +571,7 @@ def _subject_item(subject: Subject) -> Item:
 
 def _alert_item(alert: Alert) -> Item:
     item = _fields(alert)
-    del item["subject"]
+    del item["subject"], item["alarm"]  # the row holds the whole event
     return {**item, "severity": alert.severity.value, "containers": [each._asdict() for each in alert.containers]}
 
 
@@ -545,6 +593,9 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
     subject = Subject.from_text(outer["account"], outer["region"], outer["cluster"], outer["subject"])
     if state_key(subject)[0] != item["pk"]:
         raise DamagedItem(f"it names {subject.fingerprint}, whose key is another")
+    muted = values.pop("muted")
+    if muted is not None:
+        muted = MutedAlert(**{**muted, "alert": Alert(subject=subject, **muted["alert"])})
     incident = values.pop("incident")
     if (incident is None) != (outer["number"] is None):
         raise DamagedItem("half of its incident is missing")
@@ -556,6 +607,7 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
         subject=subject,
         version=outer["version"],
         incident=incident,
+        muted=muted,
         unknown=_unknown_tree(outer["number"], outer_unknown, unknown),
         **values,
     )

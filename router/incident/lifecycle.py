@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 from router.incident.outbox import HOUR, apply_incident_end, request_send
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
-from router.incident.state import OutboxEntry, RouteTarget, SubjectState
+from router.incident.state import MutedAlert, OutboxEntry, RouteTarget, SubjectState
+from router.incident.suppression import forget_muted, keep_muted
 from router.model import Alert, Decision, Incident, IncidentStatus, Severity, Silenced
 
 LAPSE_AFTER = 24 * HOUR
@@ -47,7 +48,8 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     Args:
         targets: the channels that the alert's routes name.
         resolve_after: seconds without a new alert after which a recovery is announced.
-        silenced_by: id and reason of the silence that matches the alert; empty if none does.
+        silenced_by: id and reason of the silence that matches the alert, or of what CloudWatch suppresses its alarm by;
+            empty if nothing does.
     """
     state = record_deployment(_note_rollback(state, alert), alert)
     if alert.stopped:
@@ -61,7 +63,9 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     if alert.at < _quiet_from(state, alert.cause):
         return state, Decision.ALREADY_RESOLVED
     if silenced_by:
-        return count_occurrence(_apply_silence(state, alert, silenced_by, now), alert), Decision.SILENCED
+        state = keep_muted(_apply_silence(state, alert, silenced_by, now), alert, targets, now)
+        return count_occurrence(state, alert), Decision.SILENCED
+    state = forget_muted(state, alert.at)
     incident = state.incident
     # A message that is being sent is out of date if the incident gets worse, or is not over after all.
     outdates_message = incident is None or incident.over or alert.severity.worse_than(incident.severity)
@@ -100,7 +104,9 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectSt
 
 def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
-    archived = state._replace(version=0, archived=True, silenced=None, active_causes={}, occurrences={}, deployments={})
+    archived = state._replace(
+        version=0, archived=True, silenced=None, muted=None, active_causes={}, occurrences={}, deployments={}
+    )
     incident = Incident(
         number=previous.number + 1 if previous else 1,
         status=IncidentStatus.OPEN,
@@ -215,7 +221,7 @@ def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float
     rollbacks = state.rollbacks
     if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
         rollbacks = ()
-    state = state._replace(rollbacks=rollbacks, quiet_from=max(state.quiet_from, quiet_from))
+    state = forget_muted(state._replace(rollbacks=rollbacks, quiet_from=max(state.quiet_from, quiet_from)), quiet_from)
     if not rollbacks:
         state = state._replace(deployment_resolved_at=max(state.deployment_resolved_at, quiet_from))
     ended = {key for key, newest in state.active_causes.items() if newest <= _quiet_from(state, key)}
@@ -259,7 +265,9 @@ def _exit_key(alert: Alert) -> str:
 
 
 def advance(state: SubjectState, now: float) -> SubjectState:
-    """What the clock alone changes: a recovery is complete, or an incident lapses."""
+    """What the clock alone changes: a recovery is complete, an incident lapses, or CloudWatch's mute window ends."""
+    if state.muted is not None and state.muted.until <= now:
+        state = _unmute(state, state.muted, now)
     incident = state.incident
     if incident is None:
         return state
@@ -270,6 +278,23 @@ def advance(state: SubjectState, now: float) -> SubjectState:
             return state._replace(lapse_at=now + HOUR)  # a digest is pending; a channel that fails is not waited for
         return _close(state, replace(incident, status=IncidentStatus.LAPSED, ended_at=now), now)
     return state
+
+
+def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
+    """The state at the end of the mute window: the alarm has not recovered, so its alert is announced.
+
+    History has counted the alert as silenced already; from now on the incident counts it instead.
+    """
+    silenced = state.silenced
+    if silenced is not None:
+        others = replace(silenced, count=silenced.count - 1)
+        state = state._replace(silenced=others if others.count else None)
+    incident = state.incident
+    outdates_message = incident is None or incident.over or muted.alert.severity.worse_than(incident.severity)
+    state = _add_to_incident(state._replace(muted=None), muted.alert, now)
+    if state.incident and state.incident.alert is muted.alert:  # else history would count the alert as an earlier one
+        state = state._replace(incident=replace(state.incident, recurrence=muted.recurrence))
+    return _announce(state, muted.alert, muted.targets, now, outdates_message=outdates_message)[0]
 
 
 def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectState:
@@ -284,7 +309,9 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
         state.incident, status=IncidentStatus.CLOSED, ended_at=now, closed_by=author, closed_because=reason
     )
     quiet = state._replace(
-        quiet_from=max(state.quiet_from, now), deployment_resolved_at=max(state.deployment_resolved_at, now)
+        muted=None,
+        quiet_from=max(state.quiet_from, now),
+        deployment_resolved_at=max(state.deployment_resolved_at, now),
     )
     return _close(quiet, incident, now)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
 
-from router.model import Incident, Kind, Outcome, Severity, Silenced, Subject
+from router.model import Alert, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
 
 
 class MessageOptions(NamedTuple):
@@ -120,6 +120,21 @@ class OutboxEntry(NamedTuple):
         return bool(self.lease_owner) and self.lease_ends_at > now
 
 
+class MutedAlert(NamedTuple):
+    """An alarm that a CloudWatch mute rule silences, to be announced if it has not recovered at the end.
+
+    Attributes:
+        until: clock time at which the mute window ends.
+        targets: the channels that the alert's routes named.
+        recurrence: of the alert, when it came.
+    """
+
+    until: float
+    alert: Alert
+    targets: tuple[RouteTarget, ...] = ()
+    recurrence: Recurrence = Recurrence()
+
+
 class SubjectState(NamedTuple):
     """The state of one subject. It is one item of the table, so one conditional write moves it on.
 
@@ -134,6 +149,7 @@ class SubjectState(NamedTuple):
         silenced: what silences held back since the last announcement and nothing has ended.
         occurrences: by cause, how often it occurred in the last week; see `router.incident.recurrence`.
         deployments: event time at which each began, by id.
+        muted: the alert that opens an incident when CloudWatch's mute window ends, or None.
         archived: a later incident has replaced this one; its open sends are still completed.
         superseded: the state with the previous incident, to be archived in the same write; not stored.
         unknown: what a newer version stored about this subject, to be written back; only `router.history` reads it.
@@ -152,6 +168,7 @@ class SubjectState(NamedTuple):
     silenced: Silenced | None = None
     occurrences: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
     deployments: Mapping[str, float] = MappingProxyType({})
+    muted: MutedAlert | None = None
     archived: bool = False
     superseded: "SubjectState | None" = None
     unknown: Mapping[str, Any] = MappingProxyType({})
@@ -167,7 +184,8 @@ class SubjectState(NamedTuple):
         return self._earliest(entry.due_at for entry in self.outbox.values() if not entry.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
-        return min((time for time in (self.resolve_at, self.lapse_at, *due) if time is not None), default=None)
+        timers = (self.resolve_at, self.lapse_at, self.muted.until if self.muted else None)
+        return min((time for time in (*timers, *due) if time is not None), default=None)
 
 
 class LeaseGrant(NamedTuple):

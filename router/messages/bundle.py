@@ -176,9 +176,10 @@ def _links(incidents: Sequence[Incident], language: str) -> tuple[tuple[str, str
     for page, url in islice(pages(worst.alert), 1):
         name = without_middle(worst.subject.name, _LINK_NAME)
         links[url] = phrase("link_of", language, link=phrase(f"link_{page}", language), name=name)
-    for subject in (incident.subject for incident in incidents):
-        if subject.cluster not in _NO_CLUSTER and console.is_region(subject.region):
+    for incident in incidents:
+        subject, site = incident.subject, console.site(incident.alert.partition, incident.subject.region)
+        if site and subject.cluster not in _NO_CLUSTER:
             name = without_middle(subject.cluster, _LINK_NAME)
             label = phrase("link_of", language, link=phrase("link_cluster", language), name=name)
-            links.setdefault(console.cluster(subject.region, subject.cluster), label)
+            links.setdefault(console.cluster(site, subject.cluster), label)
     return tuple((label, url) for url, label in links.items())[:LINKS]

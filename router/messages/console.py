@@ -1,60 +1,110 @@
-"""Addresses in the current ECS and CloudWatch consoles, in the partition of a region."""
+"""Addresses in the current ECS, CloudWatch and EC2 consoles.
+
+Each partition of AWS has consoles of its own. The partition comes from an ARN of the event; if none names it, from the
+region. The isolated partitions have no public console, and a partition that is not listed here gets no link either.
+
+Sources: `partitions.json` of botocore for the regions; for the hosts "AWS Management Console" service endpoints of each
+partition's documentation.
+"""
 
 import re
+from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import quote
 
-_CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
-_CONSOLE = "console.aws.amazon.com"
+HOSTS = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+}
+"""Partition to the host of its consoles, without the region in front."""
+_REGIONS = {
+    "aws": re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+"),
+    "aws-cn": re.compile(r"cn-[a-z]+-[0-9]+"),
+    "aws-us-gov": re.compile(r"us-gov-[a-z]+-[0-9]+"),
+    "aws-eusc": re.compile(r"eusc-[a-z]+-[a-z]+-[0-9]+"),
+}
 _REGION = re.compile("[a-z]+(-[a-z]+)+-[0-9]+")
+_TARGET_GROUP = re.compile(r"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup/[A-Za-z0-9-]+/[0-9a-f]+")
+_AUTO_SCALING_GROUP = re.compile(
+    r"arn:[a-z-]+:autoscaling:[a-z0-9-]+:[0-9]{12}:autoScalingGroup:[0-9a-f-]+:autoScalingGroupName/([A-Za-z0-9._/-]{1,255})"
+)
 
 
-def is_region(text: str) -> bool:
-    """Whether it may stand in a host's name."""
-    return _REGION.fullmatch(text) is not None
+class Site(NamedTuple):
+    """The consoles of one region. `host` has the region in front."""
+
+    host: str
+    region: str
 
 
-def cluster(region: str, name: str) -> str:
-    return f"{_clusters(region, name)}/services?region={region}"
+def site(partition: str, region: str) -> Site | None:
+    """The consoles of a region, or None if there is no public one.
+
+    Args:
+        partition: from an ARN, such as `aws-cn`; "" if no ARN names it.
+    """
+    if not _REGION.fullmatch(region):
+        return None
+    named = partition or next((name for name, regions in _REGIONS.items() if regions.fullmatch(region)), "")
+    return Site(f"{region}.{HOSTS[named]}", region) if named in HOSTS else None
 
 
-def service(region: str, cluster: str, name: str, tab: str = "health") -> str:
-    return f"{_clusters(region, cluster)}/services/{_part(name)}/{tab}?region={region}"
+# --- ECS --------------------------------------------------------------------------------------------------------------
 
 
-def task(region: str, cluster: str, task_id: str) -> str:
-    return f"{_clusters(region, cluster)}/tasks/{_part(task_id)}/configuration?region={region}"
+def cluster(site: Site, name: str) -> str:
+    return f"{_clusters(site, name)}/services?region={site.region}"
 
 
-def task_logs(region: str, cluster: str, task_id: str) -> str:
-    """The task's own tab of logs, which needs no look-up of its log group."""
-    return f"{_clusters(region, cluster)}/tasks/{_part(task_id)}/logs?region={region}"
+def service(site: Site, cluster: str, name: str, tab: str = "health") -> str:
+    return f"{_clusters(site, cluster)}/services/{_part(name)}/{tab}?region={site.region}"
 
 
-def stopped_tasks(region: str, cluster: str, service: str) -> str:
-    """The tasks of the service that stopped within about the last hour; ECS forgets them after that."""
-    return f"{_clusters(region, cluster)}/services/{_part(service)}/tasks?status=STOPPED&region={region}"
+def stopped_tasks(site: Site, cluster: str, service: str) -> str:
+    """The stopped tasks of a service; ECS keeps them for about an hour."""
+    return f"{_clusters(site, cluster)}/services/{_part(service)}/tasks?status=STOPPED&region={site.region}"
 
 
-def alarm(region: str, name: str) -> str:
-    return f"{_cloudwatch(region)}#alarmsV2:alarm/{_part(name)}"
+def task(site: Site, cluster: str, task_id: str) -> str:
+    return f"{_clusters(site, cluster)}/tasks/{_part(task_id)}/configuration?region={site.region}"
 
 
-def log_stream(region: str, group: str, stream: str) -> str:
+def task_logs(site: Site, cluster: str, task_id: str) -> str:
+    """The logs of a task's containers, as far as they use the awslogs driver."""
+    return f"{_clusters(site, cluster)}/tasks/{_part(task_id)}/logs?region={site.region}"
+
+
+# --- CloudWatch and EC2 -----------------------------------------------------------------------------------------------
+
+
+def alarm(site: Site, name: str) -> str:
+    """The page of an alarm. The console reads the fragment with `$` for `%`, after it has split it at `/`."""
+    return f"{_cloudwatch(site)}#alarmsV2:alarm/{_part(name).replace('%', '$')}"
+
+
+def log_stream(site: Site, group: str, stream: str) -> str:
     """CloudWatch encodes these names twice, and writes `$` for `%` the second time."""
     group, stream = (quote(quote(name, safe=""), safe="").replace("%", "$") for name in (group, stream))
-    return f"{_cloudwatch(region)}#logsV2:log-groups/log-group/{group}/log-events/{stream}"
+    return f"{_cloudwatch(site)}#logsV2:log-groups/log-group/{group}/log-events/{stream}"
 
 
-def _clusters(region: str, name: str) -> str:
-    return f"https://{region}.{_host(region)}/ecs/v2/clusters/{_part(name)}"
+def named_in(site: Site, reason: str) -> Iterator[tuple[str, str]]:
+    """What a reason names by its ARN: `target_group` or `auto_scaling_group`, and the address of its page."""
+    home = f"https://{site.host}/ec2/home?region={site.region}"
+    if match := _TARGET_GROUP.search(reason):
+        yield "target_group", f"{home}#TargetGroup:targetGroupArn={match[0]}"
+    if match := _AUTO_SCALING_GROUP.search(reason):
+        yield "auto_scaling_group", f"{home}#AutoScalingGroupDetails:id={_part(match[1])};view=activity"
 
 
-def _cloudwatch(region: str) -> str:
-    return f"https://{region}.{_host(region)}/cloudwatch/home?region={region}"
+def _clusters(site: Site, name: str) -> str:
+    return f"https://{site.host}/ecs/v2/clusters/{_part(name)}"
 
 
-def _host(region: str) -> str:
-    return next((host for prefix, host in _CONSOLES.items() if region.startswith(prefix)), _CONSOLE)
+def _cloudwatch(site: Site) -> str:
+    return f"https://{site.host}/cloudwatch/home?region={site.region}"
 
 
 def _part(name: str) -> str:

@@ -66,6 +66,49 @@ PHRASES: dict[str, dict[str, str]] = {
         "`ecs-alert-router send-test` で確認してください。",
     },
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
+    "too_many_tasks": {"en": "Too many tasks running", "ja": "実行中のタスクが過多"},
+    "alarm_in_service": {"en": "{alarm} ({service})", "ja": "{alarm} - {service}"},
+    "alarm_threshold": {
+        "en": "{metric} was {values}{during}; the threshold is {threshold}.",
+        "ja": "{metric}が{during} {values} でした。しきい値は {threshold} です。",
+    },
+    "alarm_outside_band": {
+        "en": "{metric} was {values}{during}; the expected range is {lower} to {upper}.",
+        "ja": "{metric}が{during} {values} でした。想定範囲は {lower} から {upper} です。",
+    },
+    "alarm_value": {"en": "{metric} was {values}{during}.", "ja": "{metric}が{during} {values} でした。"},
+    "alarm_tasks_missing": {
+        "en": "{service} is running fewer tasks than desired ({count} missing{during}).",
+        "ja": "{service} の実行中のタスク数が必要なタスク数を下回っています ({during} {count} 個不足)。",
+    },
+    "alarm_data_missing": {
+        "en": "CloudWatch received no data for {metric}{during}, and the alarm counts missing data as breaching.",
+        "ja": "CloudWatch が{metric}のデータを受信していません{during}。"
+        "このアラームは欠落データをしきい値超過として扱います。",
+    },
+    "alarm_insufficient_data": {
+        "en": "CloudWatch does not have enough data to evaluate the alarm: no recent values of {metric}{during}.",
+        "ja": "アラームの評価に必要なデータが不足しています ({metric}の最近の値がありません{during})。",
+    },
+    "alarm_for": {"en": " for {lasted}", "ja": " {lasted}間"},
+    "alarm_in_periods": {
+        "en": " in {breaching} of the last {evaluated} periods of {period}",
+        "ja": "直近 {evaluated} 期間 (各 {period}) のうち {breaching} 期間で",
+    },
+    "alarm_metric_of": {"en": "{metric} of {owner}", "ja": "{owner}の{metric}"},
+    "alarm_metric": {"en": "the alarm's metric", "ja": "アラームのメトリクス"},
+    "alarm_expression": {"en": "the alarm's expression", "ja": "アラームの数式"},
+    "alarm_running_tasks": {"en": "the number of running tasks", "ja": "実行中のタスク数"},
+    "alarm_desired_tasks": {"en": "the number of desired tasks", "ja": "必要なタスク数"},
+    "alarm_pending_tasks": {"en": "the number of pending tasks", "ja": "保留中のタスク数"},
+    "alarm_target_group": {"en": "target group {name}", "ja": "ターゲットグループ {name}"},
+    "alarm_load_balancer": {"en": "load balancer {name}", "ja": "ロードバランサー {name}"},
+    "alarm_children": {"en": "Triggered by alarm {names}.", "ja": "アラーム {names} により発生しました。"},
+    "alarm_children_more": {"en": " and {count} more", "ja": " 他 {count} 件"},
+    "alarm_was_muted": {
+        "en": "CloudWatch mute rule {rule} muted this alarm until {until}, and it has not recovered.",
+        "ja": "CloudWatch のミュートルール {rule} により {until} までミュートされていましたが、復旧していません。",
+    },
     "container_with_meaning": {
         "en": "Container {container} exited with code {code}: {meaning}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました: {meaning}。",
@@ -154,10 +197,6 @@ PHRASES: dict[str, dict[str, str]] = {
     "task_will_stop": {
         "en": "ECS will stop the task within two minutes.",
         "ja": "タスクは 2 分以内に停止されます。",
-    },
-    "tasks_missing": {
-        "en": "Service {service} in {cluster} is running fewer tasks than desired.",
-        "ja": "サービス {service} ({cluster}) の実行中のタスク数が必要なタスク数を下回っています。",
     },
     "first_after_deployment": {
         "en": "First seen {later} after {revision} was deployed.",
@@ -307,6 +346,18 @@ PHRASES: dict[str, dict[str, str]] = {
     "link_alarm": {"en": "View alarm", "ja": "アラームを表示"},
     "link_source": {"en": "AWS guide", "ja": "AWS ガイド"},
     "link_of": {"en": "{link} ({name})", "ja": "{link} ({name})"},
+    "label_alarm": {"en": "Alarm", "ja": "アラーム"},
+    "label_metric": {"en": "Metric", "ja": "メトリクス"},
+    "label_threshold": {"en": "Threshold", "ja": "しきい値"},
+    "label_alarm_rule": {"en": "Alarm rule", "ja": "アラームルール"},
+    "label_alarm_state": {"en": "State", "ja": "状態"},
+    "label_availability_zone": {"en": "Availability Zone", "ja": "アベイラビリティーゾーン"},
+    "label_capacity_provider": {"en": "Capacity provider", "ja": "キャパシティプロバイダー"},
+    "label_launch_type": {"en": "Launch type", "ja": "起動タイプ"},
+    "label_started_by": {"en": "Started by", "ja": "起動元"},
+    "link_child_alarm": {"en": "View alarm {name}", "ja": "アラーム {name} を表示"},
+    "link_target_group": {"en": "View target group", "ja": "ターゲットグループを表示"},
+    "link_auto_scaling_group": {"en": "View Auto Scaling group", "ja": "Auto Scaling グループを表示"},
 }
 
 

@@ -16,7 +16,7 @@ from router.config.time_zones import zone
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
-from router.messages import console, containers
+from router.messages import alarms, console, containers
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
 from router.messages.phrases import ordinal, part_labels, phrase, span, status
@@ -60,7 +60,11 @@ _EXPLAINED_BY_STOPPED_TASKS = {
     "service_discovery_instance_unhealthy",
     "vpc_lattice_target_unhealthy",
 }
-_TASK_COUNTS = {"RunningTaskCount", "DesiredTaskCount"}  # metrics of Container Insights
+# Prefixes of `startedBy` that name what starts a task on its own; a service's tasks have the id of a deployment.
+_STARTERS = {
+    "events-rule/": "EventBridge rule",
+    "chronos-schedule/": "EventBridge Scheduler",
+}
 
 
 class _MessageContext(NamedTuple):
@@ -174,7 +178,7 @@ def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
     key = f"title_{kind}"
     if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR):
         key = "title_updated_failure"
-    where = subject_in_cluster(subject, story.config.language, story.alert.task)
+    where = _where(subject, story)
     return story.phrase(key, cause=cause if kind is Kind.OPENED else mid_sentence(cause), subject=where)
 
 
@@ -190,8 +194,8 @@ def without_middle(name: str, room: int) -> str:
 def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
     alert, language = story.alert, story.config.language
-    if _alarmed_service(alert):
-        return story.phrase("too_few_tasks")
+    if in_alarm := alarms.cause_in_title(alert, language):
+        return in_alarm
     code = alert.culprit.exit_code if alert.culprit else None
     if alert.cause != _CRASH or code is None or code == 0 or asked_to_stop(code):
         return cause_words(alert.cause, language)
@@ -199,16 +203,17 @@ def _what(story: _MessageContext) -> str:
 
 
 def _subject(alert: Alert) -> Subject:
-    return _alarmed_service(alert) or alert.subject
+    return alarms.service_of(alert) or alert.subject
 
 
-def _alarmed_service(alert: Alert) -> Subject | None:
-    """The service of which an alarm on Container Insights' task counts tells; its metric names it."""
-    details = alert.details
-    if details.get("metric") in _TASK_COUNTS and "ServiceName" in details:
-        cluster = details.get("ClusterName", "-")
-        return alert.subject._replace(cluster=cluster, kind=SubjectKind.SERVICE, name=details["ServiceName"])
-    return None
+def _where(subject: Subject, story: _MessageContext) -> str:
+    """The subject; for an alarm about a service whose title does not say what is wrong, the alarm and the service."""
+    alert, language = story.alert, story.config.language
+    where = subject_in_cluster(subject, language, alert.task)
+    if alarms.service_of(alert) is None or alarms.cause_in_title(alert, language):
+        return where
+    alarm = subject_in_cluster(alert.subject, language, alert.task)
+    return story.phrase("alarm_in_service", alarm=alarm, service=where)
 
 
 def _memory(story: _MessageContext) -> int | None:
@@ -287,7 +292,7 @@ def _situation(alert: Alert, culprit: Container | None) -> Situation:
         code=culprit.exit_code if culprit else None,
         image=culprit.image if culprit else "",
         launch=details.get("launchType", ""),
-        metric=details.get("metric", ""),
+        metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
     )
 
@@ -302,8 +307,9 @@ def _lead(story: _MessageContext) -> str:
             what_died = _culprit_sentence(story) or phrase(
                 f"about_{story.alert.cause}", story.config.language, default=""
             )
-            sentences = [what_died, _history_sentence(story), _held_back(story)]
-            return story.gap.join(filter(None, sentences))
+            sentences = [what_died, _history_sentence(story), _held_back(story), _muted(story)]
+            description = story.alert.alarm.description if story.alert.alarm else ""
+            return "\n".join(filter(None, [story.gap.join(filter(None, sentences)), description]))
         case Kind.UPDATED:
             return story.gap.join(filter(None, [_news(story), _latest(story)]))
         case Kind.RESOLVED:
@@ -372,6 +378,11 @@ def _held_back(story: _MessageContext) -> str:
     return story.phrase("held_back", since=story.clock(silenced.since), count=silenced.count, by=_silences(silenced))
 
 
+def _muted(story: _MessageContext) -> str:
+    until = story.alert.alarm.suppressed_until if story.alert.alarm else None
+    return alarms.mute_sentence(story.alert, story.clock(until or 0.0), story.config.language)
+
+
 def _silences(silenced: Silenced) -> str:
     return ", ".join(_with(name, reason) for name, reason in silenced.by.items())
 
@@ -382,10 +393,8 @@ def _with(name: str, reason: str) -> str:
 
 def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
-    if watched := _alarmed_service(alert):
-        return story.phrase("tasks_missing", service=watched.name, cluster=watched.cluster)
-    if "description" in alert.details:
-        return alert.details["description"]
+    if alert.alarm:
+        return alarms.sentence(alert, story.config.language)
     return containers.sentence(alert, story.config.language, story.found.memory)
 
 
@@ -417,6 +426,8 @@ def _deployed(key: str, past: Recurrence, alert: Alert, story: _MessageContext) 
 
 def _reason(alert: Alert) -> str:
     """ECS's own words as one paragraph; "" where they say no more than the title does."""
+    if alert.alarm and alert.alarm.triggered:
+        return ""  # it is the ARN of the alarm that the text names
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
         return ""
@@ -467,6 +478,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     memory = _memory(story)
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
+        **alarms.facts(alert, story.config.language),
         "image": _image(alert),
         "task_definition": alert.task_definition,
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert) else "",
@@ -508,14 +520,40 @@ def _details(story: _MessageContext) -> dict[str, str]:
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
         "subject": subject_in_cluster(subject, story.config.language, alert.task),
-        "place": " ".join(part for part in (subject.account, subject.region) if part != "-"),
+        "place": _place(subject, story.found.account_name),
         "container": containers.joined(alert.blamed, story.config.language),
         "exit_code": str(next(iter(codes))) if len(codes) == 1 and codes != {None} else "",
         "essential": _essential(alert.culprit, story),
         "log_group": story.found.logs[0],
         "task": alert.task,
+        **_placement(alert),
         "more": f"ecs-alert-router history show {incident.id}",
     }
+
+
+def _place(subject: Subject, account_name: str) -> str:
+    account = subject.account if subject.account != "-" else ""
+    if account and account_name:
+        account = f"{account_name} ({account})"
+    return " ".join(part for part in (account, subject.region) if part and part != "-")
+
+
+def _placement(alert: Alert) -> dict[str, str]:
+    """Where a task ran, and what started it."""
+    details = alert.details
+    starter, capacity_provider = details.get("startedBy", ""), details.get("capacityProviderName", "")
+    prefix = next((prefix for prefix in _STARTERS if starter.startswith(prefix)), "")
+    return {
+        "availability_zone": details.get("availabilityZone", ""),
+        "capacity_provider": capacity_provider,
+        "launch_type": details.get("launchType", "") if capacity_provider not in {"FARGATE", "FARGATE_SPOT"} else "",
+        "started_by": f"{_STARTERS[prefix]} {starter.removeprefix(prefix)}" if prefix else _person(starter),
+    }
+
+
+def _person(starter: str) -> str:
+    """Who or what started a standalone task; a service's tasks have the id of a deployment, which tells nothing."""
+    return "" if starter.lower().startswith("ecs-svc/") else starter
 
 
 # --- links ------------------------------------------------------------------------------------------------------------
@@ -524,46 +562,52 @@ def _details(story: _MessageContext) -> dict[str, str]:
 def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
     """The runbook, pages of the consoles where the region is known, and the source of the hint; the best first."""
     alert = story.alert
-    links = [("runbook", alert.runbook_url), *pages(alert, story.found)]
-    links.append(("source", story.advice.source if story.advice else ""))
-    return tuple((story.phrase(f"link_{name}"), url) for name, url in links if url)[:LINKS]
+    runbook = alert.runbook_url or (alert.alarm.runbook_url if alert.alarm else "")
+    named = [("runbook", runbook), *pages(alert, story.found, over=story.over)]
+    links = [(story.phrase(f"link_{name}"), url) for name, url in named]
+    links += alarms.children_links(alert, story.config.language)
+    links.append((story.phrase("link_source"), story.advice.source if story.advice else ""))
+    return tuple((label, url) for label, url in links if url)[:LINKS]
 
 
-def pages(alert: Alert, found: Enrichment | None = None) -> Iterator[tuple[str, str]]:
+def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) -> Iterator[tuple[str, str]]:
     """(name, URL) of the pages of the AWS console about an alert, the most useful first; none if its place is unknown.
 
     They need no permission of the router: only the page of a log stream needs the names in `found`.
     """
-    subject = _subject(alert)
-    region, cluster = subject.region, subject.cluster
-    if not console.is_region(region):
+    site = console.site(alert.partition, alert.subject.region)
+    if site is None:
         return
+    subject = _subject(alert)
+    cluster = subject.cluster
     if cluster != "-":
-        yield from _task_pages(alert, found or Enrichment())
+        yield from _task_pages(alert, site, found or Enrichment())
         if subject.kind is SubjectKind.SERVICE:
-            yield from _service_pages(alert, subject)
+            yield from _service_pages(alert, site, subject)
         elif not alert.task and subject.kind is not SubjectKind.ALARM:
-            yield "cluster", console.cluster(region, cluster)
+            yield "cluster", console.cluster(site, cluster)
     if alert.subject.kind is SubjectKind.ALARM:
-        yield "alarm", console.alarm(region, alert.subject.name)
+        yield "alarm", console.alarm(site, alert.subject.name)
+    if not over:
+        yield from console.named_in(site, alert.reason)
 
 
-def _task_pages(alert: Alert, found: Enrichment) -> Iterator[tuple[str, str]]:
-    region, cluster = alert.subject.region, alert.subject.cluster
+def _task_pages(alert: Alert, site: console.Site, found: Enrichment) -> Iterator[tuple[str, str]]:
+    cluster = alert.subject.cluster
     if all(found.logs):
-        yield "logs", console.log_stream(region, *found.logs)
+        yield "logs", console.log_stream(site, *found.logs)
     elif alert.task and alert.stop_code != "TaskFailedToStart":  # what never started has written nothing
-        yield "logs", console.task_logs(region, cluster, alert.task)
+        yield "logs", console.task_logs(site, cluster, alert.task)
     if alert.task:
-        yield "task", console.task(region, cluster, alert.task)
+        yield "task", console.task(site, cluster, alert.task)
 
 
-def _service_pages(alert: Alert, service: Subject) -> Iterator[tuple[str, str]]:
-    region, cluster, name = service.region, service.cluster, service.name
+def _service_pages(alert: Alert, site: console.Site, service: Subject) -> Iterator[tuple[str, str]]:
+    cluster, name = service.cluster, service.name
     by_stopped_tasks = alert.cause in _EXPLAINED_BY_STOPPED_TASKS or alert.subject.kind is SubjectKind.ALARM
     if by_stopped_tasks or alert.stop_code == "TaskFailedToStart":
-        yield "stopped_tasks", console.stopped_tasks(region, cluster, name)
+        yield "stopped_tasks", console.stopped_tasks(site, cluster, name)
     if alert.cause.startswith(("deployment_", "hook_")):
-        yield "deployments", console.service(region, cluster, name, "deployments")
+        yield "deployments", console.service(site, cluster, name, "deployments")
     else:
-        yield "service", console.service(region, cluster, name)
+        yield "service", console.service(site, cluster, name)

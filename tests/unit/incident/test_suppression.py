@@ -1,0 +1,132 @@
+"""Alarms that CloudWatch mutes or suppresses open no incident until CloudWatch stops doing so."""
+
+from typing import Any
+
+import pytest
+
+from local_aws import events
+from router.history.items import iso
+from router.incident.lifecycle import close
+from router.model import Decision, Kind, Severity
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World
+
+RULE = f"arn:aws:cloudwatch:{events.REGION}:{events.ACCOUNT}:alarm-mute-rule:nightly-release"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def alarm(value: str, at: float, *, muted_until: float | None = None, by: str = "", **configuration: Any) -> Any:
+    raw = events.alarm(value, at=iso(at)) | {"id": f"{value}-{at}-{by}"}
+    if muted_until is not None:
+        raw["detail"]["muteDetail"] = {
+            "mutedByArn": RULE,
+            "muteWindowStart": iso(at - HOUR),
+            "muteWindowEnd": iso(muted_until),
+        }
+    if by:
+        raw["detail"]["state"] |= {"actionsSuppressedBy": by, "actionsSuppressedReason": f"Actions suppressed by {by}"}
+        configuration["actionsSuppressor"] = "deploying"
+    raw["detail"]["configuration"] = configuration
+    return raw
+
+
+def rows(world: World) -> list[tuple[str, str, str]]:
+    return [(row["decision"], row.get("silence", ""), row["severity"]) for row in world.rows("alert#")]
+
+
+def test_a_muted_alarm_is_recorded_as_silenced_by_the_mute_rule_and_announced_to_no_channel(world: World) -> None:
+    assert world.decisions(alarm("ALARM", START, muted_until=START + 2 * HOUR)) == [Decision.SILENCED]
+    world.wait(HOUR)
+    assert rows(world) == [("silenced", "nightly-release", "error")]
+    assert not any(channel.tried for channel in world.channels.values())
+
+
+def test_a_muted_alarm_that_has_not_recovered_is_announced_within_a_minute_of_the_mute_windows_end(
+    world: World,
+) -> None:
+    world.receive(alarm("ALARM", START, muted_until=START + 2 * HOUR))
+    world.wait(2 * HOUR - MINUTE)
+    assert world.slack.told == []
+    world.wait(2 * MINUTE)
+    assert world.slack.kinds == world.email.kinds == world.pager.kinds == [Kind.OPENED]
+    incident = world.slack.told[0].incident
+    assert (incident.severity, incident.count, incident.opened_at) == (Severity.ERROR, 1, START)
+    assert "nightly-release" in world.slack.told[0].message.text
+
+
+def test_a_muted_alarm_that_recovers_in_the_window_is_never_announced(world: World) -> None:
+    world.receive(alarm("ALARM", START, muted_until=START + 2 * HOUR))
+    world.wait(HOUR)
+    world.receive(alarm("OK", world.now, muted_until=START + 2 * HOUR))
+    world.wait(3 * HOUR)
+    assert world.slack.told == []
+    assert world.history.due(world.now + DAY) == []
+
+
+def test_a_mute_window_may_last_longer_than_an_incident_without_alerts(world: World) -> None:
+    world.receive(alarm("ALARM", START, muted_until=START + 3 * DAY))
+    world.wait(3 * DAY + MINUTE, step=10 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+
+
+def test_the_same_holds_if_an_incident_was_open_before_and_lapses_in_the_window(world: World) -> None:
+    world.receive(alarm("ALARM", START))
+    world.receive(alarm("ALARM", START + MINUTE, muted_until=START + 3 * DAY))
+    world.wait(3 * DAY + MINUTE, step=10 * MINUTE)
+    assert world.slack.kinds[0] is world.slack.kinds[-1] is Kind.OPENED
+    assert [told.incident.number for told in world.slack.told] == [1, 2]
+
+
+def test_an_alarm_whose_mute_window_is_over_is_announced_at_once(world: World) -> None:
+    assert world.decisions(alarm("ALARM", START - 60, muted_until=START)) == [Decision.ANNOUNCED]
+
+
+def test_the_next_unmuted_alarm_opens_the_incident_and_the_windows_end_announces_it_no_second_time(
+    world: World,
+) -> None:
+    world.receive(alarm("ALARM", START, muted_until=START + HOUR))
+    assert world.decisions(alarm("ALARM", START + 60)) == [Decision.ANNOUNCED]
+    world.wait(2 * HOUR)
+    assert world.slack.kinds == [Kind.OPENED]
+    assert world.slack.told[0].incident.count == 1
+
+
+def test_closing_the_incident_by_hand_forgets_what_is_muted(world: World) -> None:
+    (result,) = world.receive(alarm("ALARM", START))
+    world.receive(alarm("ALARM", START + 60, muted_until=START + HOUR))
+    assert result.routed is not None
+    state = world.history.state(result.routed.alert.subject, world.now)
+    assert state.muted is not None
+    assert close(state, "ann", "known", world.now).muted is None
+
+
+@pytest.mark.parametrize("by", ["Alarm", "WaitPeriod", "ExtensionPeriod"])
+def test_a_suppressed_composite_alarm_is_silenced_by_its_suppressor(world: World, by: str) -> None:
+    assert world.decisions(alarm("ALARM", START, by=by)) == [Decision.SILENCED]
+    world.wait(DAY)
+    assert rows(world) == [("silenced", "deploying", "error")]
+    assert world.slack.told == []
+
+
+def test_the_alarm_after_the_wait_period_is_announced_although_it_reports_the_same_change(world: World) -> None:
+    world.receive(alarm("ALARM", START, by="WaitPeriod"))
+    world.wait(2 * MINUTE)
+    assert world.decisions(alarm("ALARM", START)) == [Decision.ANNOUNCED]
+    assert world.pager.kinds == [Kind.OPENED]
+
+
+def test_a_suppressed_alarm_that_is_ok_again_is_over(world: World) -> None:
+    world.receive(alarm("ALARM", START, by="Alarm"))
+    world.receive(alarm("OK", START + 60))
+    assert world.decisions(alarm("ALARM", START)) == [Decision.ALREADY_RESOLVED]
+
+
+@pytest.mark.parametrize("end", ["", "never", "9999-99-99", None, 5])
+def test_a_mute_window_without_a_readable_end_lasts_until_the_next_unmuted_alarm(world: World, end: Any) -> None:
+    raw = alarm("ALARM", START, muted_until=START)
+    raw["detail"]["muteDetail"]["muteWindowEnd"] = end
+    assert world.decisions(raw) == [Decision.SILENCED]
+    assert world.decisions(alarm("ALARM", START + 60)) == [Decision.ANNOUNCED]
