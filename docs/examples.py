@@ -352,9 +352,7 @@ EXAMPLES: tuple[Example, ...] = (
     Example(
         "registration failed",
         "a container instance could not register",
-        instance_state(
-            "REGISTRATION_FAILED", connected=False, statusReason="Failed to attach trunk network interface"
-        ),
+        instance_state("REGISTRATION_FAILED", connected=False, statusReason="Failed to attach trunk network interface"),
     ),
     Example(
         "instance not in use",

@@ -38,7 +38,7 @@ def blamed(*containers: Container, error: str = "", **fields: Any) -> list[str]:
     return [container.name for container in culprits(Ending(containers, **fields))]
 
 
-STEPS = {
+STEPS: dict[str, tuple[list[Container], dict[str, Any], list[str]]] = {
     "a running container is never one": ([exited("a", 1), Container("b", "RUNNING", 1)], {}, ["a"]),
     "one that ended earlier is never one": ([exited("a", 1), exited("b", 1)], {"ended": {"a"}}, ["b"]),
     "in a task that goes on, one that is still starting is none": (
