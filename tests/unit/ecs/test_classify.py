@@ -357,6 +357,15 @@ OTHERS = {
         "info ecs_container_instance_health_change",
     ),
     "agent disconnected": (events.instance_state(connected=False), "info agent_disconnected"),
+    "instance that failed to register": (
+        events.instance_state("REGISTRATION_FAILED", connected=False),
+        "warning container_instance_registration_failed",
+    ),
+    "instance deregistering": (
+        events.instance_state("DEREGISTERING", connected=False),
+        "info container_instance_deregistering",
+    ),
+    "instance inactive": (events.instance_state("INACTIVE", connected=False), "info container_instance_inactive"),
     "instance draining": (events.instance_state("DRAINING"), "info container_instance_draining"),
     "channel failing": (channel_health("FAILING"), "error channel_failing"),
     "channel works again": (channel_health("WORKING"), "info channel_failing!"),

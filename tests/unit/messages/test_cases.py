@@ -24,6 +24,16 @@ ADVICE = {
     "D8-log-group-network": ("cannot reach CloudWatch Logs", "does not exist"),
     "D11-volume-driver-timeout": ("volume driver", "overloaded"),
 }
+# What its text must say of the containers, and what must be nowhere in the message.
+CONTAINERS = {
+    "C1-pull-fails-for-the-second-container": ("Container proxy never started.", "app:2.0"),
+    "C3-log-router-crashed-app-was-killed": ("app 137 (killed by ECS after log_router exited)", "Memory"),
+    "C4-dependency-failed": ("Container migrate exited with code 1", "SIGTERM"),
+    "L1-registration-failed": ("Failed to attach trunk network interface", "disconnected"),
+    "L2-never-reached-running": ("Container app exited with code 1", "ran for"),
+    "L3-job-done-log-router-killed": ("Other containers: migrate 0", "Memory limit"),
+    "L6-health-check-and-oom": ("OutOfMemoryError: Container killed due to memory usage", "Memory limit"),
+}
 MEANINGS = {
     "K1-exit-136": "arithmetic error (SIGFPE)",
     "K3-windows-access-violation": "access violation (0xC0000005)",
@@ -45,7 +55,7 @@ def test_a_case_is_classified_as_expected(case: Path) -> None:
     result = alert(event, classify(event))
     assert str(result.severity) == expected["severity"]
     assert (result.cause, result.resolves) == (expected["cause"], expected["resolves"])
-    assert result.subject.name == expected["subject"]
+    assert result.subject.text == expected["subject"]
 
 
 @pytest.mark.parametrize("name", ADVICE)
@@ -54,6 +64,19 @@ def test_the_advice_is_about_what_failed(name: str) -> None:
     hint = message(_read(CASES / f"{name}.json"), "en").hint
     assert right.lower() in hint.lower()
     assert wrong.lower() not in hint.lower()
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_message_is_about_the_container_that_failed(name: str) -> None:
+    expected, event = _read(CASES / f"{name}.expected.json"), normalise(_read(CASES / f"{name}.json"))
+    result = classify(event)
+    assert (str(result.severity), result.cause, result.resolves) == tuple(
+        expected[field] for field in ("severity", "cause", "resolves")
+    )
+    right, wrong = CONTAINERS[name]
+    shown = message(_read(CASES / f"{name}.json"), "en")
+    assert right in shown.text
+    assert wrong not in f"{shown.title} {shown.text} {shown.facts}"
 
 
 @pytest.mark.parametrize("name", MEANINGS)
