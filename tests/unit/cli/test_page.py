@@ -84,7 +84,7 @@ def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
     )
     _, drawn = simulate(tmp_path, DIED, "--enrichment", str(found))
     assert "the last line" in drawn
-    assert "3 × in 24 h, 6 × in 7 d; the last one was 2 h earlier." in drawn
+    assert "3rd time in 24 h, 6th in 7 days; last seen 2 h before." in drawn
 
 
 @pytest.mark.parametrize("content", ["{", "5", '{"nothing": 1}', '{"recurrence": {"x": 1}}', '{"recurrence": 5}'])

@@ -488,7 +488,7 @@ def test_the_title_says_what_and_where() -> None:
     event = normalise(exited(1))
     assert alert(event, classify(event)).title == "Essential container exited: service web in prod"
     event = normalise(events.alarm(name="cpu"))
-    assert alert(event, classify(event)).title == "CloudWatch alarm: alarm:cpu"
+    assert alert(event, classify(event)).title == "CloudWatch alarm: cpu"
     event = normalise(events.alarm("OK", name="cpu"))
     assert alert(event, classify(event)).title == "CloudWatch alarm is OK again: alarm:cpu"
 

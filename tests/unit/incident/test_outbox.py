@@ -108,5 +108,5 @@ class TestFailingChannels:
         world.slack.failure = world.pager.failure = lambda: None
         world.wait(30 * MINUTE)
         assert world.slack.kinds == [RESOLVED]
-        assert "before this channel could be told" in world.slack.told[0].message.text
+        assert "before this channel could be notified" in world.slack.told[0].message.text
         assert world.pager.kinds == []
