@@ -110,7 +110,7 @@ def test_a_batch_is_told_recorded_and_acknowledged(stack: Stack) -> None:
     answer = lambda_handler(batch(json.dumps(events.task_stopped()), "junk"), Context())
     assert answer == {"batchItemFailures": []}
     ((_, body),) = stack.slack.requests
-    assert "Essential container exited: service web in prod" in json.loads(body)["text"]
+    assert "Container crashed: service web in prod" in json.loads(body)["text"]
     assert stack.rows() == 4  # the alert, the incident, the delivery, the channels
     (buried,) = stack.on("DLQ_URL")
     assert buried["Body"] == "junk"

@@ -199,7 +199,7 @@ class VirtualRouter:
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
         state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
-        bundled = [incident.subject.name for incident in sent.bundled]
+        bundled = [incident.subject.text for incident in sent.bundled]
         return {
             "at": iso(self.now),
             "after": _seconds(self.now - (self.start or 0.0)),

@@ -425,4 +425,4 @@ def test_the_documented_example_is_a_working_channel(
     assert (plugins.problems, config.problems) == ((), ())
     assert [(each.dispatch.channel, each.outcome) for each in results.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
-    assert json.loads(body)["text"].startswith("**Essential container exited: service web in prod**\n")
+    assert json.loads(body)["text"].startswith("**Container crashed: service web in prod**\n")

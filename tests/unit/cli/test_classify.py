@@ -34,7 +34,7 @@ def test_a_line_holds_the_documented_keys_in_their_order() -> None:
         ("cause", "essential_container_exited"),
         ("resolves", False),
         ("rule", "exited badly"),
-        ("title", "Essential container exited: service:web in prod"),
+        ("title", "Essential container exited: service web in prod"),
         ("fingerprint", "123456789012/eu-west-1/prod/service:web"),
     ]
 

@@ -127,7 +127,7 @@ def test_a_line_tells_who_is_notified_of_what_and_when() -> None:
         "subject": "service:web",
         "severity": "critical",
         "cause": "essential_container_exited",
-        "title": "Essential container exited: service web in prod",
+        "title": "Container crashed: service web in prod",
         "bundled": [],
     }
     assert messages[0].items() >= expected.items()

@@ -75,7 +75,7 @@ def test_the_documented_rule_lowers_the_severity_and_gives_the_message_its_runbo
     world = World(rules=config.rules)
     world.receive(EXITED_WITH_1)
     assert world.pager.tried == 0  # a warning pages nobody
-    assert ("Open the runbook", "https://wiki.example.com/nightly") in world.slack.told[0].message.links
+    assert ("View runbook", "https://wiki.example.com/nightly") in world.slack.told[0].message.links
 
 
 @pytest.mark.parametrize(

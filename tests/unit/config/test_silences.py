@@ -143,7 +143,7 @@ def test_the_first_alert_after_the_end_opens_the_incident_since_the_first_one_he
     assert world.decisions(crash(world)) == [ANNOUNCED]
     (told,) = world.slack.told
     assert (told.kind, told.incident.opened_at, told.incident.count) == (OPENED, START, 1)
-    assert "going on since 2025-10-09 08:53:20 UTC: 3 before this one held back by silence s1 (deploying)" in (
+    assert "Ongoing since 2025-10-09 08:53:20 UTC. Silence s1 (deploying) held back 3 earlier alerts." in (
         told.message.text
     )
     assert [channel.kinds for channel in world.channels.values()] == [[OPENED]] * 3

@@ -47,7 +47,7 @@ def test_a_file_and_a_table_are_a_working_channel(directory: Path) -> None:
         channel.send(channel.render(NOTIFICATIONS["opened, critical"]))
         ((_, body),) = server.requests
     assert config.problems == ()
-    assert json.loads(body)["text"].startswith("**Out of memory: service:web in prod**\nContainer app exited")
+    assert json.loads(body)["text"].startswith("**Out of memory: service web in prod**\nContainer app exited")
 
 
 def test_the_channel_is_not_configured_where_its_value_is_unset(directory: Path) -> None:

@@ -511,9 +511,9 @@ def test_a_duplicate_has_the_same_alert_id() -> None:
 
 def test_the_title_says_what_and_where() -> None:
     event = normalise(exited(1))
-    assert alert(event, classify(event)).title == "Essential container exited: service:web in prod"
+    assert alert(event, classify(event)).title == "Essential container exited: service web in prod"
     event = normalise(events.alarm(name="cpu"))
-    assert alert(event, classify(event)).title == "CloudWatch alarm: alarm:cpu"
+    assert alert(event, classify(event)).title == "CloudWatch alarm: cpu"
     event = normalise(events.alarm("OK", name="cpu"))
     assert alert(event, classify(event)).title == "CloudWatch alarm is OK again: alarm:cpu"
 
@@ -550,4 +550,4 @@ def test_an_alert_carries_a_plugins_verdict_as_it_is() -> None:
     event = normalise(exited(1))
     told = alert(event, Classification(Severity.INFO, "known_bug", resolves=True, rule="plugin mine"))
     assert (told.severity, told.cause, told.resolves, told.rule) == (Severity.INFO, "known_bug", True, "plugin mine")
-    assert told.title == "Known bug: service:web in prod"
+    assert told.title == "Known bug: service web in prod"

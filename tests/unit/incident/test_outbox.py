@@ -26,7 +26,7 @@ class TestWindows:
         assert world.slack.kinds == [OPENED]
         world.wait(15 * MINUTE)
         assert world.slack.kinds == [OPENED, UPDATED]
-        assert "5 × Essential container exited" in world.slack.told[1].message.text
+        assert "Essential container exited 5 more times" in world.slack.told[1].message.text
         assert world.slack.told[1].incident.count == 6
 
     def test_a_window_without_held_back_alerts_ends_without_a_message(self, world: World) -> None:
@@ -108,5 +108,5 @@ class TestFailingChannels:
         world.slack.failure = world.pager.failure = lambda: None
         world.wait(30 * MINUTE)
         assert world.slack.kinds == [RESOLVED]
-        assert "before this channel could be told" in world.slack.told[0].message.text
+        assert "before this channel could be notified" in world.slack.told[0].message.text
         assert world.pager.kinds == []
