@@ -89,7 +89,7 @@ def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
 def test_japanese_says_the_same() -> None:
     told = bundle([part("service:web"), part("service:api")], JAPANESE)
     assert told.message.title == "インシデント 2 件 (prod) 重大順"
-    assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大 (critical)]: web, api"
+    assert told.message.text == "• メモリ不足 (prod) 新規 2 件 [重大]: web, api"
 
 
 def test_what_has_no_room_is_counted() -> None:
