@@ -291,7 +291,7 @@ def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
     incident = incident_of()
     assert said(incident).details == (
         ("Severity", "critical"),
-        ("What", "service:web"),
+        ("What", "service web"),
         ("Cluster", "prod"),
         ("Account", "123456789012 eu-west-1"),
         ("Container", "app"),
