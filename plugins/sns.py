@@ -104,7 +104,7 @@ def _subject(notification: Notification) -> str:
     message, subject = notification.message, notification.alert.subject
     title = next(filter(None, map(_visible, (message.headline, message.title, notification.alert.cause))), "?")
     line = f"[{status}] {title}" if (status := _visible(message.status)) else title
-    for name in (subject.name, subject.cluster):
+    for name in filter(None, (subject.name, subject.cluster)):
         before, found, after = line.rpartition(name)
         if found and _length(line) > _SUBJECT:
             line = before + _middle_cut(name, max(_NAME, len(name) - (_length(line) - _SUBJECT))) + after

@@ -7,7 +7,7 @@ reasons of silences and names of the configuration; the alert and the incident h
 from collections.abc import Iterable
 from dataclasses import replace
 
-from router.model import Alert, Incident, Message, Notification, Silenced
+from router.model import Alert, Incident, Message, Notification, PartLabels, Silenced
 from router.text import clean, link, single_line
 
 
@@ -42,6 +42,7 @@ def _message(message: Message) -> Message:
         details=_pairs(message.details),
         status=single_line(message.status),
         headline=single_line(message.headline),
+        labels=PartLabels(*map(single_line, message.labels)),
     )
     return message if after == message else after  # channels share one message
 

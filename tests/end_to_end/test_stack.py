@@ -119,7 +119,7 @@ def test_an_oom_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
     deployed.happen(died("oom", container("app", 137, OOM)))
     eventually(lambda: deployed.slack_of("oom") and deployed.kinds_mailed("oom"), deployed)
     (text,) = deployed.slack_of("oom")
-    assert text.startswith("🔴 Out of memory: service oom in prod – Container app was killed")
+    assert text.startswith("🔴 CRITICAL · Out of memory: service oom in prod – Container app was killed")
     assert deployed.kinds_mailed("oom") == ["opened"]
     (row,) = deployed.history("list", "--service", "oom")
     assert (row["severity"], row["cause"], row["decision"]) == ("critical", "out_of_memory", "announced")
@@ -289,7 +289,7 @@ def test_a_bare_event_is_answered_with_its_decision_and_deliveries(deployed: Dep
 def test_a_failed_blue_green_deployment_is_announced(deployed: Deployed) -> None:
     deployed.happen(codedeploy("FAILURE", application="AppECS-prod-shop"))
     (text,) = eventually(lambda: [each for each in _texts(deployed) if "AppECS-prod-shop" in each], deployed)
-    assert text.startswith("🔴 Deployment failed: ")
+    assert text.startswith("🔴 CRITICAL · Deployment failed: ")
 
 
 def _texts(deployed: Deployed) -> list[str]:

@@ -118,7 +118,7 @@ def test_a_mail_is_marked_and_can_be_filtered(topic: Topic) -> None:
     run("--channel", "email", "--severity", "critical")
     ((_, body, subject, attributes, _),) = topic.sent_notifications
     assert subject == "[CRITICAL] TEST alert, nothing is wrong: email"
-    assert body.startswith("TEST alert, nothing is wrong")
+    assert body.startswith("[CRITICAL] TEST alert, nothing is wrong")
     assert attributes is not None
     assert attributes["severity"]["Value"] == "critical"
 
