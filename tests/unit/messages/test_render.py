@@ -297,14 +297,17 @@ def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
         ("Container", "app"),
         ("Exit code", "137"),
         ("Task", events.TASK),
+        ("Launch type", "FARGATE"),
         ("Incident", incident.id),
         ("More", f"ecs-alert-router history show {incident.id}"),
     )
 
 
 def test_what_is_unknown_is_left_out() -> None:
-    message = said(incident_of(of(events.alarm())))
-    assert dict(message.facts).keys() == {"Since"}
+    raw = events.alarm(reason="")
+    del raw["detail"]["previousState"]
+    message = said(incident_of(of(raw)))
+    assert dict(message.facts).keys() == {"State", "Since"}
     assert dict(message.details).keys() == {"Severity", "What", "Account", "Incident", "More"}
 
 
@@ -337,7 +340,9 @@ def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message()
 
 def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "service:web", task: str = "") -> Message:
     """Of a cause without a hint, whose source would be one more link."""
-    made = replace(DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours")
+    made = replace(
+        DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours", partition=""
+    )
     return said(incident_of(made))
 
 
@@ -373,7 +378,7 @@ def test_links_are_those_that_help(name: str, task: str, labels: list[str]) -> N
 def test_an_alarm_has_a_link_though_it_has_no_cluster() -> None:
     ((_, url),) = placed(cluster="-", name="alarm:web: 5xx/min").links
     start = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/"
-    assert url == f"{start}web%3A%205xx%2Fmin"
+    assert url == f"{start}web$3A$205xx$2Fmin"
 
 
 @pytest.mark.parametrize("odd", ["a/../../b", "a b", "x?region=y", "x#y", "web@evil.example", "ウェブ", "%2e"])
@@ -559,17 +564,20 @@ def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
 def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
     dimensions = {"ClusterName": "prod", "ServiceName": "checkout"}
     raw = events.alarm(
-        metrics=[("running", "RunningTaskCount", dimensions), ("desired", "DesiredTaskCount", dimensions)]
+        reason="Threshold Crossed: 5 out of the last 5 datapoints [2.0, 2.0, 2.0, 2.0, 2.0] were greater than "
+        "the threshold (0.0).",
+        metrics=[("running", "RunningTaskCount", dimensions), ("desired", "DesiredTaskCount", dimensions)],
+        expression="desired - FILL(running, 0)",
     )
     message = said(incident_of(of(raw)))
     assert message.title == "Too few tasks running: service checkout in prod"
-    assert message.lead == "Fewer tasks of service checkout in prod are running than desired."
+    assert message.lead == "Service checkout in prod is running fewer tasks than desired (2 missing for 5 min)."
     assert [label for label, _ in message.links] == ["Open the service", "Open the alarm", "What AWS says"]
     assert "services/checkout/health" in message.links[0][1]
 
 
-def test_any_other_alarm_tells_its_description() -> None:
-    raw = events.alarm()
+def test_any_alarm_tells_its_description() -> None:
+    raw = events.alarm(reason="")
     raw["detail"]["configuration"] = {"description": "Checkout answers with too many errors", "metrics": []}
     assert said(incident_of(of(raw))).lead == "Checkout answers with too many errors"
 
