@@ -18,6 +18,7 @@ from router.incident.state import Dispatch
 from router.messages.hints import HINTS
 from router.messages.render import notification
 from router.model import (
+    Alarm,
     Alert,
     ChannelConfig,
     Container,
@@ -32,6 +33,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
+from router.text import single_line
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 
@@ -303,6 +305,30 @@ def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
     )
 
 
+def test_the_account_has_its_name_from_the_configuration() -> None:
+    found = Enrichment(account_name="production")
+    assert dict(said(incident_of(), found=found).details)["Account"] == "production (123456789012) eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("started_by", "shown"),
+    [
+        ("events-rule/nightly", "EventBridge rule nightly"),
+        ("chronos-schedule/nightly", "EventBridge Scheduler nightly"),
+        ("AWS Step Functions", "AWS Step Functions"),
+        ("ecs-svc/0123456789", None),
+    ],
+)
+def test_details_say_where_a_task_ran_and_what_started_it(started_by: str, shown: str | None) -> None:
+    raw = events.task_stopped(
+        startedBy=started_by, availabilityZone="eu-west-1a", capacityProviderName="FARGATE_SPOT", launchType="FARGATE"
+    )
+    details = dict(said(incident_of(of(raw))).details)
+    assert (details["Availability Zone"], details["Capacity provider"]) == ("eu-west-1a", "FARGATE_SPOT")
+    assert "Launch type" not in details  # the capacity provider says it
+    assert details.get("Started by") == shown
+
+
 def test_what_is_unknown_is_left_out() -> None:
     raw = events.alarm(reason="")
     del raw["detail"]["previousState"]
@@ -426,6 +452,37 @@ subjects = st.builds(
 containers = st.builds(
     Container, texts, st.sampled_from(["STOPPED", "RUNNING"]), st.none() | st.integers(), texts, texts
 )
+finite = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+lines = texts.map(single_line)  # as `router.ecs.alarms` reads them
+alarms = st.builds(
+    Alarm,
+    state=lines,
+    previous_state=lines,
+    namespace=lines,
+    metric=lines | st.just("RunningTaskCount"),
+    label=lines,
+    dimensions=st.dictionaries(st.sampled_from(["ClusterName", "ServiceName", "TargetGroup"]) | lines, lines),
+    statistic=lines,
+    unit=lines | st.just("Percent"),
+    period=st.none() | st.floats(1, 86400),
+    expression=lines,
+    missing_tasks=st.booleans(),
+    comparison=st.sampled_from(["", ">", ">=", "<", "<="]),
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3).map(tuple),
+    breaching=st.integers(0, 5),
+    evaluated=st.integers(0, 5),
+    threshold=finite,
+    lower=finite,
+    upper=finite,
+    no_data=st.booleans(),
+    description=texts,
+    runbook_url=texts,
+    children=st.dictionaries(lines, lines, max_size=12),
+    triggered=st.booleans(),
+    composite_rule=lines,
+    suppressed_by=lines,
+    suppressed_until=st.none() | times,
+)
 alerts = st.builds(
     Alert,
     id=texts,
@@ -443,7 +500,9 @@ alerts = st.builds(
     started_at=st.none() | times,
     stop_code=texts | st.sampled_from([*STOP_CODES.values()]),
     task_definition=texts,
-    details=st.dictionaries(st.sampled_from(["metric", "ServiceName", "expiresAt", "description"]), texts),
+    details=st.dictionaries(st.sampled_from(["expiresAt", "startedBy", "launchType"]), texts),
+    alarm=st.none() | alarms,
+    partition=st.sampled_from(["", "aws", "aws-cn"]) | texts,
 )
 pasts = st.builds(Recurrence, st.integers(0), st.integers(0), st.none() | times, st.none() | times)
 enrichments = st.none() | st.builds(
