@@ -281,7 +281,7 @@ def test_a_standing_comes_back_as_it_was_one_version_on(state: SubjectState) -> 
 def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(
     state: SubjectState,
 ) -> None:
-    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, outbox={})
+    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, muted=None, outbox={})
     item = stored(state_item(late, TTL))
     assert to_state(item).due_at == item["due_at"] == NOW + 0.123
 
