@@ -376,6 +376,7 @@ EXAMPLES: tuple[Example, ...] = (
                 ("running", "RunningTaskCount", {"ClusterName": "prod", "ServiceName": "checkout"}),
                 ("desired", "DesiredTaskCount", {"ClusterName": "prod", "ServiceName": "checkout"}),
             ],
+            expression="desired - FILL(running, 0)",
         ),
     ),
     Example("alarm over", "it is OK again; resolves", alarm("OK")),

@@ -222,9 +222,10 @@ def alarm(
     at: str = "2024-08-08T17:19:02.606+0000",
     reason: str = "Threshold Crossed: 1 datapoint [1.0 (08/08/24 17:18:00)] was less than the threshold (2.0).",
     metrics: Sequence[tuple[str, str, Mapping[str, str]]] = (),
+    expression: str = "",
 ) -> Raw:
-    """`metrics` are ids, names and dimensions of what the alarm watches."""
-    watched = [
+    """`metrics` are ids, names and dimensions of what the alarm watches; `expression` computes its value from them."""
+    watched: list[Mapping[str, Any]] = [
         {
             "id": id_,
             "metricStat": {
@@ -232,10 +233,12 @@ def alarm(
                 "period": 60,
                 "stat": "Average",
             },
-            "returnData": False,
+            "returnData": not expression,
         }
         for id_, metric, dimensions in metrics
     ]
+    if expression:
+        watched.append({"id": "result", "expression": expression, "returnData": True})
     fields = {
         "alarmName": name,
         **({"configuration": {"metrics": watched}} if watched else {}),

@@ -11,7 +11,7 @@ Writing takes the value and its unknown, and puts the two together again. `route
 its stored default.
 """
 
-import sys
+import math
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
@@ -21,7 +21,6 @@ from router.errors import DamagedItem
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 REQUIRED: Final[Any] = object()
 """In place of a stored default: an item without this field is damaged."""
-_LARGEST = sys.float_info.max
 _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.999  # the years 1 and 9999, which `datetime` can show
 
 
@@ -65,10 +64,6 @@ def _is_number(stored: Any) -> bool:
 TEXT = Plain("a text", lambda stored: isinstance(stored, str))
 FLAG = Plain("true or false", lambda stored: isinstance(stored, bool))
 NUMBER = Plain("a number in the range of clock times", _is_number)
-FLOAT = Plain(
-    "a number",
-    lambda stored: isinstance(stored, int | float) and not isinstance(stored, bool) and -_LARGEST <= stored <= _LARGEST,
-)
 INTEGER = Plain("an integer", lambda stored: isinstance(stored, int) and not isinstance(stored, bool))
 COUNT = Plain("a count", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 0)
 VERSION = Plain("a version", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 1)
@@ -78,6 +73,28 @@ OCCURRENCES = Plain(
         isinstance(stored, list | tuple) and len(stored) == 2 and all(map(_is_number, stored))  # noqa: PLR2004
     ),
 )
+
+
+class Float:
+    """A number of any size, stored as text: the table rounds numbers to thousandths."""
+
+    plain = False
+
+    def read(self, stored: Any) -> tuple[Any, Any]:
+        try:
+            number = float(TEXT.read(stored)[0])
+        except ValueError as error:
+            raise DamagedItem(f"{stored[:40]!r} is not a number") from error
+        if not math.isfinite(number):
+            raise DamagedItem(f"{stored[:40]!r} is not a finite number")
+        return number, None
+
+    def write(self, value: Any, unknown: Any) -> Any:
+        del unknown
+        return repr(float(value))
+
+
+FLOAT = Float()
 
 
 class Choice:

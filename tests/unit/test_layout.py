@@ -22,7 +22,6 @@ TESTED_ELSEWHERE = {
     "router/ecs/reasons.py": "ecs/test_classify.py",
     "router/enrichment/task_definitions.py": "enrichment/test_enrich.py",
     "router/incident/state.py": "data; incident/test_lifecycle.py and test_outbox.py",
-    "router/messages/console.py": "messages/test_render.py",
     "router/cli/demo.py": "end_to_end/, which runs the demo",
     "router/cli/placeholders.py": "cli/test_simulate.py and cli/test_replay.py",
     "router/cli/preview.py": "cli/test_simulate.py",

@@ -401,3 +401,19 @@ def test_what_messages_tell_beyond_the_event_is_configured() -> None:
 def test_what_is_wrong_with_enrich_is_named(wrong: dict[str, Any], problem: str) -> None:
     found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": wrong}, PLUGINS, {})
     assert [each.startswith(problem) for each in found.problems] == [True]
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+def test_accounts_have_the_names_that_messages_show() -> None:
+    config = parsed({"accounts": {"111122223333": " production ", "444455556666": "staging"}})
+    assert config.accounts == {"111122223333": "production", "444455556666": "staging"}
+    assert config.problems == ()
+
+
+@pytest.mark.parametrize(("account", "name"), [("1234", "a"), ("production", "111122223333"), ("111122223333", 5)])
+def test_a_wrong_account_or_name_is_a_problem_and_the_others_are_used(account: str, name: object) -> None:
+    config = parsed({"accounts": {account: name, "444455556666": "staging"}})
+    assert config.accounts == {"444455556666": "staging"}
+    assert [problem.partition(":")[0] for problem in config.problems] == [f"accounts.{account}"]

@@ -31,8 +31,9 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
-from router.incident.state import Delivery, Dispatch, MessageOptions, OutboxEntry, SubjectState
+from router.incident.state import Delivery, Dispatch, MessageOptions, MutedAlert, OutboxEntry, RouteTarget, SubjectState
 from router.model import (
+    Alarm,
     Alert,
     Container,
     Decision,
@@ -224,14 +225,32 @@ SUBJECTS = st.builds(
 SILENCED = st.none() | whole(Silenced, by=st.dictionaries(st.text(), st.text(), max_size=3))
 
 
-def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
+ANY_NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+ALARMS = whole(
+    Alarm,
+    values=st.lists(ANY_NUMBER, max_size=3).map(tuple),
+    **dict.fromkeys(("period", "threshold", "lower", "upper"), st.none() | ANY_NUMBER),
+    **dict.fromkeys(("dimensions", "children"), st.dictionaries(st.text(), st.text(), max_size=3)),
+)
+
+
+def alerts_of(subject: Subject) -> st.SearchStrategy[Alert]:
     containers = st.lists(whole(Container), max_size=2).map(tuple)
+    return whole(Alert, subject=st.just(subject), containers=containers, alarm=st.none() | ALARMS)
+
+
+def muted_of(subject: Subject) -> st.SearchStrategy[MutedAlert]:
+    targets = st.lists(whole(RouteTarget), max_size=2).map(tuple)
+    return whole(MutedAlert, alert=alerts_of(subject), targets=targets, recurrence=whole(Recurrence))
+
+
+def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
     statuses = st.sampled_from(["open", "recovering", "resolved", "lapsed", "closed"])
     return whole(
         Incident,
         status=statuses,
         subject=st.just(subject),
-        alert=whole(Alert, subject=st.just(subject), containers=containers),
+        alert=alerts_of(subject),
         silenced=SILENCED,
         recurrence=whole(Recurrence),
     )
@@ -244,6 +263,7 @@ STANDINGS = SUBJECTS.flatmap(
         incident=st.none() | incidents_of(subject),
         outbox=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
+        muted=st.none() | muted_of(subject),
         superseded=st.none(),
         unknown=st.just({}),
     )
@@ -261,7 +281,7 @@ def test_a_standing_comes_back_as_it_was_one_version_on(state: SubjectState) -> 
 def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(
     state: SubjectState,
 ) -> None:
-    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, outbox={})
+    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, muted=None, outbox={})
     item = stored(state_item(late, TTL))
     assert to_state(item).due_at == item["due_at"] == NOW + 0.123
 

@@ -9,6 +9,8 @@ import pytest
 from docs.pages import message
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
+from router.model import Decision
+from tests.doubles.world import World
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
@@ -34,6 +36,17 @@ CONTAINERS = {
     "L3-job-done-log-router-killed": ("Other containers: migrate 0", "Memory limit"),
     "L6-health-check-and-oom": ("OutOfMemoryError: Container killed due to memory usage", "Memory limit"),
 }
+ALARMS = {  # the title, and what the text says
+    "F1-too-many-tasks": ("Too many tasks running: service web in prod", "was 45–48 for 3 min; the threshold is 40."),
+    "F3-description-with-the-runbook": (
+        "Too few tasks running: service web in prod",
+        "RUNBOOK https://wiki.example.com/web",
+    ),
+    "J3-alarm-name-with-slash": (
+        "CloudWatch alarm: ecs-prod/web/upscale (service web in prod)",
+        "CPUUtilization of service web in prod was 91 %; the threshold is 80 %.",
+    ),
+}
 MEANINGS = {
     "K1-exit-136": "arithmetic error (SIGFPE)",
     "K3-windows-access-violation": "access violation (0xC0000005)",
@@ -48,7 +61,7 @@ def _cases(kinds: str) -> list[Path]:
     return sorted(path for kind in kinds for path in CASES.glob(f"{kind}[0-9]*.json") if ".expected." not in path.name)
 
 
-@pytest.mark.parametrize("case", _cases("DK"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("case", _cases("DEFJK"), ids=lambda path: path.stem)
 def test_a_case_is_classified_as_expected(case: Path) -> None:
     expected = _read(case.with_name(f"{case.stem}.expected.json"))
     event = normalise(_read(case))
@@ -82,3 +95,41 @@ def test_the_message_is_about_the_container_that_failed(name: str) -> None:
 @pytest.mark.parametrize("name", MEANINGS)
 def test_the_exit_code_is_explained(name: str) -> None:
     assert MEANINGS[name] in message(_read(CASES / f"{name}.json"), "en").lead
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_it_measured(name: str) -> None:
+    title, text = ALARMS[name]
+    shown = message(_read(CASES / f"{name}.json"), "en")
+    assert shown.title == title
+    assert text in shown.text
+
+
+def test_the_first_address_in_an_alarms_description_is_the_runbook() -> None:
+    links = dict(message(_read(CASES / "F3-description-with-the-runbook.json"), "en").links)
+    assert "https://wiki.example.com/web" in links.values()
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("J1-european-sovereign-cloud", "https://eusc-de-east-1.console.amazonaws-eusc.eu/ecs/v2/clusters/prod/"),
+        ("J3-alarm-name-with-slash", "#alarmsV2:alarm/ecs-prod$2Fweb$2Fupscale"),
+    ],
+)
+def test_links_lead_to_the_right_console(name: str, address: str) -> None:
+    links = message(_read(CASES / f"{name}.json"), "en").links
+    assert any(address in url for _, url in links)
+    assert not any(".console.aws.amazon.com" in url for _, url in links if name.startswith("J1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "by"), [("E1-composite-suppressed", "ecs-deploying"), ("E3-alarm-mute-rule", "nightly-release")]
+)
+def test_an_alarm_that_cloudwatch_suppresses_is_silenced(name: str, by: str) -> None:
+    world = World()
+    raw = _read(CASES / f"{name}.json")
+    world.now = normalise(raw, now=2e9).at
+    assert world.decisions(raw) == [Decision.SILENCED]
+    assert [row["silence"] for row in world.rows("alert#")] == [by]
+    assert world.slack.told == []

@@ -21,6 +21,7 @@ from router.incident.state import Dispatch
 from router.messages.hints import HINTS
 from router.messages.render import notification
 from router.model import (
+    Alarm,
     Alert,
     ChannelConfig,
     Container,
@@ -35,6 +36,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
+from router.text import single_line
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 
@@ -431,13 +433,40 @@ def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
         ("Container", "app"),
         ("Exit code", "137"),
         ("Task", events.TASK),
+        ("Launch type", "FARGATE"),
         ("CLI", f"ecs-alert-router history show {incident.id}"),
     )
 
 
+def test_the_account_has_its_name_from_the_configuration() -> None:
+    found = Enrichment(account_name="production")
+    assert dict(said(incident_of(), found=found).details)["Account / Region"] == "production (123456789012) eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("started_by", "shown"),
+    [
+        ("events-rule/nightly", "EventBridge rule nightly"),
+        ("chronos-schedule/nightly", "EventBridge Scheduler nightly"),
+        ("AWS Step Functions", "AWS Step Functions"),
+        ("ecs-svc/0123456789", None),
+    ],
+)
+def test_details_say_where_a_task_ran_and_what_started_it(started_by: str, shown: str | None) -> None:
+    raw = events.task_stopped(
+        startedBy=started_by, availabilityZone="eu-west-1a", capacityProviderName="FARGATE_SPOT", launchType="FARGATE"
+    )
+    details = dict(said(incident_of(of(raw))).details)
+    assert (details["Availability Zone"], details["Capacity provider"]) == ("eu-west-1a", "FARGATE_SPOT")
+    assert "Launch type" not in details  # the capacity provider says it
+    assert details.get("Started by") == shown
+
+
 def test_what_is_unknown_is_left_out() -> None:
-    message = said(incident_of(of(events.alarm())))
-    assert dict(message.facts).keys() == {"Since"}
+    raw = events.alarm(reason="")
+    del raw["detail"]["previousState"]
+    message = said(incident_of(of(raw)))
+    assert dict(message.facts).keys() == {"State", "Since"}
     assert dict(message.details).keys() == {"Severity", "Resource", "Account / Region", "CLI"}
 
 
@@ -470,7 +499,9 @@ def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message()
 
 def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "service:web", task: str = "") -> Message:
     """Of a cause without a hint, whose source would be one more link."""
-    made = replace(DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours")
+    made = replace(
+        DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours", partition=""
+    )
     return said(incident_of(made))
 
 
@@ -543,7 +574,7 @@ def test_there_are_four_links_at_most_and_the_runbook_is_first() -> None:
 def test_an_alarm_has_a_link_though_it_has_no_cluster() -> None:
     ((_, url),) = placed(cluster="-", name="alarm:web: 5xx/min").links
     start = "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/"
-    assert url == f"{start}web%3A%205xx%2Fmin"
+    assert url == f"{start}web$3A$205xx$2Fmin"
 
 
 @pytest.mark.parametrize("odd", ["a/../../b", "a b", "x?region=y", "x#y", "web@evil.example", "ウェブ", "%2e"])
@@ -591,6 +622,37 @@ subjects = st.builds(
 containers = st.builds(
     Container, texts, st.sampled_from(["STOPPED", "RUNNING"]), st.none() | st.integers(), texts, texts
 )
+finite = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+lines = texts.map(single_line)  # as `router.ecs.alarms` reads them
+alarms = st.builds(
+    Alarm,
+    state=lines,
+    previous_state=lines,
+    namespace=lines,
+    metric=lines | st.just("RunningTaskCount"),
+    label=lines,
+    dimensions=st.dictionaries(st.sampled_from(["ClusterName", "ServiceName", "TargetGroup"]) | lines, lines),
+    statistic=lines,
+    unit=lines | st.just("Percent"),
+    period=st.none() | st.floats(1, 86400),
+    expression=lines,
+    missing_tasks=st.booleans(),
+    comparison=st.sampled_from(["", ">", ">=", "<", "<="]),
+    values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=3).map(tuple),
+    breaching=st.integers(0, 5),
+    evaluated=st.integers(0, 5),
+    threshold=finite,
+    lower=finite,
+    upper=finite,
+    no_data=st.booleans(),
+    description=texts,
+    runbook_url=texts,
+    children=st.dictionaries(lines, lines, max_size=12),
+    triggered=st.booleans(),
+    composite_rule=lines,
+    suppressed_by=lines,
+    suppressed_until=st.none() | times,
+)
 alerts = st.builds(
     Alert,
     id=texts,
@@ -608,7 +670,9 @@ alerts = st.builds(
     started_at=st.none() | times,
     stop_code=texts | st.sampled_from([*STOP_CODES.values()]),
     task_definition=texts,
-    details=st.dictionaries(st.sampled_from(["metric", "ServiceName", "expiresAt", "description"]), texts),
+    details=st.dictionaries(st.sampled_from(["expiresAt", "startedBy", "launchType"]), texts),
+    alarm=st.none() | alarms,
+    partition=st.sampled_from(["", "aws", "aws-cn"]) | texts,
 )
 pasts = st.builds(Recurrence, st.integers(0), st.integers(0), st.none() | times, st.none() | times)
 enrichments = st.none() | st.builds(
@@ -718,11 +782,14 @@ def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
 def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
     dimensions = {"ClusterName": "prod", "ServiceName": "checkout"}
     raw = events.alarm(
-        metrics=[("running", "RunningTaskCount", dimensions), ("desired", "DesiredTaskCount", dimensions)]
+        reason="Threshold Crossed: 5 out of the last 5 datapoints [2.0, 2.0, 2.0, 2.0, 2.0] were greater than "
+        "the threshold (0.0).",
+        metrics=[("running", "RunningTaskCount", dimensions), ("desired", "DesiredTaskCount", dimensions)],
+        expression="desired - FILL(running, 0)",
     )
     message = said(incident_of(of(raw)))
     assert message.title == "Too few tasks running: service checkout in prod"
-    assert message.lead == "Service checkout in prod is running fewer tasks than desired."
+    assert message.lead == "Service checkout in prod is running fewer tasks than desired (2 missing for 5 min)."
     assert [label for label, _ in message.links] == [
         "View stopped tasks",
         "View service",
@@ -732,8 +799,8 @@ def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
     assert "services/checkout/tasks?status=STOPPED" in message.links[0][1]
 
 
-def test_any_other_alarm_tells_its_description() -> None:
-    raw = events.alarm()
+def test_any_alarm_tells_its_description() -> None:
+    raw = events.alarm(reason="")
     raw["detail"]["configuration"] = {"description": "Checkout answers with too many errors", "metrics": []}
     assert said(incident_of(of(raw))).lead == "Checkout answers with too many errors"
 
