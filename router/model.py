@@ -195,14 +195,14 @@ class Event(NamedTuple):
     Attributes:
         id: EventBridge's id, else a hash of the event.
         at: event time: stoppedAt, updatedAt, createdAt, else the envelope's time.
-        occurrence: identifies what happened and is the same in all events that ECS sends about it: the task's id, else
-            a hash of the deployment, alarm change or service action.
+        occurrence: the task's id, else a hash of the deployment, alarm change or service action that is the same in
+            all events that ECS sends about it.
         status: `lastStatus` of a task or container instance, upper case; "" for other events.
         stop_code: the event's, or inferred from the stopped reason; "" if unknown.
         name: `eventName`, upper case, or "".
         type: `eventType`, upper case, or "".
         reason: `stoppedReason` of a task, `reason` of anything else.
-        started_at: when the task started, else when it was created, or None.
+        started_at: when the task started, else when it was created, or None; never later than `at`.
         deployment: `ecs-svc/…` id of the deployment that the event is about or that started the task, or "".
         details: more facts for messages, by AWS's own field names: `lifecycleStage` of a hook; `description`, `metric`
             and the metric's dimensions of an alarm.
@@ -231,6 +231,11 @@ class Event(NamedTuple):
     state: str = ""
     details: Mapping[str, str] = MappingProxyType({})
     detail: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def self_reported(self) -> bool:
+        """Whether it is the claim of a task about itself, which anyone who may call PutEvents can make."""
+        return self.source == OWN_SOURCE and bool(self.status)
 
     def __repr__(self) -> str:
         """Leaves out `detail`, which may hold secrets."""
@@ -261,6 +266,8 @@ class Alert:
         reason: the most specific reason that ECS gives: a container's, else the task's or service's.
         deployment, details: as in `Event`.
         runbook_url: of the user rule that matched, else "".
+        exited: names of the containers whose exit this is about, in a task that goes on; sorted.
+        self_reported: the task itself reported it, not AWS.
     """
 
     id: str
@@ -282,6 +289,8 @@ class Alert:
     deployment: str = ""
     runbook_url: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    exited: tuple[str, ...] = ()
+    self_reported: bool = False
 
     @property
     def culprit(self) -> Container | None:

@@ -56,6 +56,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Container {container} exited with code {code}.",
         "ja": "コンテナ {container} が終了コード {code} で終了しました。",
     },
+    "self_reported": {
+        "en": "This was reported by the task itself, not by AWS.",
+        "ja": "これはタスク自身からの報告であり、AWS からの通知ではありません。",
+    },
     "container_never_ran": {
         "en": "Container {container} never ran.",
         "ja": "コンテナ {container} は起動していません。",

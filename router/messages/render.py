@@ -244,7 +244,8 @@ def _lead(story: _MessageContext) -> str:
     match story.dispatch.kind:
         case Kind.OPENED:
             what_died = _culprit_sentence(story) or phrase(story.alert.cause, story.config.language, default="")
-            sentences = [what_died, _history_sentence(story), _held_back(story)]
+            reporter = story.phrase("self_reported") if story.alert.self_reported else ""
+            sentences = [what_died, reporter, _history_sentence(story), _held_back(story)]
             return story.gap.join(filter(None, sentences))
         case Kind.UPDATED:
             counts = _counts(story.dispatch.suppressed or story.incident.causes, story)
