@@ -49,7 +49,7 @@ _MAX_FAILURES = 3  # of history in a row; then the rest of a long list is left t
 
 _KNOWN_BY_THE_STATE: Item = {"decision": Decision.HELD_BACK.value}  # a repeat in other words, so without a row
 
-Snapshot = tuple[dict[Subject, SubjectState], ChannelStates]
+_Snapshot = tuple[dict[Subject, SubjectState], ChannelStates]
 Channels = Mapping[str, ConfiguredChannel]
 
 
@@ -118,10 +118,10 @@ def _claim(  # noqa: PLR0913, PLR0917 - everything that a claim depends on
     history = runtime.history
     concerned = [group.subject for group in groups if any(_concerns_subject(routed.alert) for routed in group.alerts)]
 
-    def read(attempt: Attempt) -> Snapshot:
+    def read(attempt: Attempt) -> _Snapshot:
         return history.states(concerned, attempt.now) if concerned else ({}, ChannelStates())
 
-    def change(snapshot: Snapshot, attempt: Attempt) -> Change[_Claimed]:
+    def change(snapshot: _Snapshot, attempt: Attempt) -> Change[_Claimed]:
         states, channel_states = snapshot
         transitions = [
             _apply_alerts(states.get(subject, SubjectState(subject)), alerts, attempt, runtime, reclassify)

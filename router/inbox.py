@@ -29,8 +29,7 @@ log = logging.getLogger("ecs-alert-router.inbox")
 Record = Mapping[str, Any]
 """One SQS message, as Lambda passes it to a function."""
 
-FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
-"""Why such an event is put on the dead-letter queue."""
+_FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -75,7 +74,7 @@ def _batch(
     heartbeats, backfills, events = {}, {}, {}
     for message_id, body in bodies.items():
         if _is_forged(body):
-            again += _dead_letter(message_id, received[message_id], FORGED, deps)
+            again += _dead_letter(message_id, received[message_id], _FORGED, deps)
         elif _is_own(body, DUE) or _is_own(body, TICK):
             own.append(body)
         elif _is_own(body, HEARTBEAT):
@@ -229,8 +228,8 @@ def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining
 
 def _bare(event: Any, deps: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
     if _is_forged(event):
-        deps.queues.dead_letter(json.dumps(event, default=str), FORGED)
-        return _summary(EventResult(None, Decision.UNREADABLE, FORGED))
+        deps.queues.dead_letter(json.dumps(event, default=str), _FORGED)
+        return _summary(EventResult(None, Decision.UNREADABLE, _FORGED))
     (result,) = process([event], deps, remaining)
     if result.routed is None:
         deps.queues.dead_letter(json.dumps(event, default=str), result.reason)
