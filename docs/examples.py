@@ -75,6 +75,19 @@ _service: Mapping[str, Any] = {"service": "checkout", "family": "checkout"}
 
 EXAMPLES: tuple[Example, ...] = (
     Example(
+        "reported by the task",
+        "the event of the reporter in the task ([container-exits.md](container-exits.md)), which anyone may send who may "
+        "call PutEvents: a container STOPPED with a code other than 0 or with an error name. Whatever else it says, it "
+        "means no more",
+        container_exited(container("metrics-agent", 139), container("app", status="RUNNING"), **_service),
+        {"recurrence": _AGAIN},
+    ),
+    Example(
+        "reported by the task, no failure",
+        "the same event about a container that ended with 0",
+        container_exited(container("migrate", 0), container("app", status="RUNNING"), **_service),
+    ),
+    Example(
         "stopped by user",
         "STOPPED, stop code UserInitiated; its text is free and not evaluated",
         task_stopped("UserInitiated", "Task stopped by user", container("app", 143)),
@@ -301,9 +314,8 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example(
         "container exited",
-        "RUNNING, and desired to be; a container STOPPED with a code other than 0 or with an error name. Also the event of "
-        "the router's own reporter ([container-exits.md](container-exits.md))",
-        container_exited(container("metrics-agent", 139), container("app", status="RUNNING"), **_service),
+        "RUNNING, and desired to be; a container STOPPED with a code other than 0 or with an error name",
+        task_event(containers=[container("metrics-agent", 139), container("app", status="RUNNING")], **_service),
         {"recurrence": _AGAIN},
     ),
     Example("task state", "every other state of a task", task_event("PENDING")),

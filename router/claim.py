@@ -1,12 +1,12 @@
 """Claim: records alerts, each once, and decides who sends what.
 
-One transaction writes the alerts' rows (each only if it is not there yet) and the states of their subjects and of the
-channels (only if no other writer changed them), and with the states the leases of what is to be sent now. So an alert
-is counted exactly once, a row always has its decision, no rate limit is charged twice, and if this process dies, its
-dispatches become due again when their leases end:
+One transaction writes the alerts' rows, the states of their subjects and of the channels, and with the states the
+leases of what is to be sent now. A row must not be there yet, unless a repeat is more severe than the row says. A state
+must not have been changed by another writer. So an alert is counted exactly once, a row always has its decision, no
+rate limit is charged twice, and if this process dies, its dispatches become due again when their leases end:
 
     read ─► apply alerts ─► allocate sends ─► take leases ─► commit ─┬─ written: this invocation sends
-      ▲                          ▲                                   ├─ a row was there: leave that alert out ─┐
+      ▲                          ▲                                   ├─ a row was there: it is a repeat ───────┐
       │                          └───────────────────────────────────┼─────────────────────────────────────────┘
       └── again ◄────────────────────────────────────────────────────┴─ a state changed meanwhile
 
@@ -36,17 +36,21 @@ from router.errors import Conflict, HistoryUnavailable
 from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, key_of, row_key
 from router.history.store import Attempt, Change, SubjectWrite, update_in_batches
 from router.history.table import MAX_PUTS, Item, Key
-from router.incident.lifecycle import advance, apply_alert
+from router.incident.lifecycle import advance
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
 from router.incident.recurrence import DEPLOYMENT_STARTED
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
 from router.incident.suppression import suppressed_by
 from router.model import Alert, Decision, Kind, Severity, Subject
+from router.occurrence import Moment, Reclassify, Rows, apply_routed
 
 log = logging.getLogger("ecs-alert-router.claim")
 
 _MAX_FAILURES = 3  # of history in a row; then the rest of a long list is left to the next tick
 
+_KNOWN_BY_THE_STATE: Item = {"decision": Decision.HELD_BACK.value}  # a repeat in other words, so without a row
+
+_Snapshot = tuple[dict[Subject, SubjectState], ChannelStates]
 Channels = Mapping[str, ConfiguredChannel]
 
 
@@ -72,9 +76,15 @@ class _Group(NamedTuple):
         return len(self.alerts) + 2
 
 
-def claim_alerts(batch: Sequence[RoutedAlert], lease: InvocationLease, channels: Channels, runtime: Runtime) -> Claims:
+def claim_alerts(
+    batch: Sequence[RoutedAlert],
+    lease: InvocationLease,
+    channels: Channels,
+    runtime: Runtime,
+    reclassify: Reclassify,
+) -> Claims:
     """Records a batch of alerts, and leases what must be sent because of them."""
-    claim = partial(_claim, lease=lease, channels=channels, runtime=runtime)
+    claim = partial(_claim, lease=lease, channels=channels, runtime=runtime, reclassify=reclassify)
     claims = Claims()
     for groups, outcome in update_in_batches(_groups(batch), lambda group: group.puts, claim, MAX_PUTS - 1):
         if isinstance(outcome, HistoryUnavailable):
@@ -86,9 +96,10 @@ def claim_alerts(batch: Sequence[RoutedAlert], lease: InvocationLease, channels:
 
 
 def _groups(batch: Sequence[RoutedAlert]) -> Iterator[_Group]:
-    by_subject: dict[Subject, dict[str, RoutedAlert]] = {}
+    by_subject: dict[Subject, dict[tuple[str, str], RoutedAlert]] = {}
     for routed in batch:
-        by_subject.setdefault(routed.alert.subject, {}).setdefault(routed.alert.id, routed)
+        identity = routed.alert.id, routed.event.id
+        by_subject.setdefault(routed.alert.subject, {}).setdefault(identity, routed)
     most = MAX_PUTS - 3  # rows, beside the subject's states and the channels
     for subject, by_id in by_subject.items():
         alerts = list(by_id.values())
@@ -96,73 +107,89 @@ def _groups(batch: Sequence[RoutedAlert]) -> Iterator[_Group]:
             yield _Group(subject, sorted(alerts[start : start + most], key=lambda routed: routed.alert.at))
 
 
-def _claim(
-    groups: Sequence[_Group], tries: int, lease: InvocationLease, channels: Channels, runtime: Runtime
+def _claim(  # noqa: PLR0913, PLR0917 - everything that a claim depends on
+    groups: Sequence[_Group],
+    tries: int,
+    lease: InvocationLease,
+    channels: Channels,
+    runtime: Runtime,
+    reclassify: Reclassify,
 ) -> Claims:
     """Raises HistoryUnavailable: nothing was written, or nothing is known."""
     history = runtime.history
     concerned = [group.subject for group in groups if any(_concerns_subject(routed.alert) for routed in group.alerts)]
 
-    def read(attempt: Attempt) -> tuple[dict[Subject, SubjectState], ChannelStates]:
-        needed = concerned if _without_existing(groups, attempt) else []
-        return history.states(needed, attempt.now) if needed else ({}, ChannelStates())
+    def read(attempt: Attempt) -> _Snapshot:
+        return history.states(concerned, attempt.now) if concerned else ({}, ChannelStates())
 
-    def change(snapshot: tuple[dict[Subject, SubjectState], ChannelStates], attempt: Attempt) -> Change[_Claimed]:
+    def change(snapshot: _Snapshot, attempt: Attempt) -> Change[_Claimed]:
         states, channel_states = snapshot
         transitions = [
-            _apply_alerts(states.get(subject, SubjectState(subject)), alerts, runtime, attempt.now)
-            for subject, alerts in _without_existing(groups, attempt)
+            _apply_alerts(states.get(subject, SubjectState(subject)), alerts, attempt, runtime, reclassify)
+            for subject, alerts in groups
         ]
-        claims, writes, changed_channels = _lease(transitions, channel_states, lease, channels, attempt.now)
-        return Change(_Claimed(claims, attempt.existing), writes, changed_channels)
+        new = [transition for transition in transitions if transition.is_news]
+        claims, writes, changed_channels = _lease(new, channel_states, lease, channels, attempt.now)
+        final = {key: routed for transition in transitions for key, routed in transition.final.items()}
+        return Change(_Claimed(claims, attempt.existing, final), writes, changed_channels)
 
-    (claims, existing), stored = history.update(read, change, runtime.clock, runtime.pause, tries)
+    (claims, existing, final), stored = history.update(read, change, runtime.clock, runtime.pause, tries)
     committed = tuple(
         claim._replace(state=state or claim.state) for claim, state in zip(claims.claims, stored, strict=True)
     )
     decisions = {row.alert.id: row.decision for claim in committed for row in claim.rows}
-    recorded_before = {routed.alert.id for group in groups for routed in group.alerts} - decisions.keys()
+    recorded_before = {routed.alert.id for routed in final.values()} - decisions.keys()
     decisions |= _recorded_decisions(recorded_before, existing, runtime)
-    return claims._replace(claims=committed, decisions=decisions)
+    return claims._replace(claims=committed, decisions=decisions, reclassified=final)
 
 
 class _Claimed(NamedTuple):
     claims: Claims
     existing: Mapping[Key, Item | None]
-
-
-def _without_existing(groups: Sequence[_Group], attempt: Attempt) -> list[_Group]:
-    left = (
-        _Group(subject, [routed for routed in alerts if row_key(routed.alert.id) not in attempt.existing])
-        for subject, alerts in groups
-    )
-    return [group for group in left if group.alerts]
+    final: Mapping[tuple[str, str], RoutedAlert]
 
 
 def _concerns_subject(alert: Alert) -> bool:
     """Whether an alert can change its subject's state. All others are only recorded, which needs no read."""
     begun = alert.cause == DEPLOYMENT_STARTED
-    return begun or alert.resolves or alert.stopped or alert.severity.at_least(Severity.WARNING)
+    ends = alert.resolves or alert.stopped or bool(alert.exited)
+    return begun or ends or alert.severity.at_least(Severity.WARNING)
 
 
 class _Transition(NamedTuple):
+    """What the alerts of one subject change.
+
+    Attributes:
+        final: the alerts as they are classified with the state known; see `Claims.reclassified`.
+        is_news: something must be written.
+    """
+
     before: SubjectState
     state: SubjectState
-    rows: tuple[AlertRecord, ...] = ()
+    rows: tuple[AlertRecord, ...]
+    final: Mapping[tuple[str, str], RoutedAlert]
+    is_news: bool
 
 
-def _apply_alerts(before: SubjectState, alerts: Iterable[RoutedAlert], runtime: Runtime, now: float) -> _Transition:
-    state, rows = advance(before, now), []
-    for event, alert, targets in alerts:
+def _apply_alerts(
+    before: SubjectState, alerts: Iterable[RoutedAlert], attempt: Attempt, runtime: Runtime, reclassify: Reclassify
+) -> _Transition:
+    now = attempt.now
+
+    def silenced_by(routed: RoutedAlert) -> Mapping[str, str]:
         silence = None
-        if targets and alert.severity.at_least(Severity.WARNING):  # else no channel would be notified anyway
-            silence = runtime.silences.active(alert, now)
-        silenced_by = {silence.id: silence.reason} if silence else suppressed_by(alert, now)
-        state, decision = apply_alert(state, alert, targets, now, runtime.resolve_after, silenced_by)
-        counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.RESOLVING}
-        incident = state.incident.id if counts and state.incident else ""
-        rows.append(AlertRecord(alert, decision, incident, event, silenced_by if decision is Decision.SILENCED else {}))
-    return _Transition(before, _postponed_by_silence(state, runtime, now), tuple(rows))
+        if routed.targets and routed.alert.severity.at_least(Severity.WARNING):  # else no channel is notified anyway
+            silence = runtime.silences.active(routed.alert, now)
+        return {silence.id: silence.reason} if silence else suppressed_by(routed.alert, now)
+
+    moment = Moment(now, runtime.resolve_after, silenced_by, reclassify)
+    advanced = state = advance(before, now)
+    rows, final = Rows(attempt.existing, {}), {}
+    for routed in alerts:
+        state, final[routed.event.id, routed.alert.id] = apply_routed(state, routed, rows, moment)
+    is_news = bool(rows.new) or state != advanced
+    postponed = _postponed_by_silence(state, runtime, now) if is_news else state
+    return _Transition(before, postponed, tuple(rows.new.values()), final, is_news)
 
 
 def _postponed_by_silence(state: SubjectState, runtime: Runtime, now: float) -> SubjectState:
@@ -215,14 +242,16 @@ def _with_final_decision(row: AlertRecord, dispatches: Iterable[Dispatch], state
 def _recorded_decisions(
     alert_ids: Iterable[str], existing: Mapping[Key, Item | None], runtime: Runtime
 ) -> dict[str, Decision]:
-    """The decisions of alerts that were recorded before, as far as their rows can be read now.
+    """The decisions of alerts that were known before, as far as their rows can be read now.
 
     Args:
         existing: the rows that a refused commit returned, which need not be read again.
     """
     rows = {alert_id: row for alert_id in alert_ids if (key := row_key(alert_id)) and (row := existing.get(key))}
     with suppress(HistoryUnavailable):  # the claim is committed: this must not fail it
-        rows |= runtime.history.rows(sorted({*alert_ids} - rows.keys()), runtime.clock())
+        missing = sorted({*alert_ids} - rows.keys())
+        if missing:
+            rows |= dict.fromkeys(missing, _KNOWN_BY_THE_STATE) | runtime.history.rows(missing, runtime.clock())
     return {alert_id: Decision(DECISION.or_default(row.get("decision"))) for alert_id, row in rows.items()}
 
 

@@ -74,6 +74,7 @@ class Claims(NamedTuple):
         bundle_at: clock times of the bundles that this batch scheduled.
         granted_at: by endpoint, when rate limits granted a send.
         decisions: by alert id. An alert without one was recorded before, and its row cannot be read now.
+        reclassified: by the ids of event and alert, the alerts as they were classified once the state was known.
         errors: by alert id, why its state could not be written.
     """
 
@@ -83,6 +84,7 @@ class Claims(NamedTuple):
     granted_at: Mapping[str, float] = MappingProxyType({})
     decisions: Mapping[str, Decision] = MappingProxyType({})
     errors: Mapping[str, HistoryUnavailable] = MappingProxyType({})
+    reclassified: Mapping[tuple[str, str], RoutedAlert] = MappingProxyType({})
 
     def joined(self, other: "Claims") -> "Claims":
         return Claims(
@@ -92,6 +94,7 @@ class Claims(NamedTuple):
             {**self.granted_at, **other.granted_at},
             {**self.decisions, **other.decisions},
             {**self.errors, **other.errors},
+            {**self.reclassified, **other.reclassified},
         )
 
 

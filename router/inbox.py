@@ -16,7 +16,7 @@ from router.errors import HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import HEARTBEAT, OWN_SOURCE, Outcome
+from router.model import CHANNEL_HEALTH, HEARTBEAT, OWN_SOURCE, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -29,6 +29,7 @@ log = logging.getLogger("ecs-alert-router.inbox")
 Record = Mapping[str, Any]
 """One SQS message, as Lambda passes it to a function."""
 
+_FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -53,6 +54,13 @@ def _is_own(event: Any, detail_type: str) -> bool:
     return isinstance(event, Mapping) and event.get("source") == OWN_SOURCE and event.get("detail-type") == detail_type
 
 
+def _is_forged(event: Any) -> bool:
+    """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
+    if not isinstance(event, Mapping) or event.get("source") != OWN_SOURCE:
+        return False
+    return str(event.get("detail-type")).strip().lower() == CHANNEL_HEALTH.lower()
+
+
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
 
 
@@ -65,7 +73,9 @@ def _batch(
     own: list[Mapping[str, Any]] = []
     heartbeats, backfills, events = {}, {}, {}
     for message_id, body in bodies.items():
-        if _is_own(body, DUE) or _is_own(body, TICK):
+        if _is_forged(body):
+            again += _dead_letter(message_id, received[message_id], _FORGED, deps)
+        elif _is_own(body, DUE) or _is_own(body, TICK):
             own.append(body)
         elif _is_own(body, HEARTBEAT):
             heartbeats[message_id] = body
@@ -217,6 +227,9 @@ def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining
 
 
 def _bare(event: Any, deps: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
+    if _is_forged(event):
+        deps.queues.dead_letter(json.dumps(event, default=str), _FORGED)
+        return _summary(EventResult(None, Decision.UNREADABLE, _FORGED))
     (result,) = process([event], deps, remaining)
     if result.routed is None:
         deps.queues.dead_letter(json.dumps(event, default=str), result.reason)

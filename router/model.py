@@ -244,15 +244,16 @@ class Event(NamedTuple):
     Attributes:
         id: EventBridge's id, else a hash of the event.
         at: event time: stoppedAt, updatedAt, createdAt, else the envelope's time.
-        occurrence: identifies what happened and is the same in all events that ECS sends about it: the task's id, else
-            a hash of the deployment, alarm change or service action.
+        occurrence: the task's id, else a hash of the deployment, alarm change or service action that is the same in
+            all events that ECS sends about it.
         status: `lastStatus` of a task or container instance, upper case; "" for other events.
         stop_code: the event's, or inferred from the stopped reason; "" if unknown.
         name: `eventName`, upper case, or "".
         type: `eventType`, upper case, or "".
         reason: `stoppedReason` of a task, `reason` of anything else.
         containers: by name; the order in which ECS lists them has no meaning.
-        started_at: when the task reached RUNNING; None if it never did. created_at: when it was created, or None.
+        started_at: when the task reached RUNNING; None if it never did. created_at: when it was created, or
+            None. Neither is later than `at`.
         deployment: `ecs-svc/…` id of the deployment that the event is about or that started the task, or "".
         details: more facts for messages, by AWS's own field names, such as `lifecycleStage` of a hook or
             `statusReason` of a task's attachments, such as EBS volumes.
@@ -287,6 +288,11 @@ class Event(NamedTuple):
     partition: str = ""
     detail: Mapping[str, Any] = MappingProxyType({})
 
+    @property
+    def self_reported(self) -> bool:
+        """Whether it is the claim of a task about itself, which anyone who may call PutEvents can make."""
+        return self.source == OWN_SOURCE and bool(self.status)
+
     def __repr__(self) -> str:
         """Leaves out `detail`, which may hold secrets."""
         return f"Event({self.id!r}, {self.detail_type!r}, {self.occurrence!r})"
@@ -318,6 +324,8 @@ class Alert:
         reason: the most specific reason that ECS gives: a container's, else the task's or service's.
         deployment, details, alarm, partition: as in `Event`.
         runbook_url: of the user rule that matched, else "".
+        exited: names of the containers whose exit this is about, in a task that goes on; sorted.
+        self_reported: the task itself reported it, not AWS.
     """
 
     id: str
@@ -344,6 +352,8 @@ class Alert:
     details: Mapping[str, str] = field(default_factory=dict)
     alarm: Alarm | None = None
     partition: str = ""
+    exited: tuple[str, ...] = ()
+    self_reported: bool = False
 
     @property
     def blamed(self) -> tuple[Container, ...]:

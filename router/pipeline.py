@@ -10,6 +10,7 @@ module of its name. `router.context` has what the steps hand on; `router.inciden
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from router.claim import claim_alerts, claim_due, invocation_lease
 from router.context import Claims, Dependencies, EventResult, InvocationLease, RoutedAlert
@@ -18,7 +19,7 @@ from router.incident.state import Delivery, SubjectState
 from router.model import Decision, Subject
 from router.notify import build_jobs, observe
 from router.settle import record_channel_states, record_results, schedule_checks
-from router.understand import understand_safely
+from router.understand import reclassify, understand_safely
 
 _NOTIFIED = {Decision.ANNOUNCED, Decision.GATHERED}
 
@@ -40,7 +41,8 @@ def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], 
     understood = [understand_safely(raw, deps.config, deps.plugins, deps.essential, now) for raw in raws]
     alerts = [routed for routed in understood if isinstance(routed, RoutedAlert)]
     lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
-    claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime)
+    again = partial(reclassify, config=deps.config, plugins=deps.plugins, essential=deps.essential)
+    claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime, again)
     for claim in claims.claims:
         for row in claim.rows:
             deps.count_decision(row.decision)
@@ -77,11 +79,12 @@ def _notify(claims: Claims, lease: InvocationLease, deps: Dependencies) -> Sent:
 def _result(event: RoutedAlert | UnreadableEvent, claims: Claims, sent: Sent) -> EventResult:
     if isinstance(event, UnreadableEvent):
         return EventResult(None, Decision.UNREADABLE, str(event))
-    alert = event.alert
+    routed = claims.reclassified.get((event.event.id, event.alert.id), event)
+    alert = routed.alert
     decision = claims.decisions.get(alert.id)
     notified = decision in _NOTIFIED
     return EventResult(
-        event,
+        routed,
         decision,
         error=claims.errors.get(alert.id),
         deliveries=tuple(delivery for subject, delivery in sent if notified and subject == alert.subject),

@@ -5,7 +5,7 @@ asks which containers the task definition calls essential.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from router.channels.plugins import Plugins
@@ -13,11 +13,11 @@ from router.config.rules import apply
 from router.config.settings import Config, Route
 from router.context import RoutedAlert
 from router.ecs.classify import alert as to_alert
-from router.ecs.classify import classify, depends_on_essential, from_plugin_answer
+from router.ecs.classify import classify, depends_on_essential, from_plugin_answer, limited, without
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
 from router.incident.state import MessageOptions, RouteTarget
-from router.model import Alert, ChannelConfig, Classification, Event, SubjectKind
+from router.model import Alert, ChannelConfig, Classification, Event, Severity, SubjectKind
 from router.route import route
 
 log = logging.getLogger("ecs-alert-router.understand")
@@ -58,10 +58,32 @@ def understand(raw: object, config: Config, plugins: Plugins, essential: Essenti
     return RoutedAlert(event, alert, targets_of(alert, config))
 
 
-def classify_with_rules(event: Event, config: Config, plugins: Plugins, essential: Essential = no_flags) -> Alert:
-    """Classifies an event: a plugin or the core's table first, then the user's own rules."""
-    classification, rule = apply(config.rules, event, _classification(event, plugins, essential))
-    alert = to_alert(event, classification)
+def reclassify(
+    routed: RoutedAlert, ended: Collection[str], config: Config, plugins: Plugins, essential: Essential
+) -> RoutedAlert:
+    """The alert once it is known which containers of the task have ended before."""
+    alert = classify_with_rules(routed.event, config, plugins, essential, ended)
+    return RoutedAlert(routed.event, alert, targets_of(alert, config))
+
+
+def classify_with_rules(
+    event: Event,
+    config: Config,
+    plugins: Plugins,
+    essential: Essential = no_flags,
+    ended: Collection[str] = frozenset(),
+) -> Alert:
+    """Classifies an event: a plugin or the core's table first, then the user's own rules.
+
+    A task's own report is at most a warning. A rule may raise its severity; neither makes it anything else.
+
+    Args:
+        ended: names of containers that are known to have ended before; they are left out.
+    """
+    event = without(event, ended)
+    before = limited(_classification(event, plugins, essential), event, Severity.WARNING)
+    classification, rule = apply(config.rules, event, before)
+    alert = to_alert(event, limited(classification, event))
     return replace(alert, runbook_url=rule.runbook_url) if rule else alert
 
 

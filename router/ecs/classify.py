@@ -15,7 +15,7 @@ from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind
+from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind, short_hash
 from router.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -193,7 +193,15 @@ def container_names_error(case: Case) -> bool:
 
 
 def container_failed(case: Case) -> bool:
-    return any(container.exit_code or error_of(container.reason) for container in case.reporting_containers)
+    return any(map(_has_failed, case.reporting_containers))
+
+
+def _has_failed(container: Container) -> bool:
+    return bool(container.exit_code or error_of(container.reason))
+
+
+def self_reported(case: Case) -> bool:
+    return case.event.self_reported
 
 
 def code(stop_code: str) -> Predicate:
@@ -274,6 +282,9 @@ _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
 RULES: tuple[Rule, ...] = (
+    # What a task reports itself is a claim: it means no more than that a container exited.
+    Rule("reported by the task", (self_reported, still_running, container_failed), WARNING, "container_exited"),
+    Rule("reported by the task, no failure", (self_reported,), INFO, "task_running"),
     # Tasks. Only STOPPED and RUNNING explain something.
     Rule("stopped by user", (stopped, code("UserInitiated")), INFO, "stopped_by_user"),
     Rule("spot interruption", (stopped_or_running, spot), WARNING, "spot_interruption"),
@@ -381,6 +392,13 @@ def classify(
     return Classification(rule.severity, cause, rule.resolves, rule.name)
 
 
+def without(event: Event, ended: Collection[str]) -> Event:
+    """The event without the containers that are known to have ended before."""
+    if not ended:
+        return event
+    return event._replace(containers=tuple(each for each in event.containers if each.name not in ended))
+
+
 def depends_on_essential(event: Event, ended: Collection[str] = frozenset()) -> bool:
     """Whether `essential` flags could change the classification. Few events need them, so a lookup is affordable."""
     case = Case(event, {}, ended)
@@ -398,6 +416,19 @@ def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification
     return Classification(Severity(severity), _slug(cause), bool(answer.get("resolves")), plugin)
 
 
+def limited(classification: Classification, event: Event, most: Severity = CRITICAL) -> Classification:
+    """The classification as far as the event may be believed: a task's own report resolves nothing.
+
+    Args:
+        most: the worst severity that a task's own report may have.
+    """
+    if not event.self_reported:
+        return classification
+    own = classify(event)
+    severity = most if classification.severity.worse_than(most) else classification.severity
+    return classification._replace(severity=severity, cause=own.cause, resolves=False)
+
+
 def alert(event: Event, classification: Classification, ended: Collection[str] = frozenset()) -> Alert:
     """The alert for an event with this classification, which may come from the table, a plugin or a user rule.
 
@@ -409,8 +440,9 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
     # Whom the event blames does not depend on what a plugin or a user's rule calls it.
     cause = classify(event, ended=ended).cause if event.containers else classification.cause
     blamed = culprits(_ending(case, cause))
+    exited = _exited_in_running_task(without(event, ended))
     return Alert(
-        id=f"{event.occurrence}.{classification.cause}.{event.subject.key[:6]}",
+        id=f"{event.occurrence}.{_what_ended(event, exited) or classification.cause}.{event.subject.key[:6]}",
         event_id=event.id,
         at=event.at,
         severity=classification.severity,
@@ -433,6 +465,8 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
         details=event.details,
         alarm=event.alarm,
         partition=event.partition,
+        exited=exited,
+        self_reported=event.self_reported,
     )
 
 
@@ -454,6 +488,27 @@ def _decides_alone(case: Case, cause: str) -> bool:
     if cause not in {"essential_container_exited", "container_exited"}:
         return False
     return not any(code and not asked_to_stop(code) for code in case.exit_codes)
+
+
+def _exited_in_running_task(event: Event) -> tuple[str, ...]:
+    case = Case(event, {})
+    if not still_running(case) or (spot(case) and not event.self_reported):
+        return ()
+    return tuple(sorted({container.name for container in case.reporting_containers if _has_failed(container)}))
+
+
+def _what_ended(event: Event, exited: tuple[str, ...]) -> str:
+    """What ended, for the identity of the alert; "" if the event is not about an ending.
+
+    A task ends once: the Spot notice and the stop that it announces are the same ending, whatever their causes are.
+    What a task reports itself has an identity of its own, so it never takes the place of what AWS reports.
+    """
+    case = Case(event, {})
+    if event.self_reported:
+        return f"reported-{short_hash(*exited)}"
+    if stopped(case) or (stopped_or_running(case) and spot(case)):
+        return "task-ended"
+    return f"exited-{short_hash(*exited)}" if exited else ""
 
 
 def _title(classification: Classification, event: Event) -> str:

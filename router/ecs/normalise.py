@@ -28,6 +28,7 @@ from router.text import clean
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
+_OWN_TYPES = frozenset({"container exited", CHANNEL_HEALTH.lower()})
 
 NAME_LIMIT = 255  # ECS's own limit for services, clusters and families; CloudWatch's for alarms
 REASON_LIMIT = 4096  # ECS cuts its reasons at 1024 characters; alarms' are longer
@@ -111,28 +112,29 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
     about_task = detail_type.lower() in TASK_EVENTS
     own = about_task and envelope["source"] == OWN_SOURCE
     event_id = _name(envelope, "id") or short_hash(_canonical(envelope))
+    at = _at(envelope, detail, time.time() if now is None else now, own=own)
     arns = tuple(_arns(envelope, detail))
     subject = _subject(envelope, detail, arns)
     task = _task_id(detail, arns) if about_task else ""
-    reason = _reason(detail)
+    reason = "" if own else _reason(detail)
     return Event(
         id=event_id,
         source=envelope["source"],
         detail_type=detail_type,
         account=subject.account,
         region=subject.region,
-        at=_at(envelope, detail, time.time() if now is None else now),
+        at=at,
         subject=subject,
         occurrence=(task or event_id) if about_task else _occurrence(event_id, detail_type, detail, subject),
         task=task,
         status=_status(detail, about_task=about_task, own=own),
         desired_status=_name(detail, "desiredStatus").upper() or ("RUNNING" if own else ""),
-        stop_code=stop_code(_name(detail, "stopCode"), reason) if about_task else "",
+        stop_code=stop_code(_name(detail, "stopCode"), reason) if about_task and not own else "",
         reason=reason,
         containers=_containers(detail) if about_task else (),
         task_definition=_task_definition(detail),
-        started_at=_first_time(_text(detail, "startedAt")) if about_task else None,
-        created_at=_first_time(_text(detail, "createdAt")) if about_task else None,
+        started_at=_no_later_than(at, _first_time(_text(detail, "startedAt"))) if about_task else None,
+        created_at=_no_later_than(at, _first_time(_text(detail, "createdAt"))) if about_task else None,
         name=_name(detail, "eventName").upper(),
         type=_name(detail, "eventType").upper(),
         deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
@@ -152,6 +154,8 @@ def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         raise UnreadableEvent(f"unknown source {ascii(source)[:80]}")
     if not _text(raw, "detail-type"):
         raise UnreadableEvent("detail-type is not a text")
+    if source == OWN_SOURCE and _name(raw, "detail-type").lower() not in _OWN_TYPES:
+        raise UnreadableEvent(f"unknown detail-type of {OWN_SOURCE}: {ascii(raw['detail-type'])[:80]}")
     if not isinstance(detail, Mapping):
         raise UnreadableEvent("detail is not an object")
     if _nested_deeper_than(DEPTH_LIMIT, raw):
@@ -205,11 +209,15 @@ def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]
 
 
 def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
-    """Status of a task or container instance. Only STOPPED tasks have `stoppedAt`; own events concern RUNNING ones."""
+    """Status of a task or container instance. Only STOPPED tasks have `stoppedAt`.
+
+    An own event can only mean that a container exited in a running task, whatever it says: anyone may have sent it.
+    """
+    if own:
+        return "RUNNING"
     if not about_task:
         return _name(detail, "status").upper()
-    inferred = "STOPPED" if _first_time(_text(detail, "stoppedAt")) else "RUNNING" if own else ""
-    return _name(detail, "lastStatus").upper() or inferred
+    return _name(detail, "lastStatus").upper() or ("STOPPED" if _first_time(_text(detail, "stoppedAt")) else "")
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
@@ -417,12 +425,21 @@ def _family(detail: Mapping[str, Any]) -> str:
     return _task_definition(detail).partition(":")[0]
 
 
-def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float) -> float:
-    """Event time. Times far ahead of the clock are ignored: such a recovery would hide every failure until then."""
-    own = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
-    texts = (*own, _text(_object(detail, "state"), "timestamp"), _text(envelope, "time"))
-    moments = (moment for moment in map(_moment, texts) if moment is not None and moment <= now + CLOCK_SKEW)
-    return next(moments, now)
+def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, own: bool) -> float:
+    """Event time. Times far ahead of the clock are ignored: such a recovery would hide every failure until then.
+
+    No time that a task reports itself counts beyond that of its envelope.
+    """
+    sent_at = _moment(_text(envelope, "time"))
+    stated = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
+    moments = (*map(_moment, (*stated, _text(_object(detail, "state"), "timestamp"))), sent_at)
+    at = next((moment for moment in moments if moment is not None and moment <= now + CLOCK_SKEW), now)
+    return min(at, now, sent_at or now) if own else at
+
+
+def _no_later_than(at: float, time: float | None) -> float | None:
+    """A time that the event itself states, and that cannot be later than the event."""
+    return None if time is None else min(time, at)
 
 
 def _first_time(*texts: str) -> float | None:

@@ -1,7 +1,7 @@
 """The items of the history table: their keys, their attributes, their stored defaults, and redaction (docs/history.md).
 
     pk                 sk                               item
-    alert#OCCURRENCE   CAUSE.SUBJECT                    an alert: one row for each occurrence; of a task, all its rows
+    alert#OCCURRENCE   WHAT.SUBJECT                     an alert: one row for each occurrence; of a task, all its rows
     subject#SUBJECT    incident                         the state of a subject: its newest incident and its outbox
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
     subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     an attempt to tell a channel of incident NNNNNN, and others that
@@ -10,8 +10,10 @@
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
     PK                 damaged#TIME#SK                  a copy of an item (PK, SK) that could not be read
 
-OCCURRENCE is the task's id (a hash where the alert is not about a task), SUBJECT the hash of the fingerprint. Index
-keys contain the day and a shard where all writes of an account would otherwise share one partition.
+OCCURRENCE is the task's id (a hash where the alert is not about a task), SUBJECT the hash of the fingerprint. WHAT is
+what ended (`task-ended`, `exited-HASH` for the containers of that hash, `reported-HASH` for those whose exit the task
+itself reported), else the cause. Index keys contain the day and a shard where all writes of an account would otherwise
+share one partition.
 
 Versions that run side by side read each other's items by these rules:
 
@@ -54,7 +56,17 @@ from router.history.codec import (
     TupleOf,
 )
 from router.history.table import Item, Key
-from router.incident.state import Delivery, MessageOptions, MutedAlert, OutboxEntry, RouteTarget, SendMode, SubjectState
+from router.incident.state import (
+    Delivery,
+    KnownTask,
+    MessageOptions,
+    MutedAlert,
+    OutboxEntry,
+    RouteTarget,
+    SelfReport,
+    SendMode,
+    SubjectState,
+)
 from router.model import (
     Alarm,
     Alert,
@@ -94,6 +106,7 @@ class AlertRecord(NamedTuple):
     Attributes:
         event: the event that the alert was made from, or None where it is not known.
         silenced_by: id and reason of the silence that held the alert back, if one did.
+        version: of the row that it replaces; 0 if there must be none.
     """
 
     alert: Alert
@@ -101,13 +114,24 @@ class AlertRecord(NamedTuple):
     incident: str
     event: Event | None = None
     silenced_by: Mapping[str, str] = MappingProxyType({})
+    version: int = 0
+
+
+class Recorded(NamedTuple):
+    """What an alert's row says that decides whether a repeat of the alert is news."""
+
+    severity: Severity
+    cause: str
+    decision: Decision
+    incident: str
+    version: int
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
 def row_key(alert_id: str) -> Key | None:
-    """`OCCURRENCE.CAUSE.SUBJECT` is the id; neither a cause nor a hash holds a dot."""
+    """`OCCURRENCE.WHAT.SUBJECT` is the id; neither what ended, nor a cause, nor a hash holds a dot."""
     parts = alert_id.rsplit(".", 2)
     return (f"alert#{parts[0]}", f"{parts[1]}.{parts[2]}") if len(parts) == 3 else None  # noqa: PLR2004
 
@@ -216,6 +240,8 @@ ALERT = Record(  # without its subject, which the item names once
         "details": Field(MapOf(TEXT), EMPTY),
         "alarm": Field(Optional(ALARM), None),
         "partition": Field(TEXT, ""),
+        "exited": Field(TupleOf(TEXT), ()),
+        "self_reported": Field(FLAG, default=False),
     },
     identity="id",
 )
@@ -263,6 +289,7 @@ OUTBOX_ENTRY = Record(
         "last_kind_sent": Field(Optional(KIND), None),
         "announced_severity": Field(ANNOUNCED_SEVERITY, Severity.INFO),
         "suppressed": Field(MapOf(COUNT), EMPTY),
+        "only_self_reports": Field(FLAG, default=False),
         "window_step": Field(COUNT, 0),
         "window_ends_at": Field(Optional(NUMBER), None),
         "attempt": Field(COUNT, 0),
@@ -296,6 +323,23 @@ MUTED = Record(  # its alert without the subject, too
     },
     identity="until",
 )
+SELF_REPORT = Record(
+    SelfReport,
+    {
+        "incident": Field(COUNT),
+        "cause": Field(TEXT),
+        "severity": Field(ANNOUNCED_SEVERITY),  # so that AWS's own report is announced
+        "revisions": Field(MapOf(COUNT), EMPTY),
+    },
+)
+KNOWN_TASK = Record(
+    KnownTask,
+    {
+        "exits": Field(MapOf(ANNOUNCED_SEVERITY), EMPTY),
+        "self_reports": Field(MapOf(SELF_REPORT), EMPTY),
+        "stopped_at": Field(Optional(NUMBER), None),
+    },
+)
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,
     {
@@ -309,6 +353,7 @@ STATE = Record(  # without `subject` and `version`, which are attributes of the 
         "occurrences": Field(MapOf(TupleOf(OCCURRENCES, tuple)), EMPTY),
         "deployments": Field(MapOf(NUMBER), EMPTY),
         "muted": Field(Optional(MUTED), None),
+        "tasks": Field(MapOf(KNOWN_TASK), EMPTY),
         "archived": Field(FLAG, default=False),
         "outbox": Field(MapOf(OUTBOX_ENTRY), EMPTY),
         "incident": Field(Optional(INCIDENT), None),
@@ -412,6 +457,19 @@ def readable_open_incident(item: Item) -> Item:
     return _readable(item, _OPEN_INCIDENT, "opened_at")
 
 
+def recorded_alert(item: Item | None) -> Recorded:
+    """What a row says. If that cannot be read, no repeat of the alert is news."""
+    row = item or {}
+    severity, cause, incident = SEVERITY.or_default(row.get("severity")), row.get("cause"), row.get("incident")
+    return Recorded(
+        Severity(severity),
+        cause if isinstance(cause, str) else "unknown",
+        Decision(DECISION.or_default(row.get("decision"))),
+        incident if isinstance(incident, str) else "",
+        version_of(row),
+    )
+
+
 def _readable(item: Item, defaults: Mapping[str, Any], time: str) -> Item:
     damaged = {name: default for name, default in defaults.items() if not isinstance(item.get(name), type(default))}
     if time not in damaged and not _is_time(item[time]):
@@ -443,7 +501,7 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
         "pk": pk,
         "sk": sk,
         **STAMP,
-        "version": 1,
+        "version": row.version + 1,
         "ttl": ttl,
         "recorded_at": iso(now),
         "decision": row.decision.value,
@@ -666,7 +724,7 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
         packed = unpacked_state(item)
     except DamagedItem:
         packed = EMPTY
-    lasting = ("quiet_from", "deployment_resolved_at", "rollbacks", "occurrences", "deployments")
+    lasting = ("quiet_from", "deployment_resolved_at", "rollbacks", "occurrences", "deployments", "tasks")
     number = _number_of(item)
     return SubjectState(
         subject=subject,

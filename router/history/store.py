@@ -272,7 +272,7 @@ class History(NamedTuple):
     def commit_all(
         self, now: float, changes: Sequence[SubjectWrite], channel_states: ChannelStates | None = None
     ) -> list[SubjectState | None]:
-        """Writes everything or nothing: rows that do not exist yet, states that nobody has changed since, deliveries.
+        """Writes everything or nothing: rows and states that nobody has written since they were read, deliveries.
 
         Args:
             changes: of different subjects; at most `MAX_PUTS` items in all.
@@ -336,7 +336,7 @@ class History(NamedTuple):
     def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
         state = change.state
         for row in change.rows:
-            yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)
+            yield Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)
         if state:
             yield Put(state_item(state, self._longest_ttl(now)), state.version)
             if state.superseded:  # without a condition: after a state has expired, numbers begin again at 1

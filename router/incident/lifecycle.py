@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from router.incident.known_tasks import remember, stopped_at
 from router.incident.outbox import HOUR, apply_incident_end, request_send
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
-from router.incident.state import MutedAlert, OutboxEntry, RouteTarget, SubjectState
+from router.incident.state import MutedAlert, OutboxEntry, Replaced, RouteTarget, SubjectState
 from router.incident.suppression import forget_muted, keep_muted
 from router.model import Alert, Decision, Incident, IncidentStatus, Severity, Silenced
 
@@ -42,6 +43,7 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     now: float,
     resolve_after: float,
     silenced_by: Mapping[str, str] = _NO_SILENCE,
+    replaces: Replaced | None = None,
 ) -> tuple[SubjectState, Decision]:
     """Applies an alert and decides whether to announce it. The caller passes each occurrence only once.
 
@@ -50,7 +52,33 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
         resolve_after: seconds without a new alert after which a recovery is announced.
         silenced_by: id and reason of the silence that matches the alert, or of what CloudWatch suppresses its alarm by;
             empty if nothing does.
+        replaces: an alert of the open incident about the same ending, which is counted already.
     """
+    after, decision = _decide(state, alert, targets, now, resolve_after, silenced_by, replaces)
+    ended_at = stopped_at(after, alert.task) if alert.exited and not alert.self_reported else None
+    if ended_at is not None:  # the exit of a container is reported after the stop of its task
+        after = _end_causes(after, {_exit_key(alert)}, ended_at, now, resolve_after)
+    return remember(state, after, alert), decision
+
+
+def apply_repeat(state: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
+    """Applies an alert whose occurrence is known already: it is not announced, and still ends what a stop ends."""
+    if not alert.stopped:
+        return state
+    after = _end_causes(state, {_exit_key(alert)}, alert.at, now, resolve_after)
+    after = _recover(after, alert, now, resolve_after) if alert.resolves else after
+    return remember(state, after, alert)
+
+
+def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
+    state: SubjectState,
+    alert: Alert,
+    targets: Sequence[RouteTarget],
+    now: float,
+    resolve_after: float,
+    silenced_by: Mapping[str, str],
+    replaces: Replaced | None,
+) -> tuple[SubjectState, Decision]:
     state = record_deployment(_note_rollback(state, alert), alert)
     if alert.stopped:
         state = _end_causes(state, {_exit_key(alert)}, alert.at, now, resolve_after)
@@ -69,25 +97,29 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     incident = state.incident
     # A message that is being sent is out of date if the incident gets worse, or is not over after all.
     outdates_message = incident is None or incident.over or alert.severity.worse_than(incident.severity)
-    state = count_occurrence(_add_to_incident(state, alert, now), alert)
-    return _announce(state, alert, targets, now, outdates_message=outdates_message)
+    state = _add_to_incident(state, alert, now, replaces)
+    if replaces is None or replaces.cause != alert.cause:
+        state = count_occurrence(state, alert)
+    untold = [target for target in targets if replaces is None or target.channel not in replaces.announced_to]
+    return _announce(state, alert, untold, now, outdates_message=outdates_message)
 
 
-def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Replaced | None) -> SubjectState:
     """Adds the alert to the open incident, reopens the last one, or opens a new one."""
     incident = state.incident
     if incident is None or (incident.over and not _reopens(incident, alert)):
         return _open(state, alert, now)
     worse = alert.severity.worse_than(incident.severity)
+    confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
     incident = replace(
         incident,
         status=IncidentStatus.OPEN,
         ended_at=None,
-        reopened=incident.reopened + incident.over,
+        reopened=incident.reopened + (incident.over and not alert.self_reported),
         severity=alert.severity if worse else incident.severity,
-        alert=alert if worse else incident.alert,
-        recurrence=recurrence_of(state, alert) if worse else incident.recurrence,
-        causes=_plus(incident.causes, {alert.cause: 1}),
+        alert=alert if worse or confirms else incident.alert,
+        recurrence=recurrence_of(state, alert) if worse or confirms else incident.recurrence,
+        causes=_plus(_without_replaced(incident.causes, replaces), {alert.cause: 1}),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
         last_at=max(incident.last_at, alert.at),
@@ -105,7 +137,14 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float) -> SubjectSt
 def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
     archived = state._replace(
-        version=0, archived=True, silenced=None, muted=None, active_causes={}, occurrences={}, deployments={}
+        version=0,
+        archived=True,
+        silenced=None,
+        muted=None,
+        active_causes={},
+        occurrences={},
+        deployments={},
+        tasks={},
     )
     incident = Incident(
         number=previous.number + 1 if previous else 1,
@@ -129,6 +168,12 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
         silenced=None,
         superseded=archived if previous else None,
     )
+
+
+def _without_replaced(causes: Mapping[str, int], replaces: Replaced | None) -> dict[str, int]:
+    replaced = replaces.cause if replaces else None
+    fewer = {cause: count - (cause == replaced) for cause, count in causes.items()}
+    return {cause: count for cause, count in fewer.items() if count > 0}
 
 
 def _reopens(incident: Incident, alert: Alert) -> bool:
@@ -177,6 +222,8 @@ def _announce(
             dedup_window=target.dedup_window,
             stateful=target.stateful,
             options=target.options,
+            only_self_reports=alert.self_reported
+            and (before.only_self_reports or not (before.is_behind or before.suppressed)),
         )
         if outdates_message if before.is_leased(now) else _is_due_now(before, alert, now):
             decision = Decision.ANNOUNCED

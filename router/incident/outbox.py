@@ -10,7 +10,7 @@ An entry holds the revision that the channel should have been told (`wanted_revi
 Windows and leases use clock time: `now`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 from router.incident.state import Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
@@ -129,6 +129,7 @@ def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendM
         suppressed=dict(entry.suppressed),
         options=entry.options,
         mode=mode,
+        opens_window=not entry.only_self_reports,
     )
 
 
@@ -178,12 +179,15 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
 def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
     untold = {cause: count - dispatch.suppressed.get(cause, 0) for cause, count in entry.suppressed.items()}
     over = dispatch.kind is Kind.RESOLVED
+    if not over and not dispatch.opens_window:
+        return _sent_self_report(entry, dispatch, untold, now)
     window_ends_at = None if over else now + _window_length(entry)
     entry = entry._replace(
         sent_revision=dispatch.revision,
         last_kind_sent=dispatch.kind,
         announced_severity=Severity.INFO if over else dispatch.severity,
         suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
+        only_self_reports=False if over else entry.only_self_reports,
         in_doubt=False,
         window_step=entry.window_step if over else entry.window_step + 1,
         window_ends_at=window_ends_at,
@@ -191,6 +195,20 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         first_attempt_at=None,
     )
     return entry._replace(due_at=now if entry.is_behind else window_ends_at if entry.suppressed else None)
+
+
+def _sent_self_report(entry: OutboxEntry, dispatch: Dispatch, untold: Mapping[str, int], now: float) -> OutboxEntry:
+    """A message about self-reports alone holds nothing back that follows it, neither by a window nor by severity."""
+    entry = entry._replace(
+        sent_revision=dispatch.revision,
+        last_kind_sent=dispatch.kind,
+        suppressed={cause: count for cause, count in untold.items() if count > 0},
+        in_doubt=False,
+        attempt=0,
+        first_attempt_at=None,
+    )
+    left = now if entry.window_ends_at is None else max(now, entry.window_ends_at)
+    return entry._replace(due_at=now if entry.is_behind else left if entry.suppressed else None)
 
 
 def requeue(state: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:

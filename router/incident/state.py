@@ -66,6 +66,7 @@ class OutboxEntry(NamedTuple):
         last_kind_sent: kind of the last notification that the channel accepted; None before the first.
         announced_severity: the worst severity that the channel was told since the last `resolved`.
         suppressed: alerts by cause that the channel has not been told about yet.
+        only_self_reports: all that the channel has not been told yet are reports of tasks about themselves.
         window_step: windows begun so far. window_ends_at: clock time, or None outside a window.
         attempt: attempts to send the wanted revision. first_attempt_at: clock time of the first of them.
         due_at: clock time at which this entry needs work; None if nothing is left to do.
@@ -85,6 +86,7 @@ class OutboxEntry(NamedTuple):
     last_kind_sent: Kind | None = None
     announced_severity: Severity = Severity.INFO
     suppressed: Mapping[str, int] = MappingProxyType({})
+    only_self_reports: bool = False
     # window
     window_step: int = 0
     window_ends_at: float | None = None
@@ -135,6 +137,47 @@ class MutedAlert(NamedTuple):
     recurrence: Recurrence = Recurrence()
 
 
+class SelfReport(NamedTuple):
+    """What a task reported of itself, and AWS has not confirmed yet.
+
+    Attributes:
+        incident: number of the incident that counts it; 0 for none.
+        cause, severity: of its alert.
+        revisions: by channel, the revision that tells of it.
+    """
+
+    incident: int
+    cause: str
+    severity: Severity
+    revisions: Mapping[str, int] = MappingProxyType({})
+
+
+class KnownTask(NamedTuple):
+    """What is remembered of a task.
+
+    Attributes:
+        exits: the containers whose exits AWS has reported while the task went on, with the severity of that alert.
+        self_reports: by container, what the task reported of itself and AWS has not.
+        stopped_at: event time of its stop; None while it runs, or if nothing had to be remembered of that.
+    """
+
+    exits: Mapping[str, Severity] = MappingProxyType({})
+    self_reports: Mapping[str, SelfReport] = MappingProxyType({})
+    stopped_at: float | None = None
+
+
+class Replaced(NamedTuple):
+    """An alert of the open incident whose place another alert about the same ending takes.
+
+    Attributes:
+        cause: under which the incident counts it.
+        announced_to: the channels that need not be told of the other one.
+    """
+
+    cause: str
+    announced_to: frozenset[str] = frozenset()
+
+
 class SubjectState(NamedTuple):
     """The state of one subject. It is one item of the table, so one conditional write moves it on.
 
@@ -150,6 +193,7 @@ class SubjectState(NamedTuple):
         occurrences: by cause, how often it occurred in the last week; see `router.incident.recurrence`.
         deployments: event time at which each began, by id.
         muted: the alert that opens an incident when CloudWatch's mute window ends, or None.
+        tasks: what is known of the most recent tasks, by id; see `router.incident.known_tasks`.
         archived: a later incident has replaced this one; its open sends are still completed.
         superseded: the state with the previous incident, to be archived in the same write; not stored.
         unknown: what a newer version stored about this subject, to be written back; only `router.history` reads it.
@@ -169,6 +213,7 @@ class SubjectState(NamedTuple):
     occurrences: Mapping[str, tuple[tuple[float, int], ...]] = MappingProxyType({})
     deployments: Mapping[str, float] = MappingProxyType({})
     muted: MutedAlert | None = None
+    tasks: Mapping[str, KnownTask] = MappingProxyType({})
     archived: bool = False
     superseded: "SubjectState | None" = None
     unknown: Mapping[str, Any] = MappingProxyType({})
@@ -210,6 +255,7 @@ class Dispatch(NamedTuple):
         revision, attempt, suppressed: of the outbox entry at that time.
         is_first: the channel was told nothing of this incident before.
         severity: the incident's.
+        opens_window: a window begins once it is sent; not if it is only about what tasks report of themselves.
     """
 
     channel: str
@@ -221,6 +267,7 @@ class Dispatch(NamedTuple):
     suppressed: Mapping[str, int]
     options: MessageOptions = MessageOptions()
     mode: SendMode = SendMode.SINGLE
+    opens_window: bool = True
 
 
 class Delivery(NamedTuple):

@@ -129,6 +129,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Several containers failed: {containers}.",
         "ja": "複数のコンテナで障害が発生しました: {containers}。",
     },
+    "self_reported": {
+        "en": "This was reported by the task itself, not by AWS.",
+        "ja": "これはタスク自身からの報告であり、AWS からの通知ではありません。",
+    },
     "container_never_ran": {
         "en": "Container {container} never started.",
         "ja": "コンテナ {container} は一度も起動しませんでした。",

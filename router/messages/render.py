@@ -307,7 +307,8 @@ def _lead(story: _MessageContext) -> str:
             what_died = _culprit_sentence(story) or phrase(
                 f"about_{story.alert.cause}", story.config.language, default=""
             )
-            sentences = [what_died, _history_sentence(story), _held_back(story), _muted(story)]
+            reporter = story.phrase("self_reported") if story.alert.self_reported else ""
+            sentences = [what_died, reporter, _history_sentence(story), _held_back(story), _muted(story)]
             description = story.alert.alarm.description if story.alert.alarm else ""
             return "\n".join(filter(None, [story.gap.join(filter(None, sentences)), description]))
         case Kind.UPDATED:

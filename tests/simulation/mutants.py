@@ -31,7 +31,7 @@ MUTANTS = (
     Mutant(
         "rows are written without a condition",
         "history/store.py",
-        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now), 0)",
+        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)",
         "yield Put(row_item(row, self._ttl(row.alert.severity, now), now))",
     ),
     Mutant(
@@ -113,9 +113,9 @@ MUTANTS = (
     ),
     Mutant(
         "a duplicate is counted once more",
-        "claim.py",
-        "if row_key(routed.alert.id) not in attempt.existing]",
-        "]",
+        "occurrence.py",
+        "    if recorded is None:\n        return _apply(state, new",
+        "    if True:\n        return _apply(state, new",
     ),
     Mutant(
         "quiet_from is ignored",

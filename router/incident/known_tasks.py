@@ -1,0 +1,96 @@
+"""What a subject's state remembers of its tasks: which of their containers have ended. Pure functions.
+
+ECS lists a container that ended in every later event of its task, and does not say when it ended. So whoever wants to
+know what is new must remember what was there before.
+"""
+
+from collections.abc import Mapping
+
+from router.incident.state import KnownTask, OutboxEntry, Replaced, SelfReport, SubjectState
+from router.model import Alert, Severity
+
+TASKS_REMEMBERED = 200
+STOPS_REMEMBERED = 20
+"""Of these tasks, how many may be known for their stop alone: a crash loop must not make the state large."""
+
+_UNKNOWN = KnownTask()
+
+
+def exits_of(state: SubjectState, task: str) -> Mapping[str, Severity]:
+    """The containers of a task whose exits AWS has reported while the task went on, with the severity of that alert."""
+    return state.tasks.get(task, _UNKNOWN).exits
+
+
+def stopped_at(state: SubjectState, task: str) -> float | None:
+    """Event time at which AWS reported the stop of a task, or None if that is not known."""
+    return state.tasks.get(task, _UNKNOWN).stopped_at
+
+
+def remember(before: SubjectState, state: SubjectState, alert: Alert) -> SubjectState:
+    """The state once an alert about a task has been applied.
+
+    Args:
+        before: the state without the alert. Of a task that is not known yet, the stop alone is remembered only if it
+            changed anything: most tasks stop because a service scales in.
+    """
+    known = state.tasks.get(alert.task, _UNKNOWN)
+    if not alert.task:
+        return state
+    if alert.self_reported:
+        report = _self_report(state, alert)
+        known = known._replace(self_reports={**known.self_reports, **dict.fromkeys(alert.exited, report)})
+    elif alert.exited:
+        exits = dict.fromkeys(alert.exited, alert.severity)
+        left = {name: report for name, report in known.self_reports.items() if name not in exits}
+        known = known._replace(exits={**known.exits, **exits}, self_reports=left)
+    elif alert.stopped and (alert.task in state.tasks or state != before):
+        known = known._replace(stopped_at=alert.at)
+    if known == state.tasks.get(alert.task, _UNKNOWN):
+        return state
+    others = {task: other for task, other in state.tasks.items() if task != alert.task}
+    return state._replace(tasks=_bounded({**others, alert.task: known}))
+
+
+def _bounded(tasks: Mapping[str, KnownTask]) -> dict[str, KnownTask]:
+    stops = [task for task, known in tasks.items() if not (known.exits or known.self_reports)]
+    forgotten = {*stops[:-STOPS_REMEMBERED]}
+    kept = [(task, known) for task, known in tasks.items() if task not in forgotten]
+    return dict(kept[-TASKS_REMEMBERED:])
+
+
+def _self_report(state: SubjectState, alert: Alert) -> SelfReport:
+    incident = state.incident
+    counted = incident is not None and not incident.over and incident.causes.get(alert.cause)
+    number = incident.number if incident and counted else 0
+    return SelfReport(number, alert.cause, alert.severity, {name: _revision(e) for name, e in state.outbox.items()})
+
+
+def _revision(entry: OutboxEntry) -> int:
+    """The revision that tells the channel of an alert which has just been added to its entry."""
+    waits = entry.is_behind and not entry.lease_owner
+    return entry.wanted_revision if waits else entry.wanted_revision + 1
+
+
+def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
+    """The task's own report of the same exits, in the open incident, whose place AWS's alert takes; None without one.
+
+    A channel that was told of that report at this severity need not be told again.
+    """
+    reports = state.tasks.get(alert.task, _UNKNOWN).self_reports
+    found = [reports[name] for name in alert.exited if name in reports]
+    incident = state.incident
+    if alert.self_reported or not found or len(found) < len(alert.exited) or incident is None or incident.over:
+        return None
+    if any(report.incident != incident.number for report in found):
+        return None
+    told = {
+        channel
+        for channel, entry in state.outbox.items()
+        if all(
+            report.severity.at_least(alert.severity)
+            and channel in report.revisions
+            and entry.sent_revision >= report.revisions[channel]
+            for report in found
+        )
+    }
+    return Replaced(found[0].cause, frozenset(told))
