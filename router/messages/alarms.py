@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from router.messages import console
 from router.messages.phrases import phrase, span
 from router.model import Alarm, Alert, Subject, SubjectKind
+from router.subject_names import subject_in_cluster
 
 _TASKS = "RunningTaskCount"  # of Container Insights
 _COUNTS = {_TASKS: "running_tasks", "DesiredTaskCount": "desired_tasks", "PendingTaskCount": "pending_tasks"}
@@ -96,7 +97,9 @@ def _children(alarm: Alarm, language: str) -> str:
 def _measured(alert: Alert, alarm: Alarm, language: str) -> str:
     said = {"metric": _metric(alarm, language), "during": _during(alarm, language)}
     if alarm.missing_tasks and alarm.values and (service := service_of(alert)):
-        return phrase("alarm_tasks_missing", language, service=_service(service, language), count=_range(alarm), **said)
+        return phrase(
+            "alarm_tasks_missing", language, service=subject_in_cluster(service, language), count=_range(alarm), **said
+        )
     if alarm.no_data:
         key = "alarm_data_missing" if alarm.state == "ALARM" else "alarm_insufficient_data"
         return phrase(key, language, **said)
@@ -139,8 +142,8 @@ def _owner(alarm: Alarm, language: str) -> str:
     """What the metric belongs to, by its dimensions."""
     dimensions = alarm.dimensions
     if {"ServiceName", "ClusterName"} <= dimensions.keys():
-        name = phrase("subject_service", language, name=dimensions["ServiceName"])
-        return phrase("subject_in_cluster", language, subject=name, cluster=dimensions["ClusterName"])
+        service = Subject("", "", dimensions["ClusterName"], SubjectKind.SERVICE, dimensions["ServiceName"])
+        return subject_in_cluster(service, language)
     if group := dimensions.get("TargetGroup"):  # targetgroup/NAME/ID
         return phrase("alarm_target_group", language, name=_second_part(group))
     if balancer := dimensions.get("LoadBalancer"):  # app/NAME/ID
@@ -151,11 +154,6 @@ def _owner(alarm: Alarm, language: str) -> str:
 def _second_part(text: str) -> str:
     parts = text.split("/")
     return parts[1] if len(parts) == 3 else text  # noqa: PLR2004
-
-
-def _service(service: Subject, language: str) -> str:
-    name = phrase("subject_service", language, name=service.name)
-    return phrase("subject_in_cluster", language, subject=name, cluster=service.cluster)
 
 
 def _range(alarm: Alarm) -> str:
