@@ -279,7 +279,11 @@ TASKS = {
     ),
     "out of memory, told by the router itself": (
         events.container_exited(container("sidecar", 137, OOM)),
-        "critical out_of_memory",
+        "warning container_exited",
+    ),
+    "a container that is done, told by the router itself": (
+        events.container_exited(container("init", 0)),
+        "info task_running",
     ),
     "a sidecar that is done": (
         task_event(containers=[container(status="RUNNING"), container("init", 0)]),
@@ -498,10 +502,10 @@ def test_what_is_over_is_not_said_in_the_words_of_the_trouble() -> None:
 # --- alerts -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_alerts_id_is_made_of_occurrence_cause_and_subject() -> None:
+def test_an_alerts_id_is_made_of_the_task_what_ended_and_the_subject() -> None:
     event = normalise(exited(1))
     told = classify(event)
-    assert alert(event, told).id == f"{events.TASK}.essential_container_exited.{event.subject.key[:6]}"
+    assert alert(event, told).id == f"{events.TASK}.task-ended.{event.subject.key[:6]}"
 
 
 def test_a_duplicate_has_the_same_alert_id() -> None:

@@ -31,7 +31,17 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
-from router.incident.state import Delivery, Dispatch, MessageOptions, MutedAlert, OutboxEntry, RouteTarget, SubjectState
+from router.incident.state import (
+    Delivery,
+    Dispatch,
+    KnownTask,
+    MessageOptions,
+    MutedAlert,
+    OutboxEntry,
+    RouteTarget,
+    SelfReport,
+    SubjectState,
+)
 from router.model import (
     Alarm,
     Alert,
@@ -75,7 +85,7 @@ def test_the_id_of_an_alert_says_where_its_row_is() -> None:
 
 
 def test_all_rows_about_one_task_stand_together() -> None:
-    oom = row_of(events.task_stopped(None, None, events.container(reason="OutOfMemoryError: killed", exit_code=137)))
+    oom = row_of(events.task_event(containers=[events.container(reason="OutOfMemoryError: killed", exit_code=137)]))
     items = [row_item(row, TTL, NOW) for row in (DIED, oom)]
     assert items[0]["pk"] == items[1]["pk"]
     assert items[0]["sk"] != items[1]["sk"]
@@ -264,6 +274,11 @@ STANDINGS = SUBJECTS.flatmap(
         outbox=st.dictionaries(st.text(), whole(OutboxEntry), max_size=3),
         silenced=SILENCED,
         muted=st.none() | muted_of(subject),
+        tasks=st.dictionaries(
+            st.text(),
+            whole(KnownTask, self_reports=st.dictionaries(st.text(), whole(SelfReport), max_size=2)),
+            max_size=2,
+        ),
         superseded=st.none(),
         unknown=st.just({}),
     )
