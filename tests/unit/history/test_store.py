@@ -139,7 +139,7 @@ def test_what_is_no_alerts_id_finds_no_row(text: str) -> None:
 
 def test_everything_about_a_task_is_found_by_its_id() -> None:
     oom = events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage")
-    exit_before = {"lastStatus": "RUNNING", "desiredStatus": "RUNNING", "containers": [oom]}
+    exit_before: dict[str, Any] = {"lastStatus": "RUNNING", "desiredStatus": "RUNNING", "containers": [oom]}
     history = history_with(row(1, AT), row(1, AT, **exit_before), row(2, AT))
     assert {item["cause"] for item in history.by_occurrence(f"{1:032x}", AT)} == {
         "essential_container_exited",

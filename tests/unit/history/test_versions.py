@@ -74,7 +74,20 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
         yield from mappings(each)
 
 
-MAPPINGS_OF_DATA = {"causes", "active_causes", "suppressed", "by", "details", "occurrences", "deployments", "outbox"}
+MAPPINGS_OF_DATA = {
+    "causes",
+    "active_causes",
+    "suppressed",
+    "by",
+    "details",
+    "occurrences",
+    "deployments",
+    "exits",
+    "revisions",
+    "dimensions",
+    "children",
+}
+MAPPINGS_OF_RECORDS = {"outbox", "tasks", "self_reports"}
 
 
 def records(value: Any) -> Iterator[dict[str, Any]]:
@@ -82,7 +95,7 @@ def records(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
         for name, each in value.items():
-            if name == "outbox":
+            if name in MAPPINGS_OF_RECORDS:
                 yield from (record for entry in each.values() for record in records(entry))
             elif name not in MAPPINGS_OF_DATA:
                 yield from records(each)
