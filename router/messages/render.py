@@ -564,9 +564,8 @@ def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
     """The runbook, pages of the consoles where the region is known, and the source of the hint; the best first."""
     alert = story.alert
     runbook = alert.runbook_url or (alert.alarm.runbook_url if alert.alarm else "")
-    named = [("runbook", runbook), *pages(alert, story.found, over=story.over)]
-    links = [(story.phrase(f"link_{name}"), url) for name, url in named]
-    links += alarms.children_links(alert, story.config.language)
+    links = [(story.phrase("link_runbook"), runbook), *alarms.children_links(alert, story.config.language)]
+    links += [(story.phrase(f"link_{name}"), url) for name, url in pages(alert, story.found, over=story.over)]
     links.append((story.phrase("link_source"), story.advice.source if story.advice else ""))
     return tuple((label, url) for label, url in links if url)[:LINKS]
 

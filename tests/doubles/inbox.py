@@ -17,7 +17,7 @@ from tests.doubles.world import World
 MAX_RECEIVES = 5
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
 TASKS = [f"{number:032x}" for number in range(30)]
-NOTE = "History is unavailable: this may repeat, and nothing will say when it is over."
+NOTE = "History is unavailable: you may get this again, and no resolution will be sent."
 
 
 def died(task: str = TASKS[0], service: str = "web") -> events.Raw:

@@ -172,7 +172,7 @@ def test_a_route_gives_mention_language_time_zone_and_window() -> None:
     world.receive(task_stopped())
     (told,) = world.slack.told
     assert told.mention == "<!here>"
-    assert "必須コンテナが終了" in told.message.title
+    assert "必須コンテナが異常終了" in told.message.title
     assert any("JST" in value for _, value in told.message.facts)
     world.receive(task_stopped(task="t2"))
     world.wait(70)

@@ -37,7 +37,7 @@ def test_notified_channels_are_told_who_closed_the_incident(account: Account) ->
     assert [channel.kinds for channel in account.world.channels.values()] == [[OPENED, RESOLVED]] * 3
     told = account.world.pager.told[-1]
     assert told.incident.status == "closed"
-    assert "Closed by hand by ann (the host is gone) after " in told.message.text
+    assert "Closed manually by ann (the host is gone) after " in told.message.text
     assert account.world.history.open_incidents(time.time()) == []
 
 

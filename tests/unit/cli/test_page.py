@@ -60,8 +60,8 @@ def test_the_messages_of_every_channel_stand_side_by_side(tmp_path: Path) -> Non
 def test_slacks_links_and_severity_word_are_drawn(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED, "--channel", "slack")
     seen = Seen(drawn)
-    assert any(text.startswith("🔴 CRITICAL · Essential container exited") for text in seen.texts)
-    assert "Open the task" in seen.texts
+    assert any(text.startswith("🔴 CRITICAL · Container crashed") for text in seen.texts)
+    assert "View task" in seen.texts
     hrefs = [attributes["href"] or "" for tag, attributes in seen.elements if tag == "a"]
     assert any("/ecs/v2/clusters/prod/tasks/" in href for href in hrefs)
     assert not any("|" in text for text in seen.texts)
@@ -69,7 +69,7 @@ def test_slacks_links_and_severity_word_are_drawn(tmp_path: Path) -> None:
 
 def test_a_page_of_what_nobody_is_told_says_so(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, [events.task_event(), DIED])
-    assert drawn.count("Nobody is told.") == 1
+    assert drawn.count("No message is sent.") == 1
     assert drawn.count("<section>") == 2
 
 

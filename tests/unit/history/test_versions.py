@@ -95,7 +95,7 @@ def records(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
         for name, each in value.items():
-            if name in MAPPINGS_OF_RECORDS:
+            if name in MAPPINGS_OF_RECORDS and isinstance(each, dict):  # of an incident, `tasks` is a list of ids
                 yield from (record for entry in each.values() for record in records(entry))
             elif name not in MAPPINGS_OF_DATA:
                 yield from records(each)
@@ -265,7 +265,7 @@ def test_a_subject_of_a_newer_version_is_left_alone_and_its_neighbours_are_handl
     world.now += HOUR
     handle(TICK, world.router, lambda: 60.0, 5)
     assert [item for item in world.rows("subject#") if item.get("subject") == "service:web"] == untouched
-    assert {each.incident.subject.name for each in world.slack.told} == {"service:web", "service:api", "service:new"}
+    assert {each.incident.subject.text for each in world.slack.told} == {"service:web", "service:api", "service:new"}
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
@@ -314,8 +314,8 @@ def test_a_damaged_state_costs_only_its_own_subject_whose_next_alert_is_announce
     for _ in range(3):
         world.now += MINUTE
         handle(TICK, world.router, lambda: 60.0, 5)
-    names = {each.incident.subject.name for each in world.slack.told}
-    names |= {incident.subject.name for each in world.slack.told for incident in each.bundled}
+    names = {each.incident.subject.text for each in world.slack.told}
+    names |= {incident.subject.text for each in world.slack.told for incident in each.bundled}
     assert names == {f"service:s{number}" for number in range(20) if number != 7}
     (copy,) = [item for item in world.rows("subject#") if item["sk"].startswith("damaged#")]
     assert copy["item"] == damaged
@@ -326,7 +326,7 @@ def test_a_damaged_state_costs_only_its_own_subject_whose_next_alert_is_announce
     told = {incident.id for each in world.slack.told for incident in (each.incident, *each.bundled)}
     assert f"{damaged['pk'].partition('#')[2]}-2" in told
     assert {f"service:new{number}" for number in range(9)} <= {
-        incident.subject.name for each in world.slack.told for incident in (each.incident, *each.bundled)
+        incident.subject.text for each in world.slack.told for incident in (each.incident, *each.bundled)
     }
     assert len(counted) == len([item for item in world.rows("subject#") if item["sk"].startswith("damaged#")])
 
@@ -373,7 +373,7 @@ def test_damaged_channel_states_are_set_aside_and_everybody_is_told() -> None:
     world.table.commit([Put({**item, "sent_at": "now"})], world.now)
     world.receive(crash("api", 2))
     world.tick()
-    assert {each.incident.subject.name for each in world.slack.told} == {"service:web", "service:api"}
+    assert {each.incident.subject.text for each in world.slack.told} == {"service:web", "service:api"}
     assert sorted(each["sk"].partition("#")[0] for each in world.rows("channels")) == ["condition", "damaged"]
 
 

@@ -148,7 +148,7 @@ def test_a_message_tells_of_the_deployment_before_and_the_next_incident_of_what_
     world.receive(died(world.now, "t3"))
     first, _, second = (told.message.text for told in world.slack.told)
     assert "First seen 4 min after" in first
-    assert "3 × in 24 h, 3 × in 7 d; the last one was 2 h earlier." in second
+    assert "3rd time in 24 h, 3rd in 7 days; last seen 2 h before." in second
 
 
 def test_the_same_event_again_is_counted_once(world: World) -> None:

@@ -84,7 +84,7 @@ def test_a_composite_alarm_names_and_links_the_alarms_that_set_it_off() -> None:
     shown = message(raw, "en")
     assert shown.lead == "Triggered by alarm orders/5xx."
     console = "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1"
-    assert ("Open alarm orders/5xx", f"{console}#alarmsV2:alarm/orders$2F5xx") in shown.links
+    assert ("View alarm orders/5xx", f"{console}#alarmsV2:alarm/orders$2F5xx") in shown.links
 
 
 def test_a_rules_runbook_comes_before_that_of_the_description() -> None:

@@ -345,7 +345,7 @@ def test_no_text_names_a_subject_as_machines_do_and_a_title_has_one_colon(kind: 
 
 
 def test_a_cause_of_the_user_is_never_taken_for_the_name_of_a_phrase() -> None:
-    alarm = replace(of(events.alarm()), details={})
+    alarm = replace(of(events.alarm()), details={}, alarm=None)
     assert said(incident_of(replace(alarm, cause="going_on"))).lead == ""
 
 

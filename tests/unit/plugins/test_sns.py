@@ -106,9 +106,9 @@ def subject_of(sns: Sns, headline: str, status: str = "CRITICAL", **alert: Any) 
         (Kind.OPENED, "en", "[CRITICAL] Out of memory: service web in prod"),
         (Kind.UPDATED, "en", "[CRITICAL, ongoing] Out of memory: service web in prod"),
         (Kind.RESOLVED, "en", "[RESOLVED] Out of memory: service web in prod"),
-        (Kind.OPENED, "ja", "[重大] メモリ不足: サービス web (prod)"),
-        (Kind.UPDATED, "ja", "[重大・継続中] メモリ不足: サービス web (prod)"),
-        (Kind.RESOLVED, "ja", "[解決済み] メモリ不足: サービス web (prod)"),
+        (Kind.OPENED, "ja", "[重大] メモリ不足 - サービス web (prod)"),
+        (Kind.UPDATED, "ja", "[重大・継続中] メモリ不足 - サービス web (prod)"),
+        (Kind.RESOLVED, "ja", "[解決済み] メモリ不足 - サービス web (prod)"),
     ],
 )
 def test_the_subject_is_in_the_readers_language_and_tells_the_kinds_apart(

