@@ -718,23 +718,23 @@ def _introduced(token: _Token, words: list[str], before: _Token | None) -> str:
     rows = _INTRODUCED.get(words[-1], ()) if words else ()
     tail = f" {' '.join(words[-3:])}" if rows else ""
     for phrase, kind, unless in rows:
-        if tail.endswith(f" {phrase}") and token.key not in unless:
+        if tail.endswith(f" {phrase}") and (token.quoted or token.key not in unless):
             shape = _shape(token.core)
             return shape if shape in {"url", "arn", "image", "platform"} else kind
     return ""
 
 
 _SHAPES = (
-    ("url", ("http://", "https://")),
-    ("arn", ("arn:",)),
-    ("path", ("/",)),
-    ("platform", ("linux/", "windows/")),
+    ("url", re.compile(r"https?://", re.IGNORECASE)),
+    ("arn", re.compile(r"arn:[\w-]*:", re.IGNORECASE)),  # not the image `arn:1`
+    ("path", re.compile("/")),
+    ("platform", re.compile(r"(?:linux|windows)/[^:]*$", re.IGNORECASE)),  # not the image `linux/web:1`
 )
 
 
 def _shape(core: str) -> str:
     """What kind of name this is, by its looks; "" where they do not tell."""
-    by_beginning = next((kind for kind, beginnings in _SHAPES if core.lower().startswith(beginnings)), "")
+    by_beginning = next((kind for kind, pattern in _SHAPES if pattern.match(core)), "")
     host, slash, _ = core.partition("/")
     if by_beginning or not slash:
         return by_beginning or ("host" if re.fullmatch(r"[\w-]+(?:\.[\w-]+)+(?::[0-9]+)?", core) else "")

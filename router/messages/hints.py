@@ -48,6 +48,7 @@ _RUN = "https://docs.docker.com/engine/containers/run/#exit-status"
 _ATTESTATIONS = "https://docs.docker.com/build/metadata/attestations/"
 _SIGNALS = "https://man7.org/linux/man-pages/man7/signal.7.html"
 _WINDOWS = "https://learn.microsoft.com/archive/blogs/joshpoley/common-process-termination-values"
+_INSTANCE = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerInstance.html"
 _INSIGHTS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html"
 _CODEDEPLOY = "https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-stop.html"
 
@@ -1445,6 +1446,15 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
             "Drain the instance so that its tasks move, then replace it.",
             "インスタンスをドレインしてタスクを移動させ、交換してください。",
             f"{_GUIDE}container-instance-health.html",
+        ),
+    ),
+    "container_instance_registration_failed": (
+        Hint(
+            "No tasks are placed on the instance. Read its statusReason (aws ecs describe-container-instances), correct "
+            "what it names, and replace the instance.",
+            "このインスタンスにタスクは配置されません。statusReason (aws ecs describe-container-instances) を確認して"
+            "原因を修正し、インスタンスを交換してください。",
+            _INSTANCE,
         ),
     ),
     "cloudwatch_alarm": (

@@ -519,7 +519,7 @@ def test_the_title_says_what_and_where() -> None:
     event = normalise(events.alarm(name="cpu"))
     assert alert(event, classify(event)).title == "CloudWatch alarm: cpu"
     event = normalise(events.alarm("OK", name="cpu"))
-    assert alert(event, classify(event)).title == "CloudWatch alarm is OK again: alarm:cpu"
+    assert alert(event, classify(event)).title == "CloudWatch alarm is OK again: cpu"
 
 
 @pytest.mark.parametrize(

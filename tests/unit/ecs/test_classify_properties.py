@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.ecs.classify import alert, classify
-from router.ecs.normalise import SOURCES, normalise
+from router.ecs.normalise import OWN_SOURCE, SOURCES, normalise
 from router.ecs.reasons import STOP_CODES
 from router.errors import UnreadableEvent
 from router.model import Alert
@@ -103,7 +103,8 @@ def test_any_value_in_any_field_is_classified_or_unreadable(raw: events.Raw) -> 
 
 @given(detail=st.dictionaries(st.text(max_size=12), JSON, max_size=6), source=st.sampled_from(sorted(SOURCES)))
 def test_classification_is_total(detail: dict[str, Any], source: str) -> None:
-    assert told(events.event("ECS Task State Change", detail, source=source)).rule
+    detail_type = "Container Exited" if source == OWN_SOURCE else "ECS Task State Change"
+    assert told(events.event(detail_type, detail, source=source)).rule
 
 
 @given(
