@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.ecs.classify import alert, classify
-from router.ecs.normalise import OWN_SOURCE, SOURCES, normalise
+from router.ecs.normalise import SOURCES, normalise
 from router.ecs.reasons import STOP_CODES
 from router.errors import UnreadableEvent
-from router.model import Alert
+from router.model import OWN_SOURCE, Alert
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
