@@ -159,13 +159,7 @@ def _kinds(service: str, payload: dict[str, Any]) -> Iterator[str]:
     """The kinds of notification about a service in one message, which may be a bundle if the machine is slow."""
     text = payload["text"]
     if f"service {service} in " in text:
-        yield (
-            "resolved"
-            if "Resolved: " in text
-            else "updated"
-            if re.search("(Still failing|Ongoing): ", text)
-            else "opened"
-        )
+        yield ("resolved" if "RESOLVED · " in text else "updated" if ", ongoing · " in text else "opened")
     for label, names in re.findall(r"• [^•]*?, [0-9]+ (new|ongoing|resolved) incidents? \([^)]*\): ([^•]*)", text):
         if re.search(rf"\b{service}\b", names):
             yield {"new": "opened", "ongoing": "updated", "resolved": "resolved"}[label]

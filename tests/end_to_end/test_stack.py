@@ -226,7 +226,7 @@ def test_a_recovery_is_announced_when_it_has_proved_itself(deployed: Deployed) -
     eventually(lambda: deployed.slack_of("phoenix"), deployed)
     deployed.happen(service_action("SERVICE_STEADY_STATE", service="phoenix"))
     eventually(lambda: len(deployed.slack_of("phoenix")) > 1, deployed)
-    assert deployed.slack_of("phoenix")[1].startswith("✅ Resolved: ")
+    assert deployed.slack_of("phoenix")[1].startswith("✅ RESOLVED · Container crashed: service phoenix in prod")
 
 
 def test_what_is_no_event_ends_on_the_dead_letter_queue_with_the_reason(deployed: Deployed) -> None:
