@@ -12,10 +12,11 @@ User Guide, and events of real alarms.
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from router.ecs.fields import mapping, mappings
 from router.model import Alarm
 from router.text import clean
 
@@ -43,7 +44,7 @@ _DIFFERENCE = re.compile(r"\s*(?:FILL\(\s*)?(\w+)(?:\s*,[^()]*\))?\s*-\s*(?:FILL
 
 def parse_alarm(detail: Mapping[str, Any]) -> Alarm:
     """What the event's detail says about the alarm. Anything may be missing or garbage; then it is left out."""
-    state, configuration = _object(detail, "state"), _object(detail, "configuration")
+    state, configuration = mapping(detail, "state"), mapping(detail, "configuration")
     reason, data = _line(state, "reason", 4096), _reason_data(state)
     watched = _watched(configuration)
     lower, upper = _bound("lower", reason, data), _bound("upper", reason, data)
@@ -55,7 +56,7 @@ def parse_alarm(detail: Mapping[str, Any]) -> Alarm:
     by, because, until = _suppression(detail, state, configuration)
     return Alarm(
         state=_line(state, "value").upper(),
-        previous_state=_line(_object(detail, "previousState"), "value").upper(),
+        previous_state=_line(mapping(detail, "previousState"), "value").upper(),
         namespace=watched.namespace,
         metric=watched.metric,
         label=watched.label,
@@ -126,12 +127,12 @@ _DEFICIT = {("DesiredTaskCount", "RunningTaskCount"): ">", ("RunningTaskCount", 
 
 
 def _watched(configuration: Mapping[str, Any]) -> _Watched:
-    queries = list(_objects(configuration, "metrics"))
-    metrics = {_line(query, "id"): stat for query in queries if (stat := _object(query, "metricStat"))}
+    queries = list(mappings(configuration, "metrics"))
+    metrics = {_line(query, "id"): stat for query in queries if (stat := mapping(query, "metricStat"))}
     computed = next(filter(_is_result, queries), {})
     expression = _line(computed, "expression", EXPRESSION_LIMIT)
     first = next(iter(metrics.values()), {})
-    metric = _object(first, "metric")
+    metric = mapping(first, "metric")
     return _Watched(
         namespace=_line(metric, "namespace"),
         metric=_line(metric, "name"),
@@ -156,7 +157,7 @@ def _shared_dimensions(stats: Any) -> dict[str, str]:
     each = [
         {
             name: value
-            for name in list(_object(_object(stat, "metric"), "dimensions"))[:_KEPT]
+            for name in list(mapping(mapping(stat, "metric"), "dimensions"))[:_KEPT]
             if (value := _dimension(stat, name))
         }
         for stat in stats
@@ -169,7 +170,7 @@ def _shared_dimensions(stats: Any) -> dict[str, str]:
 
 def _dimension(stat: Mapping[str, Any], name: object) -> str:
     return (
-        _line(_object(_object(stat, "metric"), "dimensions"), name)
+        _line(mapping(mapping(stat, "metric"), "dimensions"), name)
         if isinstance(name, str) and _clean_line(name)
         else ""
     )
@@ -179,7 +180,7 @@ def _difference(expression: str, metrics: Mapping[str, Mapping[str, Any]]) -> tu
     match = _DIFFERENCE.fullmatch(expression)
     if not match:
         return "", ""
-    first, second = (_line(_object(metrics.get(name, {}), "metric"), "name") for name in match.groups())
+    first, second = (_line(mapping(metrics.get(name, {}), "metric"), "name") for name in match.groups())
     return first, second
 
 
@@ -241,7 +242,7 @@ def _counts(reason: str) -> tuple[int, int]:
 
 def _children(reason: str, data: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
     """A composite alarm's children by name, and whether they are those that set it off."""
-    stated = [_line(child, "arn", 2048) for child in _objects(data, "triggeringAlarms")]
+    stated = [_line(child, "arn", 2048) for child in mappings(data, "triggeringAlarms")]
     match = _CHANGED.search(reason)
     triggering = [arn for arn in stated if arn] or ([match[1]] if match else [])
     if triggering:
@@ -258,7 +259,7 @@ def _suppression(
     detail: Mapping[str, Any], state: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> tuple[str, str, float | None]:
     """By what, why, and until which clock time; the end is known of a mute window alone."""
-    muted, suppressed = _object(detail, "muteDetail"), _line(state, "actionsSuppressedBy")
+    muted, suppressed = mapping(detail, "muteDetail"), _line(state, "actionsSuppressedBy")
     if suppressed:
         by = alarm_name(_line(configuration, "actionsSuppressor", 2048))[:NAME_LIMIT]
         return (
@@ -273,16 +274,6 @@ def _suppression(
 
 
 # --- fields that may be anything --------------------------------------------------------------------------------------
-
-
-def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = fields.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    value = fields.get(key)
-    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
 
 
 def _text(fields: Mapping[str, Any], key: str) -> str:

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.ecs.alarms import parse_alarm
+from router.ecs.fields import mapping, mappings
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
@@ -198,16 +199,6 @@ def _name(fields: Mapping[str, Any], key: str) -> str:
     return _line(fields, key)[:NAME_LIMIT]
 
 
-def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = fields.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
-    value = fields.get(key)
-    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
-
-
 def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
     """Status of a task or container instance. Only STOPPED tasks have `stoppedAt`.
 
@@ -225,10 +216,10 @@ def _reason(detail: Mapping[str, Any]) -> str:
         _text(detail, "stoppedReason")
         or _text(detail, "reason")
         or _text(detail, "statusReason")
-        or _text(_object(detail, "state"), "reason")
+        or _text(mapping(detail, "state"), "reason")
         or "; ".join(
             f"{_name(check, 'type')}: {_name(check, 'statusReason')}".strip(": ")
-            for check in _objects(detail, "healthChecks")
+            for check in mappings(detail, "healthChecks")
             if _name(check, "status").upper() != "OK"
         )[:REASON_LIMIT]
     )
@@ -236,7 +227,7 @@ def _reason(detail: Mapping[str, Any]) -> str:
 
 def _state(detail: Mapping[str, Any]) -> str:
     """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` for its agent."""
-    stated = _name(_object(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
+    stated = _name(mapping(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
     return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
 
 
@@ -255,8 +246,8 @@ def _attachment_reasons(detail: Mapping[str, Any]) -> str:
     """Why a task's volumes or network interfaces could not be attached: ECS may say it here alone."""
     reasons = (
         f"{_name(attachment, 'type')} {_name(attachment, 'status')}: {_line(item, 'value')}".strip(": ")
-        for attachment in _objects(detail, "attachments")
-        for item in _objects(attachment, "details")
+        for attachment in mappings(detail, "attachments")
+        for item in mappings(attachment, "details")
         if _name(item, "name") == "statusReason" and _line(item, "value")
     )
     return "; ".join(sorted(reasons))[:REASON_LIMIT]
@@ -276,7 +267,7 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
             memory=_mebibytes(item.get("memory")) or of_task,
             health=_name(item, "healthStatus").upper(),
         )
-        for item in _objects(detail, "containers")
+        for item in mappings(detail, "containers")
     )
     return tuple(sorted(containers, key=lambda container: (container.name, repr(container))))
 
@@ -432,7 +423,7 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
     """
     sent_at = _moment(_text(envelope, "time"))
     stated = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
-    moments = (*map(_moment, (*stated, _text(_object(detail, "state"), "timestamp"))), sent_at)
+    moments = (*map(_moment, (*stated, _text(mapping(detail, "state"), "timestamp"))), sent_at)
     at = next((moment for moment in moments if moment is not None and moment <= now + CLOCK_SKEW), now)
     return min(at, now, sent_at or now) if own else at
 
@@ -461,11 +452,11 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
 
     A detail without a time cannot be told from the next one like it, so the envelope's id is used.
     """
-    changes = (_name(check, "lastStatusChange") for check in _objects(detail, "healthChecks"))
+    changes = (_name(check, "lastStatusChange") for check in mappings(detail, "healthChecks"))
     times = (
         _name(detail, "createdAt"),
         _name(detail, "updatedAt"),
-        _name(_object(detail, "state"), "timestamp"),
+        _name(mapping(detail, "state"), "timestamp"),
         max(changes, default=""),
     )
     if not any(times):
@@ -477,5 +468,5 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
 
 def _suppressed(detail: Mapping[str, Any]) -> tuple[str, ...]:
     """What CloudWatch suppresses an alarm by: the alarm that is not suppressed any more is another occurrence."""
-    by = (_name(_object(detail, "state"), "actionsSuppressedBy"), _name(_object(detail, "muteDetail"), "mutedByArn"))
+    by = (_name(mapping(detail, "state"), "actionsSuppressedBy"), _name(mapping(detail, "muteDetail"), "mutedByArn"))
     return tuple(filter(None, by))

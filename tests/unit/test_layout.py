@@ -19,6 +19,7 @@ TESTED_ELSEWHERE = {
     "router/channels/state.py": "data; channels/test_rate_limit.py and test_health.py",
     "router/config/time_zones.py": "config/test_hours.py and config/test_parse.py",
     "router/config/toml_reader.py": "config/test_parse.py states a rule for each kind of value",
+    "router/ecs/fields.py": "ecs/test_normalise.py and ecs/test_alarms.py, with fields of every type",
     "router/ecs/reasons.py": "ecs/test_classify.py",
     "router/enrichment/task_definitions.py": "enrichment/test_enrich.py",
     "router/incident/state.py": "data; incident/test_lifecycle.py and test_outbox.py",
