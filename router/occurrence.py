@@ -116,9 +116,8 @@ def _apply_known(
         replaces = Replaced(CONTAINER_EXITED) if alert.exited else None
         return _apply(state, routed, rows, moment, replaces), routed
     elif alert.stopped:
-        known_already = Decision.RESOLVING if alert.resolves else Decision.HELD_BACK
         quiet = Decision.BELOW_THRESHOLD if alert.severity is Severity.INFO else Decision.HELD_BACK
-        rows.add(AlertRecord(alert, known_already if alert.resolves else quiet, "", event))
+        rows.add(AlertRecord(alert, Decision.RESOLVING if alert.resolves else quiet, "", event))
     return apply_repeat(state, alert, moment.now, moment.resolve_after), routed
 
 

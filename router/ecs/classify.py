@@ -440,9 +440,9 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
     # Whom the event blames does not depend on what a plugin or a user's rule calls it.
     cause = classify(event, ended=ended).cause if event.containers else classification.cause
     blamed = culprits(_ending(case, cause))
-    exited = _exited_in_running_task(without(event, ended))
+    exited = _exited_in_running_task(case)
     return Alert(
-        id=f"{event.occurrence}.{_what_ended(event, exited) or classification.cause}.{event.subject.key[:6]}",
+        id=f"{event.occurrence}.{_what_ended(case, exited) or classification.cause}.{event.subject.key[:6]}",
         event_id=event.id,
         at=event.at,
         severity=classification.severity,
@@ -490,21 +490,19 @@ def _decides_alone(case: Case, cause: str) -> bool:
     return not any(code and not asked_to_stop(code) for code in case.exit_codes)
 
 
-def _exited_in_running_task(event: Event) -> tuple[str, ...]:
-    case = Case(event, {})
-    if not still_running(case) or (spot(case) and not event.self_reported):
+def _exited_in_running_task(case: Case) -> tuple[str, ...]:
+    if not still_running(case) or (spot(case) and not case.event.self_reported):
         return ()
     return tuple(sorted({container.name for container in case.reporting_containers if _has_failed(container)}))
 
 
-def _what_ended(event: Event, exited: tuple[str, ...]) -> str:
+def _what_ended(case: Case, exited: tuple[str, ...]) -> str:
     """What ended, for the identity of the alert; "" if the event is not about an ending.
 
     A task ends once: the Spot notice and the stop that it announces are the same ending, whatever their causes are.
     What a task reports itself has an identity of its own, so it never takes the place of what AWS reports.
     """
-    case = Case(event, {})
-    if event.self_reported:
+    if case.event.self_reported:
         return f"reported-{short_hash(*exited)}"
     if stopped(case) or (stopped_or_running(case) and spot(case)):
         return "task-ended"
