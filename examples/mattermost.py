@@ -22,7 +22,7 @@ class Mattermost:
 
 
 def _literal(text: str) -> str:
-    """Text from outside stays text: it formats nothing and notifies nobody."""
+    """Escapes text from outside, so that it can neither format anything nor notify anyone."""
     return re.sub(r"([\\`*_{}\[\]()#+!|>~-])", r"\\\1", text).replace("@", "@\N{WORD JOINER}")
 
 

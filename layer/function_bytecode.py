@@ -21,7 +21,7 @@ READABLE = 0o100644 << 16
 
 
 def compiles() -> bool:
-    """Whether this Python makes bytecode that the function can use."""
+    """Tells whether the function can use bytecode that this Python makes."""
     return sys.version_info[:2] == RUNTIME_VERSION and sys.implementation.name == "cpython"
 
 

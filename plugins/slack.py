@@ -191,7 +191,7 @@ def _body(notification: Notification) -> list[dict[str, Any]]:
 
 
 def _paragraphs(message: Message) -> Iterator[str]:
-    """What happened; why, in ECS's own words and set as code; what to do."""
+    """Paragraphs that say what happened, quote ECS's reason as code, and say what to do."""
     hint = _linked(message.hint, _HINT)
     reason = _fit(_literal(" ".join(message.reason.split())), _REASON)
     if lead := _linked(message.lead, _TEXT - len(hint) - len(reason)):
@@ -250,7 +250,7 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 
 def _without_pings(text: str) -> str:
-    """Text that notifies nobody; `_fit` escapes it."""
+    """Breaks up mentions, so that the text notifies no one. `_fit` escapes the rest."""
     return _PING.sub("@\N{WORD JOINER}", text).strip()
 
 

@@ -178,7 +178,7 @@ def _mail(notification: Notification, limit: int) -> str:
 
 
 def _is_said(value: str, text: str) -> bool:
-    """Whether the text holds the value as a word of its own."""
+    """Tells whether the text contains the value as a separate word."""
     return bool(re.search(rf"(?<!\w){re.escape(value.casefold()[:_VALUE])}(?!\w)", text.casefold()[:_PLAIN]))
 
 
