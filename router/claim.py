@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.channels.configured import ConfiguredChannel
@@ -38,9 +39,10 @@ from router.history.store import Attempt, Change, SubjectWrite, update_in_batche
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import advance
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
+from router.incident.recovery import Findings, apply_findings
 from router.incident.recurrence import DEPLOYMENT_STARTED
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
-from router.incident.suppression import suppressed_by
+from router.incident.suppression import NOT_SUPPRESSED, Suppression, extend_mute, suppressed_by
 from router.model import Alert, Decision, Kind, Severity, Subject
 from router.occurrence import Moment, Reclassify, Rows, apply_routed
 
@@ -151,8 +153,9 @@ class _Claimed(NamedTuple):
 
 def _concerns_subject(alert: Alert) -> bool:
     """Whether an alert can change its subject's state. All others are only recorded, which needs no read."""
-    begun = alert.cause == DEPLOYMENT_STARTED
-    ends = alert.resolves or alert.stopped or bool(alert.exited)
+    effects = alert.effects
+    begun = alert.cause == DEPLOYMENT_STARTED or effects.deployment is not None
+    ends = alert.resolves or alert.stopped or bool(alert.exited or effects.ends or effects.uncertain)
     return begun or ends or alert.severity.at_least(Severity.WARNING)
 
 
@@ -176,20 +179,37 @@ def _apply_alerts(
 ) -> _Transition:
     now = attempt.now
 
-    def silenced_by(routed: RoutedAlert) -> Mapping[str, str]:
-        silence = None
-        if routed.targets and routed.alert.severity.at_least(Severity.WARNING):  # else no channel is notified anyway
-            silence = runtime.silences.active(routed.alert, now)
-        return {silence.id: silence.reason} if silence else suppressed_by(routed.alert, now)
+    def suppression(routed: RoutedAlert) -> Suppression:
+        if not routed.targets or not routed.alert.severity.at_least(Severity.WARNING):
+            return NOT_SUPPRESSED  # no channel is notified anyway
+        return _suppression(routed.alert, runtime, now)
 
-    moment = Moment(now, runtime.resolve_after, silenced_by, reclassify)
-    advanced = state = advance(before, now)
+    moment = Moment(now, runtime.timing, suppression, reclassify)
+    advanced = state = _advanced(before, runtime, now)
     rows, final = Rows(attempt.existing, {}), {}
     for routed in alerts:
         state, final[routed.event.id, routed.alert.id] = apply_routed(state, routed, rows, moment)
     is_news = bool(rows.new) or state != advanced
     postponed = _postponed_by_silence(state, runtime, now) if is_news else state
     return _Transition(before, postponed, tuple(rows.new.values()), final, is_news)
+
+
+def _suppression(alert: Alert, runtime: Runtime, now: float) -> Suppression:
+    """What silences the alert now. Raises HistoryUnavailable."""
+    silence = runtime.silences.active(alert, now)
+    if silence:
+        return Suppression({silence.id: silence.reason}, silence.recheck_at(now))
+    return suppressed_by(alert, now)
+
+
+def _advanced(state: SubjectState, runtime: Runtime, now: float) -> SubjectState:
+    """The state as the clock has changed it. Raises HistoryUnavailable."""
+    muted = state.muted
+    if muted is not None and muted.until <= now:
+        suppression = _suppression(muted.alert, runtime, now)
+        if suppression and suppression.until is not None:
+            state = extend_mute(state, suppression.until)
+    return advance(state, now, runtime.timing)
 
 
 def _postponed_by_silence(state: SubjectState, runtime: Runtime, now: float) -> SubjectState:
@@ -259,20 +279,31 @@ def _recorded_decisions(
 
 
 def claim_due(
-    due: Sequence[SubjectState], lease: InvocationLease, channels: Channels, runtime: Runtime, *, all_due: bool
+    due: Sequence[SubjectState],
+    lease: InvocationLease,
+    channels: Channels,
+    runtime: Runtime,
+    findings: Mapping[Key, Findings] = MappingProxyType({}),
+    *,
+    all_due: bool,
 ) -> Claims:
     """Leases what is due on these subjects, as far as rate limits grant sends.
 
     What another invocation has leased, or what cannot be written, is left to the next tick.
 
     Args:
+        findings: what AWS says about the conditions of these subjects, by the keys of their states.
         all_due: whether `due` is everything that is due; see `router.channels.rate_limit`.
     """
     now = runtime.clock()
     if now >= lease.begin_by:
         return Claims()
     channel_states = runtime.history.channel_states(now)
-    advanced = [_postponed_by_silence(advance(state, now), runtime, now) for state in due]
+    checked = [
+        apply_findings(state, findings[key], now, runtime.timing) if (key := key_of(state)) in findings else state
+        for state in due
+    ]
+    advanced = [_postponed_by_silence(_advanced(state, runtime, now), runtime, now) for state in checked]
     allocation = _allocate(advanced, channel_states, channels, now, all_due=all_due)
     claims, writes = [], []
     for before, state in zip(due, advanced, strict=True):

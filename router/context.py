@@ -16,7 +16,7 @@ from router.config.silences import Silences
 from router.errors import HistoryUnavailable
 from router.history.items import AlertRecord
 from router.history.store import History
-from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState
+from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState, Timing
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 
 LONGEST_SEND = 10.0
@@ -154,7 +154,6 @@ class Runtime(NamedTuple):
         clock: seconds since the epoch, as `time.time`.
         jitter: 0 to 1, as `random.random`.
         pause: waits before try n + 1 (from 0), so that writers of one subject do not keep colliding.
-        resolve_after: seconds between a recovery and its announcement.
         silences: the silences that are active now.
     """
 
@@ -162,7 +161,7 @@ class Runtime(NamedTuple):
     clock: Callable[[], float]
     jitter: Callable[[], float]
     pause: Callable[[int], None]
-    resolve_after: float
+    timing: Timing
     silences: Silences
 
 

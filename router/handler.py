@@ -32,6 +32,7 @@ from router.enrichment.task_definitions import TaskDefinitions
 from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
+from router.incident.state import Timing
 from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
@@ -77,7 +78,7 @@ def make_router() -> Dependencies:
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
-        resolve_after=settings.resolve_after,
+        timing=Timing(settings.resolve_after),
         silences=Silences(silences, settings.maintenance),
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]

@@ -73,12 +73,33 @@ class Kind(enum.StrEnum):
     RESOLVED = "resolved"
 
 
+class Reason(enum.StrEnum):
+    """Why a channel is notified now; stored with each delivery.
+
+    Attributes:
+        FIRST: the channel has not been notified of the incident before.
+        WORSE: it is more severe than the channel was told, or cannot wait: an approval, a failed deployment.
+        RETURNED: it failed again after the channel was told that it is resolved.
+        DIGEST: a window ended in which alerts were held back.
+        REMINDER: a condition continues, and the channel has heard nothing for long.
+        ENDED: the incident is over.
+    """
+
+    FIRST = "first"
+    WORSE = "worse"
+    RETURNED = "returned"
+    DIGEST = "digest"
+    REMINDER = "reminder"
+    ENDED = "ended"
+
+
 class IncidentStatus(enum.StrEnum):
     """Where an incident is in its life.
 
     Attributes:
-        RECOVERING: a resolving event came; the recovery is announced after `resolve_after`.
-        LAPSED: nothing happened for 24 hours.
+        RECOVERING: everything has ended; the recovery is announced after the quiet time.
+        LAPSED: nothing happened for 24 hours, and no condition continues.
+        UNCONFIRMED: a condition could neither be seen nor checked for so long that nothing is known of it any more.
         CLOSED: a person closed it.
     """
 
@@ -86,6 +107,7 @@ class IncidentStatus(enum.StrEnum):
     RECOVERING = "recovering"
     RESOLVED = "resolved"
     LAPSED = "lapsed"
+    UNCONFIRMED = "unconfirmed"
     CLOSED = "closed"
 
 
@@ -94,6 +116,7 @@ _IS_OVER = {
     IncidentStatus.RECOVERING: False,
     IncidentStatus.RESOLVED: True,
     IncidentStatus.LAPSED: True,
+    IncidentStatus.UNCONFIRMED: True,
     IncidentStatus.CLOSED: True,
 }
 
@@ -298,6 +321,82 @@ class Event(NamedTuple):
         return f"Event({self.id!r}, {self.detail_type!r}, {self.occurrence!r})"
 
 
+class EndedBy(enum.StrEnum):
+    """What ended a condition or an occurrence; messages say it in words."""
+
+    STEADY_STATE = "steady_state"
+    DEPLOYMENT_COMPLETED = "deployment_completed"
+    ROLLBACK_COMPLETED = "rollback_completed"
+    RUN_COMPLETED = "run_completed"
+    TASK_STOPPED = "task_stopped"
+    CONTAINER_RUNNING = "container_running"
+    ALARM_OK = "alarm_ok"
+    ALARM_DELETED = "alarm_deleted"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    APPROVAL_TIMED_OUT = "approval_timed_out"
+    DEPLOYMENT_ENDED = "deployment_ended"
+    INSTANCE_HEALTHY = "instance_healthy"
+    INSTANCE_GONE = "instance_gone"
+    CHANNEL_WORKS = "channel_works"
+    VERIFIED = "verified"
+    UNCONFIRMED = "unconfirmed"
+    OTHER = "other"
+
+
+class Begun(NamedTuple):
+    """A condition that an event says has begun.
+
+    Attributes:
+        key: unique among the conditions of a subject (`router.ecs.conditions`).
+        arn: of what AWS can be asked about it; "" if the subject and the key tell.
+        deadline: clock time at which it ends by itself, or None.
+    """
+
+    key: str
+    arn: str = ""
+    deadline: float | None = None
+
+
+class Ended(NamedTuple):
+    """A condition that an event ends. A `key` with a slash at its end stands for all keys that begin with it."""
+
+    key: str
+    by: EndedBy
+
+
+class DeploymentStep(enum.StrEnum):
+    """What an event says about a deployment."""
+
+    FAILED = "failed"
+    ROLLING_BACK = "rolling back"
+    COMPLETED = "completed"
+
+
+class Effects(NamedTuple):
+    """What an event says about what lasts, whatever it is classified as (`router.ecs.conditions`).
+
+    Attributes:
+        begins, ends: conditions.
+        uncertain: keys of conditions of which nothing is known from now on, such as an alarm without data.
+        ends_occurrences: if the event resolves, it ends the subject's occurrences, too.
+        recovery: what ends them, for messages; None if only the classification says that the event resolves.
+        deployment: what it says about the deployment that it names.
+        immediate: no window holds it back: somebody has to decide, or waits for the result.
+    """
+
+    begins: tuple[Begun, ...] = ()
+    ends: tuple[Ended, ...] = ()
+    uncertain: tuple[str, ...] = ()
+    ends_occurrences: bool = True
+    recovery: EndedBy | None = None
+    deployment: DeploymentStep | None = None
+    immediate: bool = False
+
+
+_NO_EFFECTS = Effects()
+
+
 class Classification(NamedTuple):
     """The classification of an event. `rule` names the table row, plugin or user rule that decided."""
 
@@ -326,6 +425,7 @@ class Alert:
         runbook_url: of the user rule that matched, else "".
         exited: names of the containers whose exit this is about, in a task that goes on; sorted.
         self_reported: the task itself reported it, not AWS.
+        effects: what the event says about conditions; not stored.
     """
 
     id: str
@@ -354,6 +454,7 @@ class Alert:
     partition: str = ""
     exited: tuple[str, ...] = ()
     self_reported: bool = False
+    effects: Effects = field(default=_NO_EFFECTS, compare=False)
 
     @property
     def blamed(self) -> tuple[Container, ...]:
@@ -422,6 +523,11 @@ class Silenced:
     by: Mapping[str, str]
 
 
+RELAPSES_OF_FLAPPING = 3
+FLAPPING_WITHIN = 86_400.0
+"""Seconds within which an incident fails again three times, if it is flapping."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """What is wrong with one subject, from its first announced alert until it resolves, lapses or is closed.
@@ -431,10 +537,13 @@ class Incident:
         severity: the worst so far.
         causes: number of alerts by cause, in the order in which the causes first occurred.
         tasks: ids of the first ten tasks.
-        alert: the one that messages describe: the first of the worst severity.
+        alert: the first of the worst severity. latest: the newest, which updates describe; None if that is `alert`.
         opened_at, last_at: event times of the first and the newest alert.
         ended_at: event time of the recovery, or clock time at which it lapsed or was closed; None while it is open.
-        reopened: how often it came back within an hour of its resolution.
+        ended_by: what ended it, if it recovered.
+        reopened: how often it returned within four hours after it was announced as resolved.
+        relapses: how often it failed again after a recovery, announced or not. relapsed_at: event times of the newest.
+        unconfirmed: conditions of which it is not known whether they ended.
         silenced: alerts of this incident that silences suppressed; they are not counted in `causes`.
         closed_by, closed_because: who closed it by hand, and why.
         recurrence: of `alert`.
@@ -450,7 +559,12 @@ class Incident:
     opened_at: float
     last_at: float
     ended_at: float | None = None
+    ended_by: EndedBy | None = None
     reopened: int = 0
+    latest: Alert | None = None
+    relapses: int = 0
+    relapsed_at: tuple[float, ...] = ()
+    unconfirmed: int = 0
     silenced: Silenced | None = None
     closed_by: str = ""
     closed_because: str = ""
@@ -468,6 +582,12 @@ class Incident:
     @property
     def over(self) -> bool:
         return _IS_OVER[self.status]
+
+    @property
+    def flapping(self) -> bool:
+        """Whether it failed again after a recovery three times within 24 hours."""
+        newest = self.relapsed_at[-RELAPSES_OF_FLAPPING:]
+        return len(newest) == RELAPSES_OF_FLAPPING and newest[-1] - newest[0] <= FLAPPING_WITHIN
 
     @property
     def dedup_key(self) -> str:
@@ -538,6 +658,8 @@ class Notification:
             configuration alone, so it is the only text that a channel may send without escaping.
         bundled: the incidents of a message about many, worst first; `alert` and `incident` are then the worst one's.
             Empty for a message about one incident.
+        alert: the one that the message describes.
+        reason: why the channel is notified now.
     """
 
     kind: Kind
@@ -546,6 +668,7 @@ class Notification:
     incident: Incident
     mention: str = ""
     bundled: tuple[Incident, ...] = ()
+    reason: Reason = Reason.FIRST
 
 
 @dataclass(frozen=True, slots=True)

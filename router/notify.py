@@ -27,15 +27,15 @@ def build_jobs(claims: Sequence[Claim], config: Config, enrich: Enrich, seconds:
     Args:
         seconds: for enrichment; none is asked for if no time is left.
     """
-    alerts = [
-        claim.state.incident.alert
+    alerts = {
+        alert.id: alert
         for claim in claims
         if claim.state.incident
-        and any(
-            dispatch.mode is SendMode.SINGLE and dispatch.kind is not Kind.RESOLVED for dispatch in claim.dispatches
-        )
-    ]
-    enrichments = enrich(alerts, seconds) if alerts and seconds > 0 else _NO_ENRICHMENT
+        for dispatch in claim.dispatches
+        if dispatch.mode is SendMode.SINGLE and dispatch.kind is not Kind.RESOLVED
+        for alert in [dispatch.alert or claim.state.incident.alert]
+    }
+    enrichments = enrich(list(alerts.values()), seconds) if alerts and seconds > 0 else _NO_ENRICHMENT
     return bundle_jobs(job for claim in claims for job in jobs_for(claim.state, claim.dispatches, config, enrichments))
 
 
@@ -51,12 +51,14 @@ def jobs_for(
         return
     recurrence = incident.recurrence if config.enrich.history else None
     account_name = config.accounts.get(incident.subject.account, "")
-    enrichment = enrichments.get(incident.alert.id, Enrichment())
-    enrichment = enrichment._replace(recurrence=recurrence, account_name=account_name)
     messages: dict[Any, Message] = {}  # shared by channels of one language and time zone
     for dispatch in dispatches:
         unusable = config.disabled.get(dispatch.channel, "this channel is no longer configured")
         channel = config.channels.get(dispatch.channel)
+        enrichment = enrichments.get((dispatch.alert or incident.alert).id, Enrichment())
+        enrichment = enrichment._replace(
+            recurrence=None if dispatch.alert else recurrence, account_name=account_name
+        )
         settings = channel.config if channel else ChannelConfig(dispatch.channel, "", {})
         render = partial(notification, dispatch, incident, settings, enrichment, messages)
         yield Job(state, dispatch, settings, render, channel, unusable)

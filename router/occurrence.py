@@ -8,15 +8,17 @@ A task ends once, and each of its containers may end before it. Several events r
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from router.context import RoutedAlert
 from router.history.items import AlertRecord, Recorded, recorded_alert, row_key
 from router.history.table import Item, Key
-from router.incident.known_tasks import exits_of, replaced_report, stopped_at
-from router.incident.lifecycle import CONTAINER_EXITED, apply_alert, apply_repeat
-from router.incident.state import Replaced, SubjectState
-from router.model import Decision, Severity
+from router.incident.known_tasks import exits_of, replaced_report, restarted_at, stopped_at
+from router.incident.lifecycle import apply_alert, apply_repeat
+from router.incident.state import Replaced, SubjectState, Timing
+from router.incident.suppression import Suppression
+from router.model import Alert, Decision, Severity, short_hash
 
 Reclassify = Callable[[RoutedAlert, Collection[str]], RoutedAlert]
 """Classifies and routes an alert again, without these containers of its task, which ended before."""
@@ -52,12 +54,12 @@ class Moment(NamedTuple):
 
     Attributes:
         now: clock time.
-        silenced_by: id and reason of the silence that matches an alert; empty if none does.
+        suppression: what silences an alert.
     """
 
     now: float
-    resolve_after: float
-    silenced_by: Callable[[RoutedAlert], Mapping[str, str]]
+    timing: Timing
+    suppression: Callable[[RoutedAlert], Suppression]
     reclassify: Reclassify
 
 
@@ -72,13 +74,14 @@ def apply_routed(
     new = _about_what_is_new(state, routed, moment.reclassify)
     if new is None:
         return _apply_known(state, routed, rows, moment)
+    new = new._replace(alert=_of_this_run(state, new.alert))
     alert = new.alert
     recorded = rows.find(alert.id)
     if recorded is None:
         return _apply(state, new, rows, moment, replaced_report(state, alert)), new
     if alert.severity.worse_than(recorded.severity):
         return _apply_worse(state, new, rows, moment, recorded), new
-    return apply_repeat(state, alert, moment.now, moment.resolve_after), new
+    return apply_repeat(state, alert, moment.now, moment.timing), new
 
 
 def _about_what_is_new(state: SubjectState, routed: RoutedAlert, reclassify: Reclassify) -> RoutedAlert | None:
@@ -92,8 +95,19 @@ def _about_what_is_new(state: SubjectState, routed: RoutedAlert, reclassify: Rec
     names = set(alert.exited) if alert.exited else {container.name for container in alert.containers}
     if known and names <= known.keys():
         return None
+    if alert.exited and alert.at <= (restarted_at(state, alert.task, alert.exited) or 0.0):
+        return None  # an old report of a container that has been restarted since
     ended = known.keys() & {container.name for container in alert.containers}
     return reclassify(routed, ended) if ended else routed
+
+
+def _of_this_run(state: SubjectState, alert: Alert) -> Alert:
+    """The alert with an id of its own, if the container had exited before and its restart policy restarted it."""
+    restarted = restarted_at(state, alert.task, alert.exited) if alert.exited and not alert.self_reported else None
+    if restarted is None:
+        return alert
+    occurrence, what, subject = alert.id.rsplit(".", 2)
+    return replace(alert, id=f"{occurrence}.{what}-{short_hash(str(int(restarted)))}.{subject}")
 
 
 def _apply_known(
@@ -113,23 +127,29 @@ def _apply_known(
         if alert.severity.worse_than(recorded.severity):
             return _apply_worse(state, routed, rows, moment, recorded), routed
     elif alert.severity.worse_than(before):
-        replaces = Replaced(CONTAINER_EXITED) if alert.exited else None
-        return _apply(state, routed, rows, moment, replaces), routed
+        return _apply(state, routed, rows, moment, _replaced_exit(state, alert)), routed
     elif alert.stopped:
         quiet = Decision.BELOW_THRESHOLD if alert.severity is Severity.INFO else Decision.HELD_BACK
         rows.add(AlertRecord(alert, Decision.RESOLVING if alert.resolves else quiet, "", event))
-    return apply_repeat(state, alert, moment.now, moment.resolve_after), routed
+    return apply_repeat(state, alert, moment.now, moment.timing), routed
+
+
+def _replaced_exit(state: SubjectState, alert: Alert) -> Replaced | None:
+    """The alert about the exits that this one reports again, as something worse; None if no condition of them is left."""
+    keys = (f"container/{alert.task}/{container.name}" for container in alert.containers)
+    causes = (state.conditions[key].cause for key in keys if key in state.conditions)
+    return next(map(Replaced, causes), None) if state.is_open else None
 
 
 def _apply(
     state: SubjectState, routed: RoutedAlert, rows: Rows, moment: Moment, replaces: Replaced | None
 ) -> SubjectState:
     event, alert, targets = routed
-    by = moment.silenced_by(routed)
-    after, decision = apply_alert(state, alert, targets, moment.now, moment.resolve_after, by, replaces)
+    suppression = moment.suppression(routed)
+    after, decision = apply_alert(state, alert, targets, moment.now, moment.timing, suppression, replaces)
     counts = decision in _COUNTED | {Decision.RESOLVING}
     incident = after.incident.id if counts and after.incident else ""
-    rows.add(AlertRecord(alert, decision, incident, event, by if decision is Decision.SILENCED else {}))
+    rows.add(AlertRecord(alert, decision, incident, event, suppression.by if decision is Decision.SILENCED else {}))
     return after
 
 

@@ -20,7 +20,7 @@ from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.lifecycle import advance, apply_alert
 from router.incident.outbox import record_outage_sends, take_lease
 from router.incident.state import Delivery, LeaseGrant, SubjectState
-from router.incident.suppression import suppressed_by
+from router.incident.suppression import NOT_SUPPRESSED, suppressed_by
 from router.messages.phrases import phrase
 from router.model import Decision, Notification, Outcome
 from router.notify import bundle_jobs, jobs_for
@@ -77,7 +77,7 @@ def _states(
         unaware = [
             target for target in targets if memory.announced_until.get((fingerprint, target.channel), 0.0) <= now
         ]
-        after, _ = apply_alert(before, alert, unaware, now, runtime.resolve_after)
+        after, _ = apply_alert(before, alert, unaware, now, runtime.timing)
         if after.incident:
             states[fingerprint] = after._replace(incident=replace(after.incident, number=0))
     return states
@@ -129,13 +129,13 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
     def change(stored: SubjectState, attempt: Attempt) -> Change[Decision | None]:
         if row_key(alert.id) in attempt.existing:
             return Change(None)
-        before = advance(stored, attempt.now)
-        silenced_by = {} if announced else suppressed_by(alert, attempt.now)
-        state, decision = apply_alert(before, alert, targets, attempt.now, runtime.resolve_after, silenced_by)
+        before = advance(stored, attempt.now, runtime.timing)
+        suppression = NOT_SUPPRESSED if announced else suppressed_by(alert, attempt.now)
+        state, decision = apply_alert(before, alert, targets, attempt.now, runtime.timing, suppression)
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())
         incident = after.incident.id if counts and after.incident else ""
-        row = AlertRecord(alert, decision, incident, event, silenced_by if decision is Decision.SILENCED else {})
+        row = AlertRecord(alert, decision, incident, event, suppression.by if decision is Decision.SILENCED else {})
         return Change(decision, [SubjectWrite([row], after if after != stored else None, deliveries)])
 
     def read(attempt: Attempt) -> SubjectState:

@@ -27,8 +27,8 @@ from router.enrichment.enrich import facts_of
 from router.errors import PermanentError, UnreadableEvent
 from router.incident.lifecycle import apply_alert
 from router.incident.outbox import take_lease
-from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
-from router.incident.suppression import suppressed_by
+from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState, Timing
+from router.incident.suppression import Suppression, suppressed_by
 from router.messages.bundle import bundle
 from router.messages.render import notification
 from router.model import (
@@ -41,6 +41,7 @@ from router.model import (
     IncidentStatus,
     Kind,
     Notification,
+    Reason,
     Recurrence,
     Subject,
 )
@@ -52,6 +53,9 @@ HELD_BACK = 3
 """Further occurrences that a simulated `updated` message reports as held back."""
 RECOVERED_AFTER = 300.0
 """Seconds between the failure and the recovery that a simulated `resolved` message reports."""
+
+
+_REASONS = {Kind.OPENED: Reason.FIRST, Kind.UPDATED: Reason.DIGEST, Kind.RESOLVED: Reason.ENDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +208,10 @@ def simulate(
         if any(candidate is match for match in matching)
     }
     window = window_of(alert, config)
-    silenced_by = {window.id: window.reason} if window else suppressed_by(alert, alert.at)
-    state, decision = apply_alert(
-        SubjectState(alert.subject), alert, targets_of(alert, config), alert.at, config.resolve_after, silenced_by
-    )
+    suppression = Suppression({window.id: window.reason}) if window else suppressed_by(alert, alert.at)
+    timing = Timing(config.resolve_after)
+    before = SubjectState(alert.subject)
+    state, decision = apply_alert(before, alert, targets_of(alert, config), alert.at, timing, suppression)
     grant = LeaseGrant("simulation", alert.at, dict.fromkeys(state.outbox, SendMode.SINGLE))
     state, dispatches = take_lease(state, alert.at, grant)
     if state.incident is None:
@@ -221,7 +225,7 @@ def simulate(
     bodies = []
     for dispatch in dispatches:
         if dispatch.channel in chosen:
-            shown = dispatch._replace(kind=kind, is_first=False, suppressed=suppressed)
+            shown = dispatch._replace(kind=kind, is_first=False, suppressed=suppressed, reason=_REASONS[kind])
             bodies.append(_body(shown.channel, partial(notification, shown, incident, found=enrichment), config))
     return Simulated(alert, decision, routes, tuple(bodies), window)
 
@@ -235,7 +239,8 @@ def gathered(events: Iterable[Event], config: Config, plugins: Plugins, chosen: 
     for event in events:
         alert = classify_with_rules(event, config, plugins)
         before = states.get(alert.subject, SubjectState(alert.subject))
-        states[alert.subject], _ = apply_alert(before, alert, targets_of(alert, config), alert.at, config.resolve_after)
+        timing = Timing(config.resolve_after)
+        states[alert.subject], _ = apply_alert(before, alert, targets_of(alert, config), alert.at, timing)
     members: dict[str, list[tuple[SubjectState, Dispatch]]] = {}
     for state in states.values():
         grant = LeaseGrant("simulation", math.inf, dict.fromkeys(state.outbox, SendMode.BUNDLED))

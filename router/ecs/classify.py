@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.causes import cause_words
+from router.ecs.conditions import alarm_deleted, effects_of, rolls_back
 from router.ecs.culprit import CRASH_SIGNALS, Ending, culprits
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
@@ -34,7 +35,6 @@ _ERRORS = {
 }
 # This text counts anywhere in a reason: runc writes it in the middle of a CannotStartContainerError.
 _OOM_KILLED = re.compile(r"\boom[- ]?killed\b")
-_ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
 _SPOT = re.compile(r"spot task was interrupted")
 _HEALTH_CHECK = re.compile(r"failed .*health check|health check.* failed|unhealthy")
 _MAINTENANCE = re.compile(r"maintenance|drain")
@@ -335,7 +335,7 @@ RULES: tuple[Rule, ...] = (
     Rule("deployment failed", (named("SERVICE_DEPLOYMENT_FAILED"),), CRITICAL, "deployment_failed"),
     Rule(
         "deployment rolling back",
-        (named("SERVICE_DEPLOYMENT_IN_PROGRESS"), says(_ROLLING_BACK)),
+        (lambda case: rolls_back(case.event),),
         WARNING,
         "deployment_rolling_back",
     ),
@@ -346,6 +346,7 @@ RULES: tuple[Rule, ...] = (
     Rule("capacity steady state", (named("CAPACITY_PROVIDER_STEADY_STATE"),), INFO, by_name),
     Rule("hook failed", (named("HOOK_FAILED", "HOOK_TIMED_OUT"),), ERROR, by_name),
     Rule("hook awaits action", (named("HOOK_AWAITING_ACTION"),), WARNING, by_name),
+    Rule("hook succeeded", (named("HOOK_SUCCEEDED"),), INFO, by_name, resolves=True),
     # Blue/green deployments by CodeDeploy. Its events have no reason and do not say whether they are rollbacks.
     Rule("CodeDeploy failed", (_codedeploy, in_state("FAILURE")), CRITICAL, "deployment_failed"),
     Rule("CodeDeploy stopped", (_codedeploy, in_state("STOP")), WARNING, "deployment_stopped"),
@@ -367,6 +368,8 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm", (_alarm, in_state("ALARM")), ERROR, "cloudwatch_alarm"),
     Rule("alarm over", (_alarm, in_state("OK")), INFO, "cloudwatch_alarm", resolves=True),
     Rule("alarm without data", (_alarm,), INFO, "cloudwatch_alarm"),
+    # No OK follows, even if the alarm's state was ALARM.
+    Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm", resolves=True),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),
@@ -467,6 +470,7 @@ def alert(event: Event, classification: Classification, ended: Collection[str] =
         partition=event.partition,
         exited=exited,
         self_reported=event.self_reported,
+        effects=effects_of(event, exited),
     )
 
 

@@ -57,6 +57,7 @@ from router.history.codec import (
 )
 from router.history.table import Item, Key
 from router.incident.state import (
+    Condition,
     Delivery,
     KnownTask,
     MessageOptions,
@@ -72,6 +73,7 @@ from router.model import (
     Alert,
     Container,
     Decision,
+    EndedBy,
     Event,
     Incident,
     IncidentStatus,
@@ -175,6 +177,7 @@ ANNOUNCED_SEVERITY = Choice(Severity, Severity.INFO)  # so that the next alert i
 STATUS = Choice(IncidentStatus, IncidentStatus.OPEN)  # so that its end is still announced
 KIND = Choice(Kind, Kind.UPDATED)  # the channel knows of the incident, so it is told of the end
 OUTCOME = Choice(Outcome, Outcome.RETRY)
+ENDED_BY = Choice(EndedBy, EndedBy.OTHER)
 DECISION = Choice(Decision, Decision.HELD_BACK)  # in history, and not known to have been announced
 
 CONTAINER = Record(
@@ -268,7 +271,12 @@ INCIDENT = Record(  # without `subject`, `number`, `status` and `severity`, whic
         "opened_at": Field(NUMBER),
         "last_at": Field(NUMBER),
         "ended_at": Field(Optional(NUMBER), None),
+        "ended_by": Field(Optional(ENDED_BY), None),
         "reopened": Field(COUNT, 0),
+        "latest": Field(Optional(ALERT), None),
+        "relapses": Field(COUNT, 0),
+        "relapsed_at": Field(TupleOf(NUMBER), ()),
+        "unconfirmed": Field(COUNT, 0),
         "silenced": Field(Optional(SILENCED), None),
         "closed_by": Field(TEXT, ""),
         "closed_because": Field(TEXT, ""),
@@ -284,12 +292,15 @@ OUTBOX_ENTRY = Record(
         "dedup_window": Field(NUMBER),
         "stateful": Field(FLAG, default=False),
         "options": Field(OPTIONS, MessageOptions("", "", "")),
+        "remind": Field(NUMBER, 0.0),
         "wanted_revision": Field(COUNT, 0),
         "sent_revision": Field(COUNT, 0),
         "last_kind_sent": Field(Optional(KIND), None),
         "announced_severity": Field(ANNOUNCED_SEVERITY, Severity.INFO),
         "suppressed": Field(MapOf(COUNT), EMPTY),
         "only_self_reports": Field(FLAG, default=False),
+        "immediate": Field(FLAG, default=False),
+        "sent_at": Field(Optional(NUMBER), None),
         "window_step": Field(COUNT, 0),
         "window_ends_at": Field(Optional(NUMBER), None),
         "attempt": Field(COUNT, 0),
@@ -310,6 +321,7 @@ ROUTE_TARGET = Record(
         "dedup_window": Field(NUMBER),
         "stateful": Field(FLAG, default=False),
         "options": Field(OPTIONS, MessageOptions("", "", "")),
+        "remind": Field(NUMBER, 0.0),
     },
     identity="channel",
 )
@@ -320,6 +332,7 @@ MUTED = Record(  # its alert without the subject, too
         "alert": Field(ALERT),
         "targets": Field(TupleOf(ROUTE_TARGET), ()),
         "recurrence": Field(RECURRENCE, Recurrence(0, 0, None, None)),
+        "conditions": Field(TupleOf(TEXT), ()),
     },
     identity="until",
 )
@@ -336,9 +349,23 @@ KNOWN_TASK = Record(
     KnownTask,
     {
         "exits": Field(MapOf(ANNOUNCED_SEVERITY), EMPTY),
+        "restarted": Field(MapOf(NUMBER), EMPTY),
         "self_reports": Field(MapOf(SELF_REPORT), EMPTY),
         "stopped_at": Field(Optional(NUMBER), None),
     },
+)
+CONDITION = Record(
+    Condition,
+    {
+        "cause": Field(TEXT),
+        "severity": Field(SEVERITY),
+        "since": Field(NUMBER),
+        "seen_at": Field(NUMBER),
+        "arn": Field(TEXT, ""),
+        "deadline": Field(Optional(NUMBER), None),
+        "uncertain_since": Field(Optional(NUMBER), None),
+    },
+    identity="since",
 )
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,
@@ -346,7 +373,12 @@ STATE = Record(  # without `subject` and `version`, which are attributes of the 
         "quiet_from": Field(NUMBER, 0.0),
         "deployment_resolved_at": Field(NUMBER, 0.0),
         "rollbacks": Field(TupleOf(TEXT), ()),
-        "active_causes": Field(MapOf(NUMBER), EMPTY),
+        "completions": Field(MapOf(NUMBER), EMPTY),
+        "cause_times": Field(MapOf(NUMBER), EMPTY),
+        "conditions": Field(MapOf(CONDITION), EMPTY),
+        "ended": Field(MapOf(NUMBER), EMPTY),
+        "latest_sent": Field(FLAG, default=False),
+        "verify_at": Field(Optional(NUMBER), None),
         "resolve_at": Field(Optional(NUMBER), None),
         "lapse_at": Field(Optional(NUMBER), None),
         "silenced": Field(Optional(SILENCED), None),
@@ -591,6 +623,7 @@ def _attempt_item(delivery: Delivery) -> Item:
     return {
         "channel": dispatch.channel,
         "kind": dispatch.kind.value,
+        "reason": dispatch.reason.value,
         "outcome": delivery.outcome.value,
         "attempt": dispatch.attempt,
         "answer": delivery.response,
@@ -629,7 +662,7 @@ def _subject_item(subject: Subject) -> Item:
 
 def _alert_item(alert: Alert) -> Item:
     item = _fields(alert)
-    del item["subject"], item["alarm"]  # the row holds the whole event
+    del item["subject"], item["alarm"], item["effects"]  # the row holds the whole event
     return {**item, "severity": alert.severity.value, "containers": [each._asdict() for each in alert.containers]}
 
 
@@ -659,6 +692,8 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
         raise DamagedItem("half of its incident is missing")
     if incident is not None:
         incident["alert"] = Alert(subject=subject, **incident["alert"])
+        if incident["latest"] is not None:
+            incident["latest"] = Alert(subject=subject, **incident["latest"])
         attributes = {name: outer[name] for name in ("number", "status", "severity")}
         incident = Incident(subject=subject, **attributes, **incident)
     return SubjectState(
@@ -724,7 +759,16 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
         packed = unpacked_state(item)
     except DamagedItem:
         packed = EMPTY
-    lasting = ("quiet_from", "deployment_resolved_at", "rollbacks", "occurrences", "deployments", "tasks")
+    lasting = (
+        "quiet_from",
+        "deployment_resolved_at",
+        "rollbacks",
+        "completions",
+        "ended",
+        "occurrences",
+        "deployments",
+        "tasks",
+    )
     number = _number_of(item)
     return SubjectState(
         subject=subject,
@@ -864,7 +908,7 @@ DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
             b'"stop_code":"EssentialContainerExited","reason":"","memory":512,"digest":"sha256:",'
             b'"image":".dkr.ecr..amazonaws.com/","exit_code":1,"status":"STOPPED","containers":[{"name":"","stopped":true,'
             b'"started_at":17,"task":"","title":" in ","rule":"","resolves":false,"severity":"critical","cause":"",'
-            b'"at":17,"event_id":"","alert":{"id":"","tasks":["incident":{"causes":{"active_causes":{"","lapse_at":17,'
+            b'"at":17,"event_id":"","alert":{"id":"","tasks":["incident":{"causes":{"cause_times":{"","lapse_at":17,'
             b'"resolve_at":17,"occurrences":{"":[[17,1]]},"outbox":{"teams":{"pagerduty":{"stateful":true,"email":{'
             b'"slack":{"dedup_window":900.0,"wanted_revision":1,"sent_revision":1,"last_kind_sent":"opened",'
             b'"announced_severity":"critical","window_step":1,"window_ends_at":17,"outcome":"sent"},'

@@ -341,9 +341,9 @@ class History(NamedTuple):
             yield Put(state_item(state, self._longest_ttl(now)), state.version)
             if state.superseded:  # without a condition: after a state has expired, numbers begin again at 1
                 yield Put(state_item(state.superseded, self._ttl_of(state.superseded, now)))
-            if change.deliveries:
+            if deliveries := (*change.deliveries, *state.given_up):
                 ttl = self._ttl_of(state, now)
-                yield from (Put(item, 0) for item in delivery_items(state, change.deliveries, ttl, now))
+                yield from (Put(item, 0) for item in delivery_items(state, deliveries, ttl, now))
 
     def _longest_ttl(self, now: float) -> int:
         return int(now + max(self.retention, *self.by_severity.values(), 0.0))
@@ -465,7 +465,7 @@ class History(NamedTuple):
 def _as_stored(state: SubjectState) -> SubjectState:
     """A state after it was written, for the next commit."""
     unknown = to_state(state_item(state, 0)).unknown if state.unknown else state.unknown
-    return state._replace(version=state.version + 1, superseded=None, unknown=unknown)
+    return state._replace(version=state.version + 1, superseded=None, given_up=(), unknown=unknown)
 
 
 def _ttl_in(item: Item) -> int:

@@ -4,7 +4,7 @@ ECS lists a container that ended in every later event of its task, and does not 
 know what is new must remember what was there before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from router.incident.state import KnownTask, OutboxEntry, Replaced, SelfReport, SubjectState
 from router.model import Alert, Severity
@@ -21,6 +21,12 @@ def exits_of(state: SubjectState, task: str) -> Mapping[str, Severity]:
     return state.tasks.get(task, _UNKNOWN).exits
 
 
+def restarted_at(state: SubjectState, task: str, names: Collection[str]) -> float | None:
+    """Event time at which these containers ran again after an exit, as far as that is known; None if none of them did."""
+    restarted = state.tasks.get(task, _UNKNOWN).restarted
+    return max((restarted[name] for name in names if name in restarted), default=None)
+
+
 def stopped_at(state: SubjectState, task: str) -> float | None:
     """Event time at which AWS reported the stop of a task, or None if that is not known."""
     return state.tasks.get(task, _UNKNOWN).stopped_at
@@ -33,9 +39,9 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
         before: the state without the alert. Of a task that is not known yet, the stop alone is remembered only if it
             changed anything: most tasks stop because a service scales in.
     """
-    known = state.tasks.get(alert.task, _UNKNOWN)
     if not alert.task:
         return state
+    known = _with_restarts(state.tasks.get(alert.task, _UNKNOWN), alert)
     if alert.self_reported:
         report = _self_report(state, alert)
         known = known._replace(self_reports={**known.self_reports, **dict.fromkeys(alert.exited, report)})
@@ -51,8 +57,19 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
     return state._replace(tasks=_bounded({**others, alert.task: known}))
 
 
+def _with_restarts(known: KnownTask, alert: Alert) -> KnownTask:
+    """What is known of the task, where containers that had exited run again: their restart policy restarted them."""
+    if alert.self_reported or alert.stopped or not known.exits:
+        return known
+    running = {container.name for container in alert.containers if container.status == "RUNNING"} & known.exits.keys()
+    if not running:
+        return known
+    exits = {name: severity for name, severity in known.exits.items() if name not in running}
+    return known._replace(exits=exits, restarted={**known.restarted, **dict.fromkeys(running, alert.at)})
+
+
 def _bounded(tasks: Mapping[str, KnownTask]) -> dict[str, KnownTask]:
-    stops = [task for task, known in tasks.items() if not (known.exits or known.self_reports)]
+    stops = [task for task, known in tasks.items() if not (known.exits or known.self_reports or known.restarted)]
     forgotten = {*stops[:-STOPS_REMEMBERED]}
     kept = [(task, known) for task, known in tasks.items() if task not in forgotten]
     return dict(kept[-TASKS_REMEMBERED:])

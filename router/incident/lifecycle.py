@@ -1,36 +1,49 @@
 """The life of an incident: pure functions from a subject state, and something that happened, to the next state.
 
-    absent ──alert──► open ──resolving event──► recovering ──resolve_after──► resolved ──alert within 1 h──► open
-                      │ ◄────────alert─────────────┘                             └───────alert later──► the next one
-                      └──nothing new for 24 h──► lapsed
+    absent ──alert──► open ──nothing continues──► recovering ──quiet time──► resolved ──alert within 4 h──► open
+                      │ ◄────────alert────────────────┘                         └───────alert later──► the next one
+                      ├──nothing new for 24 h, and no condition continues──► lapsed
+                      └──conditions that can be neither seen nor checked──► unconfirmed
 
 The order of events is decided by their own times, never by their arrival. Windows and leases use clock time: `now`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from router.incident.known_tasks import remember, stopped_at
-from router.incident.outbox import HOUR, apply_incident_end, request_send
+from router.incident.outbox import close_outbox, request_send
+from router.incident.recovery import (
+    FAILED_DEPLOYMENT,
+    LAPSE_AFTER,
+    VERIFY_EVERY,
+    add_active,
+    apply_ends,
+    cause_key,
+    continues,
+    ended_by,
+    expire_conditions,
+    is_over,
+    reassess,
+)
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
-from router.incident.state import MutedAlert, OutboxEntry, Replaced, RouteTarget, SubjectState
-from router.incident.suppression import forget_muted, keep_muted
-from router.model import Alert, Decision, Incident, IncidentStatus, Severity, Silenced
+from router.incident.state import HOUR, MutedAlert, OutboxEntry, Replaced, RouteTarget, SubjectState, Timing
+from router.incident.suppression import NOT_SUPPRESSED, Suppression, forget_muted, keep_muted
+from router.model import (
+    RELAPSES_OF_FLAPPING,
+    Alert,
+    Decision,
+    DeploymentStep,
+    EndedBy,
+    Incident,
+    IncidentStatus,
+    Severity,
+    Silenced,
+)
 
-LAPSE_AFTER = 24 * HOUR
-REOPEN_WITHIN = 1 * HOUR
+REOPEN_WITHIN = 4 * HOUR
 TASKS_SHOWN = 10
-EXITS_REMEMBERED = 50
 SILENCES_NAMED = 3
-
-RUN_COMPLETED = "task_completed"
-CONTAINER_EXITED = "container_exited"
-DEPLOYMENT_FAILED = "deployment_failed"
-DEPLOYMENT_COMPLETED = "deployment_completed"
-ROLLING_BACK = "deployment_rolling_back"
-
-_NO_SILENCE: Mapping[str, str] = MappingProxyType({})
 
 
 # --- an alert arrives -------------------------------------------------------------------------------------------------
@@ -41,33 +54,37 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     alert: Alert,
     targets: Sequence[RouteTarget],
     now: float,
-    resolve_after: float,
-    silenced_by: Mapping[str, str] = _NO_SILENCE,
+    timing: Timing,
+    suppression: Suppression = NOT_SUPPRESSED,
     replaces: Replaced | None = None,
 ) -> tuple[SubjectState, Decision]:
     """Applies an alert and decides whether to announce it. The caller passes each occurrence only once.
 
     Args:
         targets: the channels that the alert's routes name.
-        resolve_after: seconds without a new alert after which a recovery is announced.
-        silenced_by: id and reason of the silence that matches the alert, or of what CloudWatch suppresses its alarm by;
-            empty if nothing does.
+        suppression: what silences the alert.
         replaces: an alert of the open incident about the same ending, which is counted already.
     """
-    after, decision = _decide(state, alert, targets, now, resolve_after, silenced_by, replaces)
-    ended_at = stopped_at(after, alert.task) if alert.exited and not alert.self_reported else None
-    if ended_at is not None:  # the exit of a container is reported after the stop of its task
-        after = _end_causes(after, {_exit_key(alert)}, ended_at, now, resolve_after)
-    return remember(state, after, alert), decision
+    ended = apply_ends(record_deployment(state, alert), alert, now)
+    after, decision = _decide(ended, alert, targets, now, timing, suppression, replaces)
+    if decision is Decision.BELOW_THRESHOLD and ended.conditions.keys() != state.conditions.keys():
+        decision = Decision.RESOLVING
+    return remember(state, _reassessed(after, alert, now, timing), alert), decision
 
 
-def apply_repeat(state: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
-    """Applies an alert whose occurrence is known already: it is not announced, and still ends what a stop ends."""
-    if not alert.stopped:
-        return state
-    after = _end_causes(state, {_exit_key(alert)}, alert.at, now, resolve_after)
-    after = _recover(after, alert, now, resolve_after) if alert.resolves else after
-    return remember(state, after, alert)
+def apply_repeat(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
+    """Applies an alert whose occurrence is known already: it is not announced, and still ends what it ends."""
+    after = apply_ends(state, alert, now)
+    if after == state and not alert.stopped:
+        return remember(state, state, alert)
+    return remember(state, _reassessed(after, alert, now, timing), alert)
+
+
+def _reassessed(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
+    stopped = stopped_at(state, alert.task) if alert.exited else None
+    if stopped is not None:  # the exit of a container is reported after the stop of its task
+        return reassess(state, EndedBy.TASK_STOPPED, stopped, now, timing)
+    return reassess(state, ended_by(state, alert), alert.at, now, timing)
 
 
 def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
@@ -75,33 +92,39 @@ def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
     alert: Alert,
     targets: Sequence[RouteTarget],
     now: float,
-    resolve_after: float,
-    silenced_by: Mapping[str, str],
+    timing: Timing,
+    suppression: Suppression,
     replaces: Replaced | None,
 ) -> tuple[SubjectState, Decision]:
-    state = record_deployment(_note_rollback(state, alert), alert)
-    if alert.stopped:
-        state = _end_causes(state, {_exit_key(alert)}, alert.at, now, resolve_after)
     if alert.resolves:
-        return _recover(state, alert, now, resolve_after), Decision.RESOLVING
+        return forget_muted(state, state.quiet_from) if not state.conditions else state, Decision.RESOLVING
     if not alert.severity.at_least(Severity.WARNING):
         return state, Decision.BELOW_THRESHOLD
     if not targets:
         return state, Decision.NO_ROUTE
-    if alert.at < _quiet_from(state, alert.cause):
+    if is_over(state, alert):
         return state, Decision.ALREADY_RESOLVED
-    if silenced_by:
-        state = keep_muted(_apply_silence(state, alert, silenced_by, now), alert, targets, now)
+    if not _task_is_over(state, alert):
+        state = add_active(state, alert, now, timing)
+    if suppression:
+        state = keep_muted(_apply_silence(state, alert, suppression.by, now), alert, targets, suppression.until)
         return count_occurrence(state, alert), Decision.SILENCED
     state = forget_muted(state, alert.at)
     incident = state.incident
     # A message that is being sent is out of date if the incident gets worse, or is not over after all.
-    outdates_message = incident is None or incident.over or alert.severity.worse_than(incident.severity)
+    outdates_message = (
+        incident is None or incident.over or alert.severity.worse_than(incident.severity) or alert.effects.immediate
+    )
     state = _add_to_incident(state, alert, now, replaces)
     if replaces is None or replaces.cause != alert.cause:
         state = count_occurrence(state, alert)
     untold = [target for target in targets if replaces is None or target.channel not in replaces.announced_to]
     return _announce(state, alert, untold, now, outdates_message=outdates_message)
+
+
+def _task_is_over(state: SubjectState, alert: Alert) -> bool:
+    """Whether the exit of a container is reported after the stop of its task, so that nothing continues."""
+    return bool(alert.exited) and not alert.self_reported and stopped_at(state, alert.task) is not None
 
 
 def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Replaced | None) -> SubjectState:
@@ -111,14 +134,16 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         return _open(state, alert, now)
     worse = alert.severity.worse_than(incident.severity)
     confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
+    becomes_main = worse or confirms
     incident = replace(
-        incident,
+        _with_relapse(incident, state, alert),
         status=IncidentStatus.OPEN,
         ended_at=None,
-        reopened=incident.reopened + (incident.over and not alert.self_reported),
+        ended_by=None,
         severity=alert.severity if worse else incident.severity,
-        alert=alert if worse or confirms else incident.alert,
-        recurrence=recurrence_of(state, alert) if worse or confirms else incident.recurrence,
+        alert=alert if becomes_main else incident.alert,
+        latest=None if becomes_main else _latest(state, incident, alert),
+        recurrence=recurrence_of(state, alert) if becomes_main else incident.recurrence,
         causes=_plus(_without_replaced(incident.causes, replaces), {alert.cause: 1}),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
@@ -127,10 +152,36 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
     )
     return state._replace(
         incident=incident,
-        active_causes=_with_active(state.active_causes, alert),
+        latest_sent=False if incident.latest is alert or becomes_main else state.latest_sent,
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
+    )
+
+
+def _latest(state: SubjectState, incident: Incident, alert: Alert) -> Alert:
+    """The alert that the next update describes: the newest, unless a worse one has not been told yet.
+
+    The rollback of a failed deployment does not take the place of the failure.
+    """
+    before = incident.latest or incident.alert
+    if alert.effects.deployment is DeploymentStep.ROLLING_BACK and before.cause == FAILED_DEPLOYMENT:
+        return before
+    waits = not state.latest_sent and before.severity.worse_than(alert.severity) and continues(state, before)
+    return before if waits else alert
+
+
+def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Incident:
+    """The incident, where it failed again after a recovery. It returned if a channel was told that it is resolved."""
+    recovered = incident.over or incident.status is IncidentStatus.RECOVERING
+    if not recovered or alert.self_reported:
+        return incident
+    told = any(entry.sent_revision and not entry.knows_incident for entry in state.outbox.values())
+    return replace(
+        incident,
+        reopened=incident.reopened + (incident.over and told),
+        relapses=incident.relapses + 1,
+        relapsed_at=(*incident.relapsed_at, alert.at)[-RELAPSES_OF_FLAPPING:],
     )
 
 
@@ -141,10 +192,14 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
         archived=True,
         silenced=None,
         muted=None,
-        active_causes={},
+        cause_times={},
+        conditions={},
+        ended={},
+        completions={},
         occurrences={},
         deployments={},
         tasks={},
+        verify_at=None,
     )
     incident = Incident(
         number=previous.number + 1 if previous else 1,
@@ -161,13 +216,20 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     )
     return state._replace(
         incident=incident,
-        active_causes=_with_active(state.active_causes if silenced else {}, alert),
+        cause_times=state.cause_times if silenced else _newest_alone(state, alert),
         outbox={},
+        latest_sent=False,
         resolve_at=None,
         lapse_at=now + LAPSE_AFTER,
         silenced=None,
         superseded=archived if previous else None,
     )
+
+
+def _newest_alone(state: SubjectState, alert: Alert) -> dict[str, float]:
+    """The causes of an incident that opens with this alert: those of the previous incident do not belong to it."""
+    key = cause_key(alert)
+    return {key: state.cause_times[key]} if key in state.cause_times and not alert.effects.begins else {}
 
 
 def _without_replaced(causes: Mapping[str, int], replaces: Replaced | None) -> dict[str, int]:
@@ -184,13 +246,13 @@ def _reopens(incident: Incident, alert: Alert) -> bool:
 
 
 def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
-    """Counts the alert as silenced, not as part of the incident. Its cause is active and may outlast the silence."""
+    """Counts the alert as silenced, not as part of the incident. What it reports may outlast the silence."""
     silenced = _merge_silenced(_unless_lapsed(state.silenced, alert), Silenced(alert.at, alert.at, 1, by))
-    state = state._replace(silenced=silenced, active_causes=_with_active(state.active_causes, alert))
+    state = state._replace(silenced=silenced)
     incident = state.incident
     if incident is None or incident.over:
         return state
-    incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None)
+    incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None, ended_by=None)
     return state._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
 
 
@@ -222,6 +284,8 @@ def _announce(
             dedup_window=target.dedup_window,
             stateful=target.stateful,
             options=target.options,
+            remind=target.remind,
+            immediate=before.immediate or alert.effects.immediate,
             only_self_reports=alert.self_reported
             and (before.only_self_reports or not (before.is_behind or before.suppressed)),
         )
@@ -235,100 +299,59 @@ def _announce(
 
 
 def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
-    """Whether a channel is told at once: it does not know the incident, it gets worse, or the window has ended."""
+    """Whether a channel is notified at once: it does not know the incident, it gets worse, or no window holds it back."""
     if entry.is_behind:
         return False  # a notification is pending already, and it will include this alert
     return (
         not entry.knows_incident
         or alert.severity.worse_than(entry.announced_severity)
+        or alert.effects.immediate
         or entry.window_ends_at is None
         or entry.window_ends_at <= now
     )
 
 
-# --- causes end -------------------------------------------------------------------------------------------------------
-
-
-def _note_rollback(state: SubjectState, alert: Alert) -> SubjectState:
-    if alert.cause != ROLLING_BACK or not alert.deployment or alert.deployment in state.rollbacks:
-        return state
-    return state._replace(rollbacks=(*state.rollbacks, alert.deployment)[-EXITS_REMEMBERED:])
-
-
-def _recover(state: SubjectState, alert: Alert, now: float, resolve_after: float) -> SubjectState:
-    """Applies a resolving event: sets `quiet_from` and ends the causes that this event can end.
-
-    A completed standalone run ends only failures from before its start. The completion of a rollback does not end
-    `deployment_failed`.
-    """
-    quiet_from = alert.at
-    began = alert.created_at if alert.started_at is None else alert.started_at
-    if alert.cause == RUN_COMPLETED and began is not None:
-        quiet_from = began
-    rollbacks = state.rollbacks
-    if alert.cause == DEPLOYMENT_COMPLETED and alert.deployment not in rollbacks:
-        rollbacks = ()
-    state = forget_muted(state._replace(rollbacks=rollbacks, quiet_from=max(state.quiet_from, quiet_from)), quiet_from)
-    if not rollbacks:
-        state = state._replace(deployment_resolved_at=max(state.deployment_resolved_at, quiet_from))
-    ended = {key for key, newest in state.active_causes.items() if newest <= _quiet_from(state, key)}
-    return _end_causes(state, ended, alert.at, now, resolve_after)
-
-
-def _quiet_from(state: SubjectState, key: str) -> float:
-    """Event time up to which an active cause, given by its key, is over."""
-    if key.startswith(CONTAINER_EXITED):
-        return 0.0  # the task still runs without this container; only the end of the task ends that
-    return state.deployment_resolved_at if key == DEPLOYMENT_FAILED else state.quiet_from
-
-
-def _end_causes(state: SubjectState, ended: Iterable[str], at: float, now: float, resolve_after: float) -> SubjectState:
-    """Removes active causes by their keys. If none is left, the recovery will be announced after `resolve_after`."""
-    left = {key: newest for key, newest in state.active_causes.items() if key not in ended}
-    incident = state.incident
-    if len(left) == len(state.active_causes):
-        return state
-    if not left:
-        state = state._replace(silenced=None)
-    if left or incident is None or incident.status is not IncidentStatus.OPEN:
-        return state._replace(active_causes=left)
-    incident = replace(incident, status=IncidentStatus.RECOVERING, ended_at=at)
-    return state._replace(incident=incident, active_causes=left, resolve_at=now + resolve_after)
-
-
-def _with_active(active_causes: Mapping[str, float], alert: Alert) -> dict[str, float]:
-    key = _exit_key(alert) if alert.cause == CONTAINER_EXITED else alert.cause
-    newest = max(alert.at, active_causes.get(key, alert.at))
-    others = [(other, at) for other, at in active_causes.items() if other != key]
-    return dict([*others[-EXITS_REMEMBERED:], (key, newest)])
-
-
-def _exit_key(alert: Alert) -> str:
-    """The key of a container's exit among the active causes."""
-    return f"{CONTAINER_EXITED}/{alert.task}"
-
-
 # --- time passes ------------------------------------------------------------------------------------------------------
 
 
-def advance(state: SubjectState, now: float) -> SubjectState:
-    """What the clock alone changes: a recovery is complete, an incident lapses, or CloudWatch's mute window ends."""
+def advance(state: SubjectState, now: float, timing: Timing) -> SubjectState:
+    """What the clock alone changes: conditions expire, a silence has ended, a recovery is complete, an incident lapses.
+
+    The caller has extended the mute of an alert that is still silenced (`router.incident.suppression`).
+    """
+    state = expire_conditions(state, now, timing)
     if state.muted is not None and state.muted.until <= now:
         state = _unmute(state, state.muted, now)
+    if state.verify_at is not None and state.verify_at <= now:  # whoever can ask AWS has done so
+        state = state._replace(verify_at=now + VERIFY_EVERY)
     incident = state.incident
-    if incident is None:
+    if incident is None or incident.over:
         return state
+    if incident.status is IncidentStatus.RECOVERING and incident.unconfirmed and state.resolve_at is not None:
+        return _close(state, replace(incident, status=IncidentStatus.UNCONFIRMED, ended_at=now), now)
     if state.resolve_at is not None and state.resolve_at <= now:
         return _close(state, replace(incident, status=IncidentStatus.RESOLVED), now)
     if state.lapse_at is not None and state.lapse_at <= now:
         if any(entry.due_at is not None and not entry.attempt for entry in state.outbox.values()):
             return state._replace(lapse_at=now + HOUR)  # a digest is pending; a channel that fails is not waited for
         return _close(state, replace(incident, status=IncidentStatus.LAPSED, ended_at=now), now)
-    return state
+    return _with_reminders(state, now)
+
+
+def _with_reminders(state: SubjectState, now: float) -> SubjectState:
+    """The state with a message requested for each channel that has heard nothing for long of what continues."""
+    if not state.conditions:
+        return state
+    due = {
+        name: request_send(entry, now)
+        for name, entry in state.outbox.items()
+        if entry.remind_at is not None and entry.remind_at <= now
+    }
+    return state._replace(outbox={**state.outbox, **due}) if due else state
 
 
 def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
-    """The state at the end of the mute window: the alarm has not recovered, so its alert is announced.
+    """The state at the end of a silence: what the alert reports continues, so the alert is announced.
 
     History has counted the alert as silenced already; from now on the incident counts it instead.
     """
@@ -357,6 +380,7 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
     )
     quiet = state._replace(
         muted=None,
+        ended={**state.ended, **dict.fromkeys(state.conditions, now)},
         quiet_from=max(state.quiet_from, now),
         deployment_resolved_at=max(state.deployment_resolved_at, now),
     )
@@ -364,10 +388,17 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
 
 
 def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
-    entries = {name: apply_incident_end(entry, incident, now) for name, entry in state.outbox.items()}
-    return state._replace(
-        incident=incident, outbox=entries, active_causes={}, resolve_at=None, lapse_at=None, silenced=None
+    """The state with its incident over. What it counted, and its conditions, end with it."""
+    over = state._replace(
+        incident=incident,
+        cause_times={},
+        conditions={},
+        verify_at=None,
+        resolve_at=None,
+        lapse_at=None,
+        silenced=None,
     )
+    return close_outbox(over, now)
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ Windows and leases use clock time: `now`.
 from collections.abc import Collection, Mapping
 from typing import assert_never
 
-from router.incident.state import Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
-from router.model import Incident, IncidentStatus, Kind, Outcome, Severity
+from router.incident.recovery import continues, continuing
+from router.incident.state import HOUR, Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
+from router.model import Alert, Incident, Kind, Outcome, Reason, Severity
 
-HOUR = 3600.0
 WINDOW_STEPS = (1 * HOUR, 4 * HOUR, 24 * HOUR)
 """Seconds of each window after the first, which lasts `dedup_window`; the last one repeats."""
 RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
@@ -35,7 +35,7 @@ def request_send(entry: OutboxEntry, now: float) -> OutboxEntry:
     return entry._replace(wanted_revision=entry.wanted_revision + 1, due_at=entry.due_at if scheduled else now)
 
 
-def apply_incident_end(entry: OutboxEntry, incident: Incident, now: float) -> OutboxEntry:
+def apply_incident_end(entry: OutboxEntry, now: float) -> OutboxEntry:
     """The entry once its incident is over: a channel that was told of the incident is told that it is over.
 
     A channel that missed the opening gets one "opened and over" message. A stateful channel that was never triggered
@@ -44,12 +44,28 @@ def apply_incident_end(entry: OutboxEntry, incident: Incident, now: float) -> Ou
     if entry.is_leased(now):
         return entry  # `apply_delivery` calls this again
     if entry.knows_incident:
-        owed = entry.stateful or entry.is_behind or incident.status is not IncidentStatus.LAPSED
+        owed = True
     else:
         owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
     if owed:
         return entry if entry.is_behind else request_send(entry, now)
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
+
+
+def close_outbox(state: SubjectState, now: float) -> SubjectState:
+    """The state of an incident that is over: see `apply_incident_end`.
+
+    A send that was tried, and is not owed any more, has failed: history must say so, and `redrive` must find it.
+    """
+    entries, given_up = {}, list(state.given_up)
+    for name, before in state.outbox.items():
+        entry = apply_incident_end(before, now)
+        if before.attempt and before.is_behind and not entry.is_behind:
+            entry = _failed(before)
+            dispatch = _dispatch(state, name, before, SendMode.SINGLE)
+            given_up.append(Delivery(dispatch, Outcome.FAILED, before.response))
+        entries[name] = entry
+    return state._replace(outbox=entries, given_up=tuple(given_up))
 
 
 def postpone(state: SubjectState, now: float, until: float) -> SubjectState:
@@ -116,34 +132,65 @@ def next_kind(incident: Incident, entry: OutboxEntry) -> Kind:
     return Kind.UPDATED if entry.knows_incident else Kind.OPENED
 
 
+def next_reason(incident: Incident, entry: OutboxEntry) -> Reason:
+    """Why the channel is notified next."""
+    if incident.over:
+        return Reason.ENDED
+    if not entry.knows_incident:
+        return Reason.FIRST if entry.last_kind_sent is None else Reason.RETURNED
+    if entry.immediate or incident.severity.worse_than(entry.announced_severity):
+        return Reason.WORSE
+    return Reason.DIGEST if any(entry.suppressed.values()) else Reason.REMINDER
+
+
 def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendMode) -> Dispatch:
     incident = state.incident
     assert incident is not None  # else nothing is due
+    reason = next_reason(incident, entry)
     return Dispatch(
         channel=channel,
         kind=next_kind(incident, entry),
         revision=entry.wanted_revision,
         attempt=entry.attempt,
-        is_first=entry.last_kind_sent is None,
+        is_first=not entry.knows_incident,
         severity=incident.severity,
         suppressed=dict(entry.suppressed),
         options=entry.options,
         mode=mode,
         opens_window=not entry.only_self_reports,
+        reason=reason,
+        alert=_described(state, incident, reason),
+        continuing=continuing(state),
     )
 
 
+def _described(state: SubjectState, incident: Incident, reason: Reason) -> Alert | None:
+    """The alert that a message describes: an update describes what is new, or what continues. None: the worst one."""
+    if reason in {Reason.FIRST, Reason.ENDED} or incident.latest is None:
+        return None
+    if reason is Reason.REMINDER and not continues(state, incident.latest) and continues(state, incident.alert):
+        return None
+    return incident.latest
+
+
 def fail_if_exhausted(state: SubjectState, delivery: Delivery, now: float) -> Delivery:
-    """The delivery, with `retry` turned into `failed` if the first attempt was `RETRY_FOR` seconds ago."""
+    """The delivery, with `retry` turned into `failed` if it will not be tried again.
+
+    That is so if the first attempt was `RETRY_FOR` seconds ago, or if the incident ended and the channel is owed nothing.
+    """
     entry = state.outbox.get(delivery.dispatch.channel)
-    if (
-        delivery.outcome is Outcome.RETRY
-        and entry
-        and entry.first_attempt_at
-        and now - entry.first_attempt_at >= RETRY_FOR
-    ):
-        return delivery._replace(outcome=Outcome.FAILED)
-    return delivery
+    if delivery.outcome is not Outcome.RETRY or entry is None:
+        return delivery
+    exhausted = entry.first_attempt_at is not None and now - entry.first_attempt_at >= RETRY_FOR
+    return delivery._replace(outcome=Outcome.FAILED) if exhausted or _is_pointless(state, delivery, entry) else delivery
+
+
+def _is_pointless(state: SubjectState, delivery: Delivery, entry: OutboxEntry) -> bool:
+    """Whether the incident has ended during the attempt, and the channel need not hear of it any more."""
+    if state.incident is None or not state.incident.over or delivery.dispatch.kind is Kind.RESOLVED:
+        return False
+    free = entry._replace(lease_owner="", lease_ends_at=0.0, in_doubt=entry.in_doubt or delivery.unanswered)
+    return not apply_incident_end(free, 0.0).is_behind
 
 
 def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
@@ -172,8 +219,11 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
         case _:
             assert_never(delivery.outcome)
     if state.incident and state.incident.over and delivery.dispatch.kind is not Kind.RESOLVED:
-        entry = apply_incident_end(entry, state.incident, now)
-    return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})
+        entry = apply_incident_end(entry, now)
+    sent = delivery.outcome is Outcome.SENT and delivery.dispatch.kind is not Kind.RESOLVED
+    return state._replace(
+        outbox={**state.outbox, delivery.dispatch.channel: entry}, latest_sent=state.latest_sent or sent
+    )
 
 
 def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
@@ -188,6 +238,8 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         announced_severity=Severity.INFO if over else dispatch.severity,
         suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
         only_self_reports=False if over else entry.only_self_reports,
+        immediate=False,
+        sent_at=now,
         in_doubt=False,
         window_step=entry.window_step if over else entry.window_step + 1,
         window_ends_at=window_ends_at,
@@ -203,6 +255,7 @@ def _sent_self_report(entry: OutboxEntry, dispatch: Dispatch, untold: Mapping[st
         sent_revision=dispatch.revision,
         last_kind_sent=dispatch.kind,
         suppressed={cause: count for cause, count in untold.items() if count > 0},
+        sent_at=now,
         in_doubt=False,
         attempt=0,
         first_attempt_at=None,

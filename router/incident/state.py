@@ -4,11 +4,12 @@
 """
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
 
-from router.model import Alert, Incident, Kind, Outcome, Recurrence, Severity, Silenced, Subject
+from router.model import Alert, Incident, Kind, Outcome, Reason, Recurrence, Severity, Silenced, Subject
 
 
 class MessageOptions(NamedTuple):
@@ -34,12 +35,14 @@ class RouteTarget(NamedTuple):
     Attributes:
         dedup_window: seconds; the length of the first window.
         stateful: see `router.channels.plugins.Channel`.
+        remind: seconds after its last message, after which the channel is reminded of what continues; 0.0 for never.
     """
 
     channel: str
     dedup_window: float
     stateful: bool = False
     options: MessageOptions = MessageOptions()
+    remind: float = 0.0
 
 
 class SendMode(enum.StrEnum):
@@ -47,6 +50,15 @@ class SendMode(enum.StrEnum):
 
     SINGLE = "alone"
     BUNDLED = "gathered"
+
+
+HOUR = 3600.0
+UNSEEN_FOR = 7 * 24 * HOUR
+"""Seconds after which a condition that was neither seen nor checked is given up."""
+UNCERTAIN_FOR = 24 * HOUR
+"""The same for an alarm without data."""
+DEADLINE_GRACE = 900.0
+"""Seconds after the deadline of an approval, in which AWS may still report what became of it."""
 
 
 class OutboxEntry(NamedTuple):
@@ -61,12 +73,14 @@ class OutboxEntry(NamedTuple):
     - `throttled` means something only while the entry is due and not leased.
 
     Attributes:
-        dedup_window, stateful, options: of the route that named the channel last; see `RouteTarget`.
+        dedup_window, stateful, options, remind: of the route that named the channel last; see `RouteTarget`.
         wanted_revision: counts what there was to say. sent_revision: the last of these that the channel accepted.
         last_kind_sent: kind of the last notification that the channel accepted; None before the first.
         announced_severity: the worst severity that the channel was told since the last `resolved`.
         suppressed: alerts by cause that the channel has not been told about yet.
         only_self_reports: all that the channel has not been told yet are reports of tasks about themselves.
+        immediate: among what the channel has not been told yet is something that no window holds back.
+        sent_at: clock time at which the channel accepted the last notification; None before the first.
         window_step: windows begun so far. window_ends_at: clock time, or None outside a window.
         attempt: attempts to send the wanted revision. first_attempt_at: clock time of the first of them.
         due_at: clock time at which this entry needs work; None if nothing is left to do.
@@ -80,6 +94,7 @@ class OutboxEntry(NamedTuple):
     dedup_window: float
     stateful: bool = False
     options: MessageOptions = _AS_CONFIGURED
+    remind: float = 0.0
     # wanted and sent
     wanted_revision: int = 0
     sent_revision: int = 0
@@ -87,6 +102,8 @@ class OutboxEntry(NamedTuple):
     announced_severity: Severity = Severity.INFO
     suppressed: Mapping[str, int] = MappingProxyType({})
     only_self_reports: bool = False
+    immediate: bool = False
+    sent_at: float | None = None
     # window
     window_step: int = 0
     window_ends_at: float | None = None
@@ -118,23 +135,63 @@ class OutboxEntry(NamedTuple):
             case _:
                 assert_never(self.last_kind_sent)
 
+    @property
+    def remind_at(self) -> float | None:
+        """Clock time at which the channel is reminded, if a condition of the incident continues until then."""
+        if not self.remind or self.stateful or self.sent_at is None or self.is_behind or not self.knows_incident:
+            return None
+        return self.sent_at + self.remind
+
     def is_leased(self, now: float) -> bool:
         return bool(self.lease_owner) and self.lease_ends_at > now
 
 
-class MutedAlert(NamedTuple):
-    """An alarm that a CloudWatch mute rule silences, to be announced if it has not recovered at the end.
+class Condition(NamedTuple):
+    """A state of the subject that lasts until an event ends it, or until it can be neither seen nor checked.
 
     Attributes:
-        until: clock time at which the mute window ends.
+        cause, severity: of the alert that reported it.
+        since: event time at which it began.
+        seen_at: clock time at which an event reported it, or AWS was asked, for the last time.
+        arn: of what AWS can be asked about it; "" if the subject and the condition's key tell.
+        deadline: clock time at which it ends by itself, or None.
+        uncertain_since: clock time at which AWS stopped knowing, such as an alarm without data, or None.
+    """
+
+    cause: str
+    severity: Severity
+    since: float
+    seen_at: float
+    arn: str = ""
+    deadline: float | None = None
+    uncertain_since: float | None = None
+
+    @property
+    def ends_at(self) -> float:
+        """Clock time at which it ends without an event."""
+        times = (
+            self.seen_at + UNSEEN_FOR,
+            math.inf if self.deadline is None else self.deadline + DEADLINE_GRACE,
+            math.inf if self.uncertain_since is None else self.uncertain_since + UNCERTAIN_FOR,
+        )
+        return min(times)
+
+
+class MutedAlert(NamedTuple):
+    """An alert that is silenced, to be announced if its condition continues when the silence ends.
+
+    Attributes:
+        until: clock time at which to check whether it is still silenced.
         targets: the channels that the alert's routes named.
         recurrence: of the alert, when it came.
+        conditions: keys of the conditions that the alert reports.
     """
 
     until: float
     alert: Alert
     targets: tuple[RouteTarget, ...] = ()
     recurrence: Recurrence = Recurrence()
+    conditions: tuple[str, ...] = ()
 
 
 class SelfReport(NamedTuple):
@@ -157,11 +214,13 @@ class KnownTask(NamedTuple):
 
     Attributes:
         exits: the containers whose exits AWS has reported while the task went on, with the severity of that alert.
+        restarted: containers that run again after such an exit, with the event time at which that was reported last.
         self_reports: by container, what the task reported of itself and AWS has not.
         stopped_at: event time of its stop; None while it runs, or if nothing had to be remembered of that.
     """
 
     exits: Mapping[str, Severity] = MappingProxyType({})
+    restarted: Mapping[str, float] = MappingProxyType({})
     self_reports: Mapping[str, SelfReport] = MappingProxyType({})
     stopped_at: float | None = None
 
@@ -184,18 +243,24 @@ class SubjectState(NamedTuple):
     Attributes:
         version: of the stored item; 0 if none is stored yet.
         quiet_from: event time of the latest resolving event; alerts older than that are not announced.
-        deployment_resolved_at: the same for `deployment_failed`, which the completion of a rollback does not resolve.
+        deployment_resolved_at: the same for failed deployments, as far as a person closed their incident.
         rollbacks: ids of the deployments that roll back a failed one.
-        active_causes: causes that nothing has ended yet, with the event time of their newest alert. A container that
-            exited in a running task has a key of its own, because only the end of that task ends it.
+        completions: event time at which each deployment completed, by id.
+        cause_times: event time of the newest occurrence of each cause since the incident opened, or since a silence
+            held it back. `router.incident.recovery` tells which of them are over.
+        conditions: those that continue, by key (`router.ecs.conditions`).
+        ended: event times at which conditions ended, by key, so that a late report of one is recognised.
+        latest_sent: a message has described the incident's newest alert.
+        verify_at: clock time at which AWS is asked whether the conditions continue.
         resolve_at: clock time at which a recovery is announced. lapse_at: clock time at which the incident lapses.
         silenced: what silences held back since the last announcement and nothing has ended.
         occurrences: by cause, how often it occurred in the last week; see `router.incident.recurrence`.
         deployments: event time at which each began, by id.
-        muted: the alert that opens an incident when CloudWatch's mute window ends, or None.
+        muted: the alert that opens an incident when its silence ends, or None.
         tasks: what is known of the most recent tasks, by id; see `router.incident.known_tasks`.
         archived: a later incident has replaced this one; its open sends are still completed.
         superseded: the state with the previous incident, to be archived in the same write; not stored.
+        given_up: sends that were tried and became pointless, to be recorded in the same write; not stored.
         unknown: what a newer version stored about this subject, to be written back; only `router.history` reads it.
     """
 
@@ -205,8 +270,13 @@ class SubjectState(NamedTuple):
     deployment_resolved_at: float = 0.0
     rollbacks: tuple[str, ...] = ()
     incident: Incident | None = None
-    active_causes: Mapping[str, float] = MappingProxyType({})
+    completions: Mapping[str, float] = MappingProxyType({})
+    cause_times: Mapping[str, float] = MappingProxyType({})
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    ended: Mapping[str, float] = MappingProxyType({})
+    latest_sent: bool = False
     outbox: Mapping[str, OutboxEntry] = MappingProxyType({})
+    verify_at: float | None = None
     resolve_at: float | None = None
     lapse_at: float | None = None
     silenced: Silenced | None = None
@@ -216,6 +286,7 @@ class SubjectState(NamedTuple):
     tasks: Mapping[str, KnownTask] = MappingProxyType({})
     archived: bool = False
     superseded: "SubjectState | None" = None
+    given_up: "tuple[Delivery, ...]" = ()
     unknown: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -229,8 +300,19 @@ class SubjectState(NamedTuple):
         return self._earliest(entry.due_at for entry in self.outbox.values() if not entry.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:
-        timers = (self.resolve_at, self.lapse_at, self.muted.until if self.muted else None)
+        timers = (self.resolve_at, self.lapse_at, self.muted.until if self.muted else None, *self._condition_timers())
         return min((time for time in (*timers, *due) if time is not None), default=None)
+
+    def _condition_timers(self) -> Iterable[float | None]:
+        if not self.conditions or self.archived:
+            return ()
+        reminders = (entry.remind_at for entry in self.outbox.values()) if self.is_open else ()
+        return self.verify_at, *(condition.ends_at for condition in self.conditions.values()), *reminders
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has an incident that is not over."""
+        return self.incident is not None and not self.incident.over
 
 
 class LeaseGrant(NamedTuple):
@@ -253,8 +335,11 @@ class Dispatch(NamedTuple):
 
     Attributes:
         revision, attempt, suppressed: of the outbox entry at that time.
-        is_first: the channel was told nothing of this incident before.
+        is_first: the channel does not know of the incident: it was told nothing yet, or that it is over.
         severity: the incident's.
+        reason: why the channel is notified now.
+        alert: the one that the message describes; None for the incident's worst.
+        continuing: by cause, how many conditions and causes continue.
         opens_window: a window begins once it is sent; not if it is only about what tasks report of themselves.
     """
 
@@ -268,6 +353,21 @@ class Dispatch(NamedTuple):
     options: MessageOptions = MessageOptions()
     mode: SendMode = SendMode.SINGLE
     opens_window: bool = True
+    reason: Reason = Reason.FIRST
+    alert: Alert | None = None
+    continuing: Mapping[str, int] = MappingProxyType({})
+
+
+class Timing(NamedTuple):
+    """The settings that decide when something happens to an incident.
+
+    Attributes:
+        resolve_after: seconds between a recovery and its announcement, unless the incident returns.
+        verify: whether AWS is asked whether conditions continue.
+    """
+
+    resolve_after: float = 300.0
+    verify: bool = True
 
 
 class Delivery(NamedTuple):

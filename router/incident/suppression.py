@@ -1,40 +1,71 @@
-"""Alarms whose actions CloudWatch suppresses: by a mute rule, or by the suppressor of a composite alarm.
+"""Silences: alerts that a silence, a maintenance window or CloudWatch itself holds back. Pure functions.
 
-The owner of such an alarm wants silence, so it opens no incident yet. If it does not recover, it opens one at the end
-of the mute window, or with the next ALARM that CloudWatch does not suppress, whichever comes first. CloudWatch sends no
-event at the end of a mute window, so the state keeps the alert until then.
+CloudWatch suppresses the actions of an alarm by a mute rule, or by the suppressor of a composite alarm.
 
-Pure functions. Times are clock times: a mute window ends by the clock.
+Whoever silences an alert wants no message now. If what the alert reports continues when the silence ends, its incident
+opens then: the state keeps the alert until the silence has ended, or its condition has. A crash is over when the silence
+ends; only a condition lasts (`router.incident.recovery`).
+
+Times are clock times: silences end by the clock.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from router.incident.recurrence import recurrence_of
 from router.incident.state import MutedAlert, RouteTarget, SubjectState
 from router.model import Alert
 
 
-def suppressed_by(alert: Alert, now: float) -> Mapping[str, str]:
-    """Name and reason of what suppresses the alarm's actions, as for a silence; empty if nothing does any more."""
+class Suppression(NamedTuple):
+    """What holds an alert back; falsy if nothing does.
+
+    Attributes:
+        by: id to reason of the silence, or name and reason of what CloudWatch suppresses the alarm by.
+        until: clock time at which to check whether it still does; None if only another event tells.
+    """
+
+    by: Mapping[str, str] = MappingProxyType({})
+    until: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.by)
+
+
+NOT_SUPPRESSED = Suppression()
+
+
+def suppressed_by(alert: Alert, now: float) -> Suppression:
+    """What CloudWatch suppresses the alarm's actions by, if it still does."""
     alarm = alert.alarm
     if alarm is None or not alarm.suppressed_by:
-        return {}
+        return NOT_SUPPRESSED
     if alarm.suppressed_until is not None and alarm.suppressed_until <= now:
-        return {}
-    return {alarm.suppressed_by: alarm.suppressed_reason}
+        return NOT_SUPPRESSED
+    return Suppression({alarm.suppressed_by: alarm.suppressed_reason}, alarm.suppressed_until)
 
 
-def keep_muted(state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float) -> SubjectState:
-    """The state of a silenced alarm: it keeps the alert for the end of CloudWatch's mute window, if one is active."""
+def keep_muted(
+    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], until: float | None
+) -> SubjectState:
+    """The state of a silenced subject: it keeps the alert for the end of the silence, if that is known."""
     if state.muted and state.muted.alert.at > alert.at:
         return state
-    until = alert.alarm.suppressed_until if alert.alarm else None
-    if until is None or until <= now:
+    conditions = tuple(begun.key for begun in alert.effects.begins if begun.key in state.conditions)
+    if not conditions:
+        return state
+    if until is None:
         return state._replace(muted=None)
-    return state._replace(muted=MutedAlert(until, alert, tuple(targets), recurrence_of(state, alert)))
+    return state._replace(muted=MutedAlert(until, alert, tuple(targets), recurrence_of(state, alert), conditions))
 
 
 def forget_muted(state: SubjectState, until: float) -> SubjectState:
     """The state without the muted alert, if that is not newer than event time `until`: it is over, or announced."""
     muted = state.muted
     return state._replace(muted=None) if muted and muted.alert.at <= until else state
+
+
+def extend_mute(state: SubjectState, until: float) -> SubjectState:
+    """The state whose muted alert is still silenced, to be checked again at clock time `until`."""
+    return state._replace(muted=state.muted._replace(until=until)) if state.muted else state

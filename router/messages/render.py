@@ -82,7 +82,8 @@ class _MessageContext(NamedTuple):
 
     @property
     def alert(self) -> Alert:
-        return self.incident.alert
+        """The alert that the message describes."""
+        return self.dispatch.alert or self.incident.alert
 
     @property
     def over(self) -> bool:
@@ -122,12 +123,14 @@ def notification(
     """
     language, time_zone = dispatch.options.language or config.language, dispatch.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
-    said = (dispatch.kind, dispatch.is_first, tuple(dispatch.suppressed.items()), language, time_zone)
+    described = (dispatch.alert or incident.alert).id
+    said = (dispatch.reason, dispatch.is_first, described, tuple(dispatch.suppressed.items()), language, time_zone)
     made = {} if made is None else made
     if said not in made:
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
-    return cleaned(Notification(dispatch.kind, made[said], incident.alert, incident, mention))
+    alert = dispatch.alert or incident.alert
+    return cleaned(Notification(dispatch.kind, made[said], alert, incident, mention, reason=dispatch.reason))
 
 
 def _message(story: _MessageContext) -> Message:
@@ -348,7 +351,7 @@ def _over(story: _MessageContext) -> str:
     """What ended it, how long it lasted and how often it occurred."""
     incident = story.incident
     match incident.status:
-        case IncidentStatus.LAPSED | IncidentStatus.CLOSED:
+        case IncidentStatus.LAPSED | IncidentStatus.CLOSED | IncidentStatus.UNCONFIRMED:
             key = incident.status.value
         case IncidentStatus.RESOLVED:
             key = "over_unheard" if story.dispatch.is_first else "over"

@@ -19,7 +19,7 @@ from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
 from router.history.table import Item
-from router.incident.state import Delivery
+from router.incident.state import Delivery, Timing
 from router.model import ChannelConfig, Kind, Notification, Severity
 from router.pipeline import process, process_due
 
@@ -113,7 +113,7 @@ class World:
                 clock=lambda: self.now,
                 jitter=lambda: 0.0,
                 pause=lambda _: None,
-                resolve_after=self.config.resolve_after,
+                timing=Timing(self.config.resolve_after),
                 silences=Silences(self.history.silences, self.config.maintenance),
             ),
             queues=Queues(self.sqs, "due", "dead-letters"),

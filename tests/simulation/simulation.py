@@ -21,6 +21,7 @@ from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deliver import deliver
+from router.incident.state import Timing
 from router.history.items import silence_item
 from router.history.store import History
 from router.history.table import Item, Put
@@ -152,7 +153,7 @@ class Simulation:
             for name in CHANNELS
         }
         config = Config(
-            resolve_after=RESOLVE_AFTER,
+            timing=Timing(RESOLVE_AFTER),
             retention=self.plan.retention,
             channels={name: ConfiguredChannel.of(settings[name], remote) for name, remote in self.remotes.items()},
             routes=(everyone, Route(Severity.WARNING, channels=("slack", "email"))),
@@ -162,7 +163,7 @@ class Simulation:
             clock=lambda: self.scheduler.now,
             jitter=self._jitter,
             pause=self._pause,
-            resolve_after=config.resolve_after,
+            timing=Timing(config.resolve_after),
             silences=Silences(),
         )
         sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)

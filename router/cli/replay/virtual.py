@@ -13,7 +13,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any
 
 from router.aws.queues import Queues
 from router.channels.plugins import Plugins
@@ -25,7 +25,7 @@ from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
 from router.inbox import handle
-from router.incident.state import Delivery, Dispatch, SubjectState
+from router.incident.state import Delivery, Timing
 from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
 from router.pipeline import process
 from router.tick import tick
@@ -161,7 +161,7 @@ class VirtualRouter:
             clock=lambda: self.now,
             jitter=lambda: 0.0,
             pause=lambda _: None,
-            resolve_after=config.resolve_after,
+            timing=Timing(config.resolve_after),
             silences=Silences(windows=config.maintenance),
         )
         return Dependencies(
@@ -198,7 +198,7 @@ class VirtualRouter:
         except Exception as error:  # noqa: BLE001 - a plugin may have caused it; the other channels are still notified
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
-        state, dispatch = next(part for part in job.members if part[0].incident is sent.incident)
+        dispatch = next(dispatch for state, dispatch in job.members if state.incident is sent.incident)
         bundled = [incident.subject.text for incident in sent.bundled]
         return {
             "at": iso(self.now),
@@ -206,11 +206,11 @@ class VirtualRouter:
             "channel": job.config.name,
             "channel_kind": job.config.kind,
             "kind": sent.kind.value,
-            "reason": reason_of(state, dispatch),
+            "reason": dispatch.reason.value,
             "incident": sent.incident.id,
             **_subject(sent.incident.subject),
             "severity": sent.incident.severity.value,
-            "cause": sent.incident.alert.cause,
+            "cause": sent.alert.cause,
             "title": sent.message.title,
             "text": sent.message.text,
             "bundled": bundled if len(bundled) > 1 else [],
@@ -240,21 +240,3 @@ def _unrendered(job: Job) -> Notification:
     incident = job.state.incident
     assert isinstance(incident, Incident)  # there is no job without an incident
     return Notification(job.dispatch.kind, Message(incident.alert.title, ""), incident.alert, incident)
-
-
-def reason_of(state: SubjectState, dispatch: Dispatch) -> str:
-    """Why a channel is notified now.
-
-    Args:
-        state: the state when the send was leased, so its outbox says what the channel was sent before.
-    """
-    match dispatch.kind:
-        case Kind.RESOLVED:
-            return "ended"
-        case Kind.OPENED:
-            return "first" if dispatch.is_first else "returned"
-        case Kind.UPDATED:
-            announced = state.outbox[dispatch.channel].announced_severity
-            return "worse" if dispatch.severity.worse_than(announced) else "digest"
-        case _:
-            assert_never(dispatch.kind)

@@ -1,0 +1,207 @@
+"""Conditions: what an event says about states that last until another event ends them. Pure functions.
+
+A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, a dead container in a task that goes on,
+a deployment that waits for approval, an impaired instance, a failing channel. This module decides from the facts of the
+event alone. What a plugin or a user rule calls the event does not matter here.
+
+Sources: "Amazon ECS events" in the Amazon ECS Developer Guide; "Alarm events and EventBridge" in the CloudWatch User
+Guide.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from router.ecs.reasons import wording
+from router.model import CHANNEL_HEALTH, Begun, DeploymentStep, Effects, Ended, EndedBy, Event, SubjectKind
+from router.text import clean
+
+ALARM = "alarm"
+INSTANCE = "instance"
+CHANNEL = "channel"
+TOO_FEW_TASKS = "too_few_tasks"
+CONTAINER = "container/"
+"""Prefix of `container/TASK/NAME`."""
+HOOK = "hook/"
+"""Prefix of `hook/HOOKID`."""
+
+ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
+_NAME_LIMIT = 255
+_ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
+
+_NOTHING: Final = Effects()
+
+
+def effects_of(event: Event, exited: Iterable[str]) -> Effects:
+    """Which conditions an event begins and ends, and what it says about a deployment.
+
+    Args:
+        exited: names of the containers whose failed exit the event reports, in a task that goes on.
+    """
+    if event.self_reported:
+        return Effects(begins=tuple(Begun(container_key(event.task, name)) for name in exited))
+    if event.task:
+        return _of_task(event, exited)
+    if event.subject.kind is SubjectKind.ALARM:
+        return _of_alarm(event)
+    reader = _BY_DETAIL_TYPE.get(event.detail_type.lower())
+    return reader(event) if reader else _of_service(event)
+
+
+def container_key(task: str, name: str) -> str:
+    """The key of the condition that a container is dead while its task goes on."""
+    return f"{CONTAINER}{task}/{name}"
+
+
+def rolls_back(event: Event) -> bool:
+    """Whether a deployment that begins rolls back a failed one. Only its reason tells."""
+    return event.name == "SERVICE_DEPLOYMENT_IN_PROGRESS" and bool(_ROLLING_BACK.search(wording(event.reason)))
+
+
+def alarm_deleted(event: Event) -> bool:
+    """Whether a CloudWatch alarm was deleted. No OK follows, even if its state was ALARM."""
+    return event.detail_type.lower() == ALARM_CONFIGURATION and _text(event.detail, "operation").lower() == "delete"
+
+
+# --- one kind of event each -------------------------------------------------------------------------------------------
+
+
+def _of_task(event: Event, exited: Iterable[str]) -> Effects:
+    if event.status == "STOPPED":
+        return Effects(
+            ends=(Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED),), recovery=EndedBy.RUN_COMPLETED
+        )
+    if event.status != "RUNNING":
+        return _NOTHING
+    running = (container.name for container in event.containers if container.status == "RUNNING")
+    return Effects(
+        begins=tuple(Begun(container_key(event.task, name)) for name in exited),
+        ends=tuple(Ended(container_key(event.task, name), EndedBy.CONTAINER_RUNNING) for name in running),
+    )
+
+
+def _of_alarm(event: Event) -> Effects:
+    if event.detail_type.lower() == ALARM_CONFIGURATION:
+        return _end(ALARM, EndedBy.ALARM_DELETED) if alarm_deleted(event) else _NOTHING
+    if event.detail_type.lower() != "cloudwatch alarm state change":
+        return _NOTHING
+    match event.state:
+        case "ALARM":
+            return Effects(begins=(Begun(ALARM),))
+        case "OK":
+            return _end(ALARM, EndedBy.ALARM_OK)
+        case "INSUFFICIENT_DATA":
+            return Effects(uncertain=(ALARM,))
+    return _NOTHING
+
+
+def _of_instance_health(event: Event) -> Effects:
+    match event.state:
+        case "IMPAIRED":
+            return Effects(begins=(Begun(INSTANCE, arn=_arn(event, "containerInstanceArn")),))
+        case "OK":
+            return _end(INSTANCE, EndedBy.INSTANCE_HEALTHY)
+    return _NOTHING
+
+
+def _of_instance(event: Event) -> Effects:
+    gone = event.status in {"DEREGISTERING", "INACTIVE"}
+    return _end(INSTANCE, EndedBy.INSTANCE_GONE) if gone else _NOTHING
+
+
+def _of_channel(event: Event) -> Effects:
+    match event.state:
+        case "FAILING":
+            return Effects(begins=(Begun(CHANNEL),))
+        case "WORKING":
+            return _end(CHANNEL, EndedBy.CHANNEL_WORKS)
+    return _NOTHING
+
+
+def _of_codedeploy(event: Event) -> Effects:
+    step = {"FAILURE": DeploymentStep.FAILED, "SUCCESS": DeploymentStep.COMPLETED}.get(event.state)
+    if step is None:
+        return _NOTHING
+    return Effects(deployment=step, recovery=EndedBy.DEPLOYMENT_COMPLETED, immediate=step is DeploymentStep.FAILED)
+
+
+_BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyType(
+    {
+        "ecs container instance health change": _of_instance_health,
+        "ecs container instance state change": _of_instance,
+        "codedeploy deployment state-change notification": _of_codedeploy,
+        CHANNEL_HEALTH.lower(): _of_channel,
+    }
+)
+
+
+def _of_service(event: Event) -> Effects:
+    """Deployments, hooks and steady states, by `eventName` whatever the detail-type."""
+    if event.name.startswith("HOOK_"):
+        return _of_hook(event)
+    if event.name in {"SERVICE_STEADY_STATE", "TASKSET_STEADY_STATE"}:
+        return Effects(ends=(Ended(TOO_FEW_TASKS, EndedBy.STEADY_STATE),), recovery=EndedBy.STEADY_STATE)
+    if rolls_back(event):
+        return Effects(ends=(Ended(HOOK, EndedBy.DEPLOYMENT_ENDED),), deployment=DeploymentStep.ROLLING_BACK)
+    step = _STEPS.get(event.name)
+    if step is None:
+        return _NOTHING
+    return Effects(
+        ends=(Ended(HOOK, EndedBy.DEPLOYMENT_ENDED),),
+        deployment=step,
+        recovery=EndedBy.DEPLOYMENT_COMPLETED,
+        immediate=step is DeploymentStep.FAILED,
+    )
+
+
+# A service has one deployment at a time, and no event maps a hook's deployment to the id that these events name: the
+# end of a deployment ends every hook that began to wait before it.
+_STEPS: Final[Mapping[str, DeploymentStep]] = MappingProxyType(
+    {
+        "SERVICE_DEPLOYMENT_FAILED": DeploymentStep.FAILED,
+        "SERVICE_DEPLOYMENT_COMPLETED": DeploymentStep.COMPLETED,
+    }
+)
+_HOOK_ENDS: Final[Mapping[str, EndedBy]] = MappingProxyType(
+    {
+        "HOOK_SUCCEEDED": EndedBy.APPROVED,
+        "HOOK_FAILED": EndedBy.REJECTED,
+        "HOOK_TIMED_OUT": EndedBy.APPROVAL_TIMED_OUT,
+    }
+)
+
+
+def _of_hook(event: Event) -> Effects:
+    key = HOOK + _text(event.detail, "hookId")
+    if event.name == "HOOK_AWAITING_ACTION":
+        begun = Begun(key, arn=_arn(event, "serviceDeploymentArn"), deadline=_time(event.details.get("expiresAt", "")))
+        return Effects(begins=(begun,), ends_occurrences=False, immediate=True)
+    by = _HOOK_ENDS.get(event.name)
+    return Effects(ends=(Ended(key, by),), ends_occurrences=False) if by else _NOTHING
+
+
+# --- small readers ----------------------------------------------------------------------------------------------------
+
+
+def _end(key: str, by: EndedBy) -> Effects:
+    return Effects(ends=(Ended(key, by),), recovery=by)
+
+
+def _text(fields: Mapping[str, object], key: str) -> str:
+    value = fields.get(key)
+    return " ".join(clean(value).split())[:_NAME_LIMIT] if isinstance(value, str) else ""
+
+
+def _arn(event: Event, key: str) -> str:
+    text = _text(event.detail, key)
+    return text if text.startswith("arn:") else ""
+
+
+def _time(text: str) -> float | None:
+    """ISO 8601 as clock time, or None."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

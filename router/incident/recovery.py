@@ -1,0 +1,283 @@
+"""Recovery: which causes and conditions of a subject continue, and what ends them. Pure functions.
+
+    occurrence (a crash, a failed start) ── ended by a later recovery of the subject: a steady state, a deployment
+    condition (an alarm, a dead container) ── ended by what says that this very condition has ended
+
+An incident recovers once nothing continues. What has ended is computed anew from the times of all events that are known,
+so the order in which they arrive does not matter.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from router.incident.state import HOUR, Condition, SubjectState, Timing
+from router.model import Alert, Begun, DeploymentStep, EndedBy, Incident, IncidentStatus
+
+LAPSE_AFTER = 24 * HOUR
+VERIFY_EVERY = HOUR
+"""Seconds between two checks of the conditions that continue."""
+CONDITIONS_REMEMBERED = 200
+"""Conditions of one subject that are told apart. Further ones are one condition that only time ends."""
+ENDED_REMEMBERED = 20
+DEPLOYMENTS_REMEMBERED = 20
+QUIET_TIMES = (HOUR, 4 * HOUR)
+"""Seconds without trouble before a recovery is announced: after the first return, and after later ones."""
+
+FAILED_DEPLOYMENT = "deployment_failed"
+"""The key of failed deployments among the causes, whatever a plugin or a user rule calls them."""
+OTHERS = "others"
+"""The key of the conditions beyond `CONDITIONS_REMEMBERED`."""
+_CONTAINER = "container/"
+_SMALLEST = 0.001  # seconds: stored times have this precision
+
+
+# --- what continues ---------------------------------------------------------------------------------------------------
+
+
+def continuing_causes(state: SubjectState) -> tuple[str, ...]:
+    """The keys of the causes that nothing has ended yet."""
+    return tuple(key for key, newest in state.cause_times.items() if newest > _quiet_from(state, key))
+
+
+def continuing(state: SubjectState) -> dict[str, int]:
+    """How many conditions and causes continue, by cause."""
+    counts = Counter(condition.cause for condition in state.conditions.values())
+    counts.update(continuing_causes(state))
+    return dict(counts)
+
+
+def continues(state: SubjectState, alert: Alert) -> bool:
+    """Whether what an alert of the incident reports has not ended."""
+    if alert.exited:
+        return any(f"{_CONTAINER}{alert.task}/{name}" in state.conditions for name in alert.exited)
+    if any(condition.cause == alert.cause for condition in state.conditions.values()):
+        return True
+    return cause_key(alert) in continuing_causes(state)
+
+
+def cause_key(alert: Alert) -> str:
+    """The key of an occurrence among the causes."""
+    return FAILED_DEPLOYMENT if alert.effects.deployment is DeploymentStep.FAILED else alert.cause
+
+
+def is_over(state: SubjectState, alert: Alert) -> bool:
+    """Whether an alert that arrives now reports something that has ended, by the times of the events."""
+    begins, incident = alert.effects.begins, state.incident
+    if incident and incident.status is IncidentStatus.CLOSED and alert.at <= (incident.ended_at or 0.0):
+        return True
+    if begins:
+        return all(_ended_at(state, begun.key) >= alert.at for begun in begins)
+    return alert.at < _quiet_from(state, cause_key(alert))
+
+
+def _quiet_from(state: SubjectState, key: str) -> float:
+    """Event time up to which a cause, given by its key, is over."""
+    if key != FAILED_DEPLOYMENT:
+        return state.quiet_from
+    completed = (at for deployment, at in state.completions.items() if deployment not in state.rollbacks)
+    return max(state.deployment_resolved_at, *completed, 0.0)
+
+
+def _ended_at(state: SubjectState, key: str) -> float:
+    whole = key.partition("/")[0] + "/"
+    return max(state.ended.get(key, 0.0), state.ended.get(whole, 0.0))
+
+
+# --- what begins ------------------------------------------------------------------------------------------------------
+
+
+def add_active(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
+    """The state with what an alert reports: its conditions, else an occurrence of its cause."""
+    begins = [begun for begun in alert.effects.begins if _ended_at(state, begun.key) < alert.at]
+    if alert.effects.begins:
+        conditions = dict(state.conditions)
+        for begun in begins:
+            _add(conditions, begun, alert, now)
+        verify_at = now + VERIFY_EVERY if state.verify_at is None and timing.verify else state.verify_at
+        return state._replace(conditions=conditions, verify_at=verify_at if conditions else None)
+    key = cause_key(alert)
+    newest = max(alert.at, state.cause_times.get(key, alert.at), _quiet_from(state, key) + _SMALLEST)
+    return state._replace(cause_times={**state.cause_times, key: newest})
+
+
+def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: float) -> None:
+    key = begun.key
+    if key not in conditions and len(conditions) >= CONDITIONS_REMEMBERED:
+        key = OTHERS
+    known = conditions.get(key)
+    conditions[key] = Condition(
+        cause=alert.cause,
+        severity=alert.severity,
+        since=min(alert.at, known.since) if known else alert.at,
+        seen_at=now,
+        arn=begun.arn or (known.arn if known else ""),
+        deadline=begun.deadline,
+    )
+
+
+# --- what ends --------------------------------------------------------------------------------------------------------
+
+
+def apply_ends(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+    """Applies what an event ends: conditions by their keys, and if it resolves, the causes from before it."""
+    state = _note_deployment(state, alert)
+    if alert.effects.uncertain:
+        state = _with_uncertain(state, alert, now)
+    if alert.effects.ends and not alert.self_reported:
+        state = _end_conditions(state, alert)
+    if alert.resolves and alert.effects.ends_occurrences:
+        state = state._replace(quiet_from=max(state.quiet_from, _recovered_from(alert)))
+    return state
+
+
+def _recovered_from(alert: Alert) -> float:
+    """Event time up to which a resolving event ends causes: a standalone run ends only failures before its start."""
+    began = alert.created_at if alert.started_at is None else alert.started_at
+    return began if alert.stopped and began is not None else alert.at
+
+
+def _note_deployment(state: SubjectState, alert: Alert) -> SubjectState:
+    step = alert.effects.deployment
+    if step is DeploymentStep.ROLLING_BACK and alert.deployment and alert.deployment not in state.rollbacks:
+        return state._replace(rollbacks=(*state.rollbacks, alert.deployment)[-DEPLOYMENTS_REMEMBERED:])
+    if step is DeploymentStep.COMPLETED and alert.resolves:
+        return _note_completion(state, alert)
+    return state
+
+
+def _note_completion(state: SubjectState, alert: Alert) -> SubjectState:
+    if not alert.deployment:
+        return state._replace(deployment_resolved_at=max(state.deployment_resolved_at, alert.at))
+    others = {key: at for key, at in state.completions.items() if key != alert.deployment}
+    kept = dict([*others.items(), (alert.deployment, alert.at)][-DEPLOYMENTS_REMEMBERED:])
+    return state._replace(completions=kept)
+
+
+def _with_uncertain(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+    conditions = {
+        key: condition._replace(uncertain_since=now)
+        if key in alert.effects.uncertain and condition.uncertain_since is None and condition.since <= alert.at
+        else condition
+        for key, condition in state.conditions.items()
+    }
+    return state._replace(conditions=conditions)
+
+
+def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
+    ends = alert.effects.ends
+    left = {
+        key: condition
+        for key, condition in state.conditions.items()
+        if condition.since > alert.at or not any(_names(ended.key, key) for ended in ends)
+    }
+    lasting = [ended.key for ended in ends if not ended.key.startswith(_CONTAINER)]
+    known = {key: at for key, at in state.ended.items() if key not in lasting}
+    ended = dict([*known.items(), *((key, max(alert.at, state.ended.get(key, 0.0))) for key in lasting)])
+    return without_stale_mute(
+        state._replace(conditions=left, ended=dict(list(ended.items())[-ENDED_REMEMBERED:])),
+    )
+
+
+def _names(ended: str, key: str) -> bool:
+    return key == ended or (ended.endswith("/") and key.startswith(ended))
+
+
+def without_stale_mute(state: SubjectState) -> SubjectState:
+    """The state without the muted alert, if none of its conditions continues."""
+    if state.muted and not any(key in state.conditions for key in state.muted.conditions):
+        return state._replace(muted=None)
+    return state
+
+
+def ended_by(state: SubjectState, alert: Alert) -> EndedBy:
+    """What an event says has ended the incident."""
+    if alert.effects.deployment is DeploymentStep.COMPLETED and alert.deployment in state.rollbacks:
+        return EndedBy.ROLLBACK_COMPLETED
+    if alert.resolves:
+        return alert.effects.recovery or next((ended.by for ended in alert.effects.ends), EndedBy.OTHER)
+    return next((ended.by for ended in alert.effects.ends), EndedBy.OTHER)
+
+
+# --- what follows for the incident ------------------------------------------------------------------------------------
+
+
+def reassess(state: SubjectState, by: EndedBy, at: float, now: float, timing: Timing) -> SubjectState:  # noqa: PLR0913
+    """The state with its incident recovering once nothing continues, or open again because something does.
+
+    Args:
+        by, at: what ended the last of it, and the event time of that.
+    """
+    active = bool(state.conditions) or bool(continuing_causes(state))
+    if not state.conditions and state.verify_at is not None:
+        state = state._replace(verify_at=None)
+    if not active and (state.silenced or state.muted):
+        state = state._replace(silenced=None, muted=None)
+    incident = state.incident
+    if incident is None or incident.over:
+        return state
+    if active:
+        return _still_open(state, incident, now)
+    if incident.status is IncidentStatus.RECOVERING:
+        return state
+    incident = replace(incident, status=IncidentStatus.RECOVERING, ended_at=at, ended_by=by)
+    return state._replace(incident=incident, resolve_at=now + quiet_time(incident, timing))
+
+
+def _still_open(state: SubjectState, incident: Incident, now: float) -> SubjectState:
+    if incident.status is IncidentStatus.RECOVERING:
+        incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None, ended_by=None)
+        state = state._replace(incident=incident, resolve_at=None)
+    lapses = not state.conditions
+    if lapses and state.lapse_at is None:
+        return state._replace(lapse_at=now + LAPSE_AFTER)
+    return state if lapses or state.lapse_at is None else state._replace(lapse_at=None)
+
+
+def quiet_time(incident: Incident, timing: Timing) -> float:
+    """Seconds without trouble before a recovery is announced: the longer, the more often the incident returned."""
+    if not incident.reopened:
+        return timing.resolve_after
+    return max(timing.resolve_after, QUIET_TIMES[min(incident.reopened, len(QUIET_TIMES)) - 1])
+
+
+# --- time passes ------------------------------------------------------------------------------------------------------
+
+
+def expire_conditions(state: SubjectState, now: float, timing: Timing) -> SubjectState:
+    """The state without the conditions that time has ended: a deadline has passed, or nothing is known any more."""
+    expired = {key: condition for key, condition in state.conditions.items() if condition.ends_at <= now}
+    if not expired:
+        return state
+    left = {key: condition for key, condition in state.conditions.items() if key not in expired}
+    state = without_stale_mute(state._replace(conditions=left))
+    by_deadline = [each for each in expired.values() if each.deadline is not None and each.deadline <= now]
+    unconfirmed = len(expired) - len(by_deadline)
+    if state.incident and not state.incident.over and unconfirmed:
+        incident = replace(state.incident, unconfirmed=state.incident.unconfirmed + unconfirmed)
+        state = state._replace(incident=incident)
+    by = EndedBy.UNCONFIRMED if unconfirmed else EndedBy.APPROVAL_TIMED_OUT
+    at = now if unconfirmed else max(each.deadline or 0.0 for each in by_deadline)
+    return reassess(state, by, at, now, timing)
+
+
+Findings = Mapping[str, EndedBy | None]
+"""What AWS says about conditions, by key: what ended the condition, or None if it continues."""
+
+
+def apply_findings(state: SubjectState, findings: Findings, now: float, timing: Timing) -> SubjectState:
+    """Applies what AWS says about conditions of which no event came.
+
+    Args:
+        findings: a condition without a finding could not be checked.
+    """
+    conditions = {
+        key: condition._replace(seen_at=now, uncertain_since=None)
+        if key in findings
+        else condition
+        for key, condition in state.conditions.items()
+        if findings.get(key) is None
+    }
+    ended = next((by for key, by in findings.items() if by and key in state.conditions), None)
+    state = without_stale_mute(state._replace(conditions=conditions, verify_at=now + VERIFY_EVERY))
+    return reassess(state, ended or EndedBy.VERIFIED, now, now, timing)
