@@ -153,7 +153,7 @@ class Simulation:
             for name in CHANNELS
         }
         config = Config(
-            timing=Timing(RESOLVE_AFTER),
+            resolve_after=RESOLVE_AFTER,
             retention=self.plan.retention,
             channels={name: ConfiguredChannel.of(settings[name], remote) for name, remote in self.remotes.items()},
             routes=(everyone, Route(Severity.WARNING, channels=("slack", "email"))),
