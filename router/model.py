@@ -356,6 +356,11 @@ class Alert:
     self_reported: bool = False
 
     @property
+    def remaining(self) -> tuple[Container, ...]:
+        """The containers that had not ended before, by name."""
+        return tuple(each for each in self.containers if each.name not in self.ended)
+
+    @property
     def blamed(self) -> tuple[Container, ...]:
         """The containers that caused the alert, by name."""
         return tuple(each for each in self.containers if each.name in self.culprits and each.status != "RUNNING")
