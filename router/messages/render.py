@@ -285,7 +285,7 @@ def _advice(story: _MessageContext) -> tuple[Hint | None, str]:
 def _situation(alert: Alert, culprit: Container | None) -> Situation:
     """What the hint is chosen by."""
     details = alert.details
-    own = parse(culprit.reason if culprit and len(alert.blamed) > 1 else "")
+    own = parse(containers.reason_for_hint(alert, culprit))
     return Situation(
         cause=alert.cause,
         reason=own if own.error else parse(alert.reason),
@@ -294,6 +294,7 @@ def _situation(alert: Alert, culprit: Container | None) -> Situation:
         launch=details.get("launchType", ""),
         metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
+        beside=containers.codes_of_run(alert),
     )
 
 
@@ -499,7 +500,7 @@ def _may_be_memory(alert: Alert) -> bool:
     """Whether the culprits may have run out of memory, though nothing says so. ECS itself kills what does not stop."""
     if alert.cause == "out_of_memory" or alert.stop_code in containers.STOPPED_FROM_OUTSIDE or not alert.blamed:
         return False
-    job_done = alert.subject.kind is SubjectKind.FAMILY and any(each.exit_code == 0 for each in alert.containers)
+    job_done = 0 in containers.codes_of_run(alert)
     return not job_done and all(each.exit_code == SIGKILL and each.health != "UNHEALTHY" for each in alert.blamed)
 
 
