@@ -275,6 +275,7 @@ class Rule(NamedTuple):
 
 
 _alarm = of_type("cloudwatch alarm state change")
+_contributor = of_type("cloudwatch alarm contributor state change")
 _codedeploy = of_type("codedeploy deployment state-change notification")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
@@ -368,6 +369,8 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm", (_alarm, in_state("ALARM")), ERROR, "cloudwatch_alarm"),
     Rule("alarm over", (_alarm, in_state("OK")), INFO, "cloudwatch_alarm", resolves=True),
     Rule("alarm without data", (_alarm,), INFO, "cloudwatch_alarm"),
+    # One of the time series of an alarm that watches several. The alarm's own event says whether it is in ALARM.
+    Rule("alarm contributor", (_contributor,), INFO, "cloudwatch_alarm_contributor_state_change"),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),

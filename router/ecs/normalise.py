@@ -447,7 +447,8 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
     )
     if not any(times):
         return event_id
-    what = (line(detail, "eventName") or detail_type, line(detail, "deploymentId"), line(detail, "hookId"))
+    part = line(detail, "hookId") or line(mapping(detail, "alarmContributor"), "id")
+    what = (line(detail, "eventName") or detail_type, line(detail, "deploymentId"), part)
     how = (_state(detail), line(detail, "status"), _reason(detail))
     return short_hash(subject.fingerprint, *what, *how, *times, *_suppressed(detail))
 
