@@ -337,8 +337,12 @@ PHRASES: dict[str, dict[str, str]] = {
     "label_more": {"en": "CLI", "ja": "確認コマンド"},
     "label_log_lines": {"en": "Log lines", "ja": "ログ"},
     "log_lines": {
-        "en": "as written by the application, usually in UTC",
-        "ja": "アプリケーションの出力のまま (時刻は通常 UTC)",
+        "en": "times as the application wrote them",
+        "ja": "時刻はアプリケーションの出力のまま",
+    },
+    "log_lines_until": {
+        "en": "times as the application wrote them; last line logged at {time}",
+        "ja": "時刻はアプリケーションの出力のまま (最終行の記録時刻 {time})",
     },
     "link_runbook": {"en": "View runbook", "ja": "ランブックを表示"},
     "link_logs": {"en": "View logs", "ja": "ログを表示"},

@@ -493,7 +493,12 @@ def _facts(story: _MessageContext) -> dict[str, str]:
 
 
 def _about_the_log(story: _MessageContext) -> dict[str, str]:
-    return {"log_lines": story.phrase("log_lines")} if story.found.log_excerpt and not story.over else {}
+    logged_at = story.found.logged_at
+    if story.over or not story.found.log_excerpt:
+        return {}
+    if logged_at is None:
+        return {"log_lines": story.phrase("log_lines")}
+    return {"log_lines": story.phrase("log_lines_until", time=story.clock(logged_at))}
 
 
 def _may_be_memory(alert: Alert) -> bool:

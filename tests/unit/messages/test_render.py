@@ -408,9 +408,16 @@ def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
 
 def test_log_lines_are_said_to_have_the_applications_own_times() -> None:
     found = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
-    assert said(found=found).facts[-1] == ("Log lines", "as written by the application, usually in UTC")
+    assert said(found=found).facts[-1] == ("Log lines", "times as the application wrote them")
     assert "Log lines" not in dict(said().facts)
     assert "Log lines" not in dict(said(kind=Kind.RESOLVED, found=found).facts)
+
+
+def test_the_last_log_line_has_a_time_on_the_readers_clock() -> None:
+    found = Enrichment(log_excerpt="17:19:02 boom", logged_at=OPENED_AT)
+    here, there = said(found=found), said(found=found, time_zone="Asia/Tokyo")
+    assert here.facts[-1][1].endswith("; last line logged at 2024-08-08 17:19:02 UTC")
+    assert there.facts[-1][1].endswith("; last line logged at 2024-08-09 02:19:02 JST")
 
 
 def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
@@ -682,6 +689,7 @@ enrichments = st.none() | st.builds(
     essential=st.dictionaries(texts, st.booleans(), max_size=2),
     logs=st.tuples(texts, texts),
     log_excerpt=texts,
+    logged_at=st.none() | times,
     recurrence=st.none() | pasts,
 )
 incidents = st.builds(
