@@ -359,6 +359,8 @@ def _over(story: _MessageContext) -> str:
             assert_never(incident.status)
     # A recovery has the event time of what ended it: the quiet time that follows is not part of the trouble.
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
+    if key in {"over", "over_unheard"} and round(lasted) == 0:
+        key = f"{key}_at_once"
     counts = mid_sentence(_counts(incident.causes, story))
     by = _with(incident.closed_by, incident.closed_because)
     over = story.phrase(key, lasted=story.span(lasted), counts=counts, by=by)
@@ -439,7 +441,13 @@ def _reason(alert: Alert) -> str:
 def _counts(
     counts: Mapping[str, int], story: _MessageContext, *, before: Mapping[str, int] = MappingProxyType({})
 ) -> str:
-    """`Out of memory 3 times, image pull failed once`; "3 more times" of a cause that occurred before these."""
+    """`Out of memory 3 times, image pull failed once`; "3 more times" of a cause that occurred before these.
+
+    Just `3 alerts` where the title names their cause, which it does in more exact words if it can.
+    """
+    if [*counts] == [story.alert.cause]:
+        (count,) = counts.values()
+        return story.phrase("more_alerts" if before.get(story.alert.cause, 0) > count else "alerts", count=count)
     parts: list[str] = []
     for cause, count in counts.items():
         words = cause_words(cause, story.config.language)
