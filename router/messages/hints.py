@@ -1235,6 +1235,23 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
             (Target.CONTAINER_HEALTH,),
         ),
         Hint(
+            "The load balancer reaches the task, but its health check is answered with status {http_status}: check its "
+            "path and the application's log, or the success codes of the target group.",
+            "ロードバランサーからタスクには到達していますが、ヘルスチェックの応答が {http_status} です。パスとアプリケーションのログ、"
+            "ターゲットグループの成功コードを確認してください。",
+            _BALANCER,
+            (Target.LOAD_BALANCER,),
+        ),
+        Hint(
+            "The load balancer gets no answer in time: check that the application listens on the port, that its security "
+            "group lets the load balancer in, and whether it is overloaded or starts slowly.",
+            "ロードバランサーが時間内に応答を得られません。アプリケーションの待ち受けポート、セキュリティグループ、過負荷や起動の遅延を"
+            "確認してください。",
+            _BALANCER,
+            (Target.LOAD_BALANCER,),
+            (Failure.TIMEOUT,),
+        ),
+        Hint(
             "The load balancer gets no healthy response: check path, port and security group; if it starts slowly, "
             "raise healthCheckGracePeriodSeconds.",
             "ロードバランサーが正常な応答を得られません。パス、ポート、セキュリティグループを確認し、起動が遅い場合は "
@@ -1558,6 +1575,7 @@ def named(situation: Situation, known: Mapping[str, str]) -> dict[str, str]:
         "key": reason.key,
         "command": reason.command,
         "port": reason.port,
+        "http_status": reason.http_status,
         "blamed": next(iter(reason.blamed), ""),
         **known,
     }

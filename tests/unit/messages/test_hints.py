@@ -218,6 +218,11 @@ def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -
         ("service_task_placement_failure", "no container instance met all of its requirements", "no instance"),
         ("health_check_failed", "Task failed ELB health checks in (target-group arn:aws:x)", "The load balancer"),
         ("health_check_failed", "Task failed container health checks", "The container's own health check"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [502])", "answered with status 502"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [404, 503])", "status 404, 503:"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Request timed out)", "no answer in time"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed)", "no healthy response"),
+        ("health_check_failed", "(service codes) (port 8080) is unhealthy in (target-group x)", "no healthy response"),
         ("health_check_failed", "unhealthy", "Call the health check URL"),
     ],
 )  # fmt: skip
