@@ -13,6 +13,7 @@ from local_aws.events import (
     TASK,
     Raw,
     alarm,
+    alarm_contributor,
     arn,
     codedeploy,
     container,
@@ -393,6 +394,11 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example("alarm over", "it is OK again; resolves", alarm("OK")),
     Example("alarm without data", "it has insufficient data", alarm("INSUFFICIENT_DATA")),
+    Example(
+        "alarm contributor",
+        "one time series of an alarm that watches several goes off or is OK again; the alarm's own event follows",
+        alarm_contributor(),
+    ),
     Example(
         "channel failing",
         "one of the router's own channels has failed for 15 minutes",

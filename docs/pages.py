@@ -206,6 +206,7 @@ def _hints() -> Iterator[str]:
 
 def _hint_row(each: Hint) -> str:
     codes = f"exit code {' or '.join(map(str, each.code))}" if each.code else ""
+    codes += f" beside a {' or '.join(map(str, each.beside))} in a standalone task" if each.beside else ""
     conditions = (each.target, each.failure, each.registry, each.launch, each.metric, each.hook)
     where = "; ".join(filter(None, [codes, *map(" or ".join, conditions)])) or "otherwise"
     return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"

@@ -249,6 +249,15 @@ def alarm(
     return event("CloudWatch Alarm State Change", fields, source="aws.cloudwatch", resources=[alarm_arn])
 
 
+def alarm_contributor(value: str = "ALARM", *, contributor: str = "6d442278dba546f6", **fields: Any) -> Raw:
+    """One time series of an alarm that watches several; it has no `previousState` ("Alarm events and EventBridge")."""
+    raw = alarm(value, **fields)
+    attributes = {"ServiceName": "checkout"}
+    detail = {**raw["detail"], "alarmContributor": {"id": contributor, "attributes": attributes}}
+    del detail["previousState"]
+    return {**raw, "detail-type": "CloudWatch Alarm Contributor State Change", "detail": detail}
+
+
 def codedeploy(state: str = "FAILURE", *, application: str = "AppECS-prod-web", **detail: Any) -> Raw:
     """A blue/green deployment ("Monitoring deployments with Amazon EventBridge", AWS CodeDeploy User Guide)."""
     group = application.replace("AppECS", "DgpECS")

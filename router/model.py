@@ -457,6 +457,11 @@ class Alert:
     effects: Effects = field(default=_NO_EFFECTS, compare=False)
 
     @property
+    def remaining(self) -> tuple[Container, ...]:
+        """The containers that had not ended before, by name."""
+        return tuple(each for each in self.containers if each.name not in self.ended)
+
+    @property
     def blamed(self) -> tuple[Container, ...]:
         """The containers that caused the alert, by name."""
         return tuple(each for each in self.containers if each.name in self.culprits and each.status != "RUNNING")
@@ -494,7 +499,7 @@ class Enrichment(NamedTuple):
         memory: container name to its hard limit in MiB, from the task definition.
         essential: container name to the `essential` flag, from the task definition.
         logs: CloudWatch log group and log stream of the container that exited, or "".
-        log_excerpt: the last lines of that log, with secrets removed.
+        log_excerpt: the last lines of that log, with secrets removed. logged_at: when CloudWatch Logs got the last one.
         recurrence: the incident's, or None if messages should not mention it.
         account_name: the name that `[accounts]` gives the alert's account, or "".
     """
@@ -504,6 +509,7 @@ class Enrichment(NamedTuple):
     essential: Mapping[str, bool] = MappingProxyType({})
     logs: tuple[str, str] = ("", "")
     log_excerpt: str = ""
+    logged_at: float | None = None
     recurrence: Recurrence | None = None
     account_name: str = ""
 

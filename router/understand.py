@@ -13,7 +13,7 @@ from router.config.rules import apply
 from router.config.settings import Config, Route
 from router.context import RoutedAlert
 from router.ecs.classify import alert as to_alert
-from router.ecs.classify import classify, depends_on_essential, from_plugin_answer, limited, without
+from router.ecs.classify import classify, depends_on_essential, from_plugin_answer, limited, remaining
 from router.ecs.normalise import normalise
 from router.errors import UnreadableEvent
 from router.incident.state import MessageOptions, RouteTarget
@@ -78,23 +78,27 @@ def classify_with_rules(
     A task's own report is at most a warning. A rule may raise its severity; neither makes it anything else.
 
     Args:
-        ended: names of containers that are known to have ended before; they are left out.
+        ended: names of containers that are known to have ended before. Neither the table nor plugins nor rules see
+            them; the alert lists them as such.
     """
-    event = without(event, ended)
-    before = limited(_classification(event, plugins, essential), event, Severity.WARNING)
-    classification, rule = apply(config.rules, event, before)
-    alert = to_alert(event, limited(classification, event))
+    seen = event._replace(containers=remaining(event, ended)) if ended else event
+    answer = _answer_of(plugins, seen)
+    flags = essential(event) if answer is None and depends_on_essential(event, ended) else None
+    table = classify(event, flags, ended)
+    before = limited(answer or table, event, table, Severity.WARNING)
+    changed, rule = apply(config.rules, seen, before)
+    alert = to_alert(event, limited(changed, event, table), ended, essential=flags, table=table)
     return replace(alert, runbook_url=rule.runbook_url) if rule else alert
 
 
-def _classification(event: Event, plugins: Plugins, essential: Essential) -> Classification:
-    """The first plugin that has an answer; else the core's table."""
+def _answer_of(plugins: Plugins, event: Event) -> Classification | None:
+    """The classification of the first plugin that has one."""
     for plugin, answer in plugins.ask("classify_event", event=event):
         if isinstance(answer, Mapping) and (classification := from_plugin_answer(answer, plugin)):
             return classification
         if answer is not None:
             log.warning("%s: classify_event gave no classification: %s", plugin, type(answer).__name__)
-    return classify(event, essential(event) if depends_on_essential(event) else None)
+    return None
 
 
 def targets_of(alert: Alert, config: Config) -> tuple[RouteTarget, ...]:

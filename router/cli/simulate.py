@@ -298,6 +298,7 @@ def _print_json(result: Simulated, kind: str) -> None:
     """Prints one line per channel, or one line with `"channel": null` if no channel gets a message."""
     event = {
         **classification_row(result.alert),
+        "subject": result.alert.subject.text,
         "decision": result.decision,
         **({"silence": result.window.id} if result.window else {}),
         "kind": kind,

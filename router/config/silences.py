@@ -94,14 +94,15 @@ def facts_of(alert: Alert) -> dict[str, list[str]]:
     """The alert's facts in lower case, to compare with a silence's globs."""
     subject = alert.subject
     kind, name = subject.kind, subject.name
+    containers = alert.remaining
     facts: dict[str, Sequence[str]] = {
         "task": (alert.task,),
         "subject": (subject.text,),
         "service": (name,) if kind is SubjectKind.SERVICE else (),
         "family": (name,) if kind is SubjectKind.FAMILY else (),
         "task_definition": (alert.task_definition,),
-        "container": [container.name for container in alert.containers],
-        "image": [container.image for container in alert.containers],
+        "container": [container.name for container in containers],
+        "image": [container.image for container in containers],
         "stop_code": (alert.stop_code,),
         "cause": (alert.cause,),
         "cluster": (subject.cluster,),
@@ -109,7 +110,7 @@ def facts_of(alert: Alert) -> dict[str, list[str]]:
         "region": (subject.region,),
         "severity": (alert.severity.value,),
         "rule": (alert.rule,),
-        "reason": (alert.reason, *(container.reason for container in alert.containers)),
+        "reason": (alert.reason, *(container.reason for container in containers)),
     }
     return lowered(facts)
 

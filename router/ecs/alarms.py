@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from router.ecs.fields import mapping, mappings
+from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
 from router.model import Alarm
-from router.text import clean
+from router.text import single_line
 
-NAME_LIMIT = 255  # CloudWatch's own limit for names of alarms, metrics and dimensions
 DESCRIPTION_LIMIT = 1024  # CloudWatch's own limit
 EXPRESSION_LIMIT = 2048  # the longest expression of metric math
 RULE_LIMIT = 10_240  # CloudWatch's own limit for an `alarmRule`
@@ -45,18 +44,18 @@ _DIFFERENCE = re.compile(r"\s*(?:FILL\(\s*)?(\w+)(?:\s*,[^()]*\))?\s*-\s*(?:FILL
 def parse_alarm(detail: Mapping[str, Any]) -> Alarm:
     """What the event's detail says about the alarm. Anything may be missing or garbage; then it is left out."""
     state, configuration = mapping(detail, "state"), mapping(detail, "configuration")
-    reason, data = _line(state, "reason", 4096), _reason_data(state)
+    reason, data = line(state, "reason", TEXT_LIMIT), _reason_data(state)
     watched = _watched(configuration)
     lower, upper = _bound("lower", reason, data), _bound("upper", reason, data)
     values = _values(reason, data)
     comparison = _comparison(reason, values, lower, upper)
     breaching, evaluated = _counts(reason)
     children, triggered = _children(reason, data, configuration)
-    description = _text(configuration, "description")[:DESCRIPTION_LIMIT]
+    description = text(configuration, "description", DESCRIPTION_LIMIT)
     by, because, until = _suppression(detail, state, configuration)
     return Alarm(
-        state=_line(state, "value").upper(),
-        previous_state=_line(mapping(detail, "previousState"), "value").upper(),
+        state=line(state, "value").upper(),
+        previous_state=line(mapping(detail, "previousState"), "value").upper(),
         namespace=watched.namespace,
         metric=watched.metric,
         label=watched.label,
@@ -73,12 +72,12 @@ def parse_alarm(detail: Mapping[str, Any]) -> Alarm:
         threshold=_threshold(reason, data),
         lower=lower,
         upper=upper,
-        no_data=bool(_NO_DATA.search(reason)) or _line(state, "value").upper() == "INSUFFICIENT_DATA",
+        no_data=bool(_NO_DATA.search(reason)) or line(state, "value").upper() == "INSUFFICIENT_DATA",
         description=description,
         runbook_url=first_url(description),
         children=children,
         triggered=triggered,
-        composite_rule=_line(configuration, "alarmRule", RULE_LIMIT),
+        composite_rule=line(configuration, "alarmRule", RULE_LIMIT),
         suppressed_by=by,
         suppressed_reason=because,
         suppressed_until=until,
@@ -128,18 +127,18 @@ _DEFICIT = {("DesiredTaskCount", "RunningTaskCount"): ">", ("RunningTaskCount", 
 
 def _watched(configuration: Mapping[str, Any]) -> _Watched:
     queries = list(mappings(configuration, "metrics"))
-    metrics = {_line(query, "id"): stat for query in queries if (stat := mapping(query, "metricStat"))}
+    metrics = {line(query, "id"): stat for query in queries if (stat := mapping(query, "metricStat"))}
     computed = next(filter(_is_result, queries), {})
-    expression = _line(computed, "expression", EXPRESSION_LIMIT)
+    expression = line(computed, "expression", EXPRESSION_LIMIT)
     first = next(iter(metrics.values()), {})
     metric = mapping(first, "metric")
     return _Watched(
-        namespace=_line(metric, "namespace"),
-        metric=_line(metric, "name"),
-        label=_line(computed, "label"),
+        namespace=line(metric, "namespace"),
+        metric=line(metric, "name"),
+        label=line(computed, "label"),
         dimensions=_shared_dimensions(metrics.values()),
-        statistic=_line(first, "stat"),
-        unit="" if expression else _line(first, "unit"),
+        statistic=line(first, "stat"),
+        unit="" if expression else line(first, "unit"),
         period=_number(computed.get("period")) or _number(first.get("period")),
         expression=expression,
         difference=_difference(expression, metrics),
@@ -148,7 +147,7 @@ def _watched(configuration: Mapping[str, Any]) -> _Watched:
 
 def _is_result(query: Mapping[str, Any]) -> bool:
     """Whether the query is the expression that is compared; the band of an anomaly alarm is its threshold instead."""
-    expression = _line(query, "expression", EXPRESSION_LIMIT)
+    expression = line(query, "expression", EXPRESSION_LIMIT)
     return bool(expression) and query.get("returnData") is not False and not expression.startswith("ANOMALY_DETECTION")
 
 
@@ -163,15 +162,14 @@ def _shared_dimensions(stats: Any) -> dict[str, str]:
         for stat in stats
     ]
     first = each[0] if each else {}
-    return {
-        _clean_line(name): value for name, value in first.items() if all(other.get(name) == value for other in each)
-    }
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in each)}
+    return {single_line(name)[:NAME_LIMIT]: value for name, value in shared.items()}
 
 
 def _dimension(stat: Mapping[str, Any], name: object) -> str:
     return (
-        _line(mapping(mapping(stat, "metric"), "dimensions"), name)
-        if isinstance(name, str) and _clean_line(name)
+        line(mapping(mapping(stat, "metric"), "dimensions"), name)
+        if isinstance(name, str) and single_line(name)
         else ""
     )
 
@@ -180,7 +178,7 @@ def _difference(expression: str, metrics: Mapping[str, Mapping[str, Any]]) -> tu
     match = _DIFFERENCE.fullmatch(expression)
     if not match:
         return "", ""
-    first, second = (_line(mapping(metrics.get(name, {}), "metric"), "name") for name in match.groups())
+    first, second = (line(mapping(metrics.get(name, {}), "metric"), "name") for name in match.groups())
     return first, second
 
 
@@ -242,12 +240,12 @@ def _counts(reason: str) -> tuple[int, int]:
 
 def _children(reason: str, data: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
     """A composite alarm's children by name, and whether they are those that set it off."""
-    stated = [_line(child, "arn", 2048) for child in mappings(data, "triggeringAlarms")]
+    stated = [line(child, "arn", 2048) for child in mappings(data, "triggeringAlarms")]
     match = _CHANGED.search(reason)
     triggering = [arn for arn in stated if arn] or ([match[1]] if match else [])
     if triggering:
         return {alarm_name(arn)[:NAME_LIMIT]: arn if arn.startswith("arn:") else "" for arn in triggering[:_KEPT]}, True
-    rule = _line(configuration, "alarmRule", RULE_LIMIT)
+    rule = line(configuration, "alarmRule", RULE_LIMIT)
     members = [next(filter(None, match.groups())) for match in _IN_RULE.finditer(rule)]
     return {alarm_name(name)[:NAME_LIMIT]: name if name.startswith("arn:") else "" for name in members[:_KEPT]}, False
 
@@ -259,34 +257,21 @@ def _suppression(
     detail: Mapping[str, Any], state: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> tuple[str, str, float | None]:
     """By what, why, and until which clock time; the end is known of a mute window alone."""
-    muted, suppressed = mapping(detail, "muteDetail"), _line(state, "actionsSuppressedBy")
+    muted, suppressed = mapping(detail, "muteDetail"), line(state, "actionsSuppressedBy")
     if suppressed:
-        by = alarm_name(_line(configuration, "actionsSuppressor", 2048))[:NAME_LIMIT]
+        by = alarm_name(line(configuration, "actionsSuppressor", 2048))[:NAME_LIMIT]
         return (
             by or "CloudWatch",
-            _line(state, "actionsSuppressedReason") or f"Actions suppressed by {suppressed}",
+            line(state, "actionsSuppressedReason") or f"Actions suppressed by {suppressed}",
             None,
         )
     if muted:
-        name = _line(muted, "mutedByArn", 2048).rpartition(":alarm-mute-rule:")[2][:NAME_LIMIT]
-        return name or "CloudWatch", "CloudWatch alarm mute rule", _time(_line(muted, "muteWindowEnd"))
+        name = line(muted, "mutedByArn", 2048).rpartition(":alarm-mute-rule:")[2][:NAME_LIMIT]
+        return name or "CloudWatch", "CloudWatch alarm mute rule", _time(line(muted, "muteWindowEnd"))
     return "", "", None
 
 
 # --- fields that may be anything --------------------------------------------------------------------------------------
-
-
-def _text(fields: Mapping[str, Any], key: str) -> str:
-    value = fields.get(key)
-    return clean(value).strip() if isinstance(value, str) else ""
-
-
-def _line(fields: Mapping[str, Any], key: str, limit: int = NAME_LIMIT) -> str:
-    return _clean_line(_text(fields, key))[:limit]
-
-
-def _clean_line(text: str) -> str:
-    return " ".join(clean(text).split())[:RULE_LIMIT]
 
 
 def _number(value: object) -> float | None:

@@ -60,7 +60,8 @@ class Case(NamedTuple):
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        return tuple(container for container in self.event.containers if container.name not in self.ended)
+        """Those that had not ended before."""
+        return remaining(self.event, self.ended)
 
     @property
     def about_task(self) -> bool:
@@ -274,6 +275,7 @@ class Rule(NamedTuple):
 
 
 _alarm = of_type("cloudwatch alarm state change")
+_contributor = of_type("cloudwatch alarm contributor state change")
 _codedeploy = of_type("codedeploy deployment state-change notification")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
@@ -370,6 +372,8 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm without data", (_alarm,), INFO, "cloudwatch_alarm"),
     # No OK follows, even if the alarm's state was ALARM.
     Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm", resolves=True),
+    # One of the time series of an alarm that watches several. The alarm's own event says whether it is in ALARM.
+    Rule("alarm contributor", (_contributor,), INFO, "cloudwatch_alarm_contributor_state_change"),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),
@@ -395,11 +399,9 @@ def classify(
     return Classification(rule.severity, cause, rule.resolves, rule.name)
 
 
-def without(event: Event, ended: Collection[str]) -> Event:
-    """The event without the containers that are known to have ended before."""
-    if not ended:
-        return event
-    return event._replace(containers=tuple(each for each in event.containers if each.name not in ended))
+def remaining(event: Event, ended: Collection[str]) -> tuple[Container, ...]:
+    """The containers of the event that are not among those known to have ended before."""
+    return tuple(container for container in event.containers if container.name not in ended)
 
 
 def depends_on_essential(event: Event, ended: Collection[str] = frozenset()) -> bool:
@@ -419,29 +421,40 @@ def from_plugin_answer(answer: Mapping[str, Any], plugin: str) -> Classification
     return Classification(Severity(severity), _slug(cause), bool(answer.get("resolves")), plugin)
 
 
-def limited(classification: Classification, event: Event, most: Severity = CRITICAL) -> Classification:
+def limited(
+    classification: Classification, event: Event, table: Classification, most: Severity = CRITICAL
+) -> Classification:
     """The classification as far as the event may be believed: a task's own report resolves nothing.
 
     Args:
+        table: what the table says of the event.
         most: the worst severity that a task's own report may have.
     """
     if not event.self_reported:
         return classification
-    own = classify(event)
     severity = most if classification.severity.worse_than(most) else classification.severity
-    return classification._replace(severity=severity, cause=own.cause, resolves=False)
+    return classification._replace(severity=severity, cause=table.cause, resolves=False)
 
 
-def alert(event: Event, classification: Classification, ended: Collection[str] = frozenset()) -> Alert:
-    """The alert for an event with this classification, which may come from the table, a plugin or a user rule.
+def alert(
+    event: Event,
+    classification: Classification,
+    ended: Collection[str] = frozenset(),
+    *,
+    essential: Mapping[str, bool] | None = None,
+    table: Classification | None = None,
+) -> Alert:
+    """The alert for an event with this classification.
 
     Args:
         ended: names of containers that are known to have ended before, and so are not to blame.
+        essential: as in `classify`.
+        table: what the table says, where the classification is a plugin's or a user rule's. Whom the event blames does
+            not depend on what they call it.
     """
     is_task = event.detail_type.lower() in TASK_EVENTS
-    case = Case(event, {}, ended)
-    # Whom the event blames does not depend on what a plugin or a user's rule calls it.
-    cause = classify(event, ended=ended).cause if event.containers else classification.cause
+    case = Case(event, essential or {}, ended)
+    cause = (table or classification).cause
     blamed = culprits(_ending(case, cause))
     exited = _exited_in_running_task(case)
     return Alert(
@@ -484,6 +497,7 @@ def _ending(case: Case, cause: str) -> Ending:
         decides=reasons.__contains__,
         health_check=cause == "health_check_failed",
         ended=case.ended_before_a_crash,
+        essential=case.essential,
     )
 
 

@@ -6,7 +6,8 @@ step yields several containers, all of them are culprits.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
@@ -35,6 +36,7 @@ class Ending(NamedTuple):
         decides: tells whether a reason names the error that decided the cause.
         health_check: whether ECS stopped the task because a health check failed.
         ended: names of containers that are known to have ended earlier.
+        essential: container name to the task definition's `essential` flag, where they decide which codes count.
     """
 
     containers: Sequence[Container]
@@ -43,6 +45,7 @@ class Ending(NamedTuple):
     decides: Callable[[str], bool] = lambda _reason: False
     health_check: bool = False
     ended: Collection[str] = frozenset()
+    essential: Mapping[str, bool] = MappingProxyType({})
 
 
 def culprits(ending: Ending) -> tuple[Container, ...]:
@@ -89,6 +92,7 @@ def _by_exit_code(stopped: Sequence[Container], ending: Ending) -> list[Containe
     Only a task that has stopped had its containers asked to stop. In one that goes on, a 0 is an init container's.
     """
     coded = [container for container in stopped if container.exit_code is not None]
+    coded = [container for container in coded if ending.essential.get(container.name)] or coded
     asked = [container for container in coded if asked_to_stop(container.exit_code or 0)]
     own = [each for each in coded if each.exit_code not in {0, SIGKILL} and each not in asked]
     killed = [container for container in coded if container.exit_code == SIGKILL]

@@ -3,6 +3,25 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from router.text import clean, single_line
+
+NAME_LIMIT = 255
+"""ECS's own limit for services, clusters and families; CloudWatch's for alarms, metrics and dimensions."""
+TEXT_LIMIT = 4096
+"""ECS cuts its reasons at 1024 characters; alarms' are longer."""
+
+
+def text(fields: Mapping[str, Any], key: str, limit: int = TEXT_LIMIT) -> str:
+    """The text under that key, clean and cut at `limit` characters; "" if it is missing or of another type."""
+    value = fields.get(key)
+    return clean(value).strip()[:limit] if isinstance(value, str) else ""
+
+
+def line(fields: Mapping[str, Any], key: str, limit: int = NAME_LIMIT) -> str:
+    """The same on one line, with single spaces."""
+    value = fields.get(key)
+    return single_line(value)[:limit] if isinstance(value, str) else ""
+
 
 def mapping(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """The mapping under that key; empty if it is missing or of another type."""

@@ -20,19 +20,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.ecs.alarms import parse_alarm
-from router.ecs.fields import mapping, mappings
+from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
-from router.text import clean
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
 _OWN_TYPES = frozenset({"container exited", CHANNEL_HEALTH.lower()})
 
-NAME_LIMIT = 255  # ECS's own limit for services, clusters and families; CloudWatch's for alarms
-REASON_LIMIT = 4096  # ECS cuts its reasons at 1024 characters; alarms' are longer
 DEPTH_LIMIT = 64  # real events nest 6 deep; much deeper ones would cause a RecursionError in a later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
 MEMORY_LIMIT = 2**30  # MiB; more than any host has
@@ -109,10 +106,10 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         UnreadableEvent: the router does not read such events; the message is the reason.
     """
     envelope, detail = _readable(raw)
-    detail_type = _name(envelope, "detail-type")
+    detail_type = line(envelope, "detail-type")
     about_task = detail_type.lower() in TASK_EVENTS
     own = about_task and envelope["source"] == OWN_SOURCE
-    event_id = _name(envelope, "id") or short_hash(_canonical(envelope))
+    event_id = line(envelope, "id") or short_hash(_canonical(envelope))
     at = _at(envelope, detail, time.time() if now is None else now, own=own)
     arns = tuple(_arns(envelope, detail))
     subject = _subject(envelope, detail, arns)
@@ -129,16 +126,16 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         occurrence=(task or event_id) if about_task else _occurrence(event_id, detail_type, detail, subject),
         task=task,
         status=_status(detail, about_task=about_task, own=own),
-        desired_status=_name(detail, "desiredStatus").upper() or ("RUNNING" if own else ""),
-        stop_code=stop_code(_name(detail, "stopCode"), reason) if about_task and not own else "",
+        desired_status=line(detail, "desiredStatus").upper() or ("RUNNING" if own else ""),
+        stop_code=stop_code(line(detail, "stopCode"), reason) if about_task and not own else "",
         reason=reason,
         containers=_containers(detail) if about_task else (),
         task_definition=_task_definition(detail),
-        started_at=_no_later_than(at, _first_time(_text(detail, "startedAt"))) if about_task else None,
-        created_at=_no_later_than(at, _first_time(_text(detail, "createdAt"))) if about_task else None,
-        name=_name(detail, "eventName").upper(),
-        type=_name(detail, "eventType").upper(),
-        deployment=_name(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
+        started_at=_no_later_than(at, _first_time(text(detail, "startedAt"))) if about_task else None,
+        created_at=_no_later_than(at, _first_time(text(detail, "createdAt"))) if about_task else None,
+        name=line(detail, "eventName").upper(),
+        type=line(detail, "eventType").upper(),
+        deployment=line(detail, "deploymentId") or (_starting_deployment(detail) if about_task else ""),
         state=_state(detail),
         details=_details(detail),
         alarm=parse_alarm(detail) if subject.kind is SubjectKind.ALARM else None,
@@ -153,9 +150,9 @@ def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     source, detail = raw.get("source"), raw.get("detail")
     if not isinstance(source, str) or source not in SOURCES:
         raise UnreadableEvent(f"unknown source {ascii(source)[:80]}")
-    if not _text(raw, "detail-type"):
+    if not text(raw, "detail-type"):
         raise UnreadableEvent("detail-type is not a text")
-    if source == OWN_SOURCE and _name(raw, "detail-type").lower() not in _OWN_TYPES:
+    if source == OWN_SOURCE and line(raw, "detail-type").lower() not in _OWN_TYPES:
         raise UnreadableEvent(f"unknown detail-type of {OWN_SOURCE}: {ascii(raw['detail-type'])[:80]}")
     if not isinstance(detail, Mapping):
         raise UnreadableEvent("detail is not an object")
@@ -185,20 +182,6 @@ def _canonical(envelope: Mapping[str, Any]) -> str:
         raise UnreadableEvent("not a JSON object") from error
 
 
-def _text(fields: Mapping[str, Any], key: str) -> str:
-    value = fields.get(key)
-    return clean(value).strip()[:REASON_LIMIT] if isinstance(value, str) else ""
-
-
-def _line(fields: Mapping[str, Any], key: str) -> str:
-    """A text on one line, with single spaces."""
-    return " ".join(_text(fields, key).split()) if key in fields else ""  # most keys are missing
-
-
-def _name(fields: Mapping[str, Any], key: str) -> str:
-    return _line(fields, key)[:NAME_LIMIT]
-
-
 def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
     """Status of a task or container instance. Only STOPPED tasks have `stoppedAt`.
 
@@ -207,50 +190,50 @@ def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
     if own:
         return "RUNNING"
     if not about_task:
-        return _name(detail, "status").upper()
-    return _name(detail, "lastStatus").upper() or ("STOPPED" if _first_time(_text(detail, "stoppedAt")) else "")
+        return line(detail, "status").upper()
+    return line(detail, "lastStatus").upper() or ("STOPPED" if _first_time(text(detail, "stoppedAt")) else "")
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
     return (
-        _text(detail, "stoppedReason")
-        or _text(detail, "reason")
-        or _text(detail, "statusReason")
-        or _text(mapping(detail, "state"), "reason")
+        text(detail, "stoppedReason")
+        or text(detail, "reason")
+        or text(detail, "statusReason")
+        or text(mapping(detail, "state"), "reason")
         or "; ".join(
-            f"{_name(check, 'type')}: {_name(check, 'statusReason')}".strip(": ")
+            f"{line(check, 'type')}: {line(check, 'statusReason')}".strip(": ")
             for check in mappings(detail, "healthChecks")
-            if _name(check, "status").upper() != "OK"
-        )[:REASON_LIMIT]
+            if line(check, "status").upper() != "OK"
+        )[:TEXT_LIMIT]
     )
 
 
 def _state(detail: Mapping[str, Any]) -> str:
     """An alarm's value, a CodeDeploy deployment's state, an instance's health, or `DISCONNECTED` for its agent."""
-    stated = _name(mapping(detail, "state"), "value") or _name(detail, "state") or _name(detail, "overallStatus")
+    stated = line(mapping(detail, "state"), "value") or line(detail, "state") or line(detail, "overallStatus")
     return stated.upper() or ("DISCONNECTED" if detail.get("agentConnected") is False else "")
 
 
 def _starting_deployment(detail: Mapping[str, Any]) -> str:
-    starter = _name(detail, "startedBy")
+    starter = line(detail, "startedBy")
     return starter if starter.lower().startswith(_DEPLOYMENT) else ""
 
 
 def _details(detail: Mapping[str, Any]) -> dict[str, str]:
     """Fields that only some events have and that messages show."""
-    details = {"statusReason": _attachment_reasons(detail), **{name: _name(detail, name) for name in _SHOWN}}
+    details = {"statusReason": _attachment_reasons(detail), **{name: line(detail, name) for name in _SHOWN}}
     return {name: value for name, value in details.items() if value}
 
 
 def _attachment_reasons(detail: Mapping[str, Any]) -> str:
     """Why a task's volumes or network interfaces could not be attached: ECS may say it here alone."""
     reasons = (
-        f"{_name(attachment, 'type')} {_name(attachment, 'status')}: {_line(item, 'value')}".strip(": ")
+        f"{line(attachment, 'type')} {line(attachment, 'status')}: {line(item, 'value', TEXT_LIMIT)}".strip(": ")
         for attachment in mappings(detail, "attachments")
         for item in mappings(attachment, "details")
-        if _name(item, "name") == "statusReason" and _line(item, "value")
+        if line(item, "name") == "statusReason" and line(item, "value", TEXT_LIMIT)
     )
-    return "; ".join(sorted(reasons))[:REASON_LIMIT]
+    return "; ".join(sorted(reasons))[:TEXT_LIMIT]
 
 
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -258,14 +241,14 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
     of_task = _mebibytes(detail.get("memory"))
     containers = (
         Container(
-            name=_name(item, "name"),
-            status=_name(item, "lastStatus").upper(),
+            name=line(item, "name"),
+            status=line(item, "lastStatus").upper(),
             exit_code=_exit_code(item.get("exitCode")),
-            reason=_text(item, "reason"),
-            image=_line(item, "image"),
-            digest=_name(item, "imageDigest"),
+            reason=text(item, "reason"),
+            image=line(item, "image", TEXT_LIMIT),
+            digest=line(item, "imageDigest"),
             memory=_mebibytes(item.get("memory")) or of_task,
-            health=_name(item, "healthStatus").upper(),
+            health=line(item, "healthStatus").upper(),
         )
         for item in mappings(detail, "containers")
     )
@@ -315,7 +298,10 @@ def _arns(envelope: Mapping[str, Any], detail: Mapping[str, Any]) -> Iterator[_A
     """Every ARN that may identify the subject, the envelope's `resources` first."""
     resources = envelope.get("resources")
     listed = ({"arn": value} for value in (resources if isinstance(resources, list) else [resources]))
-    texts = [*(_line(item, "arn") for item in listed), *(_line(detail, key) for key in _ARN_FIELDS)]
+    texts = [
+        *(line(item, "arn", TEXT_LIMIT) for item in listed),
+        *(line(detail, key, TEXT_LIMIT) for key in _ARN_FIELDS),
+    ]
     return (arn for arn in map(_arn, texts) if arn.path)
 
 
@@ -325,20 +311,20 @@ def _last(arn: _Arn) -> str:
 
 def _task_definition(detail: Mapping[str, Any]) -> str:
     """`web:42`, or ""."""
-    arn = _arn(_line(detail, "taskDefinitionArn"))
+    arn = _arn(line(detail, "taskDefinitionArn", TEXT_LIMIT))
     return _last(arn) if arn.kind == "task-definition" else ""
 
 
 def _task_id(detail: Mapping[str, Any], arns: Iterable[_Arn]) -> str:
-    stated = _arn(_line(detail, "taskArn"))
+    stated = _arn(line(detail, "taskArn", TEXT_LIMIT))
     return next((_last(arn) for arn in (stated, *arns) if arn.kind == "task"), "")
 
 
 def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple[_Arn, ...]) -> Subject:
     kind, name = _kind_and_name(envelope, detail, arns)
     return Subject(
-        account=_name(envelope, "account") or next((arn.account for arn in arns if arn.account), "-"),
-        region=_name(envelope, "region") or next((arn.region for arn in arns if arn.region), "-"),
+        account=line(envelope, "account") or next((arn.account for arn in arns if arn.account), "-"),
+        region=line(envelope, "region") or next((arn.region for arn in arns if arn.region), "-"),
         cluster=next(filter(None, map(_cluster, arns)), "-"),
         kind=kind,
         name=name,
@@ -357,26 +343,26 @@ def _kind_and_name(
 ) -> tuple[SubjectKind, str]:
     if envelope["source"] == "aws.cloudwatch":
         alarms = ("/".join(arn.path) for arn in arns if arn.kind == "alarm")
-        return SubjectKind.ALARM, _name(detail, "alarmName") or next(alarms, "-")
+        return SubjectKind.ALARM, line(detail, "alarmName") or next(alarms, "-")
     if envelope["source"] == "aws.codedeploy":
         # The event names neither service nor cluster. A group deploys one service; group names are unique only within
         # their application.
-        names = (_name(detail, "application"), _name(detail, "deploymentGroup"))
+        names = (line(detail, "application"), line(detail, "deploymentGroup"))
         return SubjectKind.DEPLOYMENT_GROUP, "/".join(filter(None, names)) or "-"
-    if _name(envelope, "detail-type").lower() in TASK_EVENTS:
+    if line(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
-        return SubjectKind.CHANNEL, _name(detail, "channel") or "-"
+        return SubjectKind.CHANNEL, line(detail, "channel") or "-"
     instance = _named_in(SubjectKind.INSTANCE, arns)
     candidates = (
         # Events say `serviceName` for a service that is created and `service` for one that is updated.
         (
             SubjectKind.SERVICE,
-            _named_in(SubjectKind.SERVICE, arns) or _name(detail, "serviceName") or _name(detail, "service"),
+            _named_in(SubjectKind.SERVICE, arns) or line(detail, "serviceName") or line(detail, "service"),
         ),
         (SubjectKind.DAEMON, _named_in(SubjectKind.DAEMON, arns)),
         # EC2's id if the event has it: people look for that one in the console.
-        (SubjectKind.INSTANCE, instance and (_name(detail, "ec2InstanceId") or instance)),
+        (SubjectKind.INSTANCE, instance and (line(detail, "ec2InstanceId") or instance)),
         (SubjectKind.FAMILY, _family(detail)),
     )
     named = next(((kind, name) for kind, name in candidates if name), None)
@@ -404,10 +390,10 @@ def _task_owner(detail: Mapping[str, Any]) -> tuple[SubjectKind, str]:
     `startedBy` shows that a task belongs to a service, but its `ecs-svc/…` id changes with each deployment, which would
     then open an incident of its own. The family stays the same, so it is used in place of the service's name.
     """
-    kind, _, owner = _line(detail, "group").partition(":")
+    kind, _, owner = line(detail, "group", TEXT_LIMIT).partition(":")
     family = _family(detail)
-    if kind == "service" or _name(detail, "startedBy").lower().startswith(_DEPLOYMENT):
-        service = owner[:NAME_LIMIT] if kind == "service" else _name(detail, "serviceName")
+    if kind == "service" or line(detail, "startedBy").lower().startswith(_DEPLOYMENT):
+        service = owner[:NAME_LIMIT] if kind == "service" else line(detail, "serviceName")
         return SubjectKind.SERVICE, service or family or "-"
     return SubjectKind.FAMILY, family or (owner[:NAME_LIMIT] if kind == "family" else "") or "-"
 
@@ -421,9 +407,9 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
 
     No time that a task reports itself counts beyond that of its envelope.
     """
-    sent_at = _moment(_text(envelope, "time"))
-    stated = (_text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
-    moments = (*map(_moment, (*stated, _text(mapping(detail, "state"), "timestamp"))), sent_at)
+    sent_at = _moment(text(envelope, "time"))
+    stated = (text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
+    moments = (*map(_moment, (*stated, text(mapping(detail, "state"), "timestamp"))), sent_at)
     at = next((moment for moment in moments if moment is not None and moment <= now + CLOCK_SKEW), now)
     return min(at, now, sent_at or now) if own else at
 
@@ -452,21 +438,22 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
 
     A detail without a time cannot be told from the next one like it, so the envelope's id is used.
     """
-    changes = (_name(check, "lastStatusChange") for check in mappings(detail, "healthChecks"))
+    changes = (line(check, "lastStatusChange") for check in mappings(detail, "healthChecks"))
     times = (
-        _name(detail, "createdAt"),
-        _name(detail, "updatedAt"),
-        _name(mapping(detail, "state"), "timestamp"),
+        line(detail, "createdAt"),
+        line(detail, "updatedAt"),
+        line(mapping(detail, "state"), "timestamp"),
         max(changes, default=""),
     )
     if not any(times):
         return event_id
-    what = (_name(detail, "eventName") or detail_type, _name(detail, "deploymentId"), _name(detail, "hookId"))
-    how = (_state(detail), _name(detail, "status"), _reason(detail))
+    part = line(detail, "hookId") or line(mapping(detail, "alarmContributor"), "id")
+    what = (line(detail, "eventName") or detail_type, line(detail, "deploymentId"), part)
+    how = (_state(detail), line(detail, "status"), _reason(detail))
     return short_hash(subject.fingerprint, *what, *how, *times, *_suppressed(detail))
 
 
 def _suppressed(detail: Mapping[str, Any]) -> tuple[str, ...]:
     """What CloudWatch suppresses an alarm by: the alarm that is not suppressed any more is another occurrence."""
-    by = (_name(mapping(detail, "state"), "actionsSuppressedBy"), _name(mapping(detail, "muteDetail"), "mutedByArn"))
+    by = (line(mapping(detail, "state"), "actionsSuppressedBy"), line(mapping(detail, "muteDetail"), "mutedByArn"))
     return tuple(filter(None, by))

@@ -166,6 +166,7 @@ class StopReason(NamedTuple):
         image: the image that the reason names; None where it names none or was cut inside it.
         blamed: the containers that it says another one waited for in vain; whoever reads the event looks at them.
         secret, parameter, log_group, file_system, path, user, key, command, port: names, or "".
+        http_status: what a load balancer's health check got, such as `502`, or several, or "".
         hosts: the hosts that it names.
     """
 
@@ -186,6 +187,7 @@ class StopReason(NamedTuple):
     key: str = ""
     command: str = ""
     port: str = ""
+    http_status: str = ""
     hosts: tuple[str, ...] = ()
 
 
@@ -750,6 +752,7 @@ _OPERATION = re.compile(r"operation error ([a-z0-9 ]{2,24}): (\w{3,64})", re.IGN
 _ARN = re.compile(r"^arn:[\w-]*:([\w-]*):[\w-]*:[\w*-]*:(.*)$", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?!go$)[a-z]{2,}", re.IGNORECASE)
 _MANIFEST = re.compile(r"^https?://([^/]+)/v2/(.+)/manifests/([^/]+)$", re.IGNORECASE)
+_HTTP_STATUS = re.compile(r"failed with these codes: \[([0-9]{3}(?:, ?[0-9]{3}){0,9})\]", re.IGNORECASE)
 _PORT = re.compile(r"(?::|port )([0-9]{1,5})(?::| failed| is already)", re.IGNORECASE)
 
 
@@ -882,6 +885,7 @@ def parse(text: str) -> StopReason:
     action = _action(line)
     target = _target(names, joined, error, action)
     port = _PORT.search(line) if target is Target.PORT else None
+    answered = _HTTP_STATUS.search(line)
     secret = _resource(found, "secretsmanager", "secret:") or _first(found, "secret")
     return StopReason(
         wording=names.wording,
@@ -901,6 +905,7 @@ def parse(text: str) -> StopReason:
         key=_first(found, "key"),
         command=_first(found, "command"),
         port=port[1] if port else _first(found, "port"),
+        http_status=answered[1] if answered else "",
         hosts=_hosts(found),
     )
 

@@ -39,12 +39,18 @@ _SECRETS = (
 )
 
 
-def tail(region: str, group: str, stream: str, client: Callable[[str], Any]) -> str:
-    """The last lines of a log stream, newest last. Raises any error of the client."""
+def tail(region: str, group: str, stream: str, client: Callable[[str], Any]) -> tuple[str, float | None]:
+    """The last lines of a log stream, newest last, and when the last was logged. Raises any error of the client.
+
+    Times inside the lines are the application's own. CloudWatch's `timestamp` (milliseconds, UTC) is when the log
+    driver got the line.
+    """
     answer = client(region).get_log_events(
         logGroupName=group, logStreamName=stream, limit=_MAX_EVENTS, startFromHead=False
     )
-    return excerpt(event["message"] for event in answer["events"])
+    events = [event for event in answer["events"] if event["message"].strip()]
+    logged_at = events[-1].get("timestamp") if events else None
+    return excerpt(event["message"] for event in events), logged_at and logged_at / 1000
 
 
 def stream_of(streams: LogStreams, container: str, task: str) -> str:

@@ -83,7 +83,8 @@ def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups
         streams = definition.logs.get(culprit.name) if definition and culprit else None
         if not (streams and all(known.logs) and any(fnmatchcase(streams.group, glob) for glob in groups)):
             return known
-        return known._replace(log_excerpt=tail(streams.region, *known.logs, client))
+        lines, logged_at = tail(streams.region, *known.logs, client)
+        return known._replace(log_excerpt=lines, logged_at=logged_at)
 
     return ask_logs
 

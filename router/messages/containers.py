@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from router.ecs.exit_codes import SIGKILL, asked_to_stop, meaning
-from router.ecs.stop_reason import parse
+from router.ecs.stop_reason import Failure, parse
 from router.messages.phrases import phrase, span
-from router.model import Alert, Container
+from router.model import Alert, Container, SubjectKind
 
 _SHOWN = 10  # containers; ECS allows as many in a task definition
 _REASON_SHOWN = 120  # characters of the reason of a container that is not to blame
@@ -56,6 +56,20 @@ def joined(containers: Iterable[Container], language: str) -> str:
 def memory_limit(container: Container, limits: Mapping[str, int]) -> int | None:
     """MiB at which the container is killed; the task definition's limit is more exact than the event's."""
     return limits.get(container.name) or container.memory
+
+
+def codes_of_run(alert: Alert) -> frozenset[int]:
+    """The exit codes of a standalone task that has stopped: if one of them is 0, its job may be done."""
+    standalone = alert.stopped and alert.subject.kind is SubjectKind.FAMILY
+    return frozenset(each.exit_code for each in alert.remaining if standalone and each.exit_code is not None)
+
+
+def reason_for_hint(alert: Alert, culprit: Container | None) -> str:
+    """The container's reason that says more about what to do than the alert's does; or ""."""
+    if alert.cause == HEALTH_CHECK:
+        reasons = [each.reason for each in ((culprit,) if culprit else alert.remaining)]
+        return next((reason for reason in reasons if parse(reason).failure is Failure.OUT_OF_MEMORY), "")
+    return culprit.reason if culprit and len(alert.blamed) > 1 else ""
 
 
 def _joined(sentences: Iterable[str], language: str) -> str:

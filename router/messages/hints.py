@@ -69,6 +69,7 @@ class Hint(NamedTuple):
         code: the exit code, without a sign.
         metric: of an alarm.
         hook: the kind of a deployment's lifecycle hook.
+        beside: the exit code of another container, in a standalone task.
     """
 
     en: str
@@ -81,6 +82,7 @@ class Hint(NamedTuple):
     code: tuple[int, ...] = ()
     metric: tuple[str, ...] = ()
     hook: tuple[str, ...] = ()
+    beside: tuple[int, ...] = ()
 
 
 class Situation(NamedTuple):
@@ -92,6 +94,7 @@ class Situation(NamedTuple):
         image: that container's image as the task definition names it, or "".
         launch: `FARGATE`, `EC2`, `EXTERNAL`, or "" where the event does not say.
         metric: of an alarm, its metric. hook: of a deployment hook, `AWS_LAMBDA` or `PAUSE`.
+        beside: of a standalone task that has stopped, the exit codes of all containers.
     """
 
     cause: str
@@ -101,6 +104,7 @@ class Situation(NamedTuple):
     launch: str = ""
     metric: str = ""
     hook: str = ""
+    beside: frozenset[int] = frozenset()
 
     @property
     def registry(self) -> Registry | None:
@@ -822,6 +826,15 @@ _EXITS = (
         code=(134, 0x80000003, 0x80131506, 0x80131623, 0xC0000409, 0xC0000420),
     ),
     Hint(
+        "ECS probably killed {container} for not stopping within stopTimeout (30 s by default) once another container "
+        "had finished: make it exit on SIGTERM, or raise stopTimeout.",
+        "他のコンテナの終了後、stopTimeout (デフォルト 30 秒) 以内に停止しなかったため、ECS が {container} を強制終了した可能性が"
+        "高いです。SIGTERM で終了するようにするか、stopTimeout を延ばしてください。",
+        _PARAMETERS,
+        code=(SIGKILL,),
+        beside=(0,),
+    ),
+    Hint(
         "ECS did not report an out-of-memory kill. Check MemoryUtilized first: the host or a child process ran out of "
         "memory, or SIGTERM was ignored for longer than stopTimeout.",
         "ECS はメモリ不足を報告していません。まず Container Insights の MemoryUtilized を確認してください。ホストや子プロセスの"
@@ -1190,12 +1203,53 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
     ),
     "health_check_failed": (
         Hint(
+            "{container} ran out of memory, which can fail its health check: raise its limit of {memory} MiB in the task "
+            "definition, or look for a leak.",
+            "{container} のメモリ不足がヘルスチェック失敗の原因の可能性があります。タスク定義のメモリ上限 (現在 {memory} MiB) を"
+            "増やすか、メモリリークを調べてください。",
+            _MEMORY,
+            failure=(Failure.OUT_OF_MEMORY,),
+        ),
+        Hint(
+            "{container} ran out of memory, which can fail its health check: raise its memory limit in the task "
+            "definition, or look for a leak.",
+            "{container} のメモリ不足がヘルスチェック失敗の原因の可能性があります。タスク定義のメモリ上限を増やすか、メモリリークを"
+            "調べてください。",
+            _MEMORY,
+            failure=(Failure.OUT_OF_MEMORY,),
+        ),
+        Hint(
+            "A container of the task ran out of memory, which can fail the health check: raise its memory limit in the "
+            "task definition, or look for a leak.",
+            "タスク内のコンテナのメモリ不足がヘルスチェック失敗の原因の可能性があります。タスク定義のメモリ上限を増やすか、"
+            "メモリリークを調べてください。",
+            _MEMORY,
+            failure=(Failure.OUT_OF_MEMORY,),
+        ),
+        Hint(
             "The container's own health check fails: run its command in the container, and give it time with "
             "startPeriod.",
             "コンテナのヘルスチェックに失敗しています。チェックコマンドをコンテナ内で実行して確認し、startPeriod で起動時間を"
             "確保してください。",
             _CHECKS,
             (Target.CONTAINER_HEALTH,),
+        ),
+        Hint(
+            "The load balancer reaches the task, but its health check is answered with status {http_status}: check its "
+            "path and the application's log, or the success codes of the target group.",
+            "ロードバランサーからタスクには到達していますが、ヘルスチェックの応答が {http_status} です。パスとアプリケーションのログ、"
+            "ターゲットグループの成功コードを確認してください。",
+            _BALANCER,
+            (Target.LOAD_BALANCER,),
+        ),
+        Hint(
+            "The load balancer gets no answer in time: check that the application listens on the port, that its security "
+            "group lets the load balancer in, and whether it is overloaded or starts slowly.",
+            "ロードバランサーが時間内に応答を得られません。アプリケーションの待ち受けポート、セキュリティグループ、過負荷や起動の遅延を"
+            "確認してください。",
+            _BALANCER,
+            (Target.LOAD_BALANCER,),
+            (Failure.TIMEOUT,),
         ),
         Hint(
             "The load balancer gets no healthy response: check path, port and security group; if it starts slowly, "
@@ -1496,6 +1550,7 @@ def _fits(each: Hint, situation: Situation, names: set[str]) -> bool:
         and (not each.code or (code is not None and code % 2**32 in each.code))
         and (not each.metric or situation.metric in each.metric)
         and (not each.hook or situation.hook.upper() in each.hook)
+        and (not each.beside or not situation.beside.isdisjoint(each.beside))
         and placeholders(each.en) <= names
     )
 
@@ -1520,6 +1575,7 @@ def named(situation: Situation, known: Mapping[str, str]) -> dict[str, str]:
         "key": reason.key,
         "command": reason.command,
         "port": reason.port,
+        "http_status": reason.http_status,
         "blamed": next(iter(reason.blamed), ""),
         **known,
     }

@@ -245,11 +245,20 @@ PHRASES: dict[str, dict[str, str]] = {
     "at_a_time": {"en": "At {time}, {sentence}", "ja": "{time} の発生: {sentence}"},
     "ended_alarm": {"en": "The alarm is OK again.", "ja": "アラームが OK に戻りました。"},
     "ended_channel": {"en": "The channel accepts messages again.", "ja": "チャネルへの送信が再び成功しました。"},
-    "over": {"en": "Resolved after {lasted} ({counts}).", "ja": "{lasted}後に解決しました ({counts})。"},
+    "over": {"en": "It lasted {lasted} ({counts}).", "ja": "継続時間は {lasted}でした ({counts})。"},
+    "over_at_once": {"en": "It is over ({counts}).", "ja": "終了しました ({counts})。"},
     "over_unheard": {
         "en": "It started and ended within {lasted}, before this channel could be notified ({counts}).",
         "ja": "このチャネルに通知する前に発生し、{lasted}後に解決しました ({counts})。",
     },
+    "over_unheard_at_once": {
+        "en": "It was over before this channel could be notified ({counts}).",
+        "ja": "このチャネルに通知する前に解決しました ({counts})。",
+    },
+    "alerts": {"en": "{count} alerts", "ja": "アラート {count} 件"},
+    "alerts_one": {"en": "1 alert", "ja": "アラート 1 件"},
+    "more_alerts": {"en": "{count} more alerts", "ja": "アラート {count} 件"},
+    "more_alerts_one": {"en": "1 more alert", "ja": "アラート 1 件"},
     "lapsed": {
         "en": "No further occurrence in 24 h, so the incident is considered over ({counts}).",
         "ja": "24 時間発生がないため、終了とみなします ({counts})。",
@@ -337,8 +346,12 @@ PHRASES: dict[str, dict[str, str]] = {
     "label_more": {"en": "CLI", "ja": "確認コマンド"},
     "label_log_lines": {"en": "Log lines", "ja": "ログ"},
     "log_lines": {
-        "en": "as written by the application, usually in UTC",
-        "ja": "アプリケーションの出力のまま (時刻は通常 UTC)",
+        "en": "times as the application wrote them",
+        "ja": "時刻はアプリケーションの出力のまま",
+    },
+    "log_lines_until": {
+        "en": "times as the application wrote them; last line logged at {time}",
+        "ja": "時刻はアプリケーションの出力のまま (最終行の記録時刻 {time})",
     },
     "link_runbook": {"en": "View runbook", "ja": "ランブックを表示"},
     "link_logs": {"en": "View logs", "ja": "ログを表示"},

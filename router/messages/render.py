@@ -288,7 +288,7 @@ def _advice(story: _MessageContext) -> tuple[Hint | None, str]:
 def _situation(alert: Alert, culprit: Container | None) -> Situation:
     """What the hint is chosen by."""
     details = alert.details
-    own = parse(culprit.reason if culprit and len(alert.blamed) > 1 else "")
+    own = parse(containers.reason_for_hint(alert, culprit))
     return Situation(
         cause=alert.cause,
         reason=own if own.error else parse(alert.reason),
@@ -297,6 +297,7 @@ def _situation(alert: Alert, culprit: Container | None) -> Situation:
         launch=details.get("launchType", ""),
         metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
+        beside=containers.codes_of_run(alert),
     )
 
 
@@ -361,6 +362,8 @@ def _over(story: _MessageContext) -> str:
             assert_never(incident.status)
     # A recovery has the event time of what ended it: the quiet time that follows is not part of the trouble.
     lasted = max(0.0, (incident.ended_at or incident.last_at) - incident.opened_at)
+    if key in {"over", "over_unheard"} and round(lasted) == 0:
+        key = f"{key}_at_once"
     counts = mid_sentence(_counts(incident.causes, story))
     by = _with(incident.closed_by, incident.closed_because)
     over = story.phrase(key, lasted=story.span(lasted), counts=counts, by=by)
@@ -441,7 +444,13 @@ def _reason(alert: Alert) -> str:
 def _counts(
     counts: Mapping[str, int], story: _MessageContext, *, before: Mapping[str, int] = MappingProxyType({})
 ) -> str:
-    """`Out of memory 3 times, image pull failed once`; "3 more times" of a cause that occurred before these."""
+    """`Out of memory 3 times, image pull failed once`; "3 more times" of a cause that occurred before these.
+
+    Just `3 alerts` where the title names their cause, which it does in more exact words if it can.
+    """
+    if [*counts] == [story.alert.cause]:
+        (count,) = counts.values()
+        return story.phrase("more_alerts" if before.get(story.alert.cause, 0) > count else "alerts", count=count)
     parts: list[str] = []
     for cause, count in counts.items():
         words = cause_words(cause, story.config.language)
@@ -495,14 +504,19 @@ def _facts(story: _MessageContext) -> dict[str, str]:
 
 
 def _about_the_log(story: _MessageContext) -> dict[str, str]:
-    return {"log_lines": story.phrase("log_lines")} if story.found.log_excerpt and not story.over else {}
+    logged_at = story.found.logged_at
+    if story.over or not story.found.log_excerpt:
+        return {}
+    if logged_at is None:
+        return {"log_lines": story.phrase("log_lines")}
+    return {"log_lines": story.phrase("log_lines_until", time=story.clock(logged_at))}
 
 
 def _may_be_memory(alert: Alert) -> bool:
     """Whether the culprits may have run out of memory, though nothing says so. ECS itself kills what does not stop."""
     if alert.cause == "out_of_memory" or alert.stop_code in containers.STOPPED_FROM_OUTSIDE or not alert.blamed:
         return False
-    job_done = alert.subject.kind is SubjectKind.FAMILY and any(each.exit_code == 0 for each in alert.containers)
+    job_done = 0 in containers.codes_of_run(alert)
     return not job_done and all(each.exit_code == SIGKILL and each.health != "UNHEALTHY" for each in alert.blamed)
 
 

@@ -89,6 +89,54 @@ class TestEndings:
         assert rows_of(world)["task-"] == ("essential_container_exited", "critical")
         assert len(world.pager.told) == 2
 
+    def test_a_container_that_ended_before_is_listed_as_such(self, world: World) -> None:
+        later, agent = START + 6 * HOUR, events.container("agent", 1)
+        crash = stopped(later, events.container("app", 139), agent)
+        story(world, (START, running(START, agent)), (later, crash))
+        (told,) = world.pager.told
+        assert [container.name for container in told.alert.containers] == ["agent", "app"]
+        assert (told.alert.culprits, told.alert.ended) == (("app",), ("agent",))
+        assert "Other containers: agent 1 (had already exited)" in told.message.text
+
+    @pytest.mark.parametrize(
+        ("rule", "applies"),
+        [
+            (UserRule("r", {"container": ("agent",)}, severity=Severity.INFO), False),
+            (UserRule("r", {"reason": ("outofmemory*",)}, severity=Severity.INFO), False),
+            (UserRule("r", {}, frozenset({137}), severity=Severity.INFO), False),
+            (UserRule("r", {"container": ("app",)}, frozenset({139}), severity=Severity.INFO), True),
+        ],
+    )
+    def test_a_users_rule_sees_only_the_containers_that_had_not_ended_before(
+        self, rule: UserRule, *, applies: bool
+    ) -> None:
+        later, world = START + 6 * HOUR, World(rules=(rule,))
+        crash = stopped(later, events.container("app", 139), DEAD_AGENT)
+        _, decision = story(world, (START, running(START, DEAD_AGENT)), (later, crash))
+        assert (decision is Decision.BELOW_THRESHOLD) is applies
+
+    def test_a_silence_sees_only_the_containers_that_had_not_ended_before(self, world: World) -> None:
+        story(world, (START, running(START, DEAD_AGENT)))
+        world.silence(START + DAY, container="agent")
+        later = START + 6 * HOUR
+        assert story(world, (later, stopped(later, events.container("app", 139), DEAD_AGENT))) == [Decision.ANNOUNCED]
+
+    def test_a_plugin_sees_only_the_containers_that_had_not_ended_before(
+        self, monkeypatch: pytest.MonkeyPatch, world: World
+    ) -> None:
+        seen: list[list[str]] = []
+
+        def ask(_plugins: Plugins, hook: str, **arguments: Any) -> list[Any]:
+            if hook == "classify_event":
+                seen.append([container.name for container in arguments["event"].containers])
+            return []
+
+        monkeypatch.setattr(Plugins, "ask", ask)
+        later = START + 6 * HOUR
+        crash = stopped(later, events.container("app", 139), DEAD_AGENT)
+        story(world, (START, running(START, DEAD_AGENT)), (later, crash))
+        assert seen[-1] == ["app"]
+
     def test_the_result_of_an_event_says_how_it_was_classified_in_the_end(self, world: World) -> None:
         later = START + 6 * HOUR
         story(world, (START, running(START, DEAD_AGENT)))

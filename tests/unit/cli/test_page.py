@@ -82,7 +82,7 @@ def test_every_kind_can_be_drawn(kind: str, tmp_path: Path) -> None:
 
 def test_a_digest_counts_what_was_held_back(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED, "--kind", "updated")
-    assert "Essential container exited 3 more times since the last message; 4 in total since" in drawn
+    assert "3 more alerts since the last message; 4 in total since" in drawn
 
 
 def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:

@@ -104,6 +104,21 @@ def test_each_line_says_what_becomes_of_the_event() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "subject"),
+    [
+        (STOPPED, "service:web"),
+        (events.task_stopped(service=None, family="nightly"), "family:nightly"),
+        (events.alarm(name="web-running-tasks"), "alarm:web-running-tasks"),
+    ],
+)
+def test_each_line_has_the_fields_that_scripts_rely_on(event: Any, subject: str) -> None:
+    (line,) = told("--channel", "slack", event=event)
+    of_event = {"severity", "cause", "resolves", "decision", "subject", "routes"}
+    assert line.keys() >= of_event | {"channel", "channel_kind", "limit", "bytes", "body"}
+    assert line["subject"] == subject
+
+
+@pytest.mark.parametrize(
     ("event", "decision"),
     [
         (events.alarm("OK"), "resolving"),

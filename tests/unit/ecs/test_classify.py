@@ -376,6 +376,8 @@ OTHERS = {
     "alarm": (events.alarm("ALARM"), "error cloudwatch_alarm"),
     "alarm over": (events.alarm("OK"), "info cloudwatch_alarm!"),
     "alarm without data": (events.alarm("INSUFFICIENT_DATA"), "info cloudwatch_alarm"),
+    "alarm contributor": (events.alarm_contributor("ALARM"), "info cloudwatch_alarm_contributor_state_change"),
+    "alarm contributor over": (events.alarm_contributor("OK"), "info cloudwatch_alarm_contributor_state_change"),
     "blue/green deployment failed": (events.codedeploy("FAILURE"), "critical deployment_failed"),
     "blue/green deployment stopped": (events.codedeploy("STOP"), "warning deployment_stopped"),
     "blue/green deployment completed": (events.codedeploy("SUCCESS"), "info deployment_completed!"),

@@ -455,6 +455,7 @@ def test_all_events_of_a_task_are_one_occurrence_its_id() -> None:
         (events.deployment(), events.deployment("SERVICE_DEPLOYMENT_COMPLETED")),
         (events.deployment(), events.deployment(updatedAt="2024-08-08T23:19:02.67Z")),
         (events.hook(), events.hook(hookId="ecs-pause-2")),
+        (events.alarm_contributor(), events.alarm_contributor(contributor="another")),
         (events.hook(), events.hook("HOOK_FAILED")),
         (events.instance_state(), events.instance_state(connected=False)),
         (events.instance_health(), events.instance_health("OK")),

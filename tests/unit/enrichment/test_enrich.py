@@ -267,7 +267,8 @@ class Logs:
         self.asked.append(request)
         if not self.messages:
             raise PermissionError("AccessDeniedException")
-        return {"events": [{"message": message} for message in self.messages]}
+        times = range(1_760_000_001_000, 1_770_000_000_000, 1000)
+        return {"events": [{"message": said, "timestamp": at} for said, at in zip(self.messages, times, strict=False)]}
 
 
 def logged(logs: Logs, groups: list[str]) -> tuple[Enrichment, list[str]]:
@@ -290,6 +291,12 @@ def test_the_last_lines_are_read_from_the_containers_own_stream() -> None:
     (request,) = logs.asked
     assert (request["logGroupName"], request["logStreamName"]) == ("/ecs/web", f"web/app/{events.TASK}")
     assert request["startFromHead"] is False
+
+
+def test_when_the_last_line_was_logged_is_known() -> None:
+    """In CloudWatch's own time; the times inside the lines are the application's."""
+    found, _ = logged(Logs("one", "two", " \n"), ["/ecs/*"])
+    assert found.logged_at == 1_760_000_002.0
 
 
 def test_no_other_log_group_is_read_than_those_that_are_named() -> None:

@@ -26,7 +26,7 @@ class TestWindows:
         assert world.slack.kinds == [OPENED]
         world.wait(15 * MINUTE)
         assert world.slack.kinds == [OPENED, UPDATED]
-        assert "Essential container exited 5 more times" in world.slack.told[1].message.text
+        assert "5 more alerts" in world.slack.told[1].message.text
         assert world.slack.told[1].incident.count == 6
 
     def test_a_window_without_held_back_alerts_ends_without_a_message(self, world: World) -> None:

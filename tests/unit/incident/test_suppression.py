@@ -130,3 +130,15 @@ def test_a_mute_window_without_a_readable_end_lasts_until_the_next_unmuted_alarm
     raw["detail"]["muteDetail"]["muteWindowEnd"] = end
     assert world.decisions(raw) == [Decision.SILENCED]
     assert world.decisions(alarm("ALARM", START + 60)) == [Decision.ANNOUNCED]
+
+
+@pytest.mark.parametrize("value", ["ALARM", "OK"])
+def test_one_time_series_of_an_alarm_neither_opens_nor_resolves_an_incident(world: World, value: str) -> None:
+    """The alarm's own event follows the events of its time series."""
+    contributor = events.alarm_contributor(value, at=iso(START + MINUTE)) | {"id": "contributor"}
+    assert world.decisions(contributor) == [Decision.BELOW_THRESHOLD]
+    assert world.decisions(alarm("ALARM", START)) == [Decision.ANNOUNCED]
+    contributor = events.alarm_contributor(value, at=iso(START + 2 * MINUTE)) | {"id": "another"}
+    assert world.decisions(contributor) == [Decision.BELOW_THRESHOLD]
+    world.wait(HOUR)
+    assert world.slack.kinds == [Kind.OPENED]

@@ -25,6 +25,8 @@ ADVICE = {
     "D7-nvidia-library": ("NVIDIA driver", "command"),
     "D8-log-group-network": ("cannot reach CloudWatch Logs", "does not exist"),
     "D11-volume-driver-timeout": ("volume driver", "overloaded"),
+    "L3-job-done-log-router-killed": ("stopTimeout", "MemoryUtilized"),
+    "L6-health-check-and-oom": ("raise its limit of 512 MiB", "path"),
 }
 # What its text must say of the containers, and what must be nowhere in the message.
 CONTAINERS = {

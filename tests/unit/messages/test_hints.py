@@ -3,11 +3,13 @@
 import re
 import time
 from itertools import chain
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docs.pages import message
 from docs.pictures import announced
 from local_aws import events
 from router.causes import CAUSES
@@ -216,6 +218,11 @@ def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -
         ("service_task_placement_failure", "no container instance met all of its requirements", "no instance"),
         ("health_check_failed", "Task failed ELB health checks in (target-group arn:aws:x)", "The load balancer"),
         ("health_check_failed", "Task failed container health checks", "The container's own health check"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [502])", "answered with status 502"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [404, 503])", "status 404, 503:"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Request timed out)", "no answer in time"),
+        ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed)", "no healthy response"),
+        ("health_check_failed", "(service codes) (port 8080) is unhealthy in (target-group x)", "no healthy response"),
         ("health_check_failed", "unhealthy", "Call the health check URL"),
     ],
 )  # fmt: skip
@@ -296,6 +303,61 @@ def test_only_an_alarm_on_task_counts_has_a_hint() -> None:
 
 def test_a_cause_of_the_users_own_has_no_hint() -> None:
     assert hint(Situation("nightly_batch_failed", parse("x"), 1), {}) is None
+
+
+OOM = "OutOfMemoryError: Container killed due to memory usage"
+
+
+def stopped(code: str, reason: str, *containers: events.Raw, **fields: Any) -> str:
+    """The advice about a task that stopped with these containers."""
+    return message(events.task_stopped(code, reason, *containers, **fields), "en").hint
+
+
+@pytest.mark.parametrize(
+    ("containers", "said"),
+    [
+        ([events.container("app", 137, OOM, memory="512")], "app ran out of memory, which can fail its health check"),
+        ([events.container("app", 137, OOM, memory="512")], "its limit of 512 MiB"),
+        (
+            [events.container("app", 137, OOM, healthStatus="UNHEALTHY"), events.container("nginx", 143)],
+            "app ran out of memory",
+        ),
+        (
+            [events.container("app", 137, OOM), events.container("nginx", 143)],
+            "A container of the task ran out of memory",
+        ),
+        (
+            [events.container("app", 143, healthStatus="UNHEALTHY"), events.container("sidecar", 137, OOM)],
+            "The load balancer gets no healthy response",
+        ),
+        ([events.container("app", 137, "CannotStopContainerError: x")], "The load balancer gets no healthy response"),
+    ],
+)
+def test_a_health_check_of_a_container_without_memory_gets_the_advice_about_memory(
+    containers: list[events.Raw], said: str
+) -> None:
+    assert said in stopped(
+        "ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group x)", *containers
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "codes", "said"),
+    [
+        (None, {"job": 0, "log_router": 137}, "ECS probably killed log_router for not stopping within stopTimeout"),
+        (None, {"job": 0, "envoy": 137, "xray": 137}, "ECS probably killed envoy and xray for not stopping"),
+        (None, {"job": 0, "envoy": 137, "xray": 143}, "ECS probably killed envoy for not stopping"),
+        (None, {"job": 137}, "MemoryUtilized"),
+        (None, {"job": 143, "envoy": 137}, "MemoryUtilized"),
+        ("web", {"app": 0, "log_router": 137}, "MemoryUtilized"),
+    ],
+)
+def test_what_ecs_killed_once_the_job_was_done_did_not_run_out_of_memory(
+    service: str | None, codes: dict[str, int], said: str
+) -> None:
+    containers = [events.container(name, code) for name, code in codes.items()]
+    reason = "Essential container in task exited"
+    assert said in stopped("EssentialContainerExited", reason, *containers, service=service, family="nightly")
 
 
 @given(st.sampled_from([*HINTS]), st.text(max_size=300), st.none() | st.integers(0, 255))

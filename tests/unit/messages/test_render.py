@@ -212,7 +212,7 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
 @pytest.mark.parametrize(
     ("status", "first", "language", "text"),
     [
-        (IncidentStatus.RESOLVED, False, "en", "Resolved after 12 min (out of memory 3 times)."),
+        (IncidentStatus.RESOLVED, False, "en", "It lasted 12 min (out of memory 3 times)."),
         (IncidentStatus.CLOSED, False, "en", "Closed manually by ann (moved) after 12 min (out of memory 3 times)."),
         (
             IncidentStatus.CLOSED,
@@ -232,7 +232,7 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
             "en",
             "No further occurrence in 24 h, so the incident is considered over (out of memory 3 times).",
         ),
-        (IncidentStatus.RESOLVED, False, "ja", "12 分後に解決しました (メモリ不足 3 件)。"),
+        (IncidentStatus.RESOLVED, False, "ja", "継続時間は 12 分でした (メモリ不足 3 件)。"),
         (
             IncidentStatus.RESOLVED,
             True,
@@ -267,8 +267,7 @@ def test_one_alert_that_a_silence_held_back_is_in_the_singular() -> None:
 @pytest.mark.parametrize(
     ("seconds", "span"),
     [
-        (-5, "0 s"),
-        (0.4, "0 s"),
+        (0.6, "1 s"),
         (59, "59 s"),
         (59.6, "1 min"),
         (61, "1 min 1 s"),
@@ -278,7 +277,26 @@ def test_one_alert_that_a_silence_held_back_is_in_the_singular() -> None:
 )
 def test_a_span_of_time_has_two_units_at_most(seconds: float, span: str) -> None:
     over = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + seconds)
-    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"Resolved after {span} (")
+    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"It lasted {span} (")
+
+
+@pytest.mark.parametrize("seconds", [-5, 0, 0.4])
+def test_what_was_over_at_once_did_not_last_zero_seconds(seconds: float) -> None:
+    over = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + seconds)
+    assert said(over, Kind.RESOLVED, first=False).text == "It is over (1 alert)."
+    assert said(over, Kind.RESOLVED).text == "It was over before this channel could be notified (1 alert)."
+
+
+def test_what_the_title_names_is_counted_without_a_name() -> None:
+    """Else a crash would be called a container that crashed in the title, and one that exited below it."""
+    made, ended = crash(1), {"status": IncidentStatus.RESOLVED, "ended_at": OPENED_AT + 60}
+    one, several = {made.cause: 3}, {made.cause: 3, "image_pull_failed": 1}
+    message = said(incident_of(made, causes=one, **ended), Kind.RESOLVED, first=False)
+    assert (message.headline, message.text) == ("Container crashed: service web in prod", "It lasted 1 min (3 alerts).")
+    lead = said(incident_of(made, causes=one), Kind.UPDATED, first=False, held={made.cause: 2}).lead
+    assert lead.startswith("2 more alerts since the last message; 3 in total since ")
+    both = said(incident_of(made, causes=several, **ended), Kind.RESOLVED, first=False).text
+    assert both == "It lasted 1 min (essential container exited 3 times, image pull failed once)."
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------
@@ -356,13 +374,13 @@ def test_an_update_names_the_container_and_says_no_fact_twice() -> None:
     incident = incident_of(replace(OOM, at=OPENED_AT, started_at=None), causes={"out_of_memory": 4}, last_at=OPENED_AT)
     message = said(incident, Kind.UPDATED, held={"out_of_memory": 3}, time_zone="Asia/Tokyo")
     assert message.lead == (
-        "Out of memory 3 more times since the last message; 4 in total since 02:19:02 JST. "
+        "3 more alerts since the last message; 4 in total since 02:19:02 JST. "
         "Last time, container app was killed for exceeding its 512 MiB memory limit."
     )
     assert {"Since", "Alerts"}.isdisjoint(dict(message.facts))
     japanese = said(incident, Kind.UPDATED, held={"out_of_memory": 3}, language="ja").lead
     assert japanese == (
-        "前回の通知以降にメモリ不足 3 件が発生しました (17:19:02 UTC から合計 4 件)。"
+        "前回の通知以降にアラート 3 件が発生しました (17:19:02 UTC から合計 4 件)。"
         "直近の発生: コンテナ app はメモリ上限 512 MiB を超えたため強制終了されました。"
     )
 
@@ -395,9 +413,7 @@ def test_an_update_says_more_only_of_what_occurred_before(
 
 def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
     over = incident_of(of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
-    assert said(over, Kind.RESOLVED, first=False).lead == (
-        "The alarm is OK again. Resolved after 1 min (CloudWatch alarm once)."
-    )
+    assert said(over, Kind.RESOLVED, first=False).lead == ("The alarm is OK again. It lasted 1 min (1 alert).")
     closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
     assert "OK" not in said(closed, Kind.RESOLVED, first=False).lead
     assert dict(said(closed, Kind.RESOLVED).facts).keys() == {"Since", "Ended"}
@@ -408,9 +424,16 @@ def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
 
 def test_log_lines_are_said_to_have_the_applications_own_times() -> None:
     found = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
-    assert said(found=found).facts[-1] == ("Log lines", "as written by the application, usually in UTC")
+    assert said(found=found).facts[-1] == ("Log lines", "times as the application wrote them")
     assert "Log lines" not in dict(said().facts)
     assert "Log lines" not in dict(said(kind=Kind.RESOLVED, found=found).facts)
+
+
+def test_the_last_log_line_has_a_time_on_the_readers_clock() -> None:
+    found = Enrichment(log_excerpt="17:19:02 boom", logged_at=OPENED_AT)
+    here, there = said(found=found), said(found=found, time_zone="Asia/Tokyo")
+    assert here.facts[-1][1].endswith("; last line logged at 2024-08-08 17:19:02 UTC")
+    assert there.facts[-1][1].endswith("; last line logged at 2024-08-09 02:19:02 JST")
 
 
 def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
@@ -682,6 +705,7 @@ enrichments = st.none() | st.builds(
     essential=st.dictionaries(texts, st.booleans(), max_size=2),
     logs=st.tuples(texts, texts),
     log_excerpt=texts,
+    logged_at=st.none() | times,
     recurrence=st.none() | pasts,
 )
 incidents = st.builds(
