@@ -18,7 +18,7 @@ from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
 from router.config.hours import parse_hours
 from router.config.rules import FACTS, UserRule
-from router.config.settings import Config, EnrichSettings, Route
+from router.config.settings import Config, EnrichSettings, Poll, Route
 from router.config.silences import FACTS as SILENCE_FACTS
 from router.config.silences import Silence, wrong_severities
 from router.config.toml_reader import Reader, TomlTable, known
@@ -28,6 +28,7 @@ from router.model import ChannelConfig, Severity
 LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 MIN_RETENTION = 2 * 86400.0  # seconds
+TICK = 60.0  # seconds between ticks, which do what is due
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SLUG = re.compile(r"[a-z0-9_]+")
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
@@ -70,9 +71,11 @@ def parse(
     shipped = Config()
     config = Config(
         resolve_after=top.duration("resolve_after", shipped.resolve_after),
+        remind=_remind(top, shipped.remind),
         retention=top.duration("retention", shipped.retention),
         retention_by_severity=_retention(reader.table("retention_by_severity", top.tables("retention_by_severity"))),
         enrich=_enrich(reader.table("enrich", top.tables("enrich"))),
+        poll=_poll(reader.table("poll", top.tables("poll"))),
         time_zone=defaults.time_zone,
         accounts=_accounts(reader.table("accounts", top.tables("accounts"))),
     )
@@ -147,6 +150,25 @@ def _enrich(table: TomlTable) -> EnrichSettings:
     for group in settings.log_groups:
         if not _LOG_GROUP.fullmatch(group):
             table.problem("log_groups", f"must be log group names, with * for any characters, not {group!r}")
+    table.done()
+    return settings
+
+
+def _remind(table: TomlTable, default: float) -> float:
+    """Seconds between reminders; 0 for `remind = "0"`."""
+    if table.content.get("remind") == "0":
+        table.take("remind", str, "", "a duration")
+        return 0.0
+    return table.duration("remind", default, at_least=TICK, instead='; "0" turns reminders off')
+
+
+def _poll(table: TomlTable) -> Poll:
+    shipped = Poll()
+    settings = Poll(
+        verify=table.flag("verify", default=shipped.verify),
+        services=table.flag("services", default=shipped.services),
+        every=table.duration("every", shipped.every, at_least=TICK),
+    )
     table.done()
     return settings
 

@@ -53,10 +53,25 @@ class EnrichSettings(NamedTuple):
     log_groups: tuple[str, ...] = ()
 
 
+class Poll(NamedTuple):
+    """`[poll]`: what the tick asks AWS for. The function's role is allowed only what is switched on.
+
+    Attributes:
+        verify: ask hourly whether an open state, such as an alarm in ALARM, still holds; only while one is open.
+        services: look for services that run fewer tasks than desired.
+        every: seconds between two looks at the services.
+    """
+
+    verify: bool = True
+    services: bool = False
+    every: float = 300.0
+
+
 class Config(NamedTuple):
     """The whole file. Durations are in seconds.
 
     Attributes:
+        remind: a state that continues is mentioned again this long after the last message; 0 for never.
         retention_by_severity: the severities whose rows are kept for another time than `retention`.
         time_zone: the default time zone for `hours` in routes.
         accounts: account id to the name that messages show for it.
@@ -70,7 +85,9 @@ class Config(NamedTuple):
     """
 
     enrich: EnrichSettings = EnrichSettings()
+    poll: Poll = Poll()
     resolve_after: float = 300.0
+    remind: float = 86400.0
     retention: float = 90 * 86400.0
     retention_by_severity: Mapping[str, float] = MappingProxyType({})
     time_zone: str = "UTC"

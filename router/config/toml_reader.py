@@ -85,15 +85,20 @@ class TomlTable:
         self.problem(key, f"must be one of {', '.join(choices)}, not {value!r}")
         return default
 
-    def duration(self, key: str, default: float) -> float:
+    def duration(self, key: str, default: float, *, at_least: float = 1.0, instead: str = "") -> float:
+        """Seconds. `at_least` is the minimum; `instead` ends the problem, and says what else the key can be."""
         value = self.take(key, str, None, "a duration such as 15m") if key in self.content else None
         self.asked.append(key)
         if value is None:
             return default
         match = _DURATION.fullmatch(value)
-        if match and int(match[1]) > 0:
-            return int(match[1]) * _SECONDS[match[2]]
-        self.problem(key, f"must be a duration such as 30s, 15m, 4h or 90d, not {value!r}")
+        seconds = int(match[1]) * _SECONDS[match[2]] if match else 0.0
+        if seconds >= at_least:
+            return seconds
+        if seconds > 0:
+            self.problem(key, f"must be at least {at_least:g}s, not {value!r}{instead}")
+        else:
+            self.problem(key, f"must be a duration such as 30s, 15m, 4h or 90d, not {value!r}{instead}")
         return default
 
     def time_zone(self, key: str, default: str) -> str:

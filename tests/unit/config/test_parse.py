@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from router.channels import plugins
 from router.channels.plugins import Plugins
 from router.config.parse import load, parse
-from router.config.settings import Config, EnrichSettings, Route
+from router.config.settings import Config, EnrichSettings, Poll, Route
 from router.errors import ConfigError
 from router.model import ChannelConfig, Notification, Severity
 from tests.doubles.world import no_plugins
@@ -401,6 +401,50 @@ def test_what_messages_tell_beyond_the_event_is_configured() -> None:
 def test_what_is_wrong_with_enrich_is_named(wrong: dict[str, Any], problem: str) -> None:
     found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": wrong}, PLUGINS, {})
     assert [each.startswith(problem) for each in found.problems] == [True]
+
+
+# --- remind, [poll] ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("24h", 86400.0), ("1m", 60.0), ("0", 0.0)])
+def test_a_continuing_problem_is_mentioned_again_unless_reminders_are_off(value: str, seconds: float) -> None:
+    config = parsed({"remind": value})
+    assert (config.remind, config.problems) == (seconds, ())
+    assert parsed().remind == 86400.0
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("never", "remind: must be a duration such as 30s, 15m, 4h or 90d, not 'never'; \"0\" turns reminders off"),
+        ("0h", "remind: must be a duration such as 30s, 15m, 4h or 90d, not '0h'; \"0\" turns reminders off"),
+        ("59s", "remind: must be at least 60s, not '59s'; \"0\" turns reminders off"),
+        (0, "remind: must be a duration such as 15m, not 0"),
+    ],
+)
+def test_what_is_wrong_with_remind_is_named(value: object, problem: str) -> None:
+    config = parsed({"remind": value})
+    assert (config.remind, config.problems) == (86400.0, (problem,))
+
+
+def test_open_states_are_verified_unless_that_is_off_and_services_are_polled_only_if_that_is_on() -> None:
+    assert parsed().poll == Poll(verify=True, services=False, every=300.0)
+    config = parsed({"poll": {"verify": False, "services": True, "every": "10m"}})
+    assert (config.poll, config.problems) == (Poll(verify=False, services=True, every=600.0), ())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"verify": "yes"}, "poll.verify: must be true or false"),
+        ({"every": "5"}, "poll.every: must be a duration"),
+        ({"every": "30s"}, "poll.every: must be at least 60s, not '30s'"),
+        ({"service": True}, "poll.service: is not a key of this table; there are every, services, verify"),
+    ],
+)
+def test_what_is_wrong_with_poll_is_named(wrong: dict[str, Any], problem: str) -> None:
+    (found,) = parsed({"poll": wrong}).problems
+    assert found.startswith(problem)
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
