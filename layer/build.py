@@ -45,8 +45,15 @@ PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py loo
 CERTIFICATES = "ecs_alert_router_certificates"  # router/coldstart/tls.py looks for this name on sys.path
 MODELS = "aws_models"  # router/coldstart/botocore_session.py looks for this name on sys.path
 CALLS = {  # the operations that the function calls; a test compares them with the code
+    "cloudwatch": ("DescribeAlarms",),
     "dynamodb": ("BatchGetItem", "PutItem", "Query", "TransactWriteItems"),
-    "ecs": ("DescribeTaskDefinition",),
+    "ecs": (
+        "DescribeContainerInstances",
+        "DescribeServiceDeployments",
+        "DescribeServices",
+        "DescribeTaskDefinition",
+        "DescribeTasks",
+    ),
     "logs": ("GetLogEvents",),
     "secretsmanager": ("GetSecretValue",),
     "sns": ("ListSubscriptionsByTopic", "Publish"),

@@ -16,6 +16,8 @@ from router.config.silences import Silences
 from router.errors import HistoryUnavailable
 from router.history.items import AlertRecord
 from router.history.store import History
+from router.history.table import Key
+from router.incident.recovery import Findings
 from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState, Timing
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 
@@ -187,6 +189,7 @@ class Dependencies(NamedTuple):
         count_decision: called with each decision that was recorded.
         count_unusable: called at each tick with the number of channels that cannot send (`router.selfcheck.probe`).
         unconfirmed_subscriptions: asks AWS for the e-mail addresses that have yet to confirm their subscription.
+        verify: what AWS says about the conditions of these states (`router.verify`).
         enrich: what is known of alerts beyond their events, by alert id, within that many seconds.
         essential: container name to the task definition's `essential` flag; empty if it cannot be read.
     """
@@ -201,5 +204,6 @@ class Dependencies(NamedTuple):
     count_decision: Callable[[Decision], None] = lambda _: None
     count_unusable: Callable[[int], None] = lambda _: None
     unconfirmed_subscriptions: Callable[[], Sequence[str]] = lambda: ()
+    verify: Callable[[Sequence[SubjectState]], Mapping[Key, Findings]] = lambda _states: {}
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}

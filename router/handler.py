@@ -36,6 +36,7 @@ from router.incident.state import Timing
 from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.understand import no_flags
+from router.verify import Home, verify
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
@@ -78,7 +79,7 @@ def make_router() -> Dependencies:
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
-        timing=Timing(settings.resolve_after),
+        timing=Timing(settings.resolve_after, verify=settings.poll.verify),
         silences=Silences(silences, settings.maintenance),
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
@@ -94,6 +95,7 @@ def make_router() -> Dependencies:
         count_decision=meter.count_decision,
         count_unusable=meter.count_unusable,
         unconfirmed_subscriptions=partial(_unconfirmed, topics),
+        verify=partial(verify, home=_home(environ["DUE_QUEUE_URL"])),
         enrich=partial(enrich.enrich, enrichers=enrichers(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
     )
@@ -107,6 +109,13 @@ def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.
         enrich.from_plugins(loaded): loaded.implements("enrich_alert"),
     }
     return tuple(enricher for enricher, is_on in switches.items() if is_on)
+
+
+def _home(queue_url: str) -> Home:
+    """The function's own account and region; the URL of a queue ends with `ACCOUNT/NAME`."""
+    account = queue_url.rstrip("/").split("/")[-2]
+    region = os.environ.get("AWS_REGION", "")
+    return Home(account, region, lambda: clients.ecs_of(region), clients.cloudwatch)
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:

@@ -56,9 +56,7 @@ def jobs_for(
         unusable = config.disabled.get(dispatch.channel, "this channel is no longer configured")
         channel = config.channels.get(dispatch.channel)
         enrichment = enrichments.get((dispatch.alert or incident.alert).id, Enrichment())
-        enrichment = enrichment._replace(
-            recurrence=None if dispatch.alert else recurrence, account_name=account_name
-        )
+        enrichment = enrichment._replace(recurrence=None if dispatch.alert else recurrence, account_name=account_name)
         settings = channel.config if channel else ChannelConfig(dispatch.channel, "", {})
         render = partial(notification, dispatch, incident, settings, enrichment, messages)
         yield Job(state, dispatch, settings, render, channel, unusable)

@@ -9,12 +9,15 @@ module of its name. `router.context` has what the steps hand on; `router.inciden
 `router.incident.outbox` decide what is sent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from router.claim import claim_alerts, claim_due, invocation_lease
 from router.context import Claims, Dependencies, EventResult, InvocationLease, RoutedAlert
 from router.errors import UnreadableEvent
+from router.history.table import Key
+from router.incident.recovery import Findings
 from router.incident.state import Delivery, SubjectState
 from router.model import Decision, Subject
 from router.notify import build_jobs, observe
@@ -53,15 +56,21 @@ def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], 
 
 
 def process_due(
-    due: Sequence[SubjectState], deps: Dependencies, remaining: Callable[[], float], *, all_due: bool
+    due: Sequence[SubjectState],
+    deps: Dependencies,
+    remaining: Callable[[], float],
+    findings: Mapping[Key, Findings] = MappingProxyType({}),
+    *,
+    all_due: bool,
 ) -> list[Delivery]:
     """Sends what has become due without a new event. What cannot be leased now is left to the next tick.
 
     Args:
+        findings: what AWS says about the conditions of these subjects, by the keys of their states (`router.verify`).
         all_due: whether `due` is everything that is due; only then are bundles sent (`router.channels.rate_limit`).
     """
     lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
-    claims = claim_due(due, lease, deps.config.channels, deps.runtime, all_due=all_due)
+    claims = claim_due(due, lease, deps.config.channels, deps.runtime, findings, all_due=all_due)
     return [delivery for _, delivery in _notify(claims, lease, deps)]
 
 

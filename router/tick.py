@@ -3,16 +3,21 @@
 A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from router.channels.health import health_events
 from router.context import Dependencies
 from router.errors import Conflict
+from router.history.items import key_of
+from router.incident.recovery import Findings
+from router.incident.state import SubjectState
 from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
 
 _TIME_TO_PROBE = 20.0  # seconds that must be left
+_TIME_TO_VERIFY = 25.0  # the same
+NO_FINDINGS: Findings = {}
 
 
 def tick(deps: Dependencies, remaining: Callable[[], float]) -> int:
@@ -23,9 +28,25 @@ def tick(deps: Dependencies, remaining: Callable[[], float]) -> int:
     """
     due = deps.runtime.history.due(deps.runtime.clock())
     attempts = len(process_due(due, deps, remaining, all_due=True)) + _report_health(deps, remaining)
+    if remaining() >= _TIME_TO_VERIFY:
+        attempts += _verify(due, deps, remaining)
     if remaining() >= _TIME_TO_PROBE:
         deps.count_unusable(probe(deps.config, deps.runtime.clock()))
     return attempts
+
+
+def _verify(due: Sequence[SubjectState], deps: Dependencies, remaining: Callable[[], float]) -> int:
+    """Asks AWS about the conditions that have not been checked for an hour, and applies the answers.
+
+    Alerts come first: this happens after everything that is due has been sent.
+    """
+    now = deps.runtime.clock()
+    keys = [key_of(state) for state in due if state.verify_at is not None and state.verify_at <= now]
+    if not keys:
+        return 0
+    unchecked = deps.runtime.history.load(keys, now)  # as they are after the sends
+    findings = {key_of(state): NO_FINDINGS for state in unchecked} | deps.verify(unchecked)
+    return len(process_due(unchecked, deps, remaining, findings, all_due=False))
 
 
 def _report_health(deps: Dependencies, remaining: Callable[[], float]) -> int:

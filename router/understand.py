@@ -127,4 +127,5 @@ def _target(name: str, by: Route, config: Config) -> RouteTarget:
     channel = config.channels.get(name)
     settings = channel.config if channel else ChannelConfig(name, "", {})
     options = MessageOptions(by.mention, by.language, by.time_zone)
-    return RouteTarget(name, by.dedup_window or settings.dedup_window, bool(channel and channel.stateful), options)
+    stateful = bool(channel and channel.stateful)
+    return RouteTarget(name, by.dedup_window or settings.dedup_window, stateful, options, config.remind)

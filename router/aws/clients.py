@@ -9,7 +9,7 @@ from typing import Any
 
 log = logging.getLogger("ecs-alert-router.aws.clients")
 
-SERVICES = frozenset({"dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
+SERVICES = frozenset({"cloudwatch", "dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
 """The services that the function calls."""
 
 _SETTINGS: Mapping[str, Any] = {
@@ -97,6 +97,11 @@ def ssm() -> Any:
 
 def secretsmanager() -> Any:
     return _client("secretsmanager")
+
+
+@cache
+def cloudwatch() -> Any:
+    return aws_client("cloudwatch", **_BRIEF)
 
 
 @cache

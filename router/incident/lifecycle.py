@@ -16,11 +16,11 @@ from router.incident.outbox import close_outbox, request_send
 from router.incident.recovery import (
     FAILED_DEPLOYMENT,
     LAPSE_AFTER,
-    VERIFY_EVERY,
     add_active,
     apply_ends,
     cause_key,
     continues,
+    continuing,
     ended_by,
     expire_conditions,
     is_over,
@@ -134,7 +134,8 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         return _open(state, alert, now)
     worse = alert.severity.worse_than(incident.severity)
     confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
-    becomes_main = worse or confirms
+    returns = incident.over and alert.severity.at_least(incident.severity)
+    becomes_main = worse or confirms or returns
     incident = replace(
         _with_relapse(incident, state, alert),
         status=IncidentStatus.OPEN,
@@ -174,7 +175,8 @@ def _latest(state: SubjectState, incident: Incident, alert: Alert) -> Alert:
 def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Incident:
     """The incident, where it failed again after a recovery. It returned if a channel was told that it is resolved."""
     recovered = incident.over or incident.status is IncidentStatus.RECOVERING
-    if not recovered or alert.self_reported:
+    another_question = alert.effects.immediate and bool(alert.effects.begins)  # an approval is no failure
+    if not recovered or alert.self_reported or another_question:
         return incident
     told = any(entry.sent_revision and not entry.knows_incident for entry in state.outbox.values())
     return replace(
@@ -317,13 +319,13 @@ def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
 def advance(state: SubjectState, now: float, timing: Timing) -> SubjectState:
     """What the clock alone changes: conditions expire, a silence has ended, a recovery is complete, an incident lapses.
 
+    A digest of nothing but what has ended is dropped: `resolved` counts it.
+
     The caller has extended the mute of an alert that is still silenced (`router.incident.suppression`).
     """
     state = expire_conditions(state, now, timing)
     if state.muted is not None and state.muted.until <= now:
         state = _unmute(state, state.muted, now)
-    if state.verify_at is not None and state.verify_at <= now:  # whoever can ask AWS has done so
-        state = state._replace(verify_at=now + VERIFY_EVERY)
     incident = state.incident
     if incident is None or incident.over:
         return state
@@ -335,7 +337,25 @@ def advance(state: SubjectState, now: float, timing: Timing) -> SubjectState:
         if any(entry.due_at is not None and not entry.attempt for entry in state.outbox.values()):
             return state._replace(lapse_at=now + HOUR)  # a digest is pending; a channel that fails is not waited for
         return _close(state, replace(incident, status=IncidentStatus.LAPSED, ended_at=now), now)
-    return _with_reminders(state, now)
+    return _with_reminders(_without_stale_digests(state, now), now)
+
+
+def _without_stale_digests(state: SubjectState, now: float) -> SubjectState:
+    """The state without the digests that are due and would only report what has ended; a flapping subject keeps them."""
+    if state.incident is None or state.incident.relapses:
+        return state
+    left = continuing(state)
+    stale = {
+        name: entry._replace(suppressed={}, due_at=None)
+        for name, entry in state.outbox.items()
+        if entry.due_at is not None
+        and entry.due_at <= now
+        and not entry.is_behind
+        and not entry.is_leased(now)
+        and entry.suppressed
+        and not entry.suppressed.keys() & left.keys()
+    }
+    return state._replace(outbox={**state.outbox, **stale}) if stale else state
 
 
 def _with_reminders(state: SubjectState, now: float) -> SubjectState:

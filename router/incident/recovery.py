@@ -202,7 +202,7 @@ def ended_by(state: SubjectState, alert: Alert) -> EndedBy:
 # --- what follows for the incident ------------------------------------------------------------------------------------
 
 
-def reassess(state: SubjectState, by: EndedBy, at: float, now: float, timing: Timing) -> SubjectState:  # noqa: PLR0913
+def reassess(state: SubjectState, by: EndedBy, at: float, now: float, timing: Timing) -> SubjectState:
     """The state with its incident recovering once nothing continues, or open again because something does.
 
     Args:
@@ -272,9 +272,7 @@ def apply_findings(state: SubjectState, findings: Findings, now: float, timing: 
         findings: a condition without a finding could not be checked.
     """
     conditions = {
-        key: condition._replace(seen_at=now, uncertain_since=None)
-        if key in findings
-        else condition
+        key: condition._replace(seen_at=now, uncertain_since=None) if key in findings else condition
         for key, condition in state.conditions.items()
         if findings.get(key) is None
     }

@@ -46,9 +46,7 @@ def suppressed_by(alert: Alert, now: float) -> Suppression:
     return Suppression({alarm.suppressed_by: alarm.suppressed_reason}, alarm.suppressed_until)
 
 
-def keep_muted(
-    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], until: float | None
-) -> SubjectState:
+def keep_muted(state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], until: float | None) -> SubjectState:
     """The state of a silenced subject: it keeps the alert for the end of the silence, if that is known."""
     if state.muted and state.muted.alert.at > alert.at:
         return state

@@ -46,7 +46,7 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
         "\n".join(_lines(members, language)),
         facts,
         _links(incidents, language),
-        status=status(dispatch.kind, worst.severity, language),
+        status=status(dispatch.kind, worst, language),
         headline=_title(incidents, Kind.OPENED, language),
         labels=part_labels(language),
     )

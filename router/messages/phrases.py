@@ -5,13 +5,17 @@ A test proves that both languages have every key, with the same placeholders.
 
 from typing import Any
 
-from router.model import Kind, PartLabels, Severity
+from router.model import Incident, IncidentStatus, Kind, PartLabels
 
 PHRASES: dict[str, dict[str, str]] = {
     "title_opened": {"en": "{cause}: {subject}", "ja": "{cause} - {subject}"},
     "title_updated": {"en": "Ongoing: {subject} ({cause})", "ja": "[継続中] {cause} - {subject}"},
     "title_updated_failure": {"en": "Still failing: {subject} ({cause})", "ja": "[継続中] {cause} - {subject}"},
     "title_resolved": {"en": "Resolved: {subject} ({cause})", "ja": "[解決済み] {cause} - {subject}"},
+    "title_unconfirmed": {
+        "en": "No longer tracked: {subject} ({cause})",
+        "ja": "[追跡終了] {cause} - {subject}",
+    },
     "title_gathered": {
         "en": "{count} incidents{place}, worst first",
         "ja": "インシデント {count} 件 (重大度順{place})",
@@ -243,8 +247,61 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "last_time": {"en": "Last time, {sentence}", "ja": "直近の発生: {sentence}"},
     "at_a_time": {"en": "At {time}, {sentence}", "ja": "{time} の発生: {sentence}"},
-    "ended_alarm": {"en": "The alarm is OK again.", "ja": "アラームが OK に戻りました。"},
-    "ended_channel": {"en": "The channel accepts messages again.", "ja": "チャネルへの送信が再び成功しました。"},
+    "reminder": {
+        "en": "Reminder: this has not ended. Ongoing since {since}.",
+        "ja": "リマインダー: 終了していません。{since} から継続中です。",
+    },
+    "returned": {
+        "en": "It came back after it was resolved, {count} times since {since}.",
+        "ja": "解決後に再発しました ({since} から {count} 回)。",
+    },
+    "returned_one": {"en": "It came back after it was resolved.", "ja": "解決後に再発しました。"},
+    "flapping": {
+        "en": "Flapping: it has recovered and failed again {count} times since {since}.",
+        "ja": "フラッピング: {since} から回復と再発を {count} 回繰り返しています。",
+    },
+    "had_returned": {
+        "en": "It recovered and failed again {count} times in between.",
+        "ja": "その間に回復と再発を {count} 回繰り返しました。",
+    },
+    "had_returned_one": {
+        "en": "It recovered and failed again once in between.",
+        "ja": "その間に 1 回、回復後に再発しました。",
+    },
+    "continuing": {"en": "Still continuing: {counts}.", "ja": "継続中: {counts}。"},
+    "recovered_for_now": {"en": "It has recovered for now.", "ja": "現在は回復しています。"},
+    "ended_steady_state": {"en": "The service reached a steady state.", "ja": "サービスが定常状態に達しました。"},
+    "ended_deployment_completed": {"en": "A deployment completed.", "ja": "デプロイが完了しました。"},
+    "ended_rollback_completed": {"en": "The rollback completed.", "ja": "ロールバックが完了しました。"},
+    "ended_run_completed": {"en": "A later run completed.", "ja": "後から開始されたタスクが正常に完了しました。"},
+    "ended_task_stopped": {"en": "The task has stopped.", "ja": "該当のタスクが停止しました。"},
+    "ended_container_running": {"en": "The container is running again.", "ja": "コンテナが再び実行中になりました。"},
+    "ended_alarm_ok": {"en": "The alarm is OK again.", "ja": "アラームが OK に戻りました。"},
+    "ended_alarm_deleted": {"en": "The alarm was deleted.", "ja": "アラームが削除されました。"},
+    "ended_approved": {"en": "The deployment was continued.", "ja": "デプロイが続行されました。"},
+    "ended_rejected": {"en": "The lifecycle hook failed.", "ja": "ライフサイクルフックが失敗しました。"},
+    "ended_approval_timed_out": {"en": "The time for the approval ran out.", "ja": "承認の期限が切れました。"},
+    "ended_deployment_ended": {"en": "The deployment has ended.", "ja": "該当のデプロイが終了しました。"},
+    "ended_instance_healthy": {
+        "en": "The container instance is healthy again.",
+        "ja": "コンテナインスタンスが正常に戻りました。",
+    },
+    "ended_instance_gone": {
+        "en": "The container instance left the cluster.",
+        "ja": "コンテナインスタンスがクラスターから登録解除されました。",
+    },
+    "ended_channel_works": {
+        "en": "The channel accepts messages again.",
+        "ja": "チャネルへの送信が再び成功しました。",
+    },
+    "ended_verified": {
+        "en": "AWS no longer reports the problem.",
+        "ja": "AWS の API で、継続していないことを確認しました。",
+    },
+    "unconfirmed": {
+        "en": "It is not known whether this has ended: no event reported it, and AWS could not be asked ({counts}).",
+        "ja": "終了したかどうかは不明です。終了を示すイベントがなく、AWS への確認もできませんでした ({counts})。",
+    },
     "over": {"en": "It lasted {lasted} ({counts}).", "ja": "継続時間は {lasted}でした ({counts})。"},
     "over_at_once": {"en": "It is over ({counts}).", "ja": "終了しました ({counts})。"},
     "over_unheard": {
@@ -319,6 +376,7 @@ PHRASES: dict[str, dict[str, str]] = {
     "status_opened": {"en": "{severity}", "ja": "{severity}"},
     "status_updated": {"en": "{severity}, ongoing", "ja": "{severity}・継続中"},
     "status_resolved": {"en": "RESOLVED", "ja": "解決済み"},
+    "status_unconfirmed": {"en": "NOT CONFIRMED", "ja": "解決は未確認"},
     "part_lead": {"en": "What happened", "ja": "概要"},
     "part_reason": {"en": "Reason", "ja": "理由"},
     "part_hint": {"en": "What to do", "ja": "対処"},
@@ -398,9 +456,11 @@ def ordinal(number: int, language: str) -> str:
     return f"{number}{'th' if is_teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
-def status(kind: Kind, severity: Severity, language: str) -> str:
+def status(kind: Kind, incident: Incident, language: str) -> str:
     """`Message.status`: severity and status in one phrase, such as `CRITICAL, ongoing`."""
-    return phrase(f"status_{kind}", language, severity=phrase(f"severity_{severity}", language).upper())
+    unconfirmed = kind is Kind.RESOLVED and incident.status is IncidentStatus.UNCONFIRMED
+    key = "status_unconfirmed" if unconfirmed else f"status_{kind}"
+    return phrase(key, language, severity=phrase(f"severity_{incident.severity}", language).upper())
 
 
 def part_labels(language: str) -> PartLabels:

@@ -30,6 +30,7 @@ from router.model import (
     Kind,
     Message,
     Notification,
+    Reason,
     Recurrence,
     Severity,
     Silenced,
@@ -150,7 +151,7 @@ def _message(story: _MessageContext) -> Message:
         reason=reason,
         hint=advice,
         details=_labelled(_details(story), story),
-        status=status(story.dispatch.kind, story.incident.severity, story.config.language),
+        status=status(story.dispatch.kind, story.incident, story.config.language),
         headline=_title(story, Kind.OPENED),
         labels=part_labels(story.config.language),
     )
@@ -179,6 +180,8 @@ def _title(story: _MessageContext, kind: Kind) -> str:
 def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
     cause = _what(story)
     key = f"title_{kind}"
+    if kind is Kind.RESOLVED and story.incident.status is IncidentStatus.UNCONFIRMED:
+        key = "title_unconfirmed"
     if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR):
         key = "title_updated_failure"
     where = _where(subject, story)
@@ -312,11 +315,18 @@ def _lead(story: _MessageContext) -> str:
                 f"about_{story.alert.cause}", story.config.language, default=""
             )
             reporter = story.phrase("self_reported") if story.alert.self_reported else ""
-            sentences = [what_died, reporter, _history_sentence(story), _held_back(story), _muted(story)]
+            sentences = [
+                what_died,
+                reporter,
+                _returns(story),
+                _history_sentence(story),
+                _held_back(story),
+                _muted(story),
+            ]
             description = story.alert.alarm.description if story.alert.alarm else ""
             return "\n".join(filter(None, [story.gap.join(filter(None, sentences)), description]))
         case Kind.UPDATED:
-            return story.gap.join(filter(None, [_news(story), _latest(story)]))
+            return story.gap.join(filter(None, [_news(story), _latest(story), _returns(story), _continuing(story)]))
         case Kind.RESOLVED:
             return _over(story)
         case _:
@@ -327,6 +337,8 @@ def _news(story: _MessageContext) -> str:
     """How often each cause occurred since the last message, and how often it all occurred since when."""
     incident, since_then = story.incident, story.dispatch.suppressed
     since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
+    if story.dispatch.reason is Reason.REMINDER:
+        return story.phrase("reminder", since=since)
     if not since_then:
         return story.phrase("going_on_in_total", count=incident.count, since=since)
     counts = _counts(since_then, story, before=incident.causes)
@@ -334,10 +346,7 @@ def _news(story: _MessageContext) -> str:
 
 
 def _latest(story: _MessageContext) -> str:
-    """The sentence about the container or the task, for a reader who has not seen the first message.
-
-    The incident keeps the alert that is worst, so it is the last one only if none came after it.
-    """
+    """The sentence about the container or the task, for a reader who has not seen the first message."""
     sentence, alert = _culprit_sentence(story), story.alert
     if not sentence or not alert.task:
         return sentence
@@ -346,6 +355,27 @@ def _latest(story: _MessageContext) -> str:
         return story.phrase("last_time", sentence=sentence)
     time = _clock_of_day(alert.at, story.incident.last_at, story.config)
     return story.phrase("at_a_time", time=time, sentence=sentence)
+
+
+def _returns(story: _MessageContext) -> str:
+    """How often it came back, since it was told to be over or since it recovered for a while."""
+    incident = story.incident
+    since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
+    if incident.flapping:
+        return story.phrase("flapping", count=incident.relapses, since=since)
+    if story.dispatch.reason is Reason.RETURNED and incident.reopened:
+        return story.phrase("returned", count=incident.reopened, since=since)
+    return ""
+
+
+def _continuing(story: _MessageContext) -> str:
+    """What else continues, or that nothing does at the moment."""
+    counts = dict(story.dispatch.continuing)
+    if not counts:
+        return story.phrase("recovered_for_now") if story.incident.status is IncidentStatus.RECOVERING else ""
+    if set(counts) == {story.alert.cause}:
+        return ""
+    return story.phrase("continuing", counts=mid_sentence(_counts(counts, story)))
 
 
 def _over(story: _MessageContext) -> str:
@@ -367,14 +397,15 @@ def _over(story: _MessageContext) -> str:
     counts = mid_sentence(_counts(incident.causes, story))
     by = _with(incident.closed_by, incident.closed_because)
     over = story.phrase(key, lasted=story.span(lasted), counts=counts, by=by)
-    return story.gap.join(filter(None, [_ended_by(story), over]))
+    returns = story.phrase("had_returned", count=incident.relapses) if incident.relapses else ""
+    return story.gap.join(filter(None, [_ended_by(story), over, returns]))
 
 
 def _ended_by(story: _MessageContext) -> str:
-    """What ended it, where only one thing can: an incident does not keep the alert that resolved it."""
-    if story.incident.status is not IncidentStatus.RESOLVED:
+    incident = story.incident
+    if incident.status is not IncidentStatus.RESOLVED or incident.ended_by is None:
         return ""
-    return phrase(f"ended_{story.incident.subject.kind}", story.config.language, default="")
+    return phrase(f"ended_{incident.ended_by}", story.config.language, default="")
 
 
 def _held_back(story: _MessageContext) -> str:

@@ -190,7 +190,7 @@ def _notification(
         phrase("heartbeat_title", language),
         "\n".join(lines),
         facts,
-        status=status(Kind.OPENED, incident.severity, language),
+        status=status(Kind.OPENED, incident, language),
         labels=part_labels(language),
     )
     return cleaned(Notification(Kind.OPENED, message, incident.alert, incident))

@@ -21,8 +21,8 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import Item
-from router.incident.recovery import LAPSE_AFTER
 from router.incident.outbox import WINDOW_STEPS
+from router.incident.recovery import LAPSE_AFTER
 from router.incident.state import OutboxEntry, SubjectState
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
 from router.understand import understand

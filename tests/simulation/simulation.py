@@ -21,11 +21,11 @@ from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deliver import deliver
-from router.incident.state import Timing
 from router.history.items import silence_item
 from router.history.store import History
 from router.history.table import Item, Put
 from router.inbox import handle
+from router.incident.state import Timing
 from router.model import OWN_SOURCE, ChannelConfig, Severity
 from tests.doubles.world import no_plugins
 from tests.simulation.boundary import Boundary, Invocation, Log

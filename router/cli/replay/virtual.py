@@ -26,7 +26,7 @@ from router.history.store import History
 from router.history.table import Item, Key
 from router.inbox import handle
 from router.incident.state import Delivery, Timing
-from router.model import Decision, Incident, Kind, Message, Notification, Outcome, Subject
+from router.model import Decision, Incident, Message, Notification, Outcome, Subject
 from router.pipeline import process
 from router.tick import tick
 

@@ -1,0 +1,209 @@
+"""Verify: asks AWS once an hour whether the conditions that continue still do.
+
+An event can be lost, and some ends have no event. So each open condition is checked with a read-only Describe call, in
+batches, and only while it is open. What AWS cannot be asked about (another account or region, no permission, throttling)
+stays as it is; time ends it at last (`router.incident.state.Condition.ends_at`).
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, TOO_FEW_TASKS
+from router.history.items import key_of
+from router.history.table import Key
+from router.incident.recovery import Findings
+from router.incident.state import SubjectState
+from router.model import EndedBy, Subject
+
+log = logging.getLogger("ecs-alert-router.verify")
+
+_GONE = "MISSING"  # the reason of a failure in ECS's answer
+_ANSWERED: Final[Mapping[str, EndedBy]] = MappingProxyType(
+    {
+        "SUCCEEDED": EndedBy.APPROVED,
+        "FAILED": EndedBy.REJECTED,
+        "TIMED_OUT": EndedBy.APPROVAL_TIMED_OUT,
+    }
+)
+_DEPLOYMENT_OVER = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
+_INSTANCE_GONE = frozenset({"DEREGISTERING", "INACTIVE"})
+
+
+class Home(NamedTuple):
+    """Where AWS can be asked: the router's own account and region, with its clients."""
+
+    account: str
+    region: str
+    ecs: Callable[[], Any]
+    cloudwatch: Callable[[], Any]
+
+
+class _Open(NamedTuple):
+    """A condition that continues, as far as is known."""
+
+    state: Key
+    key: str
+    subject: Subject
+    arn: str
+
+    @property
+    def parts(self) -> list[str]:
+        return self.key.split("/", 2)
+
+
+_Answer = tuple[_Open, EndedBy | None]
+"""What ended the condition, or None if it continues. A condition without an answer could not be checked."""
+
+
+def verify(states: Iterable[SubjectState], home: Home) -> dict[Key, Findings]:
+    """What AWS says about the conditions of these states, by the keys of the states; never raises."""
+    findings: dict[Key, dict[str, EndedBy | None]] = {}
+    questions: dict[tuple[str, str], list[_Open]] = {}
+    for state in states:
+        findings[key_of(state)] = {}
+        subject = state.subject
+        if (subject.account, subject.region) == (home.account, home.region):
+            for key, condition in state.conditions.items():
+                kind = key.partition("/")[0]
+                cluster = "" if kind in _WITHOUT_CLUSTER else subject.cluster
+                questions.setdefault((kind, cluster), []).append(_Open(key_of(state), key, subject, condition.arn))
+    for (kind, cluster), conditions in questions.items():
+        for condition, ended in _answers(kind, cluster, conditions, home):
+            findings[condition.state][condition.key] = ended
+    return dict(findings)
+
+
+def _answers(kind: str, cluster: str, conditions: Sequence[_Open], home: Home) -> Iterator[_Answer]:
+    check = _CHECKS.get(kind)
+    if check is None or cluster == "-":
+        return
+    size = _BATCH[kind]
+    for start in range(0, len(conditions), size):
+        batch = conditions[start : start + size]
+        try:
+            yield from check(batch, cluster, home)
+        except Exception as error:  # noqa: BLE001 - whatever AWS answers, the alerts come first
+            log.warning("%d conditions could not be checked: %s", len(batch), type(error).__name__)
+
+
+# --- one kind of condition each ---------------------------------------------------------------------------------------
+
+
+def _alarms(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
+    """Without `AlarmTypes`, CloudWatch leaves out all but metric alarms, and they would look deleted."""
+    names = sorted({condition.subject.name for condition in conditions})
+    answer = home.cloudwatch().describe_alarms(
+        AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm", "LogAlarm"], MaxRecords=100
+    )
+    states = {
+        alarm["AlarmName"]: alarm.get("StateValue")
+        for alarms in answer.values()
+        if isinstance(alarms, list)
+        for alarm in alarms
+    }
+    for condition in conditions:
+        match states.get(condition.subject.name, _GONE):
+            case "OK":
+                yield condition, EndedBy.ALARM_OK
+            case "ALARM":
+                yield condition, None
+            case "MISSING":
+                yield condition, EndedBy.ALARM_DELETED
+
+
+def _containers(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
+    ids = sorted({condition.parts[1] for condition in conditions})
+    answer = home.ecs().describe_tasks(cluster=cluster, tasks=ids)
+    tasks = {_last(task["taskArn"]): task for task in answer.get("tasks", ())}
+    gone = _missing(answer)
+    for condition in conditions:
+        _, task_id, name = condition.parts
+        task = tasks.get(task_id)
+        if task_id in gone or (task and task.get("lastStatus") == "STOPPED"):
+            yield condition, EndedBy.TASK_STOPPED
+        elif task:
+            statuses = {each.get("name"): each.get("lastStatus") for each in task.get("containers", ())}
+            yield condition, EndedBy.CONTAINER_RUNNING if statuses.get(name) == "RUNNING" else None
+
+
+def _hooks(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
+    arns = sorted({condition.arn for condition in conditions if condition.arn})
+    if not arns:
+        return
+    answer = home.ecs().describe_service_deployments(serviceDeploymentArns=arns)
+    deployments = {each["serviceDeploymentArn"]: each for each in answer.get("serviceDeployments", ())}
+    for condition in conditions:
+        deployment = deployments.get(condition.arn)
+        if deployment is None:
+            continue
+        hooks = {each.get("hookId"): each.get("status") for each in deployment.get("lifecycleHookDetails", ())}
+        status = hooks.get(condition.key.removeprefix(HOOK))
+        if deployment.get("status") in _DEPLOYMENT_OVER:
+            yield condition, EndedBy.DEPLOYMENT_ENDED
+        elif status in _ANSWERED or status == "AWAITING_ACTION":
+            yield condition, _ANSWERED.get(status)
+
+
+def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
+    arns = sorted({condition.arn for condition in conditions if condition.arn})
+    if not arns:
+        return
+    answer = home.ecs().describe_container_instances(
+        cluster=cluster, containerInstances=arns, include=["CONTAINER_INSTANCE_HEALTH"]
+    )
+    instances = {each["containerInstanceArn"]: each for each in answer.get("containerInstances", ())}
+    gone = _missing(answer)
+    for condition in conditions:
+        instance = instances.get(condition.arn)
+        if _last(condition.arn) in gone or (instance and instance.get("status") in _INSTANCE_GONE):
+            yield condition, EndedBy.INSTANCE_GONE
+        elif instance:
+            match instance.get("healthStatus", {}).get("overallStatus"):
+                case "OK":
+                    yield condition, EndedBy.INSTANCE_HEALTHY
+                case "IMPAIRED":
+                    yield condition, None
+
+
+def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
+    names = sorted({condition.subject.name for condition in conditions})
+    answer = home.ecs().describe_services(cluster=cluster, services=names)
+    services = {each["serviceName"]: each for each in answer.get("services", ())}
+    gone = _missing(answer)
+    for condition in conditions:
+        name = condition.subject.name
+        service = services.get(name)
+        if name in gone or (service and service.get("status") == "INACTIVE"):
+            yield condition, EndedBy.VERIFIED
+        elif service:
+            enough = service.get("runningCount", 0) >= service.get("desiredCount", 0)
+            yield condition, EndedBy.VERIFIED if enough else None
+
+
+_Check = Callable[[Sequence[_Open], str, Home], Iterator[_Answer]]
+_CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
+    {
+        ALARM: _alarms,
+        CONTAINER.rstrip("/"): _containers,
+        HOOK.rstrip("/"): _hooks,
+        INSTANCE: _instances,
+        TOO_FEW_TASKS: _services,
+    }
+)
+_BATCH: Final[Mapping[str, int]] = MappingProxyType(
+    {ALARM: 100, CONTAINER.rstrip("/"): 100, HOOK.rstrip("/"): 20, INSTANCE: 100, TOO_FEW_TASKS: 10}
+)
+"""How many each call takes at most: API references of Amazon CloudWatch and Amazon ECS."""
+_WITHOUT_CLUSTER: Final = frozenset({ALARM, HOOK.rstrip("/")})
+
+
+def _missing(answer: Mapping[str, Any]) -> set[str]:
+    """Names or ids that ECS does not know (any more)."""
+    failures = answer.get("failures", ())
+    return {_last(str(failure.get("arn", ""))) for failure in failures if failure.get("reason") == _GONE}
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition("/")[2]
