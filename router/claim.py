@@ -278,7 +278,7 @@ def _recorded_decisions(
 # --- work is due ------------------------------------------------------------------------------------------------------
 
 
-def claim_due(
+def claim_due(  # noqa: PLR0913 - everything that a claim depends on
     due: Sequence[SubjectState],
     lease: InvocationLease,
     channels: Channels,

@@ -543,7 +543,8 @@ class Incident:
         severity: the worst so far.
         causes: number of alerts by cause, in the order in which the causes first occurred.
         tasks: ids of the first ten tasks.
-        alert: the first of the worst severity since it last returned. latest: the newest, which updates describe; None if that is `alert`.
+        alert: the first of the worst severity since it last returned.
+        latest: the newest alert, which updates describe; None if that is `alert`.
         opened_at, last_at: event times of the first and the newest alert.
         ended_at: event time of the recovery, or clock time at which it lapsed or was closed; None while it is open.
         ended_by: what ended it, if it recovered.

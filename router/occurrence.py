@@ -135,7 +135,7 @@ def _apply_known(
 
 
 def _replaced_exit(state: SubjectState, alert: Alert) -> Replaced | None:
-    """The alert about the exits that this one reports again, as something worse; None if no condition of them is left."""
+    """The alert about the exits that this one reports again, as something worse; None if none of them continues."""
     keys = (f"container/{alert.task}/{container.name}" for container in alert.containers)
     causes = (state.conditions[key].cause for key in keys if key in state.conditions)
     return next(map(Replaced, causes), None) if state.is_open else None

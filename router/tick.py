@@ -45,7 +45,7 @@ def _verify(due: Sequence[SubjectState], deps: Dependencies, remaining: Callable
     if not keys:
         return 0
     unchecked = deps.runtime.history.load(keys, now)  # as they are after the sends
-    findings = {key_of(state): NO_FINDINGS for state in unchecked} | deps.verify(unchecked)
+    findings = {**{key_of(state): NO_FINDINGS for state in unchecked}, **deps.verify(unchecked)}
     return len(process_due(unchecked, deps, remaining, findings, all_due=False))
 
 

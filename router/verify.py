@@ -1,8 +1,8 @@
 """Verify: asks AWS once an hour whether the conditions that continue still do.
 
 An event can be lost, and some ends have no event. So each open condition is checked with a read-only Describe call, in
-batches, and only while it is open. What AWS cannot be asked about (another account or region, no permission, throttling)
-stays as it is; time ends it at last (`router.incident.state.Condition.ends_at`).
+batches, and only while it is open. What AWS cannot be asked about (another account or region, no permission,
+throttling) stays as it is; time ends it at last (`router.incident.state.Condition.ends_at`).
 """
 
 import logging
@@ -70,8 +70,8 @@ def verify(states: Iterable[SubjectState], home: Home) -> dict[Key, Findings]:
                 cluster = "" if kind in _WITHOUT_CLUSTER else subject.cluster
                 questions.setdefault((kind, cluster), []).append(_Open(key_of(state), key, subject, condition.arn))
     for (kind, cluster), conditions in questions.items():
-        for condition, ended in _answers(kind, cluster, conditions, home):
-            findings[condition.state][condition.key] = ended
+        for asked, ended in _answers(kind, cluster, conditions, home):
+            findings[asked.state][asked.key] = ended
     return dict(findings)
 
 
@@ -139,11 +139,13 @@ def _hooks(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_
         if deployment is None:
             continue
         hooks = {each.get("hookId"): each.get("status") for each in deployment.get("lifecycleHookDetails", ())}
-        status = hooks.get(condition.key.removeprefix(HOOK))
+        status = str(hooks.get(condition.key.removeprefix(HOOK)))
         if deployment.get("status") in _DEPLOYMENT_OVER:
             yield condition, EndedBy.DEPLOYMENT_ENDED
-        elif status in _ANSWERED or status == "AWAITING_ACTION":
-            yield condition, _ANSWERED.get(status)
+        elif status == "AWAITING_ACTION":
+            yield condition, None
+        elif status in _ANSWERED:
+            yield condition, _ANSWERED[status]
 
 
 def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:

@@ -1,8 +1,8 @@
 """Conditions: what an event says about states that last until another event ends them. Pure functions.
 
-A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, a dead container in a task that goes on,
-a deployment that waits for approval, an impaired instance, a failing channel. This module decides from the facts of the
-event alone. What a plugin or a user rule calls the event does not matter here.
+A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, a dead container in a task that goes
+on, a deployment that waits for approval, an impaired instance, a failing channel. This module decides from the facts of
+the event alone. What a plugin or a user rule calls the event does not matter here.
 
 Sources: "Amazon ECS events" in the Amazon ECS Developer Guide; "Alarm events and EventBridge" in the CloudWatch User
 Guide.

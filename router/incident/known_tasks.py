@@ -22,7 +22,7 @@ def exits_of(state: SubjectState, task: str) -> Mapping[str, Severity]:
 
 
 def restarted_at(state: SubjectState, task: str, names: Collection[str]) -> float | None:
-    """Event time at which these containers ran again after an exit, as far as that is known; None if none of them did."""
+    """Event time at which any of these containers ran again after an exit; None if that is not known."""
     restarted = state.tasks.get(task, _UNKNOWN).restarted
     return max((restarted[name] for name in names if name in restarted), default=None)
 

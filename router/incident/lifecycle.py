@@ -301,7 +301,7 @@ def _announce(
 
 
 def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
-    """Whether a channel is notified at once: it does not know the incident, it gets worse, or no window holds it back."""
+    """Whether a channel is notified at once: it is new to the channel, it gets worse, or no window holds it back."""
     if entry.is_behind:
         return False  # a notification is pending already, and it will include this alert
     return (
@@ -341,7 +341,7 @@ def advance(state: SubjectState, now: float, timing: Timing) -> SubjectState:
 
 
 def _without_stale_digests(state: SubjectState, now: float) -> SubjectState:
-    """The state without the digests that are due and would only report what has ended; a flapping subject keeps them."""
+    """The state without the due digests that would only report what has ended; a flapping subject keeps them."""
     if state.incident is None or state.incident.relapses:
         return state
     left = continuing(state)

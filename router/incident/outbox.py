@@ -176,7 +176,7 @@ def _described(state: SubjectState, incident: Incident, reason: Reason) -> Alert
 def fail_if_exhausted(state: SubjectState, delivery: Delivery, now: float) -> Delivery:
     """The delivery, with `retry` turned into `failed` if it will not be tried again.
 
-    That is so if the first attempt was `RETRY_FOR` seconds ago, or if the incident ended and the channel is owed nothing.
+    That is so if the first attempt was `RETRY_FOR` seconds ago, or if the channel is owed nothing any more.
     """
     entry = state.outbox.get(delivery.dispatch.channel)
     if delivery.outcome is not Outcome.RETRY or entry is None:

@@ -3,8 +3,8 @@
     occurrence (a crash, a failed start) ── ended by a later recovery of the subject: a steady state, a deployment
     condition (an alarm, a dead container) ── ended by what says that this very condition has ended
 
-An incident recovers once nothing continues. What has ended is computed anew from the times of all events that are known,
-so the order in which they arrive does not matter.
+An incident recovers once nothing continues. What has ended is computed anew from the times of all events that are
+known, so the order in which they arrive does not matter.
 """
 
 from collections import Counter

@@ -3,8 +3,8 @@
 CloudWatch suppresses the actions of an alarm by a mute rule, or by the suppressor of a composite alarm.
 
 Whoever silences an alert wants no message now. If what the alert reports continues when the silence ends, its incident
-opens then: the state keeps the alert until the silence has ended, or its condition has. A crash is over when the silence
-ends; only a condition lasts (`router.incident.recovery`).
+opens then: the state keeps the alert until the silence has ended, or its condition has. A crash is over when the
+silence ends; only a condition lasts (`router.incident.recovery`).
 
 Times are clock times: silences end by the clock.
 """

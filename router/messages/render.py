@@ -125,7 +125,15 @@ def notification(
     language, time_zone = dispatch.options.language or config.language, dispatch.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
     described = (dispatch.alert or incident.alert).id
-    said = (dispatch.reason, dispatch.is_first, described, tuple(dispatch.suppressed.items()), language, time_zone)
+    said = (
+        dispatch.kind,
+        dispatch.reason,
+        dispatch.is_first,
+        described,
+        tuple(dispatch.suppressed.items()),
+        language,
+        time_zone,
+    )
     made = {} if made is None else made
     if said not in made:
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))

@@ -25,6 +25,7 @@ from router.model import (
     Alert,
     ChannelConfig,
     Container,
+    EndedBy,
     Enrichment,
     Incident,
     IncidentStatus,
@@ -412,7 +413,9 @@ def test_an_update_says_more_only_of_what_occurred_before(
 
 
 def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
-    over = incident_of(of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
+    over = incident_of(
+        of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60, ended_by=EndedBy.ALARM_OK
+    )
     assert said(over, Kind.RESOLVED, first=False).lead == ("The alarm is OK again. It lasted 1 min (1 alert).")
     closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
     assert "OK" not in said(closed, Kind.RESOLVED, first=False).lead
