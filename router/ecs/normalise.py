@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.ecs.alarms import parse_alarm
+from router.ecs.conditions import ALARM_CONFIGURATION
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
@@ -409,7 +410,9 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
     """
     sent_at = _moment(text(envelope, "time"))
     stated = (text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
-    moments = (*map(_moment, (*stated, text(mapping(detail, "state"), "timestamp"))), sent_at)
+    # A change of an alarm's configuration repeats the alarm's state, whose time is that of an earlier event.
+    of_state = "" if "operation" in detail else text(mapping(detail, "state"), "timestamp")
+    moments = (*map(_moment, (*stated, of_state)), sent_at)
     at = next((moment for moment in moments if moment is not None and moment <= now + CLOCK_SKEW), now)
     return min(at, now, sent_at or now) if own else at
 
@@ -438,6 +441,8 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
 
     A detail without a time cannot be told from the next one like it, so the envelope's id is used.
     """
+    if detail_type.lower() == ALARM_CONFIGURATION:
+        return event_id  # its times are those of the alarm's state, which a later change of the alarm repeats
     changes = (line(check, "lastStatusChange") for check in mappings(detail, "healthChecks"))
     times = (
         line(detail, "createdAt"),

@@ -24,6 +24,7 @@ from router.incident.recovery import (
     ended_by,
     expire_conditions,
     is_over,
+    note_failure,
     reassess,
 )
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
@@ -103,7 +104,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
     if not targets:
         return state, Decision.NO_ROUTE
     if is_over(state, alert):
-        return state, Decision.ALREADY_RESOLVED
+        return note_failure(state, alert), Decision.ALREADY_RESOLVED
     if not _task_is_over(state, alert):
         state = add_active(state, alert, now, timing)
     if suppression:
@@ -230,8 +231,10 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
 
 def _newest_alone(state: SubjectState, alert: Alert) -> dict[str, float]:
     """The causes of an incident that opens with this alert: those of the previous incident do not belong to it."""
-    key = cause_key(alert)
-    return {key: state.cause_times[key]} if key in state.cause_times and not alert.effects.begins else {}
+    own = {cause_key(alert)} if not alert.effects.begins else set()
+    if alert.effects.deployment is DeploymentStep.ROLLING_BACK:
+        own.add(FAILED_DEPLOYMENT)
+    return {key: at for key, at in state.cause_times.items() if key in own}
 
 
 def _without_replaced(causes: Mapping[str, int], replaces: Replaced | None) -> dict[str, int]:

@@ -68,6 +68,8 @@ def is_over(state: SubjectState, alert: Alert) -> bool:
         return True
     if begins:
         return all(_ended_at(state, begun.key) >= alert.at for begun in begins)
+    if alert.effects.deployment is DeploymentStep.ROLLING_BACK and FAILED_DEPLOYMENT in continuing_causes(state):
+        return False  # its completion came first, and was taken for the end of the failure
     return alert.at < _quiet_from(state, cause_key(alert))
 
 
@@ -99,6 +101,14 @@ def add_active(state: SubjectState, alert: Alert, now: float, timing: Timing) ->
     key = cause_key(alert)
     newest = max(alert.at, state.cause_times.get(key, alert.at), _quiet_from(state, key) + _SMALLEST)
     return state._replace(cause_times={**state.cause_times, key: newest})
+
+
+def note_failure(state: SubjectState, alert: Alert) -> SubjectState:
+    """The state with a failed deployment that seems over: the completion after it may turn out to be a rollback."""
+    if alert.effects.deployment is not DeploymentStep.FAILED:
+        return state
+    newest = max(alert.at, state.cause_times.get(FAILED_DEPLOYMENT, alert.at))
+    return state._replace(cause_times={**state.cause_times, FAILED_DEPLOYMENT: newest})
 
 
 def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: float) -> None:
@@ -149,9 +159,11 @@ def _note_deployment(state: SubjectState, alert: Alert) -> SubjectState:
 def _note_completion(state: SubjectState, alert: Alert) -> SubjectState:
     if not alert.deployment:
         return state._replace(deployment_resolved_at=max(state.deployment_resolved_at, alert.at))
-    others = {key: at for key, at in state.completions.items() if key != alert.deployment}
-    kept = dict([*others.items(), (alert.deployment, alert.at)][-DEPLOYMENTS_REMEMBERED:])
-    return state._replace(completions=kept)
+    others = [(key, at) for key, at in state.completions.items() if key != alert.deployment]
+    forgotten = others[: 1 - DEPLOYMENTS_REMEMBERED] if len(others) >= DEPLOYMENTS_REMEMBERED else []
+    good = (at for key, at in forgotten if key not in state.rollbacks)
+    kept = dict([*others[len(forgotten) :], (alert.deployment, alert.at)])
+    return state._replace(completions=kept, deployment_resolved_at=max(state.deployment_resolved_at, *good, 0.0))
 
 
 def _with_uncertain(state: SubjectState, alert: Alert, now: float) -> SubjectState:
