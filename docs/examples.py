@@ -14,6 +14,7 @@ from local_aws.events import (
     Raw,
     alarm,
     alarm_contributor,
+    alarm_deleted,
     arn,
     codedeploy,
     container,
@@ -356,6 +357,7 @@ EXAMPLES: tuple[Example, ...] = (
         hook("HOOK_TIMED_OUT", eventType="ERROR", service="checkout"),
     ),
     Example("hook awaits action", "HOOK_AWAITING_ACTION", hook(service="checkout")),
+    Example("hook succeeded", "HOOK_SUCCEEDED; resolves that hook alone", hook("HOOK_SUCCEEDED", service="checkout")),
     Example("CodeDeploy failed", "a blue/green deployment by CodeDeploy has failed", codedeploy()),
     Example("CodeDeploy stopped", "a user or an alarm has stopped it", codedeploy("STOP")),
     Example("CodeDeploy completed", "it has completed; resolves", codedeploy("SUCCESS")),
@@ -394,6 +396,7 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Example("alarm over", "it is OK again; resolves", alarm("OK")),
     Example("alarm without data", "it has insufficient data", alarm("INSUFFICIENT_DATA")),
+    Example("alarm deleted", "it was deleted; resolves", alarm_deleted()),
     Example(
         "alarm contributor",
         "one time series of an alarm that watches several goes off or is OK again; the alarm's own event follows",

@@ -258,6 +258,18 @@ def alarm_contributor(value: str = "ALARM", *, contributor: str = "6d442278dba54
     return {**raw, "detail-type": "CloudWatch Alarm Contributor State Change", "detail": detail}
 
 
+def alarm_deleted(**fields: Any) -> Raw:
+    """The deletion of an alarm; the state is the one that it had ("Alarm events and EventBridge")."""
+    raw = alarm(**fields)
+    detail = {name: value for name, value in raw["detail"].items() if name != "previousState"}
+    return {
+        **raw,
+        "id": "11111111-2222-4333-8444-555555555555",
+        "detail-type": "CloudWatch Alarm Configuration Change",
+        "detail": {**detail, "operation": "delete"},
+    }
+
+
 def codedeploy(state: str = "FAILURE", *, application: str = "AppECS-prod-web", **detail: Any) -> Raw:
     """A blue/green deployment ("Monitoring deployments with Amazon EventBridge", AWS CodeDeploy User Guide)."""
     group = application.replace("AppECS", "DgpECS")

@@ -79,6 +79,7 @@ from router.model import (
     IncidentStatus,
     Kind,
     Outcome,
+    Reason,
     Recurrence,
     Severity,
     Silenced,
@@ -177,6 +178,7 @@ ANNOUNCED_SEVERITY = Choice(Severity, Severity.INFO)  # so that the next alert i
 STATUS = Choice(IncidentStatus, IncidentStatus.OPEN)  # so that its end is still announced
 KIND = Choice(Kind, Kind.UPDATED)  # the channel knows of the incident, so it is told of the end
 OUTCOME = Choice(Outcome, Outcome.RETRY)
+REASON = Choice(Reason, Reason.DIGEST)
 ENDED_BY = Choice(EndedBy, EndedBy.OTHER)
 DECISION = Choice(Decision, Decision.HELD_BACK)  # in history, and not known to have been announced
 

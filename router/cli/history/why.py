@@ -11,12 +11,12 @@ from router.causes import cause_words
 from router.cli.history.show import alerts_of_task, incident_row
 from router.cli.history.source import as_json, reads_history
 from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
-from router.history.items import DECISION, KIND, iso
+from router.history.items import DECISION, REASON, iso
 from router.history.store import History
 from router.history.table import Item
 from router.incident.state import OutboxEntry, SubjectState
 from router.messages.phrases import span
-from router.model import Decision, Kind, Outcome
+from router.model import Decision, Outcome, Reason
 
 REASONS: Mapping[Decision, str] = {
     Decision.ANNOUNCED: "The incident opened, reopened or got worse, so it was announced at once.",
@@ -30,10 +30,13 @@ REASONS: Mapping[Decision, str] = {
     Decision.RESOLVING: "It reports a recovery: channels notified of an open incident are told that it ended.",
     Decision.UNREADABLE: "The router could not read it.",
 }
-_ROLES = {
-    Kind.OPENED: "it opened the incident",
-    Kind.UPDATED: "counted in an update",
-    Kind.RESOLVED: "included in the resolved message",
+_ROLES: Mapping[Reason, str] = {
+    Reason.FIRST: "it opened the incident",
+    Reason.WORSE: "announced in the window, because it was worse or could not wait",
+    Reason.RETURNED: "the incident came back after it was resolved",
+    Reason.DIGEST: "counted in a digest",
+    Reason.REMINDER: "included in a reminder",
+    Reason.ENDED: "included in the resolved message",
 }
 
 
@@ -77,7 +80,7 @@ def _by_channel(row: Item, state: SubjectState | None, deliveries: Sequence[Item
 
 
 def _why_sent(delivery: Item) -> str:
-    role = _ROLES[Kind(KIND.or_default(delivery["kind"]))]
+    role = _ROLES[Reason(REASON.or_default(delivery.get("reason")))]
     return role if delivery["attempt"] == 1 else f"{role}, at attempt {delivery['attempt']}"
 
 
