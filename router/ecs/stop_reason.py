@@ -345,7 +345,16 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
         Failure.SERVER_ERROR,
         ("internal server error", "service unavailable", "bad gateway", "gateway timeout", "status code 500"),
     ),
-    (Failure.NO_CAPACITY, ("capacity is unavailable", "insufficient capacity", "insufficientinstancecapacity")),
+    (
+        Failure.NO_CAPACITY,
+        (
+            "capacity is unavailable",
+            "insufficient capacity",
+            "insufficientinstancecapacity",
+            "insufficientfreeaddressesinsubnet",
+            "free addresses",
+        ),
+    ),
     (
         Failure.QUOTA,
         (

@@ -687,6 +687,13 @@ _STARTING = (
         failure=(Failure.START_TIMEOUT,),
     ),
     Hint(
+        "A container with this name is left on the instance: remove it (docker rm), or replace the instance.",
+        "インスタンスに同じ名前のコンテナが残っています。削除する (docker rm) か、インスタンスを交換してください。",
+        _CREATE,
+        (Target.DOCKER,),
+        (Failure.IN_USE,),
+    ),
+    Hint(
         "The container runtime on the instance does not work: check Docker's log, or replace the instance.",
         "インスタンスのコンテナランタイムが正常に動作していません。Docker のログを確認するか、インスタンスを交換してください。",
         _STOPPED,

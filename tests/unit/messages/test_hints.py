@@ -216,6 +216,21 @@ def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -
         ("service_task_placement_failure", "RESOURCE:PORTS", "port is already used"),
         ("service_task_placement_failure", "AGENT", "agent is disconnected"),
         ("service_task_placement_failure", "no container instance met all of its requirements", "no instance"),
+        (
+            "container_start_failed",
+            'CannotCreateContainerError: Conflict. The container name "/ecs-web-1" is already in use by container 4d1',
+            "A container with this name is left",
+        ),
+        (
+            "task_failed_to_start",
+            "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddressesInSubnet",
+            "The subnet is out of IP addresses",
+        ),
+        (
+            "task_failed_to_start",
+            "Unable to create network interface: subnet-1 has insufficient free addresses",
+            "The subnet is out of IP addresses",
+        ),
         ("health_check_failed", "Task failed ELB health checks in (target-group arn:aws:x)", "The load balancer"),
         ("health_check_failed", "Task failed container health checks", "The container's own health check"),
         ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [502])", "answered with status 502"),
