@@ -123,10 +123,9 @@ def _stopped(alert: Alert, language: str) -> str:
 
 
 def _ran(alert: Alert, key: str, language: str) -> str:
-    """The sentence about how long the task ran; "" if it never reached RUNNING."""
-    if not alert.stopped or alert.started_at is None or alert.at < alert.started_at:
-        return ""
-    return phrase(key, language, lasted=span(alert.at - alert.started_at, language))
+    """The sentence about how long the task ran; "" if it never reached RUNNING, or its times are not to be believed."""
+    lasted = alert.at - alert.started_at if alert.stopped and alert.started_at is not None else 0.0
+    return phrase(key, language, lasted=span(lasted, language)) if round(lasted) > 0 else ""
 
 
 # --- each with its code -----------------------------------------------------------------------------------------------

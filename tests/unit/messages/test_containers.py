@@ -58,6 +58,10 @@ SENTENCES: Mapping[str, tuple[Alert, str]] = {
         stopped(of("app", 1), startedAt=None),
         "Container app exited with code 1: the application reported an error.",
     ),
+    "a task whose times cannot be right": (
+        stopped(of("app", 1), startedAt="2030-08-08T17:19:02.67Z"),
+        "Container app exited with code 1: the application reported an error.",
+    ),
     "a health check": (
         stopped(
             of("app", 137, healthStatus="UNHEALTHY"),

@@ -306,6 +306,37 @@ def test_a_paused_deployment_that_is_rolled_back_has_no_lambda_function() -> Non
     assert "Lambda" in failed.en
 
 
+@pytest.mark.parametrize("kind", ["", "STEP_FUNCTIONS"])
+def test_a_hook_of_another_kind_has_no_lambda_function(kind: str) -> None:
+    found = hint(Situation("hook_failed", hook=kind), {})
+    assert found is not None
+    assert "Lambda" not in found.en
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. Lifecycle hook target "
+            "arn:aws:lambda:us-west-2:111122223333:function:check:live returned FAILED status.",
+            "so ECS rolled back. The log of its Lambda function check says why.",
+        ),
+        (
+            "Lifecycle hook arn:aws:lambda:us-west-2:111122223333:function:check timed out.",
+            "hook failed. The log of its Lambda function check says why.",
+        ),
+        (
+            "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook "
+            "PAUSE timed out.",
+            "so ECS rolled back. Fix what the reason names",
+        ),
+        ("Lifecycle hook PAUSE timed out.", "Check which version is serving"),
+    ],
+)
+def test_a_deployment_that_a_hook_ended_names_the_function_that_the_reason_names(reason: str, said: str) -> None:
+    assert said in advice("deployment_failed", reason)
+
+
 def test_a_crash_that_began_with_a_deployment_says_which_revision_to_leave() -> None:
     known = {"container": "app", "new_revision": "web:43"}
     assert advice("essential_container_exited", "", 1, **known).startswith("It started with web:43: roll back")
