@@ -172,11 +172,16 @@ def _fate(container: Container, alert: Alert, language: str) -> str:
 
 
 def _by_ecs(how: str, alert: Alert, language: str) -> str:
-    """ECS stops a task's other containers once an essential one has exited: by SIGTERM, and later by SIGKILL."""
+    """ECS stops a task's other containers once an essential one has exited: by SIGTERM, and later by SIGKILL.
+
+    If one has finished and the culprit was killed, ECS may have killed that one as well, and later than the others.
+    """
     first = alert.culprit
-    if alert.stop_code == "EssentialContainerExited" and first and first.exit_code is not None:
-        return phrase(f"note_{how}_after", language, container=first.name)
-    return phrase(f"note_{how}", language)
+    if alert.stop_code != "EssentialContainerExited" or first is None or first.exit_code is None:
+        return phrase(f"note_{how}", language)
+    if first.exit_code == SIGKILL and any(container.exit_code == 0 for container in alert.remaining):
+        return phrase(f"note_{how}", language)
+    return phrase(f"note_{how}_after", language, container=first.name)
 
 
 def _own_reason(container: Container, alert: Alert) -> str:

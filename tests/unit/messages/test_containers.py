@@ -89,6 +89,14 @@ LINES: Mapping[str, tuple[Alert, str]] = {
             "worker 137 (killed by ECS after app exited)"
         ),
     ),
+    "after a culprit that ECS may have killed itself": (
+        stopped(of("job", 0), of("log", 137), of("proxy", 143)),
+        "Other containers: job 0, proxy 143 (stopped by ECS)",
+    ),
+    "after a culprit that was killed": (
+        stopped(of("app", 137), of("proxy", 143)),
+        "Other containers: proxy 143 (stopped by ECS after app exited)",
+    ),
     "after several culprits": (
         stopped(of("a", 1), of("b", 2), of("c", 137)),
         "Other containers: c 137 (killed by ECS)",
