@@ -62,6 +62,16 @@ codes EssentialContainerExited and TaskFailedToStart, or with an unknown one. If
 the reason. If exit codes contradict each other (some 0, some not), the task definition's `essential` flags decide which
 count, provided that `[enrich]` has `task_definition = true`; otherwise the worst counts.
 
+A task that someone stopped is `info`, whatever the reason says, because anyone can write it. AWS Batch ends a job that runs
+too long in the same way. If you use Batch, this rule makes such a job an alert:
+
+```toml
+[[rules]]
+name = "AWS Batch job took too long"
+match = { cause = "stopped_by_user", reason = "job attempt duration exceeded timeout*" }
+severity = "error"
+```
+
 "resolves" marks an event that ends a problem. To classify an event: `ecs-alert-router classify event.json`.
 
 | rule | when | severity | cause |

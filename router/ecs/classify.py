@@ -503,7 +503,7 @@ def _ending(case: Case, cause: str) -> Ending:
 
 def _decides_alone(case: Case, cause: str) -> bool:
     """Whether an error that has no cause of its own decided, since no exit code did."""
-    if cause not in {"essential_container_exited", "container_exited"}:
+    if cause not in {"essential_container_exited", "container_exited", "task_stopped"}:
         return False
     return not any(code and not asked_to_stop(code) for code in case.exit_codes)
 

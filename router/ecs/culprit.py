@@ -20,7 +20,8 @@ CRASH_SIGNALS = frozenset({132, 133, 134, 135, 136, 139})
 _DOCKER_HUB = frozenset({"", "docker.io", "index.docker.io", "registry-1.docker.io"})
 # "container web was …"; but "container init was OOM-killed" is runc's, and "Essential container in task" names none.
 _MENTIONED = re.compile(
-    r"""\bcontainer[ :]+(?:["'`\[(](?P<quoted>[\w-]+)["'`\])]|(?P<plain>[\w-]+) (?:was|is|has|exited|failed)\b)""",
+    r"""\bcontainer[ :]+(?:["'`\[(](?P<quoted>[\w-]+)["'`\])]"""
+    r"|(?P<plain>[\w-]+) (?:was|is|has|exited|failed|in task)\b)",
     re.IGNORECASE,
 )
 _NO_NAMES = frozenset({"init", "instance", "that", "which", "it"})
@@ -115,7 +116,9 @@ def _blamed(reason: str, stopped: Sequence[Container]) -> list[Container]:
     if by_name or wanted is None:
         return by_name
     by_image = [container for container in stopped if _has_image(container, wanted)]
-    return by_image if len(by_image) == 1 else []
+    by_digest = [container for container in by_image if wanted.digest and wanted.digest in _digests(container)]
+    found = by_digest or by_image
+    return found if len(found) == 1 else []
 
 
 def _awaited(reason: str, stopped: Sequence[Container]) -> list[Container]:
@@ -146,8 +149,13 @@ def _has_image(container: Container, wanted: Image) -> bool:
     if own is None or _place(own) != _place(wanted):
         return False
     if wanted.digest:
-        return wanted.digest in {own.digest, container.digest} or not (own.digest or container.digest)
+        return wanted.digest in _digests(container) or not any(_digests(container))
     return wanted.tag in {"", own.tag or "latest"}
+
+
+def _digests(container: Container) -> set[str]:
+    own = image(container.image)
+    return {container.digest, own.digest if own else ""}
 
 
 def _place(reference: Image) -> tuple[str, str]:

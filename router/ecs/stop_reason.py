@@ -167,6 +167,7 @@ class StopReason(NamedTuple):
         blamed: the containers that it says another one waited for in vain; whoever reads the event looks at them.
         secret, parameter, log_group, file_system, path, user, key, command, port: names, or "".
         http_status: what a load balancer's health check got, such as `502`, or several, or "".
+        function: the Lambda function that it names, or "".
         hosts: the hosts that it names.
     """
 
@@ -188,6 +189,7 @@ class StopReason(NamedTuple):
     command: str = ""
     port: str = ""
     http_status: str = ""
+    function: str = ""
     hosts: tuple[str, ...] = ()
 
 
@@ -197,6 +199,7 @@ class StopReason(NamedTuple):
 _FIXED = "unable to pull secrets or registry auth"
 
 _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
+    (Failure.ROLLED_BACK, ("rolled back", "rolling back")),  # whatever the deployment failed of
     (Failure.OUT_OF_MEMORY, ("oom-killed", "oom killed", "oomkilled", "outofmemoryerror")),
     (Failure.NO_JSON_KEY, ("json key",)),
     (
@@ -345,7 +348,16 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
         Failure.SERVER_ERROR,
         ("internal server error", "service unavailable", "bad gateway", "gateway timeout", "status code 500"),
     ),
-    (Failure.NO_CAPACITY, ("capacity is unavailable", "insufficient capacity", "insufficientinstancecapacity")),
+    (
+        Failure.NO_CAPACITY,
+        (
+            "capacity is unavailable",
+            "insufficient capacity",
+            "insufficientinstancecapacity",
+            "insufficientfreeaddressesinsubnet",
+            "free addresses",
+        ),
+    ),
     (
         Failure.QUOTA,
         (
@@ -388,7 +400,6 @@ _FAILURES: tuple[tuple[Failure, tuple[str, ...]], ...] = (
         ),
     ),
     (Failure.INVALID, ("invalid", "malformed", "not supported", "unsupported")),
-    (Failure.ROLLED_BACK, ("rolled back", "rolling back")),
     (
         Failure.UNREACHABLE,
         ("check your network configuration", "check your task network configuration", "check your network connection"),
@@ -906,6 +917,7 @@ def parse(text: str) -> StopReason:
         command=_first(found, "command"),
         port=port[1] if port else _first(found, "port"),
         http_status=answered[1] if answered else "",
+        function=_resource(found, "lambda", "function:").partition(":")[0],
         hosts=_hosts(found),
     )
 

@@ -3,7 +3,7 @@
 Only what the event says. Whether there is too much or too little of something comes from `Alarm.comparison`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from router.messages import console
 from router.messages.phrases import phrase, span
@@ -97,8 +97,9 @@ def _children(alarm: Alarm, language: str) -> str:
 def _measured(alert: Alert, alarm: Alarm, language: str) -> str:
     said = {"metric": _metric(alarm, language), "during": _during(alarm, language)}
     if alarm.missing_tasks and alarm.values and (service := service_of(alert)):
+        missing = _range(tuple(map(abs, alarm.values)))  # below zero if the alarm subtracts the desired tasks
         return phrase(
-            "alarm_tasks_missing", language, service=subject_in_cluster(service, language), count=_range(alarm), **said
+            "alarm_tasks_missing", language, service=subject_in_cluster(service, language), count=missing, **said
         )
     if alarm.no_data:
         key = "alarm_data_missing" if alarm.state == "ALARM" else "alarm_insufficient_data"
@@ -106,7 +107,7 @@ def _measured(alert: Alert, alarm: Alarm, language: str) -> str:
     if not alarm.values:
         return ""
     unit = unit_of(alarm)
-    said["values"] = _range(alarm) + unit
+    said["values"] = _range(alarm.values) + unit
     if alarm.lower is not None and alarm.upper is not None:
         band = f"{number(alarm.lower)}{unit}", f"{number(alarm.upper)}{unit}"
         return phrase("alarm_outside_band", language, lower=band[0], upper=band[1], **said)
@@ -156,9 +157,9 @@ def _second_part(text: str) -> str:
     return parts[1] if len(parts) == 3 else text  # noqa: PLR2004
 
 
-def _range(alarm: Alarm) -> str:
+def _range(values: Sequence[float]) -> str:
     """`95 to 98.1`: the order of the datapoints does not matter then."""
-    least, most = number(min(alarm.values)), number(max(alarm.values))
+    least, most = number(min(values)), number(max(values))
     return least if least == most else f"{least}–{most}"
 
 

@@ -40,15 +40,17 @@ class Site(NamedTuple):
 
 
 def site(partition: str, region: str) -> Site | None:
-    """The consoles of a region, or None if there is no public one.
+    """The consoles of a region, or None if there is no public one, or if the region is in another partition.
 
     Args:
         partition: from an ARN, such as `aws-cn`; "" if no ARN names it.
     """
     if not _REGION.fullmatch(region):
         return None
-    named = partition or next((name for name, regions in _REGIONS.items() if regions.fullmatch(region)), "")
-    return Site(f"{region}.{HOSTS[named]}", region) if named in HOSTS else None
+    of_region = next((name for name, regions in _REGIONS.items() if regions.fullmatch(region)), "")
+    named = partition or of_region
+    contradict = of_region not in {"", named}
+    return Site(f"{region}.{HOSTS[named]}", region) if named in HOSTS and not contradict else None
 
 
 # --- ECS --------------------------------------------------------------------------------------------------------------

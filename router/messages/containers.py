@@ -123,10 +123,9 @@ def _stopped(alert: Alert, language: str) -> str:
 
 
 def _ran(alert: Alert, key: str, language: str) -> str:
-    """The sentence about how long the task ran; "" if it never reached RUNNING."""
-    if not alert.stopped or alert.started_at is None or alert.at < alert.started_at:
-        return ""
-    return phrase(key, language, lasted=span(alert.at - alert.started_at, language))
+    """The sentence about how long the task ran; "" if it never reached RUNNING, or its times are not to be believed."""
+    lasted = alert.at - alert.started_at if alert.stopped and alert.started_at is not None else 0.0
+    return phrase(key, language, lasted=span(lasted, language)) if round(lasted) > 0 else ""
 
 
 # --- each with its code -----------------------------------------------------------------------------------------------
@@ -173,11 +172,16 @@ def _fate(container: Container, alert: Alert, language: str) -> str:
 
 
 def _by_ecs(how: str, alert: Alert, language: str) -> str:
-    """ECS stops a task's other containers once an essential one has exited: by SIGTERM, and later by SIGKILL."""
+    """ECS stops a task's other containers once an essential one has exited: by SIGTERM, and later by SIGKILL.
+
+    If one has finished and the culprit was killed, ECS may have killed that one as well, and later than the others.
+    """
     first = alert.culprit
-    if alert.stop_code == "EssentialContainerExited" and first and first.exit_code is not None:
-        return phrase(f"note_{how}_after", language, container=first.name)
-    return phrase(f"note_{how}", language)
+    if alert.stop_code != "EssentialContainerExited" or first is None or first.exit_code is None:
+        return phrase(f"note_{how}", language)
+    if first.exit_code == SIGKILL and any(container.exit_code == 0 for container in alert.remaining):
+        return phrase(f"note_{how}", language)
+    return phrase(f"note_{how}_after", language, container=first.name)
 
 
 def _own_reason(container: Container, alert: Alert) -> str:

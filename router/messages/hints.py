@@ -687,6 +687,13 @@ _STARTING = (
         failure=(Failure.START_TIMEOUT,),
     ),
     Hint(
+        "A container with this name is left on the instance: remove it (docker rm), or replace the instance.",
+        "インスタンスに同じ名前のコンテナが残っています。削除する (docker rm) か、インスタンスを交換してください。",
+        _CREATE,
+        (Target.DOCKER,),
+        (Failure.IN_USE,),
+    ),
+    Hint(
         "The container runtime on the instance does not work: check Docker's log, or replace the instance.",
         "インスタンスのコンテナランタイムが正常に動作していません。Docker のログを確認するか、インスタンスを交換してください。",
         _STOPPED,
@@ -1309,15 +1316,28 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
     ),
     "deployment_failed": (
         Hint(
-            "A lifecycle hook failed, so ECS rolled back. The log of the hook's Lambda function says why.",
-            "ライフサイクルフックが失敗したため、ロールバックされました。理由はフックの Lambda 関数のログを確認してください。",
+            "A lifecycle hook failed, so ECS rolled back. The log of its Lambda function {function} says why.",
+            "ライフサイクルフックが失敗したため、ロールバックされました。理由は Lambda 関数 {function} のログを確認してください。",
             _HOOKS,
             (Target.LIFECYCLE_HOOK,),
             (Failure.ROLLED_BACK,),
         ),
         Hint(
-            "A lifecycle hook failed. The log of the hook's Lambda function says why.",
-            "ライフサイクルフックが失敗しました。理由はフックの Lambda 関数のログを確認してください。",
+            "A lifecycle hook failed. The log of its Lambda function {function} says why.",
+            "ライフサイクルフックが失敗しました。理由は Lambda 関数 {function} のログを確認してください。",
+            _HOOKS,
+            (Target.LIFECYCLE_HOOK,),
+        ),
+        Hint(
+            "A lifecycle hook failed, so ECS rolled back. Fix what the reason names before you deploy again.",
+            "ライフサイクルフックが失敗したため、ロールバックされました。再度デプロイする前に、理由に示された原因を修正してください。",
+            _HOOKS,
+            (Target.LIFECYCLE_HOOK,),
+            (Failure.ROLLED_BACK,),
+        ),
+        Hint(
+            "A lifecycle hook failed. Check which version is serving, and fix what the reason names.",
+            "ライフサイクルフックが失敗しました。現在稼働しているバージョンを確認し、理由に示された原因を修正してください。",
             _HOOKS,
             (Target.LIFECYCLE_HOOK,),
         ),
@@ -1377,6 +1397,12 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
         Hint(
             "The deployment is being rolled back. The log of the hook's Lambda function says why.",
             "デプロイはロールバックされます。理由はフックの Lambda 関数のログを確認してください。",
+            _HOOKS,
+            hook=("AWS_LAMBDA",),
+        ),
+        Hint(
+            "The deployment is being rolled back. Check the hook in the service's deployments.",
+            "デプロイはロールバックされます。サービスのデプロイ画面でフックを確認してください。",
             _HOOKS,
         ),
     ),
@@ -1576,6 +1602,7 @@ def named(situation: Situation, known: Mapping[str, str]) -> dict[str, str]:
         "command": reason.command,
         "port": reason.port,
         "http_status": reason.http_status,
+        "function": reason.function,
         "blamed": next(iter(reason.blamed), ""),
         **known,
     }

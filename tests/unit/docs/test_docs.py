@@ -23,8 +23,11 @@ from router.channels.plugins import Hooks, load
 from router.cli import main
 from router.config.parse import parse
 from router.ecs.classify import RULES, Rule
+from router.ecs.normalise import normalise
 from router.errors import PermanentError
 from router.history.items import iso
+from router.model import Severity
+from router.understand import classify_with_rules
 from tests.doubles.account import Account
 from tests.doubles.world import no_plugins
 
@@ -56,6 +59,15 @@ def test_every_picture_is_shown_in_a_document() -> None:
 def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
     """If not: `make docs-pages`."""
     assert (DOCS / name).read_text("utf-8") == MADE[name]()
+
+
+def test_the_rule_for_batch_jobs_that_take_too_long_applies_to_them() -> None:
+    (table,) = re.findall(r"^```toml\n(.*?)^```$", MADE["classification.md"](), re.DOTALL | re.MULTILINE)
+    config = parse(tomllib.loads(table), no_plugins(), {})
+    stopped = events.task_stopped("UserInitiated", "Job attempt duration exceeded timeout", service=None)
+    assert classify_with_rules(normalise(stopped), config, no_plugins()).severity is Severity.ERROR
+    by_hand = events.task_stopped("UserInitiated", "Task stopped by user", service=None)
+    assert classify_with_rules(normalise(by_hand), config, no_plugins()).severity is Severity.INFO
 
 
 @pytest.mark.parametrize(("rule", "example"), [*zip(RULES, EXAMPLES, strict=True)], ids=[rule.name for rule in RULES])

@@ -102,6 +102,16 @@ STEPS: dict[str, tuple[list[Container], dict[str, Any], list[str]]] = {
         {"reason": "Essential container 'b' in task exited"},
         ["b"],
     ),
+    "an error of the task: the one whose image has the digest": (
+        [exited("app", image="ecr/app@sha256:ab"), exited("old", image="ecr/app:1")],
+        {"error": "CannotPull", "reason": PULL.format("ecr/app@sha256:ab")},
+        ["app"],
+    ),
+    "no error: a name without quotation marks": (
+        [exited("a", 1), exited("b", 1)],
+        {"reason": "Essential container b in task exited"},
+        ["b"],
+    ),
     "no error: the words of a reason are no names": (
         [exited("in", 0), exited("task", 0), exited("app", 3)],
         {"reason": "Essential container in task exited"},
@@ -177,6 +187,15 @@ def test_the_essential_flags_decide_whose_exit_ended_the_task() -> None:
     flags = {"app": True, "sidecar": False}
     assert alert(event, classify(event, flags), essential=flags).culprits == ("app",)
     assert alert(event, classify(event)).culprits == ("sidecar",)
+
+
+def test_after_an_unknown_stop_the_container_with_an_error_is_the_culprit() -> None:
+    failed = {"name": "a", "reason": "CannotStartContainerError: x"}
+    raw = _stopped([failed, {"name": "b"}], {"a": 0, "b": 0}, stopCode="", stoppedReason="Something new")
+    del raw["detail"]["containers"][0]["exitCode"]
+    event = normalise(raw)
+    result = alert(event, classify(event))
+    assert (result.cause, result.culprits) == ("task_stopped", ("a",))
 
 
 def _stopped(containers: Sequence[dict[str, Any]], codes: dict[str, int], **detail: Any) -> dict[str, Any]:

@@ -121,7 +121,7 @@ REASONS = {
     "CannotStartContainerError: dependency graph: failed to resolve container ordering dependency [init-db(acme/init:1) (STOPPED->RUNNING) - Exit: 1] for target [web(acme/web:1) (NONE->RUNNING)] as dependency did not exit successfully.": "DEPENDENCY None",
     # Task
     "Timeout waiting for network interface provisioning to complete.": "NETWORK_INTERFACE TIMEOUT",
-    "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-0a1b2c3d': InsufficientFreeAddressesInSubnet": "NETWORK_INTERFACE None",
+    "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-0a1b2c3d': InsufficientFreeAddressesInSubnet": "NETWORK_INTERFACE NO_CAPACITY",
     "Timeout waiting for EphemeralStorage provisioning to complete": "EPHEMERAL_STORAGE TIMEOUT",
     "Task failed to start: Timeout waiting for Service Connect: ecs-service-connect-aB1 container health check failed": "SERVICE_CONNECT TIMEOUT",
     "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/web-task' that was provided for this task.": "ROLE None",

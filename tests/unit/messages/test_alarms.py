@@ -38,6 +38,19 @@ def test_too_few_or_too_many_is_what_the_reason_says_of_running_tasks(reason: st
     assert message(alarm(reason, metric), "en").title == title
 
 
+@pytest.mark.parametrize(
+    ("expression", "compared", "value"),
+    [("d - r", "greater", "2.0"), ("r - d", "less", "-2.0"), ("FILL(r, 0) - d", "less", "-2.0")],
+)
+def test_as_many_tasks_are_missing_whichever_way_the_alarm_subtracts(
+    expression: str, compared: str, value: str
+) -> None:
+    reason = f"Threshold Crossed: 1 datapoint [{value}] was {compared} than the threshold (0.0)."
+    metrics = [("r", "RunningTaskCount", WEB), ("d", "DesiredTaskCount", WEB)]
+    raw = events.alarm(reason=reason, metrics=metrics, expression=expression)
+    assert lead(raw) == "Service web in prod is running fewer tasks than desired (2 missing)."
+
+
 def test_only_an_alarm_on_too_few_tasks_has_the_advice_about_stopping_tasks() -> None:
     assert message(alarm(LESS), "en").hint
     assert not message(alarm(MORE), "en").hint

@@ -30,6 +30,8 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8
         ("", "us-iso-east-1", None),
         ("", "us-isob-east-1", None),
         ("", "xx-moon-1", None),
+        ("aws", "cn-north-1", None),
+        ("aws-cn", "eu-west-1", None),
         ("aws", "-", None),
         ("aws", "evil.example/", None),
         ("aws", "eu-west-1.evil.example#", None),

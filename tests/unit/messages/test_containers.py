@@ -58,6 +58,10 @@ SENTENCES: Mapping[str, tuple[Alert, str]] = {
         stopped(of("app", 1), startedAt=None),
         "Container app exited with code 1: the application reported an error.",
     ),
+    "a task whose times cannot be right": (
+        stopped(of("app", 1), startedAt="2030-08-08T17:19:02.67Z"),
+        "Container app exited with code 1: the application reported an error.",
+    ),
     "a health check": (
         stopped(
             of("app", 137, healthStatus="UNHEALTHY"),
@@ -84,6 +88,14 @@ LINES: Mapping[str, tuple[Alert, str]] = {
             "Other containers: log 143 (stopped by ECS after app exited), nginx 0, "
             "worker 137 (killed by ECS after app exited)"
         ),
+    ),
+    "after a culprit that ECS may have killed itself": (
+        stopped(of("job", 0), of("log", 137), of("proxy", 143)),
+        "Other containers: job 0, proxy 143 (stopped by ECS)",
+    ),
+    "after a culprit that was killed": (
+        stopped(of("app", 137), of("proxy", 143)),
+        "Other containers: proxy 143 (stopped by ECS after app exited)",
     ),
     "after several culprits": (
         stopped(of("a", 1), of("b", 2), of("c", 137)),

@@ -216,6 +216,21 @@ def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -
         ("service_task_placement_failure", "RESOURCE:PORTS", "port is already used"),
         ("service_task_placement_failure", "AGENT", "agent is disconnected"),
         ("service_task_placement_failure", "no container instance met all of its requirements", "no instance"),
+        (
+            "container_start_failed",
+            'CannotCreateContainerError: Conflict. The container name "/ecs-web-1" is already in use by container 4d1',
+            "A container with this name is left",
+        ),
+        (
+            "task_failed_to_start",
+            "Unexpected EC2 error while attempting to Create Network Interface: InsufficientFreeAddressesInSubnet",
+            "The subnet is out of IP addresses",
+        ),
+        (
+            "task_failed_to_start",
+            "Unable to create network interface: subnet-1 has insufficient free addresses",
+            "The subnet is out of IP addresses",
+        ),
         ("health_check_failed", "Task failed ELB health checks in (target-group arn:aws:x)", "The load balancer"),
         ("health_check_failed", "Task failed container health checks", "The container's own health check"),
         ("health_check_failed", "(service web) (port 8080) is unhealthy in (target-group arn:aws:x) due to (reason Health checks failed with these codes: [502])", "answered with status 502"),
@@ -289,6 +304,37 @@ def test_a_paused_deployment_that_is_rolled_back_has_no_lambda_function() -> Non
     assert failed is not None
     assert "Lambda" not in answered.en
     assert "Lambda" in failed.en
+
+
+@pytest.mark.parametrize("kind", ["", "STEP_FUNCTIONS"])
+def test_a_hook_of_another_kind_has_no_lambda_function(kind: str) -> None:
+    found = hint(Situation("hook_failed", hook=kind), {})
+    assert found is not None
+    assert "Lambda" not in found.en
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (
+            "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. Lifecycle hook target "
+            "arn:aws:lambda:us-west-2:111122223333:function:check:live returned FAILED status.",
+            "so ECS rolled back. The log of its Lambda function check says why.",
+        ),
+        (
+            "Lifecycle hook arn:aws:lambda:us-west-2:111122223333:function:check timed out.",
+            "hook failed. The log of its Lambda function check says why.",
+        ),
+        (
+            "Service deployment rolled back because POST_TEST_TRAFFIC_SHIFT lifecycle hook(s) failed. Lifecycle hook "
+            "PAUSE timed out.",
+            "so ECS rolled back. Fix what the reason names",
+        ),
+        ("Lifecycle hook PAUSE timed out.", "Check which version is serving"),
+    ],
+)
+def test_a_deployment_that_a_hook_ended_names_the_function_that_the_reason_names(reason: str, said: str) -> None:
+    assert said in advice("deployment_failed", reason)
 
 
 def test_a_crash_that_began_with_a_deployment_says_which_revision_to_leave() -> None:
