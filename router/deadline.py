@@ -1,9 +1,9 @@
 """The deadline of an invocation: no call waits past it, and nothing is written to a remote after it.
 
-A deadline is a value. The entry of an invocation makes it, the steps pass it on, and a step that must keep time free for
-another makes an earlier one. `applies` sets it for the calls of one thread, where the edges find it: AWS clients, HTTP
-and locks, which a channel's `send` and botocore call without an argument for it. A new thread has none until it is given
-one.
+A deadline is a value. The entry of an invocation makes it, the steps pass it on, and a step that must keep time free
+for another makes an earlier one. `applies` sets it for the calls of one thread, where the edges find it: AWS clients,
+HTTP and locks, which a channel's `send` and botocore call without an argument for it. A new thread has none until it is
+given one.
 
 Lambda freezes the threads that an invocation leaves behind, and thaws them in a later one. Such a thread still has the
 deadline of its own invocation, so it can do nothing more. Therefore the clock is `time.time`, which jumps when the
