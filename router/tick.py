@@ -3,11 +3,11 @@
 A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 
 from router.channels.health import health_events
 from router.context import Dependencies
+from router.deadline import Deadline
 from router.errors import Conflict
 from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
@@ -15,26 +15,26 @@ from router.selfcheck.probe import probe
 _TIME_TO_PROBE = 20.0  # seconds that must be left
 
 
-def tick(deps: Dependencies, remaining: Callable[[], float]) -> int:
+def tick(deps: Dependencies, deadline: Deadline) -> int:
     """Goes as far as time and rate limits allow; the next tick continues. Returns the number of attempts to send.
 
     Raises:
         HistoryUnavailable: so that the alarm on the function's errors fires.
     """
     due = deps.runtime.history.due(deps.runtime.clock())
-    attempts = len(process_due(due, deps, remaining, all_due=True)) + _report_health(deps, remaining)
-    if remaining() >= _TIME_TO_PROBE:
+    attempts = len(process_due(due, deps, deadline, all_due=True)) + _report_health(deps, deadline)
+    if deadline.left() >= _TIME_TO_PROBE:
         deps.count_unusable(probe(deps.config, deps.runtime.clock()))
     return attempts
 
 
-def _report_health(deps: Dependencies, remaining: Callable[[], float]) -> int:
+def _report_health(deps: Dependencies, deadline: Deadline) -> int:
     """Reports a channel that has been failing for long, or works again, on the other channels."""
     history, channels, now = deps.runtime.history, deps.config.channels, deps.runtime.clock()
     events, _ = health_events(history.channel_states(now), channels, now)
     if not events:
         return 0
-    results = process(events, deps, remaining)
+    results = process(events, deps, deadline)
     if not any(result.error for result in results):
         with suppress(Conflict):  # the next tick then reports it again, and history finds that it knows the event
             history.commit_all(now, (), health_events(history.channel_states(now), channels, now)[1])

@@ -185,8 +185,9 @@ def retry_after(header: str, body: str, now: float) -> float | None:
         body: may be JSON with `retry_after` in seconds, as Slack and Discord send it.
         now: clock time.
     """
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header.strip()):
-        wait = float(header)
+    number = header.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", number):
+        wait = float(number)
     else:
         try:
             wait = parsedate_to_datetime(header).timestamp() - now

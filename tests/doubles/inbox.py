@@ -31,13 +31,13 @@ def record(message_id: str, body: object, *, receives: object = 1) -> dict[str, 
 
 def receive(world: World, *records: dict[str, Any], left: float = 60.0) -> list[str]:
     """The ids of the records that are returned to the queue."""
-    answer = handle({"Records": list(records)}, world.router, lambda: left, MAX_RECEIVES)
+    answer = handle({"Records": list(records)}, world.router, world.deadline(left), MAX_RECEIVES)
     assert answer.keys() == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def bare(world: World, event: object) -> dict[str, Any]:
-    return handle(event, world.router, lambda: 60.0, MAX_RECEIVES)
+    return handle(event, world.router, world.deadline(), MAX_RECEIVES)
 
 
 def buried(world: World) -> list[tuple[str, dict[str, str]]]:

@@ -20,6 +20,7 @@ from router.channels.configured import ConfiguredChannel
 from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
+from router.deadline import Deadline
 from router.deliver import deliver
 from router.history.items import silence_item
 from router.history.store import History
@@ -178,11 +179,11 @@ class Simulation:
         """As `router.handler` waits."""
         self.scheduler.sleep(self._jitter() * 0.02 * 2**attempt)
 
-    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
+    def _deliver(self, jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
         """The real step, with the remotes at the end of its lines."""
         lines = (ConfiguredChannel.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
         lined = [job._replace(channel=line) for job, line in zip(jobs, lines, strict=True)]
-        return deliver(lined, remaining, lambda: self.scheduler.now)
+        return deliver(lined, deadline, lambda: self.scheduler.now)
 
     # --- SQS ----------------------------------------------------------------------------------------------------------
 
@@ -324,7 +325,7 @@ class Simulation:
         deps = self.router._replace(memory=kept.memory, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
-            answer = handle(event, deps, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
+            answer = handle(event, deps, Deadline(invocation.ends, lambda: self.scheduler.now), MAX_RECEIVES)
         except Exception as error:  # noqa: BLE001 - the world outside sees a failed invocation
             self.log.note("raises", repr(error))
             self._note_broken(invocation, event, error)

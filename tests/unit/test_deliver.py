@@ -190,20 +190,21 @@ def test_a_thread_that_thaws_in_a_later_invocation_sends_nothing(place: str, mon
     """
     frozen, thawed = threading.Event(), threading.Event()
 
-    def freeze() -> None:
+    def freeze(result: Any) -> Any:
         frozen.set()
         thawed.wait(LONG_ENOUGH)
+        return result
 
     sink = Sink()
     left_behind = job(sink)
     assert left_behind.channel
     if place == "secret":
         made = left_behind.channel.open()
-        monkeypatch.setattr(left_behind.channel, "open", lambda: (freeze(), made)[1])
+        monkeypatch.setattr(left_behind.channel, "open", lambda: freeze(made))
     elif place == "notify":
-        left_behind = left_behind._replace(notify=lambda: (freeze(), NOTIFICATION)[1])
+        left_behind = left_behind._replace(notify=lambda: freeze(NOTIFICATION))
     else:
-        monkeypatch.setattr(sink, "render", lambda _: freeze())
+        monkeypatch.setattr(sink, "render", lambda _: freeze({}))
     now = 0.0
     batches = deliver([left_behind], Deadline(0.1, lambda: now))
     ((_, delivery),) = next(batches)

@@ -33,7 +33,7 @@ def test_each_record_of_a_batch_is_processed_separately() -> None:
     assert receive(world, *batch, record("e", died(TASKS[1], service="api"))) == []
     assert sorted(row["subject"] for row in world.rows("alert#")) == ["service:api", "service:web"]
     assert [told.incident.subject.text for told in world.slack.told] == ["service:web", "service:api"]
-    assert [body for body, _ in buried(world)] == ["junk", json.dumps(foreign)]
+    assert {body for body, _ in buried(world)} == {"junk", json.dumps(foreign)}
 
 
 def test_only_records_whose_state_could_not_be_written_are_returned() -> None:
@@ -89,7 +89,7 @@ def test_an_unreadable_body_is_dead_lettered_unchanged_with_the_reason(body: str
 
 def test_a_record_that_cannot_be_dead_lettered_is_returned_alone() -> None:
     world = without_queues(World())
-    assert receive(world, record("a", "junk"), record("b", died()), record("c", "[]")) == ["a", "c"]
+    assert sorted(receive(world, record("a", "junk"), record("b", died()), record("c", "[]"))) == ["a", "c"]
     assert world.slack.kinds == [Kind.OPENED]
 
 

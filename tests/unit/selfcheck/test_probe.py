@@ -19,7 +19,7 @@ SECRET = "https://chat.example.com/hooks/sixteen-characters"
 def ticked(world: World, left: float = 60.0) -> list[int]:
     """What the tick says of channels that could not send."""
     heard: list[int] = []
-    handle(TICK, world.router._replace(count_unusable=heard.append), lambda: left, 5)
+    handle(TICK, world.router._replace(count_unusable=heard.append), world.deadline(left), 5)
     return heard
 
 
