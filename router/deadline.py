@@ -34,6 +34,10 @@ class Deadline(NamedTuple):
         """Seconds; 0 once it has passed."""
         return max(0.0, self.at - self.clock())
 
+    def share(self, parts: int) -> "Deadline":
+        """An earlier deadline, for the first of so many parts that share the time left."""
+        return self._replace(at=self.clock() + self.left() / parts)
+
     def leaving(self, seconds: float) -> "Deadline":
         """An earlier deadline, which leaves that many seconds for what comes afterwards."""
         return self._replace(at=self.at - seconds)

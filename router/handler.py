@@ -30,7 +30,7 @@ from router.deadline import Deadline
 from router.deliver import deliver
 from router.enrichment import enrich
 from router.enrichment.task_definitions import TaskDefinitions
-from router.history.store import History
+from router.history.store import History, backoff
 from router.history.table import DynamoTable
 from router.inbox import handle
 from router.selfcheck.heartbeat import unconfirmed
@@ -79,7 +79,7 @@ def make_router() -> Dependencies:
         history=history,
         clock=time.time,
         jitter=random.random,
-        pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
+        pause=lambda attempt: time.sleep(backoff(attempt, random.random())),  # noqa: S311 - spreads writers
         resolve_after=settings.resolve_after,
         silences=Silences(silences, settings.maintenance),
     )

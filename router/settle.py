@@ -13,7 +13,7 @@ from router.channels.state import ChannelStates
 from router.context import Answered, Claims, Runtime
 from router.errors import HistoryUnavailable
 from router.history.items import key_of
-from router.history.store import Attempt, Change, History, SubjectWrite, update_in_batches
+from router.history.store import BACKGROUND_TRIES, Attempt, Change, History, SubjectWrite, update_in_batches
 from router.history.table import Key
 from router.incident.outbox import apply_delivery, fail_if_exhausted
 from router.incident.state import Delivery, SubjectState
@@ -136,6 +136,9 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
     history = runtime.history
     deliveries = [delivery for _, delivery in results.answers]
 
+    def read(attempt: Attempt) -> ChannelStates:
+        return history.channel_states(attempt.now)
+
     def change(before: ChannelStates, attempt: Attempt) -> Change[None]:
         outcomes = record_outcomes(before, deliveries, attempt.now)
         after = charge_at_completion(outcomes, claims.granted_at, results.finished_at)
@@ -144,7 +147,7 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
     if change(claims.channel_states, Attempt(runtime.clock())).channel_states is None:
         return
     try:  # on the states as they are now: those of the claim may be seconds old
-        history.update(lambda attempt: history.channel_states(attempt.now), change, runtime.clock, runtime.pause)
+        history.update(read, change, runtime.clock, runtime.pause, BACKGROUND_TRIES)
     except HistoryUnavailable as error:
         log.warning("the next attempt to send will record it: %s", error)
 

@@ -23,7 +23,7 @@ from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deadline import Deadline
 from router.deliver import deliver
 from router.history.items import silence_item
-from router.history.store import History
+from router.history.store import History, backoff
 from router.history.table import Item, Put
 from router.inbox import handle
 from router.model import OWN_SOURCE, ChannelConfig, Severity
@@ -177,7 +177,7 @@ class Simulation:
 
     def _pause(self, attempt: int) -> None:
         """As `router.handler` waits."""
-        self.scheduler.sleep(self._jitter() * 0.02 * 2**attempt)
+        self.scheduler.sleep(backoff(attempt, self._jitter()))
 
     def _deliver(self, jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
         """The real step, with the remotes at the end of its lines."""
