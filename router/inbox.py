@@ -9,11 +9,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
+from router.aws.queues import DUE, GIVE_BACK_AFTER, TICK, WITHOUT_HISTORY, Record
 from router.context import SETTLE_MARGIN, Answered, Dependencies, EventResult, Job, RoutedAlert
 from router.deadline import Deadline, applies
 from router.ecs.normalise import parse
-from router.errors import HistoryUnavailable, UnreadableEvent
+from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
@@ -26,9 +26,6 @@ from router.tick import tick
 from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
-
-Record = Mapping[str, Any]
-"""One SQS message, as Lambda passes it to a function."""
 
 _FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
@@ -112,7 +109,9 @@ def _events(
     max_receives: int,
 ) -> list[str]:
     results = dict(zip(events, process(list(events.values()), deps, deadline), strict=True))
-    last = [key for key, result in results.items() if result.error and _receives(received[key]) >= max_receives]
+    final = {key for key in events if _receives(received[key]) >= max_receives}
+    contended = {key for key, result in results.items() if isinstance(result.error, Contended)}
+    last = [key for key, result in results.items() if result.error and key in final - contended]
     lost = [routed for key in last if (routed := results[key].routed)]
     deliveries = _without_history(lost, deps, deadline) if lost else {}
     again: list[str] = []
@@ -123,10 +122,30 @@ def _events(
             attempts = deliveries[result.routed.alert.id]
             announced = [attempt.dispatch.channel for attempt in attempts if attempt.outcome is Outcome.SENT]
             again += _dead_letter(message_id, received[message_id], WITHOUT_HISTORY, deps, announced)
+        elif message_id in contended:
+            again += _give_back(message_id, received[message_id], deps, is_final=message_id in final)
         elif result.error:
             log.warning("to be received again: %s", result.error)
             again.append(message_id)
     return again
+
+
+def _give_back(message_id: str, record: Record, deps: Dependencies, *, is_final: bool = False) -> list[str]:
+    """Other writers were faster until the deadline: it is received again within seconds.
+
+    That is no outage, so nothing is announced without history. On the last receive SQS would move the record to the
+    dead-letter queue, so a copy takes its place, which counts as never received.
+    """
+    soonest, latest = GIVE_BACK_AFTER
+    delay = soonest + (latest - soonest) * deps.runtime.jitter()
+    try:
+        if is_final:
+            deps.queues.send_again(record, delay)
+            return []
+        deps.queues.give_back(record, delay)
+    except Exception as error:  # noqa: BLE001 - it is then received again after the visibility timeout
+        log.warning("not given back early: %s", type(error).__name__)
+    return [message_id]
 
 
 def _without_history(
@@ -155,7 +174,7 @@ def _backfill(record: Record, event: Any, deps: Dependencies, deadline: Deadline
         if _receives(record) >= max_receives:
             return _dead_letter(message_id, record, WITHOUT_HISTORY, deps, announced)
         log.warning("to be received again: %s", error)
-        return [message_id]
+        return _give_back(message_id, record, deps) if isinstance(error, Contended) else [message_id]
     if decision:
         deps.count_decision(decision)
     return []

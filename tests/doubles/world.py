@@ -60,9 +60,13 @@ class Sqs:
     """Records the SQS messages that the router sends."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
+    given_back: list[dict[str, Any]] = field(default_factory=list)
 
     def send_message(self, **message: Any) -> None:
         self.sent.append(message)
+
+    def change_message_visibility(self, **request: Any) -> None:
+        self.given_back.append(request)
 
     def on(self, queue: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["QueueUrl"] == queue]
