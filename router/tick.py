@@ -12,7 +12,8 @@ from router.errors import Conflict
 from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
 
-_TIME_TO_PROBE = 20.0  # seconds that must be left
+_TIME_TO_PROBE = 10.0  # seconds
+_TIME_LEFT = 20.0  # seconds that must be left before the channels are probed
 
 
 def tick(deps: Dependencies, deadline: Deadline) -> int:
@@ -23,8 +24,9 @@ def tick(deps: Dependencies, deadline: Deadline) -> int:
     """
     due = deps.runtime.history.due(deps.runtime.clock())
     attempts = len(process_due(due, deps, deadline, all_due=True)) + _report_health(deps, deadline)
-    if deadline.left() >= _TIME_TO_PROBE:
-        deps.count_unusable(probe(deps.config, deps.runtime.clock()))
+    if deadline.left() >= _TIME_LEFT:
+        until = Deadline.after(_TIME_TO_PROBE, deadline.clock)
+        deps.count_unusable(probe(deps.config, deps.runtime.clock(), until))
     return attempts
 
 
