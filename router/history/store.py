@@ -175,7 +175,7 @@ class History(NamedTuple):
             for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=100), now).items
         ]
         states = self.load(keys, now) if keys else []
-        return sorted((state for state in states if state.due_at is not None and state.due_at <= now), key=_due_at)
+        return sorted((state for state in states if is_due(state, now)), key=_due_at)
 
     def load(self, keys: Sequence[Key], now: float) -> list[SubjectState]:
         """The states with those keys that exist and can be read, read consistently.
@@ -610,6 +610,11 @@ def _incident_keys(incident_id: str) -> list[Key]:
         return []
     pk = f"subject#{subject_key}"
     return [(pk, "incident"), (pk, f"incident#{int(number):06}")]
+
+
+def is_due(state: SubjectState, now: float) -> bool:
+    """Whether something must be done for the subject now."""
+    return state.due_at is not None and state.due_at <= now
 
 
 def _due_at(state: SubjectState) -> float:
