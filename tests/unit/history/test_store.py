@@ -294,7 +294,11 @@ def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_
     world = World()
     world.keep_in(History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY}))
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
-    kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
+    (state,) = [item for item in world.rows("subject#") if item["sk"] == "incident"]
+    assert "ttl" not in state  # while the incident is open: else nobody would be told of its end
+    world.receive(events.service_action(updatedAt=iso(world.now + 1)))
+    world.wait(10 * MINUTE)
+    kept = {item["sk"].partition("#")[0]: round((item["ttl"] - world.now) / DAY) for item in world.rows("subject#")}
     assert kept == {"delivery": 7, "incident": 365}
 
 
