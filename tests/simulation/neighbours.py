@@ -1,4 +1,4 @@
-"""The two AWS services that the router calls, with their faults: the history table, and SQS's `SendMessage`."""
+"""The two AWS services that the router calls, with their faults: the history table, and SQS."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -147,8 +147,24 @@ def _collide() -> NoReturn:
 class SqsClient:
     """What `router.aws.queues.Queues` calls."""
 
-    def __init__(self, boundary: Boundary, accept: Callable[[str, str, float, dict[str, Any]], None]) -> None:
-        self._boundary, self._accept = boundary, accept
+    def __init__(
+        self,
+        boundary: Boundary,
+        accept: Callable[[str, str, float, dict[str, Any]], None],
+        give_back: Callable[[str, float], None],
+    ) -> None:
+        self._boundary, self._accept, self._give_back = boundary, accept, give_back
+
+    def change_message_visibility(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803 - SQS's own names
+        ReceiptHandle: str,  # noqa: N803
+        VisibilityTimeout: int,  # noqa: N803
+    ) -> None:
+        self._boundary.call(
+            lambda: self._give_back(ReceiptHandle, VisibilityTimeout), "visibility", QueueUrl, ReceiptHandle
+        )
 
     def send_message(
         self,

@@ -166,10 +166,10 @@ class Simulation:
             resolve_after=config.resolve_after,
             silences=Silences(),
         )
-        sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)
+        sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept, self._give_back)
         new_id = partial(next, map("lease-{}".format, self._ids))
         return Dependencies(
-            config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id, OutageMemory()
+            config, no_plugins(), runtime, Queues(sqs, "queues/due", "dead"), self._deliver, new_id, OutageMemory()
         )
 
     def _jitter(self) -> float:
@@ -194,7 +194,14 @@ class Simulation:
         elif f'"{DUE}"' in body and self.stormy and self._chances["due"].random() < self.plan.lost:
             self.log.note("the hint is lost")
         else:
-            self._enqueue(queue, body, delay)
+            self._enqueue(queue.removeprefix("queues/"), body, delay)
+
+    def _give_back(self, receipt_handle: str, seconds: float) -> None:
+        for queue, messages in self._queues.items():
+            for message in messages:
+                if message.id == receipt_handle:
+                    message.visible_at = self.scheduler.now + seconds
+                    self._poll_at(queue, message.visible_at)
 
     def _silence(self, id_: str, muting: Muting) -> None:
         """Somebody adds a silence, and perhaps ends it early."""
@@ -249,6 +256,8 @@ class Simulation:
         self._poll_at(queue, message.visible_at)
         return {
             "messageId": message.id,
+            "receiptHandle": message.id,
+            "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{queue}",
             "body": message.body,
             "attributes": {"ApproximateReceiveCount": str(message.receives)},
         }
