@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from router.cli.replay.memory_table import MemoryTable
-from router.errors import Conflict, HistoryUnavailable
+from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
 from router.history.table import Item, Key, Page, Put, Query, expired
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
@@ -99,7 +99,7 @@ class SimulatedTable:
         boundary = self._boundary
         fault = boundary.fault()
         if any(begins <= boundary.elapsed < ends for begins, ends in boundary.plan.outages):
-            fault = "refused"
+            fault = "hangs" if boundary.plan.hangs else "refused"
         if fault == "collision":
             fault = ""
             if what[0] == "commit":
@@ -108,7 +108,9 @@ class SimulatedTable:
         try:
             return boundary.call(do, *what, fault=fault or "none")
         except Unanswered as error:
-            raise HistoryUnavailable(f"DynamoDB: {error}") from error
+            raise HistoryUnavailable(f"DynamoDB: {error}", answered=fault != "hangs") from error
+        except DeadlineExceeded as error:
+            raise HistoryUnavailable(f"DynamoDB: {error}", answered=False) from error
 
     def _commit(self, puts: Sequence[Put], now: float) -> None:
         self._table.commit(puts, now)
