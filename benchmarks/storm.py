@@ -322,7 +322,7 @@ def _pass(world: World, until: float, tick: float) -> float:
             return tick
         world.now = following
         tick = following if following == tick + 60.0 else tick
-        handle({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, world.router, lambda: 60.0, 5)
+        handle({"source": OWN_SOURCE, "detail-type": TICK, "detail": {}}, world.router, world.deadline(), 5)
 
 
 def _asked_for(world: World) -> list[float]:

@@ -57,7 +57,7 @@ CALLS = {  # the operations that the function calls; a test compares them with t
     "logs": ("GetLogEvents",),
     "secretsmanager": ("GetSecretValue",),
     "sns": ("ListSubscriptionsByTopic", "Publish"),
-    "sqs": ("SendMessage",),
+    "sqs": ("ChangeMessageVisibility", "SendMessage"),
     "ssm": ("GetParameter",),
 }
 

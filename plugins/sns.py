@@ -80,7 +80,9 @@ class Sns:
             self._client.publish(TopicArn=self._topic, **payload)
         except exceptions.ClientError as error:
             raise _by_code(error.response) from error
-        except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+        except exceptions.ConnectionError as error:
+            raise TransientError(f"no connection to SNS: {type(error).__name__}", unsent=True) from error
+        except exceptions.HTTPClientError as error:
             raise TransientError(f"no answer from SNS: {type(error).__name__}") from error
         except exceptions.BotoCoreError as error:
             raise PermanentError(f"SNS could not be called: {type(error).__name__}") from error

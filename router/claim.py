@@ -35,7 +35,7 @@ from router.context import (
 )
 from router.errors import Conflict, HistoryUnavailable
 from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, key_of, row_key
-from router.history.store import Attempt, Change, SubjectWrite, update_in_batches
+from router.history.store import Attempt, Change, SubjectWrite, is_due, update_in_batches
 from router.history.table import MAX_PUTS, Item, Key
 from router.incident.lifecycle import advance
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
@@ -49,6 +49,7 @@ from router.occurrence import Moment, Reclassify, Rows, apply_routed
 log = logging.getLogger("ecs-alert-router.claim")
 
 _MAX_FAILURES = 3  # of history in a row; then the rest of a long list is left to the next tick
+_DUE_TRIES = 3  # at sharing the rate limits among what is due, while others send as well
 
 _KNOWN_BY_THE_STATE: Item = {"decision": Decision.HELD_BACK.value}  # a repeat in other words, so without a row
 
@@ -289,12 +290,34 @@ def claim_due(  # noqa: PLR0913 - everything that a claim depends on
 ) -> Claims:
     """Leases what is due on these subjects, as far as rate limits grant sends.
 
-    What another invocation has leased, or what cannot be written, is left to the next tick.
+    What another invocation has leased, or what cannot be written, is left to the next tick. If another invocation
+    charges rate limits at the same time, they are shared again.
 
     Args:
         findings: what AWS says about the conditions of these subjects, by the keys of their states.
         all_due: whether `due` is everything that is due; see `router.channels.rate_limit`.
     """
+    for number in range(_DUE_TRIES):
+        try:
+            return _claim_due_once(due, lease, channels, runtime, findings, all_due=all_due)
+        except Conflict:
+            runtime.pause(number)
+        now = runtime.clock()
+        due = [state for state in runtime.history.load([key_of(state) for state in due], now) if is_due(state, now)]
+    log.warning("left to the next tick: others charged rate limits %s times in a row", _DUE_TRIES)
+    return Claims()
+
+
+def _claim_due_once(  # noqa: PLR0913 - as `claim_due`
+    due: Sequence[SubjectState],
+    lease: InvocationLease,
+    channels: Channels,
+    runtime: Runtime,
+    findings: Mapping[Key, Findings],
+    *,
+    all_due: bool,
+) -> Claims:
+    """Raises Conflict: another invocation has charged rate limits meanwhile, and nothing was written."""
     now = runtime.clock()
     if now >= lease.begin_by:
         return Claims()
@@ -323,7 +346,10 @@ def _commit_due(
     """Writes as many states in one transaction as possible, and leaves out those that others have changed.
 
     Returns:
-        The states that were stored, by key; none if another invocation has charged rate limits meanwhile.
+        The states that were stored, by key.
+
+    Raises:
+        Conflict: another invocation has charged rate limits meanwhile, and nothing was written.
     """
     written: dict[Key, SubjectState] = {}
     left, failures = list(writes), 0
@@ -333,9 +359,13 @@ def _commit_due(
             stored = runtime.history.commit_all(now, batch, channel_states)
         except Conflict as conflict:
             if CHANNEL_STATES_KEY in conflict.keys:
-                return written
-            failures += not conflict.keys
+                raise
             left = [write for write in left if write.state and key_of(write.state) not in conflict.keys]
+            if not conflict.keys:  # two transactions collided; none of them tells on which item
+                failures += 1
+                runtime.pause(failures)
+            if failures > _MAX_FAILURES:
+                return written
         except HistoryUnavailable as error:
             log.warning("left to the next tick: %s", error)
             failures += 1

@@ -13,6 +13,7 @@ from router.channels.plugins import Plugins
 from router.channels.state import ChannelStates
 from router.config.settings import Config
 from router.config.silences import Silences
+from router.deadline import Deadline
 from router.errors import HistoryUnavailable
 from router.history.items import AlertRecord
 from router.history.store import History
@@ -125,8 +126,8 @@ class Job(NamedTuple):
 
 
 Answered = tuple[Job, Delivery]
-Deliver = Callable[[Sequence[Job], Callable[[], float]], Iterator[list[Answered]]]
-"""`router.deliver.deliver`, or a test's own: sends jobs within the seconds that remain."""
+Deliver = Callable[[Sequence[Job], Deadline], Iterator[list[Answered]]]
+"""`router.deliver.deliver`, or a test's own: sends jobs before a deadline."""
 
 
 class EventResult(NamedTuple):

@@ -13,7 +13,8 @@ from typing import Any
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Answered, Job
-from router.errors import ChannelError, PayloadRejected, TransientError
+from router.deadline import Deadline, applies, time_left
+from router.errors import ChannelError, DeadlineExceeded, PayloadRejected, TransientError
 from router.incident.state import Delivery
 from router.model import Notification, Outcome
 
@@ -29,14 +30,14 @@ _UNAUTHORISED = {401, 403, 404}  # the answer to a secret that was rotated
 
 def deliver(
     jobs: Sequence[Job],
-    remaining: Callable[[], float],
+    deadline: Deadline,
     clock: Callable[[], float] = time.monotonic,
     last_seconds: dict[str, float] | None = None,
 ) -> Iterator[list[Answered]]:
     """Sends every job, and yields the answers: all together, or those that are there a second after the first.
 
     Args:
-        remaining: seconds until the invocation must end. A job without an answer by then counts as a retry.
+        deadline: a job without an answer by then counts as a retry. Its thread is left behind, and sends nothing more.
         clock: monotonic seconds; measures how long a channel takes.
         last_seconds: by channel, how long its last send took; kept up to date here. The slowest channel starts first,
             because threads start one after the other and all of them wait for the slowest.
@@ -44,16 +45,16 @@ def deliver(
     last_seconds = {} if last_seconds is None else last_seconds
     done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
-    enough = min(LONGEST_SEND, max(1.0, remaining()) / 2)  # a short invocation still does what it can
+    begin_by = deadline.leaving(min(LONGEST_SEND, deadline.left() / 2))  # a short invocation still does what it can
     by_channel: dict[str, list[Job]] = {}
     for job in jobs:
         by_channel.setdefault(job.config.name, []).append(job)
     for name in sorted(by_channel, key=lambda name: last_seconds.get(name, 0.0), reverse=True):
-        arguments = (by_channel[name], begun, done, lambda: remaining() < enough, clock)
+        arguments = (by_channel[name], begun, done, deadline, begin_by, clock)
         threading.Thread(target=_send_all, args=arguments, name=f"channel-{name}", daemon=True).start()
     waiting = {id(job): job for job in jobs}
     while waiting:
-        ready = _next_answers(done, len(waiting), max(0.0, remaining()), clock)
+        ready = _next_answers(done, len(waiting), deadline.left(), clock)
         for job, delivery, _ in ready:
             del waiting[id(job)]
             if delivery.seconds is not None:
@@ -65,22 +66,24 @@ def deliver(
         yield [(job, delivery._replace(waited=clock() - at)) for job, delivery, at in ready]
 
 
-def _send_all(
+def _send_all(  # noqa: PLR0913, PLR0917 - a thread is given everything when it starts
     jobs: Sequence[Job],
     begun: dict[int, Job],
     done: "queue.SimpleQueue[_Answer]",
-    too_late: Callable[[], bool],
+    deadline: Deadline,
+    begin_by: Deadline,
     clock: Callable[[], float],
 ) -> None:
     wait_requested: float | None = None
     for job in jobs:
-        if too_late():
+        if not begin_by.left():
             delivery = _unfinished(job, begun=False)
         elif wait_requested is not None:  # an earlier request would be refused too, and counts against us
             delivery = _retry(job, "not tried: the channel asked to wait", wait_requested, unanswered=False)
         else:
             begun[id(job)] = job
-            delivery = attempt(job, clock)
+            with applies(deadline):
+                delivery = attempt(job, clock)
             wait_requested = delivery.retry_after
         done.put((job, delivery, clock()))
 
@@ -124,8 +127,11 @@ def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
 def _attempt(job: Job, channel: ConfiguredChannel) -> Delivery:
     try:
         _send_with_fresh_secret(channel, job.notify())
+    except DeadlineExceeded:
+        return _unfinished(job, begun=False)
     except TransientError as error:
-        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=error.status is None)
+        unanswered = error.status is None and not error.unsent
+        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=unanswered)
     except ChannelError as error:
         rejected = isinstance(error, PayloadRejected)
         return Delivery(job.dispatch, Outcome.FAILED, _error_text(error, channel), rejected=rejected)
@@ -148,12 +154,18 @@ def _send_with_fresh_secret(channel: ConfiguredChannel, notification: Notificati
 
 def _send(channel: Channel, notification: Notification) -> None:
     try:
-        channel.send(channel.render(notification))
+        _write(channel, channel.render(notification))
     except PayloadRejected:
         plain: Callable[[Notification], dict[str, Any]] | None = getattr(channel, "render_plain", None)
         if plain is None:
             raise
-        channel.send(plain(notification))
+        _write(channel, plain(notification))
+
+
+def _write(channel: Channel, payload: dict[str, Any]) -> None:
+    """Raises the channel's error, or DeadlineExceeded: a thread may come here long after its invocation ended."""
+    time_left(0.0)
+    channel.send(payload)
 
 
 def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: bool) -> Delivery:

@@ -4,6 +4,7 @@ RouterError
 ├── ConfigError         alert-router.toml or the environment is wrong; lists every problem
 ├── PluginError         a channel plugin cannot be registered; names its file
 ├── UnreadableEvent     the router cannot read the input: it goes to the dead-letter queue, with the reason
+├── DeadlineExceeded    the invocation has no time left for a call, so it was not made: a later one makes it
 ├── HistoryError
 │   ├── HistoryUnavailable   a DynamoDB request failed: retry later
 │   │   ├── Contended        other writers were first every time: retry later
@@ -44,12 +45,27 @@ class UnreadableEvent(RouterError):
     """The input is not an event that the router reads; the message is the reason, short enough for an SQS attribute."""
 
 
+class DeadlineExceeded(RouterError):
+    """The invocation has no time left for a call, so the call was not made, and nothing was written to a remote."""
+
+    def __init__(self) -> None:
+        super().__init__("no time was left in this invocation; the next one tries again")
+
+
 class HistoryError(RouterError):
     """The history table cannot do what was asked; the message says why."""
 
 
 class HistoryUnavailable(HistoryError):
-    """DynamoDB refused, throttled or did not answer. A write may or may not have happened."""
+    """DynamoDB refused, throttled or did not answer. A write may or may not have happened.
+
+    Attributes:
+        answered: False if DynamoDB did not answer at all. Then another request will hardly get an answer either.
+    """
+
+    def __init__(self, message: str, *, answered: bool = True) -> None:
+        self.answered = answered
+        super().__init__(message)
 
 
 class Contended(HistoryUnavailable):
@@ -108,12 +124,21 @@ class TransientError(ChannelError):
 
     Attributes:
         retry_after: seconds the remote asked us to wait, or None if it did not say.
+        unsent: nothing was written to the remote, as when no connection was made. Without this and without a status,
+            the remote may have accepted the payload.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, status: int | None = None, answer: str = ""
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        status: int | None = None,
+        answer: str = "",
+        unsent: bool = False,
     ) -> None:
         self.retry_after = retry_after
+        self.unsent = unsent
         super().__init__(message, status=status, answer=answer)
 
 

@@ -9,7 +9,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,11 @@ from router.config.parse import load as load_config
 from router.config.settings import EnrichSettings
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory, Runtime
+from router.deadline import Deadline
 from router.deliver import deliver
 from router.enrichment import enrich
 from router.enrichment.task_definitions import TaskDefinitions
-from router.history.store import History
+from router.history.store import History, backoff
 from router.history.table import DynamoTable
 from router.inbox import handle
 from router.incident.state import Timing
@@ -40,6 +41,7 @@ from router.verify import Home, verify
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
+_TIME_TO_RETURN = 1.0  # seconds before Lambda ends the process, for what comes after the last call
 
 log = logging.getLogger("ecs-alert-router.handler")
 logger = Logger(service="ecs-alert-router")  # formats the lines of all loggers below this name
@@ -56,7 +58,8 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """
     logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
     try:
-        return handle(event, make_router(), _remaining(context), int(os.environ.get("MAX_RECEIVES", "5")))
+        deadline = _deadline(context)  # before the router is made, which takes time too
+        return handle(event, make_router(), deadline, int(os.environ.get("MAX_RECEIVES", "5")))
     finally:
         meter.write(os.environ.get("STAGE", "dev"))
 
@@ -69,7 +72,7 @@ def make_router() -> Dependencies:
     reader = History(table, retention=0.0, count_damaged=meter.count_damaged)  # retention is for writers
     silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
-    secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
+    secrets = Secrets(clients.ssm, clients.secretsmanager, time.time)
     settings = load_config(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
@@ -78,7 +81,7 @@ def make_router() -> Dependencies:
         history=history,
         clock=time.time,
         jitter=random.random,
-        pause=lambda attempt: time.sleep(random.random() * 0.02 * 2**attempt),  # noqa: S311 - spreads writers
+        pause=lambda attempt: time.sleep(backoff(attempt, random.random())),  # noqa: S311 - spreads writers
         timing=Timing(settings.resolve_after, verify=settings.poll.verify),
         silences=Silences(silences, settings.maintenance),
     )
@@ -129,8 +132,9 @@ if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
     garbage_collection.resume()
 
 
-def _remaining(context: Any) -> Callable[[], float]:
+def _deadline(context: Any) -> Deadline:
+    """By the clock of the calls: Lambda's own counts with it, and both jump while the process is frozen."""
+    seconds = _WITHOUT_CONTEXT
     if hasattr(context, "get_remaining_time_in_millis"):
-        return lambda: context.get_remaining_time_in_millis() / 1000
-    ends = time.monotonic() + _WITHOUT_CONTEXT
-    return lambda: ends - time.monotonic()
+        seconds = context.get_remaining_time_in_millis() / 1000
+    return Deadline.after(seconds - min(_TIME_TO_RETURN, seconds / 20))

@@ -6,13 +6,14 @@ received again.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
+from router.aws.queues import DUE, GIVE_BACK_AFTER, TICK, WITHOUT_HISTORY, Record
 from router.context import SETTLE_MARGIN, Answered, Dependencies, EventResult, Job, RoutedAlert
+from router.deadline import Deadline, applies
 from router.ecs.normalise import parse
-from router.errors import HistoryUnavailable, UnreadableEvent
+from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
@@ -26,28 +27,26 @@ from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
-Record = Mapping[str, Any]
-"""One SQS message, as Lambda passes it to a function."""
-
 _FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
-def handle(event: Any, deps: Dependencies, remaining: Callable[[], float], max_receives: int) -> dict[str, Any]:
+def handle(event: Any, deps: Dependencies, deadline: Deadline, max_receives: int) -> dict[str, Any]:
     """What the Lambda function does (`router.handler.lambda_handler`), with everything passed in.
 
     Args:
-        remaining: seconds until the invocation must end.
+        deadline: when the invocation must have ended.
         max_receives: after so many receives SQS moves a record to the dead-letter queue.
     """
-    if isinstance(event, Mapping) and isinstance(event.get("Records"), list):
-        failed = _batch(event["Records"], deps, remaining, max_receives)
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-    if _is_own(event, TICK):
-        return {"deliveries": tick(deps, remaining)}
-    if _is_own(event, HEARTBEAT):
-        return {"deliveries": _heartbeat(event, deps, remaining)}
-    return _bare(event, deps, remaining)
+    with applies(deadline):
+        if isinstance(event, Mapping) and isinstance(event.get("Records"), list):
+            failed = _batch(event["Records"], deps, deadline, max_receives)
+            return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+        if _is_own(event, TICK):
+            return {"deliveries": tick(deps, deadline)}
+        if _is_own(event, HEARTBEAT):
+            return {"deliveries": _heartbeat(event, deps, deadline)}
+        return _bare(event, deps, deadline)
 
 
 def _is_own(event: Any, detail_type: str) -> bool:
@@ -64,17 +63,15 @@ def _is_forged(event: Any) -> bool:
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
 
 
-def _batch(
-    records: Sequence[Record], deps: Dependencies, remaining: Callable[[], float], max_receives: int
-) -> list[str]:
+def _batch(records: Sequence[Record], deps: Dependencies, deadline: Deadline, max_receives: int) -> list[str]:
     """Ids of the records to receive again: those whose state could not be written, and no others."""
     received = {str(record["messageId"]): record for record in records}
-    bodies, again = _read(received, deps)
+    bodies, refused = _read(received)
     own: list[Mapping[str, Any]] = []
     heartbeats, backfills, events = {}, {}, {}
     for message_id, body in bodies.items():
         if _is_forged(body):
-            again += _dead_letter(message_id, received[message_id], _FORGED, deps)
+            refused[message_id] = _FORGED
         elif _is_own(body, DUE) or _is_own(body, TICK):
             own.append(body)
         elif _is_own(body, HEARTBEAT):
@@ -83,36 +80,40 @@ def _batch(
             backfills[message_id] = body
         else:
             events[message_id] = body
+    again = _events(events, received, deps, deadline, max_receives)  # first: what is new must not wait for the rest
+    for message_id, reason in refused.items():
+        again += _dead_letter(message_id, received[message_id], reason, deps)
     for message_id, body in backfills.items():
-        again += _backfill(message_id, received[message_id], body, deps, max_receives)
-    again += _events(events, received, deps, remaining, max_receives)
-    _own_messages(own, deps, remaining)
-    return again + [key for key, body in heartbeats.items() if not _heartbeat_succeeded(body, deps, remaining)]
+        again += _backfill(received[message_id], body, deps, deadline, max_receives)
+    _own_messages(own, deps, deadline)
+    return again + [key for key, body in heartbeats.items() if not _heartbeat_succeeded(body, deps, deadline)]
 
 
-def _read(received: Mapping[str, Record], deps: Dependencies) -> tuple[dict[str, Any], list[str]]:
-    """The bodies that are JSON, and the ids of those that are not and that the dead-letter queue did not take."""
+def _read(received: Mapping[str, Record]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The bodies that are JSON, and why the others are not."""
     bodies: dict[str, Any] = {}
-    again: list[str] = []
+    refused: dict[str, str] = {}
     for message_id, record in received.items():
         try:
             bodies[message_id] = parse(record.get("body", ""))
         except UnreadableEvent as error:
-            again += _dead_letter(message_id, record, str(error), deps)
-    return bodies, again
+            refused[message_id] = str(error)
+    return bodies, refused
 
 
 def _events(
     events: Mapping[str, Any],
     received: Mapping[str, Record],
     deps: Dependencies,
-    remaining: Callable[[], float],
+    deadline: Deadline,
     max_receives: int,
 ) -> list[str]:
-    results = dict(zip(events, process(list(events.values()), deps, remaining), strict=True))
-    last = [key for key, result in results.items() if result.error and _receives(received[key]) >= max_receives]
+    results = dict(zip(events, process(list(events.values()), deps, deadline), strict=True))
+    final = {key for key in events if _receives(received[key]) >= max_receives}
+    contended = {key for key, result in results.items() if isinstance(result.error, Contended)}
+    last = [key for key, result in results.items() if result.error and key in final - contended]
     lost = [routed for key in last if (routed := results[key].routed)]
-    deliveries = _without_history(lost, deps, remaining) if lost else {}
+    deliveries = _without_history(lost, deps, deadline) if lost else {}
     again: list[str] = []
     for message_id, result in results.items():
         if result.routed is None:
@@ -121,37 +122,59 @@ def _events(
             attempts = deliveries[result.routed.alert.id]
             announced = [attempt.dispatch.channel for attempt in attempts if attempt.outcome is Outcome.SENT]
             again += _dead_letter(message_id, received[message_id], WITHOUT_HISTORY, deps, announced)
+        elif message_id in contended:
+            again += _give_back(message_id, received[message_id], deps, is_final=message_id in final)
         elif result.error:
             log.warning("to be received again: %s", result.error)
             again.append(message_id)
     return again
 
 
+def _give_back(message_id: str, record: Record, deps: Dependencies, *, is_final: bool = False) -> list[str]:
+    """Other writers were faster until the deadline: it is received again within seconds.
+
+    That is no outage, so nothing is announced without history. On the last receive SQS would move the record to the
+    dead-letter queue, so a copy takes its place, which counts as never received.
+    """
+    soonest, latest = GIVE_BACK_AFTER
+    delay = soonest + (latest - soonest) * deps.runtime.jitter()
+    try:
+        if is_final:
+            deps.queues.send_again(record, delay)
+            return []
+        deps.queues.give_back(record, delay)
+    except Exception as error:  # noqa: BLE001 - it is then received again after the visibility timeout
+        log.warning("not given back early: %s", type(error).__name__)
+    return [message_id]
+
+
 def _without_history(
-    routed: Sequence[RoutedAlert], deps: Dependencies, remaining: Callable[[], float]
+    routed: Sequence[RoutedAlert], deps: Dependencies, deadline: Deadline
 ) -> Mapping[str, Sequence[Delivery]]:
     """The last receive, and history is unreachable: announces the alerts all the same."""
 
     def send(jobs: Sequence[Job]) -> Iterator[list[Answered]]:
-        margin = min(SETTLE_MARGIN, remaining() / 4)  # for putting the copies on the dead-letter queue
-        return deps.deliver(jobs, lambda: remaining() - margin)
+        margin = min(SETTLE_MARGIN, deadline.left() / 4)  # for putting the copies on the dead-letter queue
+        return deps.deliver(jobs, deadline.leaving(margin))
 
     return announce_without_history(routed, deps.config, deps.runtime, deps.memory, send)
 
 
-def _backfill(message_id: str, record: Record, event: Any, deps: Dependencies, max_receives: int) -> list[str]:
+def _backfill(record: Record, event: Any, deps: Dependencies, deadline: Deadline, max_receives: int) -> list[str]:
     """Back from the dead-letter queue: it was announced without history, and is never announced again."""
+    message_id = str(record["messageId"])
     understood = understand_safely(event, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
     if isinstance(understood, UnreadableEvent):
         return _dead_letter(message_id, record, str(understood), deps)
     announced = _message_attribute(record, "announced").split(",")
     try:
-        decision = backfill(understood, announced, deps.runtime)
+        with applies(deadline.leaving(min(SETTLE_MARGIN, deadline.left() / 4))):  # for the dead-letter queue
+            decision = backfill(understood, announced, deps.runtime)
     except HistoryUnavailable as error:
         if _receives(record) >= max_receives:
             return _dead_letter(message_id, record, WITHOUT_HISTORY, deps, announced)
         log.warning("to be received again: %s", error)
-        return [message_id]
+        return _give_back(message_id, record, deps) if isinstance(error, Contended) else [message_id]
     if decision:
         deps.count_decision(decision)
     return []
@@ -183,15 +206,15 @@ def _dead_letter(
     return []
 
 
-def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, remaining: Callable[[], float]) -> None:
+def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, deadline: Deadline) -> None:
     """Scheduled checks and ticks only save waiting. If one fails, the next tick finds the work."""
     try:
         if any(_is_own(message, TICK) for message in own):
-            tick(deps, remaining)
+            tick(deps, deadline)
         keys = dict.fromkeys(key for message in own if (key := _scheduled_key(message)))
         if keys:
             due = deps.runtime.history.load(list(keys), deps.runtime.clock())
-            process_due(due, deps, remaining, all_due=False)
+            process_due(due, deps, deadline, all_due=False)
     except HistoryUnavailable as error:
         log.warning("left to the next tick: %s", error)
 
@@ -205,18 +228,18 @@ def _scheduled_key(message: Mapping[str, Any]) -> Key | None:
     return key if is_state_key(key) else None
 
 
-def _heartbeat(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> int:
+def _heartbeat(event: Mapping[str, Any], deps: Dependencies, deadline: Deadline) -> int:
     """The number of channels that the heartbeat was sent to. Raises HistoryUnavailable."""
     history, now = deps.runtime.history, deps.runtime.clock()
     jobs = heartbeat_jobs(event, deps.config.channels, history, deps.unconfirmed_subscriptions, now)
-    deliveries = [delivery for batch in deps.deliver(jobs, remaining) for _, delivery in batch] if jobs else []
+    deliveries = [delivery for batch in deps.deliver(jobs, deadline) for _, delivery in batch] if jobs else []
     report(deliveries)
     return len(deliveries)
 
 
-def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining: Callable[[], float]) -> bool:
+def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, deadline: Deadline) -> bool:
     try:
-        _heartbeat(event, deps, remaining)
+        _heartbeat(event, deps, deadline)
     except HistoryUnavailable as error:
         log.warning("the heartbeat is to be received again: %s", error)
         return False
@@ -226,11 +249,11 @@ def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, remaining
 # --- (b) a bare event -------------------------------------------------------------------------------------------------
 
 
-def _bare(event: Any, deps: Dependencies, remaining: Callable[[], float]) -> dict[str, Any]:
+def _bare(event: Any, deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
     if _is_forged(event):
         deps.queues.dead_letter(json.dumps(event, default=str), _FORGED)
         return _summary(EventResult(None, Decision.UNREADABLE, _FORGED))
-    (result,) = process([event], deps, remaining)
+    (result,) = process([event], deps, deadline)
     if result.routed is None:
         deps.queues.dead_letter(json.dumps(event, default=str), result.reason)
     elif result.error:

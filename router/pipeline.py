@@ -9,12 +9,13 @@ module of its name. `router.context` has what the steps hand on; `router.inciden
 `router.incident.outbox` decide what is sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 from router.claim import claim_alerts, claim_due, invocation_lease
 from router.context import Claims, Dependencies, EventResult, InvocationLease, RoutedAlert
+from router.deadline import Deadline, applies
 from router.errors import UnreadableEvent
 from router.history.table import Key
 from router.incident.recovery import Findings
@@ -30,26 +31,28 @@ Sent = Sequence[tuple[Subject, Delivery]]
 """Each attempt to notify a channel of a subject's incident, in the order of the answers."""
 
 
-def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], float]) -> list[EventResult]:
+def process(raws: Sequence[object], deps: Dependencies, deadline: Deadline) -> list[EventResult]:
     """Records a batch of events and notifies the channels; events of one subject are handled together.
 
     Args:
         raws: EventBridge events, or whatever else arrived in their place.
-        remaining: seconds until the invocation must end.
+        deadline: of the invocation. The claim has an earlier one, so that what it could not record can still be
+            announced without history.
 
     Returns:
         One result for each event, in their order.
     """
-    now = deps.runtime.clock()
-    understood = [understand_safely(raw, deps.config, deps.plugins, deps.essential, now) for raw in raws]
-    alerts = [routed for routed in understood if isinstance(routed, RoutedAlert)]
-    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
-    again = partial(reclassify, config=deps.config, plugins=deps.plugins, essential=deps.essential)
-    claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime, again)
+    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), deadline.left())
+    with applies(deadline._replace(at=lease.begin_by)):
+        now = deps.runtime.clock()
+        understood = [understand_safely(raw, deps.config, deps.plugins, deps.essential, now) for raw in raws]
+        alerts = [routed for routed in understood if isinstance(routed, RoutedAlert)]
+        again = partial(reclassify, config=deps.config, plugins=deps.plugins, essential=deps.essential)
+        claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime, again)
     for claim in claims.claims:
         for row in claim.rows:
             deps.count_decision(row.decision)
-    sent = _notify(claims, lease, deps)
+    sent = _notify(claims, lease, deps, deadline)
     results = [_result(event, claims, sent) for event in understood]
     observe(results, deps.plugins)
     return results
@@ -58,7 +61,7 @@ def process(raws: Sequence[object], deps: Dependencies, remaining: Callable[[], 
 def process_due(
     due: Sequence[SubjectState],
     deps: Dependencies,
-    remaining: Callable[[], float],
+    deadline: Deadline,
     findings: Mapping[Key, Findings] = MappingProxyType({}),
     *,
     all_due: bool,
@@ -69,16 +72,17 @@ def process_due(
         findings: what AWS says about the conditions of these subjects, by the keys of their states (`router.verify`).
         all_due: whether `due` is everything that is due; only then are bundles sent (`router.channels.rate_limit`).
     """
-    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), remaining())
-    claims = claim_due(due, lease, deps.config.channels, deps.runtime, findings, all_due=all_due)
-    return [delivery for _, delivery in _notify(claims, lease, deps)]
+    lease = invocation_lease(deps.new_id(), deps.runtime.clock(), deadline.left())
+    with applies(deadline._replace(at=lease.begin_by)):
+        claims = claim_due(due, lease, deps.config.channels, deps.runtime, findings, all_due=all_due)
+    return [delivery for _, delivery in _notify(claims, lease, deps, deadline)]
 
 
-def _notify(claims: Claims, lease: InvocationLease, deps: Dependencies) -> Sent:
+def _notify(claims: Claims, lease: InvocationLease, deps: Dependencies, deadline: Deadline) -> Sent:
     """Sends what was leased, records the results, and schedules what follows from them."""
     clock = deps.runtime.clock
     jobs = build_jobs(claims.claims, deps.config, deps.enrich, lease.begin_by - clock())
-    answers = deps.deliver(jobs, lambda: lease.settle_by - clock()) if jobs else ()
+    answers = deps.deliver(jobs, deadline._replace(at=lease.settle_by)) if jobs else ()
     results = record_results(answers, claims, lease.owner, deps.runtime)  # each answer as soon as it is there
     record_channel_states(results, claims, deps.runtime)
     schedule_checks(results, claims, deps.queues, clock)

@@ -1,7 +1,7 @@
 """Settle: records the results of the sends, and schedules what follows from them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from router.channels.state import ChannelStates
 from router.context import Answered, Claims, Runtime
 from router.errors import HistoryUnavailable
 from router.history.items import key_of
-from router.history.store import Attempt, Change, History, SubjectWrite, update_in_batches
-from router.history.table import Key
+from router.history.store import BACKGROUND_TRIES, Attempt, Change, History, SubjectWrite, update_in_batches
+from router.history.table import MAX_PUTS, Key
 from router.incident.outbox import apply_delivery, fail_if_exhausted
 from router.incident.state import Delivery, SubjectState
 from router.model import Subject
@@ -71,8 +71,18 @@ def record_results(answers: Iterable[Sequence[Answered]], claims: Claims, owner:
         for job, delivery in batch:
             for state, dispatch in job.members:
                 deliveries.setdefault(key_of(state), []).append(delivery._replace(dispatch=dispatch))
-        states |= _record([_Settlement(key, states[key], deliveries[key]) for key in deliveries], owner, runtime)
+        states |= _record(list(_settlements(deliveries, states)), owner, runtime)
     return SendResults(states, received, finished_at)
+
+
+def _settlements(
+    deliveries: Mapping[Key, Sequence[Delivery]], states: Mapping[Key, SubjectState]
+) -> Iterator[_Settlement]:
+    """Each with as many deliveries as one transaction takes. Two of one subject never share a transaction."""
+    most = MAX_PUTS - 1  # beside the subject's state
+    for key, attempts in deliveries.items():
+        for start in range(0, len(attempts), most):
+            yield _Settlement(key, states[key], attempts[start : start + most])
 
 
 def _record(settlements: Sequence[_Settlement], owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
@@ -136,6 +146,9 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
     history = runtime.history
     deliveries = [delivery for _, delivery in results.answers]
 
+    def read(attempt: Attempt) -> ChannelStates:
+        return history.channel_states(attempt.now)
+
     def change(before: ChannelStates, attempt: Attempt) -> Change[None]:
         outcomes = record_outcomes(before, deliveries, attempt.now)
         after = charge_at_completion(outcomes, claims.granted_at, results.finished_at)
@@ -144,7 +157,7 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
     if change(claims.channel_states, Attempt(runtime.clock())).channel_states is None:
         return
     try:  # on the states as they are now: those of the claim may be seconds old
-        history.update(lambda attempt: history.channel_states(attempt.now), change, runtime.clock, runtime.pause)
+        history.update(read, change, runtime.clock, runtime.pause, BACKGROUND_TRIES)
     except HistoryUnavailable as error:
         log.warning("the next attempt to send will record it: %s", error)
 

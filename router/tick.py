@@ -3,11 +3,12 @@
 A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from router.channels.health import health_events
 from router.context import Dependencies
+from router.deadline import Deadline, applies
 from router.errors import Conflict
 from router.history.items import key_of
 from router.incident.recovery import Findings
@@ -15,27 +16,29 @@ from router.incident.state import SubjectState
 from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
 
-_TIME_TO_PROBE = 20.0  # seconds that must be left
-_TIME_TO_VERIFY = 25.0  # the same
+_TIME_TO_PROBE = 10.0  # seconds
+_TIME_TO_VERIFY = 15.0  # seconds
+_TIME_LEFT = 20.0  # seconds that must be left before the conditions are verified, and before the channels are probed
 NO_FINDINGS: Findings = {}
 
 
-def tick(deps: Dependencies, remaining: Callable[[], float]) -> int:
+def tick(deps: Dependencies, deadline: Deadline) -> int:
     """Goes as far as time and rate limits allow; the next tick continues. Returns the number of attempts to send.
 
     Raises:
         HistoryUnavailable: so that the alarm on the function's errors fires.
     """
     due = deps.runtime.history.due(deps.runtime.clock())
-    attempts = len(process_due(due, deps, remaining, all_due=True)) + _report_health(deps, remaining)
-    if remaining() >= _TIME_TO_VERIFY:
-        attempts += _verify(due, deps, remaining)
-    if remaining() >= _TIME_TO_PROBE:
-        deps.count_unusable(probe(deps.config, deps.runtime.clock()))
+    attempts = len(process_due(due, deps, deadline, all_due=True)) + _report_health(deps, deadline)
+    if deadline.left() >= _TIME_LEFT:
+        attempts += _verify(due, deps, deadline)
+    if deadline.left() >= _TIME_LEFT:
+        until = Deadline.after(_TIME_TO_PROBE, deadline.clock)
+        deps.count_unusable(probe(deps.config, deps.runtime.clock(), until))
     return attempts
 
 
-def _verify(due: Sequence[SubjectState], deps: Dependencies, remaining: Callable[[], float]) -> int:
+def _verify(due: Sequence[SubjectState], deps: Dependencies, deadline: Deadline) -> int:
     """Asks AWS about the conditions that have not been checked for an hour, and applies the answers.
 
     Alerts come first: this happens after everything that is due has been sent.
@@ -45,17 +48,19 @@ def _verify(due: Sequence[SubjectState], deps: Dependencies, remaining: Callable
     if not keys:
         return 0
     unchecked = deps.runtime.history.load(keys, now)  # as they are after the sends
-    findings = {**{key_of(state): NO_FINDINGS for state in unchecked}, **deps.verify(unchecked)}
-    return len(process_due(unchecked, deps, remaining, findings, all_due=False))
+    with applies(Deadline.after(_TIME_TO_VERIFY, deadline.clock)):
+        answers = deps.verify(unchecked)
+    findings = {**{key_of(state): NO_FINDINGS for state in unchecked}, **answers}
+    return len(process_due(unchecked, deps, deadline, findings, all_due=False))
 
 
-def _report_health(deps: Dependencies, remaining: Callable[[], float]) -> int:
+def _report_health(deps: Dependencies, deadline: Deadline) -> int:
     """Reports a channel that has been failing for long, or works again, on the other channels."""
     history, channels, now = deps.runtime.history, deps.config.channels, deps.runtime.clock()
     events, _ = health_events(history.channel_states(now), channels, now)
     if not events:
         return 0
-    results = process(events, deps, remaining)
+    results = process(events, deps, deadline)
     if not any(result.error for result in results):
         with suppress(Conflict):  # the next tick then reports it again, and history finds that it knows the event
             history.commit_all(now, (), health_events(history.channel_states(now), channels, now)[1])

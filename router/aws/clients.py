@@ -7,20 +7,27 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from router import deadline
+
 log = logging.getLogger("ecs-alert-router.aws.clients")
 
 SERVICES = frozenset({"cloudwatch", "dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
 """The services that the function calls."""
 
 _SETTINGS: Mapping[str, Any] = {
-    "connect_timeout": 2,
-    "read_timeout": 5,
-    "attempts": 3,  # an invocation has little time; the queue repeats what fails three times
+    "connect_timeout": 1,  # each service answers within milliseconds; what takes longer hangs
+    "read_timeout": 2,
+    "attempts": 2,  # an invocation has little time; the queue repeats what fails twice
     "max_pool_connections": 10,  # several threads call DynamoDB at the same time
     "parameter_validation": False,  # a quarter of the CPU time of each call; the service validates the request itself
 }
+_PATIENT: Mapping[str, Any] = {**_SETTINGS, "read_timeout": 10, "attempts": 3}
+"""For commands, where a person waits and nothing else does."""
 _BRIEF: Mapping[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "attempts": 1}
 """For calls that only add details to a message."""
+_LONGEST_PAUSE = 1.0  # seconds; botocore's before the second attempt, in the standard mode
+_ENOUGH = 0.2
+"""Seconds that must be left before the deadline for a call to begin. Most calls take less."""
 
 _USER_AGENT = "ecs-alert-router"
 """botocore's own user agent is composed again for each call, which takes a sixth of the call's CPU time."""
@@ -44,7 +51,48 @@ def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any
         region_name = region or os.environ.get("AWS_REGION") or None
         retries = {"mode": "standard", "total_max_attempts": attempts}  # the legacy mode reads a file of rules
         config = Config(user_agent=_USER_AGENT, retries=retries, **settings)
-        return session.create_client(service, region_name=region_name, config=config)
+        client = session.create_client(service, region_name=region_name, config=config)
+    _keep_to_deadline(client)
+    return client
+
+
+def _keep_to_deadline(client: Any) -> None:
+    """No attempt begins too late, and none waits longer than the time that is left (`router.deadline`).
+
+    botocore has no public way to set the time-outs of a call. If AWS renames what this uses, a call waits for its own
+    time-outs, which are short.
+    """
+    client.meta.events.register("before-send", _begin)
+    client.meta.events.register_first("needs-retry", _end)
+    try:
+        session = client._endpoint.http_session  # noqa: SLF001 - there is no public way
+        session._timeout = session._manager.connection_pool_kw["timeout"] = _timeout(session._timeout)  # noqa: SLF001
+    except (AttributeError, KeyError) as error:
+        log.warning("this botocore is unknown; its calls keep to their own time-outs: %r", error)
+
+
+def _begin(**_: Any) -> None:
+    """Before each attempt at a call; nothing was written yet. Raises DeadlineExceeded."""
+    deadline.time_left(0.0, enough=_ENOUGH)
+
+
+def _end(caught_exception: Exception | None = None, **_: Any) -> None:
+    """After each attempt: raises its error if the deadline comes before the end of botocore's pause."""
+    current = deadline.current()
+    if caught_exception and current and current.left() <= _LONGEST_PAUSE + _ENOUGH:
+        raise caught_exception
+
+
+def _timeout(own: Any) -> Any:
+    """The same time-outs, which urllib3 cuts to the time that is left when a request begins."""
+
+    class TimeLeft(type(own)):  # type: ignore[misc]  # urllib3's Timeout, which `router.channels.http` alone imports
+        def clone(self) -> Any:  # urllib3 asks for each request
+            current = deadline.current()
+            total = max(current.left(), _ENOUGH) if current else None
+            return type(own)(connect=own.connect_timeout, read=own.read_timeout, total=total)
+
+    return TimeLeft(connect=own.connect_timeout, read=own.read_timeout)
 
 
 @cache
@@ -88,7 +136,7 @@ def ecs() -> Any:
 
 
 def ec2() -> Any:
-    return _client("ec2")
+    return aws_client("ec2", **_PATIENT)
 
 
 def ssm() -> Any:
@@ -116,5 +164,5 @@ def logs_of(region: str) -> Any:
 
 def stack_outputs(stage: str) -> dict[str, str]:
     """The outputs of the stack of a stage, by name. Raises what the client raises."""
-    (stack,) = _client("cloudformation").describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
+    (stack,) = aws_client("cloudformation", **_PATIENT).describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

@@ -15,12 +15,18 @@ DUE = "Router Due"
 TICK = "Router Tick"
 WITHOUT_HISTORY = "history unavailable"
 """The reason for a dead letter whose event was announced but not stored (`router.outage`)."""
+GIVE_BACK_AFTER = (5.0, 30.0)
+"""Seconds, by chance, until a record is received again that other writers kept from being written."""
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
-_NOTE_LENGTH = 256  # characters of a message attribute
+_REASON_LENGTH = 256  # characters
+
+
+Record = Mapping[str, Any]
+"""One SQS message, as Lambda passes it to a function."""
 
 
 class Queues(NamedTuple):
-    """The queues that the router sends to.
+    """The router's own queues.
 
     Attributes:
         client: a low-level SQS client.
@@ -36,13 +42,33 @@ class Queues(NamedTuple):
         """Puts an event on the dead-letter queue, with the reason as an attribute. Raises what the client raises.
 
         Args:
-            announced: the channels that have sent it nevertheless.
+            announced: the channels that have sent it nevertheless. Their names may be as long as the message still has
+                room for: SQS counts body and attributes together.
         """
-        notes = {"reason": reason, "announced": ",".join(announced)}
-        attributes = {
-            name: {"DataType": "String", "StringValue": _printable(value)} for name, value in notes.items() if value
-        }
+        notes = {"reason": _printable(reason)[:_REASON_LENGTH], "announced": _printable(",".join(announced))}
+        attributes = {name: {"DataType": "String", "StringValue": value} for name, value in notes.items() if value}
         self.client.send_message(QueueUrl=self.dead_letter_url, MessageBody=body or "-", MessageAttributes=attributes)
+
+    def give_back(self, record: Record, delay: float) -> None:
+        """Makes a record that failed visible again after `delay` seconds instead of the queue's visibility timeout.
+
+        Raises what the client raises, and KeyError if the record does not say where it came from.
+        """
+        self.client.change_message_visibility(
+            QueueUrl=self._url_of(record),
+            ReceiptHandle=record["receiptHandle"],
+            VisibilityTimeout=math.ceil(delay),
+        )
+
+    def send_again(self, record: Record, delay: float) -> None:
+        """Sends a copy of a record to its queue, where it counts as never received. Raises as `give_back` does."""
+        self.client.send_message(
+            QueueUrl=self._url_of(record), MessageBody=record["body"], DelaySeconds=math.ceil(delay)
+        )
+
+    def _url_of(self, record: Record) -> str:
+        """The queue that the record came from. All queues of the stack are in one account and region."""
+        return f"{self.due_url.rpartition('/')[0]}/{record['eventSourceARN'].rpartition(':')[2]}"
 
     def schedule_check(self, key: Key, delay: float) -> None:
         """Sends a hint that the subject is due in `delay` seconds. Without it, the next tick finds the subject."""
@@ -68,4 +94,4 @@ class Queues(NamedTuple):
 
 def _printable(text: str) -> str:
     """The text without the characters that SQS refuses in an attribute, such as control characters."""
-    return "".join(character if character.isprintable() else " " for character in text)[:_NOTE_LENGTH]
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -24,15 +24,20 @@ with warnings.catch_warnings():  # the layer leaves out what requests would gues
     import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3 import Timeout
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from router.coldstart import tls
-from router.errors import ChannelError, PermanentError, TransientError
+from router.deadline import Deadline, applies, time_left
+from router.errors import ChannelError, DeadlineExceeded, PermanentError, TransientError
 
 # Seconds. A Lambda may be frozen for hours between two posts. By then the remote has closed the connections, and a post
 # on one of them ends in a reset, after which it is unknown whether the message arrived.
 _IDLE_LIMIT = 30
+_CONNECT_LIMIT = 3.0  # seconds for each address of a host, so that a dead one leaves time for the next
+# Seconds. With less time left for the answer, a request is not written: it might be accepted, and sent again later.
+_TIME_TO_ANSWER = 2.0
 _BODY_LIMIT = 65_536  # bytes
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0  # seconds; bounds of the wait that a remote may ask for
@@ -67,13 +72,13 @@ def post_json(
         url: https, or http.
         payload: sent as compact JSON in UTF-8.
         headers: added to the request, in place of default ones of the same name.
-        timeout: seconds for the whole exchange, which takes at most twice as long if the body arrives byte by byte.
-            For headers that arrive byte by byte it limits the wait for each byte only; the deliver step abandons such
-            a thread.
+        timeout: seconds for the whole exchange, or the time left before the invocation's deadline if that is less. It
+            takes at most twice as long if the body arrives byte by byte. For headers that arrive byte by byte it limits
+            the wait for each byte only; the deliver step abandons such a thread.
 
     Raises:
-        TransientError: status 408, 425, 429 or 5xx; no response in time; no connection. `retry_after` is the wait in
-            seconds that the remote asked for, or None.
+        TransientError: status 408, 425, 429 or 5xx; no response in time; no connection; no time left. `retry_after` is
+            the wait in seconds that the remote asked for, or None. `unsent` says that nothing was written.
         PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
@@ -96,11 +101,14 @@ def _exchange(
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
     except (TypeError, ValueError, RecursionError) as error:
         return PermanentError(f"the payload for {host} is not JSON: {type(error).__name__}")
-    deadline = time.monotonic() + timeout
-    limit: Any = Timeout(total=timeout)  # requests accepts urllib3's class, but its type stubs do not say so
     try:
-        with _connections.post(url, body, headers, limit) as response:
+        deadline = Deadline.after(time_left(timeout))
+        with applies(deadline.leaving(min(_TIME_TO_ANSWER, timeout / 5))):
+            response = _connections.post(url, body, headers, timeout=deadline.left())
+        with response:
             text = _read(response, deadline).decode(errors="replace")
+    except DeadlineExceeded:
+        return TransientError(f"no time was left to send it to {host}", unsent=True)
     except (OSError, HTTPError, ValueError, TypeError) as error:
         return _transport_error(host, error)
     if len(text) >= _SHORTEST_SECRET:
@@ -117,7 +125,7 @@ def _host(url: str) -> str:
     return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response, deadline: Deadline) -> bytes:
     """The first 64 KiB of the body.
 
     `read1` returns what has arrived, so that the deadline can be checked; `response.content` would wait for all of it.
@@ -125,7 +133,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     body = b""
     while len(body) < _BODY_LIMIT and (chunk := response.raw.read1(_BODY_LIMIT - len(body))):
         body += chunk
-        if time.monotonic() > deadline:
+        if not deadline.left():
             raise requests.ReadTimeout
     return body
 
@@ -138,6 +146,10 @@ def _transport_error(host: str, error: Exception) -> ChannelError:
                 f"{host} has a TLS certificate that does not verify ({cause.verify_message}): correct the host's name "
                 "in the URL, or put the CA that signed it into a file and name that in REQUESTS_CA_BUNDLE"
             )
+        if isinstance(cause, NewConnectionError):
+            return TransientError(f"no connection to {host}: {type(causes[-1]).__name__}", unsent=True)
+        if isinstance(cause, ConnectTimeoutError):
+            return TransientError(f"no connection to {host} in time", unsent=True)
     if isinstance(error, requests.Timeout | ReadTimeoutError):
         return TransientError(f"{host} did not answer in time")
     if isinstance(error, ValueError | TypeError):  # requests raises these for a URL or header that cannot be sent
@@ -173,8 +185,9 @@ def retry_after(header: str, body: str, now: float) -> float | None:
         body: may be JSON with `retry_after` in seconds, as Slack and Discord send it.
         now: clock time.
     """
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header.strip()):
-        wait = float(header)
+    number = header.strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", number):
+        wait = float(number)
     else:
         try:
             wait = parsedate_to_datetime(header).timestamp() - now
@@ -220,27 +233,24 @@ class Connections:
         self._lock = threading.Lock()
         self._adapter: HTTPAdapter | None = None
         self._proxied = False
-        self._used_at = 0.0
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: Any) -> requests.Response:
-        """The response, with its body unread. Raises the errors of requests."""
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> requests.Response:
+        """The response, with its body unread. Raises the errors of requests, and DeadlineExceeded."""
         request = _prepared(url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
         request.prepare_body(body, None)
         adapter = self._ready()
         proxies = get_environ_proxies(url) if self._proxied else None
-        return adapter.send(request, stream=True, timeout=timeout, proxies=proxies)
+        # requests accepts urllib3's class, but its type stubs do not say so.
+        limits: Any = Timeout(connect=_CONNECT_LIMIT, total=timeout)
+        return adapter.send(request, stream=True, timeout=limits, proxies=proxies)
 
     def _ready(self) -> HTTPAdapter:
         with self._lock:
-            now = time.time()  # not monotonic(), which may stand still while the Lambda is frozen
             if self._adapter is None:
                 for name in _URL_LOGGERS:
                     logging.getLogger(name).addFilter(lambda _: False)
                 self._adapter = _SharedContextAdapter()
                 self._proxied = bool(getproxies())  # the environment does not change later
-            elif now - self._used_at > _IDLE_LIMIT:
-                self._adapter.close()  # closes the idle connections; the adapter stays usable
-            self._used_at = now
             return self._adapter
 
 
@@ -261,6 +271,40 @@ def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedReque
     return request
 
 
+class _PunctualConnection(HTTPConnection):
+    """Writes a request only if the deadline that applies has not passed, and never on a connection that idled long."""
+
+    _used_at = 0.0
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        """Raises DeadlineExceeded: nothing was written."""
+        if self.sock is None:  # else it would be made after the check
+            self.connect()
+        time_left(0.0)
+        self._used_at = time.time()  # not monotonic(), which may stand still while the Lambda is frozen
+        super().request(*arguments, **options)
+
+    @property
+    def is_connected(self) -> bool:
+        """urllib3 asks before it uses a connection again."""
+        return super().is_connected and time.time() - self._used_at <= _IDLE_LIMIT
+
+
+class _PunctualTlsConnection(_PunctualConnection, HTTPSConnection):
+    """The same for https."""
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _PunctualConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PunctualTlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
+
+
 class _SharedContextAdapter(HTTPAdapter):
     """Uses one TLS context for all hosts. requests itself would load the CA bundle again for each connection.
 
@@ -270,6 +314,15 @@ class _SharedContextAdapter(HTTPAdapter):
     def __init__(self) -> None:
         self._context = tls.context(os.environ.get("REQUESTS_CA_BUNDLE", ""))
         super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from router.errors import PermanentError, TransientError
+from router.deadline import time_left
+from router.errors import DeadlineExceeded, PermanentError, TransientError
 
 KEPT_FOR = 300.0  # seconds
+_WAIT_FOR_ANOTHER = 8.0  # seconds for another thread to read the same secret; more than two attempts take
 SSM = "ssm:"
 SECRETS_MANAGER = "secretsmanager:"
 
@@ -31,21 +33,24 @@ def is_reference(value: object) -> bool:
 
 
 class Secrets:
-    """Reads secrets, and keeps each for `KEPT_FOR` seconds. Safe to use from several threads."""
+    """Reads secrets, and keeps each for `KEPT_FOR` seconds. Safe to use from several threads.
+
+    Threads wait for each other only if they read the same secret: a store that hangs holds up no other channel.
+    """
 
     def __init__(self, ssm: Callable[[], Any], secretsmanager: Callable[[], Any], clock: Callable[[], float]) -> None:
         """Makes no client yet.
 
         Args:
             ssm, secretsmanager: make the low-level boto3 client; called when a reference first needs one.
-            clock: seconds from any starting point.
+            clock: seconds from any starting point. It must not stand still while the process is frozen.
         """
         self._ssm = ssm
         self._secretsmanager = secretsmanager
         self._clock = clock
         self._kept: dict[str, tuple[str, float]] = {}
         self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()  # each channel has its own thread
+        self._locks: dict[str, threading.Lock] = {}
 
     def read(self, reference: str, *, refresh: bool = False) -> str:
         """The secret.
@@ -55,13 +60,19 @@ class Secrets:
 
         Raises:
             PermanentError: it cannot be read; the message says what to do, and does not contain the secret.
-            TransientError: AWS did not answer, or throttles.
+            TransientError: AWS did not answer before the deadline that applies, or throttles.
         """
-        with self._lock:
+        lock = self._locks.setdefault(reference, threading.Lock())
+        if not lock.acquire(timeout=_wait(reference)):
+            raise TransientError(f"{reference} could not be read: another thread has been waiting for it", unsent=True)
+        try:
+            now = self._clock()
             value, until = self._kept.get(reference, ("", 0.0))
-            if refresh or self._clock() >= until:
+            if refresh or now >= until:
                 value = self._fetch(reference)
-                self._kept[reference] = value, self._clock() + KEPT_FOR
+                self._kept[reference] = value, now + KEPT_FOR  # as of when it was asked for: the thread may have frozen
+        finally:
+            lock.release()
         return value
 
     def _fetch(self, reference: str) -> str:
@@ -75,7 +86,7 @@ class Secrets:
             code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
         if code in _FINAL:
             raise PermanentError(f"{reference}: {_FINAL[code]}") from None
-        raise TransientError(f"{reference} could not be read: {code}") from None
+        raise TransientError(f"{reference} could not be read: {code}", unsent=True) from None
 
     def _parameter(self, name: str) -> str:
         client = self._client("ssm", self._ssm)
@@ -92,6 +103,14 @@ class Secrets:
         if service not in self._clients:
             self._clients[service] = make()
         return self._clients[service]
+
+
+def _wait(reference: str) -> float:
+    """Raises TransientError if no time is left to read it."""
+    try:
+        return time_left(_WAIT_FOR_ANOTHER)
+    except DeadlineExceeded as error:
+        raise TransientError(f"{reference} could not be read: {error}", unsent=True) from None
 
 
 def _member(name: str, key: str, text: str) -> str:

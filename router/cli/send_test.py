@@ -18,6 +18,7 @@ from router.cli.preview import printable
 from router.config.parse import load
 from router.config.settings import Config
 from router.context import Job
+from router.deadline import Deadline
 from router.deliver import deliver
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
@@ -117,8 +118,7 @@ def _marked(notify: Callable[[], Notification], language: str) -> Notification:
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
     """Yields each delivery as it completes."""
-    ends = time.monotonic() + TIME_LIMIT
-    for done in deliver(jobs, lambda: ends - time.monotonic()):
+    for done in deliver(jobs, Deadline.after(TIME_LIMIT)):
         for _, delivery in done:
             yield delivery
 

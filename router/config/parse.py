@@ -27,7 +27,8 @@ from router.model import ChannelConfig, Severity
 
 LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
-MIN_RETENTION = 2 * 86400.0  # seconds
+MIN_RETENTION = 2 * 86400.0  # seconds, of a severity
+MIN_LONGEST_RETENTION = 7 * 86400.0  # seconds; a subject's state is kept so long after its last incident
 TICK = 60.0  # seconds between ticks, which do what is due
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SLUG = re.compile(r"[a-z0-9_]+")
@@ -96,6 +97,8 @@ def parse(
     rules = tuple(
         _rule(reader.table(f"rules[{position}]", rule)) for position, rule in enumerate(top.array("rules"), start=1)
     )
+    if config.retention < MIN_LONGEST_RETENTION:
+        top.problem("retention", "must be at least 7d: late and repeated events are still recognised for so long")
     maintenance = [
         _maintenance(reader.table(f"maintenance[{position}]", window), defaults.time_zone)
         for position, window in enumerate(top.array("maintenance"), start=1)

@@ -6,12 +6,12 @@ at the time limit, or that an enricher failed to look up.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 from router.channels.plugins import Plugins
+from router.deadline import Deadline, applies
 from router.enrichment.container_logs import stream_of, tail
 from router.enrichment.task_definitions import TaskDefinitions
 from router.model import Alert, Enrichment
@@ -31,23 +31,26 @@ def enrich(alerts: Iterable[Alert], seconds: float, enrichers: Sequence[Enricher
     if not enrichers:
         return {}
     results: dict[str, Enrichment] = {}
-    ends = time.monotonic() + min(seconds, TIME_LIMIT)
+    deadline = Deadline.after(min(seconds, TIME_LIMIT))
     threads = [
-        threading.Thread(target=_run, args=(alert, enrichers, results), name=f"enrich-{alert.id}", daemon=True)
+        threading.Thread(
+            target=_run, args=(alert, enrichers, results, deadline), name=f"enrich-{alert.id}", daemon=True
+        )
         for alert in {alert.id: alert for alert in alerts}.values()
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.0, ends - time.monotonic()))
+        thread.join(deadline.left())
     return dict(results)  # a copy: a thread that is still running may write to the original
 
 
-def _run(alert: Alert, enrichers: Sequence[Enricher], results: dict[str, Enrichment]) -> None:
+def _run(alert: Alert, enrichers: Sequence[Enricher], results: dict[str, Enrichment], deadline: Deadline) -> None:
     known = Enrichment()
     for enricher in enrichers:
         try:
-            known = enricher(alert, known)
+            with applies(deadline):
+                known = enricher(alert, known)
         except Exception as error:  # noqa: BLE001 - after any failure the message goes without this enricher
             log.warning("%s: left out: %s", getattr(enricher, "__name__", "an enricher"), type(error).__name__)
         results[alert.id] = known

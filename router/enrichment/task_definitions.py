@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from router.errors import DeadlineExceeded
 from router.model import Event, Subject
 
 log = logging.getLogger("ecs-alert-router.enrichment.task_definitions")
@@ -64,6 +65,8 @@ class TaskDefinitions:
         try:
             response = self._client(region).describe_task_definition(taskDefinition=arn)
             definition = _read(response["taskDefinition"], region)
+        except DeadlineExceeded:  # says nothing about ECS; a thread that thaws late must not pause the others
+            return
         except Exception as error:  # noqa: BLE001 - after any failure alerts go without it
             log.warning("%s cannot be read: %s", arn, type(error).__name__)
             self._paused_until = self._clock() + PAUSE

@@ -551,7 +551,10 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
 
 
 def state_item(state: SubjectState, ttl: int) -> Item:
-    """A subject's item: attributes that people query, and the router's own state, packed, as `state`."""
+    """A subject's item: attributes that people query, and the router's own state, packed, as `state`.
+
+    While an incident is open, the item does not expire: its channels are still to be told of the end.
+    """
     pk, sk = key_of(state)
     incident, unknown = state.incident, _unknown_of(state)
     item: Item = {
@@ -560,7 +563,6 @@ def state_item(state: SubjectState, ttl: int) -> Item:
         "sk": sk,
         **STAMP,
         "version": state.version + 1,
-        "ttl": ttl,
         **_subject_item(state.subject),
         "state": packed_state(STATE.write(state, unknown["state"])),
     }
@@ -574,8 +576,10 @@ def state_item(state: SubjectState, ttl: int) -> Item:
             "title": incident.alert.title,
             "opened_at": iso(incident.opened_at),
         }
-        if not incident.over:
-            item["open_shard"] = f"open#{shard(pk)}"
+    if incident and not incident.over:
+        item["open_shard"] = f"open#{shard(pk)}"
+    else:
+        item["ttl"] = ttl
     if state.due_at is not None:
         item |= {"due_shard": f"due#{shard(pk)}", "due_at": state.due_at}
     return item

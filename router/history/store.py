@@ -12,6 +12,7 @@ from itertools import groupby, islice
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from router import deadline
 from router.channels.state import ChannelStates
 from router.config.silences import Silence
 from router.errors import Conflict, Contended, DamagedItem, HistoryUnavailable, NewerItem
@@ -51,10 +52,15 @@ _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoD
 _KEPT_DAMAGED = 30 * 86400  # seconds for which a copy of a damaged item is kept at least
 MapPages = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
 
-TRIES = 8
-"""Attempts at one update before it gives up on a contended subject."""
+TRIES = 100
+"""Attempts at one update, if the deadline does not come before."""
+BACKGROUND_TRIES = 8
+"""Attempts at an update that the next invocation makes as well."""
 BATCH_TRIES = 2
 """Attempts at a batch of subjects before they are updated one by one."""
+
+_LONGEST_PAUSE = 1.0  # seconds between two attempts at an update
+_TIME_TO_TRY = 0.5  # seconds that must be left for another attempt
 
 _Part = TypeVar("_Part")
 _Snapshot = TypeVar("_Snapshot")
@@ -169,7 +175,7 @@ class History(NamedTuple):
             for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=100), now).items
         ]
         states = self.load(keys, now) if keys else []
-        return sorted((state for state in states if state.due_at is not None and state.due_at <= now), key=_due_at)
+        return sorted((state for state in states if is_due(state, now)), key=_due_at)
 
     def load(self, keys: Sequence[Key], now: float) -> list[SubjectState]:
         """The states with those keys that exist and can be read, read consistently.
@@ -314,7 +320,8 @@ class History(NamedTuple):
             The change's result, and the states that its writes stored.
 
         Raises:
-            Contended: every attempt met another writer. Nothing was written.
+            Contended: every attempt met another writer, until there were `tries` of them or the deadline came. Nothing
+                was written.
             HistoryUnavailable: nothing is known about what was written.
         """
         snapshot: Any = None
@@ -331,6 +338,9 @@ class History(NamedTuple):
                 existing |= {key: conflict.items.get(key) for key in conflict.keys if is_row_key(key)}
                 must_read = not conflict.keys or not all(map(is_row_key, conflict.keys))
             pause(number)
+            current = deadline.current()
+            if current and current.left() < _TIME_TO_TRY:
+                raise Contended(number + 1)
         raise Contended(tries)
 
     def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
@@ -482,7 +492,8 @@ def update_in_batches(
 ) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
     """Updates many subjects with as few transactions as possible.
 
-    A batch that fails is repeated subject by subject, so that one subject's failure leaves the others alone.
+    A batch that fails is repeated subject by subject, so that one subject's failure leaves the others alone: each has
+    its share of the time. If DynamoDB did not answer at all, no subject gets an answer, and the time is needed.
 
     Args:
         parts: what there is to update, one for each subject.
@@ -508,15 +519,35 @@ def _update_batch(
     batch: Sequence[_Part], update: Callable[[Sequence[_Part], int], _Result]
 ) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
     alone = len(batch) == 1
-    try:
-        outcome: _Result | HistoryUnavailable = update(batch, TRIES if alone else BATCH_TRIES)
-    except HistoryUnavailable as error:
-        if not alone:
-            for part in batch:
-                yield from _update_batch([part], update)
-            return
-        outcome = error
-    yield batch, outcome
+    outcome = _outcome(batch, update, TRIES if alone else BATCH_TRIES, None)
+    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:
+        yield batch, outcome
+        return
+    for position, part in enumerate(batch):
+        current = deadline.current()
+        yield [part], _outcome([part], update, TRIES, current and current.share(len(batch) - position))
+
+
+def _outcome(
+    batch: Sequence[_Part],
+    update: Callable[[Sequence[_Part], int], _Result],
+    tries: int,
+    until: deadline.Deadline | None,
+) -> _Result | HistoryUnavailable:
+    with deadline.applies(until):
+        try:
+            return update(batch, tries)
+        except HistoryUnavailable as error:
+            return error
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Seconds to wait before attempt n + 1 (from 0), so that writers of one subject do not keep colliding.
+
+    Args:
+        chance: 0 to 1, another for each writer.
+    """
+    return chance * min(0.02 * 2.0**attempt, _LONGEST_PAUSE)
 
 
 def _page_size(limit: int | None, partitions: int) -> int:
@@ -579,6 +610,11 @@ def _incident_keys(incident_id: str) -> list[Key]:
         return []
     pk = f"subject#{subject_key}"
     return [(pk, "incident"), (pk, f"incident#{int(number):06}")]
+
+
+def is_due(state: SubjectState, now: float) -> bool:
+    """Whether something must be done for the subject now."""
+    return state.due_at is not None and state.due_at <= now
 
 
 def _due_at(state: SubjectState) -> float:

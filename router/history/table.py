@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from router.errors import Conflict, HistoryUnavailable
+from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
 
 Item = dict[str, Any]
 Key = tuple[str, str]
@@ -29,7 +29,7 @@ MAX_PUTS = 100  # of one TransactWriteItems
 _MAX_KEYS = 100  # of one BatchGetItem
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)  # seconds before each try of a batch: DynamoDB may leave keys for later
 _WRITE_ID = "write_id"
-_FAILURES = (BotoCoreError, ClientError)
+_FAILURES = (BotoCoreError, ClientError, DeadlineExceeded)
 
 
 class Index(NamedTuple):
@@ -150,8 +150,9 @@ class Page(NamedTuple):
 class Table(Protocol):
     """What the router asks of its table. `now` is in epoch seconds and is compared with `ttl`, in milliseconds.
 
-    Every method raises `HistoryUnavailable` if DynamoDB refused (throttling and invalid requests included) or did
-    not answer, and ValueError or TypeError for a value that DynamoDB has no type for.
+    Every method raises `HistoryUnavailable` if DynamoDB refused (throttling and invalid requests included) or did not
+    answer before the deadline that applies (`router.deadline`), and ValueError or TypeError for a value that DynamoDB
+    has no type for.
     """
 
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
@@ -425,4 +426,5 @@ def _reasons(error: Exception) -> list[dict[str, Any]]:
 
 
 def _unavailable(error: Exception) -> HistoryUnavailable:
-    return HistoryUnavailable(f"DynamoDB did not do it; try again later: {type(error).__name__}: {error}")
+    message = f"DynamoDB did not do it; try again later: {type(error).__name__}: {error}"
+    return HistoryUnavailable(message, answered=isinstance(error, ClientError))

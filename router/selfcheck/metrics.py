@@ -6,13 +6,14 @@ detail; these metrics are for graphs and alarms.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from router.context import Answered, Deliver, Job
+from router.deadline import Deadline
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
 
@@ -38,8 +39,8 @@ class MetricsRecorder:
     def counting(self, deliver: Deliver) -> Deliver:
         """The deliver step, with its deliveries counted."""
 
-        def counted(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
-            for answers in deliver(jobs, remaining):
+        def counted(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
+            for answers in deliver(jobs, deadline):
                 for job, delivery in answers:
                     self._deliveries.setdefault(job.config.name, []).append(delivery)
                 yield answers

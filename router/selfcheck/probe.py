@@ -2,10 +2,11 @@
 renders a message. Otherwise a revoked permission would show only with the next alert."""
 
 import logging
-from collections.abc import Iterator
+import threading
 
 from router.channels.configured import ConfiguredChannel
 from router.config.settings import Config
+from router.deadline import Deadline, applies
 from router.errors import ChannelError, TransientError
 from router.incident.state import Dispatch
 from router.messages.render import notification
@@ -17,29 +18,43 @@ _CAUSE = "test_alert"
 _SUBJECT = Subject("-", "-", "-", SubjectKind.ROUTER, "probe")
 
 
-def probe(config: Config, now: float) -> int:
+def probe(config: Config, now: float, deadline: Deadline) -> int:
     """The number of channels that could not send now; each is logged with the reason, and none of them stops the tick.
+
+    The channels are probed side by side, because a secret that hangs takes seconds. One that is not done by the
+    deadline is left to the next tick.
 
     Args:
         now: clock time of the incident that is rendered.
     """
-    unusable = [*config.disabled.items(), *_unable(config, now)]
-    for channel, reason in unusable:
+    incident, problems = _incident(now), dict(config.disabled)
+    threads = [
+        threading.Thread(target=_probe, args=(source, incident, problems, deadline), name=f"probe-{name}", daemon=True)
+        for name, source in config.channels.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(deadline.left())
+        if thread.is_alive():
+            log.warning("channel %s: not probed in time", thread.name.removeprefix("probe-"))
+    unusable = dict(problems)  # a copy: a thread that is left behind may write to the original
+    for channel, reason in unusable.items():
         log.error("channel %s cannot be used: %s", channel, reason)
     return len(unusable)
 
 
-def _unable(config: Config, now: float) -> Iterator[tuple[str, str]]:
-    incident = _incident(now)
-    for name, source in config.channels.items():
+def _probe(source: ConfiguredChannel, incident: Incident, problems: dict[str, str], deadline: Deadline) -> None:
+    name = source.config.name
+    with applies(deadline):
         try:
             _rendered(name, source, incident)
         except TransientError as error:  # AWS asks to retry later: the next tick does
             log.warning("channel %s: %s", name, source.without_secrets(str(error)))
         except ChannelError as error:
-            yield name, source.without_secrets(str(error))
+            problems[name] = source.without_secrets(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises may hold its secrets
-            yield name, f"its plugin raised {type(error).__name__}"
+            problems[name] = f"its plugin raised {type(error).__name__}"
 
 
 def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:

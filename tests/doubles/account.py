@@ -46,7 +46,9 @@ class Account:
             QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], AttributeNames=["All"]
         ).get("Messages"):
             self.world.now = time.time()
-            answer = handle({"Records": [_record(message) for message in messages]}, self.world.router, lambda: 60.0, 5)
+            answer = handle(
+                {"Records": [_record(message) for message in messages]}, self.world.router, self.world.deadline(), 5
+            )
             failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
             for message in messages:
                 if message["MessageId"] not in failed:

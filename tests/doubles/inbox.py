@@ -7,11 +7,12 @@ from typing import Any
 from local_aws import events
 from router.cli.replay.memory_table import MemoryTable
 from router.config.settings import Route
-from router.errors import HistoryUnavailable, TransientError
+from router.errors import Conflict, HistoryUnavailable, TransientError
+from router.history.items import state_key
 from router.history.store import History
 from router.history.table import Item, Key, Page, Put, Query
 from router.inbox import handle
-from router.model import Severity
+from router.model import Severity, Subject
 from tests.doubles.world import World
 
 MAX_RECEIVES = 5
@@ -25,19 +26,24 @@ def died(task: str = TASKS[0], service: str = "web") -> events.Raw:
 
 
 def record(message_id: str, body: object, *, receives: object = 1) -> dict[str, Any]:
-    text = body if isinstance(body, str) else json.dumps(body)
-    return {"messageId": message_id, "body": text, "attributes": {"ApproximateReceiveCount": str(receives)}}
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"handle of {message_id}",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": {"ApproximateReceiveCount": str(receives)},
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:events",
+    }
 
 
 def receive(world: World, *records: dict[str, Any], left: float = 60.0) -> list[str]:
     """The ids of the records that are returned to the queue."""
-    answer = handle({"Records": list(records)}, world.router, lambda: left, MAX_RECEIVES)
+    answer = handle({"Records": list(records)}, world.router, world.deadline(left), MAX_RECEIVES)
     assert answer.keys() == {"batchItemFailures"}
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def bare(world: World, event: object) -> dict[str, Any]:
-    return handle(event, world.router, lambda: 60.0, MAX_RECEIVES)
+    return handle(event, world.router, world.deadline(), MAX_RECEIVES)
 
 
 def buried(world: World) -> list[tuple[str, dict[str, str]]]:
@@ -76,6 +82,19 @@ def without_history(world: World, refuses: Callable[[Sequence[Put]], bool] | Non
     history = History(Outage(world.table, refuses), world.config.retention)
     world.router = world.router._replace(runtime=world.router.runtime._replace(history=history))
     return world
+
+
+class Contention(MemoryTable):
+    """Somebody else changes one subject before each commit."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self._hot = state_key(subject)
+
+    def commit(self, puts: Sequence[Put], now: float) -> None:
+        if any(put.key == self._hot for put in puts):
+            raise Conflict([self._hot])
+        super().commit(puts, now)
 
 
 class NoQueue:

@@ -15,6 +15,7 @@ from router.cli.replay.memory_table import MemoryTable
 from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, EventResult, Job, OutageMemory, Runtime
+from router.deadline import Deadline
 from router.deliver import attempt
 from router.history.items import each_delivery, is_delivery_key
 from router.history.store import History
@@ -59,17 +60,21 @@ class Sqs:
     """Records the SQS messages that the router sends."""
 
     sent: list[dict[str, Any]] = field(default_factory=list)
+    given_back: list[dict[str, Any]] = field(default_factory=list)
 
     def send_message(self, **message: Any) -> None:
         self.sent.append(message)
+
+    def change_message_visibility(self, **request: Any) -> None:
+        self.given_back.append(request)
 
     def on(self, queue: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["QueueUrl"] == queue]
 
 
-def serially(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
+def serially(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
     """`router.deliver.deliver` without threads: the same order every time."""
-    del remaining
+    del deadline
     for job in jobs:
         yield [(job, attempt(job))]
 
@@ -122,6 +127,10 @@ class World:
             memory=OutageMemory(),
         )
 
+    def deadline(self, seconds: float = 60.0) -> Deadline:
+        """Of an invocation that begins now."""
+        return Deadline.after(seconds, lambda: self.now)
+
     def keep_in(self, history: History, **runtime: Any) -> None:
         """The router uses this history from now on."""
         self.history = history
@@ -144,13 +153,13 @@ class World:
 
     def receive(self, *events: object) -> list[EventResult]:
         """One invocation with a batch of events."""
-        return process(events, self.router, lambda: 60.0)
+        return process(events, self.router, self.deadline())
 
     def decisions(self, *events: object) -> list[str | None]:
         return [results.decision for results in self.receive(*events)]
 
     def tick(self) -> list[Delivery]:
-        return process_due(self.history.due(self.now), self.router, lambda: 60.0, all_due=True)
+        return process_due(self.history.due(self.now), self.router, self.deadline(), all_due=True)
 
     def silence(self, until: float, *, id_: str = "s1", reason: str = "deploying", **match: str) -> Silence:
         """Adds a silence that starts now; the router reads it within a minute."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
+from router.deadline import time_left
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Crashed, Process, Scheduler
 
 T = TypeVar("T")
 _STEADY_LATENCY = 0.01
+_TWO_ATTEMPTS, _ENOUGH = 7.0, 0.2  # seconds; of a call to AWS that gets no answer
 
 
 class Unanswered(Exception):
@@ -71,6 +73,8 @@ class Boundary:
     def call(self, do: Callable[[], T], *what: object, fault: str = "") -> T:
         """Does `do` in virtual time, or what the fault makes of it. Raises Unanswered."""
         fault = fault or self.fault()
+        if fault == "hangs":
+            self._hang(*what)
         if fault in {"refused", "crash before"}:
             self._pass(fault, *what)
             self._fail(fault)
@@ -80,6 +84,13 @@ class Boundary:
             self._fail(fault)
         self._wait(self.latency())
         return answer
+
+    def _hang(self, *what: object) -> None:
+        """As `router.aws.clients` waits: for two attempts, but not past the deadline. Raises DeadlineExceeded."""
+        self.log.note(*what, "<hangs>")
+        self.trouble()
+        self._wait(time_left(_TWO_ATTEMPTS, enough=_ENOUGH))
+        self._fail("hangs")
 
     def fault(self) -> str:
         if self._rates and self.stormy:

@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "a failed send is swallowed",
         "deliver.py",
-        "        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=error.status is None)",
+        "        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=unanswered)",
         "        return Delivery(job.dispatch, Outcome.SENT, str(error))",
     ),
     Mutant(
@@ -138,8 +138,8 @@ MUTANTS = (
     Mutant(
         "nothing is done on the last receive",
         "inbox.py",
-        "if result.error and _receives(received[key]) >= max_receives]",
-        "if result.error and _receives(received[key]) > max_receives]",
+        "if _receives(received[key]) >= max_receives}",
+        "if _receives(received[key]) > max_receives}",
     ),
     Mutant(
         "a failure of the dead-letter queue is swallowed",
@@ -150,8 +150,8 @@ MUTANTS = (
     Mutant(
         "one subject's failure fails the whole batch",
         "history/store.py",
-        "        if not alone:\n",
-        "        if False:\n",
+        "    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:\n",
+        "    if True:\n",
         first=5_500,
     ),
     Mutant(

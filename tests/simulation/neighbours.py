@@ -1,11 +1,11 @@
-"""The two AWS services that the router calls, with their faults: the history table, and SQS's `SendMessage`."""
+"""The two AWS services that the router calls, with their faults: the history table, and SQS."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from router.cli.replay.memory_table import MemoryTable
-from router.errors import Conflict, HistoryUnavailable
+from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
 from router.history.table import Item, Key, Page, Put, Query, expired
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
@@ -99,7 +99,7 @@ class SimulatedTable:
         boundary = self._boundary
         fault = boundary.fault()
         if any(begins <= boundary.elapsed < ends for begins, ends in boundary.plan.outages):
-            fault = "refused"
+            fault = "hangs" if boundary.plan.hangs else "refused"
         if fault == "collision":
             fault = ""
             if what[0] == "commit":
@@ -108,7 +108,9 @@ class SimulatedTable:
         try:
             return boundary.call(do, *what, fault=fault or "none")
         except Unanswered as error:
-            raise HistoryUnavailable(f"DynamoDB: {error}") from error
+            raise HistoryUnavailable(f"DynamoDB: {error}", answered=fault != "hangs") from error
+        except DeadlineExceeded as error:
+            raise HistoryUnavailable(f"DynamoDB: {error}", answered=False) from error
 
     def _commit(self, puts: Sequence[Put], now: float) -> None:
         self._table.commit(puts, now)
@@ -147,8 +149,24 @@ def _collide() -> NoReturn:
 class SqsClient:
     """What `router.aws.queues.Queues` calls."""
 
-    def __init__(self, boundary: Boundary, accept: Callable[[str, str, float, dict[str, Any]], None]) -> None:
-        self._boundary, self._accept = boundary, accept
+    def __init__(
+        self,
+        boundary: Boundary,
+        accept: Callable[[str, str, float, dict[str, Any]], None],
+        give_back: Callable[[str, float], None],
+    ) -> None:
+        self._boundary, self._accept, self._give_back = boundary, accept, give_back
+
+    def change_message_visibility(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803 - SQS's own names
+        ReceiptHandle: str,  # noqa: N803
+        VisibilityTimeout: int,  # noqa: N803
+    ) -> None:
+        self._boundary.call(
+            lambda: self._give_back(ReceiptHandle, VisibilityTimeout), "visibility", QueueUrl, ReceiptHandle
+        )
 
     def send_message(
         self,

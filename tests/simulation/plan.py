@@ -50,6 +50,7 @@ class Plan:
             channel's moods can be compared.
         storm: how long the workload and the faults last. After it, all is well.
         outages: spans in which the table refuses everything.
+        hangs: in these spans it does not answer at all instead, so that each call waits for its time-outs.
         doubled, undeleted, lost: of SQS messages: delivered twice at once, not deleted, never delivered (hints only).
         tick_missing, tick_twice: of the ticks.
         bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
@@ -65,6 +66,7 @@ class Plan:
     sqs: dict[str, float] = field(default_factory=dict)
     send: dict[str, float] = field(default_factory=dict)
     outages: Sequence[tuple[float, float]] = ()
+    hangs: bool = False
     moods: dict[str, tuple[Mood, ...]] = field(default_factory=dict)
     doubled: float = 0.0
     undeleted: float = 0.0
@@ -100,6 +102,7 @@ def plan(seed: int) -> Plan:
         sqs=sqs,
         send=send,
         outages=_outages(chance, storm) if everything else (),
+        hangs=Random(f"hangs {seed}").random() < 0.5,
         moods=moods,
         doubled=chance.choice((0.0, 0.1, 0.5)),
         undeleted=chance.choice((0.0, 0.05, 0.3)),

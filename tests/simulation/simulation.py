@@ -20,9 +20,10 @@ from router.channels.configured import ConfiguredChannel
 from router.config.settings import Config, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
+from router.deadline import Deadline
 from router.deliver import deliver
 from router.history.items import silence_item
-from router.history.store import History
+from router.history.store import History, backoff
 from router.history.table import Item, Put
 from router.inbox import handle
 from router.incident.state import Timing
@@ -166,10 +167,10 @@ class Simulation:
             timing=Timing(config.resolve_after),
             silences=Silences(),
         )
-        sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept)
+        sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept, self._give_back)
         new_id = partial(next, map("lease-{}".format, self._ids))
         return Dependencies(
-            config, no_plugins(), runtime, Queues(sqs, "due", "dead"), self._deliver, new_id, OutageMemory()
+            config, no_plugins(), runtime, Queues(sqs, "queues/due", "dead"), self._deliver, new_id, OutageMemory()
         )
 
     def _jitter(self) -> float:
@@ -177,13 +178,13 @@ class Simulation:
 
     def _pause(self, attempt: int) -> None:
         """As `router.handler` waits."""
-        self.scheduler.sleep(self._jitter() * 0.02 * 2**attempt)
+        self.scheduler.sleep(backoff(attempt, self._jitter()))
 
-    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
+    def _deliver(self, jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
         """The real step, with the remotes at the end of its lines."""
         lines = (ConfiguredChannel.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
         lined = [job._replace(channel=line) for job, line in zip(jobs, lines, strict=True)]
-        return deliver(lined, remaining, lambda: self.scheduler.now)
+        return deliver(lined, deadline, lambda: self.scheduler.now)
 
     # --- SQS ----------------------------------------------------------------------------------------------------------
 
@@ -194,7 +195,14 @@ class Simulation:
         elif f'"{DUE}"' in body and self.stormy and self._chances["due"].random() < self.plan.lost:
             self.log.note("the hint is lost")
         else:
-            self._enqueue(queue, body, delay)
+            self._enqueue(queue.removeprefix("queues/"), body, delay)
+
+    def _give_back(self, receipt_handle: str, seconds: float) -> None:
+        for queue, messages in self._queues.items():
+            for message in messages:
+                if message.id == receipt_handle:
+                    message.visible_at = self.scheduler.now + seconds
+                    self._poll_at(queue, message.visible_at)
 
     def _silence(self, id_: str, muting: Muting) -> None:
         """Somebody adds a silence, and perhaps ends it early."""
@@ -249,6 +257,8 @@ class Simulation:
         self._poll_at(queue, message.visible_at)
         return {
             "messageId": message.id,
+            "receiptHandle": message.id,
+            "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{queue}",
             "body": message.body,
             "attributes": {"ApproximateReceiveCount": str(message.receives)},
         }
@@ -325,7 +335,7 @@ class Simulation:
         deps = self.router._replace(memory=kept.memory, runtime=runtime)
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
-            answer = handle(event, deps, lambda: invocation.ends - self.scheduler.now, MAX_RECEIVES)
+            answer = handle(event, deps, Deadline(invocation.ends, lambda: self.scheduler.now), MAX_RECEIVES)
         except Exception as error:  # noqa: BLE001 - the world outside sees a failed invocation
             self.log.note("raises", repr(error))
             self._note_broken(invocation, event, error)

@@ -13,6 +13,7 @@ from local_aws import events
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Job
+from router.deadline import Deadline
 from router.deliver import deliver
 from router.errors import PayloadRejected, PermanentError, TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
@@ -68,9 +69,13 @@ def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusa
 
 def delivered(*jobs: Job) -> dict[str, Delivery]:
     """What came of each job, by channel."""
-    done = [each for batch in deliver(jobs, lambda: LONG_ENOUGH) for each in batch]
+    done = [each for batch in deliver(jobs, long_enough()) for each in batch]
     assert sorted(id(job) for job, _ in done) == sorted(map(id, jobs))
     return {job.config.name: delivery for job, delivery in done}
+
+
+def long_enough() -> Deadline:
+    return Deadline.after(LONG_ENOUGH)
 
 
 def hurried() -> Callable[[], float]:
@@ -86,7 +91,7 @@ def outcome_of(channel: Channel | None, **settings: Any) -> Delivery:
 
 
 def test_without_jobs_deliver_does_nothing() -> None:
-    assert list(deliver([], lambda: LONG_ENOUGH)) == []
+    assert list(deliver([], long_enough())) == []
 
 
 def test_channels_are_notified_in_parallel() -> None:
@@ -101,7 +106,7 @@ def test_answers_that_come_within_a_second_are_known_together() -> None:
     quick_answers = threading.Event()
     slow = job(Sink(lambda: quick_answers.wait(LONG_ENOUGH)), "slow")
     quick = job(Sink(quick_answers.set), "quick")
-    (together,) = deliver([slow, quick], lambda: LONG_ENOUGH, lambda: 0.0)
+    (together,) = deliver([slow, quick], long_enough(), lambda: 0.0)
     assert {told.config.name for told, _ in together} == {"slow", "quick"}
 
 
@@ -109,7 +114,7 @@ def test_an_answer_waits_no_longer_than_a_second_for_those_of_slower_channels() 
     answered = threading.Event()
     slow = job(Sink(lambda: answered.wait(LONG_ENOUGH)), "slow")
     quick = job(Sink(), "quick")
-    batches = deliver([slow, quick], lambda: LONG_ENOUGH, hurried())
+    batches = deliver([slow, quick], long_enough(), hurried())
     assert [told.config.name for told, _ in next(batches)] == ["quick"]
     answered.set()
     assert [told.config.name for told, _ in next(batches)] == ["slow"]
@@ -126,7 +131,7 @@ def test_it_is_known_how_long_an_answer_waited_for_the_others() -> None:
 
     sink = Sink(lambda: None, take_half_a_second)
     jobs = [job(sink, revision=revision) for revision in (1, 2)]
-    (together,) = deliver(jobs, lambda: LONG_ENOUGH, lambda: now)
+    (together,) = deliver(jobs, long_enough(), lambda: now)
     assert [delivery.waited for _, delivery in together] == [0.5, 0.0]
 
 
@@ -136,7 +141,7 @@ def test_within_a_channel_the_order_is_kept() -> None:
     sink = Sink(lambda: started.wait(LONG_ENOUGH))
     jobs = [job(sink, revision=revision) for revision in (1, 2, 3)]
     other = job(Sink(started.set), "other")
-    done = [told for batch in deliver([*jobs, other], lambda: LONG_ENOUGH) for told, _ in batch]
+    done = [told for batch in deliver([*jobs, other], long_enough()) for told, _ in batch]
     assert [told.dispatch.revision for told in done if told is not other] == [1, 2, 3]
 
 
@@ -144,7 +149,7 @@ def test_a_channel_that_asks_to_wait_is_not_tried_again_in_this_invocation() -> 
     """What comes before the time that it asked for is refused too, and counts against us."""
     sink = Sink(raises(TransientError("429", status=429, retry_after=7.0)))
     jobs = [job(sink, revision=each) for each in (1, 2)]
-    done = [each for batch in deliver(jobs, lambda: LONG_ENOUGH) for each in batch]
+    done = [each for batch in deliver(jobs, long_enough()) for each in batch]
     assert [(delivery.outcome, delivery.retry_after) for _, delivery in done] == [(Outcome.RETRY, 7.0)] * 2
     assert done[1][1].response == "not tried: the channel asked to wait"
     assert sink.sent == []
@@ -163,10 +168,10 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
     stuck = Sink(hang)
     hanging = [job(stuck, "stuck", revision=revision) for revision in (1, 2)]
     quick = job(Sink(lambda: begun.wait(LONG_ENOUGH)), "quick")
-    left = LONG_ENOUGH
-    batches = deliver([*hanging, quick], lambda: left, hurried())
+    now = 0.0
+    batches = deliver([*hanging, quick], Deadline(LONG_ENOUGH, lambda: now), hurried())
     assert [(told, delivery.outcome) for told, delivery in next(batches)] == [(quick, Outcome.SENT)]
-    left = 0.0
+    now = LONG_ENOUGH
     last = next(batches)
     assert [(told, delivery.outcome) for told, delivery in last] == [(each, Outcome.RETRY) for each in hanging]
     assert [delivery.unanswered for _, delivery in last] == [True, False]
@@ -178,19 +183,54 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
     assert len(stuck.sent) == 1
 
 
-@pytest.mark.parametrize(("left", "outcome"), [(LONGEST_SEND, Outcome.SENT), (LONGEST_SEND - 0.1, Outcome.RETRY)])
+@pytest.mark.parametrize("place", ["secret", "notify", "render"])
+def test_a_thread_that_thaws_in_a_later_invocation_sends_nothing(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda freezes what an invocation leaves behind. Wherever that is before the send, it may be hours until it goes
+    on, and the incident may be over.
+    """
+    frozen, thawed = threading.Event(), threading.Event()
+
+    def freeze(result: Any) -> Any:
+        frozen.set()
+        thawed.wait(LONG_ENOUGH)
+        return result
+
+    sink = Sink()
+    left_behind = job(sink)
+    assert left_behind.channel
+    if place == "secret":
+        made = left_behind.channel.open()
+        monkeypatch.setattr(left_behind.channel, "open", lambda: freeze(made))
+    elif place == "notify":
+        left_behind = left_behind._replace(notify=lambda: freeze(NOTIFICATION))
+    else:
+        monkeypatch.setattr(sink, "render", lambda _: freeze({}))
+    now = 0.0
+    batches = deliver([left_behind], Deadline(0.1, lambda: now))
+    ((_, delivery),) = next(batches)
+    assert delivery.outcome is Outcome.RETRY
+    (thread,) = [each for each in threading.enumerate() if each.name == "channel-chat"]
+    assert frozen.is_set()
+    now = 3600.0
+    thawed.set()
+    thread.join(LONG_ENOUGH)
+    assert sink.sent == []
+
+
+@pytest.mark.parametrize(("left", "outcome"), [(LONGEST_SEND + 0.1, Outcome.SENT), (LONGEST_SEND - 0.1, Outcome.RETRY)])
 def test_a_send_that_cannot_finish_in_time_is_not_started(left: float, outcome: Outcome) -> None:
     """So that the remote is known not to have it."""
     sink = Sink()
-    clock = iter([LONG_ENOUGH])  # enough to begin with; when the channel's turn comes, `left`
-    (((_, delivery),),) = deliver([job(sink)], lambda: next(clock, left))
+    begins = iter([0.0])  # with enough time; when the channel's turn comes, `left`
+    deadline = Deadline(2 * LONGEST_SEND, lambda: next(begins, 2 * LONGEST_SEND - left))
+    (((_, delivery),),) = deliver([job(sink)], deadline)
     assert (delivery.outcome, delivery.unanswered) == (outcome, False)
     assert len(sink.sent) == (outcome is Outcome.SENT)
 
 
 def test_a_short_invocation_still_does_what_it_can() -> None:
     sink = Sink()
-    (((_, delivery),),) = deliver([job(sink)], lambda: LONGEST_SEND / 3)
+    (((_, delivery),),) = deliver([job(sink)], Deadline.after(LONGEST_SEND / 3))
     assert delivery.outcome is Outcome.SENT
 
 
@@ -205,14 +245,14 @@ def test_it_is_known_how_long_a_channel_took(error: PermanentError | None) -> No
         if error:
             raise error
 
-    (((_, delivery),),) = deliver([job(Sink(take_long))], lambda: LONG_ENOUGH, lambda: now)
+    (((_, delivery),),) = deliver([job(Sink(take_long))], long_enough(), lambda: now)
     assert delivery.seconds == 2.5
 
 
 def test_an_unsent_message_has_no_duration() -> None:
     """Rather than no seconds, which would make a channel look quick."""
     assert outcome_of(None, unusable="webhook_url must begin with https://").seconds is None
-    (((_, late),),) = deliver([job(Sink())], lambda: 0.0)
+    (((_, late),),) = deliver([job(Sink())], Deadline.after(0.0))
     assert late.seconds is None
 
 
@@ -331,11 +371,11 @@ def test_the_channel_that_was_slowest_last_time_starts_first(monkeypatch: pytest
     begun: list[str] = []
     jobs = [job(Sink(partial(begun.append, name)), name) for name in ("fast", "slow", "new")]
     monkeypatch.setattr(threading.Thread, "start", threading.Thread.run)  # one after the other
-    list(deliver(jobs, lambda: LONG_ENOUGH, last_seconds={"fast": 0.1, "slow": 0.3}))
+    list(deliver(jobs, long_enough(), last_seconds={"fast": 0.1, "slow": 0.3}))
     assert begun == ["slow", "fast", "new"]
 
 
 def test_how_long_a_channel_took_is_remembered() -> None:
     last_seconds: dict[str, float] = {}
-    list(deliver([job(Sink(), "slack")], lambda: LONG_ENOUGH, clock=hurried(), last_seconds=last_seconds))
+    list(deliver([job(Sink(), "slack")], long_enough(), clock=hurried(), last_seconds=last_seconds))
     assert last_seconds["slack"] >= 1

@@ -4,7 +4,9 @@ import io
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.hang import Hanging, deaf, silent
 from tests.doubles.world import no_plugins
 
 CONFIG = """
@@ -154,6 +157,64 @@ def test_how_often_a_record_is_received_is_set_by_the_environment(
     assert lambda_handler(batch(event, receives=3), Context()) == {"batchItemFailures": []}
     assert len(stack.slack.requests) == 1
     assert [message["Body"] for message in stack.on("DLQ_URL")] == [event]
+
+
+# --- a DynamoDB that hangs --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ending:
+    """A context whose time runs out, as Lambda's does."""
+
+    ends: float
+    aws_request_id: str = "6bc28136"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.ends - time.monotonic()) * 1000)
+
+
+@pytest.mark.parametrize("hang", [silent, deaf], ids=["never answers", "lets nobody connect"])
+def test_the_last_receive_is_announced_in_time_though_dynamodb_hangs(
+    hang: Callable[[], AbstractContextManager[Hanging]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten subjects in a batch, the real clients, and a function's time-out of 2.4 seconds instead of 60. Lambda would
+    kill the function afterwards: nobody would be notified, and SQS would move the records without a note.
+    """
+    config = tmp_path / "alert-router.toml"
+    config.write_text(CONFIG)
+    monkeypatch.setattr("router.channels.http._TIME_TO_ANSWER", 0.1)
+    with (
+        hang() as dynamodb,
+        ScriptedServer(answer(200, '{"MessageId": "1"}')) as sqs,
+        ScriptedServer(answer(200, "ok")) as slack,
+    ):
+        environment = {
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_REGION": "eu-west-1",
+            "AWS_ENDPOINT_URL": sqs.url(),
+            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb.url,
+            "NO_PROXY": "127.0.0.1",
+            "ALERT_ROUTER_CONFIG": str(config),
+            "HISTORY_TABLE": "history",
+            "DUE_QUEUE_URL": sqs.url("/1/due"),
+            "DLQ_URL": sqs.url("/1/dead-letters"),
+            "MAX_RECEIVES": "5",
+            "SLACK_WEBHOOK_URL": slack.url("/services/T0/B0/secret"),
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        make_router.cache_clear()
+        died = [json.dumps(events.task_stopped(service=f"web-{number}", task=f"{number:032x}")) for number in range(10)]
+        ends = time.monotonic() + 2.4
+        assert lambda_handler(batch(*died, receives=5), Ending(ends)) == {"batchItemFailures": []}
+        assert time.monotonic() < ends
+        make_router.cache_clear()
+        copies = [json.loads(body) for _, body in sqs.requests]
+        ((_, message),) = slack.requests
+    assert [copy["MessageBody"] for copy in copies] == died
+    assert {copy["MessageAttributes"]["announced"]["StringValue"] for copy in copies} == {"chat"}
+    assert [name for name in map("web-{}".format, range(10)) if name not in message.decode()] == []
 
 
 # --- the cold start ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ TESTED_ELSEWHERE = {
     "router/pipeline.py": "the order of the steps: every test with World runs it",
     "router/understand.py": "classification with rules and plugins: config/test_rules.py, channels/test_plugins.py",
     "router/notify.py": "which jobs are sent and when: incident/test_outbox.py, channels/test_rate_limit.py",
-    "router/settle.py": "records deliveries: incident/test_outbox.py, test_deliver.py, the simulation",
     "router/causes.py": "a table; messages/test_render.py and docs/test_docs.py read it",
     "router/config/settings.py": "data; config/test_parse.py",
     "router/errors.py": "exception classes",

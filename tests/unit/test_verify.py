@@ -156,7 +156,7 @@ def test_the_tick_verifies_once_an_hour_and_announces_what_has_ended() -> None:
         end = world.now + seconds
         while world.now < end:
             world.now += MINUTE
-            tick(world.router, lambda: 60.0)
+            tick(world.router, world.deadline())
 
     wait(3 * HOUR)
     assert len(aws.calls) == 3 * HOUR // VERIFY_EVERY
@@ -177,5 +177,5 @@ def test_what_is_verified_for_weeks_is_never_given_up() -> None:
     world.receive(sidecar_died(START))
     for _ in range(14 * 24):
         world.now += HOUR
-        tick(world.router, lambda: 60.0)
+        tick(world.router, world.deadline())
     assert Kind.RESOLVED not in world.slack.kinds

@@ -180,4 +180,4 @@ def _without(item: Item, task: str) -> Item:
     if alert.task == task:
         alert = replace(alert, id="", event_id="", task="", reason="", containers=(), task_definition="")
     incident = replace(incident, tasks=tuple(id_ for id_ in incident.tasks if id_ != task), alert=alert)
-    return state_item(state._replace(incident=incident), item["ttl"])
+    return state_item(state._replace(incident=incident), item.get("ttl", 0))  # without one while it is open

@@ -21,6 +21,7 @@ from router.cli.replay.memory_table import MemoryTable
 from router.config.settings import Config
 from router.config.silences import Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
+from router.deadline import Deadline
 from router.history.items import CHANNEL_STATES_KEY, iso, to_channel_states
 from router.history.store import History
 from router.history.table import Item, Key
@@ -114,7 +115,7 @@ class VirtualRouter:
         if self.start is None:
             self.now = self.start = at
         self.advance(at)
-        (result,) = process([event], self._router, _remaining)
+        (result,) = process([event], self._router, self._deadline())
         if result.routed is None:
             self.unreadable += 1
             self.failures.append(f"{iso(self.now)}: an event cannot be understood: {result.reason}")
@@ -134,10 +135,10 @@ class VirtualRouter:
             self.now = max(self.now, min(delayed_at, tick_at))
             if minute is None or delayed_at <= tick_at:
                 record = {"messageId": "delayed", "body": heapq.heappop(self._delayed)[2]}
-                handle({"Records": [record]}, self._router, _remaining, max_receives=1)
+                handle({"Records": [record]}, self._router, self._deadline(), max_receives=1)
             else:
                 self._minutes = minute
-                tick(self._router, _remaining)
+                tick(self._router, self._deadline())
 
     def _at(self, minute: int) -> float:
         return (self.start or 0.0) + minute * MINUTE
@@ -184,9 +185,12 @@ class VirtualRouter:
             arrives = round(self.now + message["DelaySeconds"], 3)
             heapq.heappush(self._delayed, (arrives, next(self._numbers), message["MessageBody"]))
 
-    def _deliver(self, jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
+    def _deadline(self) -> Deadline:
+        return Deadline.after(_SECONDS, lambda: self.now)
+
+    def _deliver(self, jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
         """Every send succeeds at once."""
-        del remaining
+        del deadline
         for job in jobs:
             self.messages[job.config.name] += 1
             self._tell(self._line(job))
@@ -215,10 +219,6 @@ class VirtualRouter:
             "text": sent.message.text,
             "bundled": bundled if len(bundled) > 1 else [],
         }
-
-
-def _remaining() -> float:
-    return _SECONDS
 
 
 def _seconds(span: float) -> float:

@@ -1,14 +1,21 @@
 """router.aws.clients: regions, retries and the choice of the session."""
 
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import BotoCoreError
 
 from plugins.sns import Sns
 from router import ChannelConfig
 from router.aws import clients
+from router.deadline import Deadline, applies
+from router.errors import DeadlineExceeded
+from tests.doubles.hang import Hanging, deaf, silent
 
 
 def test_a_client_goes_to_the_region_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,11 +31,11 @@ def test_without_aws_region_botocore_decides(monkeypatch: pytest.MonkeyPatch) ->
     assert clients.sqs().meta.region_name == "eu-west-1"
 
 
-def test_calls_that_add_details_are_tried_once_and_others_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_that_add_details_are_tried_once_and_others_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the standard mode, which reads no file of rules, and with a constant user agent."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    kept = {"mode": "standard", "total_max_attempts": 3}
-    for client, attempts in ((clients.dynamodb(), 3), (clients.ecs_of("eu-west-1"), 1)):
+    kept = {"mode": "standard", "total_max_attempts": 2}
+    for client, attempts in ((clients.dynamodb(), 2), (clients.ecs_of("eu-west-1"), 1)):
         assert client.meta.config.retries == {**kept, "total_max_attempts": attempts}
         assert client.meta.config.user_agent == "ecs-alert-router"
 
@@ -67,3 +74,61 @@ def test_an_unknown_botocore_is_used_with_its_own_session(
     assert "this botocore is unknown" in caplog.text
     assert clients.dynamodb().meta.region_name == "eu-west-1"
     clients._session.cache_clear()  # noqa: SLF001
+
+
+# --- the deadline of the invocation -----------------------------------------------------------------------------------
+
+
+HANGS = pytest.mark.parametrize("hanging", [silent, deaf], ids=["never answers", "lets nobody connect"], indirect=True)
+
+
+@pytest.fixture
+def hanging(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    for name, value in {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(name, value)
+    with getattr(request, "param", silent)() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+
+
+def asked(client: Any) -> float:
+    """How many seconds a call took that got no answer."""
+    began = time.monotonic()
+    with pytest.raises((BotoCoreError, DeadlineExceeded)):
+        client.send_message(QueueUrl="https://sqs.example.com/1/due", MessageBody="x")
+    return time.monotonic() - began
+
+
+@HANGS
+def test_a_service_that_hangs_is_waited_for_no_longer_than_the_deadline(hanging: Hanging) -> None:
+    client = clients.sqs()  # whose own time-outs are 1 and 2 seconds, twice
+    with applies(Deadline.after(0.4)):
+        assert asked(client) < 0.9
+
+
+def test_after_the_deadline_no_service_is_called(hanging: Hanging) -> None:
+    client = clients.sqs()
+    with applies(Deadline.after(0.0)):
+        assert asked(client) < 0.2
+    assert hanging.connections() == 0
+
+
+@HANGS
+def test_without_a_deadline_a_call_keeps_to_its_own_time_outs(hanging: Hanging) -> None:
+    client = clients.aws_client("sqs", attempts=1, connect_timeout=0.1, read_timeout=0.1)
+    assert asked(client) < 0.9
+
+
+def test_a_botocore_without_these_details_keeps_to_its_own_time_outs(
+    hanging: Hanging, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """AWS updates botocore in the runtime from time to time; that must never stop an alert."""
+
+    def renamed(_own: object) -> None:
+        raise AttributeError("_timeout")
+
+    monkeypatch.setattr(clients, "_timeout", renamed)
+    client = clients.aws_client("sqs", attempts=1, connect_timeout=0.1, read_timeout=0.1)
+    with applies(Deadline.after(60.0)):
+        assert asked(client) < 0.9
+    assert "its calls keep to their own time-outs" in caplog.text

@@ -56,6 +56,41 @@ def test_an_error_of_the_dead_letter_queue_is_raised() -> None:
         Queues(Refusing(), "due", "dead-letters").dead_letter("body", "why")
 
 
+def received(queue: str = "events") -> dict[str, str]:
+    arn = f"arn:aws:sqs:eu-west-1:123456789012:{queue}"
+    return {"body": "the event", "receiptHandle": "handle", "eventSourceARN": arn}
+
+
+@pytest.mark.parametrize("queue", ["events", "due"])
+def test_a_record_is_given_back_to_the_queue_that_it_came_from(queue: str) -> None:
+    """A visibility timeout is in whole seconds."""
+    calls: list[dict[str, Any]] = []
+
+    class Recording:
+        def change_message_visibility(self, **request: Any) -> None:
+            calls.append(request)
+
+    made = Queues(Recording(), "https://sqs.eu-west-1.amazonaws.com/123456789012/due", "dead-letters")
+    made.give_back(received(queue), 7.3)
+    url = f"https://sqs.eu-west-1.amazonaws.com/123456789012/{queue}"
+    assert calls == [{"QueueUrl": url, "ReceiptHandle": "handle", "VisibilityTimeout": 8}]
+
+
+def test_a_copy_of_a_record_goes_to_the_queue_that_it_came_from() -> None:
+    sqs = Sqs()
+    Queues(sqs, "https://sqs.eu-west-1.amazonaws.com/123456789012/due", "dead").send_again(received(), 7.3)
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/events"
+    assert sqs.sent == [{"QueueUrl": url, "MessageBody": "the event", "DelaySeconds": 8}]
+
+
+def test_the_names_of_channels_that_announced_an_event_are_whole() -> None:
+    """However many there are: a name that is missing is notified again."""
+    made, sqs = queues()
+    names = [f"slack-team-payments-{number:03}" for number in range(200)]
+    made.dead_letter("body", "why", names)
+    assert sqs.sent[0]["MessageAttributes"]["announced"]["StringValue"].split(",") == names
+
+
 @pytest.mark.parametrize(
     ("reason", "noted"), [("two\nlines\x00", "two lines "), ("odd \ud800 \uffff", "odd    "), ("x" * 300, "x" * 256)]
 )

@@ -91,7 +91,7 @@ def wait(world: World, seconds: float) -> None:
     end = world.now + seconds
     while world.now < end:
         world.now = min(world.now + MINUTE, end)
-        handle(TICK, world.router, lambda: 60.0, 5)
+        handle(TICK, world.router, world.deadline(), 5)
 
 
 def of_channels(channel: Recorder) -> list[tuple[Kind, str]]:

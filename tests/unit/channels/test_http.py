@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
@@ -18,8 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.channels.http import Connections, Response, post_json, retry_after
+from router.deadline import Deadline, applies
 from router.errors import ChannelError, PermanentError, TransientError
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
+from tests.doubles.hang import deaf
 
 SECRET = "Xq7secretTokenZz91"
 PATH = f"/services/T0AAAAAAAA/B0BBBBBBBB/{SECRET}?sig={SECRET}%2Fplus"
@@ -148,6 +150,7 @@ def test_redirect_that_drips_ends_in_time() -> None:
     [
         ("30", "", 30),
         ("1.5", "", 1.5),
+        (" 7\x1f", "", 7),
         ("0", "", 1),
         ("9" * 400, "", 3600),
         ("-5", "", None),
@@ -236,8 +239,9 @@ def test_refused_connection_is_transient() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}{PATH}"
-        with pytest.raises(TransientError, match=r"no answer from 127\.0\.0\.1: ConnectionRefusedError"):
+        with pytest.raises(TransientError, match=r"no connection to 127\.0\.0\.1: ConnectionRefusedError") as caught:
             post_json(url, PAYLOAD)
+    assert caught.value.unsent
 
 
 def test_nothing_is_retried_here() -> None:
@@ -283,6 +287,87 @@ def test_header_that_cannot_be_sent_is_permanent() -> None:
     with ScriptedServer(answer(200)) as server, pytest.raises(PermanentError, match="malformed") as caught:
         post_json(server.url(PATH), {}, headers={"Authorization": f"{HEADERS['Authorization']}\r\nX: y"})
     assert_no_secret(caught.value)
+
+
+# --- the deadline, and addresses that hang ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes every host have these ports of loopback as its addresses, in this order."""
+    known = socket.getaddrinfo
+
+    def resolve(*ports: int) -> None:
+        monkeypatch.setattr(
+            "socket.getaddrinfo",
+            lambda *_args, **_options: [
+                each for port in ports for each in known("127.0.0.1", port, 0, socket.SOCK_STREAM)
+            ],
+        )
+
+    return resolve
+
+
+def test_a_dead_address_leaves_the_time_for_the_next_one(
+    resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once used up the whole time: the second address accepted the message, and nobody waited for its answer."""
+    monkeypatch.setattr("router.channels.http._CONNECT_LIMIT", 0.1)
+    with deaf() as dead, ScriptedServer(answer(200, "ok")) as server:
+        resolve(dead.port, server.port)
+        assert post_json(server.url(), {}, timeout=2).text == "ok"
+
+
+def test_a_request_is_not_written_with_too_little_time_for_its_answer(
+    resolve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the first address takes 0.9 of a second. The remote is known not to have the message."""
+    monkeypatch.setattr("router.channels.http._CONNECT_LIMIT", 0.9)
+    with deaf() as dead, ScriptedServer(answer(200, "ok")) as server:
+        resolve(dead.port, server.port)
+        with pytest.raises(TransientError, match="no time was left") as caught:
+            post_json(server.url(), {}, timeout=1)
+        assert server.requests == []
+    assert caught.value.unsent
+
+
+def test_a_host_that_lets_nobody_connect_has_not_received_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.channels.http._CONNECT_LIMIT", 0.1)
+    with deaf() as dead, pytest.raises(TransientError, match=r"no connection to 127\.0\.0\.1 in time") as caught:
+        post_json(dead.url, {}, timeout=2)
+    assert caught.value.unsent
+
+
+def test_a_host_that_does_not_answer_may_have_received_it() -> None:
+    error = failure(stall(), timeout=0.2)
+    assert isinstance(error, TransientError)
+    assert not error.unsent
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_deadline() -> None:
+    began = time.monotonic()
+    with applies(Deadline.after(0.3)):
+        failure(stall(), timeout=1.25)
+    assert time.monotonic() - began < 0.9
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["new connection", "kept connection"])
+def test_nothing_is_written_after_the_deadline(*, connected: bool) -> None:
+    """Nor by a thread that was frozen while it connected: the clock has jumped when it goes on."""
+    now = 1000.0
+    with ScriptedServer(answer(200, "ok")) as server:
+        if connected:
+            post_json(server.url(), {})
+
+        def jumps() -> float:
+            nonlocal now
+            now += 30  # whenever somebody looks at it
+            return now
+
+        with applies(Deadline(1095.0, jumps)), pytest.raises(TransientError) as caught:
+            post_json(server.url(), {})
+        assert len(server.requests) == connected
+    assert caught.value.unsent
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------

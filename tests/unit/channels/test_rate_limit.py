@@ -1,7 +1,7 @@
 """How often an endpoint is spoken to (docs/reliability.md): the allotment itself, then the whole router."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -23,6 +23,7 @@ from router.channels.rate_limit import (
 from router.channels.state import BundleState, ChannelStates
 from router.config.settings import Route
 from router.context import Answered, Job
+from router.deadline import Deadline
 from router.errors import TransientError
 from router.history.items import iso
 from router.history.store import History
@@ -158,8 +159,8 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
     """Their answers waited for its own, and were there when they were there."""
     world = World()
 
-    def together(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
-        done = [each for batch in serially(jobs, remaining) for each in batch]
+    def together(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
+        done = [each for batch in serially(jobs, deadline) for each in batch]
         world.now += 0.9
         yield [(job, each._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, each in done]
 

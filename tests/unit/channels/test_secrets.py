@@ -1,6 +1,7 @@
 """References to secrets: where they are read, how long they are kept, and that they never get out."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from botocore.exceptions import ConnectTimeoutError
 from moto import mock_aws
 
 from router.channels.secrets import KEPT_FOR, Secrets, is_reference
+from router.deadline import Deadline, applies
 from router.errors import PermanentError, TransientError
 
 URL = "https://hooks.example.com/services/T0/B0/confidential"
@@ -99,6 +101,66 @@ def test_an_aws_that_does_not_answer_is_a_transient_error(clock: Clock) -> None:
 
     with pytest.raises(TransientError):
         Secrets(Silent, Silent, clock).read("ssm:/router/slack")
+
+
+# --- a store that hangs -----------------------------------------------------------------------------------------------
+
+
+class Hanging:
+    """A Secrets Manager that answers only when the test is over."""
+
+    def __init__(self) -> None:
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def get_secret_value(self, **_: Any) -> dict[str, str]:
+        self.asked.set()
+        self.over.wait(20)
+        return {"SecretString": URL}
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    store = Hanging()
+    yield store
+    store.over.set()
+
+
+def reading(secrets: Secrets, store: Hanging) -> threading.Thread:
+    """A thread that waits for the secret `slack`."""
+    thread = threading.Thread(target=secrets.read, args=["secretsmanager:slack"], daemon=True)
+    thread.start()
+    assert store.asked.wait(20)
+    return thread
+
+
+def test_a_store_that_hangs_does_not_hold_up_a_secret_of_another_store(
+    clients: dict[str, Any], hanging: Hanging, clock: Clock
+) -> None:
+    clients["ssm"].put_parameter(Name="/router/pager", Value="the key", Type="SecureString")
+    secrets = Secrets(lambda: clients["ssm"], lambda: hanging, clock)
+    reading(secrets, hanging)
+    assert secrets.read("ssm:/router/pager") == "the key"
+
+
+def test_whoever_waits_for_the_same_secret_waits_no_longer_than_the_deadline(hanging: Hanging, clock: Clock) -> None:
+    secrets = Secrets(lambda: None, lambda: hanging, clock)
+    reading(secrets, hanging)
+    for seconds in (0.1, 0.0):
+        with applies(Deadline.after(seconds)), pytest.raises(TransientError, match="secretsmanager:slack") as raised:
+            secrets.read("secretsmanager:slack")
+        assert raised.value.unsent
+
+
+def test_a_secret_that_arrives_hours_late_is_not_kept(hanging: Hanging, clock: Clock) -> None:
+    """The thread that read it was frozen; it may have been rotated since."""
+    secrets = Secrets(lambda: None, lambda: hanging, clock)
+    thread = reading(secrets, hanging)
+    clock.now += 3600
+    hanging.over.set()
+    thread.join(20)
+    hanging.asked.clear()
+    secrets.read("secretsmanager:slack")
+    assert hanging.asked.is_set()
 
 
 def test_what_was_read_is_in_no_repr(secrets: Secrets) -> None:

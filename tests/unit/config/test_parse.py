@@ -107,10 +107,15 @@ def test_what_is_not_said_has_its_documented_default() -> None:
     ("text", "seconds"), [("30s", 30), ("15m", 900), ("4h", 14400), ("90d", 7_776_000), ("999999d", 86_399_913_600)]
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
-    config = parsed({"dedup_window": text, "resolve_after": text, "retention": text})
+    config = parsed({"dedup_window": text, "resolve_after": text})
     assert config.problems == ()
     settings, _ = config.channels["chat"].open()
-    assert settings.dedup_window == config.resolve_after == config.retention == seconds
+    assert settings.dedup_window == config.resolve_after == seconds
+
+
+def test_history_is_kept_for_a_week_at_least() -> None:
+    config = parsed({"retention": "7d"})
+    assert (config.retention, config.problems) == (7 * 86400.0, ())
 
 
 @pytest.mark.parametrize(
@@ -184,6 +189,8 @@ def test_a_route_says_which_alerts_go_where() -> None:
         ({"time_zone": "../etc/passwd"}, "time_zone", "Asia/Tokyo"),
         ({"dedup_window": "soon"}, "dedup_window", "15m"),
         ({"retention": 90}, "retention", "15m"),
+        ({"retention": "12h"}, "retention", "7d"),
+        ({"retention": "6d"}, "retention", "7d"),
         ({"retention_by_severity": "90d"}, "retention_by_severity", "a table"),
         ({"retention_by_severity": {"fatal": "90d"}}, "retention_by_severity.fatal", "critical, error"),
         ({"retention_by_severity": {"info": 7}}, "retention_by_severity.info", "15m"),

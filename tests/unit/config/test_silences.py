@@ -369,7 +369,7 @@ def test_silences_that_are_known_hold_during_an_outage(world: World) -> None:
         return len(deliveries[routed.alert.id])
 
     def serially_sent(jobs: Sequence[Job]) -> Iterable[Sequence[Answered]]:
-        return serially(jobs, lambda: 60.0)
+        return serially(jobs, world.deadline())
 
     world.silence(START + HOUR, service="web")
     world.receive(crash(world))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local_aws import events
+from router.deadline import time_left
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.enrichment.enrich import TIME_LIMIT, Enricher, enrich, from_logs, from_task_definition
@@ -63,6 +64,29 @@ def test_what_hangs_is_left_behind_with_what_was_found_before() -> None:
     release.set()
     assert {key: known.facts for key, known in found.items()} == {DIED.id: {"a": "x"}, "other": {"a": "x"}}
     assert 0.15 < took < 2.0
+
+
+def test_what_is_left_behind_asks_nobody_later() -> None:
+    """It may thaw in a later invocation. Whoever is refused then does not pause the lookups of others either."""
+    release, asked = threading.Event(), list[str]()
+
+    class Ecs:
+        def describe_task_definition(self, **_: Any) -> dict[str, Any]:
+            time_left(1.0)  # as before each call to AWS
+            asked.append("ECS")
+            return {"taskDefinition": {"containerDefinitions": []}}
+
+    def hangs(_alert: Alert, known: Enrichment) -> Enrichment:
+        release.wait(10)
+        return known
+
+    definitions = TaskDefinitions(lambda _region: Ecs(), lambda: 0.0)
+    enrich([DIED], 0.1, [hangs, from_task_definition(definitions)])
+    (thread,) = [each for each in threading.enumerate() if each.name == f"enrich-{DIED.id}"]
+    release.set()
+    thread.join(10)
+    assert asked == []
+    assert definitions.get(DIED.subject, DIED.task_definition) is not None
 
 
 def test_alerts_do_not_wait_for_each_other() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from local_aws import events
 from router.cli.replay.memory_table import MemoryTable
+from router.deadline import Deadline, applies, time_left
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import Conflict, Contended, HistoryUnavailable, PermanentError, TransientError
@@ -21,6 +22,7 @@ from router.history.store import (
     Change,
     History,
     SubjectWrite,
+    backoff,
     update_in_batches,
 )
 from router.history.table import Item, Query
@@ -292,7 +294,11 @@ def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_
     world = World()
     world.keep_in(History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY}))
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
-    kept = {item["sk"].partition("#")[0]: (item["ttl"] - world.now) // DAY for item in world.rows("subject#")}
+    (state,) = [item for item in world.rows("subject#") if item["sk"] == "incident"]
+    assert "ttl" not in state  # while the incident is open: else nobody would be told of its end
+    world.receive(events.service_action(updatedAt=iso(world.now + 1)))
+    world.wait(10 * MINUTE)
+    kept = {item["sk"].partition("#")[0]: round((item["ttl"] - world.now) / DAY) for item in world.rows("subject#")}
     assert kept == {"delivery": 7, "incident": 365}
 
 
@@ -360,6 +366,53 @@ def test_rows_that_are_there_already_are_handed_to_the_next_attempt_and_the_stat
     existing, _ = history.update(read, change, lambda: AT, lambda _: None)
     assert (existing, len(reads)) == (["announced"], 1)
     assert ask(history, hours=1) == [2, 1]
+
+
+def test_an_update_goes_on_until_the_deadline_and_is_then_contended() -> None:
+    """Contention is no outage: whoever gives up says so, and does not ask once more with too little time."""
+    history, now = history_with(), AT
+    rivals = Rivals(history, commits=1000)
+
+    def pause(_: int) -> None:
+        nonlocal now
+        now += 1.0
+
+    with applies(Deadline(AT + 30, lambda: now)), pytest.raises(Contended, match="30 times in a row"):
+        history.update(rivals.read, rivals.change, lambda: AT, pause)
+    assert rivals.reads == 30
+
+
+@pytest.mark.parametrize(("attempt", "longest"), [(0, 0.02), (3, 0.16), (10, 1.0), (99, 1.0)])
+def test_writers_wait_by_chance_longer_after_each_attempt_and_at_most_a_second(attempt: int, longest: float) -> None:
+    assert [backoff(attempt, chance) for chance in (0.0, 0.5, 1.0)] == [0.0, longest / 2, longest]
+
+
+def test_a_contended_subject_takes_no_time_from_the_others_of_its_batch() -> None:
+    now = 0.0
+
+    def write(batch: Sequence[int], _tries: int) -> None:
+        nonlocal now
+        if 0 in batch:
+            now += time_left(1000.0, enough=-1.0) if len(batch) == 1 else 1.0
+            raise Contended(2)
+        time_left(1000.0, enough=9.0)
+
+    with applies(Deadline(41.0, lambda: now)):
+        outcomes = list(update_in_batches(range(4), lambda _: 1, write))
+    assert [outcome is None for _, outcome in outcomes] == [False, True, True, True]
+
+
+def test_a_batch_that_gets_no_answer_is_not_asked_for_one_by_one() -> None:
+    """Each subject would wait as long as the batch did, and there would be no time left to announce them."""
+    asked: list[Sequence[int]] = []
+
+    def write(batch: Sequence[int], _tries: int) -> None:
+        asked.append(batch)
+        raise HistoryUnavailable("no answer", answered=False)
+
+    ((batch, outcome),) = update_in_batches(range(10), lambda _: 1, write)
+    assert (list(batch), len(asked)) == (list(range(10)), 1)
+    assert isinstance(outcome, HistoryUnavailable)
 
 
 def batches_of(sizes: Sequence[int], *refused: int) -> list[tuple[list[int], bool]]:

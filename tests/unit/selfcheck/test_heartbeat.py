@@ -28,7 +28,7 @@ BEAT = {
 def receive(world: World, *beats: dict[str, Any]) -> list[str]:
     """The ids of the messages that come back."""
     records = [record(f"m{number}", each) for number, each in enumerate(beats)]
-    answer = handle({"Records": records}, world.router, lambda: 60.0, 5)
+    answer = handle({"Records": records}, world.router, world.deadline(), 5)
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
 
 
@@ -128,7 +128,7 @@ def test_each_channel_hears_it_in_its_language() -> None:
 
 def test_a_bare_heartbeat_works_too() -> None:
     """As `serverless invoke` sends it."""
-    assert handle(BEAT, World().router, lambda: 60.0, 5) == {"deliveries": 2}
+    assert handle(BEAT, (world := World()).router, world.deadline(), 5) == {"deliveries": 2}
 
 
 class Sns:

@@ -8,6 +8,7 @@ import pytest
 
 from local_aws import events
 from router.context import Answered, Job
+from router.deadline import Deadline
 from router.errors import TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject, SubjectKind
@@ -43,12 +44,12 @@ def told(*attempts: Attempt) -> MetricsRecorder:
     """A meter that has listened to a deliver step in which this came of things."""
     jobs = [job(channel) for channel, _, _ in attempts]
 
-    def deliver(jobs: Sequence[Job], remaining: Callable[[], float]) -> Iterator[list[Answered]]:
+    def deliver(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
         for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
             yield [(each, Delivery(each.dispatch, outcome, seconds=seconds))]
 
     meter = MetricsRecorder()
-    assert [each for done in meter.counting(deliver)(jobs, lambda: 60.0) for each, _ in done] == jobs
+    assert [each for done in meter.counting(deliver)(jobs, Deadline.after(60.0)) for each, _ in done] == jobs
     return meter
 
 

@@ -1,5 +1,7 @@
 """What the tick proves of each channel without sending."""
 
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +9,11 @@ import pytest
 
 from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
+from router.deadline import Deadline
 from router.errors import TransientError
 from router.inbox import handle
 from router.model import ChannelConfig, Notification
+from router.selfcheck.probe import probe
 from tests.doubles.world import World
 
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
@@ -19,7 +23,7 @@ SECRET = "https://chat.example.com/hooks/sixteen-characters"
 def ticked(world: World, left: float = 60.0) -> list[int]:
     """What the tick says of channels that could not send."""
     heard: list[int] = []
-    handle(TICK, world.router._replace(count_unusable=heard.append), lambda: left, 5)
+    handle(TICK, world.router._replace(count_unusable=heard.append), world.deadline(left), 5)
     return heard
 
 
@@ -78,6 +82,39 @@ def test_a_plugin_that_cannot_render_is_noticed_and_its_words_are_not_repeated(
     assert ticked(with_channel(World(), source)) == [1]
     assert "its plugin raised RuntimeError" in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_channels_are_probed_side_by_side() -> None:
+    """Each is rendered only while the other is."""
+    together, world = threading.Barrier(2, timeout=20), World()
+
+    class Meeting(Broken):
+        def render(self, notification: Notification) -> dict[str, Any]:
+            together.wait()
+            return {"kind": notification.kind}
+
+    channels = {name: ConfiguredChannel.of(ChannelConfig(name, "recorder", {}), Meeting()) for name in ("a", "b")}
+    assert probe(world.config._replace(channels=channels), world.now, Deadline.after(20)) == 0
+
+
+def test_a_channel_that_hangs_is_left_to_the_next_tick(caplog: pytest.LogCaptureFixture) -> None:
+    """Three secrets that hang took longer than the function's time-out. The other channels are probed all the same."""
+    over, world = threading.Event(), World()
+
+    class Stuck(Broken):
+        def render(self, notification: Notification) -> dict[str, Any]:
+            over.wait(20)
+            return {"kind": notification.kind}
+
+    channels = {
+        "broken": ConfiguredChannel.of(ChannelConfig("broken", "recorder", {}), Broken()),
+        **{name: ConfiguredChannel.of(ChannelConfig(name, "recorder", {}), Stuck()) for name in ("x", "y", "z")},
+    }
+    began = time.monotonic()
+    assert probe(world.config._replace(channels=channels), world.now, Deadline.after(0.2)) == 1
+    assert time.monotonic() - began < 2
+    assert [f"channel {name}: not probed in time" in caplog.text for name in ("x", "y", "z")] == [True] * 3
+    over.set()
 
 
 def test_a_channel_that_is_disabled_is_counted() -> None:
