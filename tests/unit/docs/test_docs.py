@@ -140,7 +140,7 @@ def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None
 
 RUNBOOK = blocks("docs/operate.md", "sh")
 TYPED = [line for block in RUNBOOK for line in block.splitlines()]
-TO_RUN = [block for block in (*RUNBOOK, blocks("README.md", "sh")[-1]) if "ecs-alert-router " in block]
+TO_RUN = [block for block in (*RUNBOOK, *blocks("README.md", "sh")) if "ecs-alert-router " in block]
 
 
 @pytest.fixture
@@ -151,14 +151,25 @@ def troubled(account: Account) -> Account:
     return account
 
 
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is a checkout, into which a command may write."""
+    for name in ("alert-router.toml", "examples", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("block", TO_RUN)
-def test_what_the_runbook_says_to_type_works(block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_every_command_of_the_readme_and_the_runbook_works(
+    block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x")
     monkeypatch.setattr("router.cli.send_test._sent", lambda _: iter(()))  # nothing leaves this machine
     (incident,) = troubled.world.history.open_incidents(time.time())
     known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(troubled)}
-    options = {"config": [], "send-test": [], "history": troubled.options[:2], "replay": troubled.options[:2]}
+    history = troubled.options[:2]
+    options = {"classify": [], "config": [], "simulate": [], "send-test": [], "history": history, "replay": history}
     for line in block.splitlines():
         program, *words = shlex.split(line, comments=True)
         if program == "ecs-alert-router":
