@@ -170,7 +170,7 @@ def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
         ];
         const aws = new Aws({});
         aws.ask = async () => pages.shift();
-        aws.unheard('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
+        aws.unconfirmed('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
           .then((found) => console.log(JSON.stringify(found)));
     """
     result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
