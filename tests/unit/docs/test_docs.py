@@ -1,4 +1,4 @@
-"""What the documents say works as they say it."""
+"""What the documents describe works as described."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_shows_what_the_router_makes(name: str) -> None:
+def test_a_picture_shows_the_current_messages(name: str) -> None:
     """If not: `make docs-images`."""
     assert (IMAGES / name).is_file()
     assert remembered()[name] == digest(page(PICTURES[name]))
@@ -53,7 +53,7 @@ def test_every_picture_is_shown_in_a_document() -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
+def test_a_generated_page_is_up_to_date(name: str) -> None:
     """If not: `make docs-pages`."""
     assert (DOCS / name).read_text("utf-8") == MADE[name]()
 
@@ -96,7 +96,7 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
     assert blocks("README.md", "python") == [(ROOT / "examples/mattermost.py").read_text("utf-8")]
 
 
-def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
+def test_the_commented_out_settings_of_the_shipped_configuration_are_valid() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
     everything = re.sub(
         r"^# (?=mention|name|match|severity|runbook|hours|time_zone|reason|\[\[|\[retention|critical|info)",
@@ -117,8 +117,8 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
 # --- docs/deploy.md ---------------------------------------------------------------------------------------------------
 
 
-def test_every_value_of_a_deployment_is_documented_and_no_other() -> None:
-    """Those that serverless.yml and deploy/ take from the shell; of .env's own the AWS region is no setting of ours."""
+def test_exactly_the_values_of_a_deployment_are_documented() -> None:
+    """The variables that serverless.yml and deploy/ read from the shell."""
     read = (ROOT / "serverless.yml").read_text("utf-8") + (ROOT / "deploy" / "settings.js").read_text("utf-8")
     taken = set(re.findall(r"\$\{env:([A-Z_]+)", read)) | set(re.findall(r"addresses\('([A-Z_]+)'\)", read))
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
@@ -184,7 +184,7 @@ def _silenced(account: Account) -> str:
 
 
 @pytest.mark.parametrize("line", [line for line in TYPED if line.startswith("aws ")])
-def test_what_the_runbook_asks_aws_exists(line: str) -> None:
+def test_every_aws_command_of_the_runbook_exists(line: str) -> None:
     _, service, operation, *words = shlex.split(line)
     session = botocore.session.get_session()
     model = session.get_service_model(service)
