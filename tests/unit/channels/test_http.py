@@ -329,7 +329,7 @@ def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert load.call_count == 0
     with ScriptedServer(answer(200), certificate=pem) as one, ScriptedServer(answer(200), certificate=pem) as two:
         post_json(one.url(), {})
-        pem.unlink()  # whoever read it again would fail
+        pem.unlink()  # reading it again would fail
         post_json(one.url(host="localhost"), {})
         post_json(two.url(), {})
     assert load.call_count == 1

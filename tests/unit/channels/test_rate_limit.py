@@ -247,7 +247,7 @@ def test_an_alert_sent_singly_by_one_channel_is_announced_and_otherwise_gathered
     world.pager.budget, world.email.budget = (100, 1.0), (1, 1.0)
     assert world.decisions(*(died(f"web-{number}") for number in range(3))) == [Decision.ANNOUNCED] * 3
     world.now += 1
-    quiet = [died(f"api-{number}", START + 1, code=0) for number in range(3)]  # warnings, of which no pager hears
+    quiet = [died(f"api-{number}", START + 1, code=0) for number in range(3)]  # warnings, which no pager gets
     assert world.decisions(*quiet) == [Decision.GATHERED] * 3
 
 

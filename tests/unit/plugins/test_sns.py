@@ -300,7 +300,7 @@ def test_the_error_code_decides(
 
 def test_the_client_does_not_retry_and_has_short_timeouts(sns: Sns) -> None:
     """Only the deliver step retries; boto3 does not, and waits no longer than a webhook may."""
-    meta = sns._client.meta  # noqa: SLF001 - what boto3 was told is seen nowhere else
+    meta = sns._client.meta  # noqa: SLF001 - boto3 exposes its settings nowhere else
     assert meta.region_name == REGION
     assert meta.config.retries["total_max_attempts"] == 1
     assert (meta.config.connect_timeout, meta.config.read_timeout) == (3, 8)

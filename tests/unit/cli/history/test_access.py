@@ -40,7 +40,7 @@ def reader() -> Iterator[dict[str, str]]:
 
 def _reader(aws: LocalAws) -> dict[str, str]:
     """A user who has exactly the permissions that the page lists for reading."""
-    (sentence,) = re.findall(r"Read-only credentials are enough: (.*?), and for", PAGE, re.DOTALL)
+    (sentence,) = re.findall(r"Read-only credentials are enough: (.*?), and\s+for", PAGE, re.DOTALL)
     actions = re.findall(r"`(dynamodb:\w+)`", sentence)
     arn = aws.client("dynamodb").describe_table(TableName=TABLE)["Table"]["TableArn"]
     statement = {"Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/index/*"]}
