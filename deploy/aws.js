@@ -1,6 +1,6 @@
 'use strict';
 
-// The questions that a deployment asks AWS, with the credentials and the region of the Serverless CLI.
+// What a deployment has to know from AWS, read with the credentials and the region of the Serverless CLI.
 
 const { CloudFormationClient, DescribeStackResourceCommand, DescribeStacksCommand } = require('@aws-sdk/client-cloudformation');
 const { DescribeTableCommand, DynamoDBClient } = require('@aws-sdk/client-dynamodb');
@@ -11,13 +11,13 @@ class Aws {
     this.provider = provider;
   }
 
-  // A table that is there: its name, its ARN, and the ARN of the customer managed key that it is encrypted with.
+  // An existing table: its name, its ARN, and the ARN of the customer managed key that encrypts it.
   async table(name) {
     const { Table } = await this.ask(DynamoDBClient, new DescribeTableCommand({ TableName: name }));
     return { name, arn: Table.TableArn, keyArn: Table.SSEDescription?.KMSMasterKeyArn };
   }
 
-  // Whether a resource of the stack, by its logical id, is this one.
+  // Whether the stack's resource with this logical id is this one.
   async owns(LogicalResourceId, physicalId) {
     const StackName = this.provider.naming.getStackName();
     try {
@@ -37,21 +37,21 @@ class Aws {
     return Object.fromEntries(Stacks[0].Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
   }
 
-  // Those of the addresses that a topic does not send to: not confirmed yet, or forgotten by AWS after three days.
-  async unheard(TopicArn, addresses) {
-    const found = [];
+  // The addresses that a topic does not send to: not confirmed yet, or removed by AWS after three days.
+  async unconfirmed(TopicArn, addresses) {
+    const subscriptions = [];
     let NextToken;
     do {
       const page = await this.ask(SNSClient, new ListSubscriptionsByTopicCommand({ TopicArn, NextToken }));
-      found.push(...(page.Subscriptions ?? []));
+      subscriptions.push(...(page.Subscriptions ?? []));
       ({ NextToken } = page);
     } while (NextToken);
-    const confirmed = found.filter(({ SubscriptionArn }) => SubscriptionArn?.startsWith('arn:'));
+    const confirmed = subscriptions.filter(({ SubscriptionArn }) => SubscriptionArn?.startsWith('arn:'));
     return addresses.filter((address) => !confirmed.some(({ Endpoint }) => Endpoint === address));
   }
 
   async ask(Client, command) {
-    // Only osls has getAwsSdkV3Config; elsewhere the SDK finds credentials by itself, in the same places.
+    // Only osls has getAwsSdkV3Config; otherwise the SDK finds the credentials itself, in the same places.
     const config = (await this.provider.getAwsSdkV3Config?.()) ?? { region: this.provider.getRegion() };
     return new Client(config).send(command);
   }

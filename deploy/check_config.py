@@ -14,7 +14,7 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 ROOT = Path(__file__).resolve().parent.parent
-OF_THE_RUNTIME = (
+RUNTIME_MODULES = (
     "boto3",
     "botocore",
     "botocore.config",
@@ -31,8 +31,8 @@ def main() -> int:
     """Print every problem, one per line; return the exit code."""
     sys.path[:0] = [str(ROOT), str(ROOT / ".build" / "layer" / "python")]
     if importlib.util.find_spec("boto3") is None:
-        # AWS's runtime has boto3, the deploying machine may not. Here, channels only create a client and never use it.
-        sys.modules.update(dict.fromkeys(OF_THE_RUNTIME, MagicMock()))
+        # Lambda's runtime has boto3; this machine may not. Here, channels only create a client and never use it.
+        sys.modules.update(dict.fromkeys(RUNTIME_MODULES, MagicMock()))
     problems, warnings, enrich = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)

@@ -1,8 +1,8 @@
 'use strict';
 
-// Takes resources out of what is to be deployed, with all that refers to them.
+// Removes resources from the template, with everything that refers to them, or replaces them by existing ones.
 
-// What belongs to each setting that can be off.
+// The resources of each setting that can be off.
 const BUS_RULES = ['BusEcsRule', 'BusAlarmRule', 'BusCodeDeployRule', 'BusContainerExitedRule'];
 const PARTS = {
   eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
@@ -10,7 +10,7 @@ const PARTS = {
   dashboard: ['Dashboard'],
 };
 
-// Without these resources: elements of lists that refer to them go, and so do the outputs.
+// Removes the resources of a part, the list elements that refer to them, and their outputs.
 function leaveOut(part, service) {
   const names = PARTS[part];
   for (const name of names) delete service.resources.Resources[name];
@@ -18,7 +18,7 @@ function leaveOut(part, service) {
   prune(service.resources.Resources, names);
 }
 
-// In place of a resource, one that is there already: `values` says what Ref and Fn::GetAtt … Arn shall give.
+// Replaces a resource by an existing one: `values` has what Ref and Fn::GetAtt … Arn resolve to.
 function replace(name, values, service) {
   delete service.resources.Resources[name];
   const { provider, resources } = service;
@@ -34,7 +34,7 @@ function dropOutputs(service, names) {
 
 function prune(node, names) {
   for (const [key, value] of Object.entries(node)) {
-    if (Array.isArray(value)) node[key] = value.filter((each) => !names.includes(referred(each)));
+    if (Array.isArray(value)) node[key] = value.filter((element) => !names.includes(referred(element)));
     if (value && typeof value === 'object') prune(node[key], names);
   }
 }
@@ -46,7 +46,7 @@ function referred(value) {
 }
 
 function replaced(node, name, values) {
-  if (Array.isArray(node)) return node.map((each) => replaced(each, name, values));
+  if (Array.isArray(node)) return node.map((element) => replaced(element, name, values));
   if (!node || typeof node !== 'object') return node;
   if (referred(node) === name) return node.Ref ? values.Ref : values.Arn;
   if (typeof node['Fn::Sub'] === 'string' && node['Fn::Sub'].includes(`\${${name}`)) {

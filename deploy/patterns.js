@@ -1,32 +1,32 @@
 'use strict';
 
-// The event patterns of deploy/rules.yml, as the settings want them.
+// The event patterns of deploy/rules.yml, adapted to the settings.
 
 const LIMIT = 2048; // characters of an event pattern (Amazon EventBridge quotas)
 const TASKS = 'ECS Task State Change';
 const INSTANCES = 'ECS Container Instance State Change';
-// The kinds of which every event says its cluster in `detail`; of the others some name it in `resources` alone.
-const SAYS_CLUSTER = [TASKS, 'ECS Service Action'];
+// Every event of these kinds names its cluster in `detail`; some of the others name it only in `resources`.
+const CLUSTER_IN_DETAIL = [TASKS, 'ECS Service Action'];
 
-// Every rule that lets events in, by its logical id; the rules of the event bus have the same patterns.
+// The pattern of every rule that receives events, by logical id; the rules of the event bus have the same patterns.
 function patterns(resources, settings) {
   const shipped = (rule) => structuredClone(resources[rule].Properties.EventPattern);
   const alarm = shipped('AlarmRule');
   alarm.detail.alarmName = [{ prefix: settings.alarmNamePrefix }];
   const codeDeploy = shipped('CodeDeployRule');
   codeDeploy.detail.application = [{ prefix: settings.codeDeployPrefix }];
-  const made = {
+  const own = {
     EcsRule: ofClusters(settings.lifecycleEvents ? withLifecycle(shipped('EcsRule')) : shipped('EcsRule'), settings.clusters),
     AlarmRule: alarm,
     CodeDeployRule: codeDeploy,
     ContainerExitedRule: shipped('ContainerExitedRule'),
   };
-  return { ...made, ...Object.fromEntries(Object.entries(made).map(([rule, pattern]) => [`Bus${rule}`, pattern])) };
+  return { ...own, ...Object.fromEntries(Object.entries(own).map(([rule, pattern]) => [`Bus${rule}`, pattern])) };
 }
 
-// Every state of tasks and container instances, whatever it says.
+// Matches every state of tasks and container instances.
 function withLifecycle(pattern) {
-  const others = pattern.$or.filter((each) => !only(each, [TASKS]) && !excludes(each));
+  const others = pattern.$or.filter((alternative) => !only(alternative, [TASKS]) && !excludes(alternative));
   const rest = pattern.$or.find(excludes);
   const kept = rest['detail-type'][0]['anything-but'].filter((kind) => kind !== TASKS && kind !== INSTANCES);
   return { ...pattern, $or: [...others, { 'detail-type': [{ 'anything-but': kept }] }] };
@@ -36,10 +36,10 @@ function ofClusters(pattern, clusters) {
   if (!clusters.length) return pattern;
   const arns = clusters.map((name) => match(`:cluster/${name}`));
   const within = clusters.map((name) => ({ wildcard: `*/${name}/*` }));
-  const narrowed = pattern.$or.map((each) =>
-    only(each, SAYS_CLUSTER)
-      ? { ...each, detail: { clusterArn: arns, ...each.detail } }
-      : { ...each, $or: [{ detail: { clusterArn: arns } }, { resources: within }] },
+  const narrowed = pattern.$or.map((alternative) =>
+    only(alternative, CLUSTER_IN_DETAIL)
+      ? { ...alternative, detail: { clusterArn: arns, ...alternative.detail } }
+      : { ...alternative, $or: [{ detail: { clusterArn: arns } }, { resources: within }] },
   );
   return { ...pattern, $or: narrowed };
 }

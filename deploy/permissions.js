@@ -1,13 +1,13 @@
 'use strict';
 
-// The permissions that the configuration decides: to read just those parameters and secrets that it refers to, and what
+// The permissions that depend on the configuration: to read the parameters and secrets that it refers to, and to call what
 // it turns on.
 
 const COMMENT = /^\s*#.*$/gm;
 const REFERENCE = /^(ssm|secretsmanager):([^#]+)/;
 
-// `config` is the text of alert-router.toml, `environment` the function's, `keyArns` the customer managed keys under
-// which secrets lie; AWS's own keys need no permission.
+// `config` is the text of alert-router.toml, `environment` the function's environment, and `keyArns` the customer managed
+// keys that encrypt secrets; AWS managed keys need no permission.
 function secretStatements(config, environment, keyArns) {
   const literals = config.replace(COMMENT, '').match(/"[^"\n]*"|'[^'\n]*'/g) ?? [];
   const values = [...literals.map((literal) => literal.slice(1, -1)), ...Object.values(environment)];
@@ -25,7 +25,7 @@ function readStatement(service, names) {
     const parameters = names.map((name) => arn(`parameter/${name.replace(/^\//, '')}`));
     return { Effect: 'Allow', Action: ['ssm:GetParameter'], Resource: parameters };
   }
-  // Secrets Manager ends each secret's ARN with a hyphen and six characters of its own.
+  // Secrets Manager appends a hyphen and six random characters to each secret's ARN.
   const secrets = names.map((name) => arn(`secret:${name}-??????`));
   return { Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: secrets };
 }
@@ -35,10 +35,10 @@ function decryptStatement(keyArns) {
   return { Effect: 'Allow', Action: ['kms:Decrypt'], Resource: keyArns, Condition: { StringLike: through } };
 }
 
-// Exactly what `[enrich]` of alert-router.toml turns on.
+// What `[enrich]` of alert-router.toml turns on, and nothing else.
 function enrichStatements({ taskDefinition, logGroups }) {
   const statements = [];
-  // IAM knows no resource for this action.
+  // This action does not support resource-level permissions.
   if (taskDefinition) statements.push({ Effect: 'Allow', Action: ['ecs:DescribeTaskDefinition'], Resource: '*' });
   const streams = (group) => ({ 'Fn::Sub': `arn:\${AWS::Partition}:logs:*:\${AWS::AccountId}:log-group:${group}:log-stream:*` });
   if (logGroups.length) {

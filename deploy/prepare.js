@@ -1,8 +1,8 @@
 'use strict';
 
-// What has to happen before the Serverless CLI packages, so that one `deploy` does on a fresh clone: check the settings,
-// build the layer, check the configuration, and give the resources of deploy/*.yml the shape that the settings want. All
-// that is wrong is said at once, before anything is made. After a deployment: who has yet to confirm a subscription.
+// Runs before the Serverless CLI packages, so that a single `deploy` is enough on a fresh clone: checks the settings, builds
+// the layer, checks the configuration, and adapts the resources of deploy/*.yml to the settings. All problems are reported
+// together, before anything is created. After a deployment it lists the addresses that have not confirmed their subscription.
 
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
@@ -25,7 +25,7 @@ class Prepare {
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
-      'after:deploy:deploy': () => this.settings && this.tellWhoHasToConfirm(), // not where a package is deployed
+      'after:deploy:deploy': () => this.settings && this.warnOfUnconfirmed(), // without settings, a package was deployed
     };
   }
 
@@ -37,8 +37,8 @@ class Prepare {
     const configured = this.checked(environment, settings.alerts);
     problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
-    const made = patterns(service.resources.Resources, settings);
-    if (tooLong(made.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `clusters`');
+    const eventPatterns = patterns(service.resources.Resources, settings);
+    if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `clusters`');
     if (problems.length) throw this.error(problems.join('\n'));
 
     service.package.patterns.push(environment.ALERT_ROUTER_CONFIG);
@@ -46,14 +46,14 @@ class Prepare {
       ...this.secrets(environment, settings.secretsKeyArns),
       ...enrichStatements(configured.enrich),
     );
-    this.shape(service, settings, made, table);
+    this.adapt(service, settings, eventPatterns, table);
     this.settings = settings;
   }
 
-  // Gives the resources the shape that the settings want.
-  shape(service, settings, made, table) {
+  // Adapts the resources to the settings.
+  adapt(service, settings, eventPatterns, table) {
     const { Resources } = service.resources;
-    for (const [rule, pattern] of Object.entries(made)) Resources[rule].Properties.EventPattern = pattern;
+    for (const [rule, pattern] of Object.entries(eventPatterns)) Resources[rule].Properties.EventPattern = pattern;
     Resources.EventBus.Properties.Policy.Statement = settings.senders.map((sender) => mayWrite(sender, Resources.EventBus.Properties.Name));
     Resources.EventLogGroup.Properties.RetentionInDays = settings.eventLogDays;
     if (settings.heartbeat) Resources.HeartbeatRule.Properties.ScheduleExpression = settings.heartbeat;
@@ -73,30 +73,30 @@ class Prepare {
     );
   }
 
-  // The configuration of this stage, if it has one of its own; ALERT_ROUTER_CONFIG names another.
-  configuration(stated) {
+  // The file of ALERT_ROUTER_CONFIG, otherwise that of this stage if it exists, otherwise the shipped one.
+  configuration(named) {
     const own = `alert-router.${this.stage()}.toml`;
-    return (stated || SHIPPED) === SHIPPED && existsSync(this.file(own)) ? own : stated || SHIPPED;
+    return (named || SHIPPED) === SHIPPED && existsSync(this.file(own)) ? own : named || SHIPPED;
   }
 
-  // What is wrong with the configuration, and what it turns on.
+  // The problems of the configuration, and what it turns on.
   checked(environment, alerts) {
     this.python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
     this.log.notice(this.run(this.python, [this.file('layer', 'build.py')]).stderr.trim());
     const check = [this.file('deploy', 'check_config.py')];
-    const ran = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
-    if (ran.failed) return { problems: ran.stderr.trim().split('\n') };
-    if (ran.stderr) this.log.notice(ran.stderr.trim());
-    return { problems: [], enrich: JSON.parse(ran.stdout) };
+    const result = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
+    if (result.failed) return { problems: result.stderr.trim().split('\n') };
+    if (result.stderr) this.log.notice(result.stderr.trim());
+    return { problems: [], enrich: JSON.parse(result.stdout) };
   }
 
-  // Bytecode that lies in the checkout is not packaged: other processes replace it at any time.
+  // The checkout's own bytecode is not packaged, because other processes can replace it at any time.
   addBytecode() {
     this.run(this.python, [this.file('layer', 'function_bytecode.py'), this.serverless.service.package.artifact]);
   }
 
-  // What AWS says of the table of HISTORY_TABLE. The stack's own table, whose name the command line is given in the same
-  // variable, stays the stack's.
+  // The existing table that HISTORY_TABLE names. If it is the stack's own table, which the command line finds by the same
+  // variable, there is nothing to adopt.
   async adopted(name, problems) {
     if (!name) return null;
     try {
@@ -114,7 +114,7 @@ class Prepare {
         if (Action.includes('kms:GenerateDataKey') || Action.includes('kms:Encrypt')) Resource.push(table.keyArn);
       }
     }
-    this.log.notice(`history: the table ${table.name} is used, and no other is made (HISTORY_TABLE)`);
+    this.log.notice(`history: using the existing table ${table.name} (HISTORY_TABLE); no new table is created`);
   }
 
   secrets(environment, keyArns) {
@@ -122,19 +122,19 @@ class Prepare {
     return secretStatements(config, environment, keyArns);
   }
 
-  async tellWhoHasToConfirm() {
+  async warnOfUnconfirmed() {
     try {
       const outputs = await this.aws().outputs();
-      await this.tell(outputs.AlertsTopicArn, this.settings.alerts);
-      await this.tell(outputs.OperatorsTopicArn, this.settings.operators);
+      await this.warnOf(outputs.AlertsTopicArn, this.settings.alerts);
+      await this.warnOf(outputs.OperatorsTopicArn, this.settings.operators);
     } catch (error) {
-      this.log.warning(`who has yet to confirm could not be found out: ${error.message}`);
+      this.log.warning(`could not check which e-mail addresses have confirmed: ${error.message}`);
     }
   }
 
-  async tell(topic, addresses) {
-    const unheard = await this.aws().unheard(topic, addresses);
-    if (unheard.length) this.log.warning(unconfirmed(topic, unheard));
+  async warnOf(topic, addresses) {
+    const unconfirmed = await this.aws().unconfirmed(topic, addresses);
+    if (unconfirmed.length) this.log.warning(warning(topic, unconfirmed));
   }
 
   aws() {
@@ -166,15 +166,15 @@ class Prepare {
   }
 }
 
-// The function's settings as far as they are known by now. The topic is not; without an address nobody hears it, and
-// then the email channel counts as unset.
+// The function's settings that are known before the deployment. The topic is not known yet, so a placeholder stands for it;
+// without an address the topic has no subscriber, and the email channel counts as unset.
 function checkedSettings(environment, alerts) {
   const known = Object.entries(environment).filter(([, value]) => typeof value === 'string');
   const topic = alerts.length ? 'arn:aws:sns:us-east-1:000000000000:alerts' : '';
   return { ...Object.fromEntries(known), SNS_TOPIC_ARN: topic };
 }
 
-// An account by its number, an organization by its id.
+// Permission for an account or an organization to put events on the bus.
 function mayWrite(sender, bus) {
   const organization = sender.startsWith('o-');
   return {
@@ -197,16 +197,19 @@ function listAlarms(resources) {
 function subscriptions(topic, addresses) {
   return Object.fromEntries(
     addresses.map((address) => [
-      // Named by the address, not by its place in the list: a change of order must not subscribe anybody anew.
+      // Named by the address, not by its position in the list, so that a different order does not subscribe anyone again.
       `${topic}Email${createHash('sha256').update(address).digest('hex').slice(0, 12)}`,
       { Type: 'AWS::SNS::Subscription', Properties: { Protocol: 'email', Endpoint: address, TopicArn: { Ref: topic } } },
     ]),
   );
 }
 
-function unconfirmed(topic, addresses) {
-  const again = `aws sns subscribe --protocol email --topic-arn ${topic} --notification-endpoint ADDRESS`;
-  return `not confirmed by the link in the mail from AWS, so nothing is sent to: ${addresses.join(', ')} (another mail: ${again})`;
+function warning(topic, addresses) {
+  const command = `aws sns subscribe --protocol email --topic-arn ${topic} --notification-endpoint ADDRESS`;
+  return (
+    `these addresses receive nothing until they click the link in the mail from AWS: ${addresses.join(', ')} ` +
+    `(to send that mail again: ${command})`
+  );
 }
 
 module.exports = Prepare;

@@ -1,6 +1,6 @@
 'use strict';
 
-// What the deploying shell says, checked: every value is read here, and every wrong one is named.
+// Reads and checks the values from the deploying shell, and reports every invalid one.
 
 const ADDRESS = /^[^\s@,;<>"]+@[^\s@,;<>"]+\.[^\s@,;<>"]+$/;
 const CLUSTER = /^[A-Za-z0-9_*-]{1,255}$/;
@@ -9,39 +9,39 @@ const SENDER = /^([0-9]{12}|o-[a-z0-9]{10,32})$/;
 const SCHEDULE = /^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\([^()]+\))$/;
 const KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/;
 const TABLE = /^[A-Za-z0-9_.-]{3,255}$/;
-// The days that CloudWatch Logs can keep a log group for (PutRetentionPolicy).
+// The retention periods that CloudWatch Logs supports, in days (PutRetentionPolicy).
 const DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
 
-// The settings, and all that is wrong with them, each by the name of its variable. `stated` is custom.settings of
-// serverless.yml; the addresses are read from the environment alone.
-function read(stated, environment, stage) {
+// The settings and their problems, each with the name of its variable. `values` is custom.settings of serverless.yml; the
+// addresses come only from the environment.
+function read(values, environment, stage) {
   const problems = [];
-  const text = (key) => String(stated[key] ?? '').trim();
-  const problem = (variable, said) => problems.push(`${variable}: ${said}`);
-  const checked = (variable, value, pattern, what) => {
-    if (value && !pattern.test(value)) problem(variable, `${what}, not ${JSON.stringify(value)}`);
+  const text = (key) => String(values[key] ?? '').trim();
+  const problem = (variable, message) => problems.push(`${variable}: ${message}`);
+  const checked = (variable, value, pattern, requirement) => {
+    if (value && !pattern.test(value)) problem(variable, `${requirement}, not ${JSON.stringify(value)}`);
     return value;
   };
-  const list = (variable, value, pattern, what) => {
-    const values = [...new Set(value.split(',').map((each) => each.trim()).filter(Boolean))];
-    const wrong = values.filter((each) => !pattern.test(each));
-    if (wrong.length) problem(variable, `${what}: ${wrong.join(', ')}`);
-    return values;
+  const list = (variable, value, pattern, complaint) => {
+    const items = [...new Set(value.split(',').map((item) => item.trim()).filter(Boolean))];
+    const invalid = items.filter((item) => !pattern.test(item));
+    if (invalid.length) problem(variable, `${complaint}: ${invalid.join(', ')}`);
+    return items;
   };
-  const flag = (variable, value, standard) => {
-    const meant = { '': standard, true: true, on: true, false: false, off: false }[value.toLowerCase()];
-    if (meant === undefined) problem(variable, `must be on or off, not ${JSON.stringify(value)}`);
-    return meant;
+  const flag = (variable, value, byDefault) => {
+    const setting = { '': byDefault, true: true, on: true, false: false, off: false }[value.toLowerCase()];
+    if (setting === undefined) problem(variable, `must be on or off, not ${JSON.stringify(value)}`);
+    return setting;
   };
   const addresses = (variable) => list(variable, environment[variable] ?? '', ADDRESS, 'not an email address');
 
   const alerts = addresses('ALERT_EMAILS');
   const operators = addresses('OPERATOR_EMAILS');
-  const alarmNamePrefix = text('alarmNamePrefix') || 'ecs-'; // an empty prefix would match every alarm there is
+  const alarmNamePrefix = text('alarmNamePrefix') || 'ecs-'; // an empty prefix would match every alarm
   if (`alert-router-${stage}-`.startsWith(alarmNamePrefix)) {
-    problem('ALARM_NAME_PREFIX', `the router's own alarms begin with ${JSON.stringify(alarmNamePrefix)} too`);
+    problem('ALARM_NAME_PREFIX', `the names of the router's own alarms also start with ${JSON.stringify(alarmNamePrefix)}`);
   }
   const days = text('eventLogDays');
   if (days && !DAYS.includes(Number(days))) {
@@ -55,7 +55,7 @@ function read(stated, environment, stage) {
     operators: operators.length ? operators : alerts,
     alarmNamePrefix,
     codeDeployPrefix: text('codeDeployPrefix') || 'AppECS-',
-    clusters: list('ECS_CLUSTERS', text('clusters'), CLUSTER, 'not the name of a cluster'),
+    clusters: list('ECS_CLUSTERS', text('clusters'), CLUSTER, 'not a cluster name'),
     lifecycleEvents: flag('LIFECYCLE_EVENTS', text('lifecycleEvents'), false),
     senders: list('EVENT_BUS_SENDERS', text('eventBusSenders'), SENDER, 'neither an account nor an organization (o-…)'),
     eventLogDays: Number(days) || 0,

@@ -3,8 +3,9 @@
     make smoke STAGE=dev
     make smoke STAGE=prod CLUSTER=prod SUBNETS=subnet-0a1b,subnet-0c2d
 
-It is a real alert, and pages where errors page. A second task then ends well, so that the incident is resolved like any
-other. Without CLUSTER and SUBNETS it takes a cluster of its own, which it deletes, and the subnets of the default VPC.
+It is a real alert and will page on-call wherever errors do. A second task then succeeds, so that the incident is
+resolved like any other. Without CLUSTER and SUBNETS the tasks run in a temporary cluster, which is deleted afterwards,
+and in the subnets of the default VPC.
 """
 
 import os
@@ -27,12 +28,12 @@ from router.model import Outcome
 
 NAME = "ecs-alert-router-smoke"
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
-PATIENCE = 420.0  # seconds: Fargate takes a minute or two to start a task, a retry of a channel half a minute
+PATIENCE = 420.0  # seconds: Fargate takes a minute or two to start a task, and a channel's first retry half a minute
 PAUSE = 3.0  # seconds between polls
 
 
 class SmokeError(Exception):
-    """Says in one line what is missing."""
+    """The check failed; the message says in one line what is missing."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Smoke:
 
     Attributes:
         ecs, ec2: low-level boto3 clients.
-        cluster, subnets: where the task runs; what is empty is made, or found.
-        clock, sleep: seconds, as of `time`.
+        cluster, subnets: where the task runs. If empty, a cluster is created, and the default subnets are used.
+        clock, sleep: as in `time`, in seconds.
     """
 
     ecs: Any
@@ -57,7 +58,7 @@ class Smoke:
     family: str = field(default_factory=lambda: f"{NAME}-{uuid.uuid4().hex[:8]}")
 
     def run(self) -> bool:
-        """Runs the task. Returns whether every channel that the routes reach was notified.
+        """Runs the task. Returns whether every routed channel was notified.
 
         Raises:
             SmokeError: the task could not be run, or nothing arrived.
@@ -66,11 +67,11 @@ class Smoke:
         with self._cluster() as cluster:
             self.say(f"running a task that exits with 1: {self.family} in {cluster}")
             task = self._run_task(cluster, "exit 1")
-            entries = self._told(task)
+            entries = self._outcomes(task)
             for channel, entry in entries.items():
                 self.say(f"{channel}: {entry.outcome} {entry.response}".rstrip())
-            self.say("running one that ends well, so that the incident is resolved in a few minutes")
-            self._stopped(cluster, self._run_task(cluster, "exit 0"))
+            self.say("running a task that succeeds, so that the incident is resolved in a few minutes")
+            self._wait_until_stopped(cluster, self._run_task(cluster, "exit 0"))
         return all(entry.outcome is Outcome.SENT for entry in entries.values())
 
     @contextmanager
@@ -83,16 +84,16 @@ class Smoke:
             self._tidy_up()
 
     def _tidy_up(self) -> None:
-        """Deletes the resources of the run. What cannot be deleted costs nothing."""
+        """Deletes the resources of the run. A resource that cannot be deleted costs nothing."""
         with suppress(ClientError):
-            found = self.ecs.list_task_definitions(familyPrefix=self.family)["taskDefinitionArns"]
-            for arn in found:
+            arns = self.ecs.list_task_definitions(familyPrefix=self.family)["taskDefinitionArns"]
+            for arn in arns:
                 self.ecs.deregister_task_definition(taskDefinition=arn)
             if not self.cluster:
                 self.ecs.delete_cluster(cluster=NAME)
 
     def _run_task(self, cluster: str, command: str) -> str:
-        """The id of the task."""
+        """Starts a task; returns its id."""
         container = {"name": "smoke", "image": IMAGE, "essential": True, "command": ["sh", "-c", command]}
         self.ecs.register_task_definition(
             family=self.family,
@@ -117,16 +118,16 @@ class Smoke:
         answer = self.ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
         if not answer["Subnets"]:
             raise SmokeError(
-                "there is no default VPC: name subnets that reach the internet: make smoke SUBNETS=subnet-…"
+                "there is no default VPC; pass subnets that can reach the internet: make smoke SUBNETS=subnet-…"
             )
         return [subnet["SubnetId"] for subnet in answer["Subnets"]]
 
-    def _told(self, task: str) -> Mapping[str, OutboxEntry]:
+    def _outcomes(self, task: str) -> Mapping[str, OutboxEntry]:
         """The outcome on each channel, once every channel was notified or has failed."""
         row = self._until(lambda: self._announced(task), "the alert is not in history")
         self.say(f"in history: {row['severity']} {row['cause']}, {row['decision']}")
         if not row["incident"]:
-            raise SmokeError("no route of alert-router.toml reaches a channel for it, so no channel was notified")
+            raise SmokeError("no route in alert-router.toml matches the alert, so no channel was notified")
         entries: Mapping[str, OutboxEntry] = self._until(
             lambda: self._settled(str(row["incident"])), "a channel has not been notified yet"
         )
@@ -141,25 +142,26 @@ class Smoke:
         entries = state.outbox if state else {}
         return entries if all(entry.outcome in {Outcome.SENT, Outcome.FAILED} for entry in entries.values()) else {}
 
-    def _stopped(self, cluster: str, task: str) -> None:
+    def _wait_until_stopped(self, cluster: str, task: str) -> None:
         def stopped() -> bool:
-            found = self.ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
-            return not found or found[0]["lastStatus"] == "STOPPED"
+            tasks = self.ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
+            return not tasks or tasks[0]["lastStatus"] == "STOPPED"
 
-        self._until(stopped, "the second task has not ended")
+        self._until(stopped, "the second task has not stopped")
 
-    def _until(self, look: Callable[[], Any], otherwise: str) -> Any:
-        ends = self.clock() + self.patience
-        while not (found := look()):
-            if self.clock() >= ends:
+    def _until(self, poll: Callable[[], Any], problem: str) -> Any:
+        """The first true result of `poll`; raises SmokeError with the problem if there is none in time."""
+        deadline = self.clock() + self.patience
+        while not (result := poll()):
+            if self.clock() >= deadline:
                 minutes = self.patience / 60
-                raise SmokeError(f"after {minutes:.0f} minutes {otherwise}: docs/deploy.md, No message arrives")
+                raise SmokeError(f'after {minutes:.0f} minutes {problem}; see "No message arrives" in docs/deploy.md')
             self.sleep(PAUSE)
-        return found
+        return result
 
 
 def main() -> int:
-    """Settings come from the environment, as make gives them; returns the exit code."""
+    """Reads its settings from the environment, where make puts them; returns the exit code."""
     stage = os.environ.get("STAGE", "")
     if not stage:
         sys.stderr.write("smoke: which stage? make smoke STAGE=dev\n")
@@ -167,15 +169,15 @@ def main() -> int:
     try:
         outputs = clients.stack_outputs(stage)
         history = History(DynamoTable(clients.dynamodb(), outputs["TableName"]), 0.0)
-        subnets = [each for each in os.environ.get("SUBNETS", "").split(",") if each]
+        subnets = [subnet for subnet in os.environ.get("SUBNETS", "").split(",") if subnet]
         cluster = os.environ.get("CLUSTER", "")
         smoke = Smoke(clients.ecs(), clients.ec2(), history, _say, cluster, subnets)
-        told = smoke.run()
+        works = smoke.run()
     except (SmokeError, HistoryUnavailable, ClientError, BotoCoreError) as error:
         _say(str(error))
         return 1
-    _say("it works" if told else "a channel failed")
-    return 0 if told else 1
+    _say("every channel works" if works else "a channel failed")
+    return 0 if works else 1
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,6 @@
 'use strict';
 
-// Alarms for services that must not quietly run too few tasks.
+// Alarms on services that run fewer tasks than desired, which no event reports.
 
 const { createHash } = require('node:crypto');
 
@@ -9,8 +9,8 @@ function runningTasksAlarms({ watchedServices, alarmNamePrefix }, stage) {
   return Object.fromEntries(watchedServices.map((name) => runningTasksAlarm(prefix, name)));
 }
 
-// Goes off when fewer tasks run than are desired, five minutes long: no event says that nothing happens. The metrics are
-// Container Insights'; without it the alarm has no data and is silent.
+// Goes off when fewer tasks than desired have run for five minutes. The metrics come from Container Insights; without it the
+// alarm has no data and never goes off.
 function runningTasksAlarm(prefix, name) {
   const [cluster, service] = name.split('/');
   const metric = (Id, MetricName) => ({
@@ -28,7 +28,7 @@ function runningTasksAlarm(prefix, name) {
   });
   const Properties = {
     AlarmName: `${prefix}-${cluster}-${service}`,
-    AlarmDescription: `Fewer tasks of ${name} run than are desired`,
+    AlarmDescription: `${name} is running fewer tasks than desired`,
     Metrics: [
       metric('running', 'RunningTaskCount'),
       metric('desired', 'DesiredTaskCount'),

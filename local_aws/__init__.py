@@ -4,8 +4,8 @@
         stack = deploy(aws, environment={"SLACK_WEBHOOK_URL": "http://127.0.0.1:8080/hook"})
         aws.client("events").put_events(...)
 
-MiniStack plays the services, the real Serverless CLI deploys the real serverless.yml, and AWS's own runtime client
-runs the packaged function with its layer. All of it stays on the loopback interface.
+MiniStack emulates the services, the real Serverless CLI deploys the real serverless.yml, and AWS's own runtime client
+runs the packaged function with its layer. Nothing leaves the loopback interface.
 """
 
 from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove

@@ -78,9 +78,9 @@ def deploy(
     checkout: Path = ROOT,
     configuration: Path | None = None,
 ) -> Stack:
-    """Package and deploy; return the stack. `environment` holds the settings that the deploying shell would have.
+    """Package and deploy; return the stack.
 
-    `configuration` takes the place of the checkout's alert-router.toml.
+    `environment` has the settings of the deploying shell. `configuration` replaces the checkout's alert-router.toml.
     """
     words = ("deploy", "--stage", stage)
     run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration)
@@ -90,7 +90,7 @@ def deploy(
 
 
 def remove(aws: LocalAws, *, stage: str = "dev", checkout: Path = ROOT) -> None:
-    """Remove the stack. The history table stays, as it would on AWS."""
+    """Remove the stack. The history table remains, as it would on AWS."""
     run_osls(aws, "remove", "--stage", stage, environment={}, checkout=checkout)
 
 
@@ -111,7 +111,7 @@ def run_osls(
 ) -> str:
     """Run the Serverless CLI of the checkout against the local AWS; return what it printed.
 
-    `files` lie in the root of the checkout besides what is there, as somebody might have put them.
+    `files` are added to the root of the checkout.
     """
     osls = checkout / "node_modules" / ".bin" / "osls"
     if not osls.exists():
@@ -128,8 +128,8 @@ def run_osls(
 def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> Iterator[Path]:
     """Give the CLI a directory that holds only what a deployment needs.
 
-    No `.env`: a demo that talks to the developer's real channels is the last thing he wants. No virtual environment:
-    the CLI searches every file there is. And a `.serverless` of its own: test workers deploy at the same time.
+    It has no `.env`, because a demo must not send to the developer's real channels, and no virtual environment, because
+    the CLI searches every file. Each run has its own `.serverless`, because test workers deploy at the same time.
     """
     (checkout / ".build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="checkout-") as directory:
@@ -146,8 +146,8 @@ def _view(checkout: Path, configuration: Path | None, files: Iterable[Path]) -> 
 
 
 def _run(command: tuple[str, ...], directory: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run osls; return its exit code and output. All its processes have ended afterwards, even after an error."""
-    process = subprocess.Popen(  # noqa: S603  words of this file and of the tests
+    """Run osls; return its exit code and output. No process of it is left afterwards, even after an error."""
+    process = subprocess.Popen(  # noqa: S603  arguments come from this file and the tests
         command,
         cwd=directory,
         env=environment,

@@ -1,7 +1,7 @@
 """The process behind `running()`: MiniStack, patched in three places to behave like AWS.
 
 Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
-input. What it touches of MiniStack is private: the version is pinned, and a test pins the names.
+input. It patches private names of MiniStack, so the version is pinned, and a test checks the names.
 """
 
 # ruff: noqa: SLF001  see above
@@ -23,7 +23,7 @@ import ministack.app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 
-# Of this process's environment, a function sees only PATH: see server.py.
+# Variables of this process that a function must not see (server.py).
 PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNTIME_PYTHON", "TMPDIR")
 
 # Lambda looks for modules in the function's code, then in its layers, then in the runtime's own packages.
@@ -36,9 +36,9 @@ exec {python} -m awslambdaric "$_HANDLER"
 
 
 class RuntimeClientWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc]  # MiniStack has no type information
-    """Runs a Python function by AWS's own runtime client, against the Runtime API that MiniStack has for binaries.
+    """Runs a Python function with AWS's own runtime client, against the Runtime API that MiniStack has for binaries.
 
-    MiniStack's worker for Python is a script of its own, in which logs, errors and the search path differ from AWS.
+    MiniStack's own worker for Python is a script whose logs, errors and search path differ from AWS.
     """
 
     def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
@@ -56,7 +56,7 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] 
 def _with_bootstrap(code_zip: bytes, script: str) -> bytes:
     package = io.BytesIO(code_zip)
     with zipfile.ZipFile(package, "a") as archive:
-        # A fixed date: MiniStack unpacks equal bytes only once.
+        # A fixed date makes the bytes equal each time, and MiniStack unpacks equal bytes only once.
         archive.writestr(zipfile.ZipInfo("bootstrap"), script)
     return package.getvalue()
 
@@ -79,7 +79,7 @@ def _unpack(content: bytes) -> Path:
 
 
 def use_runtime_client() -> None:
-    """Run Python functions by AWS's runtime client, and keep the error payload that it reports."""
+    """Run Python functions with AWS's runtime client, and keep the error payload that it reports."""
     original = lambda_runtime._worker_class_for
 
     def worker_class_for(config: dict[str, Any]) -> Any:
@@ -90,12 +90,12 @@ def use_runtime_client() -> None:
 
 
 def accept_events_of_aws() -> None:
-    """Let PutEvents accept sources that begin with "aws.", so that tests can send ECS events."""
+    """Let PutEvents accept sources that start with "aws.", so that tests can send ECS events."""
     eventbridge._put_events = functools.partial(eventbridge._put_events, allow_aws_source=True)
 
 
 def pass_for_encrypted() -> None:
-    """Let plain HTTP on the loopback interface pass for TLS: the policies of the stack refuse anything else."""
+    """Treat plain HTTP on the loopback interface as TLS, because the stack's policies refuse anything else."""
 
     def pin_request_origin(source_ip: str, _secure_transport: bool) -> None:  # noqa: FBT001  MiniStack's signature
         iam_evaluator.pin_request_origin(source_ip, secure_transport=True)

@@ -1,6 +1,6 @@
 """Events as ECS and CloudWatch send them, built from their documented shapes ("Amazon ECS events", Developer Guide).
 
-Every builder gives a realistic whole event; keyword arguments replace fields of its `detail`.
+Every builder returns a complete, realistic event; keyword arguments replace fields of its `detail`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def task_stopped(
     *containers: Mapping[str, Any],
     **fields: Any,
 ) -> Raw:
-    """A STOPPED task; without containers, its one essential container exited with code 1. None leaves a field out."""
+    """A STOPPED task. Without `containers`, its only container exited with code 1. None omits a field."""
     fields_of_stop = {"stopCode": stop_code, "stoppedReason": reason}
     stated = {key: value for key, value in fields_of_stop.items() if value is not None}
     merged: Raw = {"desiredStatus": "STOPPED", "stoppedAt": AT, "containers": containers or (container(exit_code=1),)}

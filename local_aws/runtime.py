@@ -15,7 +15,7 @@ class StartError(Exception):
 
 
 def runtime_python() -> Path:
-    """Return the interpreter, made on first use (about ten seconds) and again when its requirements change."""
+    """Return the interpreter. It is installed on first use (about ten seconds) and when its requirements change."""
     ENVIRONMENT.parent.mkdir(exist_ok=True)
     with ENVIRONMENT.with_suffix(".lock").open("w") as lock:  # several test workers may ask at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -38,7 +38,7 @@ def _create() -> None:
 
 
 def _run(*command: str | Path) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words, all of them
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed arguments
     if result.returncode:
         raise StartError(f"cannot create Lambda's Python in {ENVIRONMENT}:\n{result.stderr.strip()}")
     return result.stdout.strip()

@@ -44,7 +44,7 @@ class LocalAws:
 
 @contextmanager
 def running(*, enforce_iam: bool = False) -> Iterator[LocalAws]:
-    """Run a local AWS on a free loopback port; nothing is left of it afterwards, on whatever way out.
+    """Run a local AWS on a free loopback port; nothing of it is left afterwards, even after an error.
 
     With `enforce_iam` the function may do only what its role allows, as on AWS.
     """
@@ -76,7 +76,7 @@ def _start(python: Path, scratch: Path, *, enforce_iam: bool) -> tuple[subproces
 
 
 def _environment(port: int, python: Path, scratch: Path, *, enforce_iam: bool) -> dict[str, str]:
-    """Build the emulator's whole environment: functions inherit it, so this process's variables must not leak in."""
+    """Build the emulator's whole environment. Functions inherit it, so this process's variables must not leak in."""
     return {
         "AUTH": "true" if enforce_iam else "false",
         "AWS_ACCESS_KEY_ID": "test",
@@ -116,7 +116,7 @@ def _is_ready(process: subprocess.Popen[bytes], endpoint: str) -> bool:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator and its functions at once: its state is in memory and not needed any more."""
+    """End the emulator and its functions at once. Its state is in memory and no longer needed."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.stdin:

@@ -53,7 +53,7 @@ def _problem(payload: Mapping[str, Any]) -> str:
     attachments = payload.get("attachments") or []
     if not (payload.get("text") or payload.get("blocks") or attachments):
         return "no_text"
-    if len(attachments) > 100:  # noqa: PLR2004 - the limits in this file stand in Slack's documentation as they are
+    if len(attachments) > 100:  # noqa: PLR2004 - the limits in this file are those of Slack's documentation
         return "too_many_attachments"
     groups = [payload.get("blocks") or [], *(attachment.get("blocks") or [] for attachment in attachments)]
     if any(len(group) > 50 or not all(map(_valid, group)) for group in groups):  # noqa: PLR2004

@@ -34,15 +34,15 @@ class Story:
 
 
 def stories() -> tuple[Story, ...]:
-    """All of them; the events are stamped when they are sent (`stamped`).
+    """All stories. Their events get their times when they are sent (`stamped`).
 
-    They begin seconds apart: a bad day, but no storm, in which Slack would hear of them in one message.
+    They start seconds apart: in a storm, Slack would get one message about all of them.
     """
     oom = died("api", container("app", 137, OOM))
     return (
         Story("a crash loop", "checkout", [(i * 1.2, died("checkout")) for i in range(8)], ("opened", "updated")),
         Story("an out-of-memory kill, delivered twice", "api", [(3, oom), (5, oom)], ("opened",)),
-        Story("an image that is not there", "web", [(6, _never_started("web"))], ("opened",)),
+        Story("a missing image", "web", [(6, _never_started("web"))], ("opened",)),
         Story("a failed deployment, and the next one", "orders", _deployments("orders"), ("opened", "resolved")),
         Story("a scale-in at night", "worker", [(i, _scaled_in("worker")) for i in range(3)], ()),
     )

@@ -1,6 +1,6 @@
 """A stand-in for a Teams workflow on loopback: it accepts what the trigger accepts, and posts what Teams can show.
 
-A workflow answers 202 before it posts. What it then cannot post the sender never hears of: here, `failed_runs` has it.
+A workflow answers 202 before it posts, so the sender never learns that a post failed. `failed_runs` has those posts.
 Rules: https://learn.microsoft.com/connectors/teams and https://adaptivecards.io/explorer.
 """
 

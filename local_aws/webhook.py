@@ -1,6 +1,6 @@
 """A webhook server on loopback: the shared part of the stand-ins for Slack, Teams and PagerDuty.
 
-Each answers as its original does, plays failures that a test scripts, and remembers what it was sent.
+Each answers as the real service does, plays the failures that a test scripts, and records what it was sent.
 """
 
 import json
@@ -46,10 +46,10 @@ class Step:
 
 
 class WebhookDouble:
-    """Listens on a free port between `with` and its end. What is scripted is used up first, one step per request.
+    """Listens on a free port inside a `with` block. Scripted steps are used first, one per request.
 
-    A double of one host says what it answers (`judge`), which answers mean that a message got through (`accepts`),
-    and what then becomes of it (`arrive`).
+    A subclass decides what its host answers (`judge`), which answers mean that a message got through (`accepts`), and
+    what to do with that message (`arrive`).
     """
 
     content_type: ClassVar[str] = "application/json; charset=utf-8"
@@ -79,7 +79,7 @@ class WebhookDouble:
         raise NotImplementedError
 
     def accepts(self, status: int, body: str) -> bool:
-        """Whether an answer, scripted or not, tells the sender that its message got through."""
+        """Whether an answer, scripted or not, means that the message got through."""
         raise NotImplementedError
 
     def arrive(self, message: Received) -> None:

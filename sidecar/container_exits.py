@@ -1,15 +1,16 @@
 """Reports containers that stop while their task keeps running. A single file that needs only the standard library.
 
-ECS says so itself, but not at once and not always in time; this asks the task metadata endpoint (version 4) from inside
-the task, and puts a `Container Exited` event on the event bus. Copy it into an image, and run it
+ECS sends an event for such a stop, but with a delay, and not for a container that it restarts itself. This script
+queries the task metadata endpoint (version 4) from inside the task, and puts a `Container Exited` event on the event
+bus. Copy it into an image, and run it
 
     as a sidecar:                        python container_exits.py
-    beside a health check that you have: python container_exits.py --once --state /tmp/container-exits.json
+    together with your own health check: python container_exits.py --once --state /tmp/container-exits.json
 
-or call `check` from a handler of your own. The task role needs `events:PutEvents` on the bus. It never fails a health
-check: what goes wrong is one line on stderr, and is tried again the next time.
+or call `check` from your own code. The task role needs `events:PutEvents` on the bus. The script never fails a health
+check: it writes an error as one line to stderr, and tries again the next time.
 
-Shapes: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide, PutEvents in the Amazon
+Sources: "Amazon ECS task metadata endpoint version 4" in the Amazon ECS Developer Guide, PutEvents in the Amazon
 EventBridge API Reference, "Container credential provider" in the AWS SDKs and Tools Reference Guide.
 """
 
@@ -44,44 +45,44 @@ class Credentials(NamedTuple):
     token: str
 
 
-def check(environ: Mapping[str, str], told: set[str], now: float) -> list[str]:
-    """Checks once, and reports containers that have stopped. The ids of those reported are added to `told`.
+def check(environ: Mapping[str, str], reported: set[str], now: float) -> list[str]:
+    """Checks once, and reports containers that have stopped. Adds their ids to `reported`.
 
     Args:
-        told: Docker's ids of the containers that were reported.
+        reported: Docker's ids of the containers that were reported before.
         now: seconds since the epoch.
 
     Returns:
-        The names of the containers that were reported.
+        The names of the containers that this call reported.
 
     Raises:
-        OSError: the endpoint, the credentials or EventBridge did not answer, or not with 200.
-        ValueError, KeyError: they answered something else than documented, or refused an event.
+        OSError: the metadata endpoint, the credentials endpoint or EventBridge did not answer, or not with 200.
+        ValueError, KeyError: an answer was not as documented, or EventBridge refused an event.
     """
     task = fetch(environ["ECS_CONTAINER_METADATA_URI_V4"] + "/task")
-    ended = [each for each in exited(task) if each["DockerId"] not in told]
-    for start in range(0, len(ended), _ENTRIES):
-        some = ended[start : start + _ENTRIES]
-        put([event(task, each, environ) for each in some], environ, now)
-        told.update(each["DockerId"] for each in some)
-    return [each["Name"] for each in ended]
+    stopped = [container for container in exited(task) if container["DockerId"] not in reported]
+    for start in range(0, len(stopped), _ENTRIES):
+        batch = stopped[start : start + _ENTRIES]
+        put([event(task, container, environ) for container in batch], environ, now)
+        reported.update(container["DockerId"] for container in batch)
+    return [container["Name"] for container in stopped]
 
 
 def exited(task: Json) -> Iterator[Json]:
     """The task's containers that failed while the task keeps running. ECS itself reports a task that stops."""
     if task.get("DesiredStatus") != "RUNNING":
         return
-    for each in task.get("Containers", []):
+    for container in task.get("Containers", []):
         if (
-            each.get("Type", "NORMAL") == "NORMAL"
-            and each.get("KnownStatus") == "STOPPED"
-            and each.get("ExitCode") != 0
+            container.get("Type", "NORMAL") == "NORMAL"
+            and container.get("KnownStatus") == "STOPPED"
+            and container.get("ExitCode") != 0
         ):
-            yield each
+            yield container
 
 
-def event(task: Json, dead: Json, environ: Mapping[str, str]) -> Json:
-    """One entry for PutEvents; its detail has the names and shapes of ECS's own task state change."""
+def event(task: Json, stopped: Json, environ: Mapping[str, str]) -> Json:
+    """The PutEvents entry for a stopped container; its detail has the format of ECS's own task state change."""
     arn = task["TaskARN"]
     prefix = arn.partition(":task/")[0]
     cluster = task["Cluster"].rpartition("/")[2]
@@ -94,9 +95,11 @@ def event(task: Json, dead: Json, environ: Mapping[str, str]) -> Json:
         "lastStatus": task.get("KnownStatus", "RUNNING"),
         "desiredStatus": task["DesiredStatus"],
         "launchType": task.get("LaunchType", ""),
-        "updatedAt": dead.get("FinishedAt", ""),
+        "updatedAt": stopped.get("FinishedAt", ""),
         "containers": [
-            _container(each) for each in task["Containers"] if each is dead or each.get("KnownStatus") == "RUNNING"
+            _container(container)
+            for container in task["Containers"]
+            if container is stopped or container.get("KnownStatus") == "RUNNING"
         ],
     }
     return {
@@ -108,42 +111,42 @@ def event(task: Json, dead: Json, environ: Mapping[str, str]) -> Json:
     }
 
 
-def _container(each: Json) -> Json:
-    limit = each.get("Limits", {}).get("Memory")
-    known = {
-        "name": each.get("Name"),
-        "image": each.get("Image"),
-        "imageDigest": each.get("ImageID"),
-        "lastStatus": each.get("KnownStatus"),
-        "exitCode": each.get("ExitCode"),
+def _container(metadata: Json) -> Json:
+    limit = metadata.get("Limits", {}).get("Memory")
+    fields = {
+        "name": metadata.get("Name"),
+        "image": metadata.get("Image"),
+        "imageDigest": metadata.get("ImageID"),
+        "lastStatus": metadata.get("KnownStatus"),
+        "exitCode": metadata.get("ExitCode"),
         "memory": str(limit) if limit else None,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-# --- AWS, by hand -----------------------------------------------------------------------------------------------------
+# --- AWS without an SDK -----------------------------------------------------------------------------------------------
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Json:
     with urlopen(Request(url, body, dict(headers or {})), timeout=TIMEOUT) as answer:  # noqa: S310 - URLs are AWS's own
-        found: Json = json.loads(answer.read())
-        return found
+        content: Json = json.loads(answer.read())
+        return content
 
 
 def credentials(environ: Mapping[str, str]) -> Credentials:
-    """Credentials of the task role, or those in the environment."""
+    """The credentials in the environment, otherwise those of the task role."""
     if "AWS_ACCESS_KEY_ID" in environ:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         return Credentials(*(environ.get(name, "") for name in names))
     relative = environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     url = CREDENTIALS_HOST + relative if relative else environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     token = environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
-    found = fetch(url, {"Authorization": token} if token else {})
-    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found.get("Token", ""))
+    answer = fetch(url, {"Authorization": token} if token else {})
+    return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer.get("Token", ""))
 
 
 def put(entries: list[Json], environ: Mapping[str, str], now: float) -> None:
-    """Calls PutEvents. Raises ValueError if EventBridge rejects an entry."""
+    """Calls PutEvents. Raises ValueError if EventBridge refuses an entry."""
     region = environ.get("AWS_REGION") or entries[0]["Resources"][0].split(":")[3]
     url = environ.get("AWS_ENDPOINT_URL_EVENTS") or environ.get("AWS_ENDPOINT_URL") or _endpoint(region)
     body = json.dumps({"Entries": entries}).encode()
@@ -176,22 +179,22 @@ def signed(url: str, body: bytes, region: str, keys: Credentials, now: float) ->
     return {**headers, "authorization": proof}
 
 
-# --- running it -------------------------------------------------------------------------------------------------------
+# --- command line -----------------------------------------------------------------------------------------------------
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Checks once or continuously. Always returns 0, so that it cannot make the task unhealthy."""
-    parser = argparse.ArgumentParser(description="Reports containers that end while their task runs on.")
-    parser.add_argument("--once", action="store_true", help="look once instead of every ten seconds")
+    parser = argparse.ArgumentParser(description="Reports containers that stop while their task keeps running.")
+    parser.add_argument("--once", action="store_true", help="check once instead of every ten seconds")
     parser.add_argument("--state", type=Path, help="a file that remembers what was reported, for --once")
     options = parser.parse_args(arguments)
-    told = _remembered(options.state)
+    reported = _read_state(options.state)
     while True:
         try:
-            for name in check(os.environ, told, time.time()):
+            for name in check(os.environ, reported, time.time()):
                 print(f"reported: {name} has stopped", file=sys.stderr)  # noqa: T201 - a script's log
             if options.state:
-                options.state.write_text(json.dumps(sorted(told)), "utf-8")
+                options.state.write_text(json.dumps(sorted(reported)), "utf-8")
         except (OSError, ValueError, KeyError) as error:
             print(f"not reported, will retry: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         if options.once:
@@ -199,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         time.sleep(EVERY)
 
 
-def _remembered(state: Path | None) -> set[str]:
+def _read_state(state: Path | None) -> set[str]:
     try:
         return set(json.loads(state.read_text("utf-8"))) if state else set()
     except (OSError, ValueError):

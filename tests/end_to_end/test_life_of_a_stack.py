@@ -1,4 +1,4 @@
-"""A stack from its first deployment on: deployed, changed, changed back, removed; and its history taken up again."""
+"""The life of a stack: deployed, updated, updated back, removed, and deployed again with its history."""
 
 import json
 import time
@@ -42,22 +42,22 @@ def alerts_of(aws: LocalAws, table: str, service: str) -> list[Any]:
     return history.alerts(AlertQuery(now - 3600, now + 60, subject=f"service:{service}"), now)
 
 
-def eventually(channel_states: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not channel_states():
-        if time.monotonic() > ends:
+def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
             raise AssertionError("".join(function_logs(aws, stack)[-40:]))
         time.sleep(0.1)
 
 
 def on_the_bus(aws: LocalAws, service: str) -> None:
-    """As a rule of another account forwards it."""
+    """Puts an event on the event bus, as the rule of another account does."""
     raw = stamped(died(service), time.time())
     entry = {"Source": raw["source"], "DetailType": raw["detail-type"], "Detail": json.dumps(raw["detail"])}
     aws.client("events").put_events(Entries=[{**entry, "EventBusName": "ecs-alert-router-dev"}])
 
 
-def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: LocalAws, slack: SlackDouble) -> None:
+def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: LocalAws, slack: SlackDouble) -> None:
     first = deploy(aws, environment=SETTINGS, configuration=CONFIGURATION)
     put(stamped(died("early"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "early"), aws, first)
@@ -65,11 +65,11 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     more = SETTINGS | {"EVENT_BUS_SENDERS": "111122223333", "EVENT_LOG_DAYS": "14", "ALERT_EMAILS": "b@example.com"}
     changed = deploy(aws, environment=more, configuration=CONFIGURATION)
     assert changed == first  # nothing was replaced
-    assert [each["Endpoint"] for each in subscriptions(aws, changed)] == ["b@example.com"]
+    assert [subscription["Endpoint"] for subscription in subscriptions(aws, changed)] == ["b@example.com"]
     on_the_bus(aws, "abroad")
     eventually(lambda: alerts_of(aws, first.table_name, "abroad"), aws, changed)
 
-    # Its own name in HISTORY_TABLE, where people keep it for the command line, changes nothing.
+    # HISTORY_TABLE with the name of the stack's own table, which people set for the command line, changes nothing.
     back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
     assert back == first
     assert owned(aws, "HistoryTable") == first.table_name
@@ -84,22 +84,23 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     put(stamped(died("late"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
     assert alerts_of(aws, first.table_name, "early")
-    eventually(lambda: any("service late " in str(each.payload["text"]) for each in slack.received), aws, again)
+    eventually(lambda: any("service late " in str(message.payload["text"]) for message in slack.received), aws, again)
 
 
 def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:
-    found: list[Any] = aws.client("sns").list_subscriptions_by_topic(TopicArn=stack.alerts_topic_arn)["Subscriptions"]
-    return found
+    page = aws.client("sns").list_subscriptions_by_topic(TopicArn=stack.alerts_topic_arn)
+    return list(page["Subscriptions"])
 
 
 def owned(aws: LocalAws, logical_id: str) -> str | None:
-    found = aws.client("cloudformation").describe_stack_resources(StackName="ecs-alert-router-dev")["StackResources"]
-    return next((each["PhysicalResourceId"] for each in found if each["LogicalResourceId"] == logical_id), None)
+    response = aws.client("cloudformation").describe_stack_resources(StackName="ecs-alert-router-dev")
+    ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in response["StackResources"]}
+    return ids.get(logical_id)
 
 
-def test_a_table_that_is_not_there_stops_the_deployment_before_anything_is_made(aws: LocalAws) -> None:
+def test_a_missing_history_table_stops_the_deployment_before_anything_is_created(aws: LocalAws) -> None:
     settings = SETTINGS | {"HISTORY_TABLE": "not-there"}
     with pytest.raises(DeployError, match="HISTORY_TABLE: not-there cannot be used"):
         deploy(aws, environment=settings, stage="other", configuration=CONFIGURATION)
-    names = [each["StackName"] for each in aws.client("cloudformation").list_stacks()["StackSummaries"]]
+    names = [stack["StackName"] for stack in aws.client("cloudformation").list_stacks()["StackSummaries"]]
     assert "ecs-alert-router-other" not in names

@@ -32,11 +32,11 @@ from router.history.table import DynamoTable
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
-PARAMETER = "/ecs-alert-router/end-to-end/slack"  # so the function's role must be let read it, and nothing else
+PARAMETER = "/ecs-alert-router/end-to-end/slack"  # the function's role must be able to read this one and no other
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 STREAM = Path(__file__).parents[3] / "shared" / "corpus" / "streams" / "defang-processexit-failure-se3n0qmzhzpm.jsonl"
-GATHERING = re.compile(r"[0-9]+ incidents\b")
-PATIENCE = 60.0  # seconds; a cold start on a busy machine is the slowest of what is waited for
+BUNDLE = re.compile(r"[0-9]+ incidents\b")
+PATIENCE = 60.0  # seconds; the longest wait is for a cold start on a busy machine
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Deployed:
         put(stamped(raw, time.time()), self.aws.client("events"))
 
     def slack_of(self, service: str) -> list[str]:
-        """The notification texts about a service that Slack accepted, by itself or gathered with others."""
+        """The notification texts about a service that Slack accepted, single or bundled."""
         payloads = [received.payload for received in self.slack.received]
-        return [str(each["text"]) for each in payloads if _speaks_of(service, each)]
+        return [str(payload["text"]) for payload in payloads if _mentions(service, payload)]
 
     def kinds_mailed(self, service: str) -> list[str]:
         return [mail.attributes["kind"] for mail in self.mailbox.mails if mail.attributes.get("service") == service]
@@ -75,16 +75,16 @@ class Deployed:
         return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def _speaks_of(service: str, payload: Mapping[str, Any]) -> bool:
+def _mentions(service: str, payload: Mapping[str, Any]) -> bool:
     text = str(payload["text"])
-    if GATHERING.search(text):
+    if BUNDLE.search(text):
         return re.search(rf"[ :,]{service}\b", json.dumps(payload)) is not None
     return f"service {service} " in text
 
 
 @pytest.fixture(autouse=True)
 def calm(deployed: Deployed) -> None:
-    """Each test begins when Slack may be spoken to again: else its messages are gathered with those of the last one."""
+    """Each test starts when Slack's rate limit is free again; else its messages are bundled with those of the last."""
     eventually(lambda: _is_calm(deployed), deployed)
 
 
@@ -104,18 +104,18 @@ def deployed() -> Iterator[Deployed]:
         yield Deployed(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn))
 
 
-def eventually(channel_states: Callable[[], Any], deployed: Deployed) -> Any:
-    """What the condition gives as soon as it is true; with the function's logs where it never is."""
-    ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        if found := channel_states():
-            return found
+def eventually(condition: Callable[[], Any], deployed: Deployed) -> Any:
+    """The first true result of the condition; raises AssertionError with the function's logs if there is none."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if result := condition():
+            return result
         time.sleep(0.1)
     logs = "".join(function_logs(deployed.aws, deployed.stack)[-40:])
-    raise AssertionError(f"not within {PATIENCE:.0f} s; the function's last words:\n{logs}")
+    raise AssertionError(f"not within {PATIENCE:.0f} s; the function's last log lines:\n{logs}")
 
 
-def test_an_oom_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
+def test_an_out_of_memory_kill_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
     deployed.happen(died("oom", container("app", 137, OOM)))
     eventually(lambda: deployed.slack_of("oom") and deployed.kinds_mailed("oom"), deployed)
     (text,) = deployed.slack_of("oom")
@@ -124,11 +124,11 @@ def test_an_oom_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
     (row,) = deployed.history("list", "--service", "oom")
     assert (row["severity"], row["cause"], row["decision"]) == ("critical", "out_of_memory", "announced")
     incident = eventually(lambda: _with_deliveries(deployed, row["incident"], 2), deployed)
-    assert {(each["channel"], each["outcome"]) for each in incident["deliveries"]} == {
+    assert {(delivery["channel"], delivery["outcome"]) for delivery in incident["deliveries"]} == {
         ("slack", "sent"),
         ("email", "sent"),
     }
-    assert row["incident"] in {each["id"] for each in deployed.history("open")}
+    assert row["incident"] in {open_incident["id"] for open_incident in deployed.history("open")}
 
 
 def _with_deliveries(deployed: Deployed, incident_id: str, count: int) -> Any:
@@ -155,7 +155,7 @@ def _is_drained(deployed: Deployed) -> bool:
     return all(answer["Attributes"][name] == "0" for name in names)
 
 
-def test_a_scale_in_wakes_nobody_and_is_remembered(deployed: Deployed) -> None:
+def test_a_scale_in_notifies_no_one_and_is_recorded(deployed: Deployed) -> None:
     killed = container("app", 137)
     deployed.happen(
         task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (x)", killed, service="night")
@@ -165,7 +165,7 @@ def test_a_scale_in_wakes_nobody_and_is_remembered(deployed: Deployed) -> None:
     assert deployed.slack_of("night") == []
 
 
-def test_a_slack_that_is_over_its_limit_hears_later_and_e_mail_does_not_wait(deployed: Deployed) -> None:
+def test_a_throttled_slack_is_notified_later_and_does_not_delay_e_mail(deployed: Deployed) -> None:
     deployed.slack.answer_with(429, '{"ok":false,"error":"rate_limited"}', headers={"Retry-After": "3"})
     began = time.time()
     deployed.happen(died("busy"))
@@ -177,15 +177,15 @@ def test_a_slack_that_is_over_its_limit_hears_later_and_e_mail_does_not_wait(dep
     assert deployed.kinds_mailed("busy") == ["opened"]
 
 
-def test_a_slack_that_fails_resets_or_stalls_costs_only_itself_and_hears_later(deployed: Deployed) -> None:
-    """E-mail is told at once; Slack half a minute later, and nothing is lost although it never said what it took."""
+def test_a_failing_resetting_or_stalling_slack_is_notified_later_and_does_not_delay_e_mail(deployed: Deployed) -> None:
+    """E-mail is sent at once and Slack half a minute later. Nothing is lost, although Slack's answers never arrived."""
     faults: dict[str, Callable[[], None]] = {
         "broken": lambda: deployed.slack.answer_with(500, "internal_error"),
         "torn": deployed.slack.reset_connection,
-        "stalled": lambda: deployed.slack.stall(15),  # past the channel's time-out; then it answers after all
+        "stalled": lambda: deployed.slack.stall(15),  # longer than the channel's timeout; then it answers after all
     }
     for service, fault in faults.items():
-        eventually(lambda: _is_calm(deployed), deployed)  # else one request would be about two of them
+        eventually(lambda: _is_calm(deployed), deployed)  # else one message would bundle two of them
         fault()
         deployed.happen(died(service))
         eventually(partial(deployed.kinds_mailed, service), deployed)
@@ -195,8 +195,8 @@ def test_a_slack_that_fails_resets_or_stalls_costs_only_itself_and_hears_later(d
     assert [len(deployed.slack_of(service)) for service in ("broken", "torn")] == [1, 1]
 
 
-def test_a_shuffled_replay_of_real_events_is_one_incident_per_subject(deployed: Deployed) -> None:
-    """Fast, out of order, and each event twice; what is counted is what Slack accepted."""
+def test_shuffled_and_repeated_real_events_open_one_incident_per_subject(deployed: Deployed) -> None:
+    """The events come fast, out of order and twice each; only messages that Slack accepted count."""
     if not STREAM.exists():
         pytest.skip("there is no corpus of real events beside this checkout")
     raws = [json.loads(line)["event"] for line in STREAM.read_text("utf-8").splitlines()] * 2
@@ -218,10 +218,11 @@ def test_a_layout_that_slack_rejects_is_sent_as_plain_text(deployed: Deployed) -
     deployed.happen(died("layout"))
     (text,) = eventually(lambda: deployed.slack_of("layout"), deployed)
     assert "service layout" in text
-    assert not any("layout" in json.dumps(each.payload.get("attachments", "")) for each in deployed.slack.received)
+    attachments = [json.dumps(message.payload.get("attachments", "")) for message in deployed.slack.received]
+    assert not any("layout" in text for text in attachments)
 
 
-def test_a_recovery_is_announced_when_it_has_proved_itself(deployed: Deployed) -> None:
+def test_a_recovery_is_announced_after_it_has_lasted(deployed: Deployed) -> None:
     deployed.happen(died("phoenix"))
     eventually(lambda: deployed.slack_of("phoenix"), deployed)
     deployed.happen(service_action("SERVICE_STEADY_STATE", service="phoenix"))
@@ -229,32 +230,32 @@ def test_a_recovery_is_announced_when_it_has_proved_itself(deployed: Deployed) -
     assert deployed.slack_of("phoenix")[1].startswith("✅ RESOLVED · Container crashed: service phoenix in prod")
 
 
-def test_what_is_no_event_ends_on_the_dead_letter_queue_with_the_reason(deployed: Deployed) -> None:
+def test_unreadable_input_goes_to_the_dead_letter_queue_with_the_reason(deployed: Deployed) -> None:
     sqs = deployed.aws.client("sqs")
     sqs.send_message(QueueUrl=deployed.stack.events_queue_url, MessageBody="not JSON")
 
-    def buried() -> Any:
+    def dead_letters() -> Any:
         return sqs.receive_message(
             QueueUrl=deployed.stack.dead_letter_queue_url, MessageAttributeNames=["All"], WaitTimeSeconds=1
         ).get("Messages")
 
-    (message,) = eventually(buried, deployed)
+    (message,) = eventually(dead_letters, deployed)
     assert message["Body"] == "not JSON"
     assert message["MessageAttributes"]["reason"]["StringValue"]
 
 
-def test_redrive_takes_in_what_was_buried_and_announces_nothing_twice(deployed: Deployed) -> None:
-    """One event that nobody could take in, and one that was announced while history was unreachable."""
+def test_redrive_processes_dead_letters_and_announces_nothing_twice(deployed: Deployed) -> None:
+    """One event that could not be processed, and one that was announced while history was unreachable."""
     sqs, url = deployed.aws.client("sqs"), deployed.stack.dead_letter_queue_url
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(stamped(died("buried"), time.time())))
     notes = {"reason": "history unavailable", "announced": "slack,email"}
     sqs.send_message(
         QueueUrl=url,
         MessageBody=json.dumps(stamped(died("belated"), time.time())),
-        MessageAttributes={name: {"DataType": "String", "StringValue": each} for name, each in notes.items()},
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in notes.items()},
     )
-    _, done = deployed.type("redrive", "--json", "--since", "1h")
-    assert {(each["what"], each["outcome"]) for each in done} >= {
+    _, lines = deployed.type("redrive", "--json", "--since", "1h")
+    assert {(line["what"], line["outcome"]) for line in lines} >= {
         ("ECS Task State Change service:buried", "back on the events queue"),
         ("ECS Task State Change service:belated", "into history, nothing is sent"),
     }
@@ -264,12 +265,12 @@ def test_redrive_takes_in_what_was_buried_and_announces_nothing_twice(deployed: 
     assert (deployed.slack_of("belated"), deployed.kinds_mailed("belated")) == ([], [])
 
 
-def test_what_is_closed_by_hand_is_told_at_once(deployed: Deployed) -> None:
+def test_closing_an_incident_notifies_its_channels_at_once(deployed: Deployed) -> None:
     deployed.happen(died("gone"))
     eventually(lambda: deployed.slack_of("gone") and deployed.kinds_mailed("gone"), deployed)
-    (incident,) = [each for each in deployed.history("open") if each["subject"] == "service:gone"]
-    exit_code, said = deployed.type("incident", "close", incident["id"], "--author", "ann", "--json")
-    assert (exit_code, said) == (0, [{"id": incident["id"], "status": "closed", "to_be_told": ["email", "slack"]}])
+    (incident,) = [row for row in deployed.history("open") if row["subject"] == "service:gone"]
+    exit_code, lines = deployed.type("incident", "close", incident["id"], "--author", "ann", "--json")
+    assert (exit_code, lines) == (0, [{"id": incident["id"], "status": "closed", "to_be_told": ["email", "slack"]}])
     eventually(lambda: deployed.slack_of("gone")[1:] and deployed.kinds_mailed("gone")[1:], deployed)
     assert deployed.kinds_mailed("gone") == ["opened", "resolved"]
 
@@ -280,7 +281,7 @@ def test_a_bare_event_is_answered_with_its_decision_and_deliveries(deployed: Dep
     summary = json.load(answer["Payload"])
     assert (summary["severity"], summary["cause"]) == ("critical", "essential_container_exited")
     assert summary["decision"] == "announced"
-    assert sorted(summary["deliveries"], key=lambda each: str(each["channel"])) == [
+    assert sorted(summary["deliveries"], key=lambda delivery: str(delivery["channel"])) == [
         {"channel": "email", "kind": "opened", "outcome": "sent", "attempt": 1},
         {"channel": "slack", "kind": "opened", "outcome": "sent", "attempt": 1},
     ]
@@ -288,7 +289,7 @@ def test_a_bare_event_is_answered_with_its_decision_and_deliveries(deployed: Dep
 
 def test_a_failed_blue_green_deployment_is_announced(deployed: Deployed) -> None:
     deployed.happen(codedeploy("FAILURE", application="AppECS-prod-shop"))
-    (text,) = eventually(lambda: [each for each in _texts(deployed) if "AppECS-prod-shop" in each], deployed)
+    (text,) = eventually(lambda: [text for text in _texts(deployed) if "AppECS-prod-shop" in text], deployed)
     assert text.startswith("🔴 CRITICAL · Deployment failed: ")
 
 
@@ -296,17 +297,17 @@ def _texts(deployed: Deployed) -> list[str]:
     return [str(received.payload["text"]) for received in deployed.slack.received]
 
 
-def test_the_heartbeat_comes_on_every_channel_by_the_way_of_the_events(deployed: Deployed) -> None:
-    """As EventBridge makes it of the rule's input; which here nobody but a schedule could."""
-    beat = {"source": "ecs-alert-router", "detail-type": "Router Heartbeat", "id": "week-48", "detail": {}}
+def test_the_heartbeat_reaches_every_channel_through_the_events_queue(deployed: Deployed) -> None:
+    """The event is what EventBridge makes of the rule's input; the local AWS cannot run the rule's schedule."""
+    heartbeat = {"source": "ecs-alert-router", "detail-type": "Router Heartbeat", "id": "week-48", "detail": {}}
     queue = deployed.stack.events_queue_url
-    deployed.aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(beat))
-    eventually(lambda: [each for each in _texts(deployed) if "Weekly heartbeat" in each], deployed)
+    deployed.aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(heartbeat))
+    eventually(lambda: [text for text in _texts(deployed) if "Weekly heartbeat" in text], deployed)
     eventually(lambda: [mail for mail in deployed.mailbox.mails if "Weekly heartbeat" in mail.subject], deployed)
 
 
 class Ecs:
-    """Runs no task, but tells EventBridge what ECS would."""
+    """Runs no task, but sends EventBridge the events that ECS would send."""
 
     def __init__(self, deployed: Deployed) -> None:
         self._deployed = deployed
@@ -334,12 +335,12 @@ class Ecs:
 
 
 def test_the_smoke_test_waits_for_every_channel_and_leaves_nothing_running(deployed: Deployed) -> None:
-    said: list[str] = []
+    output: list[str] = []
     ecs = Ecs(deployed)
     history = History(DynamoTable(deployed.aws.client("dynamodb"), deployed.stack.table_name), 0.0)
-    assert Smoke(ecs, None, history, said.append, subnets=["subnet-1"]).run()
-    assert "in history: critical essential_container_exited, announced" in said
-    assert {"slack: sent", "email: sent"} <= set(said)
+    assert Smoke(ecs, None, history, output.append, subnets=["subnet-1"]).run()
+    assert "in history: critical essential_container_exited, announced" in output
+    assert {"slack: sent", "email: sent"} <= set(output)
     assert ecs.calls[0] == "create_cluster"
     assert ecs.calls[-2:] == ["deregister_task_definition", "delete_cluster"]
 
@@ -351,15 +352,15 @@ def test_no_secret_is_in_the_logs(deployed: Deployed) -> None:
     assert secret not in logs
 
 
-def test_in_a_storm_slack_hears_of_every_service_within_its_budget(deployed: Deployed) -> None:
+def test_in_a_storm_slack_is_notified_of_every_service_within_its_rate_limit(deployed: Deployed) -> None:
     names = [f"storm{number:02}" for number in range(40)]
     began = time.time()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: deployed.happen(died(name)), names))
     eventually(lambda: all(deployed.slack_of(name) for name in names), deployed)
-    asked = sorted(request.at for request in deployed.slack.requests if request.at >= began)
-    assert min(after - before for before, after in pairwise(asked)) > 0.8  # a turn is taken a moment after it is given
-    assert len(asked) <= 6
+    sent_at = sorted(request.at for request in deployed.slack.requests if request.at >= began)
+    assert min(after - before for before, after in pairwise(sent_at)) > 0.8  # a send follows its grant by a moment
+    assert len(sent_at) <= 6
     rows = [row for name in names for row in deployed.history("list", "--service", name)]
     assert Counter(row["decision"] for row in rows).keys() <= {"announced", "gathered"}
     assert len(rows) == 40

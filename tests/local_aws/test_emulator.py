@@ -1,6 +1,6 @@
-"""The local AWS stands on private names of MiniStack; they are pinned here, as its version is."""
+"""The local AWS patches private names of MiniStack; this test pins them, and the version."""
 
-# ruff: noqa: SLF001  private names are what this is about
+# ruff: noqa: SLF001  the test is about private names
 
 import inspect
 from importlib.metadata import version
@@ -10,8 +10,8 @@ from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 
 
-def test_the_private_names_of_ministack_that_the_emulator_bends_are_what_they_were() -> None:
-    """A new version of MiniStack is looked at before it is taken."""
+def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> None:
+    """Review a new version of MiniStack before using it."""
     assert version("ministack") == "1.5.33"
     signatures = {
         lambda_runtime.ProvidedWorker.__init__: ["self", "func_name", "config", "code_zip"],

@@ -1,4 +1,4 @@
-"""The local AWS is gone when it is no longer needed, however that came about."""
+"""The local AWS ends when it is no longer needed, for whatever reason."""
 
 import socket
 import subprocess
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from local_aws import running
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN_FOR_EVER = """
+RUN_FOREVER = """
 import time
 from local_aws import running
 with running() as aws:
@@ -25,14 +25,14 @@ def answers(endpoint: str) -> bool:
         return client.connect_ex((str(address.hostname), int(address.port or 0))) == 0
 
 
-def test_nothing_listens_once_the_block_is_left() -> None:
+def test_nothing_listens_after_the_with_block() -> None:
     with running() as aws:
         assert answers(aws.endpoint)
     assert not answers(aws.endpoint)
 
 
-def test_it_ends_with_its_parent_even_if_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", RUN_FOR_EVER], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+def test_the_emulator_ends_when_its_parent_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", RUN_FOREVER], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         endpoint = parent.stdout.readline().strip()
         assert answers(endpoint)

@@ -28,7 +28,7 @@ KEYS = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "wJalrXUtnFEMI", "Token
 
 
 def container(name: str, status: str = "RUNNING", **fields: Any) -> dict[str, Any]:
-    """As the endpoint of version 4 shows one (Developer Guide, "Examples")."""
+    """A container in the format of the endpoint, version 4 (Developer Guide, "Examples")."""
     return {
         "DockerId": f"{name}-a7e6e2d6",
         "Name": name,
@@ -120,13 +120,13 @@ class Double:
 
 @pytest.fixture
 def double() -> Iterator[Double]:
-    made = Double()
+    double = Double()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            made.headers.append((self.command, self.path, dict(self.headers), body))
-            status, answer = made.answer(self.command, self.path, body)
+            double.headers.append((self.command, self.path, dict(self.headers), body))
+            status, answer = double.answer(self.command, self.path, body)
             text = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
@@ -136,24 +136,24 @@ def double() -> Iterator[Double]:
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
         def log_message(self, *_: Any) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    double.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield made
+    yield double
     server.shutdown()
     server.server_close()
 
 
-def test_a_container_that_has_ended_is_reported_once(double: Double) -> None:
-    told: set[str] = set()
-    assert check(double.environ, told, NOW) == ["metrics"]
-    assert check(double.environ, told, NOW) == []
+def test_a_stopped_container_is_reported_once(double: Double) -> None:
+    reported: set[str] = set()
+    assert check(double.environ, reported, NOW) == ["metrics"]
+    assert check(double.environ, reported, NOW) == []
     assert len(double.put) == 1
 
 
-def test_the_router_understands_the_report_as_the_exit_of_a_container_in_that_service(double: Double) -> None:
+def test_the_router_reads_the_report_as_a_container_exit_in_the_service(double: Double) -> None:
     check(double.environ, set(), NOW)
     (entry,) = double.put
     assert (entry["Source"], entry["DetailType"]) == ("ecs-alert-router", "Container Exited")
@@ -168,18 +168,18 @@ def test_the_router_understands_the_report_as_the_exit_of_a_container_in_that_se
         "detail": json.loads(entry["Detail"]),
     }
     event = normalise(received)
-    made = alert(event, classify(event))
-    assert (made.cause, made.severity, made.stopped) == ("container_exited", "warning", False)
-    assert made.subject.fingerprint == "123456789012/eu-west-1/prod/service:checkout"
-    assert (made.task, made.task_definition) == (TASK_ID, "checkout:42")
+    report = alert(event, classify(event))
+    assert (report.cause, report.severity, report.stopped) == ("container_exited", "warning", False)
+    assert report.subject.fingerprint == "123456789012/eu-west-1/prod/service:checkout"
+    assert (report.task, report.task_definition) == (TASK_ID, "checkout:42")
     assert event.at == pytest.approx(datetime(2024, 8, 8, 17, 19, 2, 671163, tzinfo=UTC).timestamp())
-    culprit = made.culprit
+    culprit = report.culprit
     assert culprit is not None
     assert (culprit.name, culprit.exit_code, culprit.memory) == ("metrics", 139, 128)
     assert culprit.digest.startswith("sha256:2f90")
 
 
-def test_outside_of_a_service_it_is_the_family_that_is_in_trouble(double: Double) -> None:
+def test_a_standalone_task_is_reported_by_its_family(double: Double) -> None:
     double.task = task(dead())
     del double.task["ServiceName"]
     check(double.environ, set(), NOW)
@@ -187,28 +187,28 @@ def test_outside_of_a_service_it_is_the_family_that_is_in_trouble(double: Double
 
 
 @pytest.mark.parametrize(
-    "found",
+    "metadata",
     [
         task(),
         task(dead(code=0)),
         task(dead(), DesiredStatus="STOPPED"),
         task(dead() | {"Type": "CNI_PAUSE", "Name": "~internal~ecs~pause"}),
     ],
-    ids=["all run", "it ended well", "the task stops", "not the task's own"],
+    ids=["all run", "exit code 0", "the task stops", "internal container"],
 )
-def test_what_is_no_news_is_not_reported(found: Any, double: Double) -> None:
-    double.task = found
+def test_a_container_that_has_not_failed_is_not_reported(metadata: Any, double: Double) -> None:
+    double.task = metadata
     assert check(double.environ, set(), NOW) == []
     assert double.put == []
 
 
-def test_an_end_without_a_code_is_reported(double: Double) -> None:
+def test_a_stop_without_an_exit_code_is_reported(double: Double) -> None:
     double.task = task(dead(code=None))
     assert check(double.environ, set(), NOW) == ["metrics"]
 
 
-def test_many_at_once_are_reported_in_as_many_calls_as_it_takes(double: Double) -> None:
-    """PutEvents takes ten entries."""
+def test_more_containers_than_one_call_takes_are_reported_in_several(double: Double) -> None:
+    """PutEvents accepts ten entries per call."""
     double.task = task(*(dead(f"c{number}") for number in range(12)))
     assert len(check(double.environ, set(), NOW)) == 12
     assert len(double.put) == 12
@@ -216,26 +216,26 @@ def test_many_at_once_are_reported_in_as_many_calls_as_it_takes(double: Double) 
 
 
 @pytest.mark.parametrize("path", ["/", "/v2/credentials/abc", f"/v4/{TASK_ID}-0179205828/task"])
-def test_what_could_not_be_reported_is_tried_again(path: str, double: Double) -> None:
-    told: set[str] = set()
+def test_a_failed_report_is_retried(path: str, double: Double) -> None:
+    reported: set[str] = set()
     double.failing = {path}
     with pytest.raises(OSError, match="500"):
-        check(double.environ, told, NOW)
+        check(double.environ, reported, NOW)
     double.failing = set()
-    assert check(double.environ, told, NOW) == ["metrics"]
+    assert check(double.environ, reported, NOW) == ["metrics"]
 
 
-def test_an_event_that_is_refused_was_not_reported(double: Double) -> None:
-    double.refuses, told = True, set[str]()
+def test_a_refused_event_does_not_count_as_reported(double: Double) -> None:
+    double.refuses, reported = True, set[str]()
     with pytest.raises(ValueError, match="InternalFailure"):
-        check(double.environ, told, NOW)
-    assert told == set()
+        check(double.environ, reported, NOW)
+    assert reported == set()
 
 
-def test_the_credentials_of_the_task_role_are_asked_for_with_its_token(double: Double) -> None:
+def test_the_task_roles_credentials_are_requested_with_the_token(double: Double) -> None:
     check(double.environ, set(), NOW)
-    (asked,) = [headers for _, path, headers, _ in double.headers if path == "/v2/credentials/abc"]
-    assert asked["Authorization"] == "a-token"
+    (request,) = [headers for _, path, headers, _ in double.headers if path == "/v2/credentials/abc"]
+    assert request["Authorization"] == "a-token"
 
 
 @pytest.mark.parametrize("token", ["a-session", ""])
@@ -251,7 +251,7 @@ def test_a_request_is_signed_as_botocore_signs_it(token: str, url: str, monkeypa
     assert ours["authorization"] == request.headers["Authorization"]
 
 
-def test_it_is_the_standard_library_alone() -> None:
+def test_it_imports_only_the_standard_library() -> None:
     tree = ast.parse(Path(container_exits.__file__).read_text("utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -270,16 +270,16 @@ def environment(double: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
     return double
 
 
-def test_a_health_check_remembers_in_a_file_what_was_reported(environment: Double, tmp_path: Path) -> None:
+def test_a_state_file_remembers_what_was_reported(environment: Double, tmp_path: Path) -> None:
     state = str(tmp_path / "state.json")
     assert [main(["--once", "--state", state]) for _ in range(2)] == [0, 0]
     assert len(environment.put) == 1
 
 
-def test_it_fails_nobodys_health_check(environment: Double, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_never_fails_a_health_check(environment: Double, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environment.failing = {"/"}
     (tmp_path / "state.json").write_text("{not json")
     assert main(["--once", "--state", str(tmp_path / "state.json")]) == 0
-    said = capsys.readouterr().err
-    assert said.startswith("not reported, will retry: HTTPError")
-    assert said.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("not reported, will retry: HTTPError")
+    assert stderr.count("\n") == 1

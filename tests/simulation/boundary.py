@@ -1,4 +1,4 @@
-"""Where the code meets the outside: every call takes virtual time there, may fail there, and may be the last one."""
+"""The boundary to other systems: a call across it takes virtual time, may fail, and may kill the process."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _TWO_ATTEMPTS, _ENOUGH = 7.0, 0.2  # seconds; of a call to AWS that gets no answ
 
 
 class Unanswered(Exception):
-    """The call failed: it may or may not have been done."""
+    """The call failed; it may or may not have taken effect."""
 
 
 class Invocation(Process):
@@ -23,7 +23,7 @@ class Invocation(Process):
 
     Attributes:
         troubles: when a call to history failed or was slow, or the process died.
-        done: when the handler came back; None as long as it has not.
+        done: when the handler returned; None until then.
     """
 
     def __init__(self, name: str, ends: float) -> None:
@@ -38,7 +38,7 @@ class Invocation(Process):
 
 @dataclass(slots=True)
 class Log:
-    """What happened, in order: (virtual time, thread, what). Put into words only when somebody reads it."""
+    """What happened, in order: (virtual time, thread, what). It is formatted only when it is read."""
 
     scheduler: Scheduler
     lines: list[tuple[float, str, tuple[object, ...]]] = field(default_factory=list)
@@ -52,8 +52,8 @@ class Boundary:
     """Calls to one neighbour.
 
     Args:
-        rates: how often each fault befalls a call.
-        stream: names the chance that decides, so that one neighbour's faults do not shift another's.
+        rates: how often each fault affects a call.
+        stream: the name of the random stream that decides, so that one neighbour's faults do not shift another's.
     """
 
     def __init__(self, scheduler: Scheduler, plan: Plan, log: Log, stream: str, rates: Mapping[str, float]) -> None:
@@ -71,7 +71,7 @@ class Boundary:
         return self.elapsed < self.plan.storm
 
     def call(self, do: Callable[[], T], *what: object, fault: str = "") -> T:
-        """Does `do` in virtual time, or what the fault makes of it. Raises Unanswered."""
+        """Runs `do` in virtual time, or fails as the fault says. Raises Unanswered."""
         fault = fault or self.fault()
         if fault == "hangs":
             self._hang(*what)
@@ -108,7 +108,7 @@ class Boundary:
         return 0.002 + 0.02 * draw if draw < 0.95 else draw * 0.8
 
     def crash(self) -> None:
-        """The end of the process that is calling."""
+        """Kills the calling process."""
         process = self._caller()
         self.log.note("CRASH")
         process.troubles.append(self.scheduler.now)

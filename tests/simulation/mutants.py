@@ -1,7 +1,7 @@
-"""Shows that the simulation finds bugs: each mutant is a bug put into a copy of the router, and a seed catches it.
+"""Shows that the simulation finds bugs: each mutant puts one bug into a copy of the router, and a seed catches it.
 
-`python -m tests.simulation.mutants [WORD]` (names that hold WORD) prints the first seed that catches each, and by which
-promise. It ends with 1 if one survives, and stops where the text that a mutation replaces is not there any more.
+`python -m tests.simulation.mutants [WORD]` prints the first seed that catches each mutant whose name contains WORD, and
+the promise that it breaks. It exits with 1 if a mutant survives, and stops if the text to be mutated no longer exists.
 """
 
 import os
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-_SECONDS = 240  # until a mutant is taken to survive
+_SECONDS = 240  # after these, a mutant counts as surviving
 
 
 class Mutant(NamedTuple):
-    """A bug: in `file`, `text` becomes `bug`. `first`: where to begin, as few seeds bring a rare bug to light."""
+    """A bug: in `file`, `text` becomes `bug`. `first`: the seed to start from, since few seeds show a rare bug."""
 
     name: str
     file: str
@@ -69,7 +69,7 @@ MUTANTS = (
         first=800,
     ),
     Mutant(
-        "the window begins again with each alert",
+        "the window restarts with each alert",
         "incident/lifecycle.py",
         "            entry = entry._replace(due_at=entry.window_ends_at)\n",
         "            window_ends_at = now + entry.dedup_window\n"
@@ -124,7 +124,7 @@ MUTANTS = (
         "if False:",
     ),
     Mutant(
-        "the tick does not ask what is due",
+        "the tick does not query what is due",
         "tick.py",
         "due = deps.runtime.history.due(deps.runtime.clock())",
         "due = deps.runtime.history.due(0.0)",
@@ -167,13 +167,13 @@ MUTANTS = (
         "left = limit.rate_limit.limit - len(sent_at) + 1",
     ),
     Mutant(
-        "what waits for a bundle is never checked again",
+        "an entry that waits for a bundle is never checked again",
         "incident/outbox.py",
         "due_at=terms.retry_at[name], throttled=True",
         "due_at=None, throttled=True",
     ),
     Mutant(
-        "a bundle is recorded for the worst of its incidents alone",
+        "a bundle is recorded only for the worst of its incidents",
         "settle.py",
         "            for state, dispatch in job.members:\n                deliveries",
         "            for state, dispatch in job.members[:1]:\n                deliveries",
@@ -191,7 +191,7 @@ MUTANTS = (
         "return state",
     ),
     Mutant(
-        "what a silence suppressed is forgotten",
+        "alerts that a silence suppressed are forgotten",
         "incident/lifecycle.py",
         "opened_at=min(alert.at, silenced.since) if silenced else alert.at,",
         "opened_at=alert.at,",
@@ -206,7 +206,7 @@ MUTANTS = (
 
 
 def caught(mutant: Mutant) -> str:
-    """The line that tells which seed catches the mutant; "" where it survives."""
+    """The line about the seed that catches the mutant; "" if it survives."""
     with tempfile.TemporaryDirectory() as directory:
         for part in ("router", "tests"):
             shutil.copytree(ROOT / part, Path(directory, part), ignore=shutil.ignore_patterns("__pycache__"))

@@ -16,7 +16,7 @@ _STALE = 2.0  # seconds that an index may lag behind
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One item as it was committed: when, and by which invocation."""
+    """One committed item, when it was committed, and by which invocation."""
 
     at: float
     by: Process
@@ -24,9 +24,9 @@ class Write:
 
 
 class _SharedTable(MemoryTable):
-    """The same without copies that protect against a reader or writer who changes an item: the router's are frozen.
+    """`MemoryTable` without defensive copies, which the router's frozen items do not need.
 
-    A third of a run would else be spent on them. What a float loses on its way to DynamoDB and back is still lost.
+    They would take a third of a run. Floats still lose the precision that they lose in DynamoDB.
     """
 
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
@@ -56,11 +56,11 @@ def _stored(value: Any) -> Any:
 
 
 class SimulatedTable:
-    """`MemoryTable` behind a boundary. The due index lags behind, as DynamoDB's do.
+    """`MemoryTable` behind a boundary. The due index lags behind the table, as in DynamoDB.
 
     Attributes:
-        writes: every item ever committed, in order: what has expired since is still there.
-        watch: told of each standing that is written.
+        writes: every item ever committed, in order, including expired ones.
+        watch: called with each subject state that is written.
     """
 
     def __init__(self, boundary: Boundary, watch: Callable[[Item], None]) -> None:
@@ -82,7 +82,7 @@ class SimulatedTable:
         return self._call(lambda: self._query_due(query), "query", query.partition)
 
     def put(self, put: Put, now: float) -> None:
-        """Somebody else writes it, and nothing goes wrong for them."""
+        """Commits for another writer, without faults."""
         self._table.commit([put], now)
 
     def rows(self) -> list[Item]:
@@ -92,7 +92,7 @@ class SimulatedTable:
         self._table.sweep(now)
 
     def next_due(self) -> float | None:
-        """When somebody must look at a subject next."""
+        """When a subject is due next."""
         return min((due for _, due, _ in self._due.values()), default=None)
 
     def _call(self, do: Callable[[], T], *what: object) -> T:
@@ -130,7 +130,7 @@ class SimulatedTable:
             self._due.pop(key, None)
 
     def _query_due(self, query: Query) -> Page:
-        """What the index holds by now."""
+        """The current content of the index."""
         due = sorted(
             (due, key, written) for key, (shard, due, written) in self._due.items() if shard == query.partition
         )

@@ -1,6 +1,6 @@
-"""What a seed stands for: which faults there are in a run, how many, and where. Each run has some of them, not all.
+"""The plan of a run, chosen by its seed: which faults occur, how many, and where. No run has all of them.
 
-A run with every fault at once hides more than it shows: nothing gets far enough to go wrong in an interesting way.
+With every fault at once nothing gets far enough to fail in an interesting way.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ HOUR = 3600.0
 
 CHANNELS = ("slack", "email", "pager")
 MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
-"""How a channel's remote may answer besides `fine`; see `tests.simulation.remotes`."""
+"""How a channel's remote can answer, besides `fine`; see `tests.simulation.remotes`."""
 
 _BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
 _TIGHT = ((1, 1.0), (1, 30.0), (2, 60.0), (4, 60.0))
@@ -24,7 +24,7 @@ SEND_FAULTS = ("crash before", "crash after")
 
 @dataclass(frozen=True, slots=True)
 class Mood:
-    """A span of virtual time in which a remote does not answer as it should."""
+    """A period of virtual time in which a remote misbehaves."""
 
     begins: float
     ends: float
@@ -33,7 +33,7 @@ class Mood:
 
 @dataclass(frozen=True, slots=True)
 class Muting:
-    """A silence of one subject, in seconds since the start; it may end before the end that was planned."""
+    """A silence of one subject, in seconds since the start. It can end before its planned end."""
 
     name: str
     begins: float
@@ -46,17 +46,18 @@ class Plan:
     """The faults of one run. Times are seconds since its start; rates are per call.
 
     Attributes:
-        steady: every call takes the same time, and nothing but the moods goes wrong: two runs that differ in one
+        steady: every call takes the same time, and only moods cause faults, so that two runs that differ in one
             channel's moods can be compared.
-        storm: how long the workload and the faults last. After it, all is well.
-        outages: spans in which the table refuses everything.
-        hangs: in these spans it does not answer at all instead, so that each call waits for its time-outs.
-        doubled, undeleted, lost: of SQS messages: delivered twice at once, not deleted, never delivered (hints only).
-        tick_missing, tick_twice: of the ticks.
-        bare: of the events, those that the function is invoked with directly; a failure of that is the caller's.
+        storm: how long the workload and the faults last. Afterwards nothing fails.
+        outages: periods in which the table refuses everything.
+        hangs: in these periods it does not answer at all instead, so that each call waits for its time-outs.
+        doubled, undeleted, lost: rates of SQS messages that are delivered twice at once, not deleted, or (hints only)
+            never delivered.
+        tick_missing, tick_twice: rates of ticks that are missing or run twice.
+        bare: rate of events that invoke the function directly, whose failures the caller sees.
         processes: how many invocations run at once.
-        budgets: messages, and seconds in which a channel takes so many.
-        silences: what operators do not want to hear of for a while.
+        budgets: each channel's rate limit: messages, and the seconds in which it takes so many.
+        silences: what operators silence for a while.
     """
 
     seed: int
@@ -81,7 +82,7 @@ class Plan:
 
     @property
     def history_is_sound(self) -> bool:
-        """Whether nothing but channels, queues and ticks goes wrong: no crash, and every call to the table is done."""
+        """Whether only channels, queues and ticks fail: nothing crashes, and every call to the table succeeds."""
         return not (self.table or self.send or self.outages or any("crash" in name for name in self.sqs))
 
 
@@ -118,7 +119,7 @@ def plan(seed: int) -> Plan:
 
 
 def _budgets(chance: Random) -> dict[str, tuple[int, float]]:
-    """As the real channels have them, or so tight that even a small trouble is too much to say."""
+    """The real channels' rate limits, or limits so tight that even a few incidents exceed them."""
     if chance.random() < 0.5:
         return dict(_BUDGETS)
     return {name: chance.choice(_TIGHT) for name in CHANNELS}
@@ -149,7 +150,7 @@ def _outages(chance: Random, storm: float) -> Sequence[tuple[float, float]]:
 
 
 def _moods(chance: Random, storm: float) -> tuple[Mood, ...]:
-    """A few spans one after the other, some of them longer than anybody tries again for."""
+    """A few periods one after the other, some of them longer than any retry lasts."""
     moods = []
     if chance.random() < 0.1:  # an incident lapses meanwhile, and the next one opens
         return (Mood(0.0, 26 * HOUR + storm, chance.choice(("stuck", "stuck", "mute"))),)
@@ -158,7 +159,7 @@ def _moods(chance: Random, storm: float) -> tuple[Mood, ...]:
         name = chance.choice(MOODS)
         lasts = chance.choices((20.0, 3 * MINUTE, 20 * MINUTE, 90 * MINUTE, 30 * HOUR), (3, 4, 4, 2, 1))[0]
         if name == "busy":
-            lasts = min(lasts, 20 * MINUTE)  # it asks to be tried again very often
+            lasts = min(lasts, 20 * MINUTE)  # it asks for very frequent retries
         moods.append(Mood(begins, begins + lasts, name))
         begins += lasts + chance.choice((0.0, MINUTE, 30 * MINUTE))
     return tuple(moods)

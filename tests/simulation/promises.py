@@ -1,4 +1,4 @@
-"""The promises (docs/reliability.md) as invariants of a finished run. Each yields what breaks it, in words."""
+"""The promises (docs/reliability.md) as invariants of a finished run. Each yields its violations as sentences."""
 
 import json
 from bisect import bisect
@@ -32,20 +32,20 @@ from tests.simulation.remotes import Try
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, START, Simulation
 from tests.simulation.workload import SECRET
 
-_ABSORBED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
-_SLACK = 12 * 60.0  # seconds: hints lost, some ticks in a row missing, an invocation that waits for its turn
+_COUNTED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
+_SLACK = 12 * 60.0  # seconds: lost delayed messages, several missing ticks, an invocation that waits for its turn
 _LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
 _LONGEST_RETRY = 15 * 60 * 1.2
-_TAKES_EFFECT = 150.0  # seconds: a minute until it is read, and what an invocation had begun before that
+_TAKES_EFFECT = 150.0  # seconds: a minute until a silence is read, and invocations that started before that
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """An alert's row, as it was first committed.
+    """An alert record as it was first committed.
 
     Attributes:
-        number: the how-manieth of its incident it is; a notification that counts so many knows of it.
-        routed: what the event means, understood once more; so the routes are known.
+        number: its position among the alerts of its incident; a notification whose count reaches it includes it.
+        routed: the event, understood again, which gives its routes.
     """
 
     at: float
@@ -64,7 +64,7 @@ class Recorded:
 
 
 class Outcome:
-    """What a run left behind, put in order for the invariants."""
+    """The data of a finished run, arranged for the invariants."""
 
     def __init__(self, run: Simulation) -> None:
         self.run = run
@@ -82,13 +82,13 @@ class Outcome:
         try:
             routed = self._routed(arrival.raw)
         except UnreadableEvent as error:
-            raise AssertionError(f"the workload holds what it takes for an event: {error}") from error
+            raise AssertionError(f"the workload contains an event that cannot be read: {error}") from error
         self.understood[routed.event.id] = routed
         self.event_ids[body] = routed.event.id
 
     @cached_property
     def _births(self) -> dict[str, list[float]]:
-        """When each subject's numbers began at 1: anew after its item has expired."""
+        """When each subject's incident numbers started at 1, which happens again after its item has expired."""
         births = defaultdict(list)
         for write in self.run.table.writes:
             if write.item["sk"] == "incident" and write.item["version"] == 1:
@@ -96,27 +96,27 @@ class Outcome:
         return births
 
     def identity(self, incident_id: str, at: float) -> str:
-        """Names an incident for good, even where its number comes again."""
+        """An id that stays unique even if the incident's number is used again."""
         born = bisect(self._births[incident_id.rpartition("-")[0]], at)
         return f"{incident_id}/{born}"
 
     @cached_property
     def recorded(self) -> list[Recorded]:
-        """Every alert's row, in the order in which they were committed."""
+        """Every alert record, in the order of the commits."""
         rows, counts = [], Counter[str]()
         for write in self.run.table.writes:
             item = write.item
             if is_row_key((item["pk"], item["sk"])):
-                absorbed = item["decision"] in _ABSORBED
-                incident = self.identity(item["incident"], write.at) if absorbed else ""
+                counted = item["decision"] in _COUNTED
+                incident = self.identity(item["incident"], write.at) if counted else ""
                 counts[incident] += 1
-                number = counts[incident] if absorbed else 0
-                routed = self.understood.get(item["event_id"]) or self._news(item)
+                number = counts[incident] if counted else 0
+                routed = self.understood.get(item["event_id"]) or self._channel_health(item)
                 rows.append(Recorded(write.at, item, incident, number, routed))
         return rows
 
-    def _news(self, item: Item) -> RoutedAlert:
-        """The event by which the router told itself of a channel that fails, or works again."""
+    def _channel_health(self, item: Item) -> RoutedAlert:
+        """The router's own event about a channel that fails or has recovered."""
         raw = {
             "id": item["event_id"],
             "source": OWN_SOURCE,
@@ -132,12 +132,12 @@ class Outcome:
 
     @cached_property
     def states(self) -> dict[str, SubjectState]:
-        """The last state of every incident there was, by its id."""
-        found = {}
+        """The last state of every incident, by its id."""
+        states = {}
         for write in self.run.table.writes:
             if "number" in write.item:
-                found[self.identity(write.item["id"], write.at)] = to_state(write.item)
-        return found
+                states[self.identity(write.item["id"], write.at)] = to_state(write.item)
+        return states
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
@@ -153,31 +153,31 @@ class Outcome:
 
     @cached_property
     def failed(self) -> dict[tuple[str, str], float]:
-        """Incidents and channels of which the ledger says that a delivery failed for good, and when it last did."""
+        """The latest permanent failure recorded for each incident and channel."""
         return {
-            (self.identity(each["incident"], write.at), each["channel"]): write.at
-            for write, each in _deliveries(self.run)
-            if each["outcome"] == "failed"
+            (self.identity(delivery["incident"], write.at), delivery["channel"]): write.at
+            for write, delivery in _deliveries(self.run)
+            if delivery["outcome"] == "failed"
         }
 
     @cached_property
     def tries(self) -> dict[tuple[str, str], list[Try]]:
-        """What reached a remote, by incident and channel; without what was said while history was unreachable."""
-        found = defaultdict(list)
+        """What reached a remote, by incident and channel, except what was sent while history was unreachable."""
+        tries = defaultdict(list)
         for channel, remote in self.run.remotes.items():
-            for each in remote.tries:
-                if not each.incident.endswith("-0"):
-                    found[self.identity(each.incident, each.at), channel].append(each)
-        return found
+            for attempt in remote.tries:
+                if not attempt.incident.endswith("-0"):
+                    tries[self.identity(attempt.incident, attempt.at), channel].append(attempt)
+        return tries
 
-    def heard(self, incident: str, channel: str) -> list[Try]:
-        return [each for each in self.tries.get((incident, channel), ()) if each.accepted]
+    def accepted(self, incident: str, channel: str) -> list[Try]:
+        return [attempt for attempt in self.tries.get((incident, channel), ()) if attempt.accepted]
 
     def silences_of(self, subject: Subject) -> list[Muting]:
-        return [each for each in self.run.plan.silences if subject.name == each.name]
+        return [muting for muting in self.run.plan.silences if subject.name == muting.name]
 
     def undisturbed(self, channel: str) -> bool:
-        """Whether nothing befell this channel's remote, history, or the function in this run."""
+        """Whether this channel's remote, history and the function had no fault in this run."""
         return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
 
 
@@ -185,77 +185,77 @@ Promise = Callable[[Outcome], Iterable[str]]
 
 
 def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
-    """An event that was accepted is in history, or on the dead-letter queue."""
-    rows = {(each.item["pk"], each.item["sk"]) for each in outcome.recorded}
-    buried = {each.body for each in outcome.run.buried}
+    """An accepted event is in history or on the dead-letter queue."""
+    rows = {(row.item["pk"], row.item["sk"]) for row in outcome.recorded}
+    buried = {letter.body for letter in outcome.run.buried}
     for arrival in outcome.run.accepted:
         if arrival.raw is None or arrival in outcome.run.dropped:
             continue
         alert = outcome.understood[arrival.raw["id"]].alert
         if row_key(alert.id) not in rows and arrival.body not in buried:
-            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.text}) is nowhere"
+            yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.text}) was lost"
 
 
-def only_trouble_buries_events(outcome: Outcome) -> Iterator[str]:
-    """An event that can be read ends on the dead-letter queue only if history failed or the function died."""
+def only_failures_make_dead_letters(outcome: Outcome) -> Iterator[str]:
+    """A readable event goes to the dead-letter queue only if history failed or the function died."""
     plan = outcome.run.plan
     if plan.history_is_sound:
         for buried in outcome.run.buried:
             often = not buried.reason and (plan.doubled or plan.undeleted)  # SQS itself counts receives, not failures
             if not often and buried.body not in {body or "-" for body in outcome.unreadable}:
-                yield f"buried for no reason ({buried.reason!r}): {buried.body[:80]}"
+                yield f"a dead letter without a failure ({buried.reason!r}): {buried.body[:80]}"
 
 
-def bad_input_is_buried_with_its_reason(outcome: Outcome) -> Iterator[str]:
-    """What cannot be read is on the dead-letter queue, with the reason; once, if nothing went wrong."""
+def unreadable_input_is_a_dead_letter_with_its_reason(outcome: Outcome) -> Iterator[str]:
+    """Unreadable input is on the dead-letter queue with the reason, and only once if nothing failed."""
     run = outcome.run
     sound = run.plan.history_is_sound and not (run.plan.sqs or run.plan.doubled or run.plan.undeleted)
     for body in outcome.unreadable:
-        copies = [each for each in run.buried if each.body == (body or "-")]
+        copies = [letter for letter in run.buried if letter.body == (body or "-")]
         hint = "Router Due" in body
-        if not hint and not any(each.reason for each in copies) and not (copies and not run.plan.history_is_sound):
-            yield f"not buried with a reason: {body[:60]!r}"
+        if not hint and not any(copy.reason for copy in copies) and not (copies and not run.plan.history_is_sound):
+            yield f"no dead letter with a reason: {body[:60]!r}"
         if sound and len(copies) > 1:
-            yield f"buried {len(copies)} times: {body[:60]!r}"
+            yield f"{len(copies)} dead letters: {body[:60]!r}"
 
 
-def no_record_fails_with_its_neighbour(outcome: Outcome) -> Iterator[str]:
-    """What comes again is what could not be written: nothing that this very receive has put into history."""
+def a_failed_record_does_not_fail_others(outcome: Outcome) -> Iterator[str]:
+    """A record is given back only if it was not written to history in the same receive."""
     run = outcome.run
     if any("lost" in name for name in run.plan.table):
-        return  # a commit that was not answered may have been done
+        return  # a commit whose response was lost may have succeeded
     written = {(write.by, write.item["event_id"]) for write in run.table.writes if "event_id" in write.item}
     for refused in run.refused:
         if (refused.by, outcome.event_ids.get(refused.body)) in written:
-            yield f"event {outcome.event_ids[refused.body]} was put into history, and given back"
+            yield f"event {outcome.event_ids[refused.body]} was written to history, and given back"
 
 
-def the_last_receive_ends_well(outcome: Outcome) -> Iterator[str]:
-    """On its last receive a record is told without history and buried with the reason: it is not given back again."""
+def a_last_receive_is_not_given_back(outcome: Outcome) -> Iterator[str]:
+    """On its last receive a record is announced without history and becomes a dead letter; it is not given back."""
     if not outcome.run.plan.sqs:
         for refused in outcome.run.refused:
             if refused.receives >= MAX_RECEIVES:
-                yield f"given back for the last time: {refused.body[:80]}"
+                yield f"given back on its last receive: {refused.body[:80]}"
 
 
 def no_batch_raises(outcome: Outcome) -> Iterator[str]:
-    """A failure is a record's, never the batch's: its neighbours would come again with it."""
+    """A failed record never fails its batch, since the other records would be received again."""
     yield from outcome.run.broken
 
 
 def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
-    """An incident counts each of its occurrences once, however often and in however many events it came."""
-    rows = Counter((each.item["pk"], each.item["sk"]) for each in outcome.recorded)
+    """An incident counts each of its occurrences once, however many events reported it, however often."""
+    rows = Counter((row.item["pk"], row.item["sk"]) for row in outcome.recorded)
     if outcome.run.plan.retention > _LONG:
         yield from (f"row {key} was written {count} times" for key, count in rows.items() if count > 1)
-    counted = Counter(each.incident for each in outcome.recorded if each.number)
+    counted = Counter(row.incident for row in outcome.recorded if row.number)
     for incident_id, incident, _ in outcome.incidents:
         if incident.count != counted[incident_id]:
             yield f"{incident_id} counts {incident.count}, not {counted[incident_id]}"
 
 
 def everything_drains(outcome: Outcome) -> Iterator[str]:
-    """In the end nothing is due, nothing is waited for, and every incident is over."""
+    """In the end nothing is due and every incident is over."""
     for incident_id, incident, state in outcome.incidents:
         if state.due_at is not None:
             yield f"{incident_id} stays due"
@@ -264,7 +264,7 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
 
 
 def outbox_entries_keep_their_rules(outcome: Outcome) -> Iterator[str]:
-    """The rules that `OutboxEntry` states hold in every state that was ever stored."""
+    """The rules in the docstring of `OutboxEntry` hold in every stored state."""
     for write in outcome.run.table.writes:
         if "state" in write.item:
             for channel, entry in to_state(write.item).outbox.items():
@@ -284,67 +284,68 @@ def _broken_rules(entry: OutboxEntry, now: float) -> Iterator[str]:
     yield from (rule for rule, holds in rules.items() if not holds)
 
 
-def every_channel_is_told_or_failed(outcome: Outcome) -> Iterator[str]:
-    """What is said of a cell in the end is that it was sent, or failed, or that there was nothing to say."""
+def every_channel_is_notified_or_failed(outcome: Outcome) -> Iterator[str]:
+    """In the end each outbox entry is sent or failed, or there was nothing to send."""
     for incident_id, channel, _, entry in outcome.entries:
         if entry.is_behind:
             yield f"{channel} stays behind with {incident_id}"
         if entry.outcome == "retry" and not (entry.stateful and entry.last_kind_sent is None):
-            yield f"{channel} waits for ever to be tried again with {incident_id}"
+            yield f"{channel} waits forever for a retry of {incident_id}"
 
 
-def every_alert_is_told(outcome: Outcome) -> Iterator[str]:
-    """A counted alert is told to each channel that it reaches: by a notification that counts it, or it failed."""
+def every_alert_is_notified(outcome: Outcome) -> Iterator[str]:
+    """Each routed channel gets a notification that counts the alert, or its delivery failed."""
     for row in outcome.recorded:
         if not row.number:
             continue
         incident_id = row.incident
         for channel in row.channels:
-            told = any(each.count >= row.number for each in outcome.heard(incident_id, channel))
-            over_before = channel == "pager" and not outcome.heard(incident_id, channel)
+            notified = any(attempt.count >= row.number for attempt in outcome.accepted(incident_id, channel))
+            over_before = channel == "pager" and not outcome.accepted(incident_id, channel)
             failed = outcome.failed.get((incident_id, channel), 0.0) >= row.at
-            if not (told or over_before or failed):
-                yield f"{channel} never hears of {row.item['cause']}, number {row.number} of {incident_id}"
+            if not (notified or over_before or failed):
+                yield f"{channel} is never notified of {row.item['cause']}, number {row.number} of {incident_id}"
 
 
-def nothing_is_said_twice(outcome: Outcome) -> Iterator[str]:
-    """A revision is accepted once; once more for each answer that never came, and each crash or failed record."""
+def nothing_is_sent_twice(outcome: Outcome) -> Iterator[str]:
+    """A revision is accepted once, and once more for each lost response, crash or failed commit."""
     for (incident_id, channel), tries in outcome.tries.items():
-        accepted = [each for each in tries if each.accepted]
-        for each, again in pairwise(sorted(accepted, key=lambda each: (each.dispatch.revision, each.at))):
-            if each.dispatch.revision != again.dispatch.revision:
+        accepted = [attempt for attempt in tries if attempt.accepted]
+        in_order = sorted(accepted, key=lambda attempt: (attempt.dispatch.revision, attempt.at))
+        for attempt, repeat in pairwise(in_order):
+            if attempt.dispatch.revision != repeat.dispatch.revision:
                 continue
-            if each.answered and not each.invocation.troubled_since(each.at):
-                yield f"{channel} is told revision {again.dispatch.revision} of {incident_id} twice"
+            if attempt.answered and not attempt.invocation.troubled_since(attempt.at):
+                yield f"{channel} is sent revision {repeat.dispatch.revision} of {incident_id} twice"
 
 
-def windows_hold_back(outcome: Outcome) -> Iterator[str]:
-    """Between two updates of an incident that neither got worse nor came back lies at least the window; it grows."""
+def windows_suppress_updates(outcome: Outcome) -> Iterator[str]:
+    """Updates of an incident are at least one window apart, unless it got worse or was reopened; windows grow."""
     for (incident_id, channel), tries in outcome.tries.items():
-        known = [each for each in tries if each.accepted and each.answered]
-        heard = [each for each in known if not each.invocation.troubled_since(each.at)]  # the others open no window
-        for number, (before, after) in enumerate(pairwise(heard)):
+        known = [attempt for attempt in tries if attempt.accepted and attempt.answered]
+        sent = [attempt for attempt in known if not attempt.invocation.troubled_since(attempt.at)]  # these open windows
+        for number, (before, after) in enumerate(pairwise(sent)):
             worse = after.dispatch.severity.worse_than(before.dispatch.severity)
             on = after.kind is Kind.UPDATED and before.kind is not Kind.RESOLVED and after.reopened == before.reopened
             if on and not worse:
-                rung = sum(each.kind is not Kind.RESOLVED for each in heard[: number + 1])
-                if after.at - before.at < _window(rung) - 1:
-                    yield f"{channel} is told of {incident_id} again after {after.at - before.at:.0f} s"
+                step = sum(attempt.kind is not Kind.RESOLVED for attempt in sent[: number + 1])
+                if after.at - before.at < _window(step) - 1:
+                    yield f"{channel} is notified of {incident_id} again after {after.at - before.at:.0f} s"
 
 
 def _deliveries(run: Simulation) -> Iterator[tuple[Write, Item]]:
-    """What the ledger says, with the write that brought it there."""
+    """Every recorded delivery, with the write that recorded it."""
     for write in run.table.writes:
         if is_delivery_key((write.item["pk"], write.item["sk"])):
-            yield from ((write, each) for each in each_delivery(write.item))
+            yield from ((write, delivery) for delivery in each_delivery(write.item))
 
 
-def _window(rung: int) -> float:
-    return DEDUP_WINDOW if rung == 1 else WINDOW_STEPS[min(rung - 2, len(WINDOW_STEPS) - 1)]
+def _window(step: int) -> float:
+    return DEDUP_WINDOW if step == 1 else WINDOW_STEPS[min(step - 2, len(WINDOW_STEPS) - 1)]
 
 
 def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
-    """What was held back is told when the window ends, however many alerts come; and at once where none is open."""
+    """A suppressed alert is sent when the window ends, however many alerts come, and at once if no window is open."""
     for row in outcome.recorded:
         if not row.number:
             continue
@@ -352,25 +353,25 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
         for channel in row.channels:
             if not outcome.undisturbed(channel) or outcome.silences_of(row.routed.alert.subject):
                 continue
-            heard = outcome.heard(incident_id, channel)
-            told = next((each.at for each in heard if each.count >= row.number), None)
-            latest = _latest(row, heard)
-            if told is None or told > latest:
-                yield f"{channel} hears {row.number} of {incident_id} at {told}, later than {latest}: {row.at}"
+            accepted = outcome.accepted(incident_id, channel)
+            sent_at = next((attempt.at for attempt in accepted if attempt.count >= row.number), None)
+            latest = _latest(row, accepted)
+            if sent_at is None or sent_at > latest:
+                yield f"{channel} gets {row.number} of {incident_id} at {sent_at}, later than {latest}: {row.at}"
 
 
-def _latest(row: Recorded, heard: list[Try]) -> float:
-    before = [each for each in heard if each.count < row.number]
+def _latest(row: Recorded, accepted: list[Try]) -> float:
+    before = [attempt for attempt in accepted if attempt.count < row.number]
     if not before or before[-1].kind is Kind.RESOLVED:
         return row.at + _SLACK
-    if all(row.routed.alert.severity.worse_than(each.dispatch.severity) for each in before):
+    if all(row.routed.alert.severity.worse_than(attempt.dispatch.severity) for attempt in before):
         return row.at + _SLACK
-    rung = sum(each.kind is not Kind.RESOLVED for each in before)
-    return max(row.at, before[-1].at + _window(rung)) + _SLACK
+    step = sum(attempt.kind is not Kind.RESOLVED for attempt in before)
+    return max(row.at, before[-1].at + _window(step)) + _SLACK
 
 
-def a_failed_send_opens_no_window(outcome: Outcome) -> Iterator[str]:
-    """After `failed`, the next alert is tried at once; after `retry`, no later than the schedule has it."""
+def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
+    """After `failed`, the next alert is sent at once; after `retry`, within the longest delay of the schedule."""
     if not outcome.run.plan.history_is_sound:
         return
     for row in outcome.recorded:
@@ -378,50 +379,55 @@ def a_failed_send_opens_no_window(outcome: Outcome) -> Iterator[str]:
             continue
         for channel in row.channels if row.number else ():
             tries = outcome.tries.get((row.incident, channel), [])
-            before = [each for each in tries if each.at <= row.at or (each.accepted and each.count < row.number)]
+            before = [
+                attempt
+                for attempt in tries
+                if attempt.at <= row.at or (attempt.accepted and attempt.count < row.number)
+            ]
             if not before or before[-1].accepted or not before[-1].answered or before[-1].mood in {"picky", "buggy"}:
                 continue
             if outcome.failed.get((row.incident, channel), 0.0) >= row.at:
-                continue  # it came while what failed was under way
+                continue  # it arrived while the send that failed was in progress
             wait = 0.0 if before[-1].mood == "gone" else _LONGEST_RETRY
-            following = next((each.at for each in tries if each.at > before[-1].at and each.count >= row.number), None)
-            if following is None and not (channel == "pager" and not outcome.heard(row.incident, channel)):
-                yield f"{channel} failed, and is never tried again with number {row.number} of {row.item['incident']}"
+            later = (attempt.at for attempt in tries if attempt.at > before[-1].at and attempt.count >= row.number)
+            following = next(later, None)
+            if following is None and not (channel == "pager" and not outcome.accepted(row.incident, channel)):
+                yield f"{channel} failed, and number {row.number} of {row.item['incident']} is never retried"
             elif following is not None and following > row.at + wait + _SLACK:
-                yield f"{channel} failed, and is tried again only after {following - row.at:.0f} s"
+                yield f"{channel} failed, and is retried only after {following - row.at:.0f} s"
 
 
-def no_resolve_overtakes(outcome: Outcome) -> Iterator[str]:
-    """`resolved` comes after an `opened`; alone only as the one word that it opened and is over."""
+def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
+    """`resolved` follows an `opened`, or is the only message, which then reports both."""
     for (incident_id, channel), tries in outcome.tries.items():
-        opened = said_over = False
-        unsure = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
-        for each in tries:
-            if each.kind is not Kind.RESOLVED and each.accepted:
-                opened, said_over = True, False
-            elif each.kind is Kind.RESOLVED and not opened and channel == "pager" and not unsure:
-                yield f"pager hears that {incident_id} is over, of which it never heard"
-            elif each.kind is Kind.RESOLVED and each.accepted:
-                if said_over and not unsure:
-                    yield f"{channel} hears twice that {incident_id} is over"
-                if not opened and not each.dispatch.is_first:
-                    yield f"{channel} hears that {incident_id} is over before it hears of it"
-                said_over = True
-            unsure = unsure or not each.answered or bool(each.invocation.troubles)
+        opened = resolved = False
+        in_doubt = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
+        for attempt in tries:
+            if attempt.kind is not Kind.RESOLVED and attempt.accepted:
+                opened, resolved = True, False
+            elif attempt.kind is Kind.RESOLVED and not opened and channel == "pager" and not in_doubt:
+                yield f"pager gets the end of {incident_id}, which it never got"
+            elif attempt.kind is Kind.RESOLVED and attempt.accepted:
+                if resolved and not in_doubt:
+                    yield f"{channel} gets the end of {incident_id} twice"
+                if not opened and not attempt.dispatch.is_first:
+                    yield f"{channel} gets the end of {incident_id} before it was opened there"
+                resolved = True
+            in_doubt = in_doubt or not attempt.answered or bool(attempt.invocation.troubles)
 
 
 def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
-    """What is over is over on the stateful remote too, unless it refused to hear it."""
+    """An incident that is over is resolved on the stateful remote, unless the remote refused that."""
     pager = outcome.run.remotes["pager"]
     for incident_id, channel, incident, entry in outcome.entries:
         if channel == "pager" and incident.over and incident.dedup_key in pager.open and entry.outcome != "failed":
             yield f"{incident_id} is over, and stays open on the pager"
 
 
-def one_remote_alert_for_one_incident(outcome: Outcome) -> Iterator[str]:
-    """The stateful remote opens an alert once for each opening of the incident."""
+def an_incident_opens_one_remote_alert(outcome: Outcome) -> Iterator[str]:
+    """The stateful remote opens one alert each time the incident is opened."""
     pager = outcome.run.remotes["pager"]
-    allowed = Counter(each.dedup_key for each in pager.tries if each.incident.endswith("-0"))
+    allowed = Counter(attempt.dedup_key for attempt in pager.tries if attempt.incident.endswith("-0"))
     for _, incident, _ in outcome.incidents:
         allowed[incident.dedup_key] += 1 + incident.reopened
     for key, count in pager.openings.items():
@@ -430,7 +436,7 @@ def one_remote_alert_for_one_incident(outcome: Outcome) -> Iterator[str]:
 
 
 def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
-    """An alert older than what its subject has recovered from since is already resolved; a newer one is not."""
+    """An alert older than its subject's last recovery is already resolved, and a newer one is not."""
     quiet: dict[str, float] = defaultdict(float)
     if outcome.run.plan.retention < _LONG:
         return
@@ -442,42 +448,42 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
             since = began if alert.cause == "task_completed" and began else alert.at
             quiet[where] = max(quiet[where], since)
         over = alert.at < quiet[where]
-        if row.decision in _ABSORBED and over and alert.cause not in {"container_exited", "deployment_failed"}:
+        if row.decision in _COUNTED and over and alert.cause not in {"container_exited", "deployment_failed"}:
             yield f"{alert.cause} of {where} was over and is {row.decision}"
         if row.decision is Decision.ALREADY_RESOLVED and not over:
             yield f"{alert.cause} of {where} was not over and is {row.decision}"
 
 
 def silences_hold(outcome: Outcome) -> Iterator[str]:
-    """While a silence lasts, from a minute after it was added on, nothing it matches opens or goes on anywhere."""
+    """While a silence is in effect, a minute after it was added, nothing that it matches is opened or updated."""
     if not outcome.run.plan.history_is_sound:
         return
     for incident_id, incident, _ in outcome.incidents:
         for muting in outcome.silences_of(incident.subject):
             for channel in outcome.run.remotes:
-                for each in outcome.tries.get((incident_id, channel), ()):
-                    told = each.kind is not Kind.RESOLVED
-                    if told and START + muting.begins + _TAKES_EFFECT < each.at < START + muting.ends:
-                        yield f"{channel} hears of {incident_id}, which is silenced"
+                for attempt in outcome.tries.get((incident_id, channel), ()):
+                    not_an_end = attempt.kind is not Kind.RESOLVED
+                    if not_an_end and START + muting.begins + _TAKES_EFFECT < attempt.at < START + muting.ends:
+                        yield f"{channel} is notified of {incident_id}, which is silenced"
 
 
-def only_a_silence_silences(outcome: Outcome) -> Iterator[str]:
-    """What is held back names a silence that matches it and was there; a minute after the end none holds any more."""
+def silenced_alerts_name_a_matching_silence(outcome: Outcome) -> Iterator[str]:
+    """A silenced alert names a silence that matches it and was in effect, at most until a minute after its end."""
     sound = outcome.run.plan.history_is_sound
     for row in outcome.recorded:
         if row.decision is not Decision.SILENCED:
             continue
         number = int(row.item["silence"].removeprefix("silence-"))
         muting = outcome.run.plan.silences[number]
-        ends = muting.ends if sound else muting.planned  # the last known ones hold while history is unreachable
+        ends = muting.ends if sound else muting.planned  # while history is unreachable, the last known ones apply
         if muting not in outcome.silences_of(row.routed.alert.subject):
             yield f"{row.item['id']} is silenced by {muting}, which does not match it"
         if not START + muting.begins <= row.at <= START + ends + _TAKES_EFFECT:
             yield f"{row.item['id']} is silenced at {row.at - START:.0f} by {muting}"
 
 
-def what_outlasts_a_silence_is_opened_since_then(outcome: Outcome) -> Iterator[str]:
-    """The first alert after the end opens the incident, since the first that was held back and not ended meanwhile."""
+def an_incident_after_a_silence_has_its_original_start(outcome: Outcome) -> Iterator[str]:
+    """The first alert after a silence opens the incident, with the time of the first unended alert it held back."""
     since: dict[str, float] = {}
     if outcome.run.plan.retention < _LONG:
         return
@@ -487,7 +493,7 @@ def what_outlasts_a_silence_is_opened_since_then(outcome: Outcome) -> Iterator[s
         if row.decision is Decision.SILENCED:
             since[where] = min(since.get(where, alert.at), alert.at)
         elif row.number != 1 and (row.decision is Decision.RESOLVING or alert.stopped):
-            since.pop(where, None)  # it may have ended what was held back
+            since.pop(where, None)  # it may have ended the silenced problem
         if row.number == 1 and where in since:
             incident = outcome.states[row.incident].incident
             assert incident
@@ -499,52 +505,56 @@ def what_outlasts_a_silence_is_opened_since_then(outcome: Outcome) -> Iterator[s
             since.pop(where, None)
 
 
-def the_ledger_is_true(outcome: Outcome) -> Iterator[str]:
-    """A delivery is noted with the incident that it was of, even if a later one has taken its place meanwhile."""
+def deliveries_are_recorded_with_their_incident(outcome: Outcome) -> Iterator[str]:
+    """A delivery is recorded with its own incident, even if a later incident has superseded it."""
     tries: dict[tuple[object, str], set[tuple[str, int]]] = defaultdict(set)
     for channel, remote in outcome.run.remotes.items():
-        for each in remote.tries:
-            tries[each.invocation, channel].add((each.incident, each.dispatch.attempt))
+        for attempt in remote.tries:
+            tries[attempt.invocation, channel].add((attempt.incident, attempt.dispatch.attempt))
     for write, item in _deliveries(outcome.run):
-        if made := tries.get((write.by, item["channel"])):
+        if sent := tries.get((write.by, item["channel"])):
             unsent = item["answer"].startswith(("no time", "not tried"))
-            if not unsent and (item["incident"], item["attempt"]) not in made:
-                yield f"{item['channel']} is said to have been told of {item['incident']}, and was told of {made}"
+            if not unsent and (item["incident"], item["attempt"]) not in sent:
+                yield f"a delivery of {item['incident']} to {item['channel']} is recorded, but {sent} was sent"
 
 
-def budgets_hold(outcome: Outcome) -> Iterator[str]:
-    """No endpoint is given more turns within its period than its budget allows, and no more messages than turns."""
+def rate_limits_hold(outcome: Outcome) -> Iterator[str]:
+    """No endpoint gets more grants within its period than its rate limit allows, nor more messages than grants."""
     sources = outcome.run.router.config.channels
-    given: dict[str, set[float]] = defaultdict(set)
-    turns: Counter[str] = Counter()
+    granted: dict[str, set[float]] = defaultdict(set)
+    grants: Counter[str] = Counter()
     for write in outcome.run.table.writes:
         if (write.item["pk"], write.item["sk"]) == CHANNEL_STATES_KEY:
             for endpoint, times in to_channel_states(write.item).sent_at.items():
-                turns[endpoint] += sum(time == max(times) for time in times) if max(times) not in given[endpoint] else 0
-                given[endpoint] |= {*times}
+                new = max(times) not in granted[endpoint]
+                grants[endpoint] += sum(time == max(times) for time in times) if new else 0
+                granted[endpoint] |= {*times}
                 yield from (
-                    f"{name} was given {len(times)} turns at once"
+                    f"{name} got {len(times)} grants at once"
                     for name, source in sources.items()
                     if source.endpoint == endpoint and len(times) > source.budget[0]
                 )
     for name, remote in outcome.run.remotes.items():
-        messages = {each.message for each in remote.tries if each.mood != "picky" and not each.incident.endswith("-0")}
-        if len(messages) > turns[sources[name].endpoint]:
-            yield f"{name} was sent {len(messages)} messages with {turns[sources[name].endpoint]} turns"
+        counted = [
+            attempt for attempt in remote.tries if attempt.mood != "picky" and not attempt.incident.endswith("-0")
+        ]
+        messages = {attempt.message for attempt in counted}
+        if len(messages) > grants[sources[name].endpoint]:
+            yield f"{name} was sent {len(messages)} messages with {grants[sources[name].endpoint]} grants"
 
 
-def there_are_no_storms(outcome: Outcome) -> Iterator[str]:
-    """A channel hears of an incident no more often than it has alerts and endings, and one for each trouble."""
+def channels_are_not_flooded(outcome: Outcome) -> Iterator[str]:
+    """A channel gets at most one message per alert, per end and per failed invocation of an incident."""
     for (incident_id, channel), tries in outcome.tries.items():
-        heard = [each for each in tries if each.accepted and each.answered]
-        troubles = {id(each.invocation) for each in tries if each.invocation.troubles}
-        _, incident, _ = next(each for each in outcome.incidents if each[0] == incident_id)
-        if len(heard) > incident.count + 1 + incident.reopened + len(troubles):
-            yield f"{channel} hears {len(heard)} times of {incident_id}, which counts {incident.count}"
+        sent = [attempt for attempt in tries if attempt.accepted and attempt.answered]
+        troubles = {id(attempt.invocation) for attempt in tries if attempt.invocation.troubles}
+        _, incident, _ = next(row for row in outcome.incidents if row[0] == incident_id)
+        if len(sent) > incident.count + 1 + incident.reopened + len(troubles):
+            yield f"{channel} gets {len(sent)} messages about {incident_id}, which counts {incident.count}"
 
 
 def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
-    """Neither the options of a channel nor the environment of a task is in history."""
+    """History contains neither the options of a channel nor the environment of a task."""
     for write in outcome.run.table.writes:
         if SECRET in json.dumps(write.item, default=str):
             yield f"a secret is in {write.item['pk']} {write.item['sk']}"
@@ -552,35 +562,35 @@ def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
 
 PROMISES: tuple[Promise, ...] = (
     everything_is_accounted_for,
-    only_trouble_buries_events,
-    bad_input_is_buried_with_its_reason,
-    no_record_fails_with_its_neighbour,
-    the_last_receive_ends_well,
+    only_failures_make_dead_letters,
+    unreadable_input_is_a_dead_letter_with_its_reason,
+    a_failed_record_does_not_fail_others,
+    a_last_receive_is_not_given_back,
     no_batch_raises,
     an_occurrence_is_counted_once,
     everything_drains,
     outbox_entries_keep_their_rules,
-    every_channel_is_told_or_failed,
-    every_alert_is_told,
-    nothing_is_said_twice,
-    windows_hold_back,
+    every_channel_is_notified_or_failed,
+    every_alert_is_notified,
+    nothing_is_sent_twice,
+    windows_suppress_updates,
     a_window_ends_in_time,
-    a_failed_send_opens_no_window,
-    no_resolve_overtakes,
+    a_failed_send_starts_no_window,
+    no_resolve_precedes_its_trigger,
     nothing_stays_open_remotely,
-    one_remote_alert_for_one_incident,
+    an_incident_opens_one_remote_alert,
     decisions_follow_the_rules,
     silences_hold,
-    only_a_silence_silences,
-    what_outlasts_a_silence_is_opened_since_then,
-    the_ledger_is_true,
-    budgets_hold,
-    there_are_no_storms,
+    silenced_alerts_name_a_matching_silence,
+    an_incident_after_a_silence_has_its_original_start,
+    deliveries_are_recorded_with_their_incident,
+    rate_limits_hold,
+    channels_are_not_flooded,
     secrets_stay_secret,
 )
 
 
 def broken(run: Simulation) -> list[str]:
-    """What is broken after a run; empty where every promise was kept."""
+    """The violations after a run; empty if every promise was kept."""
     outcome = Outcome(run)
-    return [f"{promise.__name__}: {what}" for promise in PROMISES for what in promise(outcome)]
+    return [f"{promise.__name__}: {violation}" for promise in PROMISES for violation in promise(outcome)]

@@ -1,4 +1,4 @@
-"""The far ends of the channels: they accept, refuse, stall or say nothing, and remember all that they accepted."""
+"""The remotes of the channels: they accept, refuse, stall or do not answer, and record every send."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class Try:
     """One send that reached a remote.
 
     Attributes:
-        message: numbers the messages of a remote; a gathering message is a try for each incident in it.
-        mood: how the remote was; `fine` where all was well.
-        accepted: whether it took it. answered: whether it said so, or how it failed.
+        message: numbers the messages of a remote; a bundle is one try for each of its incidents.
+        mood: how the remote behaved; `fine` without a fault.
+        accepted: whether the remote accepted the message. answered: whether its answer arrived.
     """
 
     at: float
@@ -42,11 +42,11 @@ class Try:
 
 @dataclass(slots=True)
 class Remote:
-    """One channel's far end; as a `Channel` it only tells whether it is stateful: jobs are sent by a `Line`.
+    """One channel's remote. As a `Channel` it only provides `stateful`, because a `Line` sends the jobs.
 
     Attributes:
-        tries: every send that came, in order.
-        openings: of a stateful remote, how often each dedup key was opened. open: those that are.
+        tries: every send that arrived, in order.
+        openings: how often a stateful remote opened each dedup key. open: the keys that are open.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Remote:
         raise NotImplementedError
 
     def receive(self, parts: Sequence[Part], *, plain: bool) -> None:
-        """One request, from connecting to the answer or its absence."""
+        """One request, from the connection to the answer or the lack of one."""
         mood = self.mood()
         if mood == "picky" and plain:
             mood = "fine"
@@ -136,7 +136,7 @@ class Remote:
         raise PayloadRejected("400 invalid_blocks", status=400)
 
     def _mute(self, said: Any) -> None:
-        """It takes the message, and its answer is lost."""
+        """It accepts the message, but its answer is lost."""
         self._take(said, accepted=True, answered=False)
         self.boundary.scheduler.sleep(_TIMEOUT * self.boundary.chance.random())
         raise TransientError("connection reset")
@@ -147,7 +147,7 @@ class Remote:
         raise TransientError("no answer")
 
     def _stuck(self, said: Any) -> None:
-        """A plugin without a time-out of its own: it hangs until long after the deadline."""
+        """A plugin without a timeout: it hangs until long after the deadline."""
         self._take(said, accepted=self.boundary.chance.random() < 0.5, answered=False)
         self.boundary.scheduler.sleep(60 + 120 * self.boundary.chance.random())
         raise TransientError("no answer at all")
@@ -159,7 +159,7 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The way of one job to its remote, so that what arrives there can be told by its lease."""
+    """Sends one job to its remote, so that the lease of each send is known there."""
 
     remote: Remote
     job: Job

@@ -1,8 +1,8 @@
-"""Virtual time and threads that take turns: exactly one runs, and who is next depends on nothing but virtual time.
+"""Virtual time, and threads that take turns: exactly one runs, and only virtual time decides which one is next.
 
-The code under test is ordinary blocking code, so each invocation has a real thread. But a thread gives up its turn only
-where it would wait for the outside, and whoever gives it up runs the loop: so there is no race, nobody ever waits for a
-real clock, and a run depends on its seed alone.
+The code under test is ordinary blocking code, so each invocation has a real thread. A thread gives up its turn only
+where it would wait for another system, and the thread that gives it up runs the loop. So there are no races, no thread
+waits for a real clock, and a run depends only on its seed.
 """
 
 import heapq
@@ -17,11 +17,11 @@ Action = Callable[[], None]
 
 
 class Crashed(BaseException):
-    """The process of this thread is gone. No `Exception`: nothing in the code under test may catch it."""
+    """The process of this thread has died. Not an `Exception`, so that the code under test does not catch it."""
 
 
 class Process:
-    """What dies together: an invocation, the threads it has started, and the memory that they share."""
+    """An invocation, its threads and the memory that they share, which all die together."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class Process:
 
 
 class _Worker:
-    """A real thread that runs one function after the other; starting one costs more than a whole invocation."""
+    """A real thread that runs one function after the other, since starting one takes longer than an invocation."""
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
@@ -43,7 +43,7 @@ class _Worker:
 
 
 class Thread:
-    """One of the simulated threads. `pause` numbers its waits, so that a wait ends once, however many end it."""
+    """A simulated thread. `pause` numbers its waits, so that each wait ends only once."""
 
     def __init__(self, name: str, process: Process, turn: threading.Lock) -> None:
         self.name = name
@@ -59,7 +59,7 @@ class Scheduler:
     """The loop.
 
     Attributes:
-        now: virtual time. current: whose turn it is; None while an action of the world outside runs.
+        now: virtual time. current: the running thread; None while an outside action runs.
     """
 
     def __init__(self, start: float) -> None:
@@ -73,11 +73,11 @@ class Scheduler:
         self._failure: BaseException | None = None
 
     def at(self, when: float, action: Action) -> None:
-        """Has something of the world outside happen."""
+        """Schedules an outside action."""
         heapq.heappush(self._agenda, (max(when, self.now), next(self._order), action, 0))
 
     def spawn(self, name: str, process: Process, function: Action) -> None:
-        """Starts a thread, which gets its turn after those that have theirs now."""
+        """Starts a thread, whose turn comes after those that are already waiting for theirs."""
         worker = _idle.pop() if _idle else _started()
         thread = Thread(name, process, worker.turn)
         self._threads[thread] = None
@@ -85,7 +85,7 @@ class Scheduler:
         self.wake(thread)
 
     def sleep(self, seconds: float) -> None:
-        """Lets virtual time pass for the thread whose turn it is; the others get theirs."""
+        """Lets virtual time pass for the running thread, while the others get their turns."""
         me = self.current
         if me is None:
             raise RuntimeError("only a simulated thread can sleep")
@@ -98,14 +98,14 @@ class Scheduler:
         heapq.heappush(self._agenda, (self.now, next(self._order), thread, thread.pause))
 
     def kill(self, process: Process) -> None:
-        """Ends every thread of a process where it stands: each is thrown out of its wait."""
+        """Ends every thread of a process by raising `Crashed` from its wait."""
         process.dead = True
         for thread in self._threads:
             if thread.process is process and thread is not self.current:
                 self.wake(thread)
 
     def run(self) -> None:
-        """Until nothing is left to happen. Raises what the world outside raised, with every thread ended."""
+        """Runs until nothing is scheduled. If an action or thread raised, ends every thread and raises that error."""
         self._next(self._main)
         if self._failure:
             failure, self._failure = self._failure, None
@@ -117,7 +117,7 @@ class Scheduler:
             raise failure
 
     def _next(self, me: Thread | None) -> None:
-        """Runs the agenda until it is somebody's turn; comes back when it is `me`'s again (None is never again)."""
+        """Runs the agenda until a thread has its turn; returns when it is `me`'s turn again (never for None)."""
         thread = self._choose()
         thread.pause += 1
         self.current = thread
@@ -138,7 +138,7 @@ class Scheduler:
             self.current = None
             try:
                 what()
-            except BaseException as error:  # noqa: BLE001 - it is for `run` to raise, whoever's thread this is
+            except BaseException as error:  # noqa: BLE001 - `run` raises it, whichever thread this is
                 self._failure = error
         return self._main
 
@@ -162,7 +162,7 @@ def _started() -> _Worker:
 
 
 class ThreadingDouble:
-    """What `router.deliver` takes from `threading`: threads of the same process, on the scheduler."""
+    """Replaces `threading` in `router.deliver`: threads of the same process, on the scheduler."""
 
     Event = threading.Event
 
@@ -185,7 +185,7 @@ class _Start:
 
 
 class QueueDouble:
-    """What `router.deliver` takes from `queue`."""
+    """Replaces `queue` in `router.deliver`."""
 
     Empty = queue.Empty
 

@@ -1,6 +1,6 @@
-"""One run: the real router, from `router.inbox.handle` on, in a world that is all made up. A seed says what happens.
+"""One run: the real router, from `router.inbox.handle` on, in a simulated world. A seed decides what happens.
 
-After the storm that a plan describes all is well again, and time goes on until nothing is left to be done.
+After the storm that a plan describes nothing fails any more, and time goes on until there is nothing left to do.
 """
 
 import itertools
@@ -42,15 +42,15 @@ VISIBILITY = 360.0
 MAX_RECEIVES = 5
 RESOLVE_AFTER = 300.0
 DEDUP_WINDOW = 900.0
-_PATIENCE = 15 * 24 * 3600.0  # virtual seconds after the storm in which everything must have come to its end
+_PATIENCE = 15 * 24 * 3600.0  # virtual seconds after the storm by which everything must have ended
 _INVOCATIONS = 3_000
 
 Receipt = Callable[[Invocation, dict[str, Any]], object]
-"""What is done with an invocation's answer."""
+"""Handles an invocation's answer."""
 
 
 class Endless(Exception):
-    """The run does not come to its end: something is due again and again."""
+    """The run does not end, because something is due again and again."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Buried:
-    """What is on the dead-letter queue; `reason` is empty where SQS itself has moved it there."""
+    """A dead letter; `reason` is empty if SQS itself has moved it there."""
 
     body: str
     reason: str = ""
@@ -84,19 +84,19 @@ class Buried:
 
 @dataclass(slots=True)
 class Environment:
-    """What an execution environment of the function keeps between invocations, until it dies."""
+    """The memory that a function's execution environment keeps between invocations, until it dies."""
 
     silences: Silences
     memory: OutageMemory = field(default_factory=OutageMemory)
 
 
 class Simulation:
-    """A run and what came of it.
+    """A run and its results.
 
     Attributes:
-        accepted: everything that came in. dropped: what the function was invoked with and did not come back from.
+        accepted: everything that arrived. dropped: direct invocations that did not return.
         buried: the dead-letter queue. refused: records that were given back.
-        broken: invocations that raised what they must not.
+        broken: invocations that raised an error that they must not raise.
     """
 
     def __init__(self, what: Plan | int) -> None:
@@ -177,11 +177,11 @@ class Simulation:
         return 0.5 if self.plan.steady else self._chances["jitter"].random()
 
     def _pause(self, attempt: int) -> None:
-        """As `router.handler` waits."""
+        """Waits as `router.handler` does."""
         self.scheduler.sleep(backoff(attempt, self._jitter()))
 
     def _deliver(self, jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
-        """The real step, with the remotes at the end of its lines."""
+        """The real step, with the remotes in place of the channels."""
         lines = (ConfiguredChannel.of(job.config, Line(self.remotes[job.config.name], job)) for job in jobs)
         lined = [job._replace(channel=line) for job, line in zip(jobs, lines, strict=True)]
         return deliver(lined, deadline, lambda: self.scheduler.now)
@@ -205,7 +205,7 @@ class Simulation:
                     self._poll_at(queue, message.visible_at)
 
     def _silence(self, id_: str, muting: Muting) -> None:
-        """Somebody adds a silence, and perhaps ends it early."""
+        """An operator adds a silence, and may end it early."""
         begins, ends, planned = (START + time for time in (muting.begins, muting.ends, muting.planned))
         made = Silence(id_, {"subject": (f"*:{muting.name}",)}, "planned", "ann", begins, begins, planned, planned)
         ttl = int(planned + _PATIENCE)
@@ -229,7 +229,7 @@ class Simulation:
         self.scheduler.at(when + batching, partial(self._poll, queue))
 
     def _poll(self, queue: str) -> None:
-        """One receive by the event source mapping, if there is anything to receive and anybody to give it to."""
+        """One receive by the event source mapping, if there are messages and a free process."""
         now, chance = self.scheduler.now, self._chances[queue]
         self._queues[queue] = [message for message in self._queues[queue] if not message.deleted]
         visible = [message for message in self._queues[queue] if message.visible_at <= now]
@@ -284,7 +284,7 @@ class Simulation:
     # --- the tick -----------------------------------------------------------------------------------------------------
 
     def _note_due(self, item: Item) -> None:
-        """A tick every minute; one that would find nothing due is left out, so that days pass quickly."""
+        """A tick every minute. Ticks with nothing due are left out, so that days pass quickly."""
         if "due_at" in item:
             self._tick_after(item["due_at"])
 
@@ -336,7 +336,7 @@ class Simulation:
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, deps, Deadline(invocation.ends, lambda: self.scheduler.now), MAX_RECEIVES)
-        except Exception as error:  # noqa: BLE001 - the world outside sees a failed invocation
+        except Exception as error:  # noqa: BLE001 - the caller sees a failed invocation
             self.log.note("raises", repr(error))
             self._note_broken(invocation, event, error)
         else:

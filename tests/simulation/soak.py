@@ -1,6 +1,6 @@
-"""Runs the simulation as long as one likes: `python -m tests.simulation.soak --seconds 600 --seed 1`.
+"""Runs the simulation for a given time: `python -m tests.simulation.soak --seconds 600 --seed 1`.
 
-Ends with 1 at the first seed that breaks a promise, which it shows with all that happened.
+Stops at the first seed that breaks a promise, shows everything that happened in its run, and exits with 1.
 """
 
 import argparse

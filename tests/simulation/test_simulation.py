@@ -1,4 +1,4 @@
-"""The promises under thousands of faults, and what the simulation itself stands on: that a seed is a run."""
+"""Keeps the promises under thousands of faults, and checks the simulation itself: the same seed gives the same run."""
 
 import functools
 import hashlib
@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_each_mutant_still_finds_the_code_that_it_breaks(mutant: Mutant) -> None:
-    """Else `make mutants` stops there. To run them takes minutes, and is for whoever changes the claim or its like."""
+def test_the_text_that_each_mutant_replaces_still_exists(mutant: Mutant) -> None:
+    """Otherwise `make mutants` stops. Running it takes minutes; do so after a change to the claim, for example."""
     assert (ROOT / "router" / mutant.file).read_text("utf-8").count(mutant.text) == 1
 
 
@@ -36,7 +36,7 @@ def test_every_promise_is_kept(first: int) -> None:
         assert not verdict.broken, str(verdict)
 
 
-# --- a seed is a run --------------------------------------------------------------------------------------------------
+# --- the same seed gives the same run ---------------------------------------------------------------------------------
 
 _EVENTFUL = (1, 5, 29, 53, 58)
 
@@ -59,7 +59,7 @@ def test_a_seed_replays_exactly(seed: int) -> None:
 @pytest.mark.xdist_group("replays")
 @pytest.mark.parametrize("hash_seed", ["0", "4711"])
 def test_a_seed_replays_exactly_in_another_process(hash_seed: str) -> None:
-    """Also where sets and dicts of strings have another order."""
+    """Also if sets and dicts of strings have a different order."""
     code = (
         "from tests.simulation.test_simulation import _EVENTFUL, _fingerprint\n"
         "print(*map(_fingerprint, _EVENTFUL), sep='\\n')"
@@ -71,11 +71,11 @@ def test_a_seed_replays_exactly_in_another_process(hash_seed: str) -> None:
     assert run.stdout.split() == [_first_fingerprint(seed) for seed in _EVENTFUL]
 
 
-# --- what happens in the runs: a promise that is never put to the test is kept in vain --------------------------------
+# --- the runs contain what the promises are about ---------------------------------------------------------------------
 
 
-def test_the_runs_are_eventful() -> None:
-    """Each decision, each kind of fault, crash and time-out, and more than one incident of a subject occur."""
+def test_every_decision_and_fault_occurs() -> None:
+    """Each decision, fault, crash and timeout, and several incidents of one subject occur."""
     never = {Decision.NO_ROUTE, Decision.UNREADABLE}
     wanted = {*Decision} - never | {"opened", "updated", "resolved", "lapsed", "reopened", "another incident"}
     wanted.add("channel_failing")
@@ -83,17 +83,17 @@ def test_the_runs_are_eventful() -> None:
     wanted |= {"CRASH", "TIME-OUT", "<answer lost>", "history unavailable", "by SQS"}
     for seed in range(200):
         wanted -= set(_occurrences(Outcome(Simulation(seed).run())))
-        if not wanted:  # as a rule after some twenty seeds
+        if not wanted:  # usually after some twenty seeds
             break
     assert not wanted
 
 
 def _occurrences(outcome: Outcome) -> Iterator[str]:
-    tries = [each for remote in outcome.run.remotes.values() for each in remote.tries]
+    tries = [attempt for remote in outcome.run.remotes.values() for attempt in remote.tries]
     incidents = [incident for _, incident, _ in outcome.incidents]
     yield from (row.decision for row in outcome.recorded)
-    yield from (each.mood for each in tries)
-    yield from (each.kind for each in tries)
+    yield from (attempt.mood for attempt in tries)
+    yield from (attempt.kind for attempt in tries)
     yield from (word for line in trace(outcome.run) for word in ("CRASH", "TIME-OUT", "<answer lost>") if word in line)
     yield from (buried.reason or "by SQS" for buried in outcome.run.buried)
     yield from (incident.status for incident in incidents)
@@ -102,11 +102,11 @@ def _occurrences(outcome: Outcome) -> Iterator[str]:
     yield from ("channel_failing" for incident in incidents if "channel_failing" in incident.causes)
 
 
-def test_plans_differ() -> None:
+def test_plans_vary() -> None:
     plans = [plan(seed) for seed in range(200)]
-    assert sum(each.steady for each in plans) > 10
-    assert sum(each.history_is_sound for each in plans) > 50
-    assert sum(bool(each.outages) for each in plans) > 10
+    assert sum(faults.steady for faults in plans) > 10
+    assert sum(faults.history_is_sound for faults in plans) > 50
+    assert sum(bool(faults.outages) for faults in plans) > 10
 
 
 # --- threads that take turns ------------------------------------------------------------------------------------------
@@ -117,41 +117,41 @@ def _scheduler() -> tuple[Scheduler, list[str]]:
 
 
 def test_threads_run_in_the_order_of_virtual_time() -> None:
-    scheduler, said = _scheduler()
+    scheduler, log = _scheduler()
 
-    def speak(name: str, pause: float) -> None:
+    def work(name: str, pause: float) -> None:
         for _ in range(2):
             scheduler.sleep(pause)
-            said.append(f"{name} at {scheduler.now:g}")
+            log.append(f"{name} at {scheduler.now:g}")
 
-    scheduler.spawn("slow", Process("one"), lambda: speak("slow", 3.0))
-    scheduler.spawn("quick", Process("two"), lambda: speak("quick", 2.0))
-    scheduler.at(5.0, lambda: said.append("outside at 5"))
+    scheduler.spawn("slow", Process("one"), lambda: work("slow", 3.0))
+    scheduler.spawn("quick", Process("two"), lambda: work("quick", 2.0))
+    scheduler.at(5.0, lambda: log.append("outside at 5"))
     scheduler.run()
-    assert said == ["quick at 2", "slow at 3", "quick at 4", "outside at 5", "slow at 6"]
+    assert log == ["quick at 2", "slow at 3", "quick at 4", "outside at 5", "slow at 6"]
 
 
 def test_a_killed_process_does_nothing_more() -> None:
-    scheduler, said = _scheduler()
+    scheduler, log = _scheduler()
     process = Process("one")
 
     def work() -> None:
         try:
             scheduler.sleep(10.0)
-            said.append("worked")
+            log.append("worked")
         except Crashed:
-            said.append(f"killed at {scheduler.now:g}")
+            log.append(f"killed at {scheduler.now:g}")
             raise
 
     scheduler.spawn("first", process, work)
     scheduler.spawn("second", process, work)
     scheduler.at(4.0, lambda: scheduler.kill(process))
     scheduler.run()
-    assert said == ["killed at 4", "killed at 4"]
+    assert log == ["killed at 4", "killed at 4"]
 
 
-def test_a_reader_gets_what_is_put_in_time() -> None:
-    scheduler, said = _scheduler()
+def test_a_reader_gets_what_arrives_before_its_timeout() -> None:
+    scheduler, log = _scheduler()
     process, queues, threads = Process("one"), QueueDouble(scheduler), ThreadingDouble(scheduler)
     queue = queues.SimpleQueue()
 
@@ -160,18 +160,18 @@ def test_a_reader_gets_what_is_put_in_time() -> None:
         queue.put(item)
 
     def read() -> None:
-        threads.Thread(target=write, args=("news",), name="writer", daemon=True).start()
-        said.append(f"{queue.get(timeout=5.0)} at {scheduler.now:g}")
+        threads.Thread(target=write, args=("item",), name="writer", daemon=True).start()
+        log.append(f"{queue.get(timeout=5.0)} at {scheduler.now:g}")
         with pytest.raises(queues.Empty):
             queue.get(timeout=5.0)
-        said.append(f"nothing at {scheduler.now:g}")
+        log.append(f"nothing at {scheduler.now:g}")
 
     scheduler.spawn("reader", process, read)
     scheduler.run()
-    assert said == ["news at 1", "nothing at 6"]
+    assert log == ["item at 1", "nothing at 6"]
 
 
-def test_what_goes_wrong_in_a_thread_is_raised_by_the_run() -> None:
+def test_an_error_in_a_thread_is_raised_by_the_run() -> None:
     scheduler, _ = _scheduler()
 
     def fail() -> None:

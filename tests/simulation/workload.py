@@ -1,4 +1,4 @@
-"""Event sequences that are plausible, and nasty: what ECS sends of a few subjects, and when that comes in."""
+"""Plausible but nasty sequences of events: what ECS sends about a few subjects, and when it arrives."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from local_aws import events
 from local_aws.events import Raw
 
 SECRET = "hunter2-do-not-tell"
-"""Stands in the `environment` of some tasks and among the options of every channel. It must be nowhere else."""
+"""Used in the `environment` of some tasks and in the options of every channel. It must appear nowhere else."""
 
 _JUNK = (
     "",
@@ -30,7 +30,7 @@ _JUNK = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
-    """A message for the events queue. `happened` and `comes` are virtual times; `raw` is None for what is no event."""
+    """A message for the events queue. `comes` is virtual time; `raw` is None if the message is not an event."""
 
     comes: float
     body: str
@@ -39,39 +39,39 @@ class Arrival:
 
 @dataclass(slots=True)
 class _Story:
-    """What happens to one subject, one thing after the other; `now` moves on as it is told."""
+    """The sequence of events of one subject; `now` is the virtual time of the next one."""
 
     chance: Random
     name: str
     now: float
-    told: list[tuple[float, Raw]]
+    emitted: list[tuple[float, Raw]]
 
     def wait(self, *seconds: float) -> None:
         self.now += self.chance.choice(seconds) * self.chance.uniform(0.7, 1.3)
 
-    def tell(self, raw: Raw, **times: str) -> None:
+    def emit(self, raw: Raw, **times: str) -> None:
         stamp = iso(self.now)
         raw["detail"].update(times)
         event_id = f"{self.chance.getrandbits(128):032x}"
-        self.told.append((self.now, {**raw, "id": event_id, "time": stamp}))
+        self.emitted.append((self.now, {**raw, "id": event_id, "time": stamp}))
 
     def task(self) -> str:
         return f"{self.chance.getrandbits(128):032x}"
 
     def stopped(self, task: str, *reasons: Any, started: float | None = None, **fields: Any) -> None:
-        """The task's STOPPED event; often also the ones around it, which are the same occurrence."""
+        """The task's STOPPED event, and often repeats of it, which are the same occurrence."""
         times = {"updatedAt": iso(self.now), "stoppedAt": iso(self.now), "startedAt": iso(started or self.now - 60)}
         fields = {"task": task, "createdAt": iso((started or self.now - 60) - 5), **times, **fields}
         if self.chance.random() < 0.2:
             secret = {"containerOverrides": [{"environment": [{"name": "PASSWORD", "value": SECRET}]}]}
             fields["overrides"] = secret
-        self.tell(events.task_stopped(*reasons, **fields))
+        self.emit(events.task_stopped(*reasons, **fields))
         if self.chance.random() < 0.2:
-            self.tell(events.task_stopped(*reasons, **fields))  # once more, with another id
+            self.emit(events.task_stopped(*reasons, **fields))  # once more, with another id
 
 
 def arrivals(seed: int, start: float, storm: float) -> list[Arrival]:
-    """Everything that comes in, in the order in which it comes."""
+    """Everything that arrives, in order of arrival."""
     chance = Random(f"workload {seed}")
     found: list[Arrival] = []
     for number in range(chance.choice((1, 1, 2, 3))):
@@ -83,7 +83,7 @@ def arrivals(seed: int, start: float, storm: float) -> list[Arrival]:
 
 
 def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
-    """How one event comes: mostly at once, sometimes late, sometimes again."""
+    """The arrivals of one event: mostly at once, sometimes late, sometimes repeated."""
     late = chance.choices((chance.uniform(0, 2), chance.uniform(0, 60), chance.uniform(0, 7200)), (16, 3, 1))[0]
     first = Arrival(happened + late, json.dumps(raw), raw)
     yield first
@@ -100,11 +100,11 @@ def _stories(chance: Random, name: str, start: float, storm: float) -> list[tupl
         story.wait(1, 30, 200, 700, 2000)
         if story.now > start + storm:
             break
-    if chance.random() < 0.25:  # it all begins again: some time later, or just when it lapses
+    if chance.random() < 0.25:  # it fails again: some time later, or just when the incident lapses
         later = chance.choice((1.1, 24 + 0.03 * chance.random(), 24 + 0.03 * chance.random(), 26, 80))
-        story.now = max((happened for happened, _ in story.told), default=story.now) + later * 3600
+        story.now = max((happened for happened, _ in story.emitted), default=story.now) + later * 3600
         chance.choice(plots)(story)
-    return story.told
+    return story.emitted
 
 
 # --- plots: services --------------------------------------------------------------------------------------------------
@@ -130,9 +130,9 @@ def _out_of_memory(story: _Story) -> None:
 def _spot(story: _Story) -> None:
     """The two-minute notice, then the end: one occurrence."""
     task = story.task()
-    told: Any = {"task": task, "service": story.name, "stopCode": "SpotInterruption"}
+    emitted: Any = {"task": task, "service": story.name, "stopCode": "SpotInterruption"}
     reason = "Your Spot Task was interrupted."
-    story.tell(events.task_event(stoppedReason=reason, desiredStatus="STOPPED", updatedAt=iso(story.now), **told))
+    story.emit(events.task_event(stoppedReason=reason, desiredStatus="STOPPED", updatedAt=iso(story.now), **emitted))
     story.wait(110)
     story.stopped(task, "SpotInterruption", reason, events.container(exit_code=143), service=story.name)
 
@@ -148,7 +148,7 @@ def _unhealthy(story: _Story) -> None:
 
 
 def _steady(story: _Story) -> None:
-    story.tell(events.service_action(service=story.name, createdAt=iso(story.now)))
+    story.emit(events.service_action(service=story.name, createdAt=iso(story.now)))
 
 
 def _failed_deployment(story: _Story) -> None:
@@ -158,7 +158,7 @@ def _failed_deployment(story: _Story) -> None:
         ("SERVICE_DEPLOYMENT_IN_PROGRESS", f"ECS deployment circuit breaker: rolling back to {saved}.", saved),
         ("SERVICE_DEPLOYMENT_COMPLETED", "", saved),
     ):
-        story.tell(
+        story.emit(
             events.deployment(name, reason, service=story.name, deploymentId=deployment, updatedAt=iso(story.now))
         )
         story.wait(0, 20, 120)
@@ -167,14 +167,14 @@ def _failed_deployment(story: _Story) -> None:
 def _deployed(story: _Story) -> None:
     deployment = f"ecs-svc/{story.chance.getrandbits(60)}"
     for name in ("SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"):
-        story.tell(events.deployment(name, service=story.name, deploymentId=deployment, updatedAt=iso(story.now)))
+        story.emit(events.deployment(name, service=story.name, deploymentId=deployment, updatedAt=iso(story.now)))
         story.wait(20)
 
 
 def _sidecar(story: _Story) -> None:
-    """A container dies in a task that runs on; often the task stops some day."""
+    """A container dies in a task that keeps running; often the task stops later."""
     task, code = story.task(), story.chance.choice((1, 139))
-    story.tell(
+    story.emit(
         events.task_event(
             task=task,
             service=story.name,
@@ -206,7 +206,7 @@ def _run_completes(story: _Story) -> None:
 
 def _alarm(story: _Story) -> None:
     for value in ("ALARM", "OK")[: story.chance.choice((1, 2, 2))]:
-        story.tell(events.alarm(value, name=story.name, at=iso(story.now)))
+        story.emit(events.alarm(value, name=story.name, at=iso(story.now)))
         story.wait(3, 200, 600)
 
 

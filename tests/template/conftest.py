@@ -10,7 +10,7 @@ from tests.template.packaged import EVERYTHING, Packaged, package
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
-    """An AWS to package against: the CLI asks it which layer it has."""
+    """The AWS to package against, which the CLI asks for the deployed layer."""
     with running() as aws:
         yield aws
 
@@ -27,13 +27,13 @@ def packaged_again(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def everything(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """With every setting at another value than the default."""
+    """Packaged with every setting at a value other than its default."""
     return package(local_aws, tmp_path_factory.mktemp("everything"), **EVERYTHING)
 
 
 @pytest.fixture(scope="session")
 def least(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """With whatever can be off, off; operators that are named; and no secret."""
+    """Packaged with everything turned off that can be, with named operators, and without secrets."""
     settings = {
         "ALARM_NAME_PREFIX": "",
         "DASHBOARD": "off",

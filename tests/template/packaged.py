@@ -17,7 +17,7 @@ ENVIRONMENT = {
 }
 
 
-# Every setting at another value than the default.
+# Every setting at a value other than its default.
 EVERYTHING = {
     "ALARM_NAME_PREFIX": "web-",
     "ALERT_EMAILS": "second@example.com",
@@ -36,7 +36,7 @@ EVERYTHING = {
 
 @dataclass(frozen=True)
 class Packaged:
-    """What one run of `osls package` left behind."""
+    """The output of one run of `osls package`."""
 
     directory: Path
 
@@ -63,7 +63,7 @@ class Packaged:
         return {name: resource["Properties"] for name, resource in resources if resource["Type"] == kind}
 
     def without_timestamps(self) -> str:
-        """The template's text; each packaging names its place in the bucket after the time."""
+        """The template's text, without the time that each packaging puts into its location in the bucket."""
         return re.sub(r"serverless/[^\"]*/\d+-[^/\"]*/", "serverless/TIME/", self.template_file.read_text())
 
     def files(self, archive: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What deploy/prepare.js adds on the way: subscriptions, and the permission to read what the settings refer to."""
+"""deploy/prepare.js: checks the settings, and adds subscriptions and permissions to the stack."""
 
 import json
 import os
@@ -21,43 +21,43 @@ pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 def subscribers(packaged: Packaged, topic: str) -> set[str]:
     subscriptions = packaged.of_type("AWS::SNS::Subscription").values()
     assert {subscription["Protocol"] for subscription in subscriptions} <= {"email"}
-    return {found["Endpoint"] for found in subscriptions if found["TopicArn"] == {"Ref": topic}}
+    return {subscription["Endpoint"] for subscription in subscriptions if subscription["TopicArn"] == {"Ref": topic}}
 
 
 def permitted(packaged: Packaged, action: str) -> list[Any]:
     (policy,) = packaged.properties("IamRoleLambdaExecution")["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    return [resource for found in statements if action in found["Action"] for resource in found["Resource"]]
+    return [resource for statement in statements if action in statement["Action"] for resource in statement["Resource"]]
 
 
-def test_each_alert_address_is_subscribed_to_the_alerts(packaged: Packaged) -> None:
+def test_each_alert_address_is_subscribed_to_the_alerts_topic(packaged: Packaged) -> None:
     assert subscribers(packaged, "AlertsTopic") == {"first@example.com", "second@example.com"}
 
 
-def test_operators_are_those_who_get_the_alerts_unless_they_are_named(packaged: Packaged) -> None:
+def test_operators_default_to_the_alert_addresses(packaged: Packaged) -> None:
     assert subscribers(packaged, "OperatorsTopic") == {"first@example.com", "second@example.com"}
 
 
-def test_operators_that_are_named_are_the_only_ones(least: Packaged) -> None:
+def test_only_named_operators_are_subscribed(least: Packaged) -> None:
     assert subscribers(least, "OperatorsTopic") == {"operator@example.com"}
 
 
-def test_all_that_is_wrong_is_said_at_once(local_aws: LocalAws, tmp_path: Path) -> None:
-    wrong = {
+def test_all_problems_are_reported_together(local_aws: LocalAws, tmp_path: Path) -> None:
+    invalid = {
         "ALERT_EMAILS": "first@example.com,nobody,@example.com",
         "EVENT_LOG_DAYS": "13",
         "SLACK_WEBHOOK_URL": "https://hooks.slack.com/workflows/T/A/1",
     }
     with pytest.raises(DeployError) as raised:
-        package(local_aws, tmp_path / "package", **wrong)
-    said = str(raised.value)
-    assert "ALERT_EMAILS: not an email address: nobody, @example.com" in said
-    assert "EVENT_LOG_DAYS: must be one of 1, 3, 5," in said
-    assert "channels.slack: " in said
+        package(local_aws, tmp_path / "package", **invalid)
+    error = str(raised.value)
+    assert "ALERT_EMAILS: not an email address: nobody, @example.com" in error
+    assert "EVENT_LOG_DAYS: must be one of 1, 3, 5," in error
+    assert "channels.slack: " in error
 
 
-def test_nobody_to_tell_stops_the_deployment() -> None:
-    """As deploy/prepare.js asks, without an address for the topic."""
+def test_a_deployment_without_any_usable_channel_is_refused() -> None:
+    """The check that deploy/prepare.js runs, without an address for the topic."""
     environment = {"ALERT_ROUTER_CONFIG": "alert-router.toml", "PATH": os.defpath, "SNS_TOPIC_ARN": ""}
     check: list[str | Path] = [sys.executable, ROOT / "deploy" / "check_config.py"]
     result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -65,15 +65,15 @@ def test_nobody_to_tell_stops_the_deployment() -> None:
     assert "no channel is usable" in result.stderr
 
 
-def settings(stage: str = "dev", **stated: str) -> tuple[dict[str, Any], list[str]]:
-    """What deploy/settings.js makes of custom.settings, and what it finds wrong."""
+def settings(stage: str = "dev", **values: str) -> tuple[dict[str, Any], list[str]]:
+    """The settings and problems that deploy/settings.js returns for custom.settings."""
     script = (
         "const {read} = require('./deploy/settings'); console.log(JSON.stringify(read(...JSON.parse(process.argv[1]))))"
     )
-    arguments = json.dumps([stated, {}, stage])
+    arguments = json.dumps([values, {}, stage])
     result = subprocess.run(["node", "-e", script, arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-    found = json.loads(result.stdout)
-    return found["settings"], found["problems"]
+    output = json.loads(result.stdout)
+    return output["settings"], output["problems"]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def settings(stage: str = "dev", **stated: str) -> tuple[dict[str, Any], list[st
         ("watchedServices", "prod/check out", "WATCHED_SERVICES"),
     ],
 )
-def test_a_wrong_setting_is_named_by_its_variable(setting: str, value: str, variable: str) -> None:
+def test_an_invalid_setting_is_reported_with_its_variable(setting: str, value: str, variable: str) -> None:
     (problem,) = settings(**{setting: value})[1]
     assert problem.startswith(f"{variable}: ")
 
 
-def test_a_setting_that_is_empty_is_as_if_it_were_not_set() -> None:
+def test_an_empty_setting_counts_as_unset() -> None:
     names = [
         "alarmNamePrefix",
         "codeDeployPrefix",
@@ -113,7 +113,7 @@ def test_a_setting_that_is_empty_is_as_if_it_were_not_set() -> None:
     assert settings()[1] == []
 
 
-def test_a_stage_has_its_own_configuration_where_there_is_one(local_aws: LocalAws, tmp_path: Path) -> None:
+def test_a_stage_uses_its_own_configuration_if_it_exists(local_aws: LocalAws, tmp_path: Path) -> None:
     own = tmp_path / "alert-router.staging.toml"
     own.write_text((ROOT / "alert-router.toml").read_text().replace('language = "en"', 'language = "ja"'))
     files = (own,)
@@ -133,35 +133,35 @@ def test_a_stage_has_its_own_configuration_where_there_is_one(local_aws: LocalAw
     assert [name for name in packaged.files("ecs-alert-router.zip") if name.endswith(".toml")] == [own.name]
 
 
-def test_secrets_under_a_customer_managed_key_can_be_decrypted_through_their_service_alone(
+def test_a_customer_managed_key_decrypts_secrets_only_through_their_service(
     everything: Packaged,
 ) -> None:
     statements = everything.properties("IamRoleLambdaExecution")["Policies"][0]["PolicyDocument"]["Statement"]
-    (found,) = [each for each in statements if EVERYTHING["SECRETS_KMS_KEY_ARNS"] in each["Resource"]]
-    assert found["Action"] == ["kms:Decrypt"]
-    assert found["Condition"]["StringLike"]["kms:ViaService"] == [
+    (decrypt,) = [statement for statement in statements if EVERYTHING["SECRETS_KMS_KEY_ARNS"] in statement["Resource"]]
+    assert decrypt["Action"] == ["kms:Decrypt"]
+    assert decrypt["Condition"]["StringLike"]["kms:ViaService"] == [
         "ssm.*.amazonaws.com",
         "secretsmanager.*.amazonaws.com",
     ]
 
 
-def test_a_parameter_that_is_referred_to_may_be_read_and_no_other(packaged: Packaged) -> None:
+def test_only_referenced_parameters_can_be_read(packaged: Packaged) -> None:
     arn = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/ecs-alert-router/slack"
     assert permitted(packaged, "ssm:GetParameter") == [{"Fn::Sub": arn}]
 
 
-def test_a_secret_that_is_referred_to_may_be_read_whatever_suffix_aws_gave_it(packaged: Packaged) -> None:
+def test_a_referenced_secret_can_be_read_whatever_its_suffix(packaged: Packaged) -> None:
     arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:pagerduty-??????"
     assert permitted(packaged, "secretsmanager:GetSecretValue") == [{"Fn::Sub": arn}]
 
 
-def test_without_references_no_secret_may_be_read(least: Packaged) -> None:
+def test_without_references_no_secret_can_be_read(least: Packaged) -> None:
     assert permitted(least, "ssm:GetParameter") == []
     assert permitted(least, "secretsmanager:GetSecretValue") == []
 
 
-def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
-    """Not confirmed, or forgotten by AWS since: CloudFormation takes either for a subscription that is there."""
+def test_a_deployment_lists_addresses_that_receive_no_mail() -> None:
+    """Those not confirmed, or removed by AWS since; to CloudFormation both look like existing subscriptions."""
     script = """
         const {Aws} = require('./deploy/aws');
         const pages = [
@@ -170,41 +170,41 @@ def test_after_a_deployment_those_are_named_whom_no_mail_reaches() -> None:
         ];
         const aws = new Aws({});
         aws.ask = async () => pages.shift();
-        aws.unheard('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
-          .then((found) => console.log(JSON.stringify(found)));
+        aws.unconfirmed('arn', ['late@example.com', 'there@example.com', 'forgotten@example.com'])
+          .then((unconfirmed) => console.log(JSON.stringify(unconfirmed)));
     """
     result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == ["late@example.com", "forgotten@example.com"]
 
 
-# --- what is turned on ------------------------------------------------------------------------------------------------
+# --- permissions for enrichment ---------------------------------------------------------------------------------------
 
 
-def enriched(on: dict[str, Any]) -> Any:
+def enriched(enabled: dict[str, Any]) -> Any:
     """The statements for what `[enrich]` of alert-router.toml turns on."""
     script = """
         const {enrichStatements} = require('./deploy/permissions');
         console.log(JSON.stringify(enrichStatements(JSON.parse(process.argv[1]))));
     """
-    command = ["node", "-e", script, json.dumps({"taskDefinition": False, "logGroups": []} | on)]
+    command = ["node", "-e", script, json.dumps({"taskDefinition": False, "logGroups": []} | enabled)]
     return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
-def test_what_only_decorates_messages_is_not_permitted_as_shipped(packaged: Packaged) -> None:
+def test_the_shipped_configuration_grants_no_permission_for_enrichment(packaged: Packaged) -> None:
     assert permitted(packaged, "ecs:DescribeTaskDefinition") == []
     assert permitted(packaged, "logs:GetLogEvents") == []
 
 
-def test_nothing_is_permitted_for_what_is_off() -> None:
+def test_disabled_enrichment_gets_no_permission() -> None:
     assert enriched({}) == []
 
 
-def test_a_task_definition_may_be_described_where_that_is_on() -> None:
+def test_enabling_task_definitions_permits_describing_them() -> None:
     statements = enriched({"taskDefinition": True})
     assert statements == [{"Effect": "Allow", "Action": ["ecs:DescribeTaskDefinition"], "Resource": "*"}]
 
 
-def test_only_log_groups_that_are_named_may_be_read() -> None:
+def test_only_configured_log_groups_can_be_read() -> None:
     (statement,) = enriched({"logGroups": ["/ecs/*", "web"]})
     assert statement["Action"] == ["logs:GetLogEvents"]
     assert [resource["Fn::Sub"].partition("log-group:")[2] for resource in statement["Resource"]] == [
@@ -213,10 +213,10 @@ def test_only_log_groups_that_are_named_may_be_read() -> None:
     ]
 
 
-def test_each_watched_service_has_an_alarm_that_the_router_hears_of(everything: Packaged) -> None:
-    """Its name begins as the rule asks, so that it comes through the same channels; its metrics name the service."""
-    found = everything.of_type("AWS::CloudWatch::Alarm").items()
-    alarms = [alarm for name, alarm in found if name.startswith("RunningTasks")]
+def test_each_watched_service_has_an_alarm_that_reaches_the_router(everything: Packaged) -> None:
+    """Its name starts with the rule's prefix, so it is sent to the same channels, and its metrics name the service."""
+    resources = everything.of_type("AWS::CloudWatch::Alarm").items()
+    alarms = [alarm for name, alarm in resources if name.startswith("RunningTasks")]
     assert sorted(alarm["AlarmName"].partition("running-tasks-")[2] for alarm in alarms) == [
         "dev-prod-api",
         "dev-prod-checkout",

@@ -1,4 +1,4 @@
-"""Which events reach the router, judged by a matcher that agrees with EventBridge's own on ECS events."""
+"""Which events reach the router, according to a matcher that agrees with EventBridge's own on ECS events."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
-NEWS_OF_DEPLOYMENTS = {"deployment_in_progress", "deployment_completed"}
+DEPLOYMENT_STARTS = {"deployment_in_progress", "deployment_completed"}
 MUST_NOT_PASS = {"task_provisioning", "task_pending", "capacity_provider_steady_state"}
 
 Passes = Callable[[dict[str, Any]], bool]
@@ -46,13 +46,13 @@ def event(source: str, detail_type: str, **detail: Any) -> dict[str, Any]:
 def task(last: str, desired: str, *containers: str, **detail: Any) -> dict[str, Any]:
     """A task state change; `containers` are the containers' states."""
     states = [{"name": f"c{number}", "lastStatus": state} for number, state in enumerate(containers)]
-    found = {"lastStatus": last, "desiredStatus": desired, "containers": states, **detail}
-    return event("aws.ecs", "ECS Task State Change", **found)
+    fields = {"lastStatus": last, "desiredStatus": desired, "containers": states, **detail}
+    return event("aws.ecs", "ECS Task State Change", **fields)
 
 
 @pytest.fixture(scope="session")
 def passes(packaged: Packaged) -> Passes:
-    """Tell whether any of the packaged rules lets an event through."""
+    """Whether any of the packaged rules matches an event."""
     return matcher(packaged)
 
 
@@ -64,7 +64,7 @@ def passes_narrowed(everything: Packaged) -> Passes:
 
 @pytest.fixture(scope="session")
 def is_forwarded() -> Passes:
-    """Tell whether the stack of other accounts forwards an event."""
+    """Whether the stack for other accounts forwards an event."""
     template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
     assert problems == []
     return matching([template["Resources"]["ForwardRule"]["Properties"]["EventPattern"]])
@@ -78,7 +78,7 @@ def matching(patterns: list[dict[str, Any]]) -> Passes:
 
     def matches(pattern: dict[str, Any], candidate: dict[str, Any]) -> bool:
         request = {"Event": json.dumps(candidate), "EventPattern": json.dumps(pattern)}
-        status, _, body = eventbridge._test_event_pattern(request)  # noqa: SLF001  in process it takes no time
+        status, _, body = eventbridge._test_event_pattern(request)  # noqa: SLF001  calling it in process is fast
         assert status == 200, body
         result: bool = json.loads(body)["Result"]
         return result
@@ -96,35 +96,35 @@ def test_a_stopped_task_passes_without_stop_code_reason_or_containers(passes: Pa
 
 
 @pytest.mark.parametrize("stop_code", ["SpotInterruption", "TerminationNotice"])
-def test_the_two_minute_notice_of_a_running_task_passes(passes: Passes, stop_code: str) -> None:
+def test_a_spot_interruption_notice_passes(passes: Passes, stop_code: str) -> None:
     assert passes(task("RUNNING", "STOPPED", "RUNNING", stopCode=stop_code))
 
 
-def test_the_two_minute_notice_passes_by_its_reason_alone(passes: Passes) -> None:
+def test_a_spot_interruption_notice_passes_by_its_stopped_reason(passes: Passes) -> None:
     assert passes(task("RUNNING", "STOPPED", "RUNNING", stoppedReason="Your Spot Task was interrupted."))
 
 
-def test_a_container_that_stops_in_a_task_that_runs_on_passes(passes: Passes) -> None:
+def test_a_container_that_stops_in_a_running_task_passes(passes: Passes) -> None:
     assert passes(task("RUNNING", "RUNNING", "RUNNING", "STOPPED"))
 
 
-def test_a_task_that_just_runs_does_not_pass(passes: Passes) -> None:
+def test_a_running_task_does_not_pass(passes: Passes) -> None:
     assert not passes(task("RUNNING", "RUNNING", "RUNNING", "RUNNING"))
 
 
-def test_a_running_task_that_is_scaled_in_does_not_pass(passes: Passes) -> None:
-    """Its STOPPED event will."""
+def test_a_scale_in_of_a_running_task_does_not_pass(passes: Passes) -> None:
+    """Its STOPPED event does."""
     assert not passes(task("RUNNING", "STOPPED", "STOPPED", stopCode="ServiceSchedulerInitiated"))
 
 
 @pytest.mark.parametrize(
     "state", ["PROVISIONING", "PENDING", "ACTIVATING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "DELETED"]
 )
-def test_states_on_the_way_do_not_pass(passes: Passes, state: str) -> None:
+def test_transitional_task_states_do_not_pass(passes: Passes, state: str) -> None:
     assert not passes(task(state, "STOPPED", "STOPPED", stopCode="EssentialContainerExited"))
 
 
-def test_capacity_providers_in_steady_state_do_not_pass(passes: Passes) -> None:
+def test_a_capacity_providers_steady_state_does_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.ecs", "ECS Service Action", eventName="CAPACITY_PROVIDER_STEADY_STATE"))
 
 
@@ -146,12 +146,12 @@ def test_every_other_service_action_passes(passes: Passes, name: str) -> None:
         "ECS Something That AWS Has Yet To Invent",
     ],
 )
-def test_every_other_kind_of_ecs_event_passes_also_one_of_tomorrow(passes: Passes, detail_type: str) -> None:
+def test_every_other_kind_of_ecs_event_passes_including_unknown_ones(passes: Passes, detail_type: str) -> None:
     assert passes(event("aws.ecs", detail_type, eventName="ANYTHING"))
 
 
-def test_states_of_container_instances_do_not_pass(passes: Passes) -> None:
-    """Their agents disconnect several times an hour as a matter of course."""
+def test_container_instance_state_changes_do_not_pass(passes: Passes) -> None:
+    """Agents normally disconnect several times an hour."""
     assert not passes(event("aws.ecs", "ECS Container Instance State Change", agentConnected=False, status="ACTIVE"))
 
 
@@ -161,19 +161,19 @@ def test_api_calls_do_not_pass(passes: Passes) -> None:
 
 @pytest.mark.parametrize("state", ["ALARM", "OK", "INSUFFICIENT_DATA"])
 def test_an_alarm_with_the_prefix_passes_in_every_state(passes: Passes, state: str) -> None:
-    found = event("aws.cloudwatch", "CloudWatch Alarm State Change", alarmName="ecs-web-cpu", state={"value": state})
-    assert passes(found)
+    alarm = event("aws.cloudwatch", "CloudWatch Alarm State Change", alarmName="ecs-web-cpu", state={"value": state})
+    assert passes(alarm)
 
 
 def test_an_alarm_without_the_prefix_does_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.cloudwatch", "CloudWatch Alarm State Change", alarmName="rds-cpu"))
 
 
-def test_a_container_may_report_its_own_end(passes: Passes) -> None:
+def test_a_tasks_own_report_passes(passes: Passes) -> None:
     assert passes(event("ecs-alert-router", "Container Exited", container="sidecar"))
 
 
-def test_nothing_else_of_the_routers_own_passes(passes: Passes) -> None:
+def test_no_other_event_with_the_routers_source_passes(passes: Passes) -> None:
     assert not passes(event("ecs-alert-router", "Router Tick"))
 
 
@@ -193,23 +193,23 @@ def test_a_deployment_by_codedeploy_to_something_else_does_not_pass(passes: Pass
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_empty_prefix_is_not_every_alarm(least: Packaged) -> None:
-    """An empty variable is the same as one that is not set."""
+def test_an_empty_prefix_does_not_match_every_alarm(least: Packaged) -> None:
+    """An empty variable counts as unset."""
     passes = matcher(least)
     assert not passes(events.alarm(name="rds-cpu"))
     assert passes(events.alarm(name="ecs-web-cpu"))
 
 
-def test_another_prefix_takes_the_place_of_the_usual_one(passes_narrowed: Passes) -> None:
+def test_a_configured_prefix_replaces_the_default(passes_narrowed: Passes) -> None:
     assert passes_narrowed(events.alarm(name="web-running-tasks"))
     assert not passes_narrowed(events.alarm(name="ecs-web-cpu"))
 
 
-OF_A_CLUSTER = {
+EVENTS_BY_KIND = {
     "task": lambda cluster: moved(events.task_stopped(), cluster),
     "container": lambda cluster: moved(events.task_event(containers=[events.container(exit_code=1)]), cluster),
     "service action": lambda cluster: moved(events.service_action("SERVICE_TASK_PLACEMENT_FAILURE", "ERROR"), cluster),
-    "deployment": lambda cluster: moved(events.deployment(), cluster),  # names it in `resources` alone
+    "deployment": lambda cluster: moved(events.deployment(), cluster),  # names it only in `resources`
     "hook": lambda cluster: moved(events.hook("HOOK_FAILED"), cluster),
     "daemon": lambda cluster: moved(events.daemon_action(), cluster),
     "instance": lambda cluster: moved(events.instance_health(), cluster),
@@ -217,18 +217,18 @@ OF_A_CLUSTER = {
 
 
 def moved(raw: Raw, cluster: str) -> Raw:
-    """The same event of another cluster."""
+    """The same event in another cluster."""
     text = json.dumps(raw).replace(":cluster/prod", f":cluster/{cluster}").replace("/prod/", f"/{cluster}/")
-    found: Raw = json.loads(text)
-    return found
+    copy: Raw = json.loads(text)
+    return copy
 
 
-@pytest.mark.parametrize("kind", OF_A_CLUSTER)
+@pytest.mark.parametrize("kind", EVENTS_BY_KIND)
 def test_with_a_list_of_clusters_only_their_events_pass(passes_narrowed: Passes, kind: str) -> None:
-    assert passes_narrowed(OF_A_CLUSTER[kind]("prod"))
-    assert passes_narrowed(OF_A_CLUSTER[kind]("batch-7"))
-    assert not passes_narrowed(OF_A_CLUSTER[kind]("production"))
-    assert not passes_narrowed(OF_A_CLUSTER[kind]("my-batch-7"))
+    assert passes_narrowed(EVENTS_BY_KIND[kind]("prod"))
+    assert passes_narrowed(EVENTS_BY_KIND[kind]("batch-7"))
+    assert not passes_narrowed(EVENTS_BY_KIND[kind]("production"))
+    assert not passes_narrowed(EVENTS_BY_KIND[kind]("my-batch-7"))
 
 
 @pytest.mark.parametrize("state", ["PROVISIONING", "PENDING", "RUNNING", "DEPROVISIONING"])
@@ -236,13 +236,13 @@ def test_with_all_lifecycle_events_every_state_of_a_task_passes(passes_narrowed:
     assert passes_narrowed(events.task_event(state))
 
 
-def test_with_all_lifecycle_events_instances_pass_and_what_cloudtrail_tells_does_not(passes_narrowed: Passes) -> None:
+def test_with_all_lifecycle_events_instances_pass_and_api_calls_do_not(passes_narrowed: Passes) -> None:
     assert passes_narrowed(events.instance_state(connected=False))
     call = events.service_action() | {"detail-type": "AWS API Call via CloudTrail"}
     assert not passes_narrowed(call)
 
 
-def test_patterns_keep_within_what_eventbridge_takes(everything: Packaged) -> None:
+def test_event_patterns_are_within_eventbridges_limits(everything: Packaged) -> None:
     for rule in everything.of_type("AWS::Events::Rule").values():
         assert len(json.dumps(rule.get("EventPattern", {}), separators=(",", ":"))) <= 2048
 
@@ -293,19 +293,19 @@ OTHERS = st.sampled_from([*map(events.codedeploy, ("SUCCESS", "FAILURE", "STOP")
 
 
 @given(raw=TASKS | NAMED | OTHERS)
-def test_whatever_is_a_warning_or_worse_or_resolves_passes(passes: Passes, raw: Raw) -> None:
-    told = classify(normalise(raw))
-    if told.severity.at_least(Severity.WARNING) or told.resolves:
-        assert passes(raw), told
+def test_every_warning_or_worse_and_every_resolving_event_passes(passes: Passes, raw: Raw) -> None:
+    classification = classify(normalise(raw))
+    if classification.severity.at_least(Severity.WARNING) or classification.resolves:
+        assert passes(raw), classification
 
 
 @given(raw=TASKS | NAMED | OTHERS)
-def test_whatever_the_router_wants_is_forwarded(passes: Passes, is_forwarded: Passes, raw: Raw) -> None:
+def test_every_event_that_passes_is_also_forwarded(passes: Passes, is_forwarded: Passes, raw: Raw) -> None:
     if passes(raw):
         assert is_forwarded(raw)
 
 
-def test_what_cloudtrail_tells_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
+def test_api_calls_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
     assert is_forwarded(events.alarm())
     assert is_forwarded(events.container_exited())
     assert not is_forwarded(events.service_action() | {"detail-type": "AWS API Call via CloudTrail"})
@@ -313,15 +313,15 @@ def test_what_cloudtrail_tells_and_other_services_are_not_forwarded(is_forwarded
 
 
 @given(raw=TASKS)
-def test_what_lies_between_running_and_stopped_does_not_pass(passes: Passes, raw: Raw) -> None:
+def test_states_between_running_and_stopped_do_not_pass(passes: Passes, raw: Raw) -> None:
     if raw["detail"]["lastStatus"] not in {"RUNNING", "STOPPED"}:
         assert not passes(raw)
 
 
 def corpus() -> Iterator[Any]:
-    """Recorded events with what is expected of them."""
+    """Recorded events with their expected classification."""
     if not CORPUS.is_dir():
-        yield pytest.param({}, {}, marks=pytest.mark.skip("the recorded events do not lie beside this checkout"))
+        yield pytest.param({}, {}, marks=pytest.mark.skip("the recorded events are not beside this checkout"))
         return
     for line in (CORPUS / "index.jsonl").read_text().splitlines():
         entry = json.loads(line)
@@ -333,13 +333,13 @@ def corpus() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("recorded", "expected"), list(corpus()))
-def test_recorded_events_pass_where_they_speak_and_stay_out_where_they_never_do(
+def test_recorded_events_pass_if_they_can_matter_and_only_then(
     passes: Passes, recorded: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    if recorded["source"] == "aws.cloudwatch":  # under a name that the rule is meant for
+    if recorded["source"] == "aws.cloudwatch":  # with a name that the rule matches
         recorded["detail"]["alarmName"] = f"ecs-{recorded['detail']['alarmName']}"
-    speaks = expected["severity"] != "info" or expected["resolves"] or expected["cause"] in NEWS_OF_DEPLOYMENTS
-    if speaks:
+    can_matter = expected["severity"] != "info" or expected["resolves"] or expected["cause"] in DEPLOYMENT_STARTS
+    if can_matter:
         assert passes(recorded)
     if expected["cause"] in MUST_NOT_PASS:
         assert not passes(recorded)

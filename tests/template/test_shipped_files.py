@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text("utf-8")
 
 
-def test_the_function_holds_the_core_the_channels_and_the_configuration_and_nothing_else(packaged: Packaged) -> None:
+def test_the_function_contains_only_core_channels_and_configuration(packaged: Packaged) -> None:
     files = packaged.files(FUNCTION)
     assert {"router/handler.py", "alert-router.toml"} <= set(files)
     assert any(fnmatch(name, "plugins/*.py") for name in files)
@@ -39,12 +39,12 @@ def test_the_command_line_is_not_shipped(packaged: Packaged) -> None:
     assert [name for name in packaged.files(FUNCTION) if name.startswith("router/cli/") or "__main__" in name] == []
 
 
-def test_another_configuration_of_the_checkout_is_not_shipped(packaged: Packaged) -> None:
+def test_other_configurations_in_the_checkout_are_not_shipped(packaged: Packaged) -> None:
     assert [name for name in packaged.files(FUNCTION) if name.endswith(".toml")] == ["alert-router.toml"]
 
 
 def modules_and_bytecode(packaged: Packaged, archive: str) -> tuple[set[str], set[str], set[int]]:
-    """The modules of an archive, those of them that are there as bytecode, too, and that bytecode's flags (PEP 552)."""
+    """The modules of an archive, those that also have bytecode, and the flags of the bytecode (PEP 552)."""
     with zipfile.ZipFile(packaged.directory / archive) as opened:
         names = opened.namelist()
         bytecode = [name for name in names if name.endswith(".pyc")]
@@ -53,8 +53,8 @@ def modules_and_bytecode(packaged: Packaged, archive: str) -> tuple[set[str], se
     return {name for name in names if name.endswith(".py")}, compiled, flags
 
 
-def test_the_function_holds_the_bytecode_of_all_its_modules_and_no_other(packaged: Packaged) -> None:
-    """The flags are 3 for a hash that is checked; 0 would compare a date that the zip has lost."""
+def test_the_function_contains_the_bytecode_of_exactly_its_modules(packaged: Packaged) -> None:
+    """Flags 3 mean that a hash is checked; 0 would compare a date, and the zip does not keep dates."""
     modules, compiled, flags = modules_and_bytecode(packaged, FUNCTION)
     assert flags <= {3}
     assert compiled in (modules, set())
@@ -64,7 +64,7 @@ def test_the_function_holds_the_bytecode_of_all_its_modules_and_no_other(package
 def test_packaging_neither_reads_nor_changes_the_bytecode_in_the_checkout(
     local_aws: LocalAws, packaged: Packaged, tmp_path: Path
 ) -> None:
-    """Any Python that runs there may write or remove some meanwhile."""
+    """Any Python process in the checkout can write or remove bytecode in the meantime."""
     checkout = tmp_path / "checkout"
     without_bytecode = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "layer", checkout / "layer", ignore=without_bytecode)
@@ -86,20 +86,20 @@ def test_packaging_neither_reads_nor_changes_the_bytecode_in_the_checkout(
 
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
-def test_the_layer_holds_what_the_router_needs_with_its_metadata(packaged: Packaged, name: str) -> None:
-    """Packages ask the dist-info for their own version."""
+def test_the_layer_contains_the_routers_packages_with_their_metadata(packaged: Packaged, name: str) -> None:
+    """Packages read their own version from the dist-info."""
     files = packaged.files(LAYER)
     assert f"python/{name}/__init__.py" in files
     assert any(fnmatch(file, f"python/{name}-*.dist-info/METADATA") for file in files)
 
 
-def test_the_layer_holds_the_index_of_its_plugins(packaged: Packaged) -> None:
+def test_the_layer_contains_the_index_of_its_plugins(packaged: Packaged) -> None:
     """Without it, every cold start would search all packages for plugins."""
     assert "python/ecs_alert_router_plugins.json" in packaged.files(LAYER)
 
 
-def test_the_layer_holds_of_the_services_models_what_the_function_calls_without_prose(packaged: Packaged) -> None:
-    """A plugin that calls another operation makes its client with boto3, which does not use these models."""
+def test_the_layers_service_models_are_reduced_to_the_calls_of_the_function(packaged: Packaged) -> None:
+    """A plugin that calls other operations creates its client with boto3, which does not use these models."""
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         model = json.loads(archive.read("python/aws_models/sns/2010-03-31/service-2.json"))
     assert set(model["operations"]) == {"ListSubscriptionsByTopic", "Publish"}
@@ -109,13 +109,13 @@ def test_the_layer_holds_of_the_services_models_what_the_function_calls_without_
 
 
 def called(path: Path) -> set[str]:
-    """The names of attributes in a module, and its strings."""
+    """The attribute names and strings in a module."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return texts | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
-def test_the_layer_has_the_model_of_each_operation_that_the_function_calls_and_no_other(packaged: Packaged) -> None:
+def test_the_layer_has_the_models_of_exactly_the_operations_that_the_function_calls(packaged: Packaged) -> None:
     session = botocore.session.get_session()
     known = {
         service: {xform_name(name) for name in session.get_service_model(service).operation_names}
@@ -126,14 +126,14 @@ def test_the_layer_has_the_model_of_each_operation_that_the_function_calls_and_n
         shipped = {name.split("/")[2]: set(json.loads(archive.read(name))["operations"]) for name in models}
     modules = [path for path in (ROOT / "router").rglob("*.py") if "cli" not in path.parts]
     used = set().union(*map(called, [*modules, *(ROOT / "plugins").glob("*.py")]))
-    of_people = {"delete_item"}  # `history forget`, of the command line
+    of_people = {"delete_item"}  # the command line's `history forget`
     assert shipped.keys() == SERVICES
     of_function = {xform_name(name) for operations in shipped.values() for name in operations}
     assert (used & set().union(*known.values())) - of_people == of_function
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
-def test_by_the_layers_models_services_are_where_botocore_says(packaged: Packaged, tmp_path: Path, region: str) -> None:
+def test_the_layers_models_give_the_same_endpoints_as_botocore(packaged: Packaged, tmp_path: Path, region: str) -> None:
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         archive.extractall(tmp_path, [name for name in archive.namelist() if "/aws_models/" in name])
     whole, trimmed = botocore.session.get_session(), botocore.session.get_session()
@@ -146,7 +146,7 @@ def test_by_the_layers_models_services_are_where_botocore_says(packaged: Package
         assert urls[0] == urls[1]
 
 
-def test_the_layer_holds_each_certificate_of_certifi_by_its_name(packaged: Packaged) -> None:
+def test_the_layer_contains_each_certificate_of_certifi_by_its_name(packaged: Packaged) -> None:
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         bundle = archive.read("python/certifi/cacert.pem").count(b"BEGIN CERTIFICATE")
         names = [name for name in archive.namelist() if name.startswith("python/ecs_alert_router_certificates/")]
@@ -154,14 +154,14 @@ def test_the_layer_holds_each_certificate_of_certifi_by_its_name(packaged: Packa
     assert len(names) == bundle
 
 
-def test_the_layer_leaves_out_what_the_runtime_has(packaged: Packaged) -> None:
-    """A second botocore would add 25 MB and take the place of the one that AWS keeps up to date."""
+def test_the_layer_omits_packages_that_the_runtime_has(packaged: Packaged) -> None:
+    """A second botocore would add 25 MB and hide the one that AWS keeps up to date."""
     files = packaged.files(LAYER)
     assert [name for name in files if name.startswith(("python/boto3", "python/botocore", "python/s3transfer"))] == []
 
 
-def test_the_router_posts_with_what_is_in_the_layer_and_warns_of_nothing(packaged: Packaged, tmp_path: Path) -> None:
-    """Nothing there guesses encodings; to a plugin, an answer that names none is UTF-8."""
+def test_the_router_can_post_with_the_layers_packages_without_a_warning(packaged: Packaged, tmp_path: Path) -> None:
+    """The layer has no package that guesses encodings; an answer without one is read as UTF-8."""
     for name in (LAYER, FUNCTION):
         with zipfile.ZipFile(packaged.directory / name) as archive:
             archive.extractall(tmp_path)
@@ -181,15 +181,15 @@ def test_all_bytecode_in_the_layer_is_for_the_functions_python(packaged: Package
     assert [name for name in bytecode if not name.endswith(".cpython-313.pyc")] == []
 
 
-def test_bytecode_is_not_compared_with_the_dates_that_the_zip_has_changed(packaged: Packaged) -> None:
-    """The flags are 1 for a hash that is not checked; 0 would compare a date, and compile anew each time."""
+def test_the_layers_bytecode_is_not_checked_against_dates(packaged: Packaged) -> None:
+    """Flags 1 mean a hash that is not checked; 0 would compare a date, and compile again each time."""
     modules, compiled, flags = modules_and_bytecode(packaged, LAYER)
     assert flags <= {1}
     assert flags or sys.version_info[:2] != (3, 13)
     assert not compiled or modules <= compiled
 
 
-def test_the_layer_is_as_small_as_the_docs_say(packaged: Packaged) -> None:
+def test_the_layer_has_the_documented_size(packaged: Packaged) -> None:
     (stated,) = re.findall(r"The layer is (\d+\.\d) MB, (\d+\.\d) MB zipped", PAGE)
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:
         unzipped = sum(info.file_size for info in archive.infolist())
@@ -203,8 +203,8 @@ def test_all_binaries_in_the_layer_are_for_arm64(packaged: Packaged) -> None:
     assert [name for name in binaries if "aarch64" not in name] == []
 
 
-def test_the_archives_are_the_same_each_time(packaged: Packaged, packaged_again: Packaged) -> None:
-    """Equal bytes let a deployment without changes say so, and change nothing."""
+def test_the_archives_are_reproducible(packaged: Packaged, packaged_again: Packaged) -> None:
+    """With equal bytes, a deployment without changes is recognised as such."""
     for archive in (FUNCTION, LAYER):
         first, second = (packaging.directory / archive for packaging in (packaged, packaged_again))
         assert first.read_bytes() == second.read_bytes(), archive

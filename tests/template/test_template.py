@@ -45,22 +45,20 @@ def statements_about(packaged: Packaged, kind: str, resource: Any) -> list[dict[
     ]
 
 
-def test_cfn_lint_finds_nothing_without_ignoring_anything(
-    packaged: Packaged, everything: Packaged, least: Packaged
-) -> None:
+def test_cfn_lint_finds_nothing_and_ignores_nothing(packaged: Packaged, everything: Packaged, least: Packaged) -> None:
     lint = Path(sys.executable).with_name("cfn-lint")
-    templates = [each.template_file for each in (packaged, everything, least)]
+    templates = [packaging.template_file for packaging in (packaged, everything, least)]
     command = [lint, *templates, ROOT / "deploy" / "forwarder.yml"]
     result = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (0, "")
     assert not list(ROOT.glob(".cfnlintrc*"))
 
 
-def test_two_packagings_differ_in_nothing_but_their_time(packaged: Packaged, packaged_again: Packaged) -> None:
+def test_two_packagings_differ_only_in_their_timestamp(packaged: Packaged, packaged_again: Packaged) -> None:
     assert packaged.without_timestamps() == packaged_again.without_timestamps()
 
 
-def test_history_expires_by_the_attribute_ttl(packaged: Packaged) -> None:
+def test_history_expires_by_the_ttl_attribute(packaged: Packaged) -> None:
     table = packaged.properties("HistoryTable")
     assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
 
@@ -70,24 +68,22 @@ def test_history_can_be_restored_to_any_second(packaged: Packaged) -> None:
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_history_is_encrypted_with_the_key_of_the_stack(packaged: Packaged) -> None:
+def test_history_is_encrypted_with_the_stacks_key(packaged: Packaged) -> None:
     encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY}
     assert packaged.properties("HistoryTable")["SSESpecification"] == encryption
 
 
 @pytest.mark.parametrize("name", ["HistoryTable", "EncryptionKey"])
-def test_history_outlives_the_stack_and_so_does_the_key_without_which_nobody_could_read_it(
-    packaged: Packaged, name: str
-) -> None:
+def test_history_and_its_key_outlive_the_stack(packaged: Packaged, name: str) -> None:
     resource = packaged.resource(name)
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_history_has_no_fixed_name_that_a_second_stack_would_clash_with(packaged: Packaged) -> None:
+def test_history_has_no_fixed_name_so_that_two_stacks_cannot_clash(packaged: Packaged) -> None:
     assert "TableName" not in packaged.properties("HistoryTable")
 
 
-def test_no_index_projects_keys_or_everything(packaged: Packaged) -> None:
+def test_no_index_projects_its_keys_or_all_attributes(packaged: Packaged) -> None:
     """DynamoDB refuses keys among the projected attributes, and more than 100 of them; ALL would double each write."""
     table = packaged.properties("HistoryTable")
     projected = 0
@@ -114,17 +110,17 @@ def test_the_table_has_the_keys_and_indexes_that_the_router_knows(packaged: Pack
         return index._replace(projects=tuple(sorted(index.projects or ())))
 
     assert known(table["KeySchema"]) == TABLE
-    found = {
+    indexes = {
         index["IndexName"]: known(index["KeySchema"], tuple(index["Projection"]["NonKeyAttributes"]))
         for index in table["GlobalSecondaryIndexes"]
     }
-    assert {name: comparable(index) for name, index in found.items()} == {
+    assert {name: comparable(index) for name, index in indexes.items()} == {
         name: comparable(index) for name, index in INDEXES.items()
     }
 
 
-def test_lists_can_leave_out_what_has_expired(packaged: Packaged) -> None:
-    """DynamoDB deletes up to two days late, so every index that is shown says when its rows expire."""
+def test_every_listed_index_projects_the_expiry(packaged: Packaged) -> None:
+    """DynamoDB deletes up to two days late, so lists have to leave out expired rows themselves."""
     indexes = packaged.properties("HistoryTable")["GlobalSecondaryIndexes"]
     shown = [index for index in indexes if index["Projection"]["ProjectionType"] == "INCLUDE"]
     assert [index["IndexName"] for index in shown if "ttl" not in index["Projection"]["NonKeyAttributes"]] == []
@@ -137,7 +133,7 @@ def test_a_message_stays_invisible_for_six_times_the_functions_timeout(packaged:
 
 
 @pytest.mark.parametrize("queue", ["EventsQueue", "DueQueue"])
-def test_what_fails_as_often_as_the_function_is_told_becomes_a_dead_letter(packaged: Packaged, queue: str) -> None:
+def test_an_event_becomes_a_dead_letter_after_the_functions_max_receives(packaged: Packaged, queue: str) -> None:
     variables = packaged.properties("RouterLambdaFunction")["Environment"]["Variables"]
     assert packaged.properties(queue)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn_of("DeadLetterQueue"),
@@ -146,14 +142,14 @@ def test_what_fails_as_often_as_the_function_is_told_becomes_a_dead_letter(packa
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_queues_are_encrypted_and_ask_for_the_key_seldom(packaged: Packaged, queue: str) -> None:
-    """Each call to KMS costs; SQS keeps a data key for up to a day."""
+def test_queues_are_encrypted_and_reuse_their_data_key(packaged: Packaged, queue: str) -> None:
+    """Each call to KMS costs money; SQS can reuse a data key for up to a day."""
     properties = packaged.properties(queue)
     assert properties["KmsMasterKeyId"] == KEY
     assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
 
 
-def test_all_logs_are_encrypted_and_kept_for_a_time(packaged: Packaged, everything: Packaged) -> None:
+def test_all_logs_are_encrypted_and_expire(packaged: Packaged, everything: Packaged) -> None:
     groups = packaged.of_type("AWS::Logs::LogGroup") | everything.of_type("AWS::Logs::LogGroup")
     assert groups.keys() == {"RouterLogGroup", "EventLogGroup"}
     for group in groups.values():
@@ -161,11 +157,11 @@ def test_all_logs_are_encrypted_and_kept_for_a_time(packaged: Packaged, everythi
         assert group["RetentionInDays"] > 0
 
 
-def test_dead_letters_are_kept_for_as_long_as_sqs_can(packaged: Packaged) -> None:
+def test_dead_letters_are_kept_as_long_as_sqs_allows(packaged: Packaged) -> None:
     assert packaged.properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_a_failed_record_does_not_take_its_batch_along(packaged: Packaged) -> None:
+def test_a_failed_record_does_not_fail_its_batch(packaged: Packaged) -> None:
     mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
     assert [mapping["FunctionResponseTypes"] for mapping in mappings] == [["ReportBatchItemFailures"]] * 2
     assert not any("MaximumBatchingWindowInSeconds" in mapping for mapping in mappings)
@@ -184,7 +180,7 @@ def test_every_target_of_a_rule_has_a_dead_letter_queue_and_a_retry_policy(
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
-def test_exactly_the_rules_that_send_to_the_events_queue_may(variant: str, request: pytest.FixtureRequest) -> None:
+def test_only_the_rules_that_use_the_events_queue_may_send_to_it(variant: str, request: pytest.FixtureRequest) -> None:
     packaged = request.getfixturevalue(variant)
     statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("EventsQueue"))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
@@ -197,7 +193,7 @@ def test_exactly_the_rules_that_send_to_the_events_queue_may(variant: str, reque
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
-def test_exactly_the_rules_may_send_to_the_dead_letter_queue(variant: str, request: pytest.FixtureRequest) -> None:
+def test_only_rules_may_send_to_the_dead_letter_queue(variant: str, request: pytest.FixtureRequest) -> None:
     packaged = request.getfixturevalue(variant)
     statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("DeadLetterQueue"))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
@@ -224,7 +220,7 @@ def test_topics_refuse_plain_http(packaged: Packaged, topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", ["AlertsTopic", "OperatorsTopic"])
-def test_topics_are_encrypted_with_the_key_of_the_stack(packaged: Packaged, topic: str) -> None:
+def test_topics_are_encrypted_with_the_stacks_key(packaged: Packaged, topic: str) -> None:
     assert packaged.properties(topic)["KmsMasterKeyId"] == KEY
 
 
@@ -240,7 +236,7 @@ def test_the_key_is_rotated_and_may_be_used_by_alarms_rules_and_logs(packaged: P
     assert users == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.${AWS::Region}.amazonaws.com"}
 
 
-def test_a_key_that_is_there_already_is_used_everywhere_and_none_is_made(everything: Packaged) -> None:
+def test_an_existing_key_is_used_everywhere_and_none_is_created(everything: Packaged) -> None:
     assert everything.of_type("AWS::KMS::Key") == {}
     assert "EncryptionKey" not in everything.template_file.read_text()
     assert everything.properties("HistoryTable")["SSESpecification"]["KMSMasterKeyId"] == EVERYTHING["KMS_KEY_ARN"]
@@ -254,7 +250,7 @@ def test_only_alarms_of_this_account_may_publish_to_the_operators(packaged: Pack
 
 
 def test_every_alarm_goes_to_the_operators_and_not_to_the_router(packaged: Packaged) -> None:
-    """An alarm of the router's own that began with the prefix would have to be announced by the router."""
+    """If the name of one of its own alarms started with the prefix, the router would have to announce it."""
     alarms = packaged.of_type("AWS::CloudWatch::Alarm")
     (default,) = packaged.properties("AlarmRule")["EventPattern"]["detail"]["alarmName"]
     for alarm in alarms.values():
@@ -262,24 +258,24 @@ def test_every_alarm_goes_to_the_operators_and_not_to_the_router(packaged: Packa
         assert not alarm["AlarmName"].startswith(default["prefix"])
 
 
-def test_the_silence_of_the_tick_is_an_alarm(packaged: Packaged) -> None:
-    """A function that never runs sends no metric at all: missing data must count as bad."""
+def test_a_missing_tick_sets_off_an_alarm(packaged: Packaged) -> None:
+    """A function that never runs sends no metric, so missing data must count as breaching."""
     alarm = packaged.properties("TickSilentAlarm")
     assert (alarm["MetricName"], alarm["Period"], alarm["TreatMissingData"]) == ("Invocations", 300, "breaching")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
 
 
-def test_what_the_router_watches_of_itself(packaged: Packaged) -> None:
+def test_the_alarms_watch_these_metrics(packaged: Packaged) -> None:
     metrics = {alarm["MetricName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()}
     queues = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
     assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable"}
 
 
-def test_every_rule_that_lets_events_in_has_an_alarm_on_its_failures(everything: Packaged) -> None:
+def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything: Packaged) -> None:
     alarms = everything.of_type("AWS::CloudWatch::Alarm").values()
     watched = [json.dumps(alarm["Dimensions"]) for alarm in alarms if alarm.get("MetricName") == "FailedInvocations"]
     rules = {name for name, rule in everything.of_type("AWS::Events::Rule").items() if "Name" not in rule}  # the tick's
-    assert {name for name in rules if not any(f'"{name}"' in each for each in watched)} == set()
+    assert {name for name in rules if not any(f'"{name}"' in dimensions for dimensions in watched)} == set()
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
@@ -288,18 +284,18 @@ def test_each_permission_names_its_resource(everything: Packaged) -> None:
     assert unbounded == []
 
 
-def test_no_permission_is_a_whole_service(packaged: Packaged) -> None:
+def test_no_permission_covers_a_whole_service(packaged: Packaged) -> None:
     actions = [action for statement in role_statements(packaged) for action in as_list(statement["Action"])]
     assert [action for action in actions if action.endswith("*")] == []
 
 
-def test_settings_that_are_not_set_arrive_as_empty_text(packaged: Packaged) -> None:
+def test_unset_settings_reach_the_function_as_empty_text(packaged: Packaged) -> None:
     variables = packaged.properties("RouterLambdaFunction")["Environment"]["Variables"]
     assert variables["TEAMS_WEBHOOK_URL"] == ""
     assert variables["SLACK_WEBHOOK_URL"] == "ssm:/ecs-alert-router/slack"
 
 
-def test_the_outputs_name_all_that_the_stack_is_reached_by(packaged: Packaged) -> None:
+def test_the_outputs_name_every_resource_that_users_need(packaged: Packaged) -> None:
     queues = {"EventsQueueUrl", "DueQueueUrl", "DeadLetterQueueUrl"}
     topics = {"AlertsTopicArn", "OperatorsTopicArn"}
     assert queues | topics | {"TableName", "FunctionName"} <= packaged.template["Outputs"].keys()
@@ -308,7 +304,7 @@ def test_the_outputs_name_all_that_the_stack_is_reached_by(packaged: Packaged) -
 # --- what can be on or off --------------------------------------------------------------------------------------------
 
 
-def test_an_event_bus_is_made_only_for_those_who_may_write_to_it(packaged: Packaged, everything: Packaged) -> None:
+def test_an_event_bus_is_created_only_if_senders_are_configured(packaged: Packaged, everything: Packaged) -> None:
     assert packaged.of_type("AWS::Events::EventBus") == {}
     account, organization = everything.properties("EventBus")["Policy"]["Statement"]
     assert account["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::111122223333:root"}}
@@ -320,13 +316,13 @@ def test_an_event_bus_is_made_only_for_those_who_may_write_to_it(packaged: Packa
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_of_the_event_bus_lets_in_what_its_twin_does(everything: Packaged, rule: str) -> None:
+def test_rules_of_the_event_bus_match_the_same_events(everything: Packaged, rule: str) -> None:
     twin = everything.properties(f"Bus{rule}")
     assert twin["EventPattern"] == everything.properties(rule)["EventPattern"]
     assert twin["EventBusName"] == {"Ref": "EventBus"}
 
 
-def test_the_raw_events_are_logged_only_on_demand_and_only_by_their_rule(
+def test_raw_events_are_logged_only_if_configured_and_only_by_their_rule(
     packaged: Packaged, everything: Packaged
 ) -> None:
     assert "EventLogGroup" not in packaged.template["Resources"]
@@ -340,7 +336,7 @@ def test_the_raw_events_are_logged_only_on_demand_and_only_by_their_rule(
     assert values == {"Group": arn_of("EventLogGroup"), "Rule": arn_of("EventLogRule")}
 
 
-def test_the_heartbeat_goes_the_way_of_the_events_and_can_be_turned_off(packaged: Packaged, least: Packaged) -> None:
+def test_the_heartbeat_uses_the_events_queue_and_can_be_turned_off(packaged: Packaged, least: Packaged) -> None:
     rule = packaged.properties("HeartbeatRule")
     assert (rule["ScheduleExpression"], rule["State"]) == ("cron(0 9 ? * MON *)", "ENABLED")
     assert rule["Targets"][0]["Arn"] == arn_of("EventsQueue")
@@ -380,11 +376,11 @@ def of_schema(kind: str) -> dict[str, Any]:
 
 
 def test_no_setting_replaces_a_resource(packaged: Packaged, everything: Packaged) -> None:
-    """CloudFormation's own schemas say which properties cannot be changed in place."""
+    """CloudFormation's own schemas list the properties that cannot be updated in place."""
     common = packaged.template["Resources"].keys() & everything.template["Resources"].keys()
     for name in common:
         kind = packaged.resource(name)["Type"]
-        if kind == "AWS::Lambda::LayerVersion":  # a version is what it is; the next one is another
+        if kind == "AWS::Lambda::LayerVersion":  # a layer version is never updated; each deployment creates a new one
             continue
         for pointer in of_schema(kind).get("createOnlyProperties", []):
             path = pointer.split("/")[2:]
@@ -398,17 +394,17 @@ def at(properties: Any, path: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything"])
-def test_no_number_became_a_text(variant: str, request: pytest.FixtureRequest) -> None:
-    """But for the function's variables, which are texts by nature, and an account's number."""
+def test_no_number_is_turned_into_text(variant: str, request: pytest.FixtureRequest) -> None:
+    """Except the function's variables, which are always text, and account ids."""
 
     def numbers(node: Any, place: str) -> list[str]:
         if isinstance(node, dict):
-            return [found for key, each in node.items() for found in numbers(each, f"{place}/{key}")]
+            return [path for key, value in node.items() for path in numbers(value, f"{place}/{key}")]
         if isinstance(node, list):
-            return [found for each in node for found in numbers(each, place)]
+            return [path for value in node for path in numbers(value, place)]
         return [place] if isinstance(node, str) and re.fullmatch(r"-?\d+(\.\d+)?|true|false", node) else []
 
     resources = request.getfixturevalue(variant).template["Resources"]
-    found = numbers(resources, "")
+    places = numbers(resources, "")
     allowed = re.compile(r".*/Environment/Variables/MAX_RECEIVES|.*/aws:SecureTransport")
-    assert [place for place in found if not allowed.fullmatch(place)] == []
+    assert [place for place in places if not allowed.fullmatch(place)] == []

@@ -18,7 +18,7 @@ from router.errors import DeadlineExceeded
 from tests.doubles.hang import Hanging, deaf, silent
 
 
-def test_a_client_goes_to_the_region_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_uses_the_region_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore does not read AWS_REGION."""
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-west-3")
@@ -31,8 +31,8 @@ def test_without_aws_region_botocore_decides(monkeypatch: pytest.MonkeyPatch) ->
     assert clients.sqs().meta.region_name == "eu-west-1"
 
 
-def test_calls_that_add_details_are_tried_once_and_others_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the standard mode, which reads no file of rules, and with a constant user agent."""
+def test_enrichment_calls_are_tried_once_and_others_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They use the standard mode, which reads no file of rules, and a constant user agent."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     kept = {"mode": "standard", "total_max_attempts": 2}
     for client, attempts in ((clients.dynamodb(), 2), (clients.ecs_of("eu-west-1"), 1)):
@@ -40,13 +40,13 @@ def test_calls_that_add_details_are_tried_once_and_others_twice(monkeypatch: pyt
         assert client.meta.config.user_agent == "ecs-alert-router"
 
 
-def test_the_mail_channel_leaves_retries_to_the_deliver_step() -> None:
+def test_the_sns_channels_client_does_not_retry() -> None:
     config = ChannelConfig("email", "sns", {"topic_arn": "arn:aws:sns:eu-west-1:111122223333:alerts"})
     assert Sns(config)._client.meta.config.retries["total_max_attempts"] == 1  # noqa: SLF001 - there is no public way
 
 
 def test_other_services_get_botocores_own_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all of its event handlers: one of them encodes the user data of an EC2 instance in base64."""
+    """It has all event handlers; one of them encodes the user data of an EC2 instance in base64."""
     for name, value in {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
         monkeypatch.setenv(name, value)
     sent: list[str] = []
@@ -66,7 +66,7 @@ def test_other_services_get_botocores_own_session(monkeypatch: pytest.MonkeyPatc
 def test_an_unknown_botocore_is_used_with_its_own_session(
     missing: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """AWS updates botocore in the runtime from time to time; that must never stop an alert."""
+    """AWS updates botocore in the runtime from time to time, and that must never stop an alert."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     with monkeypatch.context() as other:
         other.delattr(f"botocore.handlers.{missing}")

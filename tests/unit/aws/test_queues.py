@@ -36,7 +36,7 @@ def test_a_delay_longer_than_that_of_sqs_is_an_error() -> None:
     assert sqs.sent == []
 
 
-def test_a_hint_names_the_item_that_is_due() -> None:
+def test_a_scheduled_check_names_the_item_that_is_due() -> None:
     made, sqs = queues()
     made.schedule_check(("subject#x", "incident"), 60)
     body = json.loads(sqs.sent[0]["MessageBody"])
@@ -44,7 +44,7 @@ def test_a_hint_names_the_item_that_is_due() -> None:
     assert body["detail"] == {"pk": "subject#x", "sk": "incident"}
 
 
-def test_a_hint_that_cannot_be_sent_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_check_that_cannot_be_scheduled_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The tick finds the subject anyway. Only the type of the error is logged."""
     with caplog.at_level(logging.DEBUG):
         Queues(Refusing(), "due", "dead-letters").schedule_check(("subject#x", "incident"), 60)

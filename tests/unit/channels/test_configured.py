@@ -1,4 +1,4 @@
-"""Where channels come from: made when first needed, anew when their secrets have changed."""
+"""router.channels.configured: channels are created when first needed, and again when their secrets have changed."""
 
 import time
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ REFERENCE = "ssm:/router/url"
 
 @dataclass
 class Vault:
-    """An SSM of one parameter."""
+    """An SSM with one parameter."""
 
     value: str = "https://old.example.com/secret"
     reads: int = 0
@@ -74,7 +74,7 @@ class Setting:
         )
 
 
-def test_a_channel_is_made_once_with_the_secret_in_its_options() -> None:
+def test_a_channel_is_created_once_with_the_secret_in_its_options() -> None:
     setting = Setting()
     assert setting.vault.reads == 0
     settings, channel = setting.source.open()
@@ -85,7 +85,7 @@ def test_a_channel_is_made_once_with_the_secret_in_its_options() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_remote_that_refuses_is_tried_again_with_the_secret_as_it_is_now(status: int) -> None:
+def test_a_refused_secret_is_read_again_and_the_send_is_repeated(status: int) -> None:
     setting = Setting(status)
     setting.source.open()
     setting.vault.value = "https://new.example.com/secret"
@@ -94,14 +94,14 @@ def test_a_remote_that_refuses_is_tried_again_with_the_secret_as_it_is_now(statu
 
 
 @pytest.mark.parametrize(("status", "reads"), [(404, 2), (410, 1)])
-def test_a_secret_that_has_not_changed_is_not_tried_again(status: int, reads: int) -> None:
+def test_an_unchanged_secret_is_not_sent_again(status: int, reads: int) -> None:
     setting = Setting(status)
     assert setting.attempt().outcome is Outcome.FAILED
     assert (setting.vault.reads, len(setting.made)) == (reads, 1)
 
 
 @pytest.mark.parametrize("budget", [0, (0, 1.0), (1, 0), ("4", 60), (1,), None])
-def test_a_plugin_whose_budget_makes_no_sense_is_refused(budget: object) -> None:
+def test_a_plugin_with_an_invalid_budget_is_refused(budget: object) -> None:
     class Odd:
         def __init__(self, _: ChannelConfig) -> None:
             self.budget = budget
@@ -112,7 +112,7 @@ def test_a_plugin_whose_budget_makes_no_sense_is_refused(budget: object) -> None
         source.open()
 
 
-def test_two_channels_of_one_kind_with_the_same_secret_share_an_endpoint_that_shows_nothing_of_it() -> None:
+def test_two_channels_with_the_same_secret_share_an_endpoint_that_does_not_reveal_it() -> None:
     def endpoint(**options: str) -> str:
         secrets = Secrets(no_secret_client, no_secret_client, time.monotonic)
         return ConfiguredChannel(ChannelConfig("chat", "slack", options), Slack, secrets).endpoint
@@ -122,7 +122,7 @@ def test_two_channels_of_one_kind_with_the_same_secret_share_an_endpoint_that_sh
     assert "secret" not in endpoint(webhook_url=url)
 
 
-def test_a_secret_that_cannot_be_read_now_is_a_retry_of_something_that_was_not_sent() -> None:
+def test_a_secret_that_cannot_be_read_leads_to_a_retry_without_a_send() -> None:
     setting = Setting()
     setting.vault.failure = TimeoutError()
     delivery = setting.attempt()
@@ -130,7 +130,7 @@ def test_a_secret_that_cannot_be_read_now_is_a_retry_of_something_that_was_not_s
     assert REFERENCE in delivery.response
 
 
-def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -> None:
+def test_an_option_that_the_plugin_refuses_fails_without_revealing_its_value() -> None:
     def refuse(config: ChannelConfig) -> Any:
         raise ValueError(f"{config.options['url']} is no address")
 
@@ -153,7 +153,7 @@ def test_an_option_that_the_plugin_refuses_is_a_failure_that_hides_its_value() -
         ("https://hooks.example.com/x", False),
     ],
 )
-def test_an_address_in_plain_http_is_refused_unless_it_is_loopback(url: str, *, refused: bool) -> None:
+def test_a_plain_http_url_is_refused_unless_it_is_loopback(url: str, *, refused: bool) -> None:
     source = ConfiguredChannel(ChannelConfig("chat", "chat", {"url": url}), Chat, Setting().source.secrets)
     if refused:
         with pytest.raises(PermanentError) as raised:
@@ -166,7 +166,7 @@ def test_an_address_in_plain_http_is_refused_unless_it_is_loopback(url: str, *, 
 # --- what a route says in place of the channel ------------------------------------------------------------------------
 
 
-def test_a_route_gives_mention_language_time_zone_and_window() -> None:
+def test_a_route_sets_mention_language_time_zone_and_window() -> None:
     route = Route(channels=("slack",), mention="<!here>", language="ja", time_zone="Asia/Tokyo", dedup_window=60.0)
     world = World(routes=[route])
     world.receive(task_stopped())
@@ -179,7 +179,7 @@ def test_a_route_gives_mention_language_time_zone_and_window() -> None:
     assert world.slack.kinds == [Kind.OPENED, Kind.UPDATED]
 
 
-def test_good_news_call_nobody() -> None:
+def test_resolutions_mention_no_one() -> None:
     world = World(routes=[Route(channels=("slack",), mention="<!here>")])
     world.receive(task_stopped(stoppedAt=iso(world.now)))
     world.receive(service_action(createdAt=iso(world.now + 1)))

@@ -1,4 +1,4 @@
-"""A channel that fails for long is news on the others (docs/reliability.md)."""
+"""A channel that keeps failing is reported on the others (docs/reliability.md)."""
 
 from typing import Any
 
@@ -27,26 +27,26 @@ def came(outcome: Outcome, **of: Any) -> Delivery:
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.FAILED])
-def test_the_first_failure_is_noted_and_later_ones_change_nothing(outcome: Outcome) -> None:
+def test_the_first_failure_is_recorded_and_later_ones_change_nothing(outcome: Outcome) -> None:
     failing = record_outcomes(ChannelStates(), [came(outcome, response="503")], 100.0)
     assert failing.failures == {"slack": ChannelFailure(100.0, "503", 100.0)}
     assert record_outcomes(failing, [came(outcome, response="500")], 160.0) == failing
 
 
-def test_a_message_that_was_refused_says_nothing_about_its_channel() -> None:
+def test_a_refused_message_does_not_count_as_a_channel_failure() -> None:
     assert record_outcomes(ChannelStates(), [came(Outcome.FAILED, rejected=True)], 100.0) == ChannelStates()
 
 
-def test_a_success_forgets_a_failure_that_nobody_was_told_of() -> None:
+def test_a_success_clears_a_failure_that_was_not_reported() -> None:
     failing = ChannelStates(failures={"slack": ChannelFailure(100.0)})
     assert record_outcomes(failing, [came(Outcome.SENT)], 160.0) == ChannelStates()
 
 
-def test_of_two_attempts_the_later_one_counts() -> None:
+def test_the_later_of_two_attempts_counts() -> None:
     assert record_outcomes(ChannelStates(), [came(Outcome.RETRY), came(Outcome.SENT)], 100.0) == ChannelStates()
 
 
-def test_it_is_news_after_a_quarter_of_an_hour_and_only_once() -> None:
+def test_a_failure_is_reported_after_15_minutes_and_only_once() -> None:
     failing = ChannelStates(failures={"slack": ChannelFailure(100.0, "503", 100.0)})
     assert health_events(failing, ["slack"], 100.0 + REPORT_AFTER - 1)[0] == []
     (event,), told = health_events(failing, ["slack"], 100.0 + REPORT_AFTER)
@@ -54,14 +54,14 @@ def test_it_is_news_after_a_quarter_of_an_hour_and_only_once() -> None:
     assert health_events(told, ["slack"], 100.0 + DAY)[0] == []
 
 
-def test_a_channel_that_fails_again_after_hours_is_news_once_more() -> None:
+def test_a_channel_that_fails_again_hours_later_is_reported_again() -> None:
     told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0)})
     again = record_outcomes(told, [came(Outcome.RETRY)], REMIND_AFTER)
     assert health_events(again, ["slack"], 900.0 + REMIND_AFTER - 1)[0] == []
     assert len(health_events(again, ["slack"], 900.0 + REMIND_AFTER)[0]) == 1
 
 
-def test_that_it_works_again_is_news_if_its_failure_was_and_then_it_is_forgotten() -> None:
+def test_a_recovery_is_reported_if_the_failure_was_and_is_then_cleared() -> None:
     told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0)})
     back = record_outcomes(told, [came(Outcome.SENT)], 1000.0)
     (event,), after = health_events(back, ["slack"], 1060.0)
@@ -69,12 +69,12 @@ def test_that_it_works_again_is_news_if_its_failure_was_and_then_it_is_forgotten
     assert after == ChannelStates()
 
 
-def test_a_channel_that_fails_before_its_return_is_told_has_not_returned() -> None:
+def test_a_channel_that_fails_again_before_its_recovery_is_reported_has_not_recovered() -> None:
     back = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0, reported_at=900.0, recovered_at=1000.0)})
     assert health_events(record_outcomes(back, [came(Outcome.RETRY)], 1010.0), ["slack"], 1060.0)[0] == []
 
 
-def test_a_channel_that_is_no_longer_configured_is_forgotten() -> None:
+def test_the_state_of_a_channel_that_is_no_longer_configured_is_dropped() -> None:
     told = ChannelStates(failures={"slack": ChannelFailure(0.0, "503", 0.0)})
     assert health_events(told, ["email"], DAY) == ([], ChannelStates())
 
@@ -99,7 +99,7 @@ def of_channels(channel: Recorder) -> list[tuple[Kind, str]]:
     return [each for each in told if each[1].startswith("channel:")]
 
 
-def test_the_other_channels_say_once_that_one_fails_and_once_that_it_is_back() -> None:
+def test_the_other_channels_report_a_failure_once_and_the_recovery_once() -> None:
     world = World()
     world.slack.failure = lambda: TransientError("503", status=503)
     world.receive(died("web", START))
@@ -115,7 +115,7 @@ def test_the_other_channels_say_once_that_one_fails_and_once_that_it_is_back() -
     assert of_channels(world.slack) == []
 
 
-def test_what_it_missed_it_hears_as_the_newest_state_of_each_incident() -> None:
+def test_a_recovered_channel_gets_the_current_state_of_each_incident() -> None:
     world = World()
     world.slack.failure = lambda: TransientError("503", status=503)
     for minute in range(30):
@@ -127,7 +127,7 @@ def test_what_it_missed_it_hears_as_the_newest_state_of_each_incident() -> None:
     assert [(each.kind, each.incident.count) for each in world.slack.told] == [(Kind.OPENED, 30)]
 
 
-def test_a_revoked_webhook_is_news_too() -> None:
+def test_a_revoked_webhook_is_reported_too() -> None:
     world = World()
     world.slack.failure = lambda: PermanentError("404 no_service", status=404)
     world.receive(died("web", START))
@@ -138,7 +138,7 @@ def test_a_revoked_webhook_is_news_too() -> None:
     assert "404 no_service" in message.text
 
 
-def test_one_refused_message_is_no_news() -> None:
+def test_a_single_refused_message_is_not_reported() -> None:
     world = World()
     world.slack.failure = lambda: PayloadRejected("400", status=400)
     world.receive(died("web", START))
@@ -146,7 +146,7 @@ def test_one_refused_message_is_no_news() -> None:
     assert of_channels(world.email) == []
 
 
-def test_a_channel_that_shares_the_failing_endpoint_is_not_asked_to_say_so() -> None:
+def test_a_channel_on_the_failing_endpoint_does_not_report_it() -> None:
     same = {"webhook_url": "https://hooks.example/one"}
     world = World(options={"slack": same, "email": same})
     world.slack.failure = lambda: TransientError("503", status=503)
@@ -156,7 +156,7 @@ def test_a_channel_that_shares_the_failing_endpoint_is_not_asked_to_say_so() -> 
     assert of_channels(world.pager) == [(Kind.OPENED, "channel:slack")]
 
 
-def test_no_secret_is_in_the_news() -> None:
+def test_the_report_contains_no_secret() -> None:
     world = World(options={"slack": {"webhook_url": "https://hooks.example/T0/B0/secret"}})
     world.slack.failure = lambda: TransientError("no way to https://hooks.example/T0/B0/secret")
     world.receive(died("web", START))

@@ -1,4 +1,4 @@
-"""router.channels.http: one POST, judged by its status, that lets no secret out."""
+"""router.channels.http: one POST, whose status decides the error, and which reveals no secret."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ SECRETS = (SECRET, "/services/", "T0AAAAAAAA", "R0123456789abcdef", "HeaderSecre
 
 @pytest.fixture(autouse=True)
 def _fresh_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test starts as a cold Lambda does, and never asks a proxy for loopback."""
+    """Each test starts like a cold Lambda, and uses no proxy for loopback."""
     monkeypatch.setattr("router.channels.http._connections", Connections())
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
@@ -63,13 +63,13 @@ def test_payload_arrives_as_utf8_json() -> None:
 
 
 def test_half_a_surrogate_pair_is_sent_as_a_question_mark() -> None:
-    """Text that UTF-8 cannot hold does not stop a message."""
+    """Text that UTF-8 cannot encode does not stop a message."""
     with ScriptedServer(answer(200)) as server:
         post_json(server.url(), {"text": "a\ud800b"})
         assert json.loads(server.requests[0][1]) == {"text": "a?b"}
 
 
-def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_from_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """As everywhere in requests, NO_PROXY included."""
     with ScriptedServer(answer(200, "by proxy")) as proxy, ScriptedServer(answer(200, "directly")) as server:
         monkeypatch.setenv("http_proxy", proxy.url())
@@ -78,7 +78,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the payload and the given headers tells one post from the next."""
+    """Posts differ only in the payload and the given headers."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -95,26 +95,26 @@ def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_2xx_is_a_reply(status: int) -> None:
-    """Any 2xx is an answer to the caller, who knows what its body means."""
+    """Any 2xx is returned to the caller, who knows what its body means."""
     body = "" if status == 204 else "fine"
     assert post(answer(status, body)) == Response(status, body)
 
 
 def test_chunked_answer_is_read() -> None:
-    """An answer without a length is as good as one with."""
+    """An answer without a Content-Length is read like any other."""
     assert (
         post(answer(200, "2\r\nok\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked", "Content-Length": "99"})).text == "ok"
     )
 
 
 def test_body_is_bounded() -> None:
-    """A remote that answers with a gigabyte costs 64 KiB."""
+    """No more than 64 KiB of an answer is read."""
     assert len(post(answer(200, "y" * 1_000_000)).text) == 65_536
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 413, 422])
 def test_4xx_is_permanent(status: int) -> None:
-    """A refusal is final, and says who refused, with what status and words."""
+    """A refusal is permanent; the error has the host, the status and the answer."""
     error = failure(answer(status, "no_service\r\n\x1b[31m"))
     assert isinstance(error, PermanentError)
     assert (error.status, error.answer) == (status, "no_service [31m")
@@ -122,8 +122,8 @@ def test_4xx_is_permanent(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_try_again_statuses_are_transient(status: int) -> None:
-    """What may work later is retried; without a Retry-After the wait is the deliver step's choice."""
+def test_retryable_statuses_are_transient(status: int) -> None:
+    """Without a Retry-After the error has no delay, and the deliver step chooses one."""
     error = failure(answer(status, "busy"))
     assert isinstance(error, TransientError)
     assert (error.status, error.answer, error.retry_after) == (status, "busy", None)
@@ -131,7 +131,7 @@ def test_try_again_statuses_are_transient(status: int) -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 304])
 def test_redirects_are_not_followed(status: int) -> None:
-    """A redirect is a wrong configuration: following it would post the alert to who knows whom."""
+    """A redirect means a wrong configuration; following it could post the alert to anyone."""
     with ScriptedServer(answer(200, "ok")) as elsewhere:
         error = failure(answer(status, headers={"Location": elsewhere.url("/")}))
         assert elsewhere.requests == []
@@ -139,8 +139,8 @@ def test_redirects_are_not_followed(status: int) -> None:
     assert "redirects are not followed" in str(error)
 
 
-def test_redirect_that_drips_ends_in_time() -> None:
-    """The body of a redirect is under the deadline as well."""
+def test_a_slow_redirect_ends_in_time() -> None:
+    """The deadline includes the body of a redirect."""
     error = failure(drip(b"HTTP/1.1 302 X\r\nLocation: http://127.0.0.1:1/\r\n\r\n", 0.02), timeout=0.3)
     assert isinstance(error, TransientError)
 
@@ -176,19 +176,19 @@ def test_redirect_that_drips_ends_in_time() -> None:
     ],
 )
 def test_retry_after(header: str, body: str, expected: float | None) -> None:
-    """Seconds, a date, or Slack's JSON; between a second and an hour; rubbish is as good as nothing."""
+    """Seconds, a date, or Slack's JSON, between a second and an hour; anything else counts as absent."""
     assert retry_after(header, body, now=1_000_000) == expected
 
 
 @given(st.text(), st.text())
 def test_any_retry_after_is_harmless(header: str, body: str) -> None:
-    """Whatever a remote writes there, the wait is unknown or between a second and an hour."""
+    """For any value, the delay is unknown or between a second and an hour."""
     wait = retry_after(header, body, now=1_000_000)
     assert wait is None or 1 <= wait <= 3600
 
 
 def test_retry_after_header_reaches_the_error() -> None:
-    """The deliver step can honour it."""
+    """So the deliver step can wait for that time."""
     error = failure(answer(429, "", {"Retry-After": "17"}))
     assert isinstance(error, TransientError)
     assert error.retry_after == 17
@@ -208,7 +208,7 @@ def test_retry_after_header_reaches_the_error() -> None:
     ],
 )
 def test_slow_answers_end_in_time(behaviour: Behaviour) -> None:
-    """Neither silence nor a body that drips in for ever holds the caller past twice the timeout."""
+    """Neither silence nor an endless slow body delays the caller beyond twice the timeout."""
     start = time.monotonic()
     error = failure(behaviour, timeout=0.3)
     assert isinstance(error, TransientError)
@@ -228,14 +228,14 @@ def test_slow_answers_end_in_time(behaviour: Behaviour) -> None:
     ],
 )
 def test_broken_connections_are_transient(behaviour: Behaviour) -> None:
-    """A connection that breaks before, in or after the answer's head is tried again."""
+    """A connection that breaks before, within or after the answer's headers is transient."""
     error = failure(behaviour)
     assert isinstance(error, TransientError)
     assert error.status is None
 
 
 def test_refused_connection_is_transient() -> None:
-    """A host that is down may come back."""
+    """The host may recover."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}{PATH}"
@@ -244,8 +244,8 @@ def test_refused_connection_is_transient() -> None:
     assert caught.value.unsent
 
 
-def test_nothing_is_retried_here() -> None:
-    """One call is one request, whatever came of it: the deliver step alone retries."""
+def test_a_post_is_never_retried() -> None:
+    """One call is one request, whatever its result; only the deliver step retries."""
     for behaviour in (answer(503), answer(429, "", {"Retry-After": "0"}), reset(), send(b"")):
         with ScriptedServer(behaviour) as server:
             with pytest.raises(TransientError):
@@ -269,7 +269,7 @@ def test_nothing_is_retried_here() -> None:
     ],
 )
 def test_malformed_url_is_permanent(url: str) -> None:
-    """A URL that leads nowhere is a wrong configuration, and is not printed."""
+    """An unusable URL is a wrong configuration, and the error does not contain it."""
     with pytest.raises(PermanentError, match="malformed") as caught:
         post_json(url, PAYLOAD)
     assert_no_secret(caught.value)
@@ -283,7 +283,7 @@ def test_payload_that_is_not_json_is_permanent(value: Any) -> None:
 
 
 def test_header_that_cannot_be_sent_is_permanent() -> None:
-    """A line break in a header is refused, not sent, and not printed."""
+    """A header with a line break is refused, and the error does not contain it."""
     with ScriptedServer(answer(200)) as server, pytest.raises(PermanentError, match="malformed") as caught:
         post_json(server.url(PATH), {}, headers={"Authorization": f"{HEADERS['Authorization']}\r\nX: y"})
     assert_no_secret(caught.value)
@@ -373,8 +373,8 @@ def test_nothing_is_written_after_the_deadline(*, connected: bool) -> None:
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_certificate_is_permanent_and_says_what_to_do(tmp_path: Path) -> None:
-    """A certificate that does not verify stops the post before anything was sent."""
+def test_an_unknown_certificate_is_permanent_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    """If the certificate cannot be verified, nothing is sent."""
     with ScriptedServer(answer(200, "ok"), certificate=self_signed(tmp_path)) as server:
         with pytest.raises(PermanentError, match=r"127\.0\.0\.1 has a TLS certificate.*REQUESTS_CA_BUNDLE") as caught:
             post_json(server.url(PATH), PAYLOAD)
@@ -391,15 +391,15 @@ def test_known_certificate_is_accepted(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_certificate_of_another_host_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A known CA does not vouch for every name."""
+    """A certificate of a known CA is valid only for its own names."""
     pem = self_signed(tmp_path, "other.example")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
     with ScriptedServer(answer(200), certificate=pem) as server, pytest.raises(PermanentError, match="certificate"):
         post_json(server.url(), {})
 
 
-def test_no_tls_at_the_other_end_is_transient() -> None:
-    """Only a certificate is final: a handshake that breaks is an outage of the other side."""
+def test_a_server_without_tls_is_transient() -> None:
+    """Only a certificate error is permanent; a broken handshake is an outage of the remote."""
     with ScriptedServer(answer(200)) as server, pytest.raises(TransientError):
         post_json(server.url().replace("http:", "https:"), {}, timeout=1)
 
@@ -414,7 +414,7 @@ def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert load.call_count == 0
     with ScriptedServer(answer(200), certificate=pem) as one, ScriptedServer(answer(200), certificate=pem) as two:
         post_json(one.url(), {})
-        pem.unlink()  # whoever read it again would fail
+        pem.unlink()  # reading it again would fail
         post_json(one.url(host="localhost"), {})
         post_json(two.url(), {})
     assert load.call_count == 1
@@ -424,15 +424,15 @@ def test_certificates_are_loaded_once(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_connections_are_kept_for_the_next_post() -> None:
-    """A burst of posts to one host pays for one connection."""
+    """Several posts to one host use one connection."""
     with ScriptedServer(answer(200, "ok")) as server:
         for _ in range(3):
             post_json(server.url(), {})
         assert (server.connections, len(server.requests)) == (1, 3)
 
 
-def test_idle_connections_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a long silence the other side has forgotten the connection: a post on it may or may not have arrived."""
+def test_idle_connections_are_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remote may have dropped an idle connection, and then a post on it may or may not have arrived."""
     with ScriptedServer(answer(200, "ok")) as server:
         post_json(server.url(), {})
         later = time.time() + 31
@@ -482,14 +482,14 @@ ECHO = f"Not found: {PATH} {PATH.replace('/', chr(92) + '/')} {json.dumps(PAYLOA
         send(f"HTTP/1.1 500 {SECRET}\r\nBad header {SECRET}\r\n\r\n".encode()),
     ],
 )
-def test_errors_and_logs_hold_no_secret(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_and_logs_contain_no_secret(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
     """Neither URL, path, query, header nor key is in an error, its chain, its traceback or any log, DEBUG included."""
     caplog.set_level(logging.DEBUG)
     assert_no_secret(failure(behaviour, timeout=0.5), caplog.text)
 
 
-def test_error_has_nothing_behind_it() -> None:
-    """`from None` only hides requests' error, which holds the URL; here there is none to find."""
+def test_an_error_has_no_context() -> None:
+    """`from None` only hides requests' error, which contains the URL, so there must be no such error."""
     for behaviour in (reset(), answer(500), answer(404)):
         error = failure(behaviour)
         assert (error.__cause__, error.__context__) == (None, None)
@@ -504,7 +504,7 @@ def test_success_logs_and_returns_no_secret(caplog: pytest.LogCaptureFixture) ->
     assert "…" in reply.text
 
 
-def test_a_header_without_a_value_is_left_out_and_one_that_is_no_text_is_the_plugins_mistake() -> None:
+def test_a_header_without_a_value_is_omitted_and_a_non_text_header_is_an_error() -> None:
     with ScriptedServer(answer(200, "ok"), answer(200, "ok")) as server:
         post_json(server.url(), {}, headers={"X-None": None, "X-One": "1"})  # type: ignore[dict-item]
         assert "X-None" not in server.requests[0][0]

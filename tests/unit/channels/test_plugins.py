@@ -1,4 +1,4 @@
-"""Plugins: one file is enough, and one that is broken costs only itself."""
+"""Plugins: one file is enough, and a broken one affects only itself."""
 
 import json
 import sys
@@ -80,8 +80,8 @@ def world_with(plugins: Plugins) -> World:
 # --- the facade -------------------------------------------------------------------------------------------------------
 
 
-def test_the_facade_has_these_names_and_no_others() -> None:
-    """Plugins outside of this repository import them: to take one away breaks people, to add one is a promise."""
+def test_the_facade_exports_exactly_these_names() -> None:
+    """Plugins outside this repository import them: removing one breaks users, and adding one is a promise."""
     assert set(router.__all__) == {
         "Alert",
         "ChannelConfig",
@@ -106,12 +106,12 @@ def test_a_file_dropped_into_the_directory_registers_its_kind(directory: Directo
     assert (list(plugins.kinds), plugins.problems) == (["good"], ())
 
 
-def test_an_empty_or_missing_directory_is_no_problem(tmp_path: Path) -> None:
+def test_an_empty_or_missing_directory_is_allowed(tmp_path: Path) -> None:
     plugins = load(tmp_path / "nowhere")
     assert (dict(plugins.kinds), plugins.problems) == ({}, ())
 
 
-def test_files_whose_names_begin_with_an_underscore_are_no_plugins(directory: Directory) -> None:
+def test_files_whose_names_start_with_an_underscore_are_not_plugins(directory: Directory) -> None:
     plugins = directory.load(__init__="raise RuntimeError", _draft="raise RuntimeError")
     assert (dict(plugins.kinds), plugins.problems) == ({}, ())
 
@@ -149,7 +149,7 @@ def test_a_dataclass_in_a_plugin_finds_its_module(directory: Directory) -> None:
     ],
 )
 @pytest.mark.parametrize("neighbour", ["a_good_one", "good"])
-def test_a_broken_plugin_is_an_error_that_names_its_file_and_the_others_work(
+def test_a_broken_plugin_is_reported_with_its_file_and_the_others_work(
     source: str, told: str, neighbour: str, directory: Directory
 ) -> None:
     plugins = directory.load(bad=source, **{neighbour: GOOD})
@@ -158,25 +158,25 @@ def test_a_broken_plugin_is_an_error_that_names_its_file_and_the_others_work(
     assert list(plugins.kinds) == ["good"]
 
 
-def test_a_plugin_that_cannot_be_imported_leaves_nothing_behind(directory: Directory) -> None:
+def test_a_plugin_that_cannot_be_imported_leaves_no_module_behind(directory: Directory) -> None:
     directory.load(half_done="value = 1\nimport no_such_module")
     assert "plugins.half_done" not in sys.modules
 
 
-def test_every_broken_plugin_is_named_in_the_order_of_their_names(directory: Directory) -> None:
+def test_all_broken_plugins_are_reported_by_name(directory: Directory) -> None:
     problems = directory.load(b="1 / 0", a="1 / 0", c="1 / 0").problems
     assert [problem.partition(":")[0] for problem in problems] == ["plugins/a.py", "plugins/b.py", "plugins/c.py"]
 
 
-def test_of_two_plugins_that_claim_one_kind_the_first_by_name_keeps_it(directory: Directory) -> None:
-    """The error names both files; what else the second one provides is there."""
+def test_if_two_plugins_register_a_kind_the_first_by_name_keeps_it(directory: Directory) -> None:
+    """The error names both files; other kinds of the second plugin are kept."""
     second = GOOD.replace("dict)", "list)") + '        register("more", list)\n'
     plugins = directory.load(b=second, a=GOOD)
     assert dict(plugins.kinds) == {"good": dict, "more": list}
     assert plugins.problems == ("plugins/b.py: kind 'good' is already provided by plugins/a.py; rename one of them",)
 
 
-def test_what_a_plugin_registered_before_it_raised_is_there(directory: Directory) -> None:
+def test_kinds_registered_before_a_plugin_raises_are_kept(directory: Directory) -> None:
     plugins = directory.load(half=GOOD + "        1 / 0\n")
     assert list(plugins.kinds) == ["good"]
     assert plugins.problems == ("plugins/half.py: register_channels raised ZeroDivisionError: division by zero",)
@@ -192,7 +192,7 @@ class Site:
         self.path = path
 
     def install(self, **sources: str) -> None:
-        """Announces each module as a distribution of that name does, for whoever searches."""
+        """Announces each module as an installed distribution of that name does."""
         for module, source in sources.items():
             (self.path / f"{module}.py").write_text(dedent(source))
             metadata = self.path / f"acme_{module}-1.0.dist-info"
@@ -221,10 +221,10 @@ def test_an_installed_package_registers_its_kind(site: Site, directory: Director
     assert (list(plugins.kinds), plugins.problems) == (["good"], ())
 
 
-def test_where_there_is_an_index_nothing_is_searched(
+def test_with_an_index_no_packages_are_searched(
     site: Site, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search costs each cold start some 20 ms; the index is believed, an empty one too."""
+    """A search would take some 20 ms of each cold start. An index is trusted even if it is empty."""
 
     def search(**_: str) -> NoReturn:
         pytest.fail("searched")
@@ -247,7 +247,7 @@ def test_where_there_is_an_index_nothing_is_searched(
         (GOOD.replace("dict)", "1 / 0)"), "acme-bad (bad): register_channels raised ZeroDivisionError"),
     ],
 )
-def test_a_broken_package_is_an_error_that_names_it_and_the_others_work(
+def test_a_broken_package_is_reported_by_name_and_the_others_work(
     source: str, told: str, listed: tuple[str, ...], site: Site, directory: Directory
 ) -> None:
     site.install(bad=source, good=GOOD)
@@ -259,8 +259,8 @@ def test_a_broken_package_is_an_error_that_names_it_and_the_others_work(
     assert list(plugins.kinds) == ["ours", "good"]
 
 
-def test_of_a_file_and_a_package_that_claim_one_kind_the_file_keeps_it(site: Site, directory: Directory) -> None:
-    """Whatever their names: the file is the word of whoever deploys the router. The clash is an error all the same."""
+def test_if_a_file_and_a_package_register_a_kind_the_file_keeps_it(site: Site, directory: Directory) -> None:
+    """The file has priority whatever the names, because it is part of the checkout. The clash is still an error."""
     site.install(a=GOOD.replace("dict)", "list)") + '        register("more", list)\n')
     plugins = directory.load(z=GOOD)
     assert dict(plugins.kinds) == {"good": dict, "more": list}
@@ -276,7 +276,7 @@ def test_files_are_asked_before_packages(site: Site, directory: Directory) -> No
     assert results.routed.alert.cause == "z"
 
 
-def test_a_module_that_is_announced_twice_is_registered_once(site: Site, directory: Directory) -> None:
+def test_a_module_that_two_packages_announce_is_registered_once(site: Site, directory: Directory) -> None:
     site.install(good=GOOD)
     site.list("good", "good")
     plugins = directory.load()
@@ -295,7 +295,7 @@ RAISES = """
 """
 
 
-def test_hooks_are_asked_in_the_order_of_the_files_and_one_that_raises_stops_no_other(directory: Directory) -> None:
+def test_hooks_are_called_in_file_order_and_an_error_stops_no_other(directory: Directory) -> None:
     says = RAISES.replace('raise RuntimeError("secret")', 'return {{"from": __name__}}')
     answers = {"a": says, "b": RAISES, "c": says}
     sources = {name: source.format(hook="enrich_alert", arguments="alert") for name, source in answers.items()}
@@ -305,7 +305,7 @@ def test_hooks_are_asked_in_the_order_of_the_files_and_one_that_raises_stops_no_
     assert answered == ["{'from': 'plugins.a'}", "RuntimeError('secret')", "{'from': 'plugins.c'}"]
 
 
-def test_a_hook_takes_only_the_arguments_that_it_names(directory: Directory) -> None:
+def test_a_hook_gets_only_the_arguments_that_it_names(directory: Directory) -> None:
     source = RAISES.format(hook="alert_settled", arguments="").replace('raise RuntimeError("secret")', "return 1")
     assert list(directory.load(a=source).ask("alert_settled", alert=1, deliveries=2)) == [("plugins/a.py", 1)]
 
@@ -331,7 +331,7 @@ CLASSIFIES = """
         ([f"{{'severity': 'info', 'cause': '{cause}'}}" for cause in ("first", "second")], "first"),
     ],
 )
-def test_the_first_plugin_that_classifies_decides_and_the_core_answers_last(
+def test_the_first_plugin_that_classifies_decides_before_the_core(
     answers: list[str], cause: str, directory: Directory
 ) -> None:
     plugins = directory.load(**{f"p{place}": CLASSIFIES.format(answer=each) for place, each in enumerate(answers)})
@@ -349,7 +349,7 @@ ENRICHES = """
 """
 
 
-def test_facts_of_plugins_stand_in_the_message(directory: Directory) -> None:
+def test_facts_from_plugins_are_in_the_message(directory: Directory) -> None:
     facts = "{'Runbook': 'wiki/' + alert.cause, 'Owner': 7}"
     world = world_with(directory.load(a=ENRICHES.format(answer=facts)))
     world.receive(events.task_stopped())
@@ -358,15 +358,15 @@ def test_facts_of_plugins_stand_in_the_message(directory: Directory) -> None:
 
 
 @pytest.mark.parametrize("answer", ["None", "1 / 0", "['Owner']", "'Owner'", "7", "{}"])
-def test_decoration_never_blocks_an_alert(answer: str, directory: Directory) -> None:
-    """Whatever a plugin gives for facts, the alert is sent, with the facts of the others."""
+def test_a_plugins_facts_never_block_an_alert(answer: str, directory: Directory) -> None:
+    """Whatever a plugin returns as facts, the alert is sent with the facts of the others."""
     plugins = directory.load(a=ENRICHES.format(answer=answer), b=ENRICHES.format(answer="{'Owner': 'web team'}"))
     world = world_with(plugins)
     world.receive(events.task_stopped())
     assert world.slack.told[0].message.facts[-1] == ("Owner", "web team")
 
 
-def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
+def test_facts_from_plugins_are_limited_in_size(directory: Directory) -> None:
     answer = "{str(number): 'x' * 10_000 for number in range(100)}"
     world = World()
     (results,) = world.receive(events.task_stopped())
@@ -375,8 +375,8 @@ def test_facts_of_plugins_are_bounded(directory: Directory) -> None:
     assert (len(facts), {len(value) for value in facts.values()}) == (FACTS_SHOWN, {FACT_LENGTH})
 
 
-def test_a_fact_without_a_label_or_a_value_is_none(directory: Directory) -> None:
-    """Where a plugin has looked and found nothing."""
+def test_a_fact_without_a_label_or_a_value_is_dropped(directory: Directory) -> None:
+    """As when a plugin has found nothing."""
     answer = "{'Owner': '', ' ': 'web team', 'Team': ' web '}"
     (results,) = World().receive(events.task_stopped())
     assert results.routed is not None
@@ -396,7 +396,7 @@ OBSERVES = """
 
 
 @pytest.mark.parametrize("then", ["pass", "1 / 0"])
-def test_observers_hear_what_came_of_an_announced_alert(then: str, directory: Directory) -> None:
+def test_observers_get_the_deliveries_of_an_announced_alert(then: str, directory: Directory) -> None:
     world = world_with(directory.load(watch=OBSERVES.format(then=then), b=OBSERVES.format(then="pass")))
     world.receive(events.task_stopped(), events.task_stopped(task="0" * 32), events.service_action())
     sent = [

@@ -1,4 +1,4 @@
-"""How often an endpoint is spoken to (docs/reliability.md): the allotment itself, then the whole router."""
+"""Rate limits of endpoints (docs/reliability.md): the allocation itself, then the whole router."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,14 +58,14 @@ def turns(allocation: Any) -> list[tuple[str, SendMode]]:
 # --- the allotment ----------------------------------------------------------------------------------------------------
 
 
-def test_what_fits_the_budget_is_said_alone() -> None:
+def test_messages_within_the_rate_limit_are_sent_singly() -> None:
     allocation = ask(ChannelStates(), wanting(1))
     assert turns(allocation) == [("subject#0", ALONE)]
     assert allocation.channel_states.sent_at == {"a": (NOW,)}
     assert not allocation.channel_states.bundles
 
 
-def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_one_turn() -> None:
+def test_messages_above_the_rate_limit_become_one_bundle_that_uses_one_grant() -> None:
     allocation = ask(ChannelStates(), wanting(5))
     assert {turn for _, turn in turns(allocation)} == {GATHERED}
     assert len(turns(allocation)) == 5
@@ -73,39 +73,39 @@ def test_what_is_more_than_the_budget_is_gathered_into_one_message_that_costs_on
     assert allocation.channel_states.bundles["chat"] == BundleState(NOW + BUNDLE_INTERVALS[0], 1)
 
 
-def test_a_few_at_once_are_one_message_but_no_storm() -> None:
+def test_a_burst_does_not_start_a_bundle() -> None:
     allocation = ask(ChannelStates(), wanting(BURST))
     assert {turn for _, turn in turns(allocation)} == {GATHERED}
     assert allocation.channel_states.bundles["chat"] == BundleState(NOW + 1.5)
     assert turns(ask(allocation.channel_states, wanting(1), NOW + 1.5, all_due=True)) == [("subject#0", ALONE)]
 
 
-def test_where_no_turn_is_left_everything_waits_until_there_is_one() -> None:
+def test_without_a_grant_everything_waits_for_the_next() -> None:
     allocation = ask(ChannelStates(sent_at={"a": (NOW - 0.4,)}), wanting(2))
     assert not turns(allocation)
     assert allocation.retry_at == {"chat": pytest.approx(NOW + 0.6)}
 
 
-def test_whatever_comes_while_others_wait_joins_them() -> None:
+def test_a_new_request_joins_those_that_wait() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW + 10, 1)})
     allocation = ask(gathering, wanting(1))
     assert not turns(allocation)
     assert allocation.retry_at == {"chat": NOW + 10}
 
 
-def test_when_its_time_has_come_only_a_collection_of_all_that_is_due_is_the_gathering() -> None:
-    """A batch that comes in then must not gather its own few and make all the others wait for the next one."""
+def test_a_bundle_is_sent_only_with_everything_that_is_due() -> None:
+    """A batch that arrives then must not bundle its own few requests and make all others wait for the next bundle."""
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 1)})
     assert not turns(ask(gathering, wanting(3)))
     assert len(turns(ask(gathering, wanting(3), all_due=True))) == 3
 
 
-def test_a_gathering_that_never_came_is_waited_for_no_longer() -> None:
+def test_a_bundle_that_was_never_sent_stops_blocking() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 1)})
     assert turns(ask(gathering, wanting(1), NOW + STALE_BUNDLE)) == [("subject#0", ALONE)]
 
 
-def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
+def test_bundles_become_less_frequent_down_to_one_a_minute() -> None:
     channel_states, now, waits = ChannelStates(), NOW, []
     for _ in range(4):
         channel_states = ask(channel_states, wanting(5), now, all_due=True).channel_states
@@ -114,19 +114,19 @@ def test_gatherings_come_ever_less_often_up_to_once_a_minute() -> None:
     assert waits == [15.0, 30.0, 60.0, 60.0]
 
 
-def test_a_channel_is_calm_again_when_what_waited_fits_its_budget() -> None:
+def test_bundling_ends_when_the_waiting_requests_fit_the_rate_limit() -> None:
     gathering = ChannelStates(bundles={"chat": BundleState(NOW, 3)})
     assert not ask(gathering, wanting(1), all_due=True).channel_states.bundles
     assert not ask(gathering, [], all_due=True).channel_states.bundles
 
 
-def test_a_pager_is_told_one_by_one_worst_first_as_the_budget_allows() -> None:
+def test_a_pager_gets_single_messages_worst_first_within_its_rate_limit() -> None:
     allocation = ask(ChannelStates(), [*reversed(wanting(5, "pager"))])
     assert turns(allocation) == [("subject#0", ALONE), ("subject#1", ALONE)]
     assert allocation.retry_at == {"pager": NOW + 10}
 
 
-def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starves() -> None:
+def test_channels_on_one_endpoint_share_its_rate_limit_and_neither_starves() -> None:
     lines = {"chat": CHAT, "chat-ja": CHAT}
     channel_states, now, heard = ChannelStates(), NOW, Counter[str]()
     for _ in range(6):
@@ -141,13 +141,13 @@ def test_two_channels_that_share_an_endpoint_share_its_budget_and_neither_starve
     assert heard["chat-ja"] >= 2
 
 
-def test_a_channel_that_is_no_longer_configured_costs_nobody_a_turn() -> None:
+def test_an_unconfigured_channel_uses_no_grant() -> None:
     allocation = ask(ChannelStates(), wanting(3, "gone"))
     assert {turn for _, turn in turns(allocation)} == {ALONE}
     assert allocation.channel_states == ChannelStates()
 
 
-def test_a_period_begins_when_a_slow_message_was_through() -> None:
+def test_a_period_starts_when_a_slow_send_ends() -> None:
     granted = ask(ChannelStates(sent_at={"a": (NOW - 5.0,)}), wanting(1))
     late = charge_at_completion(granted.channel_states, granted.granted_at, {"a": NOW + 3.0})
     assert late.sent_at == {"a": (NOW + 3.0,)}
@@ -155,8 +155,8 @@ def test_a_period_begins_when_a_slow_message_was_through() -> None:
     assert charge_at_completion(granted.channel_states, granted.granted_at, {"a": NOW + 0.2}) == granted.channel_states
 
 
-def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
-    """Their answers waited for its own, and were there when they were there."""
+def test_a_slow_channel_does_not_reduce_the_rate_limits_of_others() -> None:
+    """Their answers are recorded with its own, but count from when they arrived."""
     world = World()
 
     def together(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
@@ -180,7 +180,7 @@ def test_a_slow_channel_takes_nothing_from_the_budgets_of_the_others() -> None:
     stateful=st.booleans(),
     calls=st.lists(st.tuples(st.floats(0, 30), st.integers(0, 8), st.booleans()), max_size=30),
 )
-def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
+def test_no_endpoint_ever_gets_more_grants_than_its_rate_limit(
     limit: int, period: float, calls: list[tuple[float, int, bool]], *, stateful: bool
 ) -> None:
     line = EndpointLimit("x", RateLimit(limit, period), stateful)
@@ -197,7 +197,7 @@ def test_no_endpoint_ever_gets_more_turns_within_its_period_than_its_budget(
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(0, 6)), max_size=20), st.booleans())
-def test_everything_that_waits_is_said_in_the_end(calls: list[tuple[float, int]], stateful: bool) -> None:  # noqa: FBT001
+def test_every_waiting_request_is_sent_in_the_end(calls: list[tuple[float, int]], stateful: bool) -> None:  # noqa: FBT001
     line = EndpointLimit("x", RateLimit(2, 10.0), stateful)
     channel_states, now, names = ChannelStates(), NOW, count()
     waiting: list[SendRequest] = []
@@ -223,18 +223,18 @@ def died(service: str, at: float = START, code: int = 1) -> Raw:
 
 @pytest.fixture
 def world() -> World:
-    """Every channel with its real budget."""
+    """Every channel with its real rate limit."""
     world = World()
     world.slack.budget, world.email.budget, world.pager.budget = (1, 1.0), (5, 1.0), (2, 10.0)
     return world
 
 
 def say(channel: Recorder) -> list[tuple[Kind, int]]:
-    """The kind of each message, and how many incidents it speaks of."""
+    """The kind of each message, and the number of its incidents."""
     return [(each.kind, len(each.bundled) or 1) for each in channel.told]
 
 
-def test_over_budget_openings_are_one_message_and_the_pager_hears_of_each(world: World) -> None:
+def test_openings_above_the_rate_limit_are_bundled_except_for_the_pager(world: World) -> None:
     decisions = world.decisions(*(died(f"web-{number}") for number in range(8)))
     assert decisions[2:] == [Decision.GATHERED] * 6
     assert say(world.slack) == [(Kind.OPENED, 8)]
@@ -244,15 +244,15 @@ def test_over_budget_openings_are_one_message_and_the_pager_hears_of_each(world:
     assert say(world.pager) == [(Kind.OPENED, 1)] * 8
 
 
-def test_what_one_channel_says_alone_is_announced_and_what_is_only_gathered_says_so(world: World) -> None:
+def test_an_alert_sent_singly_by_one_channel_is_announced_and_otherwise_gathered(world: World) -> None:
     world.pager.budget, world.email.budget = (100, 1.0), (1, 1.0)
     assert world.decisions(*(died(f"web-{number}") for number in range(3))) == [Decision.ANNOUNCED] * 3
     world.now += 1
-    quiet = [died(f"api-{number}", START + 1, code=0) for number in range(3)]  # warnings, of which no pager hears
+    quiet = [died(f"api-{number}", START + 1, code=0) for number in range(3)]  # warnings, which no pager gets
     assert world.decisions(*quiet) == [Decision.GATHERED] * 3
 
 
-def test_what_comes_while_a_channel_gathers_is_heard_in_its_next_gathering(world: World) -> None:
+def test_alerts_that_arrive_during_bundling_are_in_the_next_bundle(world: World) -> None:
     world.receive(*(died(f"web-{number}") for number in range(8)))
     for number in range(20):
         world.now += 0.5
@@ -266,7 +266,7 @@ def test_what_comes_while_a_channel_gathers_is_heard_in_its_next_gathering(world
     assert say(world.slack)[-1] == (Kind.OPENED, 1)
 
 
-def test_a_tick_is_sent_for_the_time_of_the_gathering_and_a_hint_for_none_of_its_subjects(world: World) -> None:
+def test_a_bundle_schedules_one_tick_and_no_checks_of_its_subjects(world: World) -> None:
     world.receive(*(died(f"web-{number}", code=0) for number in range(8)))
     world.receive(*(died(f"api-{number}", code=0) for number in range(8)))
     hints = [message for message in world.sqs.on("due") if '"Router Due"' in message["MessageBody"]]
@@ -275,7 +275,7 @@ def test_a_tick_is_sent_for_the_time_of_the_gathering_and_a_hint_for_none_of_its
     assert ticks == [15]
 
 
-def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(world: World) -> None:
+def test_an_incident_that_ends_before_its_bundle_is_reported_once_and_never_paged(world: World) -> None:
     world.receive(*(died(f"web-{number}") for number in range(8)))
     world.now += 1
     world.receive(died("api", START + 1), service_action(service="api", createdAt=iso(START + 2)))
@@ -285,15 +285,15 @@ def test_what_is_over_before_its_gathering_is_said_once_with_it_and_never_paged(
     assert not any("api" in each.incident.subject.text for each in world.pager.told)
 
 
-def test_a_batch_that_says_nothing_new_spends_no_budget_and_writes_no_channels(world: World) -> None:
+def test_a_batch_without_anything_to_send_uses_no_grant_and_writes_no_channel_states(world: World) -> None:
     world.receive(died("web"))
     (before,) = world.rows("channels")
     world.receive(died("web", START + 1))
     assert world.rows("channels") == [before]
 
 
-def test_several_lambdas_at_once_share_one_budget() -> None:
-    """Each reads the channels before the others have written them: the one that is late reads again, and waits."""
+def test_concurrent_lambdas_share_one_rate_limit() -> None:
+    """Each reads the channel states before the others have written them; the late one reads them again and waits."""
     world = World([Route(Severity.WARNING, channels=("slack",))])
     world.slack.budget = (1, 60.0)
     others = [died(f"api-{number}") for number in range(4)]
@@ -313,7 +313,7 @@ def test_several_lambdas_at_once_share_one_budget() -> None:
     assert len(world.slack.told) == 2
 
 
-def test_a_pager_that_takes_seconds_for_each_hears_no_more_in_any_period_than_its_budget(world: World) -> None:
+def test_a_slow_pager_gets_no_more_per_period_than_its_rate_limit(world: World) -> None:
     heard: list[float] = []
 
     def slowly() -> None:
@@ -327,7 +327,7 @@ def test_a_pager_that_takes_seconds_for_each_hears_no_more_in_any_period_than_it
     assert all(later - earlier > 9 for earlier, later in zip(heard, heard[2:], strict=False))
 
 
-def test_a_failed_gathering_is_tried_again_as_one_message_and_tells_of_each_incident(world: World) -> None:
+def test_a_failed_bundle_is_retried_as_one_message_about_each_incident(world: World) -> None:
     world.slack.failure = lambda: TransientError("busy", retry_after=None)
     world.receive(*(died(f"web-{number}") for number in range(8)))
     assert world.slack.tried == 1

@@ -1,4 +1,4 @@
-"""References to secrets: where they are read, how long they are kept, and that they never get out."""
+"""References to secrets: where they are read, how long they are kept, and that they are never revealed."""
 
 import json
 import threading
@@ -49,13 +49,13 @@ def secrets(clients: dict[str, Any], clock: Clock) -> Secrets:
 @pytest.mark.parametrize(
     "reference", ["ssm:/router/slack", "secretsmanager:router/slack", "secretsmanager:router/all#slack"]
 )
-def test_a_reference_stands_for_the_secret(secrets: Secrets, reference: str) -> None:
+def test_a_reference_is_resolved_to_the_secret(secrets: Secrets, reference: str) -> None:
     assert is_reference(reference)
     assert secrets.read(reference) == URL
 
 
 @pytest.mark.parametrize("value", ["", "env:SLACK_WEBHOOK_URL", URL, 5, None])
-def test_all_else_is_no_reference(value: object) -> None:
+def test_other_values_are_not_references(value: object) -> None:
     assert not is_reference(value)
 
 
@@ -70,7 +70,7 @@ def test_a_secret_is_kept_for_five_minutes_and_no_longer(
     assert secrets.read("ssm:/router/slack") == "new"
 
 
-def test_a_secret_that_the_remote_refused_can_be_read_anew(secrets: Secrets, clients: dict[str, Any]) -> None:
+def test_a_secret_that_the_remote_refused_can_be_read_again(secrets: Secrets, clients: dict[str, Any]) -> None:
     secrets.read("ssm:/router/slack")
     clients["ssm"].put_parameter(Name="/router/slack", Value="new", Type="SecureString", Overwrite=True)
     assert secrets.read("ssm:/router/slack", refresh=True) == "new"
@@ -85,16 +85,14 @@ def test_a_secret_that_the_remote_refused_can_be_read_anew(secrets: Secrets, cli
         "secretsmanager:router/all#count",
     ],
 )
-def test_a_reference_to_nothing_is_a_permanent_error_that_names_it_and_holds_no_secret(
-    secrets: Secrets, reference: str
-) -> None:
+def test_a_missing_secret_is_a_permanent_error_that_names_the_reference(secrets: Secrets, reference: str) -> None:
     with pytest.raises(PermanentError) as raised:
         secrets.read(reference)
     assert reference in str(raised.value)
     assert "confidential" not in str(raised.value)
 
 
-def test_an_aws_that_does_not_answer_is_a_transient_error(clock: Clock) -> None:
+def test_a_failed_aws_call_is_a_transient_error(clock: Clock) -> None:
     class Silent:
         def get_parameter(self, **_: Any) -> None:
             raise ConnectTimeoutError(endpoint_url="https://ssm.eu-west-1.amazonaws.com")
@@ -163,6 +161,6 @@ def test_a_secret_that_arrives_hours_late_is_not_kept(hanging: Hanging, clock: C
     assert hanging.asked.is_set()
 
 
-def test_what_was_read_is_in_no_repr(secrets: Secrets) -> None:
+def test_secrets_are_in_no_repr(secrets: Secrets) -> None:
     secrets.read("ssm:/router/slack")
     assert "confidential" not in repr(secrets)

@@ -24,7 +24,7 @@ def causes(result: Result) -> list[str]:
     return [json.loads(line)["cause"] for line in result.stdout.splitlines()]
 
 
-def test_a_line_holds_the_documented_keys_in_their_order() -> None:
+def test_a_line_has_the_documented_keys_in_order() -> None:
     result = run(json.dumps(STOPPED))
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -56,12 +56,12 @@ BOTH = ["essential_container_exited", "cloudwatch_alarm"]
         ("", []),
     ],
 )
-def test_one_event_an_array_or_json_lines_are_read(text: str, expected: list[str]) -> None:
+def test_one_event_an_array_and_json_lines_are_accepted(text: str, expected: list[str]) -> None:
     result = run(text)
     assert (result.exit_code, causes(result)) == (0, expected)
 
 
-def test_a_file_and_standard_input_give_the_same(tmp_path: Path) -> None:
+def test_a_file_and_standard_input_give_the_same_output(tmp_path: Path) -> None:
     file = tmp_path / "event.json"
     file.write_text(json.dumps(STOPPED))
     assert run("", str(file)).stdout == run(json.dumps(STOPPED), "-").stdout == run(json.dumps(STOPPED)).stdout != ""
@@ -79,9 +79,7 @@ def test_a_file_and_standard_input_give_the_same(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("place", [1, 2, 3])
-def test_a_line_that_cannot_be_read_is_named_and_the_others_are_classified(
-    broken: str, reason: str, place: int
-) -> None:
+def test_an_unreadable_line_is_reported_and_the_others_are_classified(broken: str, reason: str, place: int) -> None:
     lines = [json.dumps(STOPPED), json.dumps(ALARM)]
     lines.insert(place - 1, broken)
     result = run("\n".join(lines))
@@ -90,38 +88,38 @@ def test_a_line_that_cannot_be_read_is_named_and_the_others_are_classified(
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_item_of_an_array_that_cannot_be_read_is_named() -> None:
+def test_an_unreadable_item_of_an_array_is_reported() -> None:
     result = run(json.dumps([STOPPED, 5, ALARM]))
     assert (result.exit_code, causes(result)) == (1, BOTH)
     assert result.stderr == "line 1, item 2: not an object\n"
 
 
-def test_a_document_that_is_cut_off_is_one_error() -> None:
+def test_a_truncated_document_is_one_error() -> None:
     result = run(json.dumps(STOPPED, indent=2)[:-20])
     assert (result.exit_code, result.stdout) == (1, "")
     assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [["no-such-file.json"], ["a", "b"], ["--no-such-option"], ["/"]])
-def test_wrong_usage_is_2(arguments: list[str]) -> None:
+def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     result = run("", *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
 
 
-def test_bytes_that_are_no_text_are_no_traceback() -> None:
+def test_binary_input_is_an_error_without_a_traceback() -> None:
     result = run(b"\xff\xfe\xff\n" + json.dumps(STOPPED).encode())
     assert (result.exit_code, causes(result)) == (1, BOTH[:1])
     assert "Traceback" not in result.output
 
 
-def test_text_that_no_terminal_can_encode_comes_out() -> None:
+def test_text_that_no_terminal_can_encode_is_printed() -> None:
     result = run(json.dumps(events.alarm(name="メモリ \ud800")))
     assert result.exit_code == 0
     assert "メモリ" in json.loads(result.stdout)["title"]
 
 
-def test_json_lines_are_passed_on_one_by_one() -> None:
+def test_json_lines_are_processed_one_by_one() -> None:
     read = []
 
     def lines() -> Iterator[bytes]:
@@ -170,7 +168,7 @@ def written(directory: Path, text: str) -> str:
     return str(file)
 
 
-def test_with_a_file_its_rules_apply_whether_or_not_its_channels_are_set(tmp_path: Path) -> None:
+def test_a_configurations_rules_apply_whether_or_not_its_channels_are_set(tmp_path: Path) -> None:
     result = run(json.dumps(STOPPED), "--config", written(tmp_path, RULE))
     assert (result.exit_code, result.stderr) == (0, "")
     told = json.loads(result.stdout)
@@ -182,7 +180,7 @@ def test_with_a_file_its_rules_apply_whether_or_not_its_channels_are_set(tmp_pat
     )
 
 
-def test_with_a_file_plugins_are_asked_first_and_without_one_they_are_not(
+def test_plugins_are_asked_first_with_a_configuration_and_not_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
@@ -193,7 +191,7 @@ def test_with_a_file_plugins_are_asked_first_and_without_one_they_are_not(
     assert causes(run(text)) == BOTH
 
 
-def test_a_wrong_rule_is_told_and_the_exit_code_is_1(tmp_path: Path) -> None:
+def test_an_invalid_rule_is_reported_with_exit_code_1(tmp_path: Path) -> None:
     result = run(json.dumps(STOPPED), "--config", written(tmp_path, RULE.replace('"warning"', '"fatal"')))
     assert (result.exit_code, causes(result)) == (1, ["web_again"])
     assert result.stderr.startswith("rules[1].severity: ")

@@ -1,4 +1,4 @@
-"""`ecs-alert-router config check`: what is wrong with alert-router.toml, before it is deployed."""
+"""`ecs-alert-router config check`: the problems of alert-router.toml, before it is deployed."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def check(file: Path, text: str, *options: str) -> Result:
     return CliRunner().invoke(main, ["config", "check", "--config", str(file), *options])
 
 
-def test_ok_comes_with_the_channels_and_routes(file: Path) -> None:
+def test_a_valid_file_prints_its_channels_and_routes(file: Path) -> None:
     result = check(file, RIGHT)
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -48,20 +48,20 @@ def test_ok_comes_with_the_channels_and_routes(file: Path) -> None:
     ]
 
 
-def test_every_problem_has_its_line_on_stderr_and_the_exit_code_is_1(file: Path) -> None:
+def test_every_problem_is_a_line_on_stderr_with_exit_code_1(file: Path) -> None:
     result = check(file, WRONG)
     assert (result.exit_code, result.stdout) == (1, "")
     places = [line.partition(":")[0] for line in result.stderr.splitlines()]
     assert places == ["routes[1].severity", "colour", "warning"]
 
 
-def test_a_literal_secret_is_a_warning_on_stderr_and_no_failure(file: Path) -> None:
+def test_a_literal_secret_is_a_warning_on_stderr_with_exit_code_0(file: Path) -> None:
     result = check(file, RIGHT)
     assert (result.exit_code, len(result.stderr.splitlines())) == (0, 1)
     assert result.stderr.startswith("warning: channels.chat.webhook_url: is a literal secret")
 
 
-def test_json_says_the_same(file: Path) -> None:
+def test_json_has_the_same_content(file: Path) -> None:
     right, wrong = check(file, RIGHT, "--json"), check(file, WRONG, "--json")
     assert (right.exit_code, wrong.exit_code) == (0, 1)
     assert json.loads(right.stdout).items() >= {"ok": True, "problems": [], "channels": {"chat": "slack"}}.items()

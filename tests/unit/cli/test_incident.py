@@ -1,4 +1,4 @@
-"""`ecs-alert-router incident close`: the command sends nothing; the router says it by its usual way."""
+"""`ecs-alert-router incident close`: the command sends nothing itself; the router sends the end as usual."""
 
 import json
 import time
@@ -27,7 +27,7 @@ def close(account: Account, incident_id: str, *words: str) -> Result:
     return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
 
 
-def test_notified_channels_are_told_who_closed_the_incident(account: Account) -> None:
+def test_notified_channels_learn_who_closed_the_incident(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     result = close(account, incident_id, "--author", "ann", "--reason", "the host is gone")
@@ -41,7 +41,7 @@ def test_notified_channels_are_told_who_closed_the_incident(account: Account) ->
     assert account.world.history.open_incidents(time.time()) == []
 
 
-def test_a_lost_hint_costs_a_minute(account: Account) -> None:
+def test_without_the_delayed_message_the_tick_sends_the_end(account: Account) -> None:
     account.world.receive(died())
     close(account, open_incident(account))
     account.world.now = time.time()
@@ -49,7 +49,7 @@ def test_a_lost_hint_costs_a_minute(account: Account) -> None:
     assert account.world.pager.kinds == [OPENED, RESOLVED]
 
 
-def test_what_is_over_already_says_so(account: Account) -> None:
+def test_an_incident_that_is_over_cannot_be_closed(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     close(account, incident_id)
@@ -58,13 +58,13 @@ def test_what_is_over_already_says_so(account: Account) -> None:
     assert again.stderr == f"Error: {incident_id} is over already: closed\n"
 
 
-def test_an_unknown_one_says_so(account: Account) -> None:
+def test_an_unknown_incident_cannot_be_closed(account: Account) -> None:
     for unknown in ("k3f9x2a7m2c4q-12", "nonsense"):
         result = close(account, unknown)
         assert (result.exit_code, result.stderr.startswith(f"Error: there is no incident {unknown}")) == (1, True)
 
 
-def test_a_channel_that_never_heard_of_it_hears_once_that_it_is_over_and_a_pager_nothing(account: Account) -> None:
+def test_a_channel_that_missed_the_incident_gets_one_message_and_a_pager_none(account: Account) -> None:
     for channel in account.world.channels.values():
         channel.failure = lambda: TransientError("down")
     account.world.receive(died())
@@ -76,7 +76,7 @@ def test_a_channel_that_never_heard_of_it_hears_once_that_it_is_over_and_a_pager
     assert [channel.kinds[:1] for channel in account.world.channels.values()][:2] == [[RESOLVED], [RESOLVED]]
 
 
-def test_what_happened_before_wakes_nobody_and_what_comes_after_is_the_next_incident(account: Account) -> None:
+def test_earlier_alerts_notify_no_one_and_later_ones_open_the_next_incident(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     before = time.time() - 1
@@ -87,7 +87,7 @@ def test_what_happened_before_wakes_nobody_and_what_comes_after_is_the_next_inci
     assert open_incident(account).endswith("-2")
 
 
-def test_machines_get_json(account: Account) -> None:
+def test_json_output_has_the_documented_fields(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     said = json.loads(close(account, incident_id, "--json").stdout)

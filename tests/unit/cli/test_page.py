@@ -1,4 +1,4 @@
-"""`simulate --html`: the messages as recipients see them; text from outside is text there, too."""
+"""`simulate --html`: the messages as recipients see them, with text from outside as plain text."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def simulate(tmp_path: Path, raw: Any, *arguments: str) -> tuple[Result, str]:
 
 
 class Seen(HTMLParser):
-    """The texts and elements of a page, as a browser reads them; not what scripts and styles hold."""
+    """The texts and elements of a page as a browser reads them, without scripts and styles."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Seen(HTMLParser):
             self.texts.append(data)
 
 
-def test_the_messages_of_every_channel_stand_side_by_side(tmp_path: Path) -> None:
+def test_the_page_shows_the_messages_of_all_channels(tmp_path: Path) -> None:
     result, drawn = simulate(tmp_path, DIED)
     assert result.exit_code == 0
     assert result.stdout == ""
@@ -57,7 +57,7 @@ def test_the_messages_of_every_channel_stand_side_by_side(tmp_path: Path) -> Non
     assert text.count("Container crashed: service web in prod") >= 4
 
 
-def test_slacks_links_and_severity_word_are_drawn(tmp_path: Path) -> None:
+def test_slacks_links_and_severity_are_shown(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED, "--channel", "slack")
     seen = Seen(drawn)
     assert any(text.startswith("🔴 CRITICAL · Container crashed") for text in seen.texts)
@@ -67,25 +67,25 @@ def test_slacks_links_and_severity_word_are_drawn(tmp_path: Path) -> None:
     assert not any("|" in text for text in seen.texts)
 
 
-def test_a_page_of_what_nobody_is_told_says_so(tmp_path: Path) -> None:
+def test_a_page_without_messages_says_so(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, [events.task_event(), DIED])
     assert drawn.count("No message is sent.") == 1
     assert drawn.count("<section>") == 2
 
 
 @pytest.mark.parametrize("kind", ["opened", "updated", "resolved"])
-def test_every_kind_can_be_drawn(kind: str, tmp_path: Path) -> None:
+def test_every_notification_kind_can_be_shown(kind: str, tmp_path: Path) -> None:
     result, drawn = simulate(tmp_path, DIED, "--kind", kind)
     assert result.exit_code == 0
     assert f", {kind}: " in drawn
 
 
-def test_a_digest_counts_what_was_held_back(tmp_path: Path) -> None:
+def test_a_digest_counts_the_suppressed_alerts(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED, "--kind", "updated")
     assert "3 more alerts since the last message; 4 in total since" in drawn
 
 
-def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
+def test_enrichment_can_be_given_on_the_command_line(tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     found.write_text(
         json.dumps(
@@ -98,7 +98,7 @@ def test_what_enrich_would_have_found_can_be_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "5", '{"nothing": 1}', '{"recurrence": {"x": 1}}', '{"recurrence": 5}'])
-def test_what_cannot_have_been_found_is_wrong_usage(content: str, tmp_path: Path) -> None:
+def test_impossible_enrichment_is_wrong_usage(content: str, tmp_path: Path) -> None:
     found = tmp_path / "found.json"
     found.write_text(content)
     result, _ = simulate(tmp_path, DIED, "--enrichment", str(found))
@@ -106,7 +106,7 @@ def test_what_cannot_have_been_found_is_wrong_usage(content: str, tmp_path: Path
     assert "--enrichment: " in result.stderr
 
 
-def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     event = tmp_path / "event.json"
     event.write_text(json.dumps(DIED))
     result = CliRunner().invoke(main, ["simulate", str(event), "--html", str(tmp_path / "no" / "page.html")])
@@ -116,8 +116,8 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_text_from_outside_makes_no_element_and_no_script(name: str, tmp_path: Path) -> None:
-    """Whatever stands in an event, the page has the same elements, but for the line breaks and code of its text."""
+def test_text_from_outside_creates_no_element_and_no_script(name: str, tmp_path: Path) -> None:
+    """For any event, the page has the same elements, except for line breaks and code in its text."""
     text = HOSTILE[name][:2000]
     raw = events.task_stopped(
         "EssentialContainerExited", text, events.container("app", 1, text), service="web", stoppedAt=events.AT
@@ -147,7 +147,7 @@ def test_text_from_outside_makes_no_element_and_no_script(name: str, tmp_path: P
     assert all(href.startswith("https://") for href in hrefs)
 
 
-def test_a_page_fetches_nothing_and_runs_its_own_scripts_alone(tmp_path: Path) -> None:
+def test_a_page_fetches_nothing_and_runs_only_its_own_scripts(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED)
     policy = next(
         attributes["content"] or ""
@@ -159,24 +159,24 @@ def test_a_page_fetches_nothing_and_runs_its_own_scripts_alone(tmp_path: Path) -
     assert not re.search(r"<(link|img|iframe)\b|\bsrc=", drawn.partition("<script>")[0])
 
 
-def test_a_links_address_that_is_not_https_leads_nowhere() -> None:
+def test_a_link_other_than_https_is_not_clickable() -> None:
     event = {"payload": {"summary": "x", "severity": "critical"}, "links": [{"href": "javascript:x", "text": "t"}]}
     drawn = page([Story("t", "v", [Drawing("pd", "pagerduty", event)])])
     assert "javascript" not in drawn
 
 
-def test_a_kind_that_nobody_knows_is_drawn_plainly() -> None:
+def test_an_unknown_channel_kind_is_shown_as_plain_fields() -> None:
     drawn = page([Story("t", "v", [Drawing("chat", "mattermost", {"text": "<b>hello</b>"})])])
     assert "text: &lt;b&gt;hello&lt;/b&gt;" in drawn
 
 
-def test_what_cannot_be_made_says_why() -> None:
+def test_a_message_that_cannot_be_rendered_shows_the_reason() -> None:
     drawn = page([Story("t", "v", [Drawing("chat", "", {}, "its plugin <broke>")])])
     assert '<p class="wrong">its plugin &lt;broke&gt;</p>' in drawn
 
 
 @pytest.mark.skipif(not RENDERER.is_file(), reason="npm ci brings the renderer")
-def test_cards_are_drawn_by_the_official_renderer(tmp_path: Path) -> None:
+def test_cards_are_rendered_by_the_official_renderer(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED)
     assert "AdaptiveCards=" in drawn
     (card,) = re.findall(r'<script type="application/json">(.*?)</script>', drawn)

@@ -1,4 +1,4 @@
-"""`ecs-alert-router redrive`: what failed is said as the newest state, what was buried is taken in, nothing twice."""
+"""`ecs-alert-router redrive`: sends failed deliveries as the current state, and processes dead letters, each once."""
 
 import json
 import time
@@ -32,13 +32,13 @@ def redrive(account: Account, *words: str) -> Result:
 
 
 def outcomes(account: Account, *words: str) -> list[tuple[str, str]]:
-    """(channel or what it is about, outcome) of each."""
+    """(channel or event, outcome) of each line."""
     found = [json.loads(line) for line in redrive(account, "--json", *words).stdout.splitlines()]
     return [(each["channel"] or each["what"], each["outcome"]) for each in found]
 
 
 def broken_slack(account: Account, *raws: events.Raw) -> None:
-    """Slack refuses for good what the others take; then it is well again."""
+    """Slack refuses permanently what the others accept, and then recovers."""
     account.world.slack.failure = lambda: PermanentError("the webhook is gone")
     account.decisions(*raws)
     account.world.slack.failure = lambda: None
@@ -57,7 +57,7 @@ def row_of(account: Account, task: str) -> dict[str, Any]:
 # --- what failed for good ---------------------------------------------------------------------------------------------
 
 
-def test_what_failed_is_told_as_the_newest_state_once_and_to_that_channel_alone(account: Account) -> None:
+def test_a_failed_delivery_is_sent_as_the_current_state_once_to_that_channel_only(account: Account) -> None:
     broken_slack(account, died("t1"), died("t2"))
     broken_slack(account, died("t3"))
     assert outcomes(account) == [("slack", "due again: to be told now")]
@@ -69,7 +69,7 @@ def test_what_failed_is_told_as_the_newest_state_once_and_to_that_channel_alone(
     assert account.world.pager.kinds == [OPENED]
 
 
-def test_it_may_be_repeated(account: Account) -> None:
+def test_redrive_can_be_repeated(account: Account) -> None:
     broken_slack(account, died())
     assert outcomes(account) == [("slack", "due again: to be told now")]
     assert outcomes(account) == [("slack", "skipped: due already")]
@@ -79,14 +79,14 @@ def test_it_may_be_repeated(account: Account) -> None:
     assert account.world.slack.kinds == [OPENED]
 
 
-def test_what_was_told_meanwhile_is_skipped(account: Account) -> None:
+def test_an_incident_that_was_sent_in_the_meantime_is_skipped(account: Account) -> None:
     broken_slack(account, died("t1"))
     account.decisions(died("t2"))
     assert account.world.slack.kinds == [OPENED]
     assert outcomes(account) == [("slack", "skipped: told meanwhile")]
 
 
-def test_an_end_that_failed_is_told(account: Account) -> None:
+def test_a_failed_end_is_sent(account: Account) -> None:
     account.world.now -= 600
     account.world.receive(died())
     account.world.pager.failure = lambda: PermanentError("no")
@@ -98,7 +98,7 @@ def test_an_end_that_failed_is_told(account: Account) -> None:
     assert account.world.pager.kinds == [OPENED, RESOLVED]
 
 
-def test_a_pager_that_never_heard_of_what_is_over_has_nothing_to_resolve(account: Account) -> None:
+def test_a_pager_that_never_had_an_incident_gets_no_resolve(account: Account) -> None:
     account.world.pager.failure = lambda: PermanentError("no")
     account.decisions(died())
     account.world.pager.failure = lambda: None
@@ -116,12 +116,12 @@ def test_a_dry_run_changes_nothing(account: Account) -> None:
         ("ECS Task State Change service:api", "would go back on the events queue"),
     ]
     assert outcomes(account, "--dry-run") == expected
-    assert outcomes(account, "--dry-run") == expected  # it is visible again at once
+    assert outcomes(account, "--dry-run") == expected  # it is visible again immediately
     assert account.deliver(account.due_url) == 0
     assert account.deliver(account.events_url) == 0
 
 
-def test_a_channel_can_be_chosen(account: Account) -> None:
+def test_a_channel_can_be_selected(account: Account) -> None:
     for channel in account.world.channels.values():
         channel.failure = lambda: PermanentError("no")
     account.decisions(died())
@@ -130,7 +130,7 @@ def test_a_channel_can_be_chosen(account: Account) -> None:
     assert account.dead_letters() == 1
 
 
-def test_what_failed_long_ago_is_left_out(account: Account) -> None:
+def test_old_failures_are_left_out(account: Account) -> None:
     account.world.now -= 3600
     account.world.slack.failure = lambda: PermanentError("no")
     account.world.receive(died())
@@ -138,7 +138,7 @@ def test_what_failed_long_ago_is_left_out(account: Account) -> None:
     assert [channel for channel, _ in outcomes(account, "--since", "2h")] == ["slack"]
 
 
-def test_what_fails_again_fails_again_and_can_be_redriven_again(account: Account) -> None:
+def test_a_redriven_delivery_can_fail_and_be_redriven_again(account: Account) -> None:
     broken_slack(account, died())
     outcomes(account)
     account.world.slack.failure = lambda: PermanentError("still gone")
@@ -150,7 +150,7 @@ def test_what_fails_again_fails_again_and_can_be_redriven_again(account: Account
 # --- the dead-letter queue --------------------------------------------------------------------------------------------
 
 
-def test_what_was_received_too_often_goes_back_and_is_told_as_ever(account: Account) -> None:
+def test_an_event_that_was_received_too_often_goes_back_and_is_announced(account: Account) -> None:
     bury(account, json.dumps(died()))
     result = redrive(account)
     assert (result.exit_code, account.dead_letters()) == (0, 0)
@@ -159,14 +159,14 @@ def test_what_was_received_too_often_goes_back_and_is_told_as_ever(account: Acco
     assert account.world.slack.kinds == [OPENED]
 
 
-def test_what_eventbridge_could_not_deliver_goes_back(account: Account) -> None:
+def test_an_event_that_eventbridge_could_not_deliver_goes_back(account: Account) -> None:
     bury(account, json.dumps(died()), ERROR_CODE="NO_PERMISSIONS", RULE_ARN="arn:aws:events:eu-west-1:1:rule/x")
     assert outcomes(account) == [("ECS Task State Change service:web", "back on the events queue")]
     account.deliver(account.events_url)
     assert account.world.slack.kinds == [OPENED]
 
 
-def test_what_history_knows_already_is_not_announced_again(account: Account) -> None:
+def test_an_event_that_history_has_is_not_announced_again(account: Account) -> None:
     account.decisions(died())
     bury(account, json.dumps(died()))
     redrive(account)
@@ -174,7 +174,7 @@ def test_what_history_knows_already_is_not_announced_again(account: Account) -> 
     assert account.world.slack.kinds == [OPENED]
 
 
-def test_what_was_announced_without_history_is_written_and_nothing_is_sent(account: Account) -> None:
+def test_an_event_announced_without_history_is_backfilled_and_nothing_is_sent(account: Account) -> None:
     bury(account, json.dumps(died()), reason="history unavailable", announced="slack,email")
     assert outcomes(account) == [("ECS Task State Change service:web", "into history, nothing is sent")]
     assert account.deliver(account.events_url) == 1
@@ -186,11 +186,11 @@ def test_what_was_announced_without_history_is_written_and_nothing_is_sent(accou
     assert told == {"slack": "sent", "email": "sent", "pager": "failed"}
 
 
-def test_what_follows_an_event_that_was_so_written_is_told_as_ever(account: Account) -> None:
+def test_alerts_after_a_backfilled_event_are_announced_as_usual(account: Account) -> None:
     bury(account, json.dumps(died()), reason="history unavailable", announced="slack,email")
     redrive(account)
     account.deliver(account.events_url)
-    assert account.decisions(died("t2")) == [Decision.ANNOUNCED]  # to the pager, which was not told
+    assert account.decisions(died("t2")) == [Decision.ANNOUNCED]  # to the pager, which was not notified
     assert [channel.kinds for channel in account.world.channels.values()] == [[], [], [OPENED]]
     account.decisions(steady())
     account.world.now += 400
@@ -202,7 +202,7 @@ def test_what_follows_an_event_that_was_so_written_is_told_as_ever(account: Acco
     ]
 
 
-def test_what_cannot_be_read_is_shown_and_left_unless_it_shall_be_deleted(account: Account) -> None:
+def test_unreadable_input_is_shown_and_kept_unless_deletion_is_requested(account: Account) -> None:
     bury(account, "not JSON", reason="not JSON: Expecting value")
     result = redrive(account)
     assert result.exit_code == 1
@@ -214,12 +214,12 @@ def test_what_cannot_be_read_is_shown_and_left_unless_it_shall_be_deleted(accoun
     assert account.dead_letters() == 0
 
 
-def test_what_this_version_can_read_goes_back(account: Account) -> None:
+def test_input_that_has_become_readable_goes_back(account: Account) -> None:
     bury(account, json.dumps(died()), reason="cannot be understood: TypeError")
     assert outcomes(account) == [("ECS Task State Change service:web", "back on the events queue")]
 
 
-def test_many_are_all_taken_in(account: Account) -> None:
+def test_many_dead_letters_are_all_processed(account: Account) -> None:
     for number in range(25):
         bury(account, json.dumps(died(f"t{number}")))
         bury(account, f"junk {number}", reason="not JSON")
@@ -229,7 +229,7 @@ def test_many_are_all_taken_in(account: Account) -> None:
     assert account.dead_letters() == 25
 
 
-def test_a_message_that_the_queue_did_not_take_stays_in_the_dead_letter_queue(
+def test_a_message_that_the_events_queue_refuses_stays_a_dead_letter(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(account, json.dumps(died()))
@@ -240,17 +240,17 @@ def test_a_message_that_the_queue_did_not_take_stays_in_the_dead_letter_queue(
     assert account.dead_letters() == 1
 
 
-def test_a_dead_letter_queue_that_does_not_answer_is_said_in_one_line(account: Account) -> None:
+def test_an_unreachable_dead_letter_queue_is_an_error_of_one_line(account: Account) -> None:
     options = [word if word != account.dead_letter_url else f"{word}-gone" for word in account.options]
     result = CliRunner().invoke(main, ["redrive", *options])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert isinstance(result.exception, SystemExit)
 
 
-def test_an_interruption_leaves_what_was_not_taken_in_visible(
+def test_an_interruption_leaves_unprocessed_dead_letters_visible(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was taken in before is gone from the queue; nothing is hidden from the next try."""
+    """Processed messages are gone from the queue, and the others are visible for the next run."""
 
     def interrupted(*_: object) -> bool:
         raise KeyboardInterrupt
@@ -265,7 +265,7 @@ def test_an_interruption_leaves_what_was_not_taken_in_visible(
     assert outcomes(account) == [("junk", "left: it cannot be read (--delete-unreadable)")]
 
 
-def test_nothing_to_do_is_good_news(account: Account) -> None:
+def test_nothing_to_redrive_has_exit_code_0(account: Account) -> None:
     result = redrive(account)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Nothing has failed.\n")
 

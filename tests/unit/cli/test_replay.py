@@ -55,19 +55,19 @@ SLACK = """
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is configured, and no AWS is in reach."""
+    """Nothing is configured, and AWS cannot be reached."""
     for name in ("SNS_TOPIC_ARN", "SLACK_WEBHOOK_URL", "TEAMS_WEBHOOK_URL", "PAGERDUTY_ROUTING_KEY", "HISTORY_TABLE"):
         monkeypatch.delenv(name, raising=False)
 
 
 def timed(event: events.Raw, after: float | None) -> events.Raw:
-    """An event that EventBridge sent so many seconds after the start; None for an envelope without a time."""
+    """An event that EventBridge sent this many seconds after the start; None for an envelope without a time."""
     envelope = {name: value for name, value in event.items() if name != "time"}
     return envelope if after is None else {**envelope, "time": iso(START + after)}
 
 
 def crash(after: float, *, task: int | None = None, service: str = "web", sent: float | None = None) -> events.Raw:
-    """A task that died so many seconds after the start, of which the router hears at `sent`, or at once."""
+    """A task that died this many seconds after the start; its event arrives at `sent`, or at once."""
     number = int(after) if task is None else task
     happened = iso(START + after)
     times = {"stoppedAt": happened, "updatedAt": happened, "createdAt": iso(START - HOUR)}
@@ -115,7 +115,7 @@ def test_each_message_is_a_line_with_the_documented_fields() -> None:
         assert {name for name, kind in FIELDS.items() if isinstance(message.get(name), kind)} == FIELDS.keys()
 
 
-def test_a_line_tells_who_is_notified_of_what_and_when() -> None:
+def test_a_line_has_channel_message_and_time() -> None:
     messages, _ = replayed(crash(0), options=["--for", "1h"])
     assert [message["channel"] for message in messages] == CHANNELS
     expected = {
@@ -143,7 +143,7 @@ def test_the_last_line_counts_messages_rows_decisions_and_unreadable_lines() -> 
     }
 
 
-def test_a_copy_of_an_event_is_no_second_row() -> None:
+def test_a_copy_of_an_event_adds_no_row() -> None:
     _, summary = replayed(crash(0), crash(0), options=["--for", "1m"])
     assert (summary["rows"], summary["messages"]["slack"]) == (1, 1)
 
@@ -153,7 +153,7 @@ def test_a_channel_that_is_sent_nothing_counts_as_zero() -> None:
     assert summary["messages"] == dict.fromkeys(CHANNELS, 0)
 
 
-def test_what_gets_worse_is_told_as_such() -> None:
+def test_a_worse_incident_has_the_reason_worse() -> None:
     reclaimed = {"task": "a" * 32, "stoppedAt": iso(START), "createdAt": iso(START - HOUR)}
     warning = timed(events.task_stopped("SpotInterruption", "Your Spot Task was interrupted.", **reclaimed), 0)
     messages, _ = replayed(warning, crash(60), options=["--for", "5m"])
@@ -161,17 +161,17 @@ def test_what_gets_worse_is_told_as_such() -> None:
     assert of("pagerduty", messages) == [(60, "opened", "first")]
 
 
-def test_what_was_held_back_comes_as_a_digest_when_the_window_ends() -> None:
+def test_suppressed_alerts_are_sent_as_a_digest_when_the_window_ends() -> None:
     messages, _ = replayed(crash(0), crash(200), options=["--for", "20m"])
     assert of("slack", messages) == [(0, "opened", "first"), (900, "updated", "digest")]
 
 
-def test_a_return_is_told_as_such() -> None:
+def test_a_reopened_incident_has_the_reason_returned() -> None:
     messages, _ = replayed(crash(0), steady(60), crash(900), options=["--for", "1m"])
     assert of("slack", messages) == [(0, "opened", "first"), (360, "resolved", "ended"), (900, "opened", "returned")]
 
 
-def test_for_people_there_is_a_table_and_then_the_counts() -> None:
+def test_by_default_a_table_and_the_counts_are_printed() -> None:
     result = run("--for", "1h", text=json_lines([crash(0), steady(60)]))
     assert result.exit_code == 0
     head, opened, resolved, empty, messages, rows = result.stdout.splitlines()
@@ -197,7 +197,7 @@ def test_an_array_is_read_like_json_lines(indent: int | None) -> None:
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_one_event_may_stand_alone(indent: int | None) -> None:
+def test_a_single_event_is_accepted(indent: int | None) -> None:
     assert (
         run("--json", text=json.dumps(crash(0), indent=indent)).stdout
         == run("--json", text=json_lines([crash(0)])).stdout
@@ -210,13 +210,13 @@ def test_a_file_is_read_like_standard_input(tmp_path: Path) -> None:
     assert result.stdout == run("--json", text=json_lines([crash(0)])).stdout
 
 
-def test_nothing_at_all_is_a_summary_of_zeros() -> None:
+def test_empty_input_gives_a_summary_of_zeros() -> None:
     messages, summary = replayed()
     assert (messages, summary["rows"], summary["messages"]["email"]) == ([], 0, 0)
 
 
 @pytest.mark.parametrize("broken", [b"{", b"[1]", b"7", b'{"source": "aws.s3"}', b"null", b"\xe9"])
-def test_an_unreadable_line_is_counted_told_and_makes_the_exit_code_1(broken: bytes) -> None:
+def test_an_unreadable_line_is_counted_and_reported_with_exit_code_1(broken: bytes) -> None:
     lines = [json.dumps(crash(0)).encode(), broken, json.dumps(steady(60)).encode()]
     result = CliRunner().invoke(main, ["replay", "-", "--json"], input=b"\n".join(lines))
     summary = json.loads(result.stdout.splitlines()[-1])["summary"]
@@ -225,7 +225,7 @@ def test_an_unreadable_line_is_counted_told_and_makes_the_exit_code_1(broken: by
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_unreadable_item_of_an_array_leaves_the_others_alone() -> None:
+def test_an_unreadable_item_of_an_array_does_not_affect_the_others() -> None:
     result = run("--json", text=json.dumps([crash(0), 5, steady(60)]))
     assert json.loads(result.stdout.splitlines()[-1])["summary"].items() >= {"unreadable": 1, "rows": 2}.items()
     assert result.stderr.startswith("line 1, item 2: ")
@@ -254,7 +254,7 @@ def test_wrong_usage_has_exit_code_2(arguments: Sequence[str]) -> None:
 # --- virtual time -----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_arrives_when_its_envelope_says() -> None:
+def test_an_event_arrives_at_its_envelopes_time() -> None:
     messages, _ = replayed(timed(events.task_event(), 0), crash(100, sent=160), options=["--for", "1m"])
     assert of("slack", messages) == [(160, "opened", "first")]
 
@@ -290,7 +290,7 @@ def test_the_clock_never_goes_back_so_an_earlier_event_arrives_late() -> None:
     assert of("email", messages) == [(0, "opened", "first")] * 2
 
 
-def test_a_failure_that_arrives_after_its_recovery_wakes_nobody() -> None:
+def test_a_failure_that_arrives_after_its_recovery_notifies_no_one() -> None:
     messages, summary = replayed(steady(600), crash(0), options=["--for", "1m"])
     assert (messages, summary["decisions"]) == ([], {"already resolved": 1, "resolving": 1})
 
@@ -300,15 +300,15 @@ def test_a_recovery_is_announced_to_the_second_by_a_delayed_message() -> None:
     assert of("slack", messages)[-1] == (77 + 300, "resolved", "ended")
 
 
-def test_what_is_due_after_more_than_a_quarter_of_an_hour_is_found_by_the_tick_of_that_minute() -> None:
-    """The fifteen minutes of SQS do not reach so far; the window of 1 h begins with the first digest."""
+def test_the_tick_sends_what_is_due_later_than_sqs_can_delay() -> None:
+    """SQS can delay by 15 minutes only, and the window of 1 h starts with the first digest."""
     messages, _ = replayed(crash(7), crash(207), crash(1307), options=["--for", "2h"])
     assert of("slack", messages)[-1] == (900 + HOUR, "updated", "digest")
 
 
 @pytest.mark.parametrize(("span", "messages"), [("1439m", 1), ("24h", 2), ("1441m", 2)])
 def test_time_goes_on_after_the_last_event_as_long_as_asked(span: str, messages: int) -> None:
-    """A day after its only failure an incident lapses, and the pager is told."""
+    """A day after its only failure an incident lapses, and the pager is notified."""
     assert len(of("pagerduty", replayed(crash(0), options=["--for", span])[0])) == messages
 
 
@@ -345,13 +345,13 @@ def test_a_storm_keeps_within_the_rate_limits(channel: str, storm: list[dict[str
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_in_a_storm_each_channel_hears_of_each_service_once(channel: str, storm: list[dict[str, Any]]) -> None:
+def test_in_a_storm_each_channel_is_notified_of_each_service_once(channel: str, storm: list[dict[str, Any]]) -> None:
     mine = [line for line in storm if line["channel"] == channel]
     told = Counter(subject for line in mine for subject in line["bundled"] or [line["subject"]])
     assert told == {f"service:s{number}": 1 for number in range(1000)}
 
 
-def test_a_storm_is_bundled_but_for_the_pager(storm: list[dict[str, Any]]) -> None:
+def test_a_storm_is_bundled_except_for_the_pager(storm: list[dict[str, Any]]) -> None:
     counts = Counter(line["channel"] for line in storm)
     assert counts["pagerduty"] == 1000
     assert max(counts[name] for name in ("email", "slack", "teams")) < 20
@@ -391,7 +391,7 @@ def nights(draw: st.DrawFn) -> list[tuple[float, events.Raw]]:
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(nights())
-def test_to_jump_over_idle_minutes_changes_nothing(found: list[tuple[float, events.Raw]]) -> None:
+def test_skipping_idle_minutes_changes_nothing(found: list[tuple[float, events.Raw]]) -> None:
     assert messages_of(found, every_minute=False) == messages_of(found, every_minute=True)
 
 
@@ -421,14 +421,14 @@ def test_a_secret_is_not_read(tmp_path: Path) -> None:
     assert replayed(crash(0), options=["--config", secret, "--for", "1m"])[1]["messages"] == {"chat": 1}
 
 
-def test_a_wrong_configuration_is_told_and_makes_the_exit_code_1(tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_reported_with_exit_code_1(tmp_path: Path) -> None:
     result = run("--json", "--config", file(tmp_path, SLACK + "colour = 1\n"), text=json_lines([crash(0)]))
     assert result.exit_code == 1
     assert "colour" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["summary"]["messages"]["chat"]
 
 
-def test_a_plugin_that_observes_what_was_sent_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_plugins_that_observe_deliveries_are_not_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "slack.py").write_text((ROOT / "plugins" / "slack.py").read_text())
@@ -443,7 +443,7 @@ def test_a_plugin_that_observes_what_was_sent_is_not_told(monkeypatch: pytest.Mo
 # --- --compare --------------------------------------------------------------------------------------------------------
 
 
-def test_compare_leaves_the_messages_as_they_are_and_tells_what_would_change(tmp_path: Path) -> None:
+def test_compare_keeps_the_messages_and_adds_the_differences(tmp_path: Path) -> None:
     found = [crash(0), steady(60)]
     plain, summary = replayed(*found, options=["--for", "1h"])
     messages, compared = replayed(*found, options=["--for", "1h", "--compare", file(tmp_path, SLACK)])
@@ -459,13 +459,13 @@ def test_compare_with_itself_changes_nothing() -> None:
     assert (summary["compare"]["added"], summary["compare"]["removed"], summary["compare"]["reworded"]) == ([], [], 0)
 
 
-def test_compare_counts_the_messages_that_only_read_differently(tmp_path: Path) -> None:
+def test_compare_counts_messages_that_differ_only_in_text(tmp_path: Path) -> None:
     text = (ROOT / "alert-router.toml").read_text().replace('language = "en"', 'language = "ja"', 1)
     _, summary = replayed(crash(0), options=["--for", "1h", "--compare", file(tmp_path, text)])
     assert (summary["compare"]["added"], summary["compare"]["removed"], summary["compare"]["reworded"]) == ([], [], 4)
 
 
-def test_compare_shows_people_each_message_that_one_of_them_lacks(tmp_path: Path) -> None:
+def test_compare_lists_each_message_that_only_one_configuration_sends(tmp_path: Path) -> None:
     shown = run("--for", "1h", "--compare", file(tmp_path, SLACK), text=json_lines([crash(0)])).stdout
     changes = shown.partition("instead:")[2].splitlines()
     assert [line[0] for line in changes if line[:1] in {"+", "-"}] == ["-", "+"]
@@ -483,7 +483,7 @@ def rows_of(world: World) -> list[dict[str, Any]]:
     return world.history.alerts(AlertQuery(now - 3 * HOUR, now, None), now)
 
 
-def test_history_is_replayed_as_the_events_came_in(recorded: World) -> None:
+def test_history_is_replayed_in_the_order_of_arrival(recorded: World) -> None:
     began = time.time() - 2 * HOUR
     found = [
         events.task_stopped(task="1" * 32, stoppedAt=iso(began)),
@@ -504,7 +504,7 @@ def test_history_is_replayed_as_the_events_came_in(recorded: World) -> None:
 # --- the documentation ------------------------------------------------------------------------------------------------
 
 
-def test_the_example_of_the_documentation_shows_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_example_shows_the_real_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     page = (ROOT / "docs" / "operate.md").read_text("utf-8")
     section = page.partition("## Before a configuration is deployed")[2].partition("\n## ")[0]

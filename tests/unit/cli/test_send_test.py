@@ -1,4 +1,4 @@
-"""`ecs-alert-router send-test`: a marked alert through the channels, sent for real to stand-ins on loopback."""
+"""`ecs-alert-router send-test`: a marked alert through the channels, really sent to stand-ins on loopback."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def pagerduty() -> Iterator[PagerDutyDouble]:
 
 @pytest.fixture(autouse=True)
 def topic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Topic]:
-    """A topic, in an AWS in which nothing else is: no history table, for one."""
+    """A topic in an AWS that has nothing else, not even a history table."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -78,7 +78,9 @@ def written(directory: Path, text: str) -> Path:
     return file
 
 
-def test_every_configured_channel_is_told_and_its_outcome_said(slack: SlackDouble, teams: TeamsDouble) -> None:
+def test_every_configured_channel_gets_the_test_and_its_outcome_is_printed(
+    slack: SlackDouble, teams: TeamsDouble
+) -> None:
     result = run()
     assert (result.exit_code, result.stderr) == (0, "")
     assert sorted(result.stdout.splitlines()) == [
@@ -91,7 +93,7 @@ def test_every_configured_channel_is_told_and_its_outcome_said(slack: SlackDoubl
     assert (len(slack.received), len(teams.received), teams.failed_runs) == (1, 1, [])
 
 
-def test_json_says_the_same(slack: SlackDouble) -> None:
+def test_json_has_the_same_content(slack: SlackDouble) -> None:
     slack.answer_with(404, "no_service", times=2)
     lines = sorted(run("--json").stdout.splitlines())
     assert [json.loads(line) for line in lines] == [
@@ -104,7 +106,7 @@ def test_json_says_the_same(slack: SlackDouble) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_the_message_says_that_it_is_a_test_and_names_no_command_that_finds_nothing(
+def test_the_message_says_that_it_is_a_test_and_names_no_history_command(
     language: str, slack: SlackDouble, tmp_path: Path
 ) -> None:
     assert run("--config", written(tmp_path, ONE.replace("ja", language))).exit_code == 0
@@ -114,7 +116,7 @@ def test_the_message_says_that_it_is_a_test_and_names_no_command_that_finds_noth
     assert "history show" not in str(message.payload)
 
 
-def test_a_mail_is_marked_and_can_be_filtered(topic: Topic) -> None:
+def test_a_mail_is_marked_as_a_test_and_can_be_filtered(topic: Topic) -> None:
     run("--channel", "email", "--severity", "critical")
     ((_, body, subject, attributes, _),) = topic.sent_notifications
     assert subject == "[CRITICAL] TEST alert, nothing is wrong: email"
@@ -123,7 +125,7 @@ def test_a_mail_is_marked_and_can_be_filtered(topic: Topic) -> None:
     assert attributes["severity"]["Value"] == "critical"
 
 
-def test_nobody_stays_paged(pagerduty: PagerDutyDouble) -> None:
+def test_the_test_page_is_resolved_at_once(pagerduty: PagerDutyDouble) -> None:
     run("--channel", "pagerduty", "--severity", "critical")
     (page,) = pagerduty.alerts
     assert [event["event_action"] for event in page.events] == ["trigger", "resolve"]
@@ -136,7 +138,7 @@ def test_the_severity_is_info_unless_given(pagerduty: PagerDutyDouble) -> None:
     assert pagerduty.alerts[0].events[0]["payload"]["severity"] == "info"
 
 
-def test_a_channel_that_fails_is_told_without_its_secret_and_costs_only_itself(
+def test_a_failing_channel_is_reported_without_its_secret_and_affects_only_itself(
     slack: SlackDouble, teams: TeamsDouble
 ) -> None:
     teams.answer_with(429, "slow down", headers={"Retry-After": "30"})
@@ -149,7 +151,7 @@ def test_a_channel_that_fails_is_told_without_its_secret_and_costs_only_itself(
     assert len(result.stdout.splitlines()) == 5
 
 
-def test_what_the_remote_refuses_as_a_layout_is_sent_as_plain_text(slack: SlackDouble) -> None:
+def test_a_refused_layout_is_sent_as_plain_text(slack: SlackDouble) -> None:
     slack.answer_with(400, "invalid_blocks")
     assert run("--channel", "slack").stdout == "slack: opened sent\n"
 
@@ -164,7 +166,7 @@ def test_a_secret_is_read_from_aws(slack: SlackDouble, monkeypatch: pytest.Monke
     assert "slack: opened failed: ssm:/missing: there is no such parameter" in result.stdout
 
 
-def test_a_channel_that_is_disabled_fails_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_channel_fails_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", "short")
     result = run()
     assert result.exit_code == 1
@@ -172,7 +174,7 @@ def test_a_channel_that_is_disabled_fails_with_its_reason(monkeypatch: pytest.Mo
     assert result.stderr.startswith("channels.pagerduty: routing_key must have 32 characters")
 
 
-def test_an_unset_channel_is_no_failure_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unset_channel_is_a_failure_only_if_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEAMS_WEBHOOK_URL", "")
     unset = "channels.teams: not configured, webhook_url is unset\n"
     assert (run().exit_code, run().stderr) == (0, unset)
@@ -182,7 +184,7 @@ def test_an_unset_channel_is_no_failure_unless_it_is_asked_for(monkeypatch: pyte
     assert (alone.exit_code, alone.stdout, alone.stderr) == (1, "", f"{unset}Error: no channel is configured\n")
 
 
-def test_no_channel_at_all_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_channel_has_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLACK_WEBHOOK_URL")
     result = run("--config", written(tmp_path, ONE))
     assert (result.exit_code, result.stdout) == (1, "")
@@ -190,6 +192,6 @@ def test_no_channel_at_all_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("arguments", [["--channel", "nope"], ["--severity", "fatal"], ["and", "more"]])
-def test_wrong_usage_is_2(arguments: list[str], slack: SlackDouble) -> None:
+def test_wrong_usage_has_exit_code_2(arguments: list[str], slack: SlackDouble) -> None:
     assert run(*arguments).exit_code == 2
     assert slack.requests == []

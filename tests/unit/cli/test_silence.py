@@ -1,4 +1,4 @@
-"""`ecs-alert-router silence`: what it holds back is in `test_silences.py`; this is how people say it."""
+"""`ecs-alert-router silence`: the command; what a silence suppresses is tested in `test_silences.py`."""
 
 import json
 import time
@@ -40,7 +40,7 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_what_is_added_is_in_effect_and_says_who_why_and_until_when(account: Account) -> None:
+def test_an_added_silence_is_in_effect_and_has_author_reason_and_end(account: Account) -> None:
     said = add("--service", "web", "--cluster", "prod", "--for", "2h", "--author", "ann")
     assert said.items() >= {"author": "ann", "reason": "moving the database", "status": "active", "added": True}.items()
     assert said["match"] == {"service": ["web"], "cluster": ["prod"]}
@@ -95,12 +95,12 @@ def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, accoun
     assert listed() == []
 
 
-def test_all_means_all(account: Account) -> None:
+def test_all_silences_every_alert(account: Account) -> None:
     assert add("--all", "--for", "5m")["match"] == {}
     assert account.decisions(died(service="any")) == [Decision.SILENCED]
 
 
-def test_nobody_silences_without_a_reason(account: Account) -> None:
+def test_a_reason_is_required(account: Account) -> None:
     result = run("add", "--service", "web", "--for", "2h")
     assert (result.exit_code, "Missing option '--reason'" in result.stderr) == (2, True)
 
@@ -118,7 +118,7 @@ def test_list_shows_active_pending_and_expired_ones_in_this_order(account: Accou
     assert "service=b" in lines[0]
 
 
-def test_expired_ones_are_listed_as_far_back_as_one_asks(account: Account) -> None:
+def test_expired_silences_are_listed_as_far_back_as_requested(account: Account) -> None:
     ended = add("--service", "c", "--for", "1h")
     run("end", ended["id"])
     now = time.time()
@@ -134,7 +134,7 @@ def test_end_takes_effect_within_a_minute(account: Account) -> None:
     result = run("end", said["id"])
     assert result.stdout == f"silence {said['id']} has ended; matching alerts are announced again within a minute\n"
     assert account.decisions(died()) == [Decision.ANNOUNCED]
-    assert account.world.history.silences(time.time()) != []  # its key has the end that was planned
+    assert account.world.history.silences(time.time()) != []  # its key has the planned end
 
 
 def test_a_silence_that_cannot_be_ended_is_explained_in_one_line(account: Account) -> None:
@@ -148,6 +148,6 @@ def test_a_silence_that_cannot_be_ended_is_explained_in_one_line(account: Accoun
     assert unknown.stderr.count("\n") == 1
 
 
-def test_no_silence_is_said_to_people_and_not_to_machines(account: Account) -> None:
+def test_an_empty_list_is_stated_in_text_and_not_in_json(account: Account) -> None:
     assert run("list").stderr == "No silences.\n"
     assert listed() == []

@@ -1,4 +1,4 @@
-"""`ecs-alert-router simulate`: what would be made of events, without AWS, network or secrets."""
+"""`ecs-alert-router simulate`: how events would be handled, without AWS, network or secrets."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ RULE = """
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is configured, and no AWS is in reach."""
+    """Nothing is configured, and AWS cannot be reached."""
     for name in (*VARIABLES, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -80,7 +80,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # --- what is said of an event -----------------------------------------------------------------------------------------
 
 
-def test_every_channel_of_the_shipped_file_is_simulated_with_nothing_set() -> None:
+def test_every_shipped_channel_is_simulated_although_no_value_is_set() -> None:
     lines = told()
     assert [(line["channel"], line["channel_kind"], line["limit"]) for line in lines] == [
         ("email", "sns", 262_144),
@@ -90,7 +90,7 @@ def test_every_channel_of_the_shipped_file_is_simulated_with_nothing_set() -> No
     ]
 
 
-def test_each_line_says_what_becomes_of_the_event() -> None:
+def test_each_line_has_the_decision_about_the_event() -> None:
     line = told("--channel", "slack")[0]
     expected = {
         "cause": "essential_container_exited",
@@ -126,7 +126,7 @@ def test_each_line_has_the_fields_that_scripts_rely_on(event: Any, subject: str)
         (events.task_event("RUNNING", containers=[events.container("sidecar", 1)]), "no route"),
     ],
 )
-def test_what_is_announced_to_nobody_is_one_line_without_a_channel(event: Any, decision: str, tmp_path: Path) -> None:
+def test_an_event_that_notifies_no_one_is_one_line_without_a_channel(event: Any, decision: str, tmp_path: Path) -> None:
     (line,) = told("--config", written(tmp_path, ONE), event=event)
     assert (line["decision"], line["channel"]) == (decision, None)
 
@@ -141,12 +141,12 @@ def test_the_users_rules_apply(tmp_path: Path) -> None:
     assert (line["severity"], line["rule"]) == ("info", "exited badly, then web may fail")
 
 
-def test_channel_chooses_what_is_shown() -> None:
+def test_channel_selects_what_is_shown() -> None:
     assert [line["channel"] for line in told("--channel", "teams", "--channel", "slack")] == ["slack", "teams"]
 
 
 @pytest.mark.parametrize("kind", ["opened", "updated", "resolved"])
-def test_the_bodies_are_what_the_remotes_take(kind: str) -> None:
+def test_the_remotes_would_accept_the_bodies(kind: str) -> None:
     bodies = {line["channel"]: line["body"] for line in told("--kind", kind)}
     pagerduty = {"routing_key": PagerDutyDouble.routing_key, **bodies["pagerduty"]}
     with SlackDouble() as slack:
@@ -157,14 +157,14 @@ def test_the_bodies_are_what_the_remotes_take(kind: str) -> None:
     assert bodies["email"]["MessageAttributes"]["kind"]["StringValue"] == kind
 
 
-def test_bytes_are_those_of_the_body_as_it_is_sent() -> None:
+def test_bytes_is_the_size_of_the_body_as_it_is_sent() -> None:
     event = events.alarm("ALARM", name="メモリ")
     for line in told(event=event):
         compact = json.dumps(line["body"], ensure_ascii=False, separators=(",", ":"))
         assert line["bytes"] == len(compact.encode())
 
 
-def test_people_get_the_exact_body_its_size_and_a_preview() -> None:
+def test_by_default_the_exact_body_its_size_and_a_preview_are_printed() -> None:
     shown = run("--channel", "teams").stdout
     (line,) = told("--channel", "teams")
     assert json.dumps(line["body"], ensure_ascii=False, separators=(",", ":")) in shown.splitlines()
@@ -173,7 +173,7 @@ def test_people_get_the_exact_body_its_size_and_a_preview() -> None:
     assert "│ Image" in run("--channel", "slack").stdout
 
 
-def test_nothing_in_an_event_steers_the_terminal() -> None:
+def test_no_event_can_send_control_sequences_to_the_terminal() -> None:
     event = events.task_stopped(
         "\x1b[2J", "\x1b]0;title\x07", events.container("\x1b[31m\u202e", 1), group="service:\x1b[1m"
     )
@@ -196,7 +196,7 @@ def test_no_secret_is_read_or_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "XXXXXXXX" not in result.stdout
 
 
-def test_a_channel_that_takes_no_placeholder_is_one_line_and_the_others_go_on(plugins: Path) -> None:
+def test_a_channel_that_refuses_placeholders_is_reported_and_the_others_are_shown(plugins: Path) -> None:
     (plugins / "picky.py").write_text(PICKY)
     config = written(plugins.parent, TAKES_NO_PLACEHOLDER)
     result = run("--config", config, "--json")
@@ -256,7 +256,7 @@ TAKES_NO_PLACEHOLDER = """
 
 
 @pytest.mark.parametrize(("kind", "error"), [("broken", "RuntimeError"), ("odd", "TypeError")])
-def test_a_body_that_cannot_be_made_is_a_finding_without_the_plugins_words(
+def test_a_body_that_cannot_be_rendered_is_a_finding_without_the_plugins_error_text(
     kind: str, error: str, plugins: Path
 ) -> None:
     (plugins / "picky.py").write_text(PICKY)
@@ -277,13 +277,13 @@ def test_a_body_over_the_limit_is_a_finding(plugins: Path) -> None:
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_that_cannot_be_read_is_named_and_the_others_are_simulated() -> None:
+def test_an_unreadable_event_is_reported_and_the_others_are_simulated() -> None:
     result = run("--json", "--channel", "slack", event=[5, STOPPED])
     assert (result.exit_code, result.stderr) == (1, "line 1, item 1: not an object\n")
     assert len(result.stdout.splitlines()) == 1
 
 
-def test_what_is_wrong_with_the_configuration_is_told_and_the_rest_is_simulated(tmp_path: Path) -> None:
+def test_problems_of_the_configuration_are_reported_and_the_rest_is_simulated(tmp_path: Path) -> None:
     wrong = 'colour = "red"\n' + ONE.replace('["elsewhere"]', '["elsewhere"]\nseverity = "fatal"')
     wrong += '[channels.odd]\nkind = "odd"\n[[routes]]\nchannels = ["odd"]\n'
     result = run("--config", written(tmp_path, wrong), "--json")
@@ -297,11 +297,11 @@ def test_what_is_wrong_with_the_configuration_is_told_and_the_rest_is_simulated(
 
 
 @pytest.mark.parametrize("arguments", [["--channel", "nope"], ["--kind", "closed"], ["--no-such-option"]])
-def test_wrong_usage_is_2(arguments: list[str]) -> None:
+def test_wrong_usage_has_exit_code_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_a_file_that_is_not_toml_is_one_message(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_one_error(tmp_path: Path) -> None:
     result = run("--config", written(tmp_path, "language = "))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: the configuration is invalid:\n")
@@ -310,7 +310,7 @@ def test_a_file_that_is_not_toml_is_one_message(tmp_path: Path) -> None:
 # --- many at once -----------------------------------------------------------------------------------------------------
 
 
-def test_gathered_is_one_body_for_each_channel_but_pagers_and_names_every_subject() -> None:
+def test_gathered_is_one_body_per_channel_except_pagers_with_every_subject() -> None:
     many = [events.task_stopped(service=name, task=name) for name in ("web", "api", "cart")]
     bodies = told("--kind", "gathered", event=many)
     assert {body["channel"]: body["decision"] for body in bodies} == dict.fromkeys(
@@ -320,5 +320,5 @@ def test_gathered_is_one_body_for_each_channel_but_pagers_and_names_every_subjec
         assert all(name in json.dumps(body["body"]) for name in ("3 incidents in prod", "web", "api", "cart"))
 
 
-def test_gathered_says_nothing_where_nothing_would_be_announced() -> None:
+def test_gathered_shows_nothing_if_nothing_would_be_announced() -> None:
     assert told("--kind", "gathered", event=events.service_action()) == []

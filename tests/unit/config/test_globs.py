@@ -1,4 +1,4 @@
-"""Globs compiled once say what fnmatch says of each."""
+"""Globs, compiled once, match what fnmatch matches."""
 
 from fnmatch import fnmatchcase
 

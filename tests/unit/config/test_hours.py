@@ -38,7 +38,7 @@ def test_a_time_is_in_the_hours_or_not(hours: str, moment: str, *, held: bool) -
     ("moment", "held"),
     [(f"{SATURDAY}T22:00", True), (f"{SUNDAY}T05:59", True), (f"{SUNDAY}T06:00", False), (f"{SATURDAY}T05:00", False)],
 )
-def test_hours_over_midnight_belong_to_the_day_on_which_they_begin(moment: str, *, held: bool) -> None:
+def test_hours_over_midnight_belong_to_the_day_on_which_they_start(moment: str, *, held: bool) -> None:
     assert parse_hours("sat 22:00-06:00").contain(at(moment), "UTC") is held
 
 

@@ -1,4 +1,4 @@
-"""alert-router.toml: what it may say, and that all that is wrong with it is named with its place."""
+"""alert-router.toml: its settings, and problems with their place."""
 
 import re
 from collections.abc import Mapping
@@ -81,17 +81,17 @@ def write(directory: Path, text: str) -> Path:
         ({"TEAMS_WEBHOOK_URL": TEAMS, "PAGERDUTY_ROUTING_KEY": "k" * 32}, ["teams", "pagerduty"]),
     ],
 )
-def test_as_shipped_every_channel_whose_value_is_set_is_used(
+def test_the_shipped_file_uses_every_channel_whose_value_is_set(
     environ: dict[str, str], used: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Empty is the same as unset, and a channel that is not configured is no problem."""
+    """An empty value counts as unset, and a channel that is not configured is not a problem."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     config = load(ROOT / "alert-router.toml", plugins.load(ROOT / "plugins"), environ)
     assert (list(config.channels), config.disabled, config.problems) == (used, {}, ())
     assert sorted([*config.channels, *config.unset]) == ["email", "pagerduty", "slack", "teams"]
 
 
-def test_what_is_not_said_has_its_documented_default() -> None:
+def test_omitted_settings_have_their_documented_defaults() -> None:
     config = parsed()
     assert (config.resolve_after, config.retention) == (300.0, 90 * 86400.0)
     settings, _ = config.channels["chat"].open()
@@ -121,7 +121,7 @@ def test_history_is_kept_for_a_week_at_least() -> None:
 @pytest.mark.parametrize(
     "text", ["", "15", "m", "0m", "-5m", "1.5h", "15 m", "15min", "\u0661\u0665m", "9" * 5000 + "s"]
 )
-def test_what_is_no_duration_is_a_problem(text: str) -> None:
+def test_an_invalid_duration_is_a_problem(text: str) -> None:
     (problem,) = parsed({"resolve_after": text}).problems
     assert problem.startswith("resolve_after: must be a duration such as")
 
@@ -135,7 +135,7 @@ def test_a_channel_overrides_language_time_zone_and_window() -> None:
     assert config.problems == ()
 
 
-def test_a_plugin_gets_its_own_options_alone_with_references_resolved() -> None:
+def test_a_plugin_gets_only_its_own_options_with_references_resolved() -> None:
     channel = {"kind": "chat", "url": "env:CHAT_URL", "room": "ops", "language": "ja"}
     settings, made = parsed(channels={"chat": channel}, environ={"CHAT_URL": f" {SECRET}\n"}).channels["chat"].open()
     assert settings.options == {"url": SECRET, "room": "ops"}
@@ -150,12 +150,12 @@ def test_an_optional_option_that_is_unset_is_absent(room: str) -> None:
     assert made.room == "the default"
 
 
-def test_a_required_option_that_is_unset_leaves_its_channel_out() -> None:
+def test_a_channel_whose_required_option_is_unset_is_not_configured() -> None:
     config = parsed(channels={"spare": {"kind": "chat", "url": "env:NOT_SET"}})
     assert (list(config.channels), config.unset, config.problems) == (["chat"], {"spare": "url"}, ())
 
 
-def test_a_route_says_which_alerts_go_where() -> None:
+def test_a_route_has_its_severity_match_and_channels() -> None:
     (route,) = parsed(
         routes=[
             {
@@ -221,13 +221,13 @@ def test_a_route_says_which_alerts_go_where() -> None:
         ),
     ],
 )
-def test_a_problem_names_its_place_and_what_would_be_right(table: dict[str, Any], place: str, fix: str) -> None:
+def test_a_problem_names_its_place_and_the_fix(table: dict[str, Any], place: str, fix: str) -> None:
     whole = {"channels": {"chat": CHAT}, "routes": [TO_CHAT], **table}
     problems = parse(whole, PLUGINS, {}).problems
     assert any(problem.startswith(f"{place}: ") and fix in problem for problem in problems), problems
 
 
-def test_all_problems_are_named_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     table = {
         "language": "fr",
         "resolve_after": "soon",
@@ -241,7 +241,7 @@ def test_all_problems_are_named_at_once() -> None:
     assert places == top | channels | {"routes[1].severity", "routes[2].channels", "routes[2]"}
 
 
-def test_what_is_wrong_with_plugins_is_a_problem_too() -> None:
+def test_problems_of_plugins_are_reported_too() -> None:
     with_problem = Plugins(PLUGINS.manager, PLUGINS.kinds, ("plugins/odd.py: cannot be imported",))
     config = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT]}, with_problem, {})
     assert config.problems == ("plugins/odd.py: cannot be imported",)
@@ -257,14 +257,14 @@ def test_what_is_wrong_with_plugins_is_a_problem_too() -> None:
         ({"kind": "broken", "url": SECRET}, "its plugin raised RuntimeError"),
     ],
 )
-def test_a_wrong_channel_disables_itself_alone(channel: dict[str, Any], reason: str) -> None:
+def test_an_invalid_channel_disables_only_itself(channel: dict[str, Any], reason: str) -> None:
     config = parsed(channels={"wrong": channel})
     assert (list(config.channels), config.disabled) == (["chat"], {"wrong": reason})
     assert [problem for problem in config.problems if problem.startswith(f"channels.wrong: {reason}")]
 
 
-def test_a_channel_that_is_disabled_still_counts_as_a_recipient() -> None:
-    """Its deliveries fail with the reason: the route is not the mistake."""
+def test_a_disabled_channel_still_counts_as_a_recipient() -> None:
+    """Its deliveries fail with the reason, because the route is correct."""
     config = parsed(channels={"wrong": {"kind": "chat"}}, routes=[{"channels": ["wrong"]}])
     assert [problem.partition(":")[0] for problem in config.problems] == ["channels.wrong"]
 
@@ -274,7 +274,7 @@ def test_a_channel_that_is_disabled_still_counts_as_a_recipient() -> None:
 
 @pytest.mark.parametrize("kind", ["chat", "broken", "leaking", "unknown"])
 def test_a_secret_is_in_no_problem_reason_or_repr(kind: str) -> None:
-    """Not even where a plugin puts it into what it raises."""
+    """Even if a plugin puts it into the error that it raises."""
     secret = SECRET.replace("https:", "http:")
     config = parsed(channels={"wrong": {"kind": kind, "url": "env:CHAT_URL"}}, environ={"CHAT_URL": secret})
     assert config.disabled.keys() == {"wrong"}
@@ -284,20 +284,20 @@ def test_a_secret_is_in_no_problem_reason_or_repr(kind: str) -> None:
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_not_there_stops_everything(tmp_path: Path) -> None:
+def test_a_missing_file_stops_the_cold_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
         load(tmp_path / "nowhere.toml", PLUGINS, {})
 
 
 @pytest.mark.parametrize("content", [b"language = ", b"[channels", b"\xff\xfe", b'a = "1"\na = "2"'])
-def test_a_file_that_is_not_toml_stops_everything(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_stops_the_cold_start(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "alert-router.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=re.escape(f"{path}: is not TOML: ")):
         load(path, PLUGINS, {})
 
 
-def test_no_usable_channel_stops_everything_and_says_which_option_to_set(tmp_path: Path) -> None:
+def test_no_usable_channel_stops_the_cold_start_and_names_the_options_to_set(tmp_path: Path) -> None:
     text = """
         color = "red"
         [channels.chat]
@@ -318,7 +318,7 @@ def test_no_usable_channel_stops_everything_and_says_which_option_to_set(tmp_pat
     assert "color: is not a key" in told
 
 
-def test_every_other_problem_stops_nothing(tmp_path: Path) -> None:
+def test_no_other_problem_stops_the_cold_start(tmp_path: Path) -> None:
     text = 'color = "red"\n[channels.chat]\nkind = "chat"\nurl = "env:CHAT_URL"\n'
     config = load(write(tmp_path, text), PLUGINS, {"CHAT_URL": SECRET})
     assert list(config.channels) == ["chat"]
@@ -342,8 +342,8 @@ tables = st.recursive(
     channel=st.dictionaries(st.sampled_from(KEYS), tables),
     route=st.dictionaries(st.sampled_from([*KEYS, "clusters"]), tables),
 )
-def test_nothing_that_toml_can_say_raises(top: dict[str, Any], channel: dict[str, Any], route: dict[str, Any]) -> None:
-    """What is wrong is a problem, and every channel is in exactly one of three states."""
+def test_no_toml_document_raises(top: dict[str, Any], channel: dict[str, Any], route: dict[str, Any]) -> None:
+    """Everything invalid is a problem, and every channel is in exactly one of three states."""
     table = {"channels": {"chat": channel}, "routes": [route], **top}
     config = parse(table, PLUGINS, {"HOME": "/"})
     states = [*config.channels, *config.unset, *config.disabled]
@@ -360,7 +360,7 @@ def test_nothing_that_toml_can_say_raises(top: dict[str, Any], channel: dict[str
 def test_stage_prod_refuses_a_literal_secret_and_other_stages_warn(
     value: str, stage: str | None, *, refused: bool
 ) -> None:
-    """A secret in the file or in a variable can be read by whoever sees the repository or the function."""
+    """Anyone who sees the repository or the function can read a secret in the file or in a variable."""
     environ = {"SLACK_WEBHOOK_URL": SECRET} | ({"STAGE": stage} if stage else {})
     table = {"channels": {"slack": {"kind": "slack", "webhook_url": value}}, "routes": [{"channels": ["slack"]}]}
     config = parse(table, plugins.load(ROOT / "plugins"), environ)
@@ -368,11 +368,11 @@ def test_stage_prod_refuses_a_literal_secret_and_other_stages_warn(
     assert [each.split(": ")[:2] for each in said] == [["channels.slack.webhook_url", "is a literal secret"]]
     assert unsaid == ()
     assert SECRET not in str(said)
-    assert list(config.channels) == ["slack"]  # at run time it works all the same
+    assert list(config.channels) == ["slack"]  # it still works at run time
 
 
 @pytest.mark.parametrize("reference", ["ssm:/router/slack", "secretsmanager:router#slack"])
-def test_a_reference_is_no_literal_secret_wherever_it_stands(reference: str) -> None:
+def test_a_reference_is_never_a_literal_secret(reference: str) -> None:
     for value, environ in ((reference, {}), ("env:URL", {"URL": reference})):
         table = {"channels": {"slack": {"kind": "slack", "webhook_url": value}}, "routes": [{"channels": ["slack"]}]}
         config = parse(table, plugins.load(ROOT / "plugins"), {"STAGE": "prod", **environ})
@@ -382,13 +382,13 @@ def test_a_reference_is_no_literal_secret_wherever_it_stands(reference: str) -> 
 # --- [enrich] ---------------------------------------------------------------------------------------------------------
 
 
-def test_as_shipped_only_the_routers_own_history_is_asked() -> None:
+def test_the_shipped_file_enriches_only_from_the_routers_own_history() -> None:
     shipped = load(ROOT / "alert-router.toml", plugins.load(ROOT / "plugins"), {"SLACK_WEBHOOK_URL": SECRET})
     assert shipped.enrich == EnrichSettings(history=True, task_definition=False, log_groups=())
     assert parse({}, PLUGINS, {}).enrich == EnrichSettings()
 
 
-def test_what_messages_tell_beyond_the_event_is_configured() -> None:
+def test_enrichment_is_configurable() -> None:
     on = {"history": False, "task_definition": True, "log_groups": ["/ecs/*", "web"]}
     found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": on}, PLUGINS, {})
     assert found.problems == ()
@@ -405,7 +405,7 @@ def test_what_messages_tell_beyond_the_event_is_configured() -> None:
         ({"logs": True}, "enrich.logs: is not a key"),
     ],
 )
-def test_what_is_wrong_with_enrich_is_named(wrong: dict[str, Any], problem: str) -> None:
+def test_problems_of_enrich_are_reported(wrong: dict[str, Any], problem: str) -> None:
     found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": wrong}, PLUGINS, {})
     assert [each.startswith(problem) for each in found.problems] == [True]
 
@@ -457,14 +457,14 @@ def test_what_is_wrong_with_poll_is_named(wrong: dict[str, Any], problem: str) -
 # --- accounts ---------------------------------------------------------------------------------------------------------
 
 
-def test_accounts_have_the_names_that_messages_show() -> None:
+def test_accounts_can_have_names_for_messages() -> None:
     config = parsed({"accounts": {"111122223333": " production ", "444455556666": "staging"}})
     assert config.accounts == {"111122223333": "production", "444455556666": "staging"}
     assert config.problems == ()
 
 
 @pytest.mark.parametrize(("account", "name"), [("1234", "a"), ("production", "111122223333"), ("111122223333", 5)])
-def test_a_wrong_account_or_name_is_a_problem_and_the_others_are_used(account: str, name: object) -> None:
+def test_an_invalid_account_or_name_is_a_problem_and_the_others_are_used(account: str, name: object) -> None:
     config = parsed({"accounts": {account: name, "444455556666": "staging"}})
     assert config.accounts == {"444455556666": "staging"}
     assert [problem.partition(":")[0] for problem in config.problems] == [f"accounts.{account}"]

@@ -24,7 +24,7 @@ def rule(name: str = "mine", **fields: Any) -> UserRule:
     return UserRule(name, **{"match": {}, **fields})
 
 
-def test_a_rule_changes_what_it_names_and_leaves_the_rest() -> None:
+def test_a_rule_changes_only_what_it_sets() -> None:
     before = classify(normalise(EXITED_WITH_1))
     assert after(EXITED_WITH_1, rule(severity=Severity.WARNING)) == Classification(
         Severity.WARNING, before.cause, before.resolves, f"{before.rule}, then mine"
@@ -60,7 +60,7 @@ def test_a_rule_can_ask_for_exit_codes(codes: set[int], *, matches: bool) -> Non
     assert (after(EXITED_WITH_1, rule(exit_codes=frozenset(codes), cause="mine")).cause == "mine") is matches
 
 
-def test_the_documented_rule_lowers_the_severity_and_gives_the_message_its_runbook() -> None:
+def test_the_documented_rule_lowers_the_severity_and_adds_a_runbook() -> None:
     table = {
         "rules": [
             {
@@ -74,7 +74,7 @@ def test_the_documented_rule_lowers_the_severity_and_gives_the_message_its_runbo
     config = parse(table, no_plugins(), {})
     world = World(rules=config.rules)
     world.receive(EXITED_WITH_1)
-    assert world.pager.tried == 0  # a warning pages nobody
+    assert world.pager.tried == 0  # a warning pages no one
     assert ("View runbook", "https://wiki.example.com/nightly") in world.slack.told[0].message.links
 
 

@@ -1,4 +1,4 @@
-"""Silences and maintenance windows, through the whole router in memory: what they hold back, and what comes after."""
+"""Silences and maintenance windows, through the whole router in memory: what they suppress, and what follows."""
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +69,7 @@ def row(world: World) -> Item:
 # --- while it lasts ---------------------------------------------------------------------------------------------------
 
 
-def test_what_a_silence_matches_is_a_row_that_names_it_and_nobody_hears_of_it(world: World) -> None:
+def test_a_silenced_alert_is_recorded_with_the_silence_and_notifies_no_one(world: World) -> None:
     world.silence(START + HOUR, service="web")
     assert world.decisions(crash(world)) == [SILENCED]
     assert row(world).items() >= {"decision": "silenced", "silence": "s1", "silence_reason": "deploying"}.items()
@@ -78,21 +78,21 @@ def test_what_a_silence_matches_is_a_row_that_names_it_and_nobody_hears_of_it(wo
     assert world.history.open_incidents(world.now) == []
 
 
-def test_what_it_does_not_match_is_told_as_ever(world: World) -> None:
+def test_an_alert_that_a_silence_does_not_match_is_announced(world: World) -> None:
     world.silence(START + HOUR, service="api")
     assert world.decisions(crash(world)) == [ANNOUNCED]
     assert "silence" not in row(world)
 
 
-def test_what_nobody_would_have_heard_of_was_not_held_back_by_it() -> None:
+def test_an_alert_that_would_notify_no_one_is_not_silenced() -> None:
     world = World(routes=[Route(Severity.CRITICAL, channels=("slack",))])
     world.silence(START + HOUR, cluster="*")
     scaled_in = task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment x)")
     assert world.decisions(scaled_in, spot(world)) == [Decision.BELOW_THRESHOLD, Decision.NO_ROUTE]
 
 
-def test_one_that_is_added_has_its_effect_within_a_minute(world: World) -> None:
-    world.receive(crash(world, service="other"))  # the process has read what is silenced, and knows of nothing
+def test_an_added_silence_takes_effect_within_a_minute(world: World) -> None:
+    world.receive(crash(world, service="other"))  # the process has read the silences, and there are none
     world.now += 1
     world.silence(START + HOUR, service="web")
     world.now += READ_EVERY - 1
@@ -109,7 +109,7 @@ def test_a_silence_with_a_later_start_is_inactive_until_then(world: World) -> No
     assert world.decisions(crash(world)) != [SILENCED]
 
 
-def test_of_two_that_overlap_the_later_end_counts(world: World) -> None:
+def test_the_later_end_of_two_overlapping_silences_counts(world: World) -> None:
     world.silence(START + HOUR, service="web", id_="short")
     world.silence(START + 2 * HOUR, cluster="prod", id_="long")
     assert world.decisions(crash(world)) == [SILENCED]
@@ -118,7 +118,7 @@ def test_of_two_that_overlap_the_later_end_counts(world: World) -> None:
     assert world.decisions(crash(world)) == [SILENCED]
 
 
-def test_worse_trouble_is_silenced_too_unless_the_silence_names_a_severity(world: World) -> None:
+def test_worse_alerts_are_silenced_too_unless_the_silence_names_a_severity(world: World) -> None:
     world.silence(START + HOUR, service="web", severity="warning")
     assert world.decisions(spot(world)) == [SILENCED]
     assert world.decisions(crash(world)) == [ANNOUNCED]
@@ -136,7 +136,7 @@ def test_the_same_event_again_stays_silenced_after_the_end(world: World) -> None
 # --- and after it -----------------------------------------------------------------------------------------------------
 
 
-def test_the_first_alert_after_the_end_opens_the_incident_since_the_first_one_held_back(world: World) -> None:
+def test_the_first_alert_after_a_silence_opens_the_incident_with_its_original_start(world: World) -> None:
     world.silence(START + HOUR, service="web")
     assert crashes(world, 3) == [SILENCED] * 3
     world.now = START + HOUR
@@ -149,7 +149,7 @@ def test_the_first_alert_after_the_end_opens_the_incident_since_the_first_one_he
     assert [channel.kinds for channel in world.channels.values()] == [[OPENED]] * 3
 
 
-def test_what_recovered_during_the_silence_did_not_outlast_it(world: World) -> None:
+def test_a_problem_that_recovered_during_the_silence_has_no_original_start(world: World) -> None:
     world.silence(START + HOUR, service="web")
     crashes(world, 3)
     assert world.decisions(steady(world)) == [Decision.RESOLVING]
@@ -159,8 +159,8 @@ def test_what_recovered_during_the_silence_did_not_outlast_it(world: World) -> N
     assert (told.incident.opened_at, told.incident.silenced) == (world.now, None)
 
 
-def test_a_failed_deployment_outlasts_the_steady_state_after_its_rollback(world: World) -> None:
-    """What does not end trouble that was told does not end trouble that was held back."""
+def test_a_silenced_failed_deployment_is_not_ended_by_the_steady_state_after_its_rollback(world: World) -> None:
+    """An event that does not end an announced problem does not end a silenced one either."""
     world.silence(START + HOUR, service="web")
     rolling = deployment("SERVICE_DEPLOYMENT_IN_PROGRESS", "rolling back", deploymentId="d2", updatedAt=iso(START))
     failed = deployment("SERVICE_DEPLOYMENT_FAILED", deploymentId="d1", updatedAt=iso(START + 1))
@@ -172,7 +172,7 @@ def test_a_failed_deployment_outlasts_the_steady_state_after_its_rollback(world:
     assert world.slack.told[0].incident.opened_at == START
 
 
-def test_trouble_held_back_lapses_after_a_day_without_more_of_it(world: World) -> None:
+def test_a_silenced_problem_lapses_after_a_day_without_an_alert(world: World) -> None:
     world.silence(START + HOUR, service="web")
     world.receive(crash(world))
     world.now = START + DAY + 2 * MINUTE
@@ -180,7 +180,7 @@ def test_trouble_held_back_lapses_after_a_day_without_more_of_it(world: World) -
     assert world.slack.told[0].incident.opened_at == world.now
 
 
-def test_one_that_ends_early_ends_within_a_minute(world: World) -> None:
+def test_ending_a_silence_takes_effect_within_a_minute(world: World) -> None:
     silence = world.silence(START + HOUR, service="web")
     world.receive(crash(world))
     (stored,) = world.history.silences(world.now)
@@ -194,7 +194,7 @@ def test_one_that_ends_early_ends_within_a_minute(world: World) -> None:
 # --- an incident that is open already ---------------------------------------------------------------------------------
 
 
-def test_of_an_open_incident_nothing_more_is_said_until_the_end_and_then_the_newest(world: World) -> None:
+def test_an_open_incident_is_not_updated_until_the_silence_ends(world: World) -> None:
     world.receive(crash(world))
     world.wait(MINUTE)
     world.receive(crash(world))  # held back by the window
@@ -212,7 +212,7 @@ def test_of_an_open_incident_nothing_more_is_said_until_the_end_and_then_the_new
     assert world.slack.told[2].incident.silenced.count == 30
 
 
-def test_a_silence_that_ends_early_lets_an_open_incident_speak_within_two_minutes(world: World) -> None:
+def test_an_open_incident_is_updated_within_two_minutes_of_an_early_end(world: World) -> None:
     world.receive(crash(world))
     world.receive(crash(world, "t2"))
     world.silence(START + HOUR, service="web")
@@ -224,7 +224,7 @@ def test_a_silence_that_ends_early_lets_an_open_incident_speak_within_two_minute
     assert world.slack.kinds == [OPENED, UPDATED]
 
 
-def test_a_retry_waits_for_the_end_however_long_and_is_not_given_up(world: World) -> None:
+def test_a_retry_waits_for_the_end_of_any_silence_and_is_not_given_up(world: World) -> None:
     world.slack.failure = lambda: TransientError("over its limit")
     world.receive(crash(world))
     tried = world.slack.tried
@@ -235,13 +235,13 @@ def test_a_retry_waits_for_the_end_however_long_and_is_not_given_up(world: World
         world.receive(crash(world))
         world.wait(HOUR)
     assert world.slack.tried == tried
-    world.wait(2 * HOUR)  # and Slack still fails for the moment
+    world.wait(2 * HOUR)  # and Slack still fails
     world.slack.failure = lambda: None
     world.wait(HOUR)
     assert world.slack.kinds == [OPENED]
 
 
-def test_that_an_announced_incident_is_over_is_said_during_a_silence(world: World) -> None:
+def test_the_end_of_an_announced_incident_is_sent_during_a_silence(world: World) -> None:
     world.receive(crash(world))
     world.silence(START + HOUR, service="web")
     world.wait(MINUTE)
@@ -272,7 +272,7 @@ def window(**fields: Any) -> Silence:
     )
 
 
-def test_a_maintenance_window_silences_in_its_hours_and_gives_its_name() -> None:
+def test_a_maintenance_window_silences_during_its_hours_and_is_named() -> None:
     world = World(maintenance=(window(),))
     before, within, after = START, START + 10 * MINUTE, START + 2 * HOUR
     found = []
@@ -297,7 +297,7 @@ def sample(**fields: Any) -> Alert:
 
 
 class Stored:
-    """Silences that can be unreachable, and count how often they are read."""
+    """Stored silences that can be unreachable, and that count how often they are read."""
 
     def __init__(self, *silences: Silence) -> None:
         self.silences = silences
@@ -314,7 +314,7 @@ class Stored:
 WEB = Silence("s1", {"service": ("web",)}, ends_at=START + HOUR)
 
 
-def test_they_are_read_once_a_minute_at_most() -> None:
+def test_silences_are_read_at_most_once_a_minute() -> None:
     stored = Stored(WEB)
     silences = Silences(stored)
     for second in range(120):
@@ -322,7 +322,7 @@ def test_they_are_read_once_a_minute_at_most() -> None:
     assert stored.reads == 2
 
 
-def test_the_last_known_ones_hold_while_history_is_unreachable_and_it_is_asked_again_soon() -> None:
+def test_the_last_known_silences_apply_while_history_is_unreachable() -> None:
     stored = Stored(WEB)
     silences = Silences(stored)
     silences.active(sample(), START)
@@ -333,7 +333,7 @@ def test_the_last_known_ones_hold_while_history_is_unreachable_and_it_is_asked_a
     assert silences.active(sample(), START + READ_EVERY + READ_AGAIN) is None
 
 
-def test_a_process_that_never_read_any_does_not_guess() -> None:
+def test_a_process_that_has_never_read_silences_raises() -> None:
     stored = Stored(WEB)
     stored.reachable = False
     silences = Silences(stored)
@@ -343,7 +343,7 @@ def test_a_process_that_never_read_any_does_not_guess() -> None:
 
 
 @pytest.mark.parametrize(("waited", "reads"), [(0.0, 1), (READ_AHEAD - 1, 1), (READ_AHEAD, 2)])
-def test_they_are_read_while_the_function_starts_unless_the_first_alert_comes_later(waited: float, reads: int) -> None:
+def test_silences_are_read_ahead_at_the_start_unless_the_first_alert_comes_later(waited: float, reads: int) -> None:
     stored = Stored(WEB)
     silences = Silences(read_ahead(stored, lambda: START))
     assert silences.active(sample(), START + waited) == WEB
@@ -352,7 +352,7 @@ def test_they_are_read_while_the_function_starts_unless_the_first_alert_comes_la
     assert stored.reads == reads + 1
 
 
-def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
+def test_the_first_alert_reads_silences_if_reading_ahead_failed() -> None:
     stored = Stored(WEB)
     stored.reachable = False
     read = read_ahead(stored, lambda: START)
@@ -362,7 +362,7 @@ def test_what_could_not_be_read_ahead_is_read_by_the_first_alert() -> None:
     assert Silences(read).active(sample(), START) == WEB
 
 
-def test_silences_that_are_known_hold_during_an_outage(world: World) -> None:
+def test_known_silences_apply_during_an_outage(world: World) -> None:
     def announced(routed: RoutedAlert) -> int:
         deps = world.router
         deliveries = announce_without_history([routed], deps.config, deps.runtime, deps.memory, serially_sent)
@@ -393,7 +393,7 @@ NAMES = st.text("awB-", min_size=1, max_size=4)
     ),
     NAMES,
 )
-def test_looking_up_finds_what_comparing_each_one_would_find(found: list[dict[str, list[str]]], name: str) -> None:
+def test_the_index_finds_the_same_silences_as_comparing_each(found: list[dict[str, list[str]]], name: str) -> None:
     silences = [
         Silence(str(number), {fact: tuple(globs) for fact, globs in match.items()})
         for number, match in enumerate(found)
@@ -417,7 +417,7 @@ def test_a_silence_knows_whether_it_silences_everything(match: dict[str, tuple[s
     assert Silence("x", match).everything is expected
 
 
-def test_of_a_thousand_silences_only_those_that_may_match_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_silences_that_can_match_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     thousand = [
         Silence(f"s{number}", {"service": (f"team{number}-*",), "cluster": ("prod",)}) for number in range(1000)
     ]
@@ -452,7 +452,7 @@ def problems(config: Config) -> list[str]:
     return [problem for problem in config.problems if problem.startswith("maintenance")]
 
 
-def test_a_window_is_read_with_the_time_zone_of_the_file_or_its_own() -> None:
+def test_a_windows_time_zone_is_its_own_or_the_files() -> None:
     (read,) = parsed().maintenance
     assert (read.id, read.match, read.reason) == ("patching", {"cluster": ("prod",)}, "patches")
     assert (read.hours, read.time_zone) == ((parse_hours("sun 02:00-04:00"),), "Asia/Tokyo")
@@ -478,5 +478,5 @@ def test_an_invalid_window_is_reported_with_its_place_and_silences_nothing(wrong
     assert config.maintenance == ()
 
 
-def test_several_problems_of_one_window_are_all_named() -> None:
+def test_all_problems_of_a_window_are_reported() -> None:
     assert len(problems(parsed(hours="never", match={"x": "y"}, zone="UTC"))) == 3

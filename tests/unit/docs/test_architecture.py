@@ -1,4 +1,4 @@
-"""docs/architecture.md: every module of the core is in its tables, once."""
+"""docs/architecture.md: its tables list every module of the core once."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/architecture.md").read_text("utf-8")
 MERGED = {"last_resort": "outage", "belated": "outage", "runtime": "context"}
-"""Modules that the page already shows under the name of the module that takes them in."""
+"""Modules that the page already shows under the name of the module that they were merged into."""
 
 
 def modules() -> set[str]:
-    """Of the core, as the page names them; the packages' own `__init__` and the command line are not in its tables."""
+    """The core's modules, named as on the page, without packages' `__init__` and the command line."""
     paths = [path.relative_to(ROOT / "router").with_suffix("") for path in (ROOT / "router").glob("**/*.py")]
     names = {path.as_posix() for path in paths if not path.stem.startswith("__") and path.parts[0] != "cli"}
     return {MERGED.get(name, name) for name in names}

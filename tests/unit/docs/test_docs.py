@@ -1,4 +1,4 @@
-"""What the documents say works as they say it."""
+"""What the documents describe works as described."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_shows_what_the_router_makes(name: str) -> None:
+def test_a_picture_shows_the_current_messages(name: str) -> None:
     """If not: `make docs-images`."""
     assert (IMAGES / name).is_file()
     assert remembered()[name] == digest(page(PICTURES[name]))
@@ -56,7 +56,7 @@ def test_every_picture_is_shown_in_a_document() -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_page_is_what_the_code_makes_of_it(name: str) -> None:
+def test_a_generated_page_is_up_to_date(name: str) -> None:
     """If not: `make docs-pages`."""
     assert (DOCS / name).read_text("utf-8") == MADE[name]()
 
@@ -108,7 +108,7 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
     assert blocks("README.md", "python") == [(ROOT / "examples/mattermost.py").read_text("utf-8")]
 
 
-def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None:
+def test_the_commented_out_settings_of_the_shipped_configuration_are_valid() -> None:
     text = (ROOT / "alert-router.toml").read_text("utf-8")
     everything = re.sub(
         r"^# (?=mention|name|match|severity|runbook|hours|time_zone|reason|\[\[|\[retention|critical|info)",
@@ -129,8 +129,8 @@ def test_what_is_commented_out_in_the_shipped_configuration_would_work() -> None
 # --- docs/deploy.md ---------------------------------------------------------------------------------------------------
 
 
-def test_every_value_of_a_deployment_is_documented_and_no_other() -> None:
-    """Those that serverless.yml and deploy/ take from the shell; of .env's own the AWS region is no setting of ours."""
+def test_exactly_the_values_of_a_deployment_are_documented() -> None:
+    """The variables that serverless.yml and deploy/ read from the shell."""
     read = (ROOT / "serverless.yml").read_text("utf-8") + (ROOT / "deploy" / "settings.js").read_text("utf-8")
     taken = set(re.findall(r"\$\{env:([A-Z_]+)", read)) | set(re.findall(r"addresses\('([A-Z_]+)'\)", read))
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/deploy.md"], re.MULTILINE))
@@ -152,7 +152,7 @@ def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None
 
 RUNBOOK = blocks("docs/operate.md", "sh")
 TYPED = [line for block in RUNBOOK for line in block.splitlines()]
-TO_RUN = [block for block in (*RUNBOOK, blocks("README.md", "sh")[-1]) if "ecs-alert-router " in block]
+TO_RUN = [block for block in (*RUNBOOK, *blocks("README.md", "sh")) if "ecs-alert-router " in block]
 
 
 @pytest.fixture
@@ -163,14 +163,25 @@ def troubled(account: Account) -> Account:
     return account
 
 
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is a checkout, into which a command may write."""
+    for name in ("alert-router.toml", "examples", "plugins"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("block", TO_RUN)
-def test_what_the_runbook_says_to_type_works(block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_every_command_of_the_readme_and_the_runbook_works(
+    block: str, troubled: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/x")
     monkeypatch.setattr("router.cli.send_test._sent", lambda _: iter(()))  # nothing leaves this machine
     (incident,) = troubled.world.history.open_incidents(time.time())
     known = {"k3f9x2a7m2c4q-12": incident["id"], "k3f9x2a": _silenced(troubled)}
-    options = {"config": [], "send-test": [], "history": troubled.options[:2], "replay": troubled.options[:2]}
+    history = troubled.options[:2]
+    options = {"classify": [], "config": [], "simulate": [], "send-test": [], "history": history, "replay": history}
     for line in block.splitlines():
         program, *words = shlex.split(line, comments=True)
         if program == "ecs-alert-router":
@@ -185,7 +196,7 @@ def _silenced(account: Account) -> str:
 
 
 @pytest.mark.parametrize("line", [line for line in TYPED if line.startswith("aws ")])
-def test_what_the_runbook_asks_aws_exists(line: str) -> None:
+def test_every_aws_command_of_the_runbook_exists(line: str) -> None:
     _, service, operation, *words = shlex.split(line)
     session = botocore.session.get_session()
     model = session.get_service_model(service)

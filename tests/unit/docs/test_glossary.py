@@ -1,4 +1,4 @@
-"""docs/glossary.md: public names use its terms, and no word that it has replaced."""
+"""docs/glossary.md: public names use its terms, and none of the words that they replaced."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ def split(name: str) -> list[str]:
 
 
 def stems(word: str) -> set[str]:
-    """The word, and what it may be an inflection of: `retries` of `retry`, `sending` of `send`."""
+    """The word, and the words that it may be an inflection of: `retry` for `retries`, `send` for `sending`."""
     found = {word}
     for ending, replacements in (
         ("ies", ("y",)),
@@ -111,12 +111,12 @@ def test_no_public_name_uses_a_replaced_word(place: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Standing", "standings", "OutboxCell", "RUNG", "sayings", "recalled", "wake_all"])
-def test_a_replaced_word_is_noticed(name: str) -> None:
+def test_a_replaced_word_is_detected(name: str) -> None:
     assert is_retired(name)
 
 
 @pytest.mark.parametrize("name", ["Gizmo", "frobnicate_alert", "alert_frobnicated"])
-def test_a_word_that_is_defined_nowhere_is_noticed(name: str) -> None:
+def test_an_undefined_word_is_detected(name: str) -> None:
     assert unknown(name)
 
 

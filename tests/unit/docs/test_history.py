@@ -1,4 +1,4 @@
-"""docs/history.md: each key for people is tried, with the AWS command line itself and with boto3."""
+"""docs/history.md: each query is run, with the AWS command line itself and with boto3."""
 
 import json
 import os
@@ -32,13 +32,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
-pytestmark = pytest.mark.xdist_group("docs_history")  # what they share is made once
+pytestmark = pytest.mark.xdist_group("docs_history")  # the shared table is created once
 COMMANDS = [block for block in blocks("sh") if block.startswith("aws ")]
 
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[Any]:
-    """A night on which many tasks of the service web died, and nobody could be paged."""
+    """A night on which many tasks of service web died, and paging failed."""
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.delenv("AWS_ENDPOINT_URL", raising=False)
         patch.delenv("AWS_PROFILE", raising=False)
@@ -68,9 +68,7 @@ def table() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split("\\\n")[0].strip())
-def test_a_command_for_the_aws_command_line_finds_what_it_is_for(
-    command: str, table: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_aws_command_finds_items(command: str, table: Any, capsys: pytest.CaptureFixture[str]) -> None:
     program, *words = shlex.split(os.path.expandvars(command.replace("\\\n", " ").replace('\\"', '"')))
     assert program == "aws"
     assert awscli.clidriver.create_clidriver().main([*words, "--output", "json"]) == 0
@@ -79,13 +77,13 @@ def test_a_command_for_the_aws_command_line_finds_what_it_is_for(
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_a_query_for_boto3_finds_what_it_is_for(block: str, table: Any) -> None:
+def test_each_boto3_query_finds_items(block: str, table: Any) -> None:
     names: dict[str, Any] = {"TABLE": NAME}
     exec(block, names)
     assert names["found"]
 
 
-def test_every_index_that_people_may_use_is_shown_with_its_keys_and_both_ways_to_ask() -> None:
+def test_every_public_index_is_documented_with_its_keys_and_both_kinds_of_query() -> None:
     for name, index in INDEXES.items():
         assert f"| `{name}` | `{index.partition}` = " in PAGE
         if name != "due":  # the router's own
@@ -94,7 +92,7 @@ def test_every_index_that_people_may_use_is_shown_with_its_keys_and_both_ways_to
     assert f"`{TABLE.partition}` | `{TABLE.sort}`" in PAGE
 
 
-def test_every_word_that_stands_in_a_row_is_named() -> None:
+def test_every_stored_word_is_documented() -> None:
     for word in (*Decision, *Outcome, *Kind):
         assert f"`{word.value}`" in PAGE, word
     assert f"SHARD is 0 to {SHARDS - 1}" in PAGE

@@ -1,4 +1,4 @@
-"""Every reference to a heading, a file or a promise leads to one."""
+"""Every reference to a heading, a file or a promise resolves."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ TO_BE_WRITTEN = {"plugins/mattermost.py", "layer/plugins.in", "layer/plugins.txt
 
 
 def prose(page: str) -> str:
-    """Without code blocks, in which `#` begins a comment."""
+    """The page without code blocks, in which `#` starts a comment."""
     return re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
 
 
@@ -26,12 +26,12 @@ def headings(page: str) -> list[str]:
 
 
 def anchor(heading: str) -> str:
-    """As GitHub makes it."""
+    """The anchor that GitHub creates for a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def texts() -> dict[str, str]:
-    """The files that may refer to a page in a comment or a docstring."""
+    """The files that can refer to a page in a comment or docstring."""
     inside = [path for folder in FOLDERS.split("|") for path in (ROOT / folder).rglob("*")]
     suffixes = {".py", ".yml", ".toml", ".js", ".md"}
     files = [path for path in (*ROOT.iterdir(), *inside) if path.suffix in suffixes and path.is_file()]
@@ -40,7 +40,7 @@ def texts() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_link_leads_to_a_file_and_to_a_heading_of_it(page: str) -> None:
+def test_every_link_resolves_to_a_file_and_a_heading(page: str) -> None:
     for target, fragment in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", prose(page)):
         file = ((ROOT / page).parent / target).resolve() if target else ROOT / page
         assert file.exists(), target
@@ -55,7 +55,7 @@ def test_a_file_that_a_page_names_exists(page: str) -> None:
     assert [name for name in named if name not in TO_BE_WRITTEN and not (ROOT / name).exists()] == []
 
 
-def test_a_page_that_a_file_names_exists_and_has_the_heading_that_it_names() -> None:
+def test_every_reference_to_a_page_and_a_heading_resolves() -> None:
     """In comments and docstrings: `docs/history.md`, or README, "Notification kinds"."""
     quoted = re.compile(r'\b(README|CONTRIBUTING|docs/[a-z-]+)(?:\.md)?[`)]*, "([^"\n]+)"')
     wrong = []

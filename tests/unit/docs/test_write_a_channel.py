@@ -1,4 +1,4 @@
-"""docs/write-a-channel.md: what it says to write works as it is written."""
+"""docs/write-a-channel.md: its code works as printed."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_the_page_quotes_the_example() -> None:
-    """What the page shows is the example, to the letter."""
+    """The page shows exactly the example."""
     assert (ROOT / "examples/mattermost.py").read_text("utf-8") == PLUGIN
 
 
@@ -51,13 +51,13 @@ def test_a_file_and_a_table_are_a_working_channel(directory: Path) -> None:
 
 
 def test_the_channel_is_not_configured_where_its_value_is_unset(directory: Path) -> None:
-    """A KeyError from the constructor says so, as the page says."""
+    """A KeyError from the constructor means that, as the page says."""
     config = parse(tomllib.loads(TOML), load(directory), {})
     assert config.unset == {"chat": "webhook_url"}
 
 
 def test_an_entry_point_is_a_working_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same file as a module that a distribution announces as the page's pyproject.toml does."""
+    """The same file works as a module of a distribution with the page's pyproject.toml."""
     announced = tomllib.loads(PYPROJECT)["project"]["entry-points"]["ecs_alert_router"]
     (module,) = announced.values()
     (tmp_path / f"{module}.py").write_text(PLUGIN, "utf-8")
@@ -70,7 +70,7 @@ def test_an_entry_point_is_a_working_channel(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_example_passes_the_kit(directory: Path) -> None:
-    """The page's five lines run, and pass, without any of this repository's settings."""
+    """The page's test runs and passes without this repository's settings."""
     (directory.parent / "test_mattermost.py").write_text(KIT, "utf-8")
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", directory.parent, "."],
@@ -83,7 +83,7 @@ def test_the_example_passes_the_kit(directory: Path) -> None:
     assert re.search(r"^[0-9]{3} passed in", run.stdout, re.MULTILINE), run.stdout
 
 
-def test_outside_text_pings_nobody_and_formats_nothing(directory: Path) -> None:
+def test_text_from_outside_mentions_no_one_and_formats_nothing(directory: Path) -> None:
     """The example does what the page says about text from outside."""
     channel = load(directory).kinds["mattermost"](router.ChannelConfig("x", "x", {"webhook_url": "http://127.0.0.1"}))
     text = channel.render(NOTIFICATIONS["opened, mentions"])["text"]
@@ -92,12 +92,12 @@ def test_outside_text_pings_nobody_and_formats_nothing(directory: Path) -> None:
 
 
 def test_the_page_names_every_hook_and_all_of_the_facade() -> None:
-    """A hook or a name that an author is not told of might as well not be there."""
+    """A hook or name that the page omits would be useless to authors."""
     hooks = {name for name in vars(Hooks) if not name.startswith("_")}
     assert {name for name in hooks | {*router.__all__} if name not in PAGE} == set()
 
 
-def test_the_page_names_what_the_kit_can_be_told() -> None:
+def test_the_page_names_every_attribute_of_the_kit() -> None:
     """Attributes of the kit's classes, all of them."""
     told = {name for kit in (ChannelConformance, RenderConformance) for name in kit.__annotations__}
     assert {name for name in told if f"`{name}`" not in PAGE} == {"factory"}

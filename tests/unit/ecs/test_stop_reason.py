@@ -256,7 +256,7 @@ def test_a_reason_can_be_cut_anywhere(text: str, end: int) -> None:
 @pytest.mark.parametrize(
     "unit", ["(", "a.", "secret ", "denied", "a", "'", '"', "[a(", "exec: '", "arn:", "https://", '="']
 )
-def test_a_reason_of_any_length_takes_no_time(unit: str) -> None:
+def test_a_reason_of_any_length_is_parsed_quickly(unit: str) -> None:
     begin = time.process_time()
     parse(unit * 200_000)
     assert time.process_time() - begin < 0.2

@@ -1,4 +1,4 @@
-"""The last lines of a log: bounded, without colours, without what looks like a secret."""
+"""The last lines of a log: limited in size, without colours, and without anything that looks like a secret."""
 
 import time
 
@@ -36,7 +36,7 @@ TOKEN = "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNH
         ("-----BEGIN PRIVATE KEY-----\nMIIEow", "MIIEow"),
     ],
 )
-def test_what_looks_like_a_secret_is_taken_out(line: str, secret: str) -> None:
+def test_text_that_looks_like_a_secret_is_redacted(line: str, secret: str) -> None:
     assert secret not in redacted(line)
     assert REDACTED in redacted(line)
 
@@ -56,7 +56,7 @@ def test_ordinary_lines_are_left_alone(line: str) -> None:
     assert redacted(line) == line
 
 
-def test_what_stays_tells_what_was_taken_out() -> None:
+def test_redaction_keeps_the_name_of_the_secret() -> None:
     assert redacted("postgres://app:s3cr3t@db/x") == f"postgres://app:{REDACTED}@db/x"
     assert redacted("password=hunter2 user=app") == f"password={REDACTED} user=app"
 
@@ -70,33 +70,33 @@ def test_empty_lines_and_a_terminals_colours_are_left_out() -> None:
     assert excerpt(["\x1b[31mred\x1b[0m\n\n", "   \n", "\x1b[1;32mgreen\x1b[0m"]) == "red\ngreen"
 
 
-def test_an_event_may_hold_many_lines() -> None:
+def test_a_log_event_can_have_many_lines() -> None:
     assert excerpt(["a\nb", "c"]) == "a\nb\nc"
 
 
 @given(st.lists(st.text(max_size=6000), max_size=40))
-def test_an_excerpt_is_bounded(messages: list[str]) -> None:
+def test_an_excerpt_is_limited_in_size(messages: list[str]) -> None:
     shown = excerpt(messages)
     assert len(shown) <= TEXT
-    assert len(shown.splitlines()) <= LINES + 1  # a cut may begin within a line
+    assert len(shown.splitlines()) <= LINES + 1  # a cut can start within a line
     assert all(len(line) <= LINE for line in shown.splitlines())
 
 
 @pytest.mark.parametrize(
     "text", ["a", "password", "://", "token=", "-----BEGIN PRIVATE KEY-----", "eyJaaaaaaaa.", "secret"]
 )
-def test_no_log_takes_long(text: str) -> None:
+def test_any_log_is_redacted_quickly(text: str) -> None:
     begin = time.process_time()
     excerpt([text * (262_144 // len(text))] * 30)
     assert time.process_time() - begin < 2.0
 
 
-def test_a_long_line_is_not_cut_within_a_secret() -> None:
-    """Half a secret has nothing to be known by: what is cut off begins with a word."""
+def test_a_long_line_is_not_cut_inside_a_secret() -> None:
+    """Half a secret could not be recognised, so the part that is kept starts with a word."""
     line = "x" * 10_000 + " password=" + "s3cr3t" * 665 + " end"
     assert "s3cr3t" not in excerpt([line])
 
 
-def test_an_excerpt_holds_no_secret_even_one_that_spans_several_events() -> None:
+def test_an_excerpt_contains_no_secret_even_across_log_events() -> None:
     messages = ["password=hunter2\n", "-----BEGIN PRIVATE KEY-----\n", "MIIEow\n", "-----END PRIVATE KEY-----\n", "end"]
     assert excerpt(messages) == f"password={REDACTED}\n{REDACTED}\nend"

@@ -1,4 +1,4 @@
-"""What is found out beyond the event: each part by itself, bounded in time and size, never in an alert's way."""
+"""Enrichment: each lookup is independent, limited in time and size, and never blocks an alert."""
 
 import threading
 import time
@@ -45,12 +45,12 @@ def finds(label: str) -> Enricher:
     return lambda _alert, known: known._replace(facts={**known.facts, label: "x"})
 
 
-def test_a_part_that_fails_costs_only_itself() -> None:
+def test_a_failing_lookup_affects_only_itself() -> None:
     found = enrich([DIED], 1.0, [finds("a"), fails, finds("b")])
     assert found[DIED.id].facts == {"a": "x", "b": "x"}
 
 
-def test_what_hangs_is_left_behind_with_what_was_found_before() -> None:
+def test_a_hanging_lookup_is_abandoned_and_earlier_results_are_kept() -> None:
     release = threading.Event()
 
     def hangs(_alert: Alert, known: Enrichment) -> Enrichment:
@@ -90,7 +90,7 @@ def test_what_is_left_behind_asks_nobody_later() -> None:
 
 
 def test_alerts_do_not_wait_for_each_other() -> None:
-    """Ten alerts whose parts each take a while are done in about the time of one."""
+    """Ten alerts with slow lookups take about as long as one."""
 
     def slow(_alert: Alert, known: Enrichment) -> Enrichment:
         threading.Event().wait(0.2)
@@ -102,12 +102,12 @@ def test_alerts_do_not_wait_for_each_other() -> None:
     assert time.monotonic() - begun < 1.5
 
 
-def test_without_parts_nothing_is_known() -> None:
+def test_without_lookups_there_is_no_enrichment() -> None:
     assert enrich([DIED], 1.0, []) == {}
 
 
 @pytest.mark.parametrize("enrichment", [Enrichment({"Owner": "web team"}), None])
-def test_only_what_is_announced_is_enriched_and_no_message_waits_for_it(enrichment: Enrichment | None) -> None:
+def test_only_announced_alerts_are_enriched(enrichment: Enrichment | None) -> None:
     asked: list[list[str]] = []
 
     def ask(alerts: Any, seconds: float) -> Mapping[str, Enrichment]:
@@ -192,7 +192,7 @@ def definitions(answer: Callable[[], Any] = lambda: DEFINITION) -> tuple[TaskDef
     return TaskDefinitions(lambda _region: ecs, clock), ecs, clock
 
 
-def test_a_task_definition_tells_limits_flags_and_logs() -> None:
+def test_a_task_definition_has_limits_flags_and_logs() -> None:
     made, _, _ = definitions()
     found = enrich([DIED], 1.0, [from_task_definition(made)])[DIED.id]
     assert found.memory == {"app": 512, "init": 1024, "proxy": 1024}
@@ -200,8 +200,8 @@ def test_a_task_definition_tells_limits_flags_and_logs() -> None:
     assert found.logs == ("/ecs/web", f"web/app/{events.TASK}")
 
 
-def test_a_task_definition_is_asked_for_once_by_its_whole_arn() -> None:
-    """`web:42` alone would be this account's, whoever's the task was."""
+def test_a_task_definition_is_requested_once_by_its_full_arn() -> None:
+    """`web:42` would be this account's task definition, even if the task runs in another account."""
     made, ecs, _ = definitions()
     for _ in range(3):
         made.get(DIED.subject, "web:42")
@@ -213,7 +213,7 @@ def test_a_task_definition_is_asked_for_once_by_its_whole_arn() -> None:
 @pytest.mark.parametrize(
     "answer", [refused, dict, lambda: {"containerDefinitions": 5}, lambda: {"containerDefinitions": [{}]}]
 )
-def test_after_a_failure_nothing_is_asked_for_a_minute(answer: Callable[[], Any]) -> None:
+def test_after_a_failure_nothing_is_requested_for_a_minute(answer: Callable[[], Any]) -> None:
     made, ecs, clock = definitions(answer)
     assert made.get(DIED.subject, "web:42") is None
     assert made.get(DIED.subject, "web:43") is None
@@ -223,7 +223,7 @@ def test_after_a_failure_nothing_is_asked_for_a_minute(answer: Callable[[], Any]
     assert len(ecs.asked) == 2
 
 
-def test_nothing_is_asked_where_the_place_is_unknown() -> None:
+def test_nothing_is_requested_if_the_place_is_unknown() -> None:
     made, ecs, _ = definitions()
     assert made.get(DIED.subject._replace(account="-"), "web:42") is None
     assert made.get(DIED.subject, "") is None
@@ -250,12 +250,12 @@ def verdict(raw: events.Raw, essential: Callable[[Event], Mapping[str, bool]]) -
     return results.routed.alert.cause, results.routed.alert.severity
 
 
-def test_where_exit_codes_contradict_each_other_essential_containers_decide() -> None:
+def test_essential_containers_decide_between_contradicting_exit_codes() -> None:
     made, _, _ = definitions()
     assert verdict(MIXED, made.essential) == ("task_completed", Severity.INFO)
 
 
-def test_flags_that_cannot_be_had_are_not_guessed() -> None:
+def test_unavailable_flags_are_not_guessed() -> None:
     made, _, _ = definitions(refused)
     assert verdict(MIXED, made.essential) == ("essential_container_exited", Severity.CRITICAL)
 
@@ -272,8 +272,8 @@ def test_flags_that_cannot_be_had_are_not_guessed() -> None:
         ),
     ],
 )
-def test_only_for_contradicting_exit_codes_are_flags_asked_for(raw: events.Raw) -> None:
-    """It is on the way of every event, before the claim: what could not change the verdict is not asked."""
+def test_flags_are_requested_only_for_contradicting_exit_codes(raw: events.Raw) -> None:
+    """The lookup delays every event before the claim, so it is made only if it can change the verdict."""
     made, ecs, _ = definitions()
     verdict(raw, made.essential)
     assert ecs.asked == []
@@ -323,7 +323,7 @@ def test_when_the_last_line_was_logged_is_known() -> None:
     assert found.logged_at == 1_760_000_002.0
 
 
-def test_no_other_log_group_is_read_than_those_that_are_named() -> None:
+def test_only_the_configured_log_groups_are_read() -> None:
     logs = Logs("one")
     found, _ = logged(logs, ["/other/*"])
     assert (found.log_excerpt, logs.asked) == ("", [])
@@ -336,8 +336,8 @@ def test_a_log_that_cannot_be_read_leaves_its_link() -> None:
     assert found.logs == ("/ecs/web", f"web/app/{events.TASK}")
 
 
-def test_a_channel_hears_of_it_whatever_the_parts_do() -> None:
-    """The whole way: every part fails, and the message is sent all the same."""
+def test_a_channel_is_notified_even_if_every_lookup_fails() -> None:
+    """Through the whole router: every lookup fails, and the message is still sent."""
     world = World()
     parts: list[Enricher] = [fails, lambda _alert, _known: 1 / 0]  # type: ignore[list-item, return-value]
     world.router = world.router._replace(enrich=lambda alerts, seconds: enrich(alerts, seconds, parts))

@@ -1,4 +1,4 @@
-"""Stored values and Python values: types, defaults, and what a newer version stored."""
+"""Stored values and Python values: types, defaults, and values of newer versions."""
 
 from typing import Any, NamedTuple
 
@@ -61,12 +61,12 @@ PET = Record(Pet, {"name": Field(TEXT), "mood": Field(MOOD, "calm"), "legs": Fie
         (PET, {"name": "rex", "legs": "four"}),
     ],
 )
-def test_a_value_of_another_type_is_damaged(codec: Codec, value: Any) -> None:
+def test_a_value_of_a_different_type_is_damaged(codec: Codec, value: Any) -> None:
     with pytest.raises(DamagedItem):
         codec.read(value)
 
 
-def test_the_error_says_where_the_damage_is() -> None:
+def test_the_error_names_the_damaged_field() -> None:
     with pytest.raises(DamagedItem, match="legs: 'four' is not a count"):
         PET.read({"name": "rex", "legs": "four"})
 
@@ -89,7 +89,7 @@ NEWER_PET = {"name": "rex", "mood": "sleepy", "colour": {"red": [1, 2]}}
         (MapOf(TupleOf(PET)), {"a": [{"name": "tom"}, NEWER_PET]}),
     ],
 )
-def test_what_a_newer_version_stored_is_written_back(codec: Codec, stored: Any) -> None:
+def test_unknown_fields_of_a_newer_version_are_written_back(codec: Codec, stored: Any) -> None:
     value, unknown = codec.read(stored)
     assert codec.write(value, unknown) == stored
 
@@ -101,12 +101,12 @@ def test_an_unknown_choice_counts_as_its_default_and_is_written_back_until_it_ch
     assert MOOD.write("calm", unknown) == "calm"
 
 
-def test_what_was_unknown_of_one_record_is_not_written_into_another() -> None:
+def test_unknown_fields_of_one_record_are_not_written_into_another() -> None:
     _, unknown = PET.read({"name": "rex", "colour": "red"})
     assert PET.write(Pet("tom"), unknown) == {"name": "tom"}
 
 
-def test_what_can_be_read_is_read_where_the_rest_is_damaged() -> None:
+def test_readable_fields_of_a_damaged_value_are_read() -> None:
     stored = {"name": 1, "mood": "wild", "legs": "four"}
     assert PET.readable(stored, ("mood", "legs")) == {"mood": "wild", "legs": 4}
     assert PET.readable(None, ("mood", "legs")) == {"mood": "calm", "legs": 4}

@@ -1,4 +1,4 @@
-"""The items of the history table: their keys, what they hold, and the way back."""
+"""The items of the history table: their keys, their content, and reading them back."""
 
 import re
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def row_of(raw: events.Raw, decision: Decision = Decision.ANNOUNCED) -> AlertRec
 
 
 def stored(item: Item) -> Item:
-    """What comes back from DynamoDB."""
+    """The value after a round trip through DynamoDB."""
     return plain_item(typed_item(item))
 
 
@@ -78,13 +78,13 @@ def stored(item: Item) -> Item:
 DIED = row_of(events.task_stopped())
 
 
-def test_the_id_of_an_alert_says_where_its_row_is() -> None:
+def test_an_alerts_id_gives_the_key_of_its_row() -> None:
     item = row_item(DIED, TTL, NOW)
     assert row_key(DIED.alert.id) == (item["pk"], item["sk"])
     assert item["pk"] == f"alert#{events.TASK}"
 
 
-def test_all_rows_about_one_task_stand_together() -> None:
+def test_all_rows_about_one_task_share_a_partition() -> None:
     oom = row_of(events.task_event(containers=[events.container(reason="OutOfMemoryError: killed", exit_code=137)]))
     items = [row_item(row, TTL, NOW) for row in (DIED, oom)]
     assert items[0]["pk"] == items[1]["pk"]
@@ -92,11 +92,11 @@ def test_all_rows_about_one_task_stand_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "abc", "abc-12", "a.b", events.TASK])
-def test_what_is_no_alerts_id_has_no_row(text: str) -> None:
+def test_an_invalid_alert_id_has_no_key(text: str) -> None:
     assert row_key(text) is None
 
 
-def test_a_row_says_what_happened_and_what_was_decided() -> None:
+def test_a_row_has_the_alert_and_the_decision() -> None:
     item = row_item(DIED, TTL, NOW)
     expected = {
         "id": DIED.alert.id,
@@ -118,7 +118,7 @@ def test_a_row_says_what_happened_and_what_was_decided() -> None:
     assert [(each["name"], each["exit_code"]) for each in item["containers"]] == [("app", 1)]
 
 
-def test_indexes_that_would_gather_an_accounts_writes_have_day_and_shard_in_their_keys() -> None:
+def test_hot_index_keys_include_day_and_shard() -> None:
     item = row_item(DIED, TTL, NOW)
     day = f"2024-08-08#{shard(DIED.alert.id)}"
     assert item["cluster_day"] == f"prod#{day}"
@@ -130,7 +130,7 @@ def test_the_day_is_that_of_the_event_not_of_its_arrival() -> None:
     assert item["cluster_day"].startswith("prod#2024-08-08#")
 
 
-def test_shards_are_spread_evenly_and_stay() -> None:
+def test_shards_are_even_and_stable() -> None:
     shards = [shard(str(number)) for number in range(10_000)]
     assert set(shards) == set(range(SHARDS))
     assert all(800 < shards.count(each) < 1200 for each in range(SHARDS))
@@ -138,7 +138,7 @@ def test_shards_are_spread_evenly_and_stay() -> None:
 
 
 @pytest.mark.parametrize("time", [0.0, 1_723_137_542.67, 1_723_137_600.0, 253_402_300_799.0])
-def test_times_sort_as_text_and_come_back(time: float) -> None:
+def test_times_sort_as_text_and_can_be_read_back(time: float) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", iso(time))
     assert seconds(iso(time)) == pytest.approx(time, abs=0.001)
 
@@ -156,7 +156,7 @@ def with_environment(value: Any) -> events.Raw:
     return events.task_stopped(overrides={"containerOverrides": [{"name": "app", "environment": value}]})
 
 
-def test_the_event_is_kept_whole_but_for_secrets() -> None:
+def test_the_event_is_stored_whole_except_for_secrets() -> None:
     raw = with_environment([{"name": "TOKEN", "value": SECRET}])
     item = stored(row_item(row_of(raw), TTL, NOW))
     detail = unpacked(item["event"])
@@ -173,8 +173,8 @@ variables = st.recursive(
 
 
 @given(variables=variables, path=st.lists(st.sampled_from(["overrides", "x", 0]), max_size=5))
-def test_no_value_of_an_environment_variable_is_kept_however_deep(variables: Any, path: list[str | int]) -> None:
-    """Whatever shape they have: only names are known to be harmless."""
+def test_no_environment_variables_value_is_stored_at_any_depth(variables: Any, path: list[str | int]) -> None:
+    """In any shape, because only names are known to be harmless."""
     value: Any = {"environment": variables, "kept": 1}
     for step in path:
         value = [value] if step == 0 else {step: value}
@@ -182,21 +182,21 @@ def test_no_value_of_an_environment_variable_is_kept_however_deep(variables: Any
     assert "'kept': 1" in str(redacted(value))
 
 
-def test_redaction_leaves_what_came_in_as_it_was() -> None:
-    """The event goes on to be classified and announced."""
+def test_redaction_does_not_change_its_input() -> None:
+    """The event is still to be classified and announced."""
     raw = {"environment": [{"name": "A", "value": SECRET}]}
     redacted(raw)
     assert raw == {"environment": [{"name": "A", "value": SECRET}]}
 
 
-def test_an_event_that_is_too_large_is_left_out_and_the_rest_of_its_row_is_there() -> None:
+def test_an_event_that_is_too_large_is_omitted_from_its_row() -> None:
     noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(EVENT_LIMIT))
     item = stored(row_item(row_of(events.task_stopped(noise=noise)), TTL, NOW))
     assert not item.get("event")
     assert (item["cause"], len(item["containers"])) == ("essential_container_exited", 1)
 
 
-def test_an_event_whose_text_no_encoding_can_hold_is_kept_all_the_same() -> None:
+def test_an_event_with_text_that_cannot_be_encoded_is_still_stored() -> None:
     item = stored(row_item(row_of(events.task_stopped(odd="half a \ud83d pair")), TTL, NOW))
     assert unpacked(item["event"])["odd"] == "half a ? pair"
 
@@ -219,7 +219,7 @@ OF_HINT: Mapping[Any, st.SearchStrategy[Any]] = {
 
 
 def whole(kind: type[Any], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Every field, those with a default too, so that a field that is added cannot be forgotten."""
+    """Every field is built, including those with a default, so that a new field cannot be forgotten."""
     hints = get_type_hints(kind)
     others = {name: OF_HINT.get(hint, st.from_type(hint)) for name, hint in hints.items() if name not in given}
     return st.builds(kind, **given, **others)
@@ -286,14 +286,14 @@ STANDINGS = SUBJECTS.flatmap(
 
 
 @given(STANDINGS)
-def test_a_standing_comes_back_as_it_was_one_version_on(state: SubjectState) -> None:
+def test_a_state_is_read_back_unchanged_with_the_next_version(state: SubjectState) -> None:
     item = stored(state_item(state, TTL))
     assert to_state(item) == state._replace(version=state.version + 1)
     assert (item["pk"], item["sk"]) == key_of(state)
 
 
 @given(STANDINGS)
-def test_a_state_is_stored_to_the_millisecond_so_that_what_is_due_is_due_in_the_index_too(
+def test_a_states_times_are_rounded_like_those_of_the_due_index(
     state: SubjectState,
 ) -> None:
     late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, muted=None, outbox={})
@@ -348,7 +348,7 @@ NEW_CELL = OutboxEntry(
 )
 
 
-def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_number() -> None:
+def test_the_latest_incident_has_the_subjects_key_and_earlier_ones_their_number() -> None:
     newest = SubjectState(SUBJECT, incident=replace(OPEN, number=12))
     assert key_of(newest) == state_key(SUBJECT) == (f"subject#{SUBJECT.key}", "incident")
     assert key_of(newest._replace(archived=True)) == (f"subject#{SUBJECT.key}", "incident#000012")
@@ -358,7 +358,7 @@ def test_the_newest_incident_has_the_subjects_key_and_those_before_it_their_numb
     ("status", "shown"),
     [(status, status in {IncidentStatus.OPEN, IncidentStatus.RECOVERING}) for status in IncidentStatus],
 )
-def test_only_an_open_incident_is_in_the_index_of_open_ones(status: IncidentStatus, *, shown: bool) -> None:
+def test_only_open_incidents_are_in_the_index_of_open_incidents(status: IncidentStatus, *, shown: bool) -> None:
     item = state_item(SubjectState(SUBJECT, incident=replace(OPEN, status=status)), TTL)
     index = INDEXES["open_incidents"]
     assert (index.partition in item) is shown
@@ -366,7 +366,7 @@ def test_only_an_open_incident_is_in_the_index_of_open_ones(status: IncidentStat
 
 
 @pytest.mark.parametrize("status", IncidentStatus)
-def test_a_status_of_a_newer_version_is_read_as_open(status: IncidentStatus) -> None:
+def test_an_unknown_status_is_read_as_open(status: IncidentStatus) -> None:
     item = stored(state_item(SubjectState(SUBJECT, incident=replace(OPEN, status=status)), TTL))
     incident = to_state({**item, "status": "new"}).incident
     assert incident is not None
@@ -384,7 +384,7 @@ def test_a_status_of_a_newer_version_is_read_as_open(status: IncidentStatus) -> 
         (SubjectState(SUBJECT, incident=OPEN, resolve_at=NOW + 1, lapse_at=NOW + 9), NOW + 1),
     ],
 )
-def test_only_what_is_due_some_day_is_in_the_index_of_what_is_due(state: SubjectState, due_at: float | None) -> None:
+def test_only_subjects_with_a_due_time_are_in_the_due_index(state: SubjectState, due_at: float | None) -> None:
     item = state_item(state, TTL)
     index = INDEXES["due"]
     assert item.get(index.sort) == due_at
@@ -400,7 +400,7 @@ def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery
     )
 
 
-def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:
+def test_deliveries_are_stored_with_their_incident_in_order_of_time() -> None:
     (item,) = delivery_items(SubjectState(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
     assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat")
     (found,) = each_delivery(stored(item))
@@ -408,13 +408,13 @@ def test_deliveries_stand_with_their_incident_in_the_order_of_time() -> None:
     assert found.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, "at": iso(NOW), **said}.items()
 
 
-def test_deliveries_that_are_noted_together_are_one_item_and_come_back_one_by_one() -> None:
+def test_deliveries_recorded_together_are_one_item_and_are_read_separately() -> None:
     made = [delivery(channel=name) for name in ("email", "slack", "teams")]
     (item,) = delivery_items(SubjectState(SUBJECT, incident=OPEN), made, TTL, NOW)
     assert [each["channel"] for each in each_delivery(stored(item))] == ["email", "slack", "teams"]
 
 
-def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones_which_holds_each_by_itself() -> None:
+def test_only_failed_deliveries_are_in_the_index_of_failures_each_as_its_own_item() -> None:
     failed = [delivery(Outcome.FAILED, name) for name in ("slack", "teams")]
     made = [delivery(channel="email"), *failed, delivery(Outcome.RETRY, "pager")]
     items = list(delivery_items(SubjectState(SUBJECT, incident=OPEN), made, TTL, NOW))
@@ -425,6 +425,6 @@ def test_only_a_delivery_that_failed_is_in_the_index_of_failed_ones_which_holds_
     assert [each["channel"] for item in items for each in each_delivery(item)] == ["slack", "teams", "email", "pager"]
 
 
-def test_a_delivery_of_no_incident_is_a_mistake() -> None:
+def test_a_delivery_without_an_incident_is_an_error() -> None:
     with pytest.raises(ValueError, match="always of an incident"):
         list(delivery_items(SubjectState(SUBJECT), [delivery()], TTL, NOW))

@@ -1,4 +1,4 @@
-"""The questions that history answers."""
+"""The queries and commits of history."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ WEB = Subject(events.ACCOUNT, events.REGION, events.CLUSTER, SubjectKind.SERVICE
 def row(
     number: int, at: float, *, service: str = "web", cluster: str = "prod", spot: bool = False, **detail: Any
 ) -> AlertRecord:
-    """The alert of task `number`: critical, or a warning where it was a Spot interruption."""
+    """The alert of task `number`: critical, or a warning for a Spot interruption."""
     code = "SpotInterruption" if spot else "EssentialContainerExited"
     raw = events.task_stopped(code, "", task=f"{number:032x}", service=service, stoppedAt=iso(at), **detail)
     event = normalise(json.loads(json.dumps(raw).replace(events.CLUSTER, cluster)))
@@ -111,7 +111,7 @@ def test_alerts_on_both_sides_of_midnight_are_found() -> None:
     assert ask(history, until=later, now=later, severity="critical") == [2, 1]
 
 
-def test_the_newest_are_found_however_they_are_spread_over_the_shards() -> None:
+def test_the_newest_alerts_are_found_in_any_shards() -> None:
     history = history_with(*(row(number, AT - number) for number in range(1, 60)))
     assert ask(history, limit=30) == list(range(1, 31))
 
@@ -135,7 +135,7 @@ def test_a_row_is_found_by_the_alerts_id() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "a.b.c", f"{1:032x}"])
-def test_what_is_no_alerts_id_finds_no_row(text: str) -> None:
+def test_an_invalid_alert_id_finds_no_row(text: str) -> None:
     assert MANY.row(text, AT) is None
 
 
@@ -162,7 +162,7 @@ def crashing(*services: str) -> World:
     return world
 
 
-def test_open_incidents_are_those_that_are_not_over_the_longest_open_first() -> None:
+def test_open_incidents_are_listed_with_the_longest_open_first() -> None:
     world = World()
     for number, service in enumerate(SERVICES):  # the newest comes first
         stopped_at = iso(AT - number * MINUTE)
@@ -174,7 +174,7 @@ def test_open_incidents_are_those_that_are_not_over_the_longest_open_first() -> 
     assert [item["subject"] for item in world.history.open_incidents(world.now)] == found[:-1]
 
 
-def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None:
+def test_the_latest_and_earlier_incidents_are_found_by_id() -> None:
     world = crashing("web")
     world.receive(events.service_action())
     world.wait(HOUR)
@@ -189,12 +189,12 @@ def test_an_incident_is_found_by_its_id_the_newest_and_those_before_it() -> None
 
 
 @pytest.mark.parametrize("text", ["", "-", "abc", "abc-", "-1", "abc-x", "abc-1", "a-b-1"])
-def test_what_is_no_incidents_id_finds_none(text: str) -> None:
+def test_an_invalid_incident_id_finds_none(text: str) -> None:
     world = crashing("web")
     assert world.history.incident(text, world.now) is None
 
 
-def test_deliveries_of_an_incident_are_those_of_this_incident_oldest_first() -> None:
+def test_an_incidents_deliveries_are_listed_oldest_first() -> None:
     world = World()
     world.slack.failure = lambda: TransientError("busy")
     world.pager.failure = lambda: PermanentError("no such service")
@@ -212,7 +212,7 @@ def test_deliveries_of_an_incident_are_those_of_this_incident_oldest_first() -> 
     assert world.history.deliveries(f"{WEB.key}-2", world.now) == ()
 
 
-def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None:
+def test_due_subjects_are_found_with_the_longest_overdue_first() -> None:
     world = World()
     world.slack.failure = lambda: TransientError("busy")
     for number, service in enumerate(SERVICES):
@@ -226,7 +226,7 @@ def test_what_is_due_is_found_when_it_is_due_the_longest_overdue_first() -> None
 # --- commits ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
+def test_an_existing_row_refuses_the_whole_commit() -> None:
     history = history_with(row(1, AT))
     with pytest.raises(Conflict) as caught:
         history.commit(AT, [row(1, AT), row(2, AT)], SubjectState(WEB))
@@ -235,7 +235,7 @@ def test_a_row_that_is_there_refuses_the_whole_commit() -> None:
     assert history.state(WEB, AT) == SubjectState(WEB)
 
 
-def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
+def test_a_changed_state_refuses_the_commit() -> None:
     history = history_with()
     stored = history.commit(AT, state=SubjectState(WEB))
     assert stored == SubjectState(WEB)._replace(version=1)
@@ -246,7 +246,7 @@ def test_a_standing_that_has_moved_on_refuses_the_commit() -> None:
     assert ask(history) == []
 
 
-def test_a_commit_of_nothing_asks_for_nothing() -> None:
+def test_an_empty_commit_makes_no_call() -> None:
     class Untouched(MemoryTable):
         def commit(self, *_: object) -> None:
             raise HistoryUnavailable("must not be asked")
@@ -264,7 +264,7 @@ def test_a_days_alerts_are_spread_over_ten_partitions(name: str) -> None:
     assert len({item[name] for item in history.table.rows()}) == 10
 
 
-def test_no_question_reads_a_partition_twice() -> None:
+def test_no_query_reads_a_partition_twice() -> None:
     asked: list[tuple[str | None, str]] = []
 
     class Watched(MemoryTable):
@@ -282,15 +282,15 @@ def test_no_question_reads_a_partition_twice() -> None:
 # --- how long it is kept ----------------------------------------------------------------------------------------------
 
 
-def test_a_row_is_kept_as_long_as_its_severity_says() -> None:
+def test_a_rows_retention_is_that_of_its_severity() -> None:
     history = History(MemoryTable(), RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY})
     history.commit(AT, [row(1, AT), row(2, AT, spot=True), row(3, AT, stoppedReason="", stopCode="UserInitiated")])
     kept = {item["severity"]: (item["ttl"] - AT) // DAY for item in history.alerts(AlertQuery(AT - 1, AT), AT)}
     assert kept == {"critical": 365, "warning": 7, "info": 90}
 
 
-def test_what_is_delivered_is_kept_as_long_as_its_incident_and_how_things_stand_longest() -> None:
-    """Numbers would begin again at 1 while an incident 1 is still there, if the newest expired before it."""
+def test_deliveries_are_kept_as_long_as_their_incident_and_states_longest() -> None:
+    """If the latest expired first, numbers would restart at 1 while an incident 1 still exists."""
     world = World()
     world.keep_in(History(world.table, RETENTION, {"warning": 7 * DAY, "critical": 365 * DAY}))
     world.receive(events.task_stopped("SpotInterruption", "", stoppedAt=iso(world.now)))
@@ -337,7 +337,7 @@ def test_an_update_starts_again_from_the_state_that_another_writer_stored() -> N
     assert stored.rollbacks == ("rival 0", "rival 1", "own")
 
 
-def test_an_update_gives_up_when_other_writers_are_faster_every_time() -> None:
+def test_an_update_gives_up_after_repeated_conflicts() -> None:
     history = history_with()
     with pytest.raises(Contended, match="3 times in a row"):
         update(history, Rivals(history, commits=3), tries=3)
@@ -351,7 +351,7 @@ def test_an_update_waits_before_each_new_attempt() -> None:
     assert waits == [0, 1]
 
 
-def test_rows_that_are_there_already_are_handed_to_the_next_attempt_and_the_state_is_not_read_again() -> None:
+def test_existing_rows_are_passed_to_the_next_attempt_without_another_read() -> None:
     history = history_with(row(1, AT))
     reads: list[float] = []
 
@@ -416,7 +416,7 @@ def test_a_batch_that_gets_no_answer_is_not_asked_for_one_by_one() -> None:
 
 
 def batches_of(sizes: Sequence[int], *refused: int) -> list[tuple[list[int], bool]]:
-    """The batches that are updated, and whether each was written; one that holds a refused number never is."""
+    """The batches that are updated, and whether each was written; one with a refused number never is."""
 
     def write(batch: Sequence[int], tries: int) -> None:
         assert tries == (TRIES if len(batch) == 1 else BATCH_TRIES)
@@ -431,6 +431,6 @@ def test_a_batch_holds_as_many_subjects_as_one_transaction_takes() -> None:
     assert batches_of([4, 4, 2, 1, 9, 10]) == [([0, 1, 2], True), ([3, 4], True), ([5], True)]
 
 
-def test_a_batch_that_fails_is_updated_one_by_one_so_that_one_failure_leaves_the_others_alone() -> None:
+def test_a_failed_batch_is_updated_one_by_one_so_that_a_failure_affects_only_itself() -> None:
     outcomes = batches_of([4, 4, 2, 5], 1)
     assert outcomes == [([0], True), ([1], False), ([2], True), ([3], True)]

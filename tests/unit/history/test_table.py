@@ -35,13 +35,13 @@ NOW = 1_800_000_000.0
 REFUSAL = "test_a_commit_that_dynamodb_refuses_is_unavailable_and_writes_nothing"
 
 LEFT_OUT = {
-    "test_of_twenty_racing_puts_if_absent_one_wins[moto]": "moto 5.2.5 in process has no lock: two may win, seldom",
+    "test_exactly_one_of_twenty_racing_puts_if_absent_wins[moto]": "moto 5.2.5 has no lock: rarely, two win",
     f"{REFUSAL}[moto-an index key that is not a string]": "moto 5.2.5 does not check the types of index keys",
     f"{REFUSAL}[moto-an index key that is not a number]": "moto 5.2.5 does not check the types of index keys",
-    "test_a_range_upside_down_is_refused[moto]": "moto 5.2.5 answers with nothing found",
+    "test_a_reversed_range_is_refused[moto]": "moto 5.2.5 answers with nothing found",
 }
 
-# Starts MiniStack, and ends it when the pipe from the test process closes, however that process ended.
+# Starts MiniStack, and ends it when the pipe from the test process closes, however that process ends.
 MINISTACK = """
 import os, runpy, sys, threading
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
@@ -51,7 +51,7 @@ runpy.run_module("ministack", run_name="__main__", alter_sys=True)
 
 @pytest.fixture(scope="session")
 def ministack() -> Iterator[str]:
-    """The URL of a MiniStack of this test process alone, on the loopback interface alone."""
+    """The URL of a MiniStack for only this test process, on the loopback interface."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -149,7 +149,7 @@ def table(request: pytest.FixtureRequest) -> Table:
 
 @pytest.fixture(params=["moto", "ministack"])
 def client(request: pytest.FixtureRequest) -> Any:
-    """A DynamoDB client for what is the adapter's business alone."""
+    """A DynamoDB client for tests of the adapter only."""
     return request.getfixturevalue(f"{request.param}_client")
 
 
@@ -179,7 +179,7 @@ def test_an_unconditional_put_replaces_the_whole_item(table: Table) -> None:
     assert stored(table, "a") == {"a": item("a", new=2)}
 
 
-def test_a_put_if_absent_loses_to_what_is_there(table: Table) -> None:
+def test_a_put_if_absent_loses_to_an_existing_item(table: Table) -> None:
     table.commit([Put(item("a", by="first"), version=0)], NOW)
     with pytest.raises(Conflict) as refusal:
         table.commit([Put(item("a", by="second"), version=0)], NOW)
@@ -187,7 +187,7 @@ def test_a_put_if_absent_loses_to_what_is_there(table: Table) -> None:
     assert stored(table, "a")["a"]["by"] == "first"
 
 
-def test_of_twenty_racing_puts_if_absent_one_wins(table: Table) -> None:
+def test_exactly_one_of_twenty_racing_puts_if_absent_wins(table: Table) -> None:
     start = Barrier(20)
 
     def race(racer: int) -> bool:
@@ -220,7 +220,7 @@ def test_a_versioned_put_wins_over_its_own_version(table: Table) -> None:
 
 
 @pytest.mark.parametrize("there", [[], [Put(item("a"))]], ids=["nothing", "no version"])
-def test_a_versioned_put_loses_where_no_version_is(table: Table, there: list[Put]) -> None:
+def test_a_versioned_put_loses_if_the_item_has_no_version(table: Table, there: list[Put]) -> None:
     table.commit(there, NOW)
     with pytest.raises(Conflict):
         table.commit([Put(item("a", version=2), version=1)], NOW)
@@ -236,7 +236,7 @@ def test_an_expired_item_is_absent_to_conditions(table: Table, other: list[Put])
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_an_item_lives_through_the_second_of_its_ttl(table: Table, version: int) -> None:
+def test_an_item_exists_until_the_second_of_its_ttl_has_passed(table: Table, version: int) -> None:
     table.commit([Put(item("a", version=1, ttl=int(NOW)))], NOW)
     assert stored(table, "a", now=NOW + 0.0004).keys() == {"a"}
     assert stored(table, "a", now=NOW + 0.001) == {}
@@ -251,13 +251,13 @@ def test_an_item_lives_through_the_second_of_its_ttl(table: Table, version: int)
         table.commit([put], NOW + 0.0004)
 
 
-def test_a_transaction_writes_all_of_a_hundred_items(table: Table) -> None:
+def test_a_transaction_writes_a_hundred_items(table: Table) -> None:
     names = [f"{number:03}" for number in range(MAX_PUTS)]
     table.commit([Put(item(name), version=0) for name in names], NOW)
     assert stored(table, *names).keys() == set(names)
 
 
-def test_a_transaction_with_a_conflict_writes_nothing_and_names_who_lost(table: Table) -> None:
+def test_a_transaction_with_a_conflict_writes_nothing_and_returns_the_conflicts(table: Table) -> None:
     table.commit([Put(item("b", version=5)), Put(item("d"))], NOW)
     puts = [Put(item("a")), Put(item("b", version=2), version=1), Put(item("c"), version=0), Put(item("d"), version=0)]
     with pytest.raises(Conflict) as refusal:
@@ -266,7 +266,7 @@ def test_a_transaction_with_a_conflict_writes_nothing_and_names_who_lost(table: 
     assert stored(table, "a", "b", "c", "d") == {"b": item("b", version=5), "d": item("d")}
 
 
-def test_a_commit_of_nothing_does_nothing(table: Table) -> None:
+def test_an_empty_commit_does_nothing(table: Table) -> None:
     table.commit([], NOW)
     assert table.query(Query(None, "p"), NOW).items == ()
 
@@ -292,12 +292,12 @@ def test_a_commit_that_dynamodb_refuses_is_unavailable_and_writes_nothing(table:
 # --- what a get shows -------------------------------------------------------------------------------------------------
 
 
-def test_a_get_shows_what_is_there_and_leaves_out_the_rest(table: Table) -> None:
+def test_a_get_returns_only_existing_items(table: Table) -> None:
     table.commit([Put(item("a")), Put(item("old", ttl=int(NOW) - 1)), Put(item("young", ttl=int(NOW) + 1))], NOW)
     assert stored(table, "a", "old", "young", "nowhere").keys() == {"a", "young"}
 
 
-def test_a_get_takes_any_number_of_keys_and_the_same_key_twice(table: Table) -> None:
+def test_a_get_accepts_any_number_of_keys_and_repeated_keys(table: Table) -> None:
     names = [f"{number:03}" for number in range(230)]
     for start in range(0, 230, MAX_PUTS):
         table.commit([Put(item(name)) for name in names[start : start + MAX_PUTS]], NOW)
@@ -305,7 +305,7 @@ def test_a_get_takes_any_number_of_keys_and_the_same_key_twice(table: Table) -> 
     assert table.get([], NOW) == {}
 
 
-def test_what_is_read_is_not_shared_with_the_table(table: Table) -> None:
+def test_items_that_were_read_are_not_shared_with_the_table(table: Table) -> None:
     written = item("a", causes={"oom": 1})
     table.commit([Put(written)], NOW)
     written["causes"]["oom"] = 2
@@ -326,13 +326,13 @@ values = st.recursive(
 
 
 @given(values)
-def test_a_value_comes_back_from_typed_json_as_it_was(value: Any) -> None:
+def test_a_value_survives_typed_json(value: Any) -> None:
     assert plain(typed(value)) == value
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=values)
-def test_a_value_comes_back_from_the_table_as_it_was(table: Table, value: Any) -> None:
+def test_a_value_survives_the_table(table: Table, value: Any) -> None:
     table.commit([Put(item("a", value=value))], NOW)
     assert stored(table, "a") == {"a": item("a", value=value)}
 
@@ -346,7 +346,7 @@ def test_a_value_comes_back_from_the_table_as_it_was(table: Table, value: Any) -
         ("half \ud83d a pair", "half ? a pair"),
     ],
 )
-def test_a_value_that_dynamodb_cannot_hold_comes_back_as_near_as_it_can(table: Table, written: Any, read: Any) -> None:
+def test_a_value_that_dynamodb_cannot_store_exactly_is_approximated(table: Table, written: Any, read: Any) -> None:
     table.commit([Put(item("a", value=written))], NOW)
     assert stored(table, "a")["a"]["value"] == read
 
@@ -358,7 +358,7 @@ def test_a_value_keeps_its_type(table: Table, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**38, {"a", "b"}, object()])
-def test_a_value_that_history_has_no_type_for_is_refused_before_anything_is_written(table: Table, value: Any) -> None:
+def test_a_value_of_an_unsupported_type_is_refused_before_any_write(table: Table, value: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         table.commit([Put(item("a")), Put(item("b", value=[value]))], NOW)
     assert stored(table, "a", "b") == {}
@@ -391,7 +391,7 @@ def test_a_range_of_numbers_is_compared_as_numbers(table: Table) -> None:
     assert sort_keys(table, Query("due", "0", between=(0, 99))) == ["9", "10.5"]
 
 
-def test_a_range_upside_down_is_refused(table: Table) -> None:
+def test_a_reversed_range_is_refused(table: Table) -> None:
     with pytest.raises(HistoryUnavailable):
         table.query(Query(None, "p", between=("b", "a")), NOW)
 
@@ -405,11 +405,11 @@ def test_an_index_holds_only_items_with_both_of_its_keys_and_only_while_they_hav
 
 @pytest.fixture
 def narrow_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask for it before `table`, which is made with the indexes as they are then."""
+    """Request it before `table`, which is created with the indexes as they are then."""
     monkeypatch.setitem(INDEXES, "due", INDEXES["due"]._replace(projects=("ttl",)))
 
 
-def test_an_index_shows_its_keys_and_what_it_projects_and_no_more(narrow_index: None, table: Table) -> None:
+def test_an_index_returns_only_its_keys_and_projected_attributes(narrow_index: None, table: Table) -> None:
     whole = item("a", due_shard="0", due_at=1, ttl=int(NOW), detail=b"long")
     table.commit([Put(whole)], NOW)
     shown = {name: value for name, value in whole.items() if name != "detail"}
@@ -417,7 +417,7 @@ def test_an_index_shows_its_keys_and_what_it_projects_and_no_more(narrow_index: 
     assert table.query(Query("due", "0"), NOW + 1).items == ()
 
 
-def test_a_query_reads_no_other_partition(table: Table) -> None:
+def test_a_query_reads_only_its_partition(table: Table) -> None:
     table.commit([*alerts(1), Put(item("x", subject="api", at="2026-01-01T01"))], NOW)
     table.commit([Put({"pk": "q", "sk": "y"})], NOW)
     assert sort_keys(table, Query("alerts_by_subject", "web")) == ["01"]
@@ -461,7 +461,7 @@ def test_pages_show_items_with_the_same_sort_key_once_each(table: Table) -> None
     assert sorted(seen) == ["0", "1", "2", "3", "4"]
 
 
-def test_a_cursor_outlives_the_item_it_points_to(table: Table) -> None:
+def test_a_cursor_stays_valid_after_its_item_is_deleted(table: Table) -> None:
     table.commit(alerts(1, 2, 3), NOW)
     query = Query("alerts_by_subject", "web", limit=2)
     cursor = table.query(query, NOW).cursor
@@ -469,7 +469,7 @@ def test_a_cursor_outlives_the_item_it_points_to(table: Table) -> None:
     assert sort_keys(table, query._replace(cursor=cursor)) == ["03"]
 
 
-def test_a_query_without_a_limit_reads_more_than_the_megabyte_of_one_answer(table: Table) -> None:
+def test_a_query_without_a_limit_reads_beyond_the_megabyte_of_one_response(table: Table) -> None:
     for hour in range(8):
         table.commit(alerts(hour, detail=b"x" * 300_000), NOW)
     assert len(sort_keys(table, Query("alerts_by_subject", "web"))) == 8
@@ -519,7 +519,7 @@ def test_the_double_decides_every_commit_as_dynamodb_does(
 
 
 def decision(table: Table, puts: list[Put], now: float) -> frozenset[tuple[str, str]] | None:
-    """The keys that lost, or None if all was written."""
+    """The keys that lost, or None if everything was written."""
     try:
         table.commit(puts, now)
     except Conflict as conflict:
@@ -527,7 +527,7 @@ def decision(table: Table, puts: list[Put], now: float) -> frozenset[tuple[str, 
     return None
 
 
-def test_the_double_keeps_expired_items_until_it_is_told_to_delete_them() -> None:
+def test_the_double_keeps_expired_items_until_told_to_delete_them() -> None:
     table = MemoryTable()
     table.commit([Put(item("a")), Put(item("old", ttl=int(NOW) - 1))], NOW)
     assert [row["sk"] for row in table.rows()] == ["a", "old"]
@@ -562,7 +562,7 @@ def test_a_closed_port_is_unavailable(call: Callable[[Table], object]) -> None:
 
 
 class Scripted:
-    """A client that stands in front of another (or none) and answers as told."""
+    """A client in front of another (or none) that answers as configured."""
 
     def __init__(self, behind: Any = None, **answers: Callable[..., Any]) -> None:
         self._behind = behind
@@ -611,14 +611,14 @@ def test_a_cancelled_transaction_says_why(reasons: list[dict[str, str]], expecte
     assert getattr(refusal.value, "keys", None) == keys
 
 
-def test_a_put_into_a_running_transaction_is_a_conflict_of_no_key() -> None:
+def test_a_put_during_a_transaction_is_a_conflict_without_a_key() -> None:
     client = Scripted(put_item=refusing("TransactionConflictException"))
     with pytest.raises(Conflict) as refusal:
         DynamoTable(client, "history").commit([Put(item("a"), version=0)], NOW)
     assert refusal.value.keys == frozenset()
 
 
-def test_keys_left_unprocessed_are_asked_for_again(client: Any) -> None:
+def test_unprocessed_keys_are_requested_again(client: Any) -> None:
     def one_at_a_time(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's name
         ((name, request),) = RequestItems.items()
         answer = client.batch_get_item(RequestItems={name: {**request, "Keys": request["Keys"][:1]}})
@@ -634,7 +634,7 @@ def test_keys_left_unprocessed_are_asked_for_again(client: Any) -> None:
     assert pauses == sorted(set(pauses))
 
 
-def test_keys_that_are_never_processed_are_unavailable_in_the_end() -> None:
+def test_keys_that_are_never_processed_end_in_unavailable() -> None:
     def never(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's name
         return {"Responses": {}, "UnprocessedKeys": RequestItems}
 
@@ -645,7 +645,7 @@ def test_keys_that_are_never_processed_are_unavailable_in_the_end() -> None:
     assert 0 < sum(pauses) < 1
 
 
-def test_what_was_just_written_is_read_from_the_table_even_where_replicas_lag(client: Any) -> None:
+def test_reads_are_consistent_even_if_replicas_lag(client: Any) -> None:
     def lagging(call: Callable[..., Any], nothing: dict[str, Any]) -> Callable[..., Any]:
         return lambda **request: call(**request) if "'ConsistentRead': True" in str(request) else nothing
 
@@ -664,7 +664,7 @@ def test_what_was_just_written_is_read_from_the_table_even_where_replicas_lag(cl
 
 
 def lose_first_answer(client: Any, operation: str, meanwhile: Callable[[], object] = lambda: None) -> None:
-    """Let the first such request arrive, then break the connection, so that botocore itself sends it again."""
+    """Let the first such request arrive, then break the connection, so that botocore itself repeats it."""
     session = URLLib3Session()
     tries = count()
 
@@ -684,7 +684,7 @@ def lose_first_answer(client: Any, operation: str, meanwhile: Callable[[], objec
         ("TransactWriteItems", [Put(item("a", version=1), version=0), Put(item("b", version=1), version=0)]),
     ],
 )
-def test_a_commit_whose_answer_was_lost_is_a_success_when_sent_again(
+def test_a_commit_whose_response_was_lost_succeeds_when_repeated(
     ministack: str, operation: str, puts: list[Put]
 ) -> None:
     client = make_client(ministack, tries=3)
@@ -694,7 +694,7 @@ def test_a_commit_whose_answer_was_lost_is_a_success_when_sent_again(
     assert stored(table, *[put.item["sk"] for put in puts]) == {put.item["sk"]: put.item for put in puts}
 
 
-def test_a_commit_sent_again_still_loses_to_another_writer(ministack: str) -> None:
+def test_a_repeated_commit_still_loses_to_another_writer(ministack: str) -> None:
     client = make_client(ministack, tries=3)
     name = make_table(client)
     other = DynamoTable(make_client(ministack), name)
@@ -706,7 +706,7 @@ def test_a_commit_sent_again_still_loses_to_another_writer(ministack: str) -> No
 
 
 def again(call: Callable[..., Any], meanwhile: Callable[[], object] = lambda: None) -> Callable[..., Any]:
-    """Send every request twice and show the second answer, as when the first one was lost."""
+    """Send every request twice and return the second answer, as if the first one was lost."""
 
     def twice(**request: Any) -> Any:
         call(**request)
@@ -723,7 +723,7 @@ def test_a_put_that_arrived_twice_is_a_success(client: Any) -> None:
     assert stored(table, "a") == {"a": item("a", version=2)}
 
 
-def test_a_transaction_that_arrived_twice_is_a_success_even_if_one_item_has_moved_on(client: Any) -> None:
+def test_a_transaction_that_arrived_twice_is_a_success_even_if_an_item_has_changed_since(client: Any) -> None:
     name = make_table(client)
     other = DynamoTable(client, name)
     call = again(client.transact_write_items, lambda: other.commit([Put(item("b", version=2), version=1)], NOW))
@@ -732,7 +732,7 @@ def test_a_transaction_that_arrived_twice_is_a_success_even_if_one_item_has_move
     assert stored(table, "a", "b") == {"a": item("a", version=1), "b": item("b", version=2)}
 
 
-def test_two_commits_of_the_same_item_are_never_taken_for_one(table: Table) -> None:
+def test_two_commits_of_the_same_item_are_never_treated_as_one(table: Table) -> None:
     put = Put(item("a"), version=0)
     table.commit([put], NOW)
     with pytest.raises(Conflict):

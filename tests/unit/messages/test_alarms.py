@@ -1,4 +1,4 @@
-"""What messages say about alarms."""
+"""Messages about alarms."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ MORE = "Threshold Crossed: 1 datapoint [9.0] was greater than the threshold (8.0
         ("", "RunningTaskCount", "CloudWatch alarm: web-running-tasks (service web in prod)"),
     ],
 )
-def test_too_few_or_too_many_is_what_the_reason_says_of_running_tasks(reason: str, metric: str, title: str) -> None:
+def test_the_reason_decides_between_too_few_and_too_many_tasks(reason: str, metric: str, title: str) -> None:
     assert message(alarm(reason, metric), "en").title == title
 
 
@@ -51,24 +51,24 @@ def test_as_many_tasks_are_missing_whichever_way_the_alarm_subtracts(
     assert lead(raw) == "Service web in prod is running fewer tasks than desired (2 missing)."
 
 
-def test_only_an_alarm_on_too_few_tasks_has_the_advice_about_stopping_tasks() -> None:
+def test_only_an_alarm_on_too_few_tasks_has_the_hint_about_stopping_tasks() -> None:
     assert message(alarm(LESS), "en").hint
     assert not message(alarm(MORE), "en").hint
 
 
-def test_several_datapoints_are_a_range_over_a_time() -> None:
+def test_several_datapoints_are_shown_as_a_range_over_a_period() -> None:
     reason = "Threshold Crossed: 3 datapoints [97.2, 98.1, 95.0] were greater than the threshold (90.0)."
     raw = alarm(reason, "CPUUtilization")
     assert lead(raw) == "CPUUtilization of service web in prod was 95–98.1 % for 3 min; the threshold is 90 %."
     assert lead(raw, "ja") == "サービス web (prod) の CPUUtilization が 3 分間 95–98.1 % でした。しきい値は 90 % です。"
 
 
-def test_m_out_of_n_datapoints_are_no_time_without_a_gap() -> None:
+def test_m_out_of_n_datapoints_are_not_shown_as_one_period() -> None:
     reason = "Threshold Crossed: 2 out of the last 3 datapoints [9.0, 9.0] were greater than the threshold (8.0)."
     assert "was 9 in 2 of the last 3 periods of 1 min; the threshold is 8." in lead(alarm(reason))
 
 
-def test_missing_data_is_said_plainly() -> None:
+def test_missing_data_is_reported_as_such() -> None:
     reason = (
         "Threshold Crossed: no datapoints were received for 5 periods and 5 missing datapoints were treated as "
         "[Breaching]."
@@ -81,7 +81,7 @@ def test_missing_data_is_said_plainly() -> None:
     assert lead(unknown).startswith("CloudWatch does not have enough data to evaluate the alarm")
 
 
-def test_the_unit_is_shown_only_where_it_is_certain() -> None:
+def test_the_unit_is_shown_only_if_it_is_certain() -> None:
     raw = alarm(MORE, "CPUUtilization")
     raw["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"]["namespace"] = "Custom"
     assert "was 9; the threshold is 8." in lead(raw)
@@ -89,7 +89,7 @@ def test_the_unit_is_shown_only_where_it_is_certain() -> None:
     assert "was 9 ms; the threshold is 8 ms." in lead(raw)
 
 
-def test_a_composite_alarm_names_and_links_the_alarms_that_set_it_off() -> None:
+def test_a_composite_alarm_names_and_links_its_child_alarms() -> None:
     child = "arn:aws-cn:cloudwatch:cn-north-1:123456789012:alarm:orders/5xx"
     raw = alarm(
         f"{child} transitioned to ALARM at Friday 20 November, 2026 02:20:00 UTC", alarmRule="ALARM(orders/5xx)"
@@ -100,13 +100,13 @@ def test_a_composite_alarm_names_and_links_the_alarms_that_set_it_off() -> None:
     assert ("View alarm orders/5xx", f"{console}#alarmsV2:alarm/orders$2F5xx") in shown.links
 
 
-def test_a_rules_runbook_comes_before_that_of_the_description() -> None:
+def test_a_rules_runbook_has_priority_over_the_descriptions() -> None:
     shown = message(alarm(LESS, description="First https://wiki.example.com/a, then https://b.example"), "en")
     assert shown.links[0][1] == "https://wiki.example.com/a"
     assert len([url for _, url in shown.links if "example" in url]) == 1
 
 
-def test_facts_tell_metric_threshold_and_states() -> None:
+def test_facts_have_metric_threshold_and_states() -> None:
     facts = dict(message(alarm(LESS), "en").facts)
     assert facts["Alarm"] == "web-running-tasks"
     assert facts["Metric"] == "ECS/ContainerInsights RunningTaskCount (Average, 1 min)"

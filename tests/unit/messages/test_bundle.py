@@ -1,4 +1,4 @@
-"""One message about many incidents: read by a person, at night, on a phone."""
+"""The message about several incidents."""
 
 import re
 from dataclasses import replace
@@ -33,7 +33,7 @@ def part(
     )
 
 
-def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_over() -> None:
+def test_the_worst_incidents_come_first_and_new_ones_before_ongoing_and_resolved_ones() -> None:
     parts = [
         part("service:over", kind=Kind.RESOLVED),
         part("service:old", kind=Kind.UPDATED),
@@ -55,14 +55,14 @@ def test_the_worst_stand_first_and_what_is_new_before_what_goes_on_and_what_is_o
     ]
 
 
-def test_incidents_of_one_cause_share_a_line_that_says_how_often() -> None:
+def test_incidents_with_one_cause_share_a_line_with_their_number() -> None:
     told = bundle([part("service:web", count=12), part("service:api"), part("family:nightly")], ENGLISH)
     assert told.message.text == (
         "• Out of memory in prod, 3 new incidents (critical): service web (12 alerts), service api, task family nightly"
     )
 
 
-def test_the_title_says_how_many_and_where() -> None:
+def test_the_title_has_number_and_place() -> None:
     assert bundle([part("service:a"), part("service:b")], ENGLISH).message.title == "2 incidents in prod, worst first"
     elsewhere = bundle([part("service:a"), part("service:b", cluster="stage")], ENGLISH)
     assert elsewhere.message.title == "2 incidents in 2 clusters, worst first"
@@ -96,7 +96,7 @@ def test_the_title_does_not_put_alarms_into_a_cluster(language: str, title: str,
         assert bundle(parts, config).message.title == expected
 
 
-def test_causes_are_counted_where_one_incident_has_several() -> None:
+def test_several_causes_of_one_incident_are_counted() -> None:
     state, dispatch = part("service:web")
     assert state.incident
     causes = {"out_of_memory": 3, "image_pull_failed": 1, "a": 1, "b": 1}
@@ -107,7 +107,7 @@ def test_causes_are_counted_where_one_incident_has_several() -> None:
     assert "サービス web (アラート 6 件: メモリ不足 3 件、" in bundle([mixed], JAPANESE).message.text
 
 
-def test_links_lead_to_the_worst_incident_and_to_each_cluster() -> None:
+def test_links_open_the_worst_incident_and_each_cluster() -> None:
     clusters = ["prod", "prod", "stage", "test", "dev"]
     parts = [part(f"service:web-{number}", cluster=cluster) for number, cluster in enumerate(clusters)]
     worst = part("service:checkout", cause="image_pull_failed")
@@ -121,7 +121,7 @@ def test_links_lead_to_the_worst_incident_and_to_each_cluster() -> None:
     assert "/clusters/prod/services/checkout/" in links[0][1]
 
 
-def test_severities_are_those_of_incidents() -> None:
+def test_severities_are_those_of_the_incidents() -> None:
     parts = [part("service:a", count=12), part("service:b"), part("service:c", Severity.ERROR)]
     assert bundle(parts, ENGLISH).message.facts[0] == ("Incidents", "2 critical, 1 error")
     assert bundle(parts, JAPANESE).message.facts[0] == ("インシデント", "重大 2 件、エラー 1 件")
@@ -135,21 +135,21 @@ def test_severities_are_those_of_incidents() -> None:
         ((Kind.RESOLVED, Kind.RESOLVED), Kind.RESOLVED, ""),
     ],
 )
-def test_its_kind_is_that_of_the_worst_news_and_nobody_is_called_for_good_news(
+def test_a_bundles_kind_is_that_of_its_worst_part_and_a_recovery_mentions_no_one(
     kinds: tuple[Kind, ...], kind: Kind, mention: str
 ) -> None:
     told = bundle([part(f"service:{each}", kind=each) for each in kinds], ENGLISH)
     assert (told.kind, told.mention) == (kind, mention)
 
 
-def test_japanese_says_the_same() -> None:
+def test_a_japanese_bundle_has_the_same_content() -> None:
     told = bundle([part("service:web"), part("service:api")], JAPANESE)
     assert told.message.title == "インシデント 2 件 (重大度順、prod)"
     assert told.message.text == "• メモリ不足 (prod) 重大・新規 2 件: サービス web、サービス api"
 
 
-def test_what_has_no_room_is_counted() -> None:
-    """Names that share a line end in "and N more"; lines that have no room, in how many incidents are left."""
+def test_incidents_without_room_are_counted() -> None:
+    """A line with too many names ends in "and N more"; too many lines end in the number of incidents left."""
     many = [part(f"service:a-rather-long-name-{number:04}") for number in range(500)]
     (line,) = bundle(many, ENGLISH).message.text.splitlines()
     shown = line.count("a-rather")
@@ -175,7 +175,7 @@ def test_what_has_no_room_is_counted() -> None:
     ),
     st.sampled_from([ENGLISH, JAPANESE]),
 )
-def test_every_incident_is_named_or_counted_and_the_text_keeps_to_its_room(
+def test_every_incident_is_named_or_counted_within_the_limit(
     parts: list[tuple[SubjectState, Dispatch]], config: ChannelConfig
 ) -> None:
     told = bundle(parts, config)

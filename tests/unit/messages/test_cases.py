@@ -1,4 +1,4 @@
-"""Inputs that an engineer judged, with the right answer. They lie beside the checkout."""
+"""Inputs judged by an engineer, with the right answer. They are beside the checkout, not in it."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ CASES = Path(__file__).resolve().parents[4] / "shared" / "cases"
 
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"no cases at {CASES}")
 
-# What a message must name, and what it must not; the cases say it in prose.
+# What a message must name and must not name; the cases say it in prose.
 ADVICE = {
     "D1-ecr-token-denied": ("ecr:GetAuthorizationToken", "secretsmanager"),
     "D3-repository-named-platform": ("platform/api:2.4.1 does not exist", "CPU"),
@@ -28,7 +28,7 @@ ADVICE = {
     "L3-job-done-log-router-killed": ("stopTimeout", "MemoryUtilized"),
     "L6-health-check-and-oom": ("raise its limit of 512 MiB", "path"),
 }
-# What its text must say of the containers, and what must be nowhere in the message.
+# What its text must say about the containers, and what the message must not contain.
 CONTAINERS = {
     "C1-pull-fails-for-the-second-container": ("Container proxy never started.", "app:2.0"),
     "C3-log-router-crashed-app-was-killed": ("app 137 (killed by ECS after log_router exited)", "Memory"),
@@ -38,7 +38,7 @@ CONTAINERS = {
     "L3-job-done-log-router-killed": ("Other containers: migrate 0", "Memory limit"),
     "L6-health-check-and-oom": ("OutOfMemoryError: Container killed due to memory usage", "Memory limit"),
 }
-ALARMS = {  # the title, and what the text says
+ALARMS = {  # the title, and what the text contains
     "F1-too-many-tasks": ("Too many tasks running: service web in prod", "was 45–48 for 3 min; the threshold is 40."),
     "F3-description-with-the-runbook": (
         "Too few tasks running: service web in prod",
@@ -74,7 +74,7 @@ def test_a_case_is_classified_as_expected(case: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ADVICE)
-def test_the_advice_is_about_what_failed(name: str) -> None:
+def test_the_hint_is_about_the_failure(name: str) -> None:
     right, wrong = ADVICE[name]
     hint = message(_read(CASES / f"{name}.json"), "en").hint
     assert right.lower() in hint.lower()
@@ -100,14 +100,14 @@ def test_the_exit_code_is_explained(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_it_measured(name: str) -> None:
+def test_an_alarms_message_has_its_measurements(name: str) -> None:
     title, text = ALARMS[name]
     shown = message(_read(CASES / f"{name}.json"), "en")
     assert shown.title == title
     assert text in shown.text
 
 
-def test_the_first_address_in_an_alarms_description_is_the_runbook() -> None:
+def test_the_first_url_in_an_alarms_description_is_the_runbook() -> None:
     links = dict(message(_read(CASES / "F3-description-with-the-runbook.json"), "en").links)
     assert "https://wiki.example.com/web" in links.values()
 
@@ -119,7 +119,7 @@ def test_the_first_address_in_an_alarms_description_is_the_runbook() -> None:
         ("J3-alarm-name-with-slash", "#alarmsV2:alarm/ecs-prod$2Fweb$2Fupscale"),
     ],
 )
-def test_links_lead_to_the_right_console(name: str, address: str) -> None:
+def test_links_open_the_right_console(name: str, address: str) -> None:
     links = message(_read(CASES / f"{name}.json"), "en").links
     assert any(address in url for _, url in links)
     assert not any(".console.aws.amazon.com" in url for _, url in links if name.startswith("J1"))

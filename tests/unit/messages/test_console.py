@@ -1,4 +1,4 @@
-"""Addresses of the console: right in each partition, or none; and any name stays one part of the address."""
+"""Console URLs: correct in each partition or absent, and any name stays one part of the URL."""
 
 from urllib.parse import unquote, urlsplit
 
@@ -48,7 +48,7 @@ SITE = console.Site("eu-west-1.console.aws.amazon.com", "eu-west-1")
 
 
 @given(cluster=NAMES, name=NAMES)
-def test_any_name_is_one_part_of_a_valid_address_and_can_be_read_back(cluster: str, name: str) -> None:
+def test_any_name_becomes_one_part_of_a_valid_url_and_can_be_read_back(cluster: str, name: str) -> None:
     for url, place in (
         (console.service(SITE, cluster, name), 6),
         (console.stopped_tasks(SITE, cluster, name), 6),
@@ -80,7 +80,7 @@ def test_pages_of_tasks() -> None:
     assert console.task_logs(SITE, "prod", "abc") == f"{base}/tasks/abc/logs?region=eu-west-1"
 
 
-def test_a_target_group_or_auto_scaling_group_that_the_reason_names_has_its_page() -> None:
+def test_a_target_group_or_auto_scaling_group_in_the_reason_is_linked() -> None:
     group = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef"
     scaling = (
         "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:"

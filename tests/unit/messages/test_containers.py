@@ -1,4 +1,4 @@
-"""What a message says about a task's containers: those that failed, and what became of the others."""
+"""Sentences about a task's containers: those that failed, and what happened to the others."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -76,7 +76,7 @@ SENTENCES: Mapping[str, tuple[Alert, str]] = {
 
 
 @pytest.mark.parametrize("case", SENTENCES)
-def test_the_sentence_names_those_that_failed(case: str) -> None:
+def test_the_sentence_names_the_failed_containers(case: str) -> None:
     told, text = SENTENCES[case]
     assert sentence(told, "en", {}) == text
 
@@ -142,19 +142,19 @@ LINES: Mapping[str, tuple[Alert, str]] = {
 
 
 @pytest.mark.parametrize("case", LINES)
-def test_the_line_says_what_became_of_the_others(case: str) -> None:
+def test_the_line_describes_the_other_containers(case: str) -> None:
     told, text = LINES[case]
     assert line(told, "en") == text
 
 
-def test_in_a_task_that_runs_on_the_others_are_still_running() -> None:
+def test_in_a_running_task_the_other_containers_are_still_running() -> None:
     event = normalise(events.task_event(containers=[of("sidecar", 1), of("app", status="RUNNING")]))
     told = alert(event, classify(event))
     assert told.culprits == ("sidecar",)
     assert line(told, "en") == "Other containers: app (still running)"
 
 
-def test_both_say_it_in_japanese() -> None:
+def test_sentence_and_line_are_available_in_japanese() -> None:
     told = stopped(of("app", 1), of("nginx", 1), of("worker", 137), of("log", 0))
     assert sentence(told, "ja", {}).startswith("コンテナ app、nginx が終了コード 1 で終了しました: ")
     assert line(told, "ja") == "その他のコンテナ: log 0、worker 137 (ECS が強制終了)"
@@ -163,17 +163,17 @@ def test_both_say_it_in_japanese() -> None:
     )
 
 
-def test_of_many_containers_ten_are_shown() -> None:
+def test_at_most_ten_containers_are_shown() -> None:
     told = stopped(*(of(f"c{number:02}", 0) for number in range(13)))
     assert line(told, "en").endswith("c09 0 and 3 more")
 
 
-def test_the_task_definitions_limit_is_known_better_than_the_events() -> None:
+def test_the_task_definitions_limit_has_priority_over_the_events() -> None:
     assert memory_limit(Container("app", memory=512), {"app": 1024}) == 1024
     assert memory_limit(Container("app", memory=512), {}) == 512
 
 
-def test_names_are_listed_as_a_sentence_does() -> None:
+def test_names_are_joined_as_in_a_sentence() -> None:
     three = [Container("a"), Container("b"), Container("c")]
     assert (joined(three, "en"), joined(three[:1], "en"), joined([], "en")) == ("a, b and c", "a", "")
 
@@ -186,7 +186,7 @@ names = st.sampled_from(["zq-app", "zq-db", "zq-in", "zq-web"])
     st.sampled_from([*STOP_CODES.values()]),
     st.sampled_from(["en", "ja"]),
 )
-def test_both_name_only_containers_of_the_event_and_each_once(
+def test_sentence_and_line_name_each_container_of_the_event_at_most_once(
     codes: dict[str, int | None], stop_code: str, language: str
 ) -> None:
     told = stopped(*(of(name, code) for name, code in codes.items()), code=stop_code)

@@ -1,4 +1,4 @@
-"""What to do: for each kind of failure its own hint, in both languages, with its source."""
+"""Hints: each kind of failure has its own, in both languages, with its source."""
 
 import re
 import time
@@ -46,13 +46,13 @@ def advice(
 
 
 @pytest.mark.parametrize("cause", announced())
-def test_every_cause_that_is_announced_has_a_hint_but_an_alarm_of_the_users_own(cause: str) -> None:
-    """Nor has a channel that fails: its text says what to do, and no page of AWS does."""
+def test_every_announced_cause_has_a_hint_except_the_users_alarms(cause: str) -> None:
+    """A failing channel has none either: its text says what to do, and AWS has no page about it."""
     assert advice(cause, container="app") or cause in {"cloudwatch_alarm", "channel_failing"}
 
 
 @pytest.mark.parametrize(("cause", "each"), ALL)
-def test_every_hint_is_of_a_known_cause_and_has_a_source_and_both_languages(cause: str, each: Hint) -> None:
+def test_every_hint_has_a_known_cause_a_source_and_both_languages(cause: str, each: Hint) -> None:
     assert cause in CAUSES
     assert re.fullmatch(
         r"https://(docs\.aws\.amazon\.com|repost\.aws|docs\.docker\.com|man7\.org|learn\.microsoft\.com)/\S+",
@@ -71,20 +71,20 @@ def test_a_hint_is_short_enough_to_be_read_on_a_phone(cause: str, each: Hint) ->
 
 
 def _covers(one: Hint, other: Hint) -> bool:
-    """Whether `one` fits wherever `other` does."""
+    """Whether `one` matches whenever `other` does."""
     always = placeholders(one.en) - {"execution_role"} <= placeholders(other.en)
     return always and all(not a or (b and set(a) >= set(b)) for a, b in zip(one[3:], other[3:], strict=True))
 
 
 @pytest.mark.parametrize(("cause", "each"), ALL)
-def test_every_hint_can_be_given(cause: str, each: Hint) -> None:
-    """None stands behind one that always fits before it."""
+def test_every_hint_can_be_reached(cause: str, each: Hint) -> None:
+    """No hint comes after one that matches whenever it does."""
     before = HINTS[cause][: HINTS[cause].index(each)]
     assert not [other.en for other in before if _covers(other, each)]
 
 
 @pytest.mark.parametrize("word", ["somebody", "whoever", "nobody", "look at", "mend", "permit", "for ever", "anew"])
-def test_hints_are_in_the_plain_words_of_an_engineer(word: str) -> None:
+def test_hints_use_plain_technical_english(word: str) -> None:
     assert not [each.en for _, each in ALL if re.search(rf"\b{word}\b", each.en, re.IGNORECASE)]
 
 
@@ -106,7 +106,7 @@ def test_hints_are_in_the_plain_words_of_an_engineer(word: str) -> None:
         ({}, "Raise its memory limit in the task definition, or look for a leak."),
     ],
 )
-def test_out_of_memory_names_limit_and_image_where_they_are_known(known: dict[str, str], text: str) -> None:
+def test_the_out_of_memory_hint_names_limit_and_image_if_known(known: dict[str, str], text: str) -> None:
     assert advice("out_of_memory", "OutOfMemoryError: Container killed due to memory usage", 137, **known) == text
 
 
@@ -140,7 +140,7 @@ def test_out_of_memory_names_limit_and_image_where_they_are_known(known: dict[st
         ("web:1", "something else", "Check that web:1 exists"),
     ],
 )  # fmt: skip
-def test_each_way_of_not_pulling_an_image_has_its_own_hint(of: str, reason: str, said: str) -> None:
+def test_each_image_pull_failure_has_its_own_hint(of: str, reason: str, said: str) -> None:
     reason = f"CannotPullContainerError: ref pull has been retried 5 time(s): {reason.format(of=of)}"
     assert said in advice("image_pull_failed", reason, of=of, image=of or "web:1")
 
@@ -182,7 +182,7 @@ def test_each_way_of_not_pulling_an_image_has_its_own_hint(of: str, reason: str,
         ("something new", "Check secrets, registry, volumes"),
     ],
 )  # fmt: skip
-def test_each_way_of_not_initialising_has_its_own_hint(reason: str, said: str) -> None:
+def test_each_initialization_failure_has_its_own_hint(reason: str, said: str) -> None:
     reason = f"ResourceInitializationError: {reason.removeprefix('ResourceInitializationError: ')}"
     for launch in ("FARGATE", "EC2", ""):
         assert said in advice("resource_initialization_failed", reason, launch=launch).replace(
@@ -274,7 +274,7 @@ def test_exit_codes_have_their_own_hints(code: int | None, said: str) -> None:
     assert said in advice("essential_container_exited", "", code, container="app")
 
 
-def test_where_a_task_runs_decides_what_helps() -> None:
+def test_the_hint_depends_on_where_the_task_runs() -> None:
     late = "DockerTimeoutError: Could not transition to started; timed out after waiting 3m0s"
     assert "instance is overloaded" in advice("container_start_failed", late, launch="EC2")
     assert "instance" not in advice("container_start_failed", late, launch="FARGATE")
@@ -287,7 +287,7 @@ def test_where_a_task_runs_decides_what_helps() -> None:
 
 
 def test_the_role_that_was_denied_is_named() -> None:
-    """On Fargate it is the execution role; an instance pulls images with its own."""
+    """On Fargate this is the execution role; an instance pulls images with its own role."""
     denied = f"{SECRET}unable to retrieve ecr registry auth: {USER}ecr:GetAuthorizationToken"
     said = advice("resource_initialization_failed", denied, launch="FARGATE")
     assert said.endswith("to the task execution role runner.")
@@ -337,7 +337,7 @@ def test_a_deployment_that_a_hook_ended_names_the_function_that_the_reason_names
     assert said in advice("deployment_failed", reason)
 
 
-def test_a_crash_that_began_with_a_deployment_says_which_revision_to_leave() -> None:
+def test_the_hint_for_a_crash_after_a_deployment_names_the_revision() -> None:
     known = {"container": "app", "new_revision": "web:43"}
     assert advice("essential_container_exited", "", 1, **known).startswith("It started with web:43: roll back")
 
@@ -347,7 +347,7 @@ def test_only_an_alarm_on_task_counts_has_a_hint() -> None:
     assert advice("cloudwatch_alarm", "Threshold Crossed: RunningTaskCount", metric="CPUUtilization") == ""
 
 
-def test_a_cause_of_the_users_own_has_no_hint() -> None:
+def test_a_users_own_cause_has_no_hint() -> None:
     assert hint(Situation("nightly_batch_failed", parse("x"), 1), {}) is None
 
 
@@ -407,7 +407,7 @@ def test_what_ecs_killed_once_the_job_was_done_did_not_run_out_of_memory(
 
 
 @given(st.sampled_from([*HINTS]), st.text(max_size=300), st.none() | st.integers(0, 255))
-def test_what_a_hint_does_not_know_it_does_not_name(cause: str, reason: str, code: int | None) -> None:
+def test_a_hint_names_nothing_that_is_unknown(cause: str, reason: str, code: int | None) -> None:
     situation = Situation(cause, parse(reason), code)
     found = hint(situation, NOTHING)
     names = named(situation, NOTHING)
@@ -415,7 +415,7 @@ def test_what_a_hint_does_not_know_it_does_not_name(cause: str, reason: str, cod
 
 
 @pytest.mark.parametrize("cause", HINTS)
-def test_a_reason_of_any_length_takes_no_time(cause: str) -> None:
+def test_a_reason_of_any_length_is_parsed_quickly(cause: str) -> None:
     begin = time.process_time()
     for text in ("secret " * 40_000, "denied" * 40_000, "a" * 262_144):
         hint(Situation(cause, parse(text), 1), KNOWN)
@@ -424,7 +424,7 @@ def test_a_reason_of_any_length_takes_no_time(cause: str) -> None:
 
 # --- no word inside a name counts -------------------------------------------------------------------------------------
 
-# Every word that chooses something, and every word that a hint says.
+# Every word that selects something, and every word in a hint.
 VOCABULARY = sorted(
     {word for _, phrases in chain(_FAILURES, _TARGETS) for phrase in phrases for word in phrase.split()}
     - {NAME, "resource:eni", "i/o"}
@@ -436,7 +436,7 @@ _PLAIN = [word for word in VOCABULARY if word.isalnum()]
 
 
 def _joined(separators: str, *, least: int = 1) -> st.SearchStrategy[str]:
-    """Names made of the vocabulary's words."""
+    """Names made of these words."""
     words = st.lists(st.sampled_from(_PLAIN), min_size=least, max_size=3)
     return st.builds(str.join, st.sampled_from([*separators]), words)
 
@@ -515,7 +515,7 @@ WORDINGS = (
 
 
 def outcome(text: str) -> tuple[object, ...]:
-    """Everything that a reason decides."""
+    """Everything that a reason determines."""
     container = events.container(reason=text)
     verdicts = []
     for raw in (
@@ -534,7 +534,7 @@ def outcome(text: str) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("wording", WORDINGS)
 @given(data=st.data())
-def test_no_word_inside_a_name_changes_what_is_said(wording: str, data: st.DataObject) -> None:
+def test_words_inside_names_do_not_change_the_hint(wording: str, data: st.DataObject) -> None:
     kinds = re.findall(r"\{(\w+)\}", wording)
     names = {kind: data.draw(NAME_OF[kind], label=kind) for kind in dict.fromkeys(kinds)}
     assert outcome(wording.format(**names)) == outcome(wording.format(**PLAIN_NAMES))

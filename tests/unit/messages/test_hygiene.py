@@ -1,4 +1,4 @@
-"""No control, bidirectional or otherwise hidden character reaches a plugin, wherever it comes from."""
+"""No control, bidirectional or otherwise hidden character reaches a plugin, whatever its source."""
 
 from dataclasses import replace
 from types import MappingProxyType
@@ -50,7 +50,7 @@ REALISTIC = [
 
 
 def with_texts(value: Any, draw: st.DrawFn) -> Any:
-    """The value with any text put into some of its texts."""
+    """The value with any text inserted into some of its texts."""
     if isinstance(value, dict):
         return {
             key: item if key in {"source", "detail-type"} else with_texts(item, draw) for key, item in value.items()
@@ -91,8 +91,8 @@ def assert_clean(told: Notification) -> None:
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("kind", Kind)
 @given(alerts())
-def test_no_text_of_an_event_brings_one(kind: Kind, language: str, made: Alert) -> None:
-    """Whatever kind of message, in either language."""
+def test_no_text_of_an_event_brings_a_hidden_character(kind: Kind, language: str, made: Alert) -> None:
+    """For each kind of message in both languages."""
     config = ChannelConfig("chat", "chat", {}, language=language)
     dispatch = Dispatch("chat", kind, 1, 1, is_first=True, severity=made.severity, suppressed={made.cause: 2})
     status, ended_at = ("resolved", made.at + 60) if kind is Kind.RESOLVED else ("open", None)
@@ -103,7 +103,7 @@ def test_no_text_of_an_event_brings_one(kind: Kind, language: str, made: Alert) 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 @given(st.lists(st.tuples(alerts(), st.sampled_from(Kind)), min_size=2, max_size=4))
-def test_no_text_of_a_bundled_event_brings_one(language: str, members: list[tuple[Alert, Kind]]) -> None:
+def test_no_text_of_a_bundled_event_brings_a_hidden_character(language: str, members: list[tuple[Alert, Kind]]) -> None:
     parts = [
         (
             SubjectState(made.subject, incident=incident_of(made)),
@@ -115,7 +115,7 @@ def test_no_text_of_a_bundled_event_brings_one(language: str, members: list[tupl
 
 
 @given(st.sampled_from(Kind), *[ANY_TEXT] * 3)
-def test_no_text_of_operators_the_configuration_plugins_or_logs_brings_one(
+def test_no_text_of_operators_configuration_plugins_or_logs_brings_a_hidden_character(
     kind: Kind, one: str, two: str, three: str
 ) -> None:
     silenced = Silenced(1.0, 2.0, 3, {one: two})
@@ -133,7 +133,7 @@ def test_no_text_of_operators_the_configuration_plugins_or_logs_brings_one(
 
 @given(*[ANY_TEXT] * 4)
 def test_reason_and_hint_still_end_the_text(lead: str, reason: str, hint: str, title: str) -> None:
-    """So that a channel can set them apart by `lead`."""
+    """A channel uses `lead` to separate them."""
     reason, hint = " ".join(reason.split()), " ".join(hint.split())
     message = Message(title, "\n".join(filter(None, [lead, reason, hint])), reason=reason, hint=hint)
     told = cleaned(Notification(Kind.OPENED, message, ALERT, INCIDENT)).message
@@ -141,7 +141,7 @@ def test_reason_and_hint_still_end_the_text(lead: str, reason: str, hint: str, t
     assert told.text.removesuffix(told.hint).rstrip().endswith(told.reason.rstrip())
 
 
-def test_a_link_that_leads_elsewhere_than_it_says_is_left_out() -> None:
+def test_a_link_whose_target_differs_from_its_text_is_omitted() -> None:
     links = (
         ("Bad", "https://good.example@evil.example/"),
         ("Worse", "javascript:x"),
@@ -151,13 +151,13 @@ def test_a_link_that_leads_elsewhere_than_it_says_is_left_out() -> None:
     assert told.message.links == (("Good", "https://a.example/%C3%BC"),)
 
 
-def test_a_fact_of_hidden_characters_alone_is_left_out() -> None:
+def test_a_fact_with_only_hidden_characters_is_omitted() -> None:
     facts = (("a", "\x1b"), ("\u202e", "b"), ("c\n", "\td\x00"))
     told = cleaned(Notification(Kind.OPENED, Message("x", "y", facts, details=facts), ALERT, INCIDENT)).message
     assert told.facts == told.details == (("c", "\td"),)
 
 
-def test_what_is_clean_already_is_not_copied() -> None:
+def test_a_clean_message_is_not_copied() -> None:
     """Channels share one message."""
     message = Message("x", "y\nz", (("a", "b"),), (("c", "https://d.example/"),), "e", "y", "z", (("f", "g"),))
     told = cleaned(Notification(Kind.OPENED, message, ALERT, INCIDENT))
@@ -166,7 +166,7 @@ def test_what_is_clean_already_is_not_copied() -> None:
     assert told.alert is ALERT
 
 
-def test_history_keeps_the_event_as_it_came() -> None:
+def test_history_keeps_the_event_unchanged() -> None:
     raw = events.task_stopped(None, "a\u202eb", group="service:we\u200bb")
     event = normalise(raw)
     assert (event.reason, event.subject.name) == ("ab", "web")

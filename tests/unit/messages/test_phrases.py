@@ -1,4 +1,4 @@
-"""What messages are made of, in both languages."""
+"""Phrases, in both languages."""
 
 from string import Formatter
 
@@ -15,7 +15,7 @@ def placeholders(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("key", PHRASES)
-def test_every_phrase_is_there_in_every_language_with_the_same_placeholders(key: str) -> None:
+def test_every_phrase_exists_in_every_language_with_the_same_placeholders(key: str) -> None:
     texts = PHRASES[key]
     assert set(texts) == set(LANGUAGES)
     assert all(text.strip() for text in texts.values())
@@ -24,13 +24,13 @@ def test_every_phrase_is_there_in_every_language_with_the_same_placeholders(key:
 
 @pytest.mark.parametrize("key", PHRASES)
 def test_japanese_phrases_are_japanese(key: str) -> None:
-    """Where there are words at all: `{cause}: {subject}` is the same in both."""
+    """Except phrases without words: `{cause}: {subject}` is the same in both."""
     words = "".join(literal for literal, _, _, _ in Formatter().parse(PHRASES[key]["en"]))
     assert PHRASES[key]["ja"] != PHRASES[key]["en"] or not any(map(str.isalpha, words))
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_every_cause_has_words_in_every_language(cause: str) -> None:
+def test_every_cause_has_a_name_in_every_language(cause: str) -> None:
     words = CAUSES[cause]
     assert set(words._fields) == set(LANGUAGES)
     assert all(text.strip() for text in words)
@@ -44,8 +44,8 @@ def test_every_kind_and_every_severity_has_its_phrase(family: tuple[str, type[Ki
     assert {f"{prefix}_{word}" for word in words} <= set(PHRASES)
 
 
-def test_what_is_filled_in_is_not_read_as_a_placeholder() -> None:
-    """Names come from outside: braces in them are braces."""
+def test_inserted_text_is_not_read_as_a_placeholder() -> None:
+    """Names come from outside and can contain braces."""
     filled = phrase("container_with_code", "en", container="{code} {0.__class__}", code=2)
     assert filled == "Container {code} {0.__class__} exited with code 2."
 

@@ -1,4 +1,4 @@
-"""The message of a notification: what a recipient reads, in their language and time zone."""
+"""The message of a notification, in the reader's language and time zone."""
 
 import json
 import re
@@ -99,7 +99,7 @@ def said(
         (Kind.RESOLVED, {}, {}, False),
     ],
 )
-def test_channels_share_the_message_that_says_the_same_in_the_same_words(
+def test_channels_with_the_same_message_share_it(
     kind: Kind, held: dict[str, int], settings: dict[str, Any], *, shared: bool
 ) -> None:
     incident = incident_of()
@@ -113,7 +113,7 @@ def test_channels_share_the_message_that_says_the_same_in_the_same_words(
     assert two == notification(other, incident, config).message
 
 
-def test_the_end_is_not_told_in_the_same_words_to_whom_has_heard_of_it_and_to_whom_has_not() -> None:
+def test_the_end_reads_differently_for_a_channel_that_missed_the_incident() -> None:
     incident = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60.0)
     made: dict[Any, Message] = {}
     texts = {
@@ -139,11 +139,11 @@ def test_the_end_is_not_told_in_the_same_words_to_whom_has_heard_of_it_and_to_wh
         (Kind.RESOLVED, "ja", "[解決済み] 必須コンテナが強制終了 - サービス web (prod)"),
     ],
 )
-def test_the_title_is_the_cause_and_where(kind: Kind, language: str, title: str) -> None:
+def test_the_title_is_cause_and_place(kind: Kind, language: str, title: str) -> None:
     assert said(kind=kind, language=language).title == title
 
 
-def test_a_title_names_no_cluster_where_there_is_none() -> None:
+def test_a_title_without_a_cluster_names_none() -> None:
     alarm = incident_of(of(events.alarm()))
     assert said(alarm).title == "CloudWatch alarm: web-running-tasks"
     assert said(alarm, language="ja").title == "CloudWatch アラーム - web-running-tasks"
@@ -164,18 +164,18 @@ def test_a_title_names_no_cluster_where_there_is_none() -> None:
         (Container("app", "RUNNING"), ""),
     ],
 )
-def test_opened_says_which_container_died_and_what_its_code_means(container: Container, lead: str) -> None:
+def test_opened_names_the_container_that_died_and_explains_its_exit_code(container: Container, lead: str) -> None:
     made = replace(DIED, containers=(container,), reason="", started_at=None)
     assert said(incident_of(made)).lead == lead
 
 
-def test_opened_says_it_in_japanese() -> None:
+def test_opened_is_available_in_japanese() -> None:
     lead = "コンテナ app が終了コード 137 で終了しました: 強制終了 (SIGKILL)。"
     assert said(language="ja").lead == f"{lead}タスクの実行時間は 7 分 42 秒でした。"
 
 
 @pytest.mark.parametrize("kind", [Kind.OPENED, Kind.UPDATED])
-def test_the_reason_stands_in_the_text_word_for_word(kind: Kind) -> None:
+def test_the_text_quotes_the_reason(kind: Kind) -> None:
     reason = "CannotPullContainerError: <!channel> *pull* {access} denied"
     message = said(incident_of(replace(DIED, reason=reason)), kind)
     assert message.text.splitlines() == [message.lead, reason, message.hint]
@@ -183,13 +183,13 @@ def test_the_reason_stands_in_the_text_word_for_word(kind: Kind) -> None:
 
 
 def test_a_reason_is_one_paragraph() -> None:
-    """ECS passes on what Docker says, line breaks and all."""
+    """ECS passes on Docker's text, including line breaks."""
     assert said(incident_of(replace(DIED, reason=" no log group.\n\tstatus code: 400 "))).reason == (
         "no log group. status code: 400"
     )
 
 
-def test_a_resolved_incident_says_no_reason_any_more() -> None:
+def test_a_resolved_message_has_no_reason() -> None:
     over = incident_of(replace(DIED, reason="boom"), status=IncidentStatus.RESOLVED)
     assert "boom" not in said(over, Kind.RESOLVED).text
 
@@ -202,7 +202,7 @@ def test_a_long_reason_is_cut(length: int, shown: str) -> None:
     assert said(incident_of(made)).reason == shown
 
 
-def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> None:
+def test_an_update_counts_suppressed_alerts_and_the_total() -> None:
     incident = incident_of(causes={"out_of_memory": 5, "essential_container_exited": 2})
     lead = said(incident, Kind.UPDATED, first=False, held={"out_of_memory": 4, "ours": 1}).lead
     assert lead.startswith(
@@ -243,13 +243,13 @@ def test_an_update_counts_what_was_held_back_and_all_since_the_beginning() -> No
         (IncidentStatus.LAPSED, False, "ja", "24 時間発生がないため、終了とみなします (メモリ不足 3 件)。"),
     ],
 )
-def test_the_end_says_how_long_and_how_many(status: IncidentStatus, *, first: bool, language: str, text: str) -> None:
+def test_the_end_has_duration_and_number(status: IncidentStatus, *, first: bool, language: str, text: str) -> None:
     over = incident_of(status=status, causes={"out_of_memory": 3}, ended_at=OPENED_AT + 12 * 60)
     over = replace(over, closed_by="ann", closed_because="moved")
     assert said(over, Kind.RESOLVED, first=first, language=language).text == text
 
 
-def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> None:
+def test_an_incident_after_a_silence_names_its_start_and_the_silence() -> None:
     silenced = Silenced(OPENED_AT, OPENED_AT, 37, {"k3f9": "deploying web", "nightly": ""})
     message = said(incident_of(silenced=silenced))
     by = "k3f9 (deploying web), nightly"
@@ -260,7 +260,7 @@ def test_what_outlasted_a_silence_says_since_when_and_what_held_it_back() -> Non
     assert ("Silenced", f"1 ({by})") in said(over, Kind.RESOLVED).facts
 
 
-def test_one_alert_that_a_silence_held_back_is_in_the_singular() -> None:
+def test_a_single_silenced_alert_is_in_the_singular() -> None:
     message = said(incident_of(silenced=Silenced(OPENED_AT, OPENED_AT, 1, {"k3f9": ""})))
     assert "Silence k3f9 held back 1 earlier alert." in message.text
 
@@ -276,7 +276,7 @@ def test_one_alert_that_a_silence_held_back_is_in_the_singular() -> None:
         (2 * 86400 + 4 * 3600 + 59 * 60, "2 d 4 h"),
     ],
 )
-def test_a_span_of_time_has_two_units_at_most(seconds: float, span: str) -> None:
+def test_a_duration_has_at_most_two_units(seconds: float, span: str) -> None:
     over = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + seconds)
     assert said(over, Kind.RESOLVED, first=False).text.startswith(f"It lasted {span} (")
 
@@ -330,7 +330,7 @@ def test_the_exit_code_decides_whether_a_container_crashed(code: int | None, eng
         (Severity.WARNING, "Ongoing: service web in prod (spot interruption)"),
     ],
 )
-def test_a_warning_that_continues_is_no_failure(severity: Severity, title: str) -> None:
+def test_an_ongoing_warning_is_not_called_a_failure(severity: Severity, title: str) -> None:
     made = replace(DIED, cause="spot_interruption")
     assert said(incident_of(made, severity=severity), Kind.UPDATED).title.casefold() == title.casefold()
 
@@ -338,8 +338,8 @@ def test_a_warning_that_continues_is_no_failure(severity: Severity, title: str) 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("cluster", ["prod", "Stack-" + "Cluster" * 30 + "-1Q2W"])
-def test_of_a_long_title_the_middle_of_the_name_is_left_out(cluster: str, language: str, kind: Kind) -> None:
-    """The cause and the cluster survive in the 150 characters of Slack's header."""
+def test_a_long_title_omits_the_middle_of_the_name(cluster: str, language: str, kind: Kind) -> None:
+    """Cause and cluster fit into the 150 characters of Slack's header."""
     subject = DIED.subject._replace(name="Checkout-" + "Service" * 30 + "-9Z8Y", cluster=cluster)
     title = said(incident_of(replace(OOM, subject=subject)), kind, language=language).title
     assert len(title) <= 130
@@ -352,7 +352,7 @@ def test_of_a_long_title_the_middle_of_the_name_is_left_out(cluster: str, langua
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("kind", Kind)
-def test_no_text_names_a_subject_as_machines_do_and_a_title_has_one_colon(kind: Kind, language: str) -> None:
+def test_no_text_uses_a_subjects_machine_name_and_a_title_has_one_colon(kind: Kind, language: str) -> None:
     for cause, subject_kind in product([*CAUSES, "a_cause_of_tomorrow"], SubjectKind):
         made = replace(OOM, cause=cause, subject=OOM.subject._replace(kind=subject_kind, name="web"))
         message = said(incident_of(made), kind, language=language, held={cause: 1})
@@ -363,7 +363,7 @@ def test_no_text_names_a_subject_as_machines_do_and_a_title_has_one_colon(kind: 
             assert not re.search(": ?:", text)
 
 
-def test_a_cause_of_the_user_is_never_taken_for_the_name_of_a_phrase() -> None:
+def test_a_users_cause_is_never_used_as_a_phrase_name() -> None:
     alarm = replace(of(events.alarm()), details={}, alarm=None)
     assert said(incident_of(replace(alarm, cause="going_on"))).lead == ""
 
@@ -371,7 +371,7 @@ def test_a_cause_of_the_user_is_never_taken_for_the_name_of_a_phrase() -> None:
 # --- updates ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_update_names_the_container_and_says_no_fact_twice() -> None:
+def test_an_update_names_the_container_and_repeats_no_fact() -> None:
     incident = incident_of(replace(OOM, at=OPENED_AT, started_at=None), causes={"out_of_memory": 4}, last_at=OPENED_AT)
     message = said(incident, Kind.UPDATED, held={"out_of_memory": 3}, time_zone="Asia/Tokyo")
     assert message.lead == (
@@ -387,7 +387,7 @@ def test_an_update_names_the_container_and_says_no_fact_twice() -> None:
 
 
 def test_an_update_dates_what_it_describes_if_something_came_after_it() -> None:
-    """The incident keeps the worst alert, which may be an older one."""
+    """The incident keeps its worst alert, which can be an older one."""
     incident = incident_of(replace(crash(1), at=OPENED_AT, started_at=None), last_at=OPENED_AT + 100)
     lead = said(incident, Kind.UPDATED, held={"essential_container_exited": 1}).lead
     assert "At 17:19:02 UTC, container app exited with code 1" in lead
@@ -406,15 +406,16 @@ def test_an_update_dates_what_it_describes_if_something_came_after_it() -> None:
         ({"out_of_memory": 3}, {}, "3 alerts since 17:19:02 UTC."),
     ],
 )
-def test_an_update_says_more_only_of_what_occurred_before(
+def test_an_update_says_more_times_only_for_a_cause_that_occurred_before(
     causes: dict[str, int], held: dict[str, int], counts: str
 ) -> None:
     assert said(incident_of(causes=causes), Kind.UPDATED, held=held).lead.startswith(counts)
 
 
-def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
-    over = incident_of(
-        of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60, ended_by=EndedBy.ALARM_OK
+def test_a_resolved_alarm_names_its_ok() -> None:
+    over = incident_of(of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
+    assert said(over, Kind.RESOLVED, first=False).lead == (
+        "The alarm is OK again. Resolved after 1 min (CloudWatch alarm once)."
     )
     assert said(over, Kind.RESOLVED, first=False).lead == ("The alarm is OK again. It lasted 1 min (1 alert).")
     closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
@@ -425,7 +426,7 @@ def test_an_alarm_that_is_over_is_ended_by_its_ok() -> None:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def test_log_lines_are_said_to_have_the_applications_own_times() -> None:
+def test_the_message_says_that_log_times_are_the_applications() -> None:
     found = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
     assert said(found=found).facts[-1] == ("Log lines", "times as the application wrote them")
     assert "Log lines" not in dict(said().facts)
@@ -439,7 +440,7 @@ def test_the_last_log_line_has_a_time_on_the_readers_clock() -> None:
     assert there.facts[-1][1].endswith("; last line logged at 2024-08-09 02:19:02 JST")
 
 
-def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
+def test_facts_add_to_the_text_and_include_those_of_plugins() -> None:
     incident = incident_of(causes={"essential_container_exited": 2})
     assert said(incident, found=Enrichment({"Owner": "web team"})).facts == (
         ("Image", "app:1.4.2"),
@@ -450,7 +451,7 @@ def test_facts_tell_what_the_text_does_not_and_those_of_plugins() -> None:
     )
 
 
-def test_details_say_where_it_was_and_how_to_find_the_rest() -> None:
+def test_details_have_the_place_and_how_to_find_the_rest() -> None:
     incident = incident_of()
     assert said(incident).details == (
         ("Severity", "critical"),
@@ -478,17 +479,17 @@ def test_the_account_has_its_name_from_the_configuration() -> None:
         ("ecs-svc/0123456789", None),
     ],
 )
-def test_details_say_where_a_task_ran_and_what_started_it(started_by: str, shown: str | None) -> None:
+def test_details_have_where_a_task_ran_and_what_started_it(started_by: str, shown: str | None) -> None:
     raw = events.task_stopped(
         startedBy=started_by, availabilityZone="eu-west-1a", capacityProviderName="FARGATE_SPOT", launchType="FARGATE"
     )
     details = dict(said(incident_of(of(raw))).details)
     assert (details["Availability Zone"], details["Capacity provider"]) == ("eu-west-1a", "FARGATE_SPOT")
-    assert "Launch type" not in details  # the capacity provider says it
+    assert "Launch type" not in details  # known from the capacity provider
     assert details.get("Started by") == shown
 
 
-def test_what_is_unknown_is_left_out() -> None:
+def test_unknown_details_are_omitted() -> None:
     raw = events.alarm(reason="")
     del raw["detail"]["previousState"]
     message = said(incident_of(of(raw)))
@@ -497,7 +498,7 @@ def test_what_is_unknown_is_left_out() -> None:
 
 
 def test_details_have_the_severity_of_the_incident() -> None:
-    """The worst so far, whatever is spoken of."""
+    """It is the worst so far, whichever alert the message describes."""
     assert said(incident_of(severity=Severity.WARNING)).details[0] == ("Severity", "warning")
     assert said(language="ja").details[0] == ("重要度", "重大")
 
@@ -514,8 +515,8 @@ def test_times_are_in_the_readers_time_zone_and_name_it(zone: str, time: str) ->
     assert ("Since", time) in said(time_zone=zone).facts
 
 
-def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message() -> None:
-    """An event may say anything, the last second of the year 9999 too."""
+def test_a_time_beyond_the_readers_calendar_stops_no_message() -> None:
+    """An event can have any time, such as the last second of the year 9999."""
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
     assert dict(said(incident_of(opened_at=last), time_zone="Asia/Tokyo").facts)["Since"].startswith("9999-12-30")
 
@@ -524,7 +525,7 @@ def test_a_time_that_has_no_date_in_the_readers_zone_any_more_stops_no_message()
 
 
 def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "service:web", task: str = "") -> Message:
-    """Of a cause without a hint, whose source would be one more link."""
+    """An alert whose cause has no hint, since a hint's source would be one more link."""
     made = replace(
         DIED, subject=Subject.from_text("123456789012", region, cluster, name), task=task, cause="ours", partition=""
     )
@@ -539,7 +540,7 @@ def placed(region: str = "eu-west-1", cluster: str = "prod", name: str = "servic
         ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com"),
     ],
 )
-def test_links_lead_to_the_console_of_the_subjects_partition(region: str, console: str) -> None:
+def test_links_open_the_console_of_the_subjects_partition(region: str, console: str) -> None:
     assert placed(region, task="abc").links == (
         ("View logs", f"{console}/ecs/v2/clusters/prod/tasks/abc/logs?region={region}"),
         ("View task", f"{console}/ecs/v2/clusters/prod/tasks/abc/configuration?region={region}"),
@@ -558,7 +559,7 @@ def test_links_lead_to_the_console_of_the_subjects_partition(region: str, consol
         ("alarm:cpu", "", ["View alarm"]),
     ],
 )
-def test_links_are_those_that_help(name: str, task: str, labels: list[str]) -> None:
+def test_links_depend_on_the_cause(name: str, task: str, labels: list[str]) -> None:
     assert [label for label, _ in placed(name=name, task=task).links] == labels
 
 
@@ -579,8 +580,8 @@ def test_links_are_those_that_help(name: str, task: str, labels: list[str]) -> N
         ),
     ],
 )
-def test_links_lead_to_the_evidence_and_the_guide_is_last(raw: events.Raw, labels: list[str]) -> None:
-    """A task that never started wrote no log; a service's page does not list the tasks that stopped."""
+def test_links_open_the_evidence_and_the_guide_is_last(raw: events.Raw, labels: list[str]) -> None:
+    """A task that never started has no log, and a service's page does not list stopped tasks."""
     links = said(incident_of(of(raw))).links
     assert [label for label, _ in links] in (labels, [*labels, "AWS guide"])
 
@@ -591,7 +592,7 @@ def test_stopped_tasks_are_listed_by_the_service() -> None:
     assert links["View stopped tasks"] == f"{start}?status=STOPPED&region=eu-west-1"
 
 
-def test_there_are_four_links_at_most_and_the_runbook_is_first() -> None:
+def test_there_are_at_most_four_links_and_the_runbook_is_first() -> None:
     made = replace(OOM, runbook_url="https://wiki.example.com/oom")
     labels = [label for label, _ in said(incident_of(made)).links]
     assert labels == ["View runbook", "View logs", "View task", "View service"]
@@ -628,8 +629,8 @@ def test_odd_names_are_quoted_and_stay_one_part_of_the_path(odd: str) -> None:
         ("EU", "prod", "service:web"),
     ],
 )
-def test_there_is_no_link_where_the_place_is_unknown(region: str, cluster: str, name: str) -> None:
-    """A region from outside becomes part of a host: what does not look like one leads nowhere."""
+def test_there_is_no_link_if_the_place_is_unknown(region: str, cluster: str, name: str) -> None:
+    """A region from outside becomes part of a host name, so text that does not look like a region gives no link."""
     assert placed(region, cluster, name, task="abc").links == ()
 
 
@@ -742,8 +743,8 @@ def test_every_alert_can_be_rendered(
 # --- what died, since when, what changed ------------------------------------------------------------------------------
 
 
-def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
-    """The container's own, else the task's; the task definition's, where it was asked, before the event's."""
+def test_out_of_memory_names_the_limit_that_was_too_low() -> None:
+    """It is the container's, else the task's; the task definition's limit has priority over the event's."""
     assert said(incident_of(OOM)).lead == (
         "Container app was killed for exceeding its 512 MiB memory limit. The task ran for 7 min 42 s."
     )
@@ -768,7 +769,7 @@ def test_out_of_memory_tells_the_limit_that_was_too_low() -> None:
         (events.task_stopped("TaskFailedToStart", "x", events.container("app")), "Container app never started."),
     ],
 )
-def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, lead: str) -> None:
+def test_exit_codes_are_omitted_if_ecs_stopped_the_task(raw: events.Raw, lead: str) -> None:
     assert said(incident_of(of(raw))).lead == lead
 
 
@@ -792,13 +793,13 @@ def test_where_ecs_stopped_the_task_its_exit_codes_are_no_news(raw: events.Raw, 
         ),
     ],
 )
-def test_history_tells_how_often_and_what_was_deployed_before(recurrence: Recurrence, sentence: str) -> None:
+def test_recurrence_and_the_preceding_deployment_come_from_history(recurrence: Recurrence, sentence: str) -> None:
     made = replace(DIED, at=OPENED_AT, started_at=None)
     lead = said(incident_of(made), found=Enrichment(recurrence=recurrence)).lead
     assert lead.removeprefix("Container app exited with code 137: killed (SIGKILL).").strip() == sentence
 
 
-def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
+def test_a_failure_that_started_with_a_deployment_suggests_a_rollback() -> None:
     crash = replace(DIED, containers=(Container("app", "STOPPED", 1),), at=OPENED_AT)
     new = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 240))
     old = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 7200))
@@ -806,7 +807,7 @@ def test_what_began_with_a_deployment_is_to_be_rolled_back() -> None:
     assert said(incident_of(crash), found=old).hint == said(incident_of(crash)).hint
 
 
-def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
+def test_an_alarm_on_task_counts_is_about_the_service() -> None:
     dimensions = {"ClusterName": "prod", "ServiceName": "checkout"}
     raw = events.alarm(
         reason="Threshold Crossed: 5 out of the last 5 datapoints [2.0, 2.0, 2.0, 2.0, 2.0] were greater than "
@@ -826,14 +827,14 @@ def test_an_alarm_on_task_counts_speaks_of_the_service() -> None:
     assert "services/checkout/tasks?status=STOPPED" in message.links[0][1]
 
 
-def test_any_alarm_tells_its_description() -> None:
+def test_any_alarms_description_is_shown() -> None:
     raw = events.alarm(reason="")
     raw["detail"]["configuration"] = {"description": "Checkout answers with too many errors", "metrics": []}
     assert said(incident_of(of(raw))).lead == "Checkout answers with too many errors"
 
 
-def test_the_end_is_short() -> None:
-    """No reason, no hint, no log: what was wrong is over."""
+def test_the_end_has_no_reason_hint_or_log() -> None:
+    """The problem is over, so they would not help."""
     over = incident_of(OOM, status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
     found = Enrichment(log_excerpt="boom", logs=("/ecs/web", "web/app/1"))
     message = said(over, Kind.RESOLVED, first=False, found=found)
@@ -861,13 +862,13 @@ def test_a_digest_names_the_first_tasks() -> None:
         ("api:" + "ab" * 20, "", "api:abababababab…"),
     ],
 )
-def test_images_are_named_as_short_as_they_can_be_found(image: str, digest: str, shown: str) -> None:
+def test_images_have_the_shortest_name_that_identifies_them(image: str, digest: str, shown: str) -> None:
     made = replace(DIED, containers=(DIED.containers[0]._replace(image=image, digest=digest),))
     assert dict(said(incident_of(made)).facts)["Image"] == shown
 
 
-def test_the_log_has_a_link_where_it_is_known() -> None:
-    """CloudWatch encodes names twice, and writes `$` for `%`."""
+def test_the_log_is_linked_if_it_is_known() -> None:
+    """CloudWatch encodes names twice, with `$` instead of `%`."""
     links = dict(said(found=Enrichment(logs=("/ecs/web", "web/app/1"))).links)
     assert links["View logs"].endswith("#logsV2:log-groups/log-group/$252Fecs$252Fweb/log-events/web$252Fapp$252F1")
     assert dict(said(found=Enrichment(logs=("/ecs/web", ""))).links)["View logs"].endswith("/logs?region=eu-west-1")
@@ -881,13 +882,13 @@ def test_a_task_without_a_name_is_named_by_its_id() -> None:
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("cause", HINTS)
-def test_text_is_what_its_parts_say(cause: str, kind: Kind, language: str) -> None:
-    """Whole for a channel that shows nothing else: what happened, then the reason, then the hint."""
+def test_the_text_consists_of_its_parts(cause: str, kind: Kind, language: str) -> None:
+    """It is complete for a channel that shows nothing else: what happened, the reason, and the hint."""
     message = said(incident_of(replace(OOM, cause=cause)), kind, language=language)
     assert message.text.splitlines() == [part for part in (message.lead, message.reason, message.hint) if part]
 
 
-def test_where_the_tasks_reason_is_no_news_the_containers_is_told() -> None:
+def test_the_containers_reason_is_shown_if_the_tasks_adds_nothing() -> None:
     raw = events.task_stopped(
         "EssentialContainerExited",
         "Essential container in task exited",
@@ -896,7 +897,7 @@ def test_where_the_tasks_reason_is_no_news_the_containers_is_told() -> None:
     assert said(incident_of(of(raw))).reason == "shut down by admin"
 
 
-def test_what_never_started_did_not_run() -> None:
+def test_a_container_that_never_started_has_no_run_time() -> None:
     raw = events.task_stopped(
         "TaskFailedToStart", "x", events.container("app", None, "CannotStartContainerError: OOM-killed", memory="6")
     )

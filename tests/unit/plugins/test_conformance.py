@@ -1,4 +1,4 @@
-"""router_conformance: our own channels pass it, and one that breaks a rule fails the test of that rule."""
+"""router_conformance: our own channels pass it, and a channel that breaks a rule fails that rule's test."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ class TestSlack(ChannelConformance):
     factory = Slack
     unaccepted = (Answer(200), Answer(200, "no_service"), Answer(202), Answer(204))
     rejected = (Answer(400, "invalid_blocks"), Answer(200, "invalid_blocks"))
-    # Of angle brackets, only those of links to URLs.
+    # Angle brackets are allowed only around links to URLs.
     forbidden = (
         r"\A(?:[^<>]++|<https?://[A-Za-z0-9][^<>|@\s]*(\|[^<>\n]+)?>)*+[<>]",
         r"&(?!(amp|lt|gt);)",
@@ -60,7 +60,7 @@ class TestPagerDuty(ChannelConformance):
 
 
 class TestSns(RenderConformance):
-    """Its `send` speaks to boto3, not HTTP: tests/unit/plugins/test_sns.py."""
+    """Its `send` uses boto3, not HTTP, and is tested in tests/unit/plugins/test_sns.py."""
 
     factory = Sns
     limit = 1_000_000  # SNS counts what stands in the JSON, not the JSON: test_sns.py does so, too
@@ -71,8 +71,8 @@ class TestSns(RenderConformance):
 
 
 @pytest.mark.parametrize("name", NOTIFICATIONS)
-def test_the_kit_asks_no_channel_to_remove_hidden_characters(name: str) -> None:
-    """Its notifications are as the router hands them to a channel, also the hostile ones."""
+def test_the_kit_requires_no_channel_to_remove_hidden_characters(name: str) -> None:
+    """Its notifications, including the hostile ones, are as the router passes them to a channel."""
     assert not any(hidden_characters(text) for text in texts(NOTIFICATIONS[name]))
 
 
@@ -172,7 +172,7 @@ BAD = {
     "AcceptsAnything": ("", {"only_success"}),
     "HasNoLayout": ("", {"layout"}),
 }
-# What the author of such a channel says of it, apart from its options.
+# The attributes that such a channel's author sets in the kit.
 SAID = {
     "RendersAll": "limit = 60",
     "LetsMentionsThrough": "forbidden = ('@everyone',)",
@@ -195,7 +195,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Names of the tests that failed, by class."""
     directory = tmp_path_factory.mktemp("kit")
     (directory / "test_bad.py").write_text(written())
-    # An author's own pytest, which knows nothing of this repository's settings.
+    # Runs pytest as an author would, without this repository's settings.
     (directory / "conftest.py").write_text("import router_conformance.channel as kit\nkit._PATIENCE = 3\n")
     # Two messages are enough to break a rule on.
     few = (
@@ -228,14 +228,14 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.xdist_group("kit")  # the fixture takes its time: once is enough
-def test_a_good_channel_passes(failed: dict[str, str]) -> None:
-    """The smallest channel that keeps to the rules fails nothing."""
+def test_a_correct_channel_passes(failed: dict[str, str]) -> None:
+    """The smallest channel that follows the rules fails no test."""
     assert failed["Good"] == ""
 
 
 @pytest.mark.xdist_group("kit")
 @pytest.mark.parametrize("name", BAD)
-def test_a_broken_rule_is_found(failed: dict[str, str], name: str) -> None:
+def test_the_kit_finds_each_broken_rule(failed: dict[str, str], name: str) -> None:
     """Each rule that a channel breaks fails the test of that rule."""
     for rule in BAD[name][1]:
         assert re.search(rule, failed[name])

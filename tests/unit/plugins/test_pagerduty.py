@@ -1,4 +1,4 @@
-"""plugins.pagerduty: one alert per incident, valid whatever comes in; and what PagerDuty's answers mean."""
+"""plugins.pagerduty: one alert per incident, valid for any input, and the meaning of PagerDuty's answers."""
 
 import json
 import re
@@ -59,8 +59,8 @@ def valid(event: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("kind", [Kind.OPENED, Kind.UPDATED])
-def test_trouble_triggers(kind: Kind) -> None:
-    """The first message opens an alert, each further one joins it by the incident's key."""
+def test_opened_and_updated_trigger(kind: Kind) -> None:
+    """The first message opens an alert, and later ones join it by the incident's key."""
     event = pagerduty().render(notification(kind))
     assert (event["event_action"], event["dedup_key"]) == ("trigger", INCIDENT.dedup_key)
     assert event["client"] == "ecs-alert-router"
@@ -82,21 +82,21 @@ def test_trouble_triggers(kind: Kind) -> None:
     }
 
 
-def test_the_end_resolves() -> None:
-    """A resolve is the key that the trigger had, and nothing else."""
+def test_resolved_resolves() -> None:
+    """A resolve has the trigger's key and nothing else."""
     resolve = {"event_action": "resolve", "dedup_key": INCIDENT.dedup_key}
     assert pagerduty().render(notification(Kind.RESOLVED)) == resolve
     assert pagerduty().render_plain(notification(Kind.RESOLVED)) == resolve
 
 
 @pytest.mark.parametrize("severity", Severity)
-def test_severities_are_pagerdutys(severity: Severity) -> None:
+def test_severities_are_those_of_pagerduty(severity: Severity) -> None:
     """The router's four are PagerDuty's four."""
     assert pagerduty().render(notification(severity=severity))["payload"]["severity"] == str(severity)
 
 
-def test_plain_event_has_what_is_required() -> None:
-    """The way out when an event is invalid: summary, source, severity, and the same key."""
+def test_the_plain_event_has_the_required_fields() -> None:
+    """The fallback for an invalid event: summary, source, severity, and the same key."""
     event = pagerduty().render_plain(notification())
     assert set(event) == {"event_action", "dedup_key", "payload"}
     assert set(event["payload"]) == {"summary", "source", "severity"}
@@ -104,20 +104,20 @@ def test_plain_event_has_what_is_required() -> None:
     assert valid(event)
 
 
-def test_no_payload_holds_the_routing_key() -> None:
-    """What is rendered stands in previews and history; `send` adds the key."""
+def test_no_payload_contains_the_routing_key() -> None:
+    """Previews and history show the payload; `send` adds the key."""
     for kind in Kind:
         assert KEY not in json.dumps([pagerduty().render(notification(kind))])
         assert KEY not in json.dumps([pagerduty().render_plain(notification(kind))])
 
 
 def test_it_is_stateful() -> None:
-    """PagerDuty rings until it is told that it is over: the router also tells it when an incident lapses."""
+    """PagerDuty pages until the alert is resolved, so it is also notified when an incident lapses."""
     assert PagerDuty.stateful is True
 
 
-def test_empty_message_says_the_cause() -> None:
-    """PagerDuty refuses an empty summary; what is empty elsewhere is left out."""
+def test_an_empty_message_shows_the_cause() -> None:
+    """PagerDuty refuses an empty summary; other empty fields are omitted."""
     nowhere = SUBJECT._replace(cluster="-", kind=SubjectKind.ALARM, name="cpu")
     event = pagerduty().render(notification(message=Message(" \n", "\x00", (("", "x"), ("x", ""))), subject=nowhere))
     assert event["payload"]["summary"] == "out_of_memory"
@@ -125,8 +125,8 @@ def test_empty_message_says_the_cause() -> None:
     assert not {"group", "custom_details"} & set(event["payload"])
 
 
-def test_facts_of_one_label_are_all_there() -> None:
-    """Plugins may add a fact whose label is taken."""
+def test_facts_with_the_same_label_are_all_kept() -> None:
+    """A plugin can add a fact whose label exists already."""
     facts = (("Team", "a"), ("Team", "b"), ("What happened", "c"))
     details = pagerduty().render(notification(message=replace(MESSAGE, facts=facts)))["payload"]["custom_details"]
     assert details["Team"] == "a\nb"
@@ -143,7 +143,7 @@ def test_too_long_links_are_left_out() -> None:
 
 
 def test_summary_is_cut_at_the_limit() -> None:
-    """1024 characters are allowed, and a cut shows."""
+    """1024 characters are allowed, and a cut is marked."""
     for length, expected in ((1024, "x" * 1024), (1025, "x" * 1023 + "…")):
         event = pagerduty().render(notification(message=Message("x" * length, "")))
         assert event["payload"]["summary"] == expected
@@ -159,8 +159,8 @@ def test_summary_is_cut_at_the_limit() -> None:
         ("Why? Because.", "Why?"),
     ],
 )
-def test_the_summary_says_what_happened_in_one_sentence(lead: str, sentence: str) -> None:
-    """A lock screen, an SMS and a voice call have the summary alone."""
+def test_the_summary_is_one_sentence_about_what_happened(lead: str, sentence: str) -> None:
+    """Lock screens, SMS and voice calls use only the summary."""
     event = pagerduty().render(notification(message=Message("Out of memory: service web", lead)))
     assert event["payload"]["summary"] == f"Out of memory: service web – {sentence}"
 
@@ -172,7 +172,7 @@ def test_a_long_summary_is_cut_at_a_word() -> None:
 
 
 def test_custom_details_are_in_the_readers_language() -> None:
-    """All keys are; what machines read is in fields of its own."""
+    """This includes all keys; separate fields are for programs."""
     labels = PartLabels("概要", "理由", "対処", "ログ")
     message = Message("t", "a\nb\nc", (("イメージ", "x"),), (), "log", "b", "c", (("タスク", "y"),), labels=labels)
     payload = pagerduty().render(notification(message=message))["payload"]
@@ -186,7 +186,7 @@ def test_custom_details_are_in_the_readers_language() -> None:
 
 
 def test_long_log_keeps_its_end() -> None:
-    """The last lines tell why it died."""
+    """The last lines explain the crash."""
     message = replace(MESSAGE, log_excerpt="start" + "x" * 99_999 + "the end", text="start" + "x" * 99_999 + "the end")
     details = pagerduty().render(notification(message=message))["payload"]["custom_details"]
     assert re.fullmatch("…x+the end", details["Last log lines"])
@@ -194,7 +194,7 @@ def test_long_log_keeps_its_end() -> None:
 
 
 @pytest.mark.parametrize("char", ["x", "語", "😀", '"', "\\", "x\n"])
-def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
+def test_the_largest_event_is_within_pagerdutys_limit(char: str) -> None:
     """512 KB, everything at once."""
     big = char * (262_144 // len(char))
     message = Message(
@@ -208,8 +208,8 @@ def test_the_largest_event_is_within_what_pagerduty_takes(char: str) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(MESSAGES, NASTY, st.sampled_from(Kind))
-def test_whatever_comes_in_pagerduty_accepts(message: Message, text: str, kind: Kind) -> None:
-    """Any text in any place: a valid event in UTF-8."""
+def test_pagerduty_accepts_the_event_for_any_text(message: Message, text: str, kind: Kind) -> None:
+    """Any text anywhere gives a valid event in UTF-8."""
     name = single_line(text)[:255]
     said = notification(kind, message=message, subject=SUBJECT._replace(cluster=name), cause=name or "x")
     for event in (pagerduty().render(said), pagerduty().render_plain(said)):
@@ -233,7 +233,7 @@ def test_event_arrives_with_the_routing_key() -> None:
 
 
 def test_an_incident_is_one_alert() -> None:
-    """Opened, worse, over: one alert. The next incident of the same subject is another one."""
+    """All messages of an incident belong to one alert; the subject's next incident is a new alert."""
     with PagerDutyDouble() as double:
         for kind in (Kind.OPENED, Kind.UPDATED, Kind.RESOLVED, Kind.RESOLVED):
             send(double, kind)
@@ -264,7 +264,7 @@ def test_an_incident_is_one_alert() -> None:
     ],
 )
 def test_answers(status: int, body: str, error: type[Exception]) -> None:
-    """Only 202 with `success` is success; of an invalid event a smaller one may do, unless it is the key."""
+    """Only 202 with `success` is success. An invalid event is worth a plain attempt, unless its key is invalid."""
     with PagerDutyDouble() as double:
         double.answer_with(status, body)
         with pytest.raises(error) as caught:
@@ -274,8 +274,8 @@ def test_answers(status: int, body: str, error: type[Exception]) -> None:
     assert KEY not in repr(caught.value)
 
 
-def test_rate_limit_says_how_long() -> None:
-    """PagerDuty's wait reaches the deliver step."""
+def test_a_rate_limit_error_has_the_delay() -> None:
+    """PagerDuty's delay reaches the deliver step."""
     with PagerDutyDouble() as double:
         double.answer_with(429, "", headers={"Retry-After": "30"})
         with pytest.raises(TransientError) as caught:
@@ -283,8 +283,8 @@ def test_rate_limit_says_how_long() -> None:
     assert caught.value.retry_after == 30
 
 
-def test_an_echoed_key_goes_no_further() -> None:
-    """An error stands in history, so a key that PagerDuty repeats is taken out of it."""
+def test_an_echoed_key_is_removed_from_the_error() -> None:
+    """History stores errors, so a key that PagerDuty repeats is removed."""
     with PagerDutyDouble() as double:
         double.answer_with(403, f"no such key: {KEY}")
         with pytest.raises(PermanentError) as caught:
@@ -292,8 +292,8 @@ def test_an_echoed_key_goes_no_further() -> None:
     assert KEY not in f"{caught.value}{caught.value.answer}"
 
 
-def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
-    """The deliver step falls back to what PagerDuty requires, and the alert is opened all the same."""
+def test_a_rejected_event_is_sent_once_more_in_plain_form() -> None:
+    """The deliver step falls back to the required fields, and the alert is still opened."""
     with PagerDutyDouble() as double:
         double.answer_with(400, '{"status":"invalid event","errors":["custom_details"]}')
         channel = pagerduty(events_url=double.events_url)
@@ -308,8 +308,8 @@ def test_a_rejected_event_is_sent_once_more_in_plain() -> None:
 
 
 @pytest.mark.parametrize("key", ["k3y", "k3y" * 11, f"{KEY} "])
-def test_wrong_keys_are_refused_without_printing_them(key: str) -> None:
-    """Said when the channel is made, not at night."""
+def test_wrong_keys_are_refused_without_revealing_them(key: str) -> None:
+    """The error comes when the channel is created, not at the first alert."""
     with pytest.raises(ValueError, match="routing_key must have 32 characters") as caught:
         pagerduty(routing_key=key)
     assert key not in str(caught.value)
@@ -326,8 +326,8 @@ def test_wrong_keys_are_refused_without_printing_them(key: str) -> None:
         (None, "https://events.pagerduty.com/v2/enqueue"),
     ],
 )
-def test_events_go_where_the_service_is(url: str | None, posted_to: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The United States by default; a host alone is enough."""
+def test_events_go_to_the_configured_host(url: str | None, posted_to: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is the United States; a host name is enough."""
     asked: list[str] = []
 
     def post(url: str, _: object) -> None:
@@ -356,7 +356,7 @@ def test_wrong_urls_are_refused(url: str, why: str) -> None:
 
 
 def test_key_is_required() -> None:
-    """A KeyError says to the router that the channel is not configured."""
+    """A KeyError means that the channel is not configured."""
     with pytest.raises(KeyError, match="routing_key"):
         PagerDuty(ChannelConfig("oncall", "pagerduty", {}))
 
@@ -388,8 +388,8 @@ TRIGGER = {"routing_key": KEY, "event_action": "trigger", "payload": PAYLOAD}
         ([], "not an object"),
     ],
 )
-def test_double_judges_as_pagerduty_does(event: Any, problem: str) -> None:
-    """A test against the double is worth something only where it refuses what PagerDuty refuses."""
+def test_the_double_judges_like_pagerduty(event: Any, problem: str) -> None:
+    """Tests against the double are only valid if it refuses what PagerDuty refuses."""
     status, answer = judge(PATH, json.dumps(event).encode())
     assert status == (400 if problem else 202)
     assert problem in str(json.loads(answer).get("errors", ""))

@@ -1,4 +1,4 @@
-"""plugins.slack: what Slack accepts, whatever comes in; and what its words mean."""
+"""plugins.slack: messages that Slack accepts for any input, and the meaning of its answers."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def notification(
 
 
 def render(**parts: Any) -> dict[str, Any]:
-    """A message of which some parts are these; where the text is another, it has no reason and no hint."""
+    """A message with these parts; with a different text it has no reason and no hint."""
     if "text" in parts:
         parts = {"reason": "", "hint": "", **parts}
     return SLACK.render(notification(replace(MESSAGE, **parts)))
@@ -96,15 +96,15 @@ def log_of(payload: dict[str, Any]) -> str:
 
 
 def links_of(payload: dict[str, Any]) -> list[str]:
-    """The lines of the section that holds the links."""
+    """The lines of the section with the links."""
     return next((text.splitlines() for text in texts(payload) if re.match(r"<https://[^>]*\|", text)), [])
 
 
 # --- layout -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_phone_shows_sign_cause_and_place() -> None:
-    """A notification is one line: the severity's sign, the title, and what happened."""
+def test_a_notification_shows_sign_cause_and_place() -> None:
+    """It is one line with the severity's sign, the title, and what happened."""
     assert render()["text"] == "🔴 CRITICAL · Out of memory: service web in prod – Container app exited with code 137."
 
 
@@ -127,8 +127,8 @@ def test_every_part_of_the_message_is_shown() -> None:
     assert INCIDENT.id in blocks(payload, "context")[0]["elements"][0]["text"]
 
 
-def test_colours_tell_severities_and_the_end_apart() -> None:
-    """Five looks, all different; the end is green whatever it was."""
+def test_colours_distinguish_severities_and_the_end() -> None:
+    """There are five different colours, and the end is always green."""
     looks = {
         (SLACK.render(each)["attachments"][0]["color"], SLACK.render(each)["text"][0])
         for each in [notification(severity=severity) for severity in Severity]
@@ -142,7 +142,7 @@ def test_colours_tell_severities_and_the_end_apart() -> None:
 
 
 def test_empty_parts_are_left_out() -> None:
-    """Slack refuses empty text; a message of nothing still says the cause."""
+    """Slack refuses empty text; an empty message still shows the cause."""
     payload = SLACK.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n")))
     assert payload["text"] == "🔴 out_of_memory"
     assert [block["type"] for block in payload["attachments"][0]["blocks"]] == ["context"]
@@ -166,13 +166,13 @@ def test_empty_parts_are_left_out() -> None:
         ("a\tb\nc", "a\tb\nc"),
     ],
 )
-def test_outside_text_formats_and_pings_nothing(text: str, shown: str) -> None:
-    """What Slack would read as syntax is escaped, or replaced where it cannot be."""
+def test_text_from_outside_formats_nothing_and_mentions_no_one(text: str, shown: str) -> None:
+    """Slack's syntax is escaped, or replaced if it cannot be escaped."""
     payload = render(text=text)
     assert blocks(payload, "section")[0]["text"]["text"] == shown
 
 
-def test_slack_is_told_to_link_nothing() -> None:
+def test_slack_does_not_link_names() -> None:
     """`verbatim` keeps names and channels in all mrkdwn from being linked."""
     payload = render()
     objects = re.findall(r'\{"type": "mrkdwn"[^}]*\}', json.dumps(payload))
@@ -186,8 +186,8 @@ def test_log_cannot_leave_its_fence() -> None:
     assert shown == f"*Last log lines*\n```\na {GRAVE * 3} &lt;!channel&gt; {GRAVE * 4} b\n```"
 
 
-def test_links_are_text_four_on_a_line() -> None:
-    """No buttons: beside a clicked button of an app that only has a webhook, Slack shows a warning."""
+def test_links_are_text_with_four_on_a_line() -> None:
+    """They are not buttons, because Slack shows a warning at a clicked button of a webhook."""
     payload = render(links=tuple((f"Link {n} <!here> _x_", f"https://a.example/{n}") for n in range(6)))
     assert not blocks(payload, "actions")
     label = "&lt;!here&gt; ˍxˍ"
@@ -198,7 +198,7 @@ def test_links_are_text_four_on_a_line() -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:x", "https://a|b", "https://a>b", "https://x@here/", "https://a b", ""])
-def test_links_to_anything_else_than_a_plain_https_url_are_left_out(url: str) -> None:
+def test_links_other_than_plain_https_urls_are_omitted(url: str) -> None:
     said = Notification(Kind.OPENED, replace(MESSAGE, links=(("Bad", url),)), ALERT, INCIDENT)
     assert links_of(SLACK.render(said)) == []
 
@@ -215,7 +215,7 @@ def test_links_to_anything_else_than_a_plain_https_url_are_left_out(url: str) ->
     ],
 )
 def test_urls_in_texts_are_links_and_nothing_else_is(text: str, shown: str) -> None:
-    """A runbook's URL in an alarm's description can be opened, and shows where it leads."""
+    """The runbook URL in an alarm's description can be opened, and its target is visible."""
     payload = render(text=text, facts=(("L", text),))
     assert blocks(payload, "section")[0]["text"]["text"] == shown
     assert blocks(payload, "section")[1]["fields"][0]["text"] == f"*L*\n{shown}"
@@ -224,15 +224,15 @@ def test_urls_in_texts_are_links_and_nothing_else_is(text: str, shown: str) -> N
 
 @given(st.integers(0, 200))
 def test_a_url_is_never_cut(before: int) -> None:
-    """A part of a URL leads elsewhere: it is left out as a whole."""
+    """Part of a URL would lead elsewhere, so a URL is kept or omitted as a whole."""
     url = "https://wiki.example/" + "p" * 100
     shown = blocks(render(text="x" * (2900 + before) + f" {url} " + "y" * 500), "section")[0]["text"]["text"]
     assert len(shown) <= 3000
     assert "<" not in shown.replace(f"<{url}>", "")
 
 
-def test_the_status_is_a_word_in_the_readers_language() -> None:
-    """Severity is never told by colour alone; a title without a status still shows its sign."""
+def test_the_status_is_text_in_the_readers_language() -> None:
+    """Severity is never shown by colour alone; a title without a status still has its sign."""
     payload = render(status="重大・継続中", headline="メモリ不足: サービス web (prod)")
     assert blocks(payload, "header")[0]["text"]["text"] == "🔴 重大・継続中 · メモリ不足: サービス web (prod)"
     assert render(status="", headline="")["text"].startswith("🔴 Still going on: Out of memory")
@@ -252,14 +252,14 @@ def test_nothing_is_unfurled() -> None:
         assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
 
 
-def test_plain_text_notifies_who_is_to_be_notified() -> None:
-    """The configured mention is the one text that is not escaped."""
+def test_plain_text_keeps_the_configured_mention() -> None:
+    """It is the only text that is not escaped."""
     text = SLACK.render_plain(replace(notification(), mention="<!here>"))["text"]
     assert text.startswith("<!here>\n🔴 CRITICAL")
 
 
 def test_too_long_links_are_left_out() -> None:
-    """One bad URL would reject the whole message; a part of a URL would lead nowhere."""
+    """One bad URL would make Slack reject the whole message, and part of a URL would be useless."""
     bad = ("Bad", "https://a/" + "x" * 3000)
     payload = render(links=(bad, ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
     assert links_of(payload) == ["<https://a.example/?b=1&amp;c=~d_*(e)#f|Good>"]
@@ -284,7 +284,7 @@ def test_text_that_just_fits_is_whole() -> None:
 
 
 def test_long_log_keeps_its_end() -> None:
-    """The last lines tell why it died."""
+    """The last lines explain the crash."""
     shown = log_of(render(log_excerpt="start" + "<" * 9000 + "the end"))
     assert shown.startswith("*Last log lines*\n```\n…&lt;")
     assert shown.endswith("the end\n```")
@@ -292,7 +292,7 @@ def test_long_log_keeps_its_end() -> None:
 
 
 def test_emoji_count_twice() -> None:
-    """Slack does not say how it counts, so the strictest way is taken."""
+    """Slack does not document how it counts, so the strictest way is used."""
     assert len(blocks(render(text="😀" * 3000), "section")[0]["text"]["text"]) == 1500
 
 
@@ -306,7 +306,7 @@ def test_many_facts_share_the_space() -> None:
     assert only[0]["text"] == "*L*\n" + "v" * 1500
 
 
-def test_the_largest_message_is_within_what_slack_takes() -> None:
+def test_the_largest_message_is_within_slacks_limits() -> None:
     """All limits reached at once stay below some 12,000 characters."""
     big = "x" * 262_144
     labels = PartLabels(*[big] * 4)
@@ -320,8 +320,8 @@ def test_the_largest_message_is_within_what_slack_takes() -> None:
 
 @settings(deadline=None)
 @given(MESSAGES, st.sampled_from(Kind))
-def test_whatever_comes_in_slack_accepts(message: Message, kind: Kind) -> None:
-    """Any text in any place: valid JSON in UTF-8, within all limits, no syntax left, fences balanced."""
+def test_slack_accepts_the_message_for_any_text(message: Message, kind: Kind) -> None:
+    """Any text anywhere gives valid JSON in UTF-8, within all limits, without syntax, with balanced fences."""
     for payload in (SLACK.render(notification(message, kind)), SLACK.render_plain(notification(message, kind))):
         body = json.dumps(payload, ensure_ascii=False).encode()
         assert judge(PATH, body) == (200, "ok")
@@ -336,8 +336,8 @@ def test_whatever_comes_in_slack_accepts(message: Message, kind: Kind) -> None:
 
 @settings(deadline=None)
 @given(NASTY)
-def test_log_stands_in_exactly_one_fence(log: str) -> None:
-    """Whatever the log holds, its block begins and ends with the only fences in it."""
+def test_a_log_is_inside_exactly_one_fence(log: str) -> None:
+    """For any log, the only fences in its block are at its start and end."""
     for text in texts(render(log_excerpt=log)):
         if "```" in text:
             assert re.fullmatch(r"\*Last log lines\*\n```\n[^`]+\n```", text)
@@ -347,7 +347,7 @@ def test_log_stands_in_exactly_one_fence(log: str) -> None:
 
 
 def test_plain_text_says_the_same() -> None:
-    """The way out when Slack refuses the blocks: text alone, with title, text, links, facts and the history id."""
+    """The fallback when Slack refuses the blocks: only text, with title, links, facts and the history id."""
     payload = SLACK.render_plain(notification())
     assert set(payload) == {"text", "unfurl_links", "unfurl_media"}
     for part in (
@@ -361,7 +361,7 @@ def test_plain_text_says_the_same() -> None:
 
 
 def test_plain_text_is_short_and_keeps_the_history_id() -> None:
-    """Below 4000 characters however much there is to say, and the id to find the rest is not what is cut."""
+    """It is below 4000 characters for any message, and always has the id with which to find the rest."""
     said = notification(replace(MESSAGE, text="<" * 9000, facts=(("a", "b" * 9000),)))
     far_away = replace(INCIDENT, subject=SUBJECT._replace(region="&" * 400))
     text = SLACK.render_plain(replace(said, incident=far_away))["text"]
@@ -400,7 +400,7 @@ def test_message_arrives_as_rendered() -> None:
         (429, "rate_limited", TransientError),
         (500, "rollup_error", TransientError),
         (503, "<html>busy</html>", TransientError),
-        # The word counts more than the status.
+        # The text counts more than the status.
         (400, "rollup_error", TransientError),
         (500, "no_service", PermanentError),
         (500, "invalid_blocks", PayloadRejected),
@@ -414,8 +414,8 @@ def test_message_arrives_as_rendered() -> None:
         (202, "", PermanentError),
     ],
 )
-def test_words_decide_then_status(status: int, body: str, error: type[Exception]) -> None:
-    """Only 200 `ok` is success; Slack's word says whether to retry, to send plain text, or to give up."""
+def test_the_answers_text_decides_before_its_status(status: int, body: str, error: type[Exception]) -> None:
+    """Only 200 `ok` is success; Slack's error code decides whether to retry, send plain text, or give up."""
     with SlackDouble() as double:
         double.answer_with(status, body)
         with pytest.raises(error) as caught:
@@ -425,8 +425,8 @@ def test_words_decide_then_status(status: int, body: str, error: type[Exception]
     assert PATH not in str(caught.value)
 
 
-def test_rate_limit_says_how_long() -> None:
-    """Slack's wait reaches the deliver step, from the header or from the body."""
+def test_a_rate_limit_error_has_the_delay() -> None:
+    """Slack's delay, from the header or the body, reaches the deliver step."""
     limited = '{"retry_after":7,"ok":false,"error":"rate_limited"}'
     with SlackDouble() as double:
         double.answer_with(429, limited, headers={"Retry-After": "30"})
@@ -438,7 +438,7 @@ def test_rate_limit_says_how_long() -> None:
 
 
 def test_lost_connection_is_transient() -> None:
-    """A reset after the request was written: perhaps it arrived, so it is tried again."""
+    """After a reset the message may have arrived, so it is retried."""
     with SlackDouble() as double:
         double.reset_connection()
         with pytest.raises(TransientError):
@@ -447,8 +447,8 @@ def test_lost_connection_is_transient() -> None:
         assert [request.status for request in double.requests] == [0, 200]
 
 
-def test_workflow_urls_are_refused_without_printing_them() -> None:
-    """Workflow Builder's URLs take flat variables, not messages: better said at deploy than at night."""
+def test_workflow_urls_are_refused_without_revealing_them() -> None:
+    """Workflow Builder's URLs accept variables, not messages; the deployment already reports that."""
     for kind in ("triggers", "workflows"):
         with pytest.raises(ValueError, match="incoming webhook") as caught:
             Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://hooks.slack.com/{kind}/T1/2/secret"}))
@@ -488,14 +488,14 @@ PLAIN = {"type": "plain_text", "text": "x"}
         ({"blocks": [{"type": "section", "text": TEXT | {"text": "x" * 3000}}] * 5}, "msg_blocks_too_long"),
     ],
 )
-def test_double_judges_as_slack_does(payload: Any, answer: str) -> None:
-    """A test against the double is worth something only where it refuses what Slack refuses."""
+def test_the_double_judges_like_slack(payload: Any, answer: str) -> None:
+    """Tests against the double are only valid if it refuses what Slack refuses."""
     assert judge(PATH, json.dumps(payload).encode())[1] == answer
     assert judge("/services/elsewhere", json.dumps(payload).encode()) == (404, "no_service")
 
 
-def test_double_plays_its_script_and_leaves_no_thread() -> None:
-    """Scripted answers come first and in order, stalls end with the double, and nothing runs on."""
+def test_the_double_follows_its_script_and_leaves_no_thread() -> None:
+    """Scripted answers come first and in order, stalls end with the double, and no thread is left."""
     before = threading.active_count()
     with SlackDouble() as double, ThreadPoolExecutor(1) as pool:
         double.answer_with(503, "busy", times=2)

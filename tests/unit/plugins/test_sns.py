@@ -74,7 +74,7 @@ def sns() -> Iterator[Sns]:
 
 
 def assert_publishable(payload: dict[str, Any]) -> None:
-    """SNS's own rules, which moto does not all know (API_Publish, and botocore's service model)."""
+    """SNS's rules, not all of which moto checks (API_Publish, and botocore's service model)."""
     subject, message, attributes = payload["Subject"], payload["Message"], payload.get("MessageAttributes", {})
     assert 1 <= len(subject.encode("utf-16-le")) // 2 <= 99
     assert not re.match(r"\s", subject)
@@ -111,7 +111,7 @@ def subject_of(sns: Sns, headline: str, status: str = "CRITICAL", **alert: Any) 
         (Kind.RESOLVED, "ja", "[解決済み] メモリ不足 - サービス web (prod)"),
     ],
 )
-def test_the_subject_is_in_the_readers_language_and_tells_the_kinds_apart(
+def test_the_subject_is_in_the_readers_language_and_differs_by_kind(
     sns: Sns, kind: Kind, language: str, subject: str
 ) -> None:
     dispatch = Dispatch("email", kind, 1, 1, is_first=False, severity=Severity.CRITICAL, suppressed={})
@@ -139,7 +139,7 @@ def test_a_subject_is_one_line_of_fewer_than_100_characters(sns: Sns, headline: 
 
 
 def test_a_long_subject_keeps_cause_and_cluster(sns: Sns) -> None:
-    """Names that CloudFormation makes are long: their middle is what is left out."""
+    """Names from CloudFormation are long, and their middle is omitted."""
     name = "orders-production-ServiceD69D759B-EfyMIBhdCKVk-and-much-more-than-fits-into-the-subject-of-a-mail"
     subject = SUBJECT._replace(name=name)
     shown = subject_of(sns, f"Essential container exited: service {name} in prod", subject=subject)
@@ -156,7 +156,7 @@ def test_a_long_subject_keeps_cause_and_cluster(sns: Sns) -> None:
     ],
 )
 def test_the_plain_subject_is_printable_ascii(sns: Sns, kind: Kind, subject: str) -> None:
-    """Should SNS refuse a subject after all, the second attempt has one that it has always taken."""
+    """If SNS refuses a subject, the second attempt uses a plain one, which SNS always accepts."""
     said = notification(kind, message=replace(MESSAGE, headline="メモリ不足", status="重大"))
     assert sns.render_plain(said)["Subject"] == subject
     strange = notification(kind, cause="語", subject=SUBJECT._replace(name="Café…語" + "x" * 200, cluster="語"))
@@ -167,7 +167,7 @@ def test_the_plain_subject_is_printable_ascii(sns: Sns, kind: Kind, subject: str
 
 
 def test_mail_reads_well(sns: Sns) -> None:
-    """Title, text, links, facts, the log, and of the details what has not been said; the id for history at the end."""
+    """Title, text, links, facts, the log, the details not yet shown, and finally the id for history."""
     assert sns.render(notification())["Message"] == (
         "[CRITICAL] Out of memory: service web in prod\n\n"
         "Container app exited with code 137.\n\n"
@@ -188,8 +188,8 @@ def test_empty_message_says_the_title(sns: Sns) -> None:
     assert payload["Message"] == f"Out of memory: service:web\n\n-- \n{INCIDENT.id}\n"
 
 
-def test_everything_huge_at_once(sns: Sns) -> None:
-    """A quarter of a megabyte in every place still makes a mail, quickly."""
+def test_huge_texts_everywhere_still_make_a_mail(sns: Sns) -> None:
+    """With a quarter of a megabyte in every field, a mail is still made, and quickly."""
     huge = "語 " * 131_072
     pairs = ((huge, huge),)
     message = Message(huge, huge, pairs * 50, pairs, huge, details=pairs * 9, status=huge, headline=huge)
@@ -199,7 +199,7 @@ def test_everything_huge_at_once(sns: Sns) -> None:
 
 @pytest.mark.parametrize("char", ["x", "é", "語", "😀"])
 def test_large_mail_is_cut_between_characters(sns: Sns, char: str) -> None:
-    """256 KiB with the attributes, no half characters, and the id that finds the rest is still there."""
+    """It has at most 256 KiB with the attributes, no half characters, and still the id that finds the rest."""
     payload = sns.render(notification(message=replace(MESSAGE, log_excerpt=char * 300_000, details=())))
     assert_publishable(payload)
     assert re.search(f"{char}…\n\n-- \n{INCIDENT.id}\n$", payload["Message"])
@@ -208,7 +208,7 @@ def test_large_mail_is_cut_between_characters(sns: Sns, char: str) -> None:
 
 
 def test_attributes_let_subscribers_filter(sns: Sns) -> None:
-    """Severity, cause, cluster, service and kind; of what is not known there is no attribute."""
+    """Severity, cause, cluster, service and kind are attributes if they are known."""
     full = sns.render(notification())["MessageAttributes"]
     assert {name: each["StringValue"] for name, each in full.items()} == {
         "severity": "critical",
@@ -223,7 +223,7 @@ def test_attributes_let_subscribers_filter(sns: Sns) -> None:
 
 @given(st.lists(NASTY, min_size=4, max_size=4), PAIRS, st.sampled_from(Kind))
 @settings(deadline=None)
-def test_whatever_comes_in_sns_accepts(
+def test_sns_accepts_the_message_for_any_text(
     sns: Sns, words: list[str], facts: tuple[tuple[str, str], ...], kind: Kind
 ) -> None:
     """Any text in any place stays within SNS's rules for subject, message and attributes."""
@@ -250,7 +250,7 @@ def test_message_arrives_as_rendered(sns: Sns) -> None:
 
 
 def test_missing_topic_is_permanent(sns: Sns) -> None:
-    """A deleted topic does not come back by itself."""
+    """A deleted topic does not come back."""
     gone = Sns(ChannelConfig("email", "sns", {"topic_arn": f"{TOPIC}-gone"}))
     with pytest.raises(PermanentError, match="NotFound") as caught:
         gone.send(sns.render(notification()))
@@ -286,8 +286,10 @@ def client_error(code: str, status: int) -> exceptions.ClientError:
         (exceptions.ParamValidationError(report="x"), PermanentError),
     ],
 )
-def test_codes_decide(sns: Sns, monkeypatch: pytest.MonkeyPatch, raised: Exception, error: type[Exception]) -> None:
-    """SNS's code says whether to retry; of an unknown code the status does; no answer is tried again."""
+def test_the_error_code_decides(
+    sns: Sns, monkeypatch: pytest.MonkeyPatch, raised: Exception, error: type[Exception]
+) -> None:
+    """SNS's code decides whether to retry, or the status of an unknown code; a missing answer is retried."""
     publish = Mock(side_effect=raised)
     monkeypatch.setattr(sns, "_client", Mock(publish=publish))
     with pytest.raises(error) as caught:
@@ -296,9 +298,9 @@ def test_codes_decide(sns: Sns, monkeypatch: pytest.MonkeyPatch, raised: Excepti
     assert publish.call_count == 1
 
 
-def test_client_tries_once_and_not_for_long(sns: Sns) -> None:
-    """The deliver step alone retries: boto3 neither does, nor waits longer than a webhook may."""
-    meta = sns._client.meta  # noqa: SLF001 - what boto3 was told is seen nowhere else
+def test_the_client_does_not_retry_and_has_short_timeouts(sns: Sns) -> None:
+    """Only the deliver step retries; boto3 does not, and waits no longer than a webhook may."""
+    meta = sns._client.meta  # noqa: SLF001 - boto3 exposes its settings nowhere else
     assert meta.region_name == REGION
     assert meta.config.retries["total_max_attempts"] == 1
     assert (meta.config.connect_timeout, meta.config.read_timeout) == (3, 8)
@@ -306,20 +308,20 @@ def test_client_tries_once_and_not_for_long(sns: Sns) -> None:
 
 @pytest.mark.parametrize("arn", ["alerts", "arn:aws:sqs:eu-west-1:123456789012:q", f"{TOPIC}.fifo", f"{TOPIC}\n"])
 def test_wrong_topic_is_a_configuration_error(arn: str) -> None:
-    """Said when the channel is made, not at night; FIFO topics have no e-mail."""
+    """The error comes when the channel is created, not at the first alert; FIFO topics have no e-mail."""
     with pytest.raises(ValueError, match="topic_arn"):
         Sns(ChannelConfig("email", "sns", {"topic_arn": arn}))
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_region_comes_from_the_topic(partition: str) -> None:
-    """The topic may be in another region than the function, in any partition."""
+    """The topic can be in a region other than the function's, in any partition."""
     channel = Sns(ChannelConfig("email", "sns", {"topic_arn": f"arn:{partition}:sns:us-gov-west-1:123456789012:x"}))
     assert channel._client.meta.region_name == "us-gov-west-1"  # noqa: SLF001 - as above
 
 
 def test_importing_does_not_import_botocore() -> None:
-    """A function without an SNS channel, or with one that is not configured, does not pay for botocore."""
+    """Without a configured SNS channel, the function does not import botocore for it."""
     code = """
 import sys, plugins.sns
 from router import ChannelConfig
@@ -332,7 +334,7 @@ except KeyError:
     assert shown.stdout.strip() == "False"
 
 
-def test_the_subject_of_many_incidents_says_how_many(sns: Sns) -> None:
+def test_the_subject_of_a_bundle_has_the_number_of_incidents(sns: Sns) -> None:
     message = replace(MESSAGE, headline="インシデント 23 件 (prod) 重大順", status="重大", details=())
     many = replace(notification(message=message), bundled=(INCIDENT,) * 23)
     payload = sns.render(many)

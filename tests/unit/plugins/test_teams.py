@@ -1,4 +1,4 @@
-"""plugins.teams: a card that Teams can post, whatever comes in; and what the workflow's answers mean."""
+"""plugins.teams: a card that Teams can post for any input, and the meaning of the workflow's answers."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def render(**parts: Any) -> dict[str, Any]:
 
 
 def elements(value: Any, kind: str) -> Iterator[dict[str, Any]]:
-    """Every element of a type, wherever it stands, in the order in which it is read."""
+    """Every element of a type, at any depth, in reading order."""
     if isinstance(value, list):
         for item in value:
             yield from elements(item, kind)
@@ -80,7 +80,7 @@ def elements(value: Any, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def lines(content: dict[str, Any], *, log: bool = False) -> list[str]:
-    """The text of the blocks that hold the message's text, or its log."""
+    """The text of the blocks with the message's text, or with its log."""
     blocks = elements(content["body"], "TextBlock")
     return [each["text"] for each in blocks if "spacing" in each and ("fontType" in each) == log]
 
@@ -114,8 +114,8 @@ def test_every_part_of_the_message_is_shown() -> None:
     assert content["fallbackText"] == f"🔴 CRITICAL: {MESSAGE.headline}"
 
 
-def test_card_is_what_the_workflow_takes() -> None:
-    """One attachment, in the form that the trigger's documentation has."""
+def test_the_card_has_the_format_of_the_workflow() -> None:
+    """It has one attachment, in the documented format."""
     payload = TEAMS.render(notification())
     assert payload["type"] == "message"
     (attachment,) = payload["attachments"]
@@ -124,8 +124,8 @@ def test_card_is_what_the_workflow_takes() -> None:
     assert (card(payload)["type"], card(payload)["version"]) == ("AdaptiveCard", "1.2")
 
 
-def test_severities_and_the_end_are_told_apart() -> None:
-    """Each has a sign of its own shape, for those who do not see the colour; the end is good whatever it was."""
+def test_severities_and_the_end_are_distinguishable() -> None:
+    """Each has a sign of a different shape, for people who do not see the colour; the end is always green."""
     heads = {
         (severity, kind): next(elements(card(TEAMS.render(notification(MESSAGE, kind, severity))), "Container"))
         for severity in Severity
@@ -142,7 +142,7 @@ def test_severities_and_the_end_are_told_apart() -> None:
 
 
 def test_a_card_is_in_the_readers_language() -> None:
-    """Severity, status and the log's heading are the message's own words."""
+    """Severity, status and the log's heading come from the message."""
     content = render(status="重大・継続中", headline="メモリ不足", labels=PartLabels("概要", "理由", "対処", "ログ"))
     head, *_ = elements(content, "Container")
     assert [each["text"] for each in head["items"]] == ["🔴 重大・継続中", "メモリ不足"]
@@ -151,12 +151,12 @@ def test_a_card_is_in_the_readers_language() -> None:
 
 
 def test_every_line_wraps() -> None:
-    """Without `wrap`, a phone shows the first words of each line."""
+    """Without `wrap`, a phone shows only the first words of each line."""
     assert all(block["wrap"] for block in elements(render(), "TextBlock"))
 
 
 def test_empty_parts_are_left_out() -> None:
-    """A message of nothing says the cause."""
+    """An empty message shows the cause."""
     content = card(TEAMS.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n"))))
     assert [each["text"] for each in elements(content, "TextBlock")][:2] == ["🔴", "out_of_memory"]
     assert len(content["body"]) == 2
@@ -164,7 +164,7 @@ def test_empty_parts_are_left_out() -> None:
 
 
 def test_plain_card_is_the_smallest() -> None:
-    """The way out when the layout is refused: one line, with severity, title and the history id."""
+    """The fallback for a refused layout: one line with severity, title and the history id."""
     (block,) = card(TEAMS.render_plain(notification()))["body"]
     assert block["text"] == f"🔴 CRITICAL: {MESSAGE.headline} 123456789012 · eu-west-1 · {INCIDENT.id}"
 
@@ -190,8 +190,8 @@ def test_plain_card_is_the_smallest() -> None:
         ("a" + "_" * 262_144 + "b", None),
     ],
 )
-def test_outside_text_is_text(text: str, expected: str | None) -> None:
-    """What a client would read as a mention, a link, a date or Markdown is broken up, or replaced by a look-alike."""
+def test_text_from_outside_stays_text(text: str, expected: str | None) -> None:
+    """Mentions, links, dates and Markdown are broken up or replaced by look-alikes."""
     content = render(headline=text, text=text, facts=((text, text),), log_excerpt=text)
     if expected is not None:
         assert lines(content) == lines(content, log=True) == [expected]
@@ -199,7 +199,7 @@ def test_outside_text_is_text(text: str, expected: str | None) -> None:
 
 
 def test_tabs_are_spaces() -> None:
-    """At the start of a line they are the indentation, which is kept."""
+    """At the start of a line they are indentation, which is kept."""
     assert lines(render(text="\ta\tb")) == ["\u00a0a b"]
 
 
@@ -209,14 +209,14 @@ def test_each_line_is_a_block() -> None:
 
 
 def test_too_long_links_are_left_out() -> None:
-    """The workflow refuses a bad URL after it has answered; a part of a URL would lead nowhere."""
+    """The workflow refuses a bad URL after it has answered, and part of a URL would be useless."""
     content = render(links=(("Bad", "https://a/" + "x" * 2500), ("Good", "https://a.example/?b=1&c=~d_*(e)#f")))
     assert [button["title"] for button in content["actions"]] == ["Good"]
 
 
 @given(NASTY)
 def test_no_text_formats_or_mentions(text: str) -> None:
-    """Whatever comes in, no string of a card begins a mention, a link, an entity, a date or an emphasis."""
+    """For any input, no string of a card starts a mention, a link, an entity, a date or an emphasis."""
     labels = PartLabels(text, text, text, text)
     parts: dict[str, Any] = {"title": text, "headline": text, "text": text, "log_excerpt": text}
     for each in shown(render(**parts, facts=((text, text),), status=f"x {text}", labels=labels)):
@@ -230,8 +230,8 @@ def test_no_text_formats_or_mentions(text: str) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(MESSAGES, st.sampled_from(Kind))
-def test_whatever_comes_in_teams_can_post(message: Message, kind: Kind) -> None:
-    """Any text in any place: a valid card of at most 20,000 bytes, with the title and the history id in it."""
+def test_teams_can_post_the_card_for_any_text(message: Message, kind: Kind) -> None:
+    """Any text anywhere gives a valid card of at most 20,000 bytes with the title and the history id."""
     said = notification(message, kind)
     for payload in (TEAMS.render(said), TEAMS.render_plain(said)):
         assert size(payload) <= 20_000
@@ -240,7 +240,7 @@ def test_whatever_comes_in_teams_can_post(message: Message, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("char", ["x", '"', "\\", "語", "😀", "<a", "x\n", "[]("])
-def test_the_largest_message_is_within_what_teams_takes(char: str) -> None:
+def test_the_largest_message_is_within_teams_limits(char: str) -> None:
     """All limits reached at once stay below 20,000 bytes."""
     big = char * (262_144 // len(char))
     links = tuple((big, "https://a/" + "x" * length) for length in range(2480, 2492))
@@ -252,8 +252,8 @@ def test_the_largest_message_is_within_what_teams_takes(char: str) -> None:
     assert unpostable(payload) == ""
 
 
-def test_what_is_cut_is_text_facts_and_log() -> None:
-    """However much there is to say, a title and links of ordinary length are whole."""
+def test_only_text_facts_and_log_are_shortened() -> None:
+    """A title and links of ordinary length are never shortened."""
     big = "語" * 262_144
     links = tuple((f"Link {n}", f"https://a.example/{n}/" + "x" * 400) for n in range(6))
     content = render(text=big, facts=((big, big),) * 99, links=links, log_excerpt=big)
@@ -264,14 +264,14 @@ def test_what_is_cut_is_text_facts_and_log() -> None:
 
 
 def test_long_log_keeps_its_end() -> None:
-    """The last lines tell why it died."""
+    """The last lines explain the crash."""
     last = lines(render(log_excerpt="\n".join(f"line {n}" for n in range(9000))), log=True)
     assert last[-1] == "line 8999"
     assert 20 < len(last) < 100
 
 
 def test_text_that_just_fits_is_whole() -> None:
-    """Cut only what must be, between characters, never inside of one."""
+    """Text is shortened only if necessary, and never within a character."""
     (longest,) = lines(render(text="x" * 9000))
     fits = len(longest) - 1 + len("…".encode())
     assert lines(render(text="x" * fits)) == ["x" * fits]
@@ -281,7 +281,7 @@ def test_text_that_just_fits_is_whole() -> None:
 
 
 def test_no_more_buttons_than_teams_shows() -> None:
-    """Six; the rest would push nothing but the first ones aside."""
+    """Teams shows six."""
     content = render(links=tuple((f"L{n}", f"https://a.example/{n}") for n in range(9)))
     assert [each["title"] for each in content["actions"]] == [f"L{n}" for n in range(6)]
 
@@ -308,7 +308,7 @@ def test_card_arrives_as_rendered() -> None:
 
 @pytest.mark.parametrize("status", [200, 202])
 def test_accepted_is_success(status: int) -> None:
-    """202 is what Teams says; a workflow with a Response action says 200."""
+    """Teams answers 202; a workflow with a Response action answers 200."""
     with TeamsDouble() as double:
         double.answer_with(status, "whatever")
         sent_to(double)
@@ -334,7 +334,7 @@ def test_accepted_is_success(status: int) -> None:
     ],
 )
 def test_answers(status: int, body: str, error: type[Exception]) -> None:
-    """The code says what the matter is, then the status does; only 200 and 202 are success."""
+    """The error code decides, otherwise the status; only 200 and 202 are success."""
     with TeamsDouble() as double:
         double.answer_with(status, body)
         with pytest.raises(error) as caught:
@@ -353,15 +353,15 @@ def test_answers(status: int, body: str, error: type[Exception]) -> None:
     ],
 )
 def test_errors_name_the_fix(code: str, fix: str) -> None:
-    """What is wrong with a workflow only its owner can mend, and must be told how."""
+    """Only its owner can fix a workflow, so the error explains how."""
     with TeamsDouble() as double:
         double.answer_with(400, error_body(code))
         with pytest.raises(PermanentError, match=f"{code}.*{fix}"):
             sent_to(double)
 
 
-def test_throttling_says_how_long() -> None:
-    """Teams' wait reaches the deliver step."""
+def test_a_throttling_error_has_the_delay() -> None:
+    """Teams' delay reaches the deliver step."""
     with TeamsDouble() as double:
         double.answer_with(429, "", headers={"Retry-After": "60"})
         with pytest.raises(TransientError) as caught:
@@ -387,8 +387,8 @@ def test_throttling_says_how_long() -> None:
         ("https://k3y℀/", "malformed"),
     ],
 )
-def test_wrong_urls_are_refused_without_printing_them(url: str, why: str) -> None:
-    """Said when the channel is made, not at night; the URL is a secret even where it is wrong."""
+def test_wrong_urls_are_refused_without_revealing_them(url: str, why: str) -> None:
+    """The error comes when the channel is created; even a wrong URL is a secret."""
     with pytest.raises(ValueError, match=f"webhook_url .*{why}") as caught:
         Teams(ChannelConfig("ops", "teams", {"webhook_url": url}))
     assert not re.search("k3y|office.com|azure|evil", str(caught.value))
@@ -406,13 +406,13 @@ def test_wrong_urls_are_refused_without_printing_them(url: str, why: str) -> Non
         "http://[::1]:8080/x",
     ],
 )
-def test_other_urls_are_taken(url: str) -> None:
-    """Workflows have had several forms of URL. The router itself refuses plain http that is not loopback."""
+def test_other_urls_are_accepted(url: str) -> None:
+    """Workflow URLs have had several formats. The router itself refuses plain http except on loopback."""
     assert Teams(ChannelConfig("ops", "teams", {"webhook_url": url}))
 
 
 def test_url_is_required() -> None:
-    """A KeyError says to the router that the channel is not configured."""
+    """A KeyError means that the channel is not configured."""
     with pytest.raises(KeyError, match="webhook_url"):
         Teams(ChannelConfig("ops", "teams", {}))
 
@@ -449,8 +449,8 @@ def posted(*body: Any, **content: Any) -> dict[str, Any]:
         ({"type": "message", "attachments": []}, "not an"),
     ],
 )
-def test_double_posts_what_teams_posts(payload: Any, problem: str) -> None:
-    """What the workflow took and cannot post fails its run, and the sender is told nothing."""
+def test_the_double_posts_what_teams_posts(payload: Any, problem: str) -> None:
+    """A post that the workflow accepts but cannot make fails its run, and the sender does not learn of it."""
     with TeamsDouble() as double:
         assert post_json(double.webhook_url, payload).status == 202
         assert (len(double.received), len(double.failed_runs)) == ((0, 1) if problem else (1, 0))
@@ -469,10 +469,10 @@ def test_double_posts_what_teams_posts(payload: Any, problem: str) -> None:
         ("/elsewhere?sig=x", {}, b"{}", 404, "WorkflowNotFound"),
     ],
 )
-def test_double_answers_as_the_trigger_does(
+def test_the_double_answers_like_the_trigger(
     query: str, headers: dict[str, str], body: bytes, status: int, code: str
 ) -> None:
-    """The trigger refuses at once what it can see to be wrong."""
+    """The trigger immediately refuses what is visibly wrong."""
     path = TeamsDouble.path + query
     assert judge(path, headers, body)[0] == status
     assert code in judge(path, headers, body)[1]

@@ -1,4 +1,4 @@
-"""The weekly heartbeat: what it proves, what it says, and that it says it once."""
+"""The weekly heartbeat: what it proves, what it contains, and that it is sent once."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +26,7 @@ BEAT = {
 
 
 def receive(world: World, *beats: dict[str, Any]) -> list[str]:
-    """The ids of the messages that come back."""
+    """The ids of the messages that are given back."""
     records = [record(f"m{number}", each) for number, each in enumerate(beats)]
     answer = handle({"Records": records}, world.router, world.deadline(), 5)
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
@@ -41,14 +41,14 @@ def waiting(world: World, addresses: Sequence[str]) -> World:
     return world
 
 
-def test_it_comes_on_every_channel_but_the_one_that_would_page() -> None:
+def test_it_is_sent_to_every_channel_except_the_pager() -> None:
     world = World()
     assert receive(world, BEAT) == []
     assert [len(channel.told) for channel in (world.slack, world.email, world.pager)] == [1, 1, 0]
     assert world.slack.told[0].alert.severity is Severity.INFO
 
 
-def test_it_says_what_the_week_was_like() -> None:
+def test_it_summarises_the_week() -> None:
     world = World()
     for number in range(3):
         world.receive(events.task_stopped(task=f"{number:032x}", stoppedAt=NOW))
@@ -62,14 +62,14 @@ def test_it_says_what_the_week_was_like() -> None:
     }
 
 
-def test_what_is_older_than_a_week_is_not_counted() -> None:
+def test_alerts_older_than_a_week_are_not_counted() -> None:
     world = World()
     world.receive(events.task_stopped(stoppedAt=NOW))
     assert last_week(world.history, world.now).total == "1"
     assert last_week(world.history, world.now + WEEK + DAY).total == "0"
 
 
-def test_deliveries_that_failed_for_good_are_counted_and_spoken_of() -> None:
+def test_permanently_failed_deliveries_are_counted_and_mentioned() -> None:
     world = World()
     world.slack.failure = lambda: RuntimeError("a bug")
     world.receive(events.task_stopped())
@@ -79,7 +79,7 @@ def test_deliveries_that_failed_for_good_are_counted_and_spoken_of() -> None:
     assert "could not be delivered" in world.email.told[-1].message.text
 
 
-def test_the_same_heartbeat_is_told_once_and_the_next_one_again() -> None:
+def test_each_heartbeat_is_sent_once() -> None:
     world = World()
     receive(world, BEAT, BEAT)
     receive(world, BEAT)
@@ -88,7 +88,7 @@ def test_the_same_heartbeat_is_told_once_and_the_next_one_again() -> None:
     assert len(world.slack.told) == 2
 
 
-def test_a_channel_that_fails_is_not_tried_again_and_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_channel_is_not_retried_and_affects_only_itself(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     world.slack.failure = lambda: TransientError("down")
     assert receive(world, BEAT) == []
@@ -96,20 +96,20 @@ def test_a_channel_that_fails_is_not_tried_again_and_costs_only_itself(caplog: p
     assert "channel slack did not take the heartbeat" in caplog.text
 
 
-def test_without_history_it_is_received_again_and_nobody_hears_half_of_it() -> None:
+def test_without_history_it_is_received_again_and_nothing_is_sent() -> None:
     world = without_history(World())
     assert receive(world, BEAT) == ["m0"]
     assert world.slack.told == []
 
 
-def test_it_names_who_has_yet_to_confirm() -> None:
+def test_it_names_unconfirmed_addresses() -> None:
     world = waiting(World(), ["late@example.com"])
     receive(world, BEAT)
     text = world.slack.told[0].message.text
     assert "These addresses have not confirmed and receive nothing: late@example.com." in text
 
 
-def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> None:
+def test_without_permission_to_list_subscriptions_it_is_still_sent_and_says_so() -> None:
     def refused() -> Sequence[str]:
         raise PermissionError
 
@@ -119,7 +119,7 @@ def test_without_the_permission_to_ask_it_comes_all_the_same_and_says_so() -> No
     assert "Could not check whether" in world.slack.told[0].message.text
 
 
-def test_each_channel_hears_it_in_its_language() -> None:
+def test_each_channel_gets_it_in_its_language() -> None:
     world = World()
     world.config.channels["slack"].config = ChannelConfig("slack", "recorder", {}, language="ja")
     receive(world, BEAT)
@@ -127,12 +127,12 @@ def test_each_channel_hears_it_in_its_language() -> None:
 
 
 def test_a_bare_heartbeat_works_too() -> None:
-    """As `serverless invoke` sends it."""
+    """This is how `serverless invoke` sends it."""
     assert handle(BEAT, (world := World()).router, world.deadline(), 5) == {"deliveries": 2}
 
 
 class Sns:
-    """What SNS says of two topics, in pages."""
+    """SNS's subscriptions of two topics, in pages."""
 
     def get_paginator(self, operation: str) -> "Sns":
         assert operation == "list_subscriptions_by_topic"
@@ -147,7 +147,7 @@ class Sns:
         ]
 
 
-def test_only_addresses_that_have_yet_to_confirm_are_named_and_each_once() -> None:
+def test_only_unconfirmed_addresses_are_named_and_each_once() -> None:
     assert unconfirmed(Sns(), ["arn:aws:sns:eu-west-1:1:alerts", "arn:aws:sns:eu-west-1:1:operators"]) == [
         "late@example.com"
     ]

@@ -1,4 +1,4 @@
-"""Metrics: what CloudWatch makes of the lines that an invocation prints."""
+"""Metrics: the lines that an invocation prints for CloudWatch."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from router.selfcheck.metrics import MetricsRecorder
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]
-"""A channel, and what came of it in how many seconds."""
+"""A channel's outcome, and how many seconds its send took."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
-    """The lines that were printed since the last time, all of which are JSON."""
+    """The lines printed since the last call, parsed as JSON."""
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -41,7 +41,7 @@ def job(channel: str) -> Job:
 
 
 def told(*attempts: Attempt) -> MetricsRecorder:
-    """A meter that has listened to a deliver step in which this came of things."""
+    """A meter that has observed a deliver step with these outcomes."""
     jobs = [job(channel) for channel, _, _ in attempts]
 
     def deliver(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
@@ -63,19 +63,15 @@ def values(line: dict[str, Any]) -> dict[str, list[float]]:
 @pytest.mark.parametrize(
     ("outcome", "name"), [(Outcome.SENT, "Sent"), (Outcome.RETRY, "Retry"), (Outcome.FAILED, "Failed")]
 )
-def test_what_came_of_deliveries_is_counted_and_nothing_that_did_not_happen(
-    outcome: Outcome, name: str, printed: Printed
-) -> None:
+def test_outcomes_of_deliveries_are_counted_and_nothing_else(outcome: Outcome, name: str, printed: Printed) -> None:
     told(("slack", outcome, None), ("slack", outcome, None)).write("dev")
     (line,) = printed()
     assert values(line) == {name: [2.0]}
 
 
-def test_nothing_is_printed_where_powertools_is_told_not_to_nor_kept_until_it_may(
-    printed: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disabled_metrics_are_neither_printed_nor_kept(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
-    for _ in range(150):  # past a hundred values Powertools prints by itself
+    for _ in range(150):  # above a hundred values Powertools prints on its own
         told(("slack", Outcome.SENT, 0.25)).write("dev")
     assert printed() == []
     monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
@@ -84,14 +80,14 @@ def test_nothing_is_printed_where_powertools_is_told_not_to_nor_kept_until_it_ma
 
 
 def test_latency_is_each_send_in_milliseconds(printed: Printed) -> None:
-    """Each by itself, so that CloudWatch has the percentiles; what was never sent has none."""
+    """Each send is a separate value, so that CloudWatch has percentiles; without a send there is none."""
     attempts = [("slack", Outcome.SENT, 0.25), ("slack", Outcome.RETRY, 10.0), ("slack", Outcome.RETRY, None)]
     told(*attempts).write("dev")
     (line,) = printed()
     assert values(line) == {"Latency": [250.0, 10_000.0], "Sent": [1.0], "Retry": [2.0]}
 
 
-def test_units_are_said(printed: Printed) -> None:
+def test_each_metric_has_its_unit(printed: Printed) -> None:
     told(("slack", Outcome.SENT, 0.25)).write("dev")
     (line,) = printed()
     (definition,) = line["_aws"]["CloudWatchMetrics"]
@@ -99,7 +95,7 @@ def test_units_are_said(printed: Printed) -> None:
     assert units == {"Latency": "Milliseconds", "Sent": "Count"}
 
 
-def test_each_channel_is_one_line_with_its_dimensions(printed: Printed) -> None:
+def test_each_channel_has_one_line_with_its_dimensions(printed: Printed) -> None:
     told(("slack", Outcome.SENT, 0.1), ("email", Outcome.FAILED, None), ("slack", Outcome.RETRY, 0.2)).write("prod")
     lines = printed()
     assert [line["channel"] for line in lines] == ["slack", "email"]
@@ -110,7 +106,7 @@ def test_each_channel_is_one_line_with_its_dimensions(printed: Printed) -> None:
         assert (line["service"], line["stage"]) == ("ecs-alert-router", "prod")
 
 
-def test_namespace_and_service_are_those_of_the_environment(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namespace_and_service_come_from_the_environment(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Ours")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "our-router")
     told(("slack", Outcome.SENT, 0.1)).write("dev")
@@ -119,8 +115,8 @@ def test_namespace_and_service_are_those_of_the_environment(printed: Printed, mo
     assert line["service"] == "our-router"
 
 
-def test_no_send_is_lost_where_there_are_more_than_a_line_holds(printed: Printed) -> None:
-    """A line of the format holds a hundred values of a metric."""
+def test_more_sends_than_fit_in_a_line_are_all_counted(printed: Printed) -> None:
+    """A line can have a hundred values of a metric."""
     told(*[("slack", Outcome.SENT, 0.1)] * 250).write("dev")
     lines = [values(line) for line in printed()]
     assert [len(line["Latency"]) for line in lines] == [100, 100, 50]
@@ -148,8 +144,8 @@ def test_announced_and_held_back_alerts_are_counted_for_all_channels_together(pr
     assert [sorted(dimensions) for dimensions in definition["Dimensions"]] == [["service", "stage"]]
 
 
-def test_an_event_that_comes_twice_is_counted_once(printed: Printed) -> None:
-    """SQS delivers at least once."""
+def test_a_repeated_event_is_counted_once(printed: Printed) -> None:
+    """SQS delivers each message at least once."""
     world = World()
     meter = metered(world)
     for _ in range(2):
@@ -158,7 +154,7 @@ def test_an_event_that_comes_twice_is_counted_once(printed: Printed) -> None:
     assert [values(line)["Announced"] for line in printed() if "channel" not in line] == [[1.0]]
 
 
-def test_other_decisions_are_no_metric(printed: Printed) -> None:
+def test_other_decisions_have_no_metric(printed: Printed) -> None:
     meter = MetricsRecorder()
     counted = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK, Decision.SILENCED}
     for decision in {*Decision} - counted:
@@ -170,13 +166,13 @@ def test_other_decisions_are_no_metric(printed: Printed) -> None:
 # --- when -------------------------------------------------------------------------------------------------------------
 
 
-def test_where_nothing_happened_nothing_is_printed(printed: Printed) -> None:
+def test_nothing_is_printed_if_nothing_happened(printed: Printed) -> None:
     MetricsRecorder().write("dev")
     assert printed() == []
 
 
-def test_what_was_written_is_not_written_again(printed: Printed) -> None:
-    """The function lives on: the next invocation begins from nothing."""
+def test_metrics_are_written_only_once(printed: Printed) -> None:
+    """The process lives on, so the next invocation must start with empty metrics."""
     meter = told(("slack", Outcome.SENT, 0.1))
     meter.count_decision(Decision.ANNOUNCED)
     meter.write("dev")
@@ -186,7 +182,7 @@ def test_what_was_written_is_not_written_again(printed: Printed) -> None:
 
 
 def test_a_retry_is_counted_when_it_is_sent(printed: Printed) -> None:
-    """What the tick sends is a delivery like any other, and no new alert."""
+    """A send by the tick is a delivery like any other, but not a new alert."""
     world = World()
     meter = metered(world)
     world.slack.failure = lambda: TransientError("busy", status=503)
@@ -202,7 +198,7 @@ def test_a_retry_is_counted_when_it_is_sent(printed: Printed) -> None:
 # --- the tick's -------------------------------------------------------------------------------------------------------
 
 
-def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
+def test_unusable_channels_are_one_metric_of_the_stage_and_zero_is_not_printed(printed: Printed) -> None:
     meter = MetricsRecorder()
     meter.count_unusable(0)
     meter.write("dev")
@@ -216,7 +212,7 @@ def test_channels_that_cannot_be_used_are_one_number_of_the_stage_and_none_are_n
     assert printed() == []
 
 
-def test_items_that_cannot_be_read_are_one_number_of_the_stage_and_none_are_no_line(printed: Printed) -> None:
+def test_damaged_items_are_one_metric_of_the_stage_and_zero_is_not_printed(printed: Printed) -> None:
     meter = MetricsRecorder()
     meter.write("dev")
     assert printed() == []

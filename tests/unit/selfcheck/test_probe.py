@@ -1,4 +1,4 @@
-"""What the tick proves of each channel without sending."""
+"""The probe: what the tick checks for each channel without sending."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ SECRET = "https://chat.example.com/hooks/sixteen-characters"
 
 
 def ticked(world: World, left: float = 60.0) -> list[int]:
-    """What the tick says of channels that could not send."""
+    """The numbers of unusable channels that the tick reports."""
     heard: list[int] = []
     handle(TICK, world.router._replace(count_unusable=heard.append), world.deadline(left), 5)
     return heard
@@ -42,14 +42,14 @@ class Broken:
 
 
 class Refusing:
-    """An SSM that answers with an error code, or not in time."""
+    """An SSM that answers with an error code, or too late."""
 
     def __init__(self, code: str) -> None:
         self._code = code
 
     def get_parameter(self, **request: Any) -> Mapping[str, Any]:
         error = RuntimeError(request["Name"])
-        error.response = {"Error": {"Code": self._code}}  # type: ignore[attr-defined]  # as botocore's
+        error.response = {"Error": {"Code": self._code}}  # type: ignore[attr-defined]  # as in botocore
         raise error
 
 
@@ -60,22 +60,22 @@ def secret_channel(code: str) -> ConfiguredChannel:
     )
 
 
-def test_it_sends_nothing_and_has_nothing_to_say_where_all_is_well() -> None:
+def test_it_sends_nothing_and_logs_nothing_if_all_is_well() -> None:
     world = World()
     assert ticked(world) == [0]
     assert [channel.tried for channel in (world.slack, world.email, world.pager)] == [0, 0, 0]
 
 
-def test_a_secret_that_may_not_be_read_is_noticed_before_an_alert_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_secret_is_noticed_before_an_alert_needs_it(caplog: pytest.LogCaptureFixture) -> None:
     assert ticked(with_channel(World(), secret_channel("AccessDeniedException"))) == [1]
     assert "channel new cannot be used: ssm:/gone: the function may not read it" in caplog.text
 
 
-def test_a_moment_of_patience_is_no_alarm() -> None:
+def test_a_transient_error_is_not_reported() -> None:
     assert ticked(with_channel(World(), secret_channel("ThrottlingException"))) == [0]
 
 
-def test_a_plugin_that_cannot_render_is_noticed_and_its_words_are_not_repeated(
+def test_a_plugin_that_cannot_render_is_reported_without_its_error_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     source = ConfiguredChannel.of(ChannelConfig("new", "recorder", {}), Broken())
@@ -117,21 +117,21 @@ def test_a_channel_that_hangs_is_left_to_the_next_tick(caplog: pytest.LogCapture
     over.set()
 
 
-def test_a_channel_that_is_disabled_is_counted() -> None:
+def test_a_disabled_channel_is_counted() -> None:
     world = World()
     world.router = world.router._replace(config=world.config._replace(disabled={"teams": "the URL is retired"}))
     assert ticked(world) == [1]
 
 
-def test_what_is_due_has_the_time_first() -> None:
+def test_sending_what_is_due_has_priority_over_the_probe() -> None:
     assert (
         ticked(with_channel(World(), ConfiguredChannel.of(ChannelConfig("new", "recorder", {}), Broken())), left=15.0)
         == []
     )
 
 
-def test_a_channel_that_is_down_is_none_that_cannot_be_used() -> None:
-    """That shows when it is sent to; here nothing is."""
+def test_a_channel_whose_remote_is_down_is_not_unusable() -> None:
+    """A send shows that; the probe sends nothing."""
     world = World()
     world.slack.failure = lambda: TransientError("down")
     assert ticked(world) == [0]

@@ -1,4 +1,4 @@
-"""The history's command line may do what docs/history.md says, on a local AWS that enforces it, and needs no more."""
+"""`history` needs exactly the permissions in docs/history.md, on a local AWS that enforces IAM."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.world import DAY, World
 
-pytestmark = pytest.mark.xdist_group("access")  # the tests share one table, made once
+pytestmark = pytest.mark.xdist_group("access")  # the tests share one table, which is created once
 PAGE = Path(__file__).parents[4].joinpath("docs", "history.md").read_text("utf-8")
 TABLE = "history"
 TASK = events.TASK
@@ -27,7 +27,7 @@ TASK = events.TASK
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[dict[str, str]]:
-    """The environment of somebody with read-only credentials, and one crash in the table."""
+    """The environment of a user with read-only credentials, and one crash in the table."""
     with running(enforce_iam=True) as aws:
         client = aws.client("dynamodb")
         create_history_table(client, TABLE)
@@ -40,7 +40,7 @@ def reader() -> Iterator[dict[str, str]]:
 
 def _reader(aws: LocalAws) -> dict[str, str]:
     """A user who has exactly the permissions that the page lists for reading."""
-    (sentence,) = re.findall(r"Read-only credentials are enough: (.*?), and for", PAGE, re.DOTALL)
+    (sentence,) = re.findall(r"Read-only credentials are enough: (.*?), and\s+for", PAGE, re.DOTALL)
     actions = re.findall(r"`(dynamodb:\w+)`", sentence)
     arn = aws.client("dynamodb").describe_table(TableName=TABLE)["Table"]["TableArn"]
     statement = {"Effect": "Allow", "Action": actions, "Resource": [arn, f"{arn}/index/*"]}
@@ -81,7 +81,7 @@ def run(reader: dict[str, str], monkeypatch: pytest.MonkeyPatch, *words: str) ->
     ],
     ids=" ".join,
 )
-def test_reading_takes_no_more_than_read_only_credentials_and_the_tables_name(
+def test_reading_needs_only_read_only_credentials_and_the_tables_name(
     words: tuple[str, ...], reader: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = run(reader, monkeypatch, *words)
@@ -89,7 +89,9 @@ def test_reading_takes_no_more_than_read_only_credentials_and_the_tables_name(
     assert "essential_container_exited" in result.stdout or words[0] in {"timeline", "forget"}
 
 
-def test_deleting_takes_more_and_says_so_in_one_line(reader: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleting_needs_more_permissions_and_says_so_in_one_line(
+    reader: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = run(reader, monkeypatch, "forget", "--service", "web", "--even-open", "--yes")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "dynamodb:DeleteItem" in result.stderr

@@ -31,7 +31,7 @@ def test_csv_has_a_row_for_each_alert_newest_first(world: World) -> None:
     assert [row[COLUMNS.index("task")] for row in rows] == TASKS[1:5]
 
 
-def test_jsonl_has_a_line_for_each_alert_and_whole_rows_have_it_all(world: World) -> None:
+def test_jsonl_has_a_line_for_each_alert_and_whole_rows_have_every_attribute(world: World) -> None:
     world.receive(died(1, MINUTE), died(2, 2 * MINUTE))
     brief = [json.loads(line) for line in run("export", *LATELY, "--format", "jsonl").stdout.splitlines()]
     whole = [json.loads(line) for line in run("export", *LATELY, "--format", "jsonl", "--whole").stdout.splitlines()]
@@ -56,7 +56,7 @@ def test_more_than_one_batch_of_whole_rows_is_in_order(world: World) -> None:
     assert rows[0]["stop_code"] == "EssentialContainerExited"
 
 
-def test_it_is_narrowed_like_a_list_and_goes_into_a_file(world: World, tmp_path: Path) -> None:
+def test_it_takes_the_filters_of_list_and_can_write_a_file(world: World, tmp_path: Path) -> None:
     world.receive(died(1, MINUTE), died(2, MINUTE, service="api"))
     out = tmp_path / "alerts.csv"
     result = run("export", *LATELY, "--service", "api", "--out", str(out))
@@ -64,7 +64,7 @@ def test_it_is_narrowed_like_a_list_and_goes_into_a_file(world: World, tmp_path:
     assert [row["subject"] for row in csv.DictReader(out.open(encoding="utf-8"))] == ["service:api"]
 
 
-def test_where_there_are_no_alerts_there_are_headings_alone() -> None:
+def test_without_alerts_there_are_only_headings() -> None:
     result = run("export", *LATELY)
     assert (result.stdout.count("\n"), result.stderr) == (1, "No alerts.\n")
 
@@ -76,7 +76,7 @@ def test_a_service_named_like_a_formula_is_text_to_a_spreadsheet(world: World) -
 
 
 @given(st.text(min_size=1))
-def test_no_cell_begins_a_formula_and_none_is_lost(text: str) -> None:
+def test_no_cell_is_a_formula_and_no_text_is_lost(text: str) -> None:
     shown = entry({"title": text}, "title")
     assert shown.removeprefix("'") == text or shown == text
     assert not shown.lstrip(" ").startswith(

@@ -1,4 +1,4 @@
-"""`history forget`: what it takes away, what it leaves, and what it refuses."""
+"""`history forget`: what it deletes, what it keeps, and what it refuses."""
 
 import json
 import time
@@ -21,24 +21,24 @@ def world(recorded: World) -> World:
 
 
 def stored_incident(world: World) -> Item:
-    """The subject's newest, where there is only one subject."""
+    """The latest incident of the only subject."""
     (key,) = [(item["pk"]["S"], "incident") for item in everything() if item["sk"]["S"] == "incident"]
     return world.history.table.get([key], time.time())[key]
 
 
 def everything() -> list[dict[str, Any]]:
-    """All items but how things stand with the channels, which tells of nobody."""
+    """All items except the channel states, which are about no subject."""
     items = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
     return [item for item in items if item["pk"] != {"S": "channels"}]
 
 
 def is_over(world: World, service: str = "web") -> None:
-    """The service recovers, and everybody has heard of it."""
+    """The service recovers, and every channel has been notified."""
     world.receive(events.service_action(service=service, createdAt=iso(time.time())))
     world.wait(HOUR, step=10 * MINUTE)
 
 
-def test_without_yes_it_is_only_said_what_there_is(world: World) -> None:
+def test_without_yes_nothing_is_deleted(world: World) -> None:
     world.receive(died(1, MINUTE), died(2, MINUTE))
     is_over(world)
     before = everything()
@@ -48,7 +48,7 @@ def test_without_yes_it_is_only_said_what_there_is(world: World) -> None:
     assert everything() == before
 
 
-def test_of_a_service_nothing_is_left_and_of_the_others_all(world: World) -> None:
+def test_a_forgotten_service_leaves_nothing_and_other_services_keep_everything(world: World) -> None:
     world.receive(died(1, MINUTE), died(2, MINUTE, service="api"))
     is_over(world)
     kept = [item for item in everything() if "api" in json.dumps(item, default=str)]
@@ -63,7 +63,7 @@ def test_of_a_service_nothing_is_left_and_of_the_others_all(world: World) -> Non
     assert [item for item in everything() if "api" in json.dumps(item, default=str)] == kept
 
 
-def test_another_cluster_account_or_region_is_left_alone(world: World) -> None:
+def test_another_cluster_account_or_region_is_not_deleted(world: World) -> None:
     world.receive(died(1, MINUTE))
     is_over(world)
     for place in ("--cluster", "--account", "--region"):
@@ -72,7 +72,7 @@ def test_another_cluster_account_or_region_is_left_alone(world: World) -> None:
     assert run("forget", "--service", "web", "--account", events.ACCOUNT, "--yes").stdout.startswith("Deleted: ")
 
 
-def test_what_outlived_its_alerts_is_found_by_the_whole_fingerprint(world: World) -> None:
+def test_a_subject_without_alerts_is_found_by_its_whole_fingerprint(world: World) -> None:
     world.receive(died(1, MINUTE))
     is_over(world)
     for item in everything():
@@ -83,8 +83,8 @@ def test_what_outlived_its_alerts_is_found_by_the_whole_fingerprint(world: World
     assert everything() == []
 
 
-def test_an_open_incident_is_not_forgotten_unless_one_insists(world: World) -> None:
-    """Whoever was told of it would never hear its end."""
+def test_an_open_incident_is_not_forgotten_without_even_open(world: World) -> None:
+    """The notified channels would never get its end."""
     world.receive(died(1, MINUTE))
     (incident,) = lines("open")
     before = everything()
@@ -96,12 +96,12 @@ def test_an_open_incident_is_not_forgotten_unless_one_insists(world: World) -> N
     assert everything() == []
 
 
-def test_what_is_over_but_not_yet_told_is_not_forgotten_either(world: World) -> None:
+def test_an_incident_whose_end_is_not_announced_is_not_forgotten_either(world: World) -> None:
     world.receive(died(1, MINUTE), events.service_action(createdAt=iso(time.time())))
     assert "its end is not announced yet" in one_line_error(run("forget", "--service", "web", "--yes"))
 
 
-def test_of_a_task_nothing_is_left_and_its_incident_stays_without_it(world: World) -> None:
+def test_a_forgotten_task_leaves_nothing_and_its_incident_remains_without_it(world: World) -> None:
     secret = "CannotStartContainerError: customer 4711"
     world.receive(died(1, 2 * MINUTE, containers=(events.container("app", 1, secret),)), died(2, MINUTE))
     is_over(world)
@@ -140,8 +140,8 @@ def test_a_task_is_not_forgotten_while_a_damaged_incident_may_name_it(world: Wor
     assert everything() == []
 
 
-def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
-    """The router's own write is not lost: the deletion has the version that was seen as its condition."""
+def test_a_subject_that_changed_in_the_meantime_is_not_deleted(world: World) -> None:
+    """The router's write is not lost, because the deletion is conditional on the version that was read."""
     world.receive(died(1, MINUTE))
     (state,) = [item for item in everything() if item["sk"]["S"] == "incident"]
     key = (state["pk"]["S"], "incident")
@@ -151,6 +151,6 @@ def test_who_is_moved_on_meanwhile_is_left(world: World) -> None:
     assert lines("open") != []
 
 
-def test_history_knows_nothing_of_what_was_never_there() -> None:
+def test_forgetting_something_unknown_says_so() -> None:
     result = run("forget", "--task", "nothing", "--yes")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "History has nothing about it.\n")

@@ -1,4 +1,4 @@
-"""`ecs-alert-router history`: what was recorded, for people and for machines."""
+"""`ecs-alert-router history`: recorded alerts and incidents, as tables and as JSON."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def test_list_shows_the_alerts_newest_first(world: World) -> None:
     assert older[3] == "service:web"
 
 
-def test_list_as_json_has_one_line_for_each_alert_and_none_of_the_routers_own_keys(world: World) -> None:
+def test_list_as_json_has_one_line_for_each_alert_without_internal_keys(world: World) -> None:
     world.receive(died(1, MINUTE))
     (line,) = lines("list")
     assert line.items() >= {"task": TASKS[1], "severity": "critical", "decision": "announced"}.items()
@@ -79,8 +79,8 @@ def test_list_is_narrowed_by_its_options(options: tuple[str, ...], found: list[i
     assert [int(line["task"], 16) for line in lines("list", *options)] == found
 
 
-def test_the_next_page_begins_where_the_one_before_ended(world: World) -> None:
-    """However many share a millisecond, and in whatever shard they are."""
+def test_the_next_page_continues_after_the_previous_one(world: World) -> None:
+    """Also if many alerts share a millisecond, in any shard."""
     at = iso(time.time() - 5 * MINUTE)
     world.receive(*(events.task_stopped(task=TASKS[number], stoppedAt=at) for number in range(20)))
     world.receive(*(died(number, MINUTE) for number in range(20, 30)))
@@ -111,7 +111,7 @@ def test_from_and_to_are_local_time_unless_they_say_otherwise(world: World) -> N
         assert {options: len(lines("list", *options)) for options in found} == found
 
 
-def test_people_read_local_time_and_machines_utc(world: World) -> None:
+def test_tables_have_local_time_and_json_has_utc(world: World) -> None:
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
     world.receive(events.task_stopped(stoppedAt=iso(at.timestamp())))
     with zone("Asia/Tokyo"):
@@ -119,7 +119,7 @@ def test_people_read_local_time_and_machines_utc(world: World) -> None:
         assert lines("list")[0]["at"] == f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
 
 
-def test_list_of_a_task_takes_its_id_or_arn_whatever_the_time(world: World) -> None:
+def test_list_of_a_task_takes_its_id_or_arn_for_any_period(world: World) -> None:
     world.receive(died(1, 3 * DAY), died(2, 5 * MINUTE))
     arn = events.arn(f"task/prod/{TASKS[1]}")
     assert [line["task"] for line in lines("list", "--task", TASKS[1])] == [TASKS[1]]
@@ -127,7 +127,7 @@ def test_list_of_a_task_takes_its_id_or_arn_whatever_the_time(world: World) -> N
     assert lines("list", "--task", arn, "--severity", "info") == []
 
 
-def test_a_piped_table_has_one_line_for_each_alert_however_long(world: World) -> None:
+def test_a_piped_table_has_one_line_of_any_length_for_each_alert(world: World) -> None:
     world.receive(died(1, MINUTE, service="s" * 250))
     head, row = run("list").stdout.splitlines()
     assert "s" * 250 in row
@@ -135,7 +135,7 @@ def test_a_piped_table_has_one_line_for_each_alert_however_long(world: World) ->
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 6), (120, 3), (200, 3)])
-def test_a_table_fits_the_terminal_where_need_be_on_two_lines_for_each_alert(
+def test_a_table_fits_the_terminal_with_two_lines_for_an_alert_if_necessary(
     width: int, height: int, world: World
 ) -> None:
     world.receive(died(1, MINUTE), died(2, 2 * MINUTE, service="checkout"))
@@ -148,13 +148,13 @@ def test_a_table_fits_the_terminal_where_need_be_on_two_lines_for_each_alert(
     assert all(any(word in line for line in shown) for word in words)
 
 
-def test_verbose_says_what_the_reading_cost(world: World) -> None:
+def test_verbose_prints_the_read_units(world: World) -> None:
     world.receive(died(1, MINUTE))
     result = run("list", "--service", "web", "--verbose")
     assert re.fullmatch(r"(?!0 )[0-9.]+ read units in 1 requests, [0-9.]+ s\n", result.stderr)
 
 
-def test_nothing_found_is_said_to_people_and_not_to_machines() -> None:
+def test_an_empty_result_is_stated_in_text_and_not_in_json() -> None:
     result = run("list")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No alerts.\n")
     assert lines("list") == []
@@ -172,8 +172,8 @@ def test_what_has_expired_is_not_shown_though_dynamodb_has_not_yet_deleted_it(wo
         assert "or it has expired" in one_line_error(run("show", gone))
 
 
-def test_names_from_outside_are_shown_as_they_are(world: World) -> None:
-    """Square brackets are no markup."""
+def test_names_from_outside_are_shown_unchanged(world: World) -> None:
+    """Square brackets are not markup."""
     world.receive(died(1, MINUTE, service="[red]web[/]"))
     assert "service:[red]web[/]" in run("list").stdout
 
@@ -190,12 +190,12 @@ def test_open_shows_the_open_incidents_the_longest_open_first(world: World) -> N
     assert [line["subject"] for line in lines("open")] == ["service:web"]
 
 
-def test_no_open_incident_is_good_news() -> None:
+def test_no_open_incident_has_exit_code_0() -> None:
     result = run("open")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No incident is open.\n")
 
 
-def test_show_says_everything_about_an_incident(world: World) -> None:
+def test_show_prints_everything_about_an_incident(world: World) -> None:
     world.pager.failure = lambda: PermanentError("no such service")
     world.receive(died(1, 10 * MINUTE), died(2, 5 * MINUTE))
     (incident,) = lines("open")
@@ -208,7 +208,7 @@ def test_show_says_everything_about_an_incident(world: World) -> None:
     assert all(word in text for word in (incident["id"], "service:web", *TASKS[1:3], "no such service"))
 
 
-def test_show_says_everything_about_an_alert_but_secrets(world: World) -> None:
+def test_show_prints_everything_about_an_alert_except_secrets(world: World) -> None:
     environment = [{"name": "TOKEN", "value": SECRET}]
     raw = died(1, MINUTE, overrides={"containerOverrides": [{"name": "app", "environment": environment}]})
     (results,) = world.receive(raw)
@@ -224,21 +224,21 @@ def test_show_says_everything_about_an_alert_but_secrets(world: World) -> None:
     assert "Essential container in task exited" in text
 
 
-def test_show_of_a_task_shows_all_that_is_known_about_it(world: World) -> None:
+def test_show_of_a_task_prints_everything_known_about_it(world: World) -> None:
     oom = (events.container("app", 137, "OutOfMemoryError: Container killed due to memory usage"),)
     world.receive(died(1, MINUTE), died(1, MINUTE, containers=oom), died(2, MINUTE))
     assert {line["cause"] for line in lines("show", TASKS[1])} == {"essential_container_exited"}
 
 
 @pytest.mark.parametrize("name", ["nothing", "abc-1", "abc-x", "a.b.c", "-"])
-def test_show_of_what_is_not_there_is_a_failure_in_one_line(name: str) -> None:
+def test_show_of_an_unknown_id_is_an_error_of_one_line(name: str) -> None:
     assert one_line_error(run("show", name)) == f"Error: there is no incident, alert or task {name} (or it has expired)"
 
 
 # --- which table, and wrong usage -------------------------------------------------------------------------------------
 
 
-def test_the_table_is_named_by_the_environment_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_name_the_table(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.receive(died(1, MINUTE))
     monkeypatch.setenv("HISTORY_TABLE", TABLE)
     assert len(CliRunner().invoke(main, ["history", "list", "--json"]).stdout.splitlines()) == 1
@@ -259,7 +259,7 @@ NO_STACK = """
 
 
 def without_table(answered: Behaviour, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Result, str]:
-    """Runs `list` where no table is named; also gives what CloudFormation was asked."""
+    """Runs `list` without a table's name; also returns what CloudFormation was asked."""
     with ScriptedServer(answered) as cloudformation:
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", cloudformation.url())
         result = CliRunner().invoke(main, ["history", "list", "--json", *arguments])
@@ -267,16 +267,14 @@ def without_table(answered: Behaviour, monkeypatch: pytest.MonkeyPatch, *argumen
     return result, asked.decode()
 
 
-def test_the_table_of_a_stage_is_the_one_that_its_stack_gives_out(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_table_of_a_stage_is_an_output_of_its_stack(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.receive(died(1, MINUTE))
     result, asked = without_table(answer(200, STACK), monkeypatch, "--stage", "blue")
     assert "StackName=ecs-alert-router-blue" in asked
     assert [json.loads(line)["task"] for line in result.stdout.splitlines()] == [TASKS[1]]
 
 
-def test_a_stage_that_is_not_deployed_is_a_failure_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_is_not_deployed_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = without_table(answer(400, NO_STACK), monkeypatch)
     error = one_line_error(result)
     assert "ecs-alert-router-dev does not exist" in error
@@ -297,12 +295,12 @@ def test_a_stage_that_is_not_deployed_is_a_failure_in_one_line(monkeypatch: pyte
         ("forget", "--service", "web"),
     ],
 )
-def test_a_table_that_is_not_there_is_a_failure_in_one_line(command: tuple[str, ...]) -> None:
+def test_a_missing_table_is_an_error_of_one_line(command: tuple[str, ...]) -> None:
     result = CliRunner().invoke(main, ["history", *command, "--table", "nowhere"])
     assert "ResourceNotFoundException" in one_line_error(result)
 
 
-def test_without_a_region_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert "region" in one_line_error(run("list"))
 
@@ -333,7 +331,7 @@ def test_without_a_region_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatc
         ("shwo", "abc"),
     ],
 )
-def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_has_exit_code_2(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Usage: ")

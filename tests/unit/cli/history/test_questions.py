@@ -37,7 +37,7 @@ def deployed(name: str, before: float, deployment: str = "ecs-svc/1") -> events.
 
 
 def a_bad_hour(world: World) -> None:
-    """Half an hour ago web is deployed, crashes three times, and recovers; api has nothing to do with it."""
+    """Half an hour ago web was deployed, crashed three times and recovered; api is unrelated."""
     now = world.now
     for event in (
         deployed("SERVICE_DEPLOYMENT_IN_PROGRESS", 30 * MINUTE),
@@ -82,16 +82,16 @@ def test_a_timeline_is_drawn_on_one_axis_as_wide_as_the_terminal(world: World) -
     assert set(lanes) == {"deploys", "trouble", "recoveries"}
     firsts = [next(place for place, mark in enumerate(lane) if mark != "·") for lane in lanes.values()]
     assert firsts == sorted(firsts)
-    assert 33 <= firsts[0] <= 36  # of 69 columns: half an hour ago
+    assert 33 <= firsts[0] <= 36  # half an hour ago, in 69 columns
     assert max(map(len, shown)) <= 80
 
 
-def test_alike_that_follow_each_other_stand_on_one_line_with_their_number(world: World) -> None:
+def test_equal_entries_in_a_row_are_one_line_with_their_number(world: World) -> None:
     world.receive(*(died(number, (20 - number) * MINUTE) for number in range(1, 6)))
     assert "Essential container exited × 4 until" in run("timeline", "web").stdout
 
 
-def test_a_timeline_may_be_of_any_subject_and_of_one_cluster(world: World) -> None:
+def test_a_timeline_can_be_of_any_subject_and_of_one_cluster(world: World) -> None:
     world.receive(died(1, MINUTE, service=None))
     assert [line["task"] for line in lines("timeline", "family:web")] == [TASKS[1], ""]
     assert lines("timeline", "family:web", "--cluster", "test") == []
@@ -135,7 +135,7 @@ def test_top_counts_what_was_sent_by_service_and_by_cause(world: World) -> None:
     assert len(lines("top", "--by", "service", "--limit", "1")) == 1
 
 
-def test_the_longest_bar_is_that_of_the_loudest(world: World) -> None:
+def test_the_loudest_has_the_longest_bar(world: World) -> None:
     world.receive(*(died(number, number * MINUTE) for number in range(1, 9)), died(9, MINUTE, service="api"))
     bars = {
         line.split()[0]: line.count("█") for line in run("top", "--by", "service").stdout.splitlines() if "█" in line
@@ -143,7 +143,7 @@ def test_the_longest_bar_is_that_of_the_loudest(world: World) -> None:
     assert bars["service:web"] == 8 * bars["service:api"]
 
 
-def test_no_alerts_is_said_to_people_and_not_to_machines() -> None:
+def test_no_alerts_is_stated_in_text_and_not_in_json() -> None:
     result = run("top")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No alerts.\n")
     assert lines("top") == []
@@ -156,7 +156,7 @@ def told(answer: dict[str, Any]) -> dict[str, tuple[bool, str]]:
     return {each["channel"]: (each["told"], each["why"]) for each in answer["told"]}
 
 
-def test_why_says_what_happened_what_was_decided_and_who_was_told(world: World) -> None:
+def test_why_explains_what_happened_what_was_decided_and_who_was_notified(world: World) -> None:
     world.receive(died(1, 2 * MINUTE, **KILLED))
     (answer,) = lines("why", TASKS[1])
     assert answer.items() >= {"cause": "out_of_memory", "rule": "out of memory", "decision": "announced"}.items()
@@ -168,7 +168,7 @@ def test_why_says_what_happened_what_was_decided_and_who_was_told(world: World) 
     assert [each["id"] for each in lines("why", answer["id"])] == [answer["id"]]
 
 
-def test_why_not_the_window_and_then_the_digest(world: World) -> None:
+def test_why_explains_a_window_and_the_digest_after_it(world: World) -> None:
     world.receive(died(1, 2 * MINUTE))
     world.now += 1
     world.receive(died(2, MINUTE))
@@ -181,7 +181,7 @@ def test_why_not_the_window_and_then_the_digest(world: World) -> None:
     assert told(counted)["slack"] == (True, "counted in an update")
 
 
-def test_why_not_a_channel_that_fails(world: World) -> None:
+def test_why_explains_a_failing_channel(world: World) -> None:
     world.slack.failure = lambda: TransientError("busy", status=503, answer="upstream timed out")
     world.pager.failure = lambda: PermanentError("no such service")
     world.receive(died(1, MINUTE))
@@ -197,7 +197,7 @@ def test_why_not_a_channel_that_fails(world: World) -> None:
     assert told(later)["slack"] == (True, "it opened the incident, at attempt 2")
 
 
-def test_why_nobody_was_told(world: World) -> None:
+def test_why_explains_that_no_one_was_notified(world: World) -> None:
     world.receive(died(1, MINUTE, stop_code="UserInitiated", reason="Task stopped by user"))
     world.receive(steady(0))
     world.receive(died(2, HOUR))
@@ -208,7 +208,7 @@ def test_why_nobody_was_told(world: World) -> None:
     assert "no channel; see the decision above" in run("why", TASKS[2]).stdout
 
 
-def test_why_no_route() -> None:
+def test_why_explains_a_missing_route() -> None:
     unrouted = World([Route(Severity.CRITICAL, clusters=("elsewhere",), channels=("slack",))])
     unrouted.now = recording().now
     writing(unrouted, 90 * DAY).receive(died(1, MINUTE))
@@ -221,18 +221,18 @@ def test_every_decision_is_explained() -> None:
     assert set(REASONS) == set(Decision)
 
 
-def test_why_of_an_arn_and_of_what_is_not_there(world: World) -> None:
+def test_why_takes_an_arn_and_reports_an_unknown_task(world: World) -> None:
     world.receive(died(1, MINUTE))
     assert len(lines("why", events.arn(f"task/prod/{TASKS[1]}"))) == 1
     assert "no incident, alert or task nothing" in one_line_error(run("why", "nothing"))
 
 
-def test_why_shows_text_from_outside_as_it_is(world: World) -> None:
+def test_why_shows_text_from_outside_unchanged(world: World) -> None:
     world.receive(died(1, MINUTE, containers=(events.container("app", 1, "[red]x[/] [bold"),)))
     assert "[red]x[/] [bold" in run("why", TASKS[1]).stdout
 
 
-def test_the_decisions_in_history_are_those_that_were_made(world: World) -> None:
+def test_history_has_the_decisions_that_were_made(world: World) -> None:
     a_bad_hour(world)
     (counts,) = [Counter(line["decision"] for line in lines("list", "--limit", "100"))]
     assert counts == {"announced": 2, "held back by window": 2, "below threshold": 2, "resolving": 1}

@@ -1,4 +1,4 @@
-"""`history report`: the numbers are those of what was sent, and the page is fit to be looked at."""
+"""`history report`: correct numbers on a readable page."""
 
 import json
 import re
@@ -24,12 +24,12 @@ from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.history_cli import account, died, recording, run
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
-pytestmark = pytest.mark.xdist_group("report")  # what they share is made once
+pytestmark = pytest.mark.xdist_group("report")  # the shared data is created once
 HOSTILE = "<script>alert(1)</script><b>x"
 
 
 def a_bad_week(world: World) -> None:
-    """web crashes three times and recovers within 20 minutes; api runs out of memory and nobody can page for it."""
+    """web crashes three times and recovers within 20 minutes; api runs out of memory and paging for it fails."""
     now = world.now
     world.now = now - 3 * DAY
     world.receive(*(died(number, 3 * DAY + (10 - number) * MINUTE) for number in range(1, 4)))
@@ -53,7 +53,7 @@ def page(out: Path, *options: str) -> str:
 
 @dataclass(frozen=True)
 class Week:
-    """What is reported of a bad week: the pages by language, and the numbers."""
+    """The report of a bad week: the pages by language, and the numbers."""
 
     directory: Path
     numbers: Any
@@ -96,13 +96,13 @@ def test_the_numbers_are_those_of_what_was_sent(week: Week) -> None:
     assert len(found["still_open"]) == 2
 
 
-def test_the_numbers_of_a_time_and_a_cluster_are_of_these_alone(week: Week) -> None:
+def test_the_numbers_are_limited_to_the_given_period_and_cluster(week: Week) -> None:
     assert week.of_today["severities"]["critical"] == 1
     assert week.elsewhere["severities"]["critical"] == 0
 
 
 @pytest.mark.parametrize(("length", "hours"), [(DAY, 1), (2 * DAY, 1), (7 * DAY, 6), (30 * DAY, 24), (365 * DAY, 168)])
-def test_the_line_of_time_has_few_enough_stretches_and_ends_with_now(length: float, hours: float) -> None:
+def test_the_time_axis_has_a_limited_number_of_intervals_and_ends_now(length: float, hours: float) -> None:
     until = datetime(2026, 11, 22, 12, 34, tzinfo=UTC).timestamp()
     made = figures(until - length, until, UTC)
     assert made.step.total_seconds() == hours * HOUR
@@ -142,31 +142,31 @@ def test_text_from_outside_is_text(week: Week) -> None:
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Out of memory"), ("ja", "メモリ不足")])
-def test_it_speaks_both_languages(language: str, words: str, week: Week) -> None:
+def test_the_page_is_available_in_both_languages(language: str, words: str, week: Week) -> None:
     text = week.page(language)
     assert f'<html lang="{language}">' in text
     assert words in text
     assert WORDS["over_time"][language] in text
 
 
-def test_both_languages_have_every_word_and_fill_it_alike() -> None:
+def test_both_languages_have_every_phrase_with_the_same_placeholders() -> None:
     for key, words in WORDS.items():
         assert set(words) == {"en", "ja"}, key
         assert len({tuple(sorted(re.findall(r"{(\w+)}", text))) for text in words.values()}) == 1, key
     assert {*map(str, Decision), *map(str, Outcome), *map(str, Kind)} <= set(WORDS)
 
 
-def test_days_begin_where_the_reader_is(recorded: World, tmp_path: Path) -> None:
+def test_days_start_at_midnight_in_the_readers_time_zone(recorded: World, tmp_path: Path) -> None:
     text = page(tmp_path / "report.html", "--time-zone", "Asia/Tokyo", "--to", "2026-11-22T20:00Z")
     assert "2026-11-23 05:00" in text
     assert "JST" in text
 
 
-def test_where_nothing_happened_the_page_says_so(recorded: World, tmp_path: Path) -> None:
+def test_an_empty_period_is_stated_on_the_page(recorded: World, tmp_path: Path) -> None:
     assert page(tmp_path / "report.html").count("No data in this period.") == 7
 
 
-def test_a_chart_holds_every_label_and_number_and_leaves_room_for_wide_ones() -> None:
+def test_a_chart_has_every_label_and_number_with_room_for_wide_ones() -> None:
     drawn = horizontal(["ヘルスチェックに失敗", "web"], {"": [7, 1234]}, ("accent",))
     assert all(text in drawn for text in ("ヘルスチェックに失敗", ">web<", ">7<", ">1,234<"))
 
@@ -213,10 +213,10 @@ def opened() -> Iterator[Browser]:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_it_looks_right_on_a_phone_and_on_a_desk_in_light_and_dark(
+def test_the_page_is_readable_on_phone_and_desktop_in_light_and_dark(
     language: str, colours: Literal["light", "dark"], opened: Browser, week: Week
 ) -> None:
-    """Nothing overflows, overlaps or is cut off; all of it can be read (WCAG AA, 4.5 to 1); nothing is fetched."""
+    """Nothing overflows, overlaps or is cut off; contrast meets WCAG AA (4.5 to 1); nothing is fetched."""
     for size in (PHONE, DESK):
         shown, wrong = look_at(opened, week.file(language), size, colours)
         assert wrong == []
@@ -228,7 +228,7 @@ def test_it_looks_right_on_a_phone_and_on_a_desk_in_light_and_dark(
         shown.close()
 
 
-def test_an_incident_opens_when_it_is_touched(opened: Browser, week: Week) -> None:
+def test_an_incident_unfolds_when_tapped(opened: Browser, week: Week) -> None:
     shown, _ = look_at(opened, week.file("en"), PHONE, "light")
     incident = shown.locator("details.incident").nth(1)
     assert not incident.locator(".inner").is_visible()
@@ -239,7 +239,7 @@ def test_an_incident_opens_when_it_is_touched(opened: Browser, week: Week) -> No
     shown.close()
 
 
-def test_bars_are_as_long_as_their_numbers(opened: Browser, week: Week) -> None:
+def test_the_length_of_bars_is_proportional_to_their_numbers(opened: Browser, week: Week) -> None:
     shown, _ = look_at(opened, week.file("en"), DESK, "light")
     bars = "[...document.querySelectorAll('#top_services svg .bars rect')].map(e => e.getBoundingClientRect().width)"
     widths = sorted(shown.evaluate(bars), reverse=True)
@@ -247,5 +247,5 @@ def test_bars_are_as_long_as_their_numbers(opened: Browser, week: Week) -> None:
     shown.close()
 
 
-def test_the_severities_that_are_drawn_are_those_that_wake_people() -> None:
+def test_the_charts_show_the_severities_that_can_notify() -> None:
     assert [str(each) for each in DRAWN] == ["critical", "error", "warning"]
