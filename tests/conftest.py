@@ -45,7 +45,9 @@ def _load_once(path: str) -> Any:
 
 @functools.cache
 def _list_once(places: tuple[str, ...], type_name: str) -> list[str]:
-    return _list_services(Loader(extra_search_paths=list(places), include_default_search_paths=False), type_name)
+    loader = Loader(extra_search_paths=list(places), include_default_search_paths=False)
+    services: list[str] = _list_services(loader, type_name)
+    return services
 
 
 def pytest_collection_finish() -> None:
