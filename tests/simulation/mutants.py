@@ -1,7 +1,7 @@
 """Shows that the simulation finds bugs: each mutant is a bug put into a copy of the router, and a seed catches it.
 
-`python -m tests.simulation.mutants [WORD]` (names that hold WORD) prints a seed that catches each, and by which promise.
-It ends with 1 if one survives, and stops where the text that a mutation replaces is not there any more.
+`python -m tests.simulation.mutants [WORD]` (names that hold WORD) prints the seed that catches each, and by which
+promise. It ends with 1 if one survives, and stops where the text that a mutation replaces is not there any more.
 """
 
 import os
