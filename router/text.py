@@ -26,7 +26,7 @@ Letters of right-to-left scripts, private-use characters and characters that are
 import re
 from urllib.parse import quote
 
-# Texts, which `re` compiles and keeps when the first is needed: `clean` returns most texts before that.
+# Texts, which `re` compiles and keeps when the first is needed: `clean` returns most texts after one search or none.
 _LINE_BREAK = "\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]"
 _HIDDEN = (
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
@@ -41,10 +41,7 @@ _STRAY_SELECTOR = f"(?<![^\\s\u200c\u200d{_SELECTORS}])[{_SELECTORS}]"
 _JOINED = "\u0600-\u109f\u1780-\u18af\u2190-\u2bff\U0001f000-\U0001faff"
 _STRAY_JOINER = f"(?<![{_JOINED}{_SELECTORS}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
 # Of the characters above those that `str.isprintable` takes for visible.
-_HIDDEN_BUT_PRINTABLE = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
-    + "".join(map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
-)
+_HIDDEN_BUT_PRINTABLE = f"[\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0{_SELECTORS}]"
 
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#].*)?")
 # What RFC 3986 allows in a path, query or fragment; but no @, which pings on Slack, and no quotation mark.
@@ -53,7 +50,7 @@ _LINK_CHARACTERS = "/?#%!$&()*+,;=:~"
 
 def clean(text: str) -> str:
     """The text without the characters above; it may have several lines."""
-    if text.replace("\n", "").isprintable() and (text.isascii() or _HIDDEN_BUT_PRINTABLE.isdisjoint(text)):
+    if text.replace("\n", "").isprintable() and (text.isascii() or not re.search(_HIDDEN_BUT_PRINTABLE, text)):
         return text
     text = re.sub(_HIDDEN, "", re.sub(_LINE_BREAK, "\n", text))
     return re.sub(_STRAY_JOINER, "", re.sub(_STRAY_SELECTOR, "", text))

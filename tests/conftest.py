@@ -1,6 +1,7 @@
 """For all tests: a property holds however busy the machine is; no test speaks to AWS with the session of another."""
 
 import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import botocore
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 from hypothesis import settings
 
 from router.aws import clients
@@ -18,6 +19,7 @@ settings.load_profile("whole")
 
 _SHIPPED = str(Path(botocore.__file__).parent)
 _load_file = JSONFileLoader.load_file
+_list_services = Loader.list_available_services
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -41,15 +43,35 @@ def _load_once(path: str) -> Any:
     return _load_file(JSONFileLoader(), path)
 
 
+@functools.cache
+def _list_once(places: tuple[str, ...], type_name: str) -> list[str]:
+    loader = Loader(extra_search_paths=list(places), include_default_search_paths=False)
+    services: list[str] = _list_services(loader, type_name)
+    return services
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made stays until the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _models_are_read_once() -> Iterator[None]:
-    """Every session reads botocore's own files again, and nearly every test that calls AWS has its own session."""
+    """Every session reads botocore's own files again, and nearly every test that calls AWS has its own session.
+
+    It even looks into each of some 400 directories for the names of the services.
+    """
 
     def load_file(self: JSONFileLoader, path: str) -> Any:
         return _load_once(path) if path.startswith(_SHIPPED) else _load_file(self, path)
 
+    def list_available_services(self: Loader, type_name: str) -> list[str]:
+        return [*_list_once(tuple(self.search_paths), type_name)]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", load_file)
+        patch.setattr(Loader, "list_available_services", list_available_services)
         yield
 
 

@@ -24,11 +24,19 @@ REQUIRED: Final[Any] = object()
 _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.999  # the years 1 and 9999, which `datetime` can show
 
 
+Check = Callable[[Any], bool]
+
+
 class Codec(Protocol):
-    """One type of stored value. `plain` says that it is stored as it is, and that it never has an unknown part."""
+    """One type of stored value.
+
+    Attributes:
+        accepts: of a type that is stored as it is and never has an unknown part, whether a stored value is valid; None
+            for any other type. Nearly every stored value is of such a type, and asking is faster than `read`.
+    """
 
     @property
-    def plain(self) -> bool: ...
+    def accepts(self) -> Check | None: ...
 
     def read(self, stored: Any) -> tuple[Any, Any]:
         """The value and its unknown. Raises DamagedItem for a value of another type."""
@@ -40,15 +48,13 @@ class Codec(Protocol):
 class Plain:
     """A value that is stored as it is."""
 
-    plain = True
-
-    def __init__(self, name: str, is_valid: Callable[[Any], bool]) -> None:
+    def __init__(self, name: str, accepts: Check) -> None:
         """`name` says in an error what was expected."""
         self._name = name
-        self._is_valid = is_valid
+        self.accepts = accepts
 
     def read(self, stored: Any) -> tuple[Any, Any]:
-        if not self._is_valid(stored):
+        if not self.accepts(stored):
             raise DamagedItem(f"{str(stored)[:40]!r} is not {self._name}")
         return stored, None
 
@@ -57,20 +63,23 @@ class Plain:
         return value
 
 
+_NUMBERS = (int, float)  # exactly these: True and False are integers, too
+
+
 def _is_number(stored: Any) -> bool:
-    return isinstance(stored, int | float) and not isinstance(stored, bool) and _EARLIEST <= stored <= _LATEST
+    return type(stored) in _NUMBERS and _EARLIEST <= stored <= _LATEST
 
 
 TEXT = Plain("a text", lambda stored: isinstance(stored, str))
 FLAG = Plain("true or false", lambda stored: isinstance(stored, bool))
 NUMBER = Plain("a number in the range of clock times", _is_number)
-INTEGER = Plain("an integer", lambda stored: isinstance(stored, int) and not isinstance(stored, bool))
-COUNT = Plain("a count", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 0)
-VERSION = Plain("a version", lambda stored: isinstance(stored, int) and not isinstance(stored, bool) and stored >= 1)
+INTEGER = Plain("an integer", lambda stored: type(stored) is int)
+COUNT = Plain("a count", lambda stored: type(stored) is int and stored >= 0)
+VERSION = Plain("a version", lambda stored: type(stored) is int and stored >= 1)
 OCCURRENCES = Plain(
     "a time and a count",
     lambda stored: (
-        isinstance(stored, list | tuple) and len(stored) == 2 and all(map(_is_number, stored))  # noqa: PLR2004
+        isinstance(stored, (list, tuple)) and len(stored) == 2 and all(map(_is_number, stored))  # noqa: PLR2004
     ),
 )
 
@@ -78,7 +87,7 @@ OCCURRENCES = Plain(
 class Float:
     """A number of any size, stored as text: the table rounds numbers to thousandths."""
 
-    plain = False
+    accepts = None
 
     def read(self, stored: Any) -> tuple[Any, Any]:
         try:
@@ -100,7 +109,7 @@ FLOAT = Float()
 class Choice:
     """One of a closed set of texts. A text that this version does not know counts as `default`, and is kept."""
 
-    plain = False
+    accepts = None
 
     def __init__(self, members: Iterable[str], default: str) -> None:
         self.default = default
@@ -125,7 +134,7 @@ class Optional:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self.plain = codec.plain
+        self.accepts = _or_none(codec.accepts) if codec.accepts else None
 
     def read(self, stored: Any) -> tuple[Any, Any]:
         return (None, None) if stored is None else self._codec.read(stored)
@@ -134,23 +143,30 @@ class Optional:
         return None if value is None else self._codec.write(value, unknown)
 
 
+def _or_none(accepts: Check) -> Check:
+    return lambda stored: stored is None or accepts(stored)
+
+
 class TupleOf:
     """A list, as a tuple; `element` is a function of each element that was read, such as `tuple`."""
+
+    accepts = None  # what is stored is a list
 
     def __init__(self, codec: Codec, element: Callable[[Any], Any] | None = None) -> None:
         self._codec = codec
         self._element = element
-        self.plain = codec.plain
 
     def read(self, stored: Any) -> tuple[Any, Any]:
-        if not isinstance(stored, list | tuple):
+        if not isinstance(stored, (list, tuple)):
             raise DamagedItem(f"{str(stored)[:40]!r} is not a list")
-        pairs = [self._codec.read(each) for each in stored]
-        values = (value for value, _ in pairs)
-        return tuple(map(self._element, values) if self._element else values), _unknown(enumerate(pairs))
+        values, unknown = stored, None
+        if self._codec.accepts is None or not all(map(self._codec.accepts, stored)):
+            pairs = [self._codec.read(each) for each in stored]
+            values, unknown = [value for value, _ in pairs], _unknown(enumerate(pairs))
+        return tuple(map(self._element, values) if self._element else values), unknown
 
     def write(self, value: Any, unknown: Any) -> Any:
-        if self.plain:
+        if self._codec.accepts is not None:
             return list(value)
         known = unknown or {}
         return [self._codec.write(each, known.get(position)) for position, each in enumerate(value)]
@@ -159,16 +175,20 @@ class TupleOf:
 class MapOf:
     """A mapping from text."""
 
+    accepts = None  # what was read is a copy, which nobody else changes
+
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self.plain = codec.plain
 
     def read(self, stored: Any) -> tuple[Any, Any]:
-        pairs = {name: self._codec.read(value) for name, value in _mapping(stored).items()}
+        values = _mapping(stored)
+        if self._codec.accepts is not None and all(map(self._codec.accepts, values.values())):
+            return dict(values), None
+        pairs = {name: self._codec.read(value) for name, value in values.items()}
         return {name: value for name, (value, _) in pairs.items()}, _unknown(pairs.items())
 
     def write(self, value: Any, unknown: Any) -> Any:
-        if self.plain:
+        if self._codec.accepts is not None:
             return dict(value)
         known = unknown or EMPTY
         return {name: self._codec.write(each, known.get(name)) for name, each in value.items()}
@@ -187,7 +207,7 @@ class Record:
     Its unknown belongs to one object alone: `identity` names the field by which a later write recognises that object.
     """
 
-    plain = False
+    accepts = None
 
     def __init__(self, make: Callable[..., Any], fields: Mapping[str, Field], identity: str = "") -> None:
         """`make` is called with the value of each field by its name."""
@@ -195,7 +215,7 @@ class Record:
         self._make = make
         self._identity = identity
         self._defaults = {name: field.default for name, field in fields.items() if field.default is not REQUIRED}
-        self._readers = {name: field.codec.read for name, field in fields.items()}
+        self._codecs = {name: (field.codec.accepts, field.codec.read) for name, field in fields.items()}
         self._required = fields.keys() - self._defaults.keys()
 
     def read(self, stored: Any) -> tuple[Any, Any]:
@@ -204,12 +224,16 @@ class Record:
             raise DamagedItem(f"{', '.join(sorted(self._required - stored.keys()))} is missing")
         try:
             for name, value in stored.items():
-                if name in self._readers:
-                    values[name], nested = self._readers[name](value)
-                    if nested is not None:
-                        unknown[name] = nested
-                else:
+                if name not in self._codecs:
                     unknown[name] = value
+                    continue
+                accepts, read = self._codecs[name]
+                if accepts is not None and accepts(value):
+                    values[name] = value
+                    continue
+                values[name], nested = read(value)
+                if nested is not None:
+                    unknown[name] = nested
         except DamagedItem as error:
             raise DamagedItem(f"{name}: {error}") from error
         if unknown and self._identity:
@@ -222,7 +246,7 @@ class Record:
         for name, (codec, default) in self.fields.items():
             content, nested = getattr(value, name), known.get(name)
             if content != default or nested is not None:
-                stored[name] = codec.write(content, nested)
+                stored[name] = content if codec.accepts is not None else codec.write(content, nested)
         return stored
 
     def readable(self, stored: Any, names: Iterable[str]) -> dict[str, Any]:
@@ -240,7 +264,7 @@ class Record:
 
 
 def _mapping(stored: Any) -> Mapping[str, Any]:
-    if not isinstance(stored, Mapping):
+    if type(stored) is not dict and not isinstance(stored, Mapping):  # the second takes ten times as long
         raise DamagedItem(f"{str(stored)[:40]!r} is not a mapping")
     return stored
 

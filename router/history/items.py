@@ -949,16 +949,17 @@ def _dictionary(schema: int) -> bytes:
 
 
 def _to_the_millisecond(value: Any) -> Any:
-    match value:
-        case str() | int() | None:  # nearly all of it
-            return value
-        case float():
-            return round(value, 3)
-        case Mapping():
-            return {name: _to_the_millisecond(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_to_the_millisecond(each) for each in value]
+    kind = type(value)
+    if kind is float:
+        return round(value, 3)
+    if kind is dict or isinstance(value, Mapping):
+        return {n: each if type(each) in _WITHOUT_FLOATS else _to_the_millisecond(each) for n, each in value.items()}
+    if kind is list or kind is tuple:
+        return [each if type(each) in _WITHOUT_FLOATS else _to_the_millisecond(each) for each in value]
     return value
+
+
+_WITHOUT_FLOATS = frozenset({str, int, bool, type(None)})  # nearly all of it: each call costs more than the question
 
 
 # --- the event itself -------------------------------------------------------------------------------------------------

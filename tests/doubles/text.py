@@ -23,9 +23,9 @@ _VISIBLE_FORMAT = {*map(chr, [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 
 _JOINERS = {"\u200c", "\u200d"}
 
 
-def hidden_characters(text: str) -> list[str]:
+def hidden_characters(text: str) -> set[str]:
     """The characters that must not reach a plugin, by their categories in Unicode."""
-    return [character for character in text if character not in "\n\t" and _is_hidden(character)]
+    return {character for character in {*text} - {"\n", "\t"} if _is_hidden(character)}
 
 
 def _is_hidden(character: str) -> bool:

@@ -1,6 +1,5 @@
 """The promises (docs/reliability.md) as invariants of a finished run. Each yields its violations as sentences."""
 
-import json
 from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -133,11 +132,16 @@ class Outcome:
     @cached_property
     def states(self) -> dict[str, SubjectState]:
         """The last state of every incident, by its id."""
-        states = {}
-        for write in self.run.table.writes:
-            if "number" in write.item:
-                states[self.identity(write.item["id"], write.at)] = to_state(write.item)
-        return states
+        return {
+            self.identity(write.item["id"], write.at): state
+            for write, state in self.stored_states
+            if "number" in write.item
+        }
+
+    @cached_property
+    def stored_states(self) -> list[tuple[Write, SubjectState]]:
+        """Every stored state, with its write."""
+        return [(write, to_state(write.item)) for write in self.run.table.writes if "state" in write.item]
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
@@ -265,11 +269,10 @@ def everything_drains(outcome: Outcome) -> Iterator[str]:
 
 def outbox_entries_keep_their_rules(outcome: Outcome) -> Iterator[str]:
     """The rules in the docstring of `OutboxEntry` hold in every stored state."""
-    for write in outcome.run.table.writes:
-        if "state" in write.item:
-            for channel, entry in to_state(write.item).outbox.items():
-                for rule in _broken_rules(entry, write.at):
-                    yield f"{write.item['sk']} of {write.item['subject']}, {channel}: {rule} ({entry})"
+    for write, state in outcome.stored_states:
+        for channel, entry in state.outbox.items():
+            for rule in _broken_rules(entry, write.at):
+                yield f"{write.item['sk']} of {write.item['subject']}, {channel}: {rule} ({entry})"
 
 
 def _broken_rules(entry: OutboxEntry, now: float) -> Iterator[str]:
@@ -556,7 +559,7 @@ def channels_are_not_flooded(outcome: Outcome) -> Iterator[str]:
 def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
     """History contains neither the options of a channel nor the environment of a task."""
     for write in outcome.run.table.writes:
-        if SECRET in json.dumps(write.item, default=str):
+        if SECRET in repr(write.item):
             yield f"a secret is in {write.item['pk']} {write.item['sk']}"
 
 

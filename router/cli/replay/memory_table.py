@@ -13,6 +13,7 @@ from router.errors import Conflict, HistoryUnavailable
 from router.history.table import INDEXES, MAX_PUTS, TABLE, Index, Item, Key, Page, Put, Query, expired, plain, typed
 
 _MAX_BYTES = 400 * 1024  # of one item (DynamoDB guide, "Quotas")
+_EXACT = 10**12  # a smaller number has thousandths as a float, and is the same when it has been a text
 
 
 _Partition = tuple[str | None, str]
@@ -50,7 +51,7 @@ class MemoryTable:
             items = [item for key in keys if _matches(item := self._stored[key], query)]
             items.sort(key=lambda item: _sort_key(item, query.keys), reverse=query.newest_first)
             project = _projection(query.keys)
-            return query.page((project(_copy(item)) for item in items), now)
+            return query.page((_copy(project(item)) for item in items), now)
 
     def sweep(self, now: float) -> None:
         """Deletes expired items, as DynamoDB's TTL eventually does."""
@@ -100,7 +101,12 @@ def _copy(value: Any) -> Any:
     kind = type(value)
     if (kind is str and value.isascii()) or value is None or kind is bool or kind is bytes:
         return value
-    if isinstance(value, Mapping):
+    if kind is int and -_EXACT < value < _EXACT:
+        return value
+    if kind is float and -_EXACT < value < _EXACT:
+        value = round(value, 3)
+        return int(value) if value.is_integer() else value
+    if kind is dict or isinstance(value, Mapping):
         return {_copy(name): _copy(member) for name, member in value.items()}
     if kind is list or kind is tuple:
         return [_copy(element) for element in value]

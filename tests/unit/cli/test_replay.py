@@ -337,6 +337,7 @@ def storm() -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()[:-1]]
 
 
+@pytest.mark.xdist_group("storm")  # what they share is made once
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_storm_keeps_within_the_rate_limits(channel: str, storm: list[dict[str, Any]]) -> None:
     limit, period = BUDGETS[channel]
@@ -344,6 +345,7 @@ def test_a_storm_keeps_within_the_rate_limits(channel: str, storm: list[dict[str
     assert all(later - earlier >= period for earlier, later in zip(times, times[limit:], strict=False))
 
 
+@pytest.mark.xdist_group("storm")
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_in_a_storm_each_channel_is_notified_of_each_service_once(channel: str, storm: list[dict[str, Any]]) -> None:
     mine = [line for line in storm if line["channel"] == channel]
@@ -351,6 +353,7 @@ def test_in_a_storm_each_channel_is_notified_of_each_service_once(channel: str, 
     assert told == {f"service:s{number}": 1 for number in range(1000)}
 
 
+@pytest.mark.xdist_group("storm")
 def test_a_storm_is_bundled_except_for_the_pager(storm: list[dict[str, Any]]) -> None:
     counts = Counter(line["channel"] for line in storm)
     assert counts["pagerduty"] == 1000

@@ -413,9 +413,8 @@ def test_an_update_says_more_times_only_for_a_cause_that_occurred_before(
 
 
 def test_a_resolved_alarm_names_its_ok() -> None:
-    over = incident_of(of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
-    assert said(over, Kind.RESOLVED, first=False).lead == (
-        "The alarm is OK again. Resolved after 1 min (CloudWatch alarm once)."
+    over = incident_of(
+        of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60, ended_by=EndedBy.ALARM_OK
     )
     assert said(over, Kind.RESOLVED, first=False).lead == ("The alarm is OK again. It lasted 1 min (1 alert).")
     closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
