@@ -11,8 +11,8 @@ from router.incident.state import Condition, SubjectState
 from router.model import EndedBy, Kind, Severity, Subject, SubjectKind
 from router.tick import tick
 from router.verify import Home, verify
+from tests.doubles.service_events import in_alarm, sidecar_died
 from tests.doubles.world import HOUR, MINUTE, START, World
-from tests.unit.incident.test_recovery import in_alarm, sidecar_died
 
 HOOK_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service-deployment/prod/web/0EYSiB0qap8xf0N76FsbE"
 INSTANCE_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:container-instance/prod/abc"

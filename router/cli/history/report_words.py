@@ -57,6 +57,7 @@ WORDS: dict[str, dict[str, str]] = {
     "status_recovering": {"en": "recovering", "ja": "復旧中"},
     "status_resolved": {"en": "resolved", "ja": "解決"},
     "status_lapsed": {"en": "lapsed", "ja": "自動終了"},
+    "status_unconfirmed": {"en": "not confirmed", "ja": "解決は未確認"},
     "status_closed": {"en": "closed by hand", "ja": "手動で終了"},
     "sent": {"en": "sent", "ja": "送信"},
     "retry": {"en": "retry", "ja": "再試行"},

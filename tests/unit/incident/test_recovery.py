@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_aws.events import Raw, alarm, container, task_event, task_stopped
+from local_aws.events import Raw, task_stopped
 from router.errors import TransientError
 from router.history.items import iso
 from router.incident.recovery import CONDITIONS_REMEMBERED
 from router.model import Decision, EndedBy, IncidentStatus, Kind, Reason
-from tests.doubles.service_events import crash, deployed, steady
+from tests.doubles.service_events import crash, deployed, in_alarm, sidecar_died, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
@@ -22,16 +22,6 @@ SCALED_IN = "Scaling activity initiated by (deployment ecs-svc/1)"
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def in_alarm(at: float, value: str = "ALARM") -> Raw:
-    return alarm(value, at=iso(at)) | {"id": f"{value}-{at}"}
-
-
-def sidecar_died(at: float, task: str = "t1", name: str = "sidecar", code: int | None = 1) -> Raw:
-    dead = container(name, code) if code is not None else container(name, status="RUNNING")
-    containers = [container("app", status="RUNNING"), dead]
-    return task_event("RUNNING", containers=containers, task=task, updatedAt=iso(at), event_id=f"{task}-{name}-{at}")
 
 
 def stopped(at: float, task: str = "t1") -> Raw:
