@@ -7,14 +7,15 @@ still open when the silence ends is announced with its first alert after that (`
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from router.config.globs import WILDCARDS, compiled
 from router.config.hours import Hours
 from router.config.rules import lowered, matches
-from router.errors import HistoryUnavailable
+from router.deadline import time_left
+from router.errors import DeadlineExceeded, HistoryUnavailable
 from router.model import Alert, Severity, SubjectKind
 
 log = logging.getLogger("ecs-alert-router.config.silences")
@@ -218,8 +219,16 @@ def read_ahead(read: _Read, clock: Callable[[], float]) -> _Read:
 
     def read_on(now: float) -> Iterable[Silence]:
         answer = first.pop() if first else None
-        if answer and now - asked_at < READ_AHEAD and not answer.exception():
+        if answer and now - asked_at < READ_AHEAD and _succeeded(answer):
             return answer.result()
         return read(now)
 
     return read_on
+
+
+def _succeeded(answer: Future[Iterable[Silence]]) -> bool:
+    """Waits for it, but no longer than the deadline: the thread that reads has none."""
+    try:
+        return not answer.exception(timeout=time_left(READ_AHEAD))
+    except (TimeoutError, DeadlineExceeded):
+        return False

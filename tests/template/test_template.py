@@ -192,6 +192,17 @@ def test_only_the_rules_that_use_the_events_queue_may_send_to_it(variant: str, r
     assert {source["Fn::GetAtt"][0] for source in channel_states["aws:SourceArn"]} == senders
 
 
+def test_the_function_may_give_records_back_to_each_queue_that_it_reads(packaged: Packaged) -> None:
+    """Else contended records wait for the visibility timeout of six minutes."""
+    mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
+    (allowed,) = [
+        statement
+        for statement in role_statements(packaged)
+        if as_list(statement["Action"]) == ["sqs:ChangeMessageVisibility"]
+    ]
+    assert allowed["Resource"] == [mapping["EventSourceArn"] for mapping in mappings]
+
+
 @pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
 def test_only_rules_may_send_to_the_dead_letter_queue(variant: str, request: pytest.FixtureRequest) -> None:
     packaged = request.getfixturevalue(variant)

@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from local_aws import events
 from router import handler, hookimpl
+from router.claim import invocation_lease
 from router.config.settings import EnrichSettings
 from router.enrichment.task_definitions import TaskDefinitions
 from router.errors import ConfigError
@@ -157,6 +158,17 @@ def test_how_often_a_record_is_received_is_set_by_the_environment(
     assert lambda_handler(batch(event, receives=3), Context()) == {"batchItemFailures": []}
     assert len(stack.slack.requests) == 1
     assert [message["Body"] for message in stack.on("DLQ_URL")] == [event]
+
+
+# --- how the time is divided ------------------------------------------------------------------------------------------
+
+
+def test_a_minute_is_divided_as_docs_reliability_says() -> None:
+    """Claims end and sends begin by 44 s, sends end by 54 s, all calls by 59 s. The lease outlives them."""
+    deadline = handler._deadline(Context())  # noqa: SLF001 - what the handler passes on
+    assert deadline.left() == pytest.approx(59, abs=0.1)
+    lease = invocation_lease("invocation", 0.0, 59.0)
+    assert (lease.begin_by, lease.settle_by, lease.until) == (44, 54, 64)
 
 
 # --- a DynamoDB that hangs --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from router.config.rules import matches
 from router.config.settings import Config, Route
 from router.config.silences import READ_AGAIN, READ_AHEAD, READ_EVERY, Matcher, Silence, Silences, facts_of, read_ahead
 from router.context import Answered, Job, RoutedAlert
+from router.deadline import Deadline, applies
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import HistoryUnavailable, TransientError
@@ -360,6 +361,21 @@ def test_the_first_alert_reads_silences_if_reading_ahead_failed() -> None:
         threading.Event().wait(0.001)
     stored.reachable = True
     assert Silences(read).active(sample(), START) == WEB
+
+
+def test_what_hangs_when_it_is_read_ahead_is_waited_for_no_longer_than_the_deadline() -> None:
+    over, reads = threading.Event(), [0]
+
+    def read(_: float) -> list[Silence]:
+        reads[0] += 1
+        if reads[0] == 1:
+            over.wait(20)
+        return [WEB]
+
+    reading = read_ahead(read, lambda: START)
+    with applies(Deadline.after(0.1)):
+        assert Silences(reading).active(sample(), START) == WEB
+    over.set()
 
 
 def test_known_silences_apply_during_an_outage(world: World) -> None:
