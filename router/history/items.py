@@ -4,7 +4,7 @@
     alert#OCCURRENCE   WHAT.SUBJECT                     an alert: one row for each occurrence; of a task, all its rows
     subject#SUBJECT    incident                         the state of a subject: its newest incident and its outbox
     subject#SUBJECT    incident#NNNNNN                  an incident before the newest
-    subject#SUBJECT    delivery#NNNNNN#TIME#CHANNEL     an attempt to tell a channel of incident NNNNNN, and others that
+    subject#SUBJECT    delivery#NNNNNN#TIME#ATTEMPT     an attempt to tell a channel of incident NNNNNN, and others that
                                                         were recorded together with it
     channels           condition                        what was sent to the channels lately, and which of them fail
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
@@ -59,6 +59,7 @@ from router.history.table import Item, Key
 from router.incident.state import (
     Condition,
     Delivery,
+    Dispatch,
     KnownTask,
     MessageOptions,
     MutedAlert,
@@ -616,12 +617,18 @@ def delivery_items(state: SubjectState, deliveries: Sequence[Delivery], ttl: int
     for delivery in deliveries:
         attempt = _attempt_item(delivery)
         if delivery.outcome is Outcome.FAILED:
-            alone = sk + delivery.dispatch.channel
+            alone = f"{sk}{_attempt_key(delivery.dispatch)}"
             yield {**shared, "sk": alone, **attempt, "failed_day": f"failed#{at[:10]}#{shard(alone)}"}
         else:
             together.append(attempt)
     if together:
-        yield {**shared, "sk": sk + together[0]["channel"], "deliveries": together}
+        first = next(each.dispatch for each in deliveries if each.outcome is not Outcome.FAILED)
+        yield {**shared, "sk": f"{sk}{_attempt_key(first)}", "deliveries": together}
+
+
+def _attempt_key(dispatch: Dispatch) -> str:
+    """Unique within a millisecond: a channel may be told within it that an incident is over, and that it is back."""
+    return f"{dispatch.channel}#{dispatch.revision}.{dispatch.attempt}"
 
 
 def _attempt_item(delivery: Delivery) -> Item:

@@ -346,7 +346,7 @@ def _news(story: _MessageContext) -> str:
     incident, since_then = story.incident, story.dispatch.suppressed
     since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
     if story.dispatch.reason is Reason.REMINDER:
-        return story.phrase("reminder", since=since)
+        return story.phrase("reminder", since=story.clock(incident.opened_at))
     if not since_then:
         return story.phrase("going_on_in_total", count=incident.count, since=since)
     counts = _counts(since_then, story, before=incident.causes)
@@ -378,12 +378,16 @@ def _returns(story: _MessageContext) -> str:
 
 def _continuing(story: _MessageContext) -> str:
     """What else continues, or that nothing does at the moment."""
-    counts = dict(story.dispatch.continuing)
+    counts, language = dict(story.dispatch.continuing), story.config.language
     if not counts:
         return story.phrase("recovered_for_now") if story.incident.status is IncidentStatus.RECOVERING else ""
-    if set(counts) == {story.alert.cause}:
-        return ""
-    return story.phrase("continuing", counts=mid_sentence(_counts(counts, story)))
+    if story.dispatch.reason is not Reason.REMINDER:
+        counts.pop(story.alert.cause, None)  # the message describes it
+    named = [
+        story.phrase("continuing_cause", cause=mid_sentence(cause_words(cause, language)), count=count)
+        for cause, count in counts.items()
+    ]
+    return story.phrase("continuing", causes=story.phrase("list_separator").join(named)) if named else ""
 
 
 def _over(story: _MessageContext) -> str:

@@ -402,7 +402,7 @@ def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery
 
 def test_deliveries_are_stored_with_their_incident_in_order_of_time() -> None:
     (item,) = delivery_items(SubjectState(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
-    assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat")
+    assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat#2.1")
     (found,) = each_delivery(stored(item))
     said = {"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 2, "answer": "ok"}
     assert found.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, "at": iso(NOW), **said}.items()

@@ -294,3 +294,10 @@ def test_every_delivery_says_why_the_channel_was_notified(world: World) -> None:
     world.wait(10 * MINUTE)
     reasons: list[Any] = [attempt["reason"] for attempt in world.ledger("slack")]
     assert reasons == ["first", "ended"]
+
+
+def test_a_channel_may_be_notified_twice_within_a_millisecond(world: World) -> None:
+    world.receive(crash("t1", START), deployed("SERVICE_DEPLOYMENT_FAILED", START))
+    world.receive(hook("HOOK_AWAITING_ACTION", START))
+    world.receive(hook("HOOK_AWAITING_ACTION", START, "h2"))
+    assert [attempt["outcome"] for attempt in world.ledger("slack")] == ["sent"] * len(world.slack.told)
