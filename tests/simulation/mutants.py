@@ -69,7 +69,7 @@ MUTANTS = (
         "incident/state.py",
         "return bool(self.lease_owner) and self.lease_ends_at > now",
         "return False",
-        first=800,
+        first=853,
     ),
     Mutant(
         "the window restarts with each alert",
@@ -83,6 +83,7 @@ MUTANTS = (
         "incident/outbox.py",
         "            entry = _failed(entry)\n",
         "            entry = _sent(entry, delivery.dispatch, now)._replace(outcome=Outcome.FAILED)\n",
+        first=15,
     ),
     Mutant(
         "one failing channel makes all of them due again",
@@ -107,6 +108,7 @@ MUTANTS = (
         "incident/outbox.py",
         "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
         "owed = entry.is_behind",
+        first=30,
     ),
     Mutant(
         "a stateful channel that may have been triggered is never resolved",
@@ -137,6 +139,7 @@ MUTANTS = (
         "settle.py",
         "newest.incident.number == number",
         "newest.incident.number",
+        first=1_095,
     ),
     Mutant(
         "nothing is done on the last receive",
