@@ -88,14 +88,14 @@ MUTANTS = (
     Mutant(
         "one failing channel makes all of them due again",
         "incident/outbox.py",
-        "    return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})\n",
+        "    return state._replace(\n        outbox={**state.outbox, delivery.dispatch.channel: entry}, latest_sent=",
         "    others = dict(state.outbox)\n"
         "    if delivery.outcome is Outcome.RETRY:\n"
         "        others = {\n"
         "            name: other._replace(wanted_revision=other.sent_revision + 1, due_at=entry.due_at)\n"
         "            for name, other in others.items()\n"
         "        }\n"
-        "    return state._replace(outbox={**others, delivery.dispatch.channel: entry})\n",
+        "    return state._replace(\n        outbox={**others, delivery.dispatch.channel: entry}, latest_sent=",
     ),
     Mutant(
         "a leased entry is never due again after a crash",
@@ -124,9 +124,9 @@ MUTANTS = (
     ),
     Mutant(
         "quiet_from is ignored",
-        "incident/lifecycle.py",
-        "if alert.at < _quiet_from(state, alert.cause):",
-        "if False:",
+        "incident/recovery.py",
+        "return alert.at < _quiet_from(state, cause_key(alert))",
+        "return False",
     ),
     Mutant(
         "the tick does not query what is due",
