@@ -1,7 +1,6 @@
 """For all tests: a property holds however busy the machine is; no test speaks to AWS with the session of another."""
 
 import functools
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,12 +47,6 @@ def _list_once(places: tuple[str, ...], type_name: str) -> list[str]:
     loader = Loader(extra_search_paths=list(places), include_default_search_paths=False)
     services: list[str] = _list_services(loader, type_name)
     return services
-
-
-def pytest_collection_finish() -> None:
-    """What collecting has made stays until the end: the garbage collector need not look at it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -69,7 +69,7 @@ MUTANTS = (
         "incident/state.py",
         "return bool(self.lease_owner) and self.lease_ends_at > now",
         "return False",
-        first=800,
+        first=853,
     ),
     Mutant(
         "the window restarts with each alert",
@@ -83,18 +83,19 @@ MUTANTS = (
         "incident/outbox.py",
         "            entry = _failed(entry)\n",
         "            entry = _sent(entry, delivery.dispatch, now)._replace(outcome=Outcome.FAILED)\n",
+        first=15,
     ),
     Mutant(
         "one failing channel makes all of them due again",
         "incident/outbox.py",
-        "    return state._replace(outbox={**state.outbox, delivery.dispatch.channel: entry})\n",
+        "    return state._replace(\n        outbox={**state.outbox, delivery.dispatch.channel: entry}, latest_sent=",
         "    others = dict(state.outbox)\n"
         "    if delivery.outcome is Outcome.RETRY:\n"
         "        others = {\n"
         "            name: other._replace(wanted_revision=other.sent_revision + 1, due_at=entry.due_at)\n"
         "            for name, other in others.items()\n"
         "        }\n"
-        "    return state._replace(outbox={**others, delivery.dispatch.channel: entry})\n",
+        "    return state._replace(\n        outbox={**others, delivery.dispatch.channel: entry}, latest_sent=",
     ),
     Mutant(
         "a leased entry is never due again after a crash",
@@ -107,6 +108,7 @@ MUTANTS = (
         "incident/outbox.py",
         "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
         "owed = entry.is_behind",
+        first=30,
     ),
     Mutant(
         "a stateful channel that may have been triggered is never resolved",
@@ -122,9 +124,9 @@ MUTANTS = (
     ),
     Mutant(
         "quiet_from is ignored",
-        "incident/lifecycle.py",
-        "if alert.at < _quiet_from(state, alert.cause):",
-        "if False:",
+        "incident/recovery.py",
+        "return alert.at < _quiet_from(state, cause_key(alert))",
+        "return False",
     ),
     Mutant(
         "the tick does not query what is due",
@@ -137,6 +139,7 @@ MUTANTS = (
         "settle.py",
         "newest.incident.number == number",
         "newest.incident.number",
+        first=1_095,
     ),
     Mutant(
         "nothing is done on the last receive",
