@@ -340,6 +340,7 @@ class EndedBy(enum.StrEnum):
     INSTANCE_GONE = "instance_gone"
     CHANNEL_WORKS = "channel_works"
     VERIFIED = "verified"
+    WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"
     OTHER = "other"
 

@@ -268,7 +268,9 @@ def expire_conditions(state: SubjectState, now: float, timing: Timing) -> Subjec
     if state.incident and not state.incident.over and unconfirmed:
         incident = replace(state.incident, unconfirmed=state.incident.unconfirmed + unconfirmed)
         state = state._replace(incident=incident)
-    by = EndedBy.UNCONFIRMED if unconfirmed else EndedBy.APPROVAL_TIMED_OUT
+    without_data = any(each.uncertain_since is not None for each in expired.values())
+    doubt = EndedBy.WITHOUT_DATA if without_data else EndedBy.UNCONFIRMED
+    by = doubt if unconfirmed else EndedBy.APPROVAL_TIMED_OUT
     at = now if unconfirmed else max(each.deadline or 0.0 for each in by_deadline)
     return reassess(state, by, at, now, timing)
 

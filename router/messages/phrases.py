@@ -304,6 +304,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "It is not known whether this has ended: no event reported it, and AWS could not be asked ({counts}).",
         "ja": "終了したかどうかは不明です。終了を示すイベントがなく、AWS への確認もできませんでした ({counts})。",
     },
+    "unconfirmed_without_data": {
+        "en": "It is not known whether this has ended: the alarm has had no data for 24 h ({counts}).",
+        "ja": "終了したかどうかは不明です。アラームは 24 時間データを受信していません ({counts})。",
+    },
     "over": {"en": "It lasted {lasted} ({counts}).", "ja": "継続時間は {lasted}でした ({counts})。"},
     "over_at_once": {"en": "It is over ({counts}).", "ja": "終了しました ({counts})。"},
     "over_unheard": {

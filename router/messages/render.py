@@ -24,6 +24,7 @@ from router.model import (
     Alert,
     ChannelConfig,
     Container,
+    EndedBy,
     Enrichment,
     Incident,
     IncidentStatus,
@@ -381,7 +382,7 @@ def _continuing(story: _MessageContext) -> str:
     counts, language = dict(story.dispatch.continuing), story.config.language
     if not counts:
         return story.phrase("recovered_for_now") if story.incident.status is IncidentStatus.RECOVERING else ""
-    if story.dispatch.reason is not Reason.REMINDER:
+    if story.dispatch.reason is not Reason.REMINDER or counts.get(story.alert.cause) == 1:
         counts.pop(story.alert.cause, None)  # the message describes it
     named = [
         story.phrase("continuing_cause", cause=mid_sentence(cause_words(cause, language)), count=count)
@@ -394,6 +395,8 @@ def _over(story: _MessageContext) -> str:
     """What ended it, how long it lasted and how often it occurred."""
     incident = story.incident
     match incident.status:
+        case IncidentStatus.UNCONFIRMED if incident.ended_by is EndedBy.WITHOUT_DATA:
+            key = "unconfirmed_without_data"
         case IncidentStatus.LAPSED | IncidentStatus.CLOSED | IncidentStatus.UNCONFIRMED:
             key = incident.status.value
         case IncidentStatus.RESOLVED:

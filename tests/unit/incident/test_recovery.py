@@ -89,7 +89,7 @@ class TestConditionsDoNotLapse:
         world.wait(2 * HOUR + 10 * MINUTE, step=MINUTE)
         assert world.slack.told[-1].incident.status is IncidentStatus.UNCONFIRMED
         assert world.slack.told[-1].message.title.startswith("No longer tracked")
-        assert "not known" in world.slack.told[-1].message.text
+        assert "the alarm has had no data for 24 h" in world.slack.told[-1].message.text
         assert world.pager.kinds[-1] is RESOLVED
 
     def test_an_alarm_that_has_data_again_is_tracked_on(self, world: World) -> None:
