@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -58,7 +59,8 @@ def jobs_for(
         enrichment = enrichments.get((dispatch.alert or incident.alert).id, Enrichment())
         enrichment = enrichment._replace(recurrence=None if dispatch.alert else recurrence, account_name=account_name)
         settings = channel.config if channel else ChannelConfig(dispatch.channel, "", {})
-        render = partial(notification, dispatch, incident, settings, enrichment, messages)
+        told = replace(incident, number=0) if dispatch.of_outage else incident
+        render = partial(notification, dispatch, told, settings, enrichment, messages)
         yield Job(state, dispatch, settings, render, channel, unusable)
 
 

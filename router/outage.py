@@ -17,7 +17,7 @@ from router.config.settings import Config
 from router.context import Answered, Job, OutageMemory, RoutedAlert, Runtime
 from router.history.items import AlertRecord, key_of, row_key
 from router.history.store import Attempt, Change, SubjectWrite
-from router.incident.lifecycle import advance, apply_alert
+from router.incident.lifecycle import advance, apply_alert, apply_late
 from router.incident.outbox import record_outage_sends, take_lease
 from router.incident.state import Delivery, LeaseGrant, SubjectState
 from router.incident.suppression import NOT_SUPPRESSED, suppressed_by
@@ -132,6 +132,8 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
         before = advance(stored, attempt.now, runtime.timing)
         suppression = NOT_SUPPRESSED if announced else suppressed_by(alert, attempt.now)
         state, decision = apply_alert(before, alert, targets, attempt.now, runtime.timing, suppression)
+        if decision is Decision.ALREADY_RESOLVED and announced:  # so that the channels learn that it is over
+            state, decision = apply_late(state, alert, targets, attempt.now, runtime.timing), Decision.ANNOUNCED
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())
         incident = after.incident.id if counts and after.incident else ""

@@ -312,6 +312,7 @@ OUTBOX_ENTRY = Record(
         "throttled": Field(FLAG, default=False),
         "lease_owner": Field(TEXT, ""),
         "lease_ends_at": Field(NUMBER, 0.0),
+        "outage_alert": Field(FLAG, default=False),
         "in_doubt": Field(FLAG, default=False),
         "outcome": Field(Optional(OUTCOME), None),
         "response": Field(TEXT, ""),

@@ -73,6 +73,15 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     return remember(state, _reassessed(after, alert, now, timing), alert), decision
 
 
+def apply_late(
+    state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float, timing: Timing
+) -> SubjectState:
+    """Applies an alert that was announced without history and has ended meanwhile: its incident recovers at once."""
+    state = _add_to_incident(state, alert, now, None)
+    state = _announce(count_occurrence(state, alert), alert, targets, now, outdates_message=False)[0]
+    return reassess(state, EndedBy.OTHER, max(state.quiet_from, alert.at), now, timing)
+
+
 def apply_repeat(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
     """Applies an alert whose occurrence is known already: it is not announced, and still ends what it ends."""
     after = apply_ends(state, alert, now)

@@ -161,6 +161,7 @@ def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendM
         reason=reason,
         alert=_described(state, incident, reason),
         continuing=continuing(state),
+        of_outage=entry.outage_alert and incident.over and entry.last_kind_sent is Kind.RESOLVED,
     )
 
 
@@ -246,6 +247,9 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         attempt=0,
         first_attempt_at=None,
     )
+    if over and entry.outage_alert:  # the incident's own alert is resolved; the one without history follows
+        entry = entry._replace(outage_alert=not dispatch.of_outage)
+        entry = request_send(entry, now) if entry.outage_alert else entry
     return entry._replace(due_at=now if entry.is_behind else window_ends_at if entry.suppressed else None)
 
 
@@ -306,7 +310,9 @@ def record_outage_sends(
         owed = entry._replace(wanted_revision=wanted, suppressed=previous.suppressed)
         dispatch = _dispatch(state, name, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
         if name in announced:
-            entries[name] = _sent(owed, dispatch, now)._replace(outcome=Outcome.SENT, response=SENT_DURING_OUTAGE)
+            entries[name] = _sent(owed, dispatch, now)._replace(
+                outcome=Outcome.SENT, response=SENT_DURING_OUTAGE, outage_alert=entry.stateful
+            )
             deliveries.append(Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE))
         else:
             entries[name] = _failed(owed)._replace(response=NOT_SENT_DURING_OUTAGE)

@@ -86,6 +86,7 @@ class OutboxEntry(NamedTuple):
         due_at: clock time at which this entry needs work; None if nothing is left to do.
         throttled: the entry waits for its channel's rate limit, not for a time of its own.
         lease_owner: the invocation that is sending. lease_ends_at: clock time.
+        outage_alert: the channel was notified without history, of incident number 0, and keeps an alert open for it.
         in_doubt: an attempt since the last success may have reached the remote (it timed out or its process died).
         outcome, response: of the last attempt.
     """
@@ -116,6 +117,7 @@ class OutboxEntry(NamedTuple):
     lease_owner: str = ""
     lease_ends_at: float = 0.0
     # last attempt
+    outage_alert: bool = False
     in_doubt: bool = False
     outcome: Outcome | None = None
     response: str = ""
@@ -340,6 +342,7 @@ class Dispatch(NamedTuple):
         reason: why the channel is notified now.
         alert: the one that the message describes; None for the incident's worst.
         continuing: by cause, how many conditions and causes continue.
+        of_outage: it resolves what the channel was sent without history, as incident number 0.
         opens_window: a window begins once it is sent; not if it is only about what tasks report of themselves.
     """
 
@@ -356,6 +359,7 @@ class Dispatch(NamedTuple):
     reason: Reason = Reason.FIRST
     alert: Alert | None = None
     continuing: Mapping[str, int] = MappingProxyType({})
+    of_outage: bool = False
 
 
 class Timing(NamedTuple):

@@ -21,7 +21,8 @@ from tests.doubles.inbox import (
     without_history,
     without_queues,
 )
-from tests.doubles.world import MINUTE, START, World
+from tests.doubles.service_events import crash, steady
+from tests.doubles.world import HOUR, MINUTE, START, World
 
 
 def test_without_history_the_last_receive_announces_the_event_with_a_note_and_dead_letters_a_copy() -> None:
@@ -138,3 +139,39 @@ def test_a_redriven_event_is_never_announced_again_during_a_long_outage() -> Non
     ((_, notes),) = buried(world)
     assert notes == {"reason": "history unavailable", "announced": "slack"}
     assert world.slack.tried == 0
+
+
+class TestTheEnd:
+    """What was announced without history is resolved, although it was announced as incident number 0."""
+
+    def test_a_recovery_after_the_backfill_resolves_both_alerts_of_a_stateful_channel(self) -> None:
+        world = World()
+        receive(world, redriven("m1", crash("t1", START), "slack,pager"))
+        world.wait(MINUTE)
+        world.receive(steady(world.now))
+        world.wait(10 * MINUTE)
+        assert [told.incident.number for told in world.pager.told] == [1, 0]
+        assert world.pager.kinds == [Kind.RESOLVED] * 2
+        assert world.slack.kinds == [Kind.RESOLVED]
+
+    def test_a_recovery_before_the_backfill_is_announced_by_it(self) -> None:
+        world = World()
+        world.receive(steady(START + MINUTE))
+        world.wait(HOUR)
+        receive(world, redriven("m1", crash("t1", START), "slack,pager"))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds == [Kind.RESOLVED]
+        assert {told.incident.number for told in world.pager.told} == {0, 1}
+        assert world.email.tried == 0
+
+    def test_a_return_before_the_end_leaves_nothing_open(self) -> None:
+        world = World()
+        receive(world, redriven("m1", crash("t1", START), "pager"))
+        world.receive(steady(START + 1))
+        world.wait(4 * MINUTE)
+        world.receive(crash("t2", world.now))
+        world.wait(MINUTE)
+        world.receive(steady(world.now))
+        world.wait(HOUR)
+        last = {told.incident.number: told.kind for told in world.pager.told}
+        assert last == {0: Kind.RESOLVED, 1: Kind.RESOLVED}

@@ -32,6 +32,7 @@ from router.history.items import (
 )
 from router.history.table import INDEXES, Item, plain_item, typed_item
 from router.incident.state import (
+    Condition,
     Delivery,
     Dispatch,
     KnownTask,
@@ -47,6 +48,7 @@ from router.model import (
     Alert,
     Container,
     Decision,
+    Effects,
     Incident,
     IncidentStatus,
     Kind,
@@ -246,21 +248,25 @@ ALARMS = whole(
 
 def alerts_of(subject: Subject) -> st.SearchStrategy[Alert]:
     containers = st.lists(whole(Container), max_size=2).map(tuple)
-    return whole(Alert, subject=st.just(subject), containers=containers, alarm=st.none() | ALARMS)
+    return whole(
+        Alert, subject=st.just(subject), containers=containers, alarm=st.none() | ALARMS, effects=st.just(Effects())
+    )
 
 
 def muted_of(subject: Subject) -> st.SearchStrategy[MutedAlert]:
-    targets = st.lists(whole(RouteTarget), max_size=2).map(tuple)
+    targets = st.lists(whole(RouteTarget, remind=TIMES), max_size=2).map(tuple)
     return whole(MutedAlert, alert=alerts_of(subject), targets=targets, recurrence=whole(Recurrence))
 
 
 def incidents_of(subject: Subject) -> st.SearchStrategy[Incident]:
-    statuses = st.sampled_from(["open", "recovering", "resolved", "lapsed", "closed"])
+    statuses = st.sampled_from(["open", "recovering", "resolved", "lapsed", "unconfirmed", "closed"])
     return whole(
         Incident,
         status=statuses,
         subject=st.just(subject),
         alert=alerts_of(subject),
+        latest=st.none() | alerts_of(subject),
+        relapsed_at=st.lists(TIMES, max_size=3).map(tuple),
         silenced=SILENCED,
         recurrence=whole(Recurrence),
     )
@@ -279,7 +285,9 @@ STANDINGS = SUBJECTS.flatmap(
             whole(KnownTask, self_reports=st.dictionaries(st.text(), whole(SelfReport), max_size=2)),
             max_size=2,
         ),
+        conditions=st.dictionaries(st.text(), whole(Condition), max_size=2),
         superseded=st.none(),
+        given_up=st.just(()),
         unknown=st.just({}),
     )
 )
@@ -296,7 +304,7 @@ def test_a_state_is_read_back_unchanged_with_the_next_version(state: SubjectStat
 def test_a_states_times_are_rounded_like_those_of_the_due_index(
     state: SubjectState,
 ) -> None:
-    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, muted=None, outbox={})
+    late = state._replace(resolve_at=NOW + 0.123456, lapse_at=None, muted=None, outbox={}, conditions={})
     item = stored(state_item(late, TTL))
     assert to_state(item).due_at == item["due_at"] == NOW + 0.123
 
@@ -402,7 +410,7 @@ def delivery(outcome: Outcome = Outcome.SENT, channel: str = "chat") -> Delivery
 
 def test_deliveries_are_stored_with_their_incident_in_order_of_time() -> None:
     (item,) = delivery_items(SubjectState(SUBJECT, incident=replace(OPEN, number=7)), [delivery()], TTL, NOW)
-    assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat#2.1")
+    assert (item["pk"], item["sk"]) == (f"subject#{SUBJECT.key}", "delivery#000007#2024-08-08T17:20:00.000Z#chat#1.2")
     (found,) = each_delivery(stored(item))
     said = {"channel": "chat", "kind": "opened", "outcome": "sent", "attempt": 2, "answer": "ok"}
     assert found.items() >= {"incident": f"{SUBJECT.key}-7", "ttl": TTL, "at": iso(NOW), **said}.items()
