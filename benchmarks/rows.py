@@ -279,7 +279,8 @@ def growth(bench: Bench) -> Samples:
     bench.servers.delays(AT_ONCE)
     samples = Samples()
     many = "\n".join(
-        f'[[routes]]\nseverity = "error"\nclusters = ["other-{number}"]\nchannels = ["slack"]' for number in range(99)
+        f'[[routes]]\nseverity = "error"\nmatch = {{ cluster = "other-{number}" }}\nchannels = ["slack"]'
+        for number in range(99)
     )
     shipped = (WORK / "router" / "alert-router.toml").read_text()
     (WORK / "router" / "many-routes.toml").write_text(shipped.replace("[[routes]]", many + "\n[[routes]]", 1))

@@ -1,7 +1,8 @@
 """Rejects an invalid alert-router.toml before anything is deployed.
 
-deploy/prepare.js runs this with the function's settings. It grants the permissions that the `[enrich]` settings on
-stdout need. This script needs no installed package: the layer that has just been built has everything it imports.
+deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
+`[enrich]` settings, and the topics of channels besides the stack's own. This script needs no installed package: the
+layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -33,16 +34,17 @@ def main() -> int:
     if importlib.util.find_spec("boto3") is None:
         # Lambda's runtime has boto3; this machine may not. Here, channels only create a client and never use it.
         sys.modules.update(dict.fromkeys(RUNTIME_MODULES, MagicMock()))
-    problems, warnings, enrich = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
+    problems, warnings, needs = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
-    json.dump(enrich, sys.stdout)
+    json.dump(needs, sys.stdout)
     return 1 if problems else 0
 
 
 def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, object]]:
-    """Problems, warnings, and the `[enrich]` settings that need permissions."""
+    """Problems, warnings, and what needs permissions."""
     from router.channels import plugins  # noqa: PLC0415  the path has to be set first
+    from router.channels.secrets import is_reference  # noqa: PLC0415  the path has to be set first
     from router.config.parse import load  # noqa: PLC0415
     from router.errors import ConfigError  # noqa: PLC0415
 
@@ -50,8 +52,19 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
         config = load(file, plugins.load(ROOT / "plugins"), os.environ)
     except ConfigError as error:
         return error.problems, (), {}
-    enrich = {"taskDefinition": config.enrich.task_definition, "logGroups": config.enrich.log_groups}
-    return config.problems, config.warnings, enrich
+    channels = [channel.config for channel in config.channels.values() if channel.config.kind == "sns"]
+    topics = {str(channel.options["topic_arn"]): channel.name for channel in channels}
+    by_reference = [
+        f"channels.{name}.topic_arn: must be the ARN itself, in the file or in a variable: the deployment permits it"
+        for topic, name in topics.items()
+        if is_reference(topic)
+    ]
+    needs = {
+        "taskDefinition": config.enrich.task_definition,
+        "logGroups": config.enrich.log_groups,
+        "topics": sorted(topics.keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
+    }
+    return (*config.problems, *by_reference), config.warnings, needs
 
 
 if __name__ == "__main__":

@@ -47,4 +47,9 @@ function enrichStatements({ taskDefinition, logGroups }) {
   return statements;
 }
 
-module.exports = { enrichStatements, secretStatements };
+// The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must let the role in.
+function topicStatements({ topics }) {
+  return topics.length ? [{ Effect: 'Allow', Action: ['sns:Publish'], Resource: topics }] : [];
+}
+
+module.exports = { enrichStatements, secretStatements, topicStatements };

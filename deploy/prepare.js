@@ -12,7 +12,7 @@ const path = require('node:path');
 const { Aws } = require('./aws');
 const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
-const { enrichStatements, secretStatements } = require('./permissions');
+const { enrichStatements, secretStatements, topicStatements } = require('./permissions');
 const { read } = require('./settings');
 const { runningTasksAlarms } = require('./watched');
 
@@ -38,13 +38,14 @@ class Prepare {
     problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
     const eventPatterns = patterns(service.resources.Resources, settings);
-    if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `clusters`');
+    if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `match = { cluster = … }`');
     if (problems.length) throw this.error(problems.join('\n'));
 
     service.package.patterns.push(environment.ALERT_ROUTER_CONFIG);
     service.provider.iam.role.statements.push(
       ...this.secrets(environment, settings.secretsKeyArns),
-      ...enrichStatements(configured.enrich),
+      ...enrichStatements(configured.needs),
+      ...topicStatements(configured.needs),
     );
     this.adapt(service, settings, eventPatterns, table);
     this.settings = settings;
@@ -79,7 +80,7 @@ class Prepare {
     return (named || SHIPPED) === SHIPPED && existsSync(this.file(own)) ? own : named || SHIPPED;
   }
 
-  // The problems of the configuration, and what it turns on.
+  // The problems of the configuration, and what it needs permissions for.
   checked(environment, alerts) {
     this.python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
     this.log.notice(this.run(this.python, [this.file('layer', 'build.py')]).stderr.trim());
@@ -87,7 +88,7 @@ class Prepare {
     const result = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
     if (result.failed) return { problems: result.stderr.trim().split('\n') };
     if (result.stderr) this.log.notice(result.stderr.trim());
-    return { problems: [], enrich: JSON.parse(result.stdout) };
+    return { problems: [], needs: JSON.parse(result.stdout) };
   }
 
   // The checkout's own bytecode is not packaged, because other processes can replace it at any time.

@@ -1,4 +1,4 @@
-"""Writes docs/classification.md and docs/messages.md from the code and docs/examples.py: `make docs-pages`.
+"""Writes docs/classification.md, docs/messages.md and the JSON Schema, from code and examples: `make docs-pages`.
 
 A test compares the result with the repository.
 """
@@ -13,6 +13,8 @@ from docs.examples import EXAMPLES, Example
 from docs.pictures import Picture, announced
 from local_aws.events import Raw
 from router.causes import CAUSES, cause_words
+from router.channels.plugins import load
+from router.config.schema import json_schema
 from router.ecs.classify import RULES, Rule, alert, classify
 from router.ecs.normalise import normalise
 from router.incident.state import Dispatch
@@ -222,7 +224,11 @@ def _hint_row(each: Hint) -> str:
     return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"classification.md": classification, "messages.md": messages}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "classification.md": classification,
+    "messages.md": messages,
+    "../alert-router.schema.json": lambda: json_schema(load(DOCS.parent / "plugins")),
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

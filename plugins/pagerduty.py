@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from router import ChannelConfig, Message, Notification, PayloadRejected, PermanentError, hookimpl, post_json
+from router import ChannelConfig, Message, Notification, Option, PayloadRejected, PermanentError, hookimpl, post_json
 
 _EVENTS_URL = "https://events.pagerduty.com/v2/enqueue"
 _ENQUEUE = "/v2/enqueue"
+_EVENTS_HOST = re.compile(r"events\.(?:[a-z]+\.)?pagerduty\.com")
 _KEY_LENGTH = 32
 # In characters. PagerDuty itself limits the summary. At four bytes per character, all of them together fit in the
 # 512 KB that an event may have.
@@ -37,15 +38,21 @@ class PagerDuty:
 
     stateful = True  # an alert stays open and keeps notifying until it is resolved
     limit = 512_000  # bytes
+    options = (
+        Option(
+            "routing_key", required=True, secret=True, description='Integration key of an "Events API v2" integration.'
+        ),
+        Option("events_url", description="Events API outside the US, such as https://events.eu.pagerduty.com."),
+    )
     secret_options = ("routing_key",)
     budget = (16, 10.0)  # PagerDuty accepts about 120 events a minute per integration key
 
     def __init__(self, config: ChannelConfig) -> None:
         self._key = config.options["routing_key"]
-        if len(self._key) != _KEY_LENGTH:
+        if len(self._key) != _KEY_LENGTH or not re.fullmatch("[A-Za-z0-9]+", self._key):
             raise ValueError(
-                f"routing_key must have {_KEY_LENGTH} characters, and this has {len(self._key)}: copy the integration "
-                'key of an "Events API v2" integration'
+                f"routing_key must have {_KEY_LENGTH} letters and digits, and this has {len(self._key)}: copy the "
+                'integration key of an "Events API v2" integration'
             )
         self._url = _endpoint(config.options.get("events_url", _EVENTS_URL))
 
@@ -95,8 +102,12 @@ def _endpoint(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         host = ""
-    if not host or parts.scheme not in {"https", "http"}:
+    if not host or parts.scheme not in {"https", "http"} or re.search(r"\s", url):
         raise ValueError(f"events_url must look like {_EVENTS_URL}")
+    if host.endswith("pagerduty.com") and not (
+        _EVENTS_HOST.fullmatch(host) and parts.path.rstrip("/") in {"", _ENQUEUE}
+    ):
+        raise ValueError(f"events_url is no address of the Events API: write {_EVENTS_URL}, or that of your region")
     return url if parts.path.strip("/") else parts._replace(path=_ENQUEUE).geturl()
 
 

@@ -18,6 +18,7 @@ from router import (
     ChannelConfig,
     Message,
     Notification,
+    Option,
     PayloadRejected,
     PermanentError,
     TransientError,
@@ -80,12 +81,15 @@ _ADDRESS = re.compile(r"https://[!#-;=?A-Z\[\]^_a-{}~]+")
 _URL = re.compile(
     r"(https?://[A-Za-z0-9](?:[!#-%*-;=?A-Z\[\]^_a-z{}~&]|\([!#-%*-;=?A-Z\[\]^_a-z{}~&]*\))*(?<![!*,.:;?\]_}~]))"
 )
+_WEBHOOK = re.compile(r"https://[^\s/?#@]+/services/T\w*/B\w*/\w+")  # also of GovSlack, and through a proxy
+_LOOPBACK = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[::1\])[:/]")  # tests
 _UNFURLED = {"unfurl_links": False, "unfurl_media": False}  # a preview of a console's page is its login form
 
 
 class Slack:
     """Options: `webhook_url`, the secret URL of an incoming webhook (…/services/T…/B…/…)."""
 
+    options = (Option("webhook_url", required=True, secret=True, description="URL of an incoming webhook."),)
     secret_options = ("webhook_url",)
     budget = (1, 1.0)  # https://docs.slack.dev/apis/web-api/rate-limits: one message per second and webhook
 
@@ -95,6 +99,8 @@ class Slack:
             raise ValueError(
                 "webhook_url starts a workflow, which takes no messages: make an incoming webhook in Slack"
             )
+        if not (_WEBHOOK.fullmatch(self._url) or _LOOPBACK.match(self._url)):
+            raise ValueError("webhook_url must look like https://hooks.slack.com/services/T…/B…/…")
 
     def render(self, notification: Notification) -> dict[str, Any]:
         """The title as a header, the rest beside a coloured bar, and `text` for notifications and screen readers.

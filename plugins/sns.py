@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, hookimpl
+from router import ChannelConfig, Notification, Option, PayloadRejected, PermanentError, TransientError, hookimpl
 from router.aws.clients import aws_client
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
@@ -40,14 +40,15 @@ _ERRORS: dict[str, type[TransientError | PermanentError]] = {
 class Sns:
     """Options: `topic_arn`, of a standard topic, because a FIFO topic cannot have e-mail subscriptions."""
 
+    options = (Option("topic_arn", required=True, description="ARN of a standard topic."),)
     limit = _MESSAGE  # bytes; SNS counts the values only, which are a little smaller than the JSON
     budget = (5, 1.0)  # above about 10 e-mails a second, SNS ends the subscription
 
     def __init__(self, config: ChannelConfig) -> None:
         self._topic = config.options["topic_arn"]
-        arn = _TOPIC.fullmatch(self._topic)
+        arn = _TOPIC.fullmatch(str(self._topic))
         if arn is None:
-            raise ValueError(f"topic_arn is not the ARN of a standard SNS topic: {self._topic}")
+            raise ValueError("topic_arn must be the ARN of a standard SNS topic, as arn:aws:sns:REGION:ACCOUNT:NAME")
         # One attempt, because only the deliver step retries, and it waits in a queue.
         self._client = aws_client("sns", arn[1], connect_timeout=3, read_timeout=8, attempts=1)
 

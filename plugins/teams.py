@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from router import ChannelConfig, Message, Notification, PayloadRejected, PermanentError, hookimpl, post_json
+from router import ChannelConfig, Message, Notification, Option, PayloadRejected, PermanentError, hookimpl, post_json
 
 # In bytes of the JSON that is sent, in UTF-8. A post may have 28 KB, of which the workflow itself uses about 4 KB
 # (MicrosoftDocs/msteams-docs issue 11274). These limits and the card around them add up to less than 20,000.
@@ -50,6 +50,7 @@ _WORKFLOW_ERRORS = {
 }
 
 # Office 365 connectors, which Microsoft has retired.
+_LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")  # tests
 _RETIRED = re.compile(r"(.+\.)?(webhook\.office\.com|outlook\.office(365)?\.com)")
 
 # Clients disagree about the backslash as an escape (microsoft/AdaptiveCards issue 5590), so look-alikes replace these.
@@ -70,6 +71,9 @@ class Teams:
     """Options: `webhook_url`, the complete secret URL that the workflow shows once it is saved, including its `sig`."""
 
     limit = 24_000  # bytes: the 28 KB of a post without the workflow's own 4 KB
+    options = (
+        Option("webhook_url", required=True, secret=True, description="The whole URL of the workflow, with its sig."),
+    )
     secret_options = ("webhook_url",)
     budget = (4, 60.0)  # a workflow posts at most 25 cards in 300 s (connectors/teams, "Throttling limits")
 
@@ -132,7 +136,13 @@ def _problem(url: str) -> str:
         return "is malformed: copy it from the workflow as it is"
     if _RETIRED.fullmatch(host):
         return "is that of a retired Office 365 connector: make a workflow in Teams, and use its URL"
-    return "" if host and parts.scheme in {"https", "http"} else "must look like https://host/path"
+    if not host or parts.scheme not in {"https", "http"} or re.search(r"\s", url):
+        return "must look like https://host/workflows/…/triggers/manual/paths/invoke?…&sig=…"
+    if _LOOPBACK.fullmatch(host):
+        return ""
+    if "/workflows/" not in parts.path:
+        return "is not that of a workflow: make one in Teams, When a Teams webhook request is received"
+    return "" if "sig" in parse_qs(parts.query) else "has no sig: copy the whole URL, up to its end"
 
 
 def _by_code(error: PermanentError) -> PermanentError:

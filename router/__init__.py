@@ -6,7 +6,7 @@ from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.model import Alert, ChannelConfig, Incident, Message, Notification, Severity
+from router.model import Alert, ChannelConfig, Incident, Message, Notification, Option, Severity
 
 __all__ = [
     "Alert",
@@ -14,6 +14,7 @@ __all__ = [
     "Incident",
     "Message",
     "Notification",
+    "Option",
     "PayloadRejected",
     "PermanentError",
     "Severity",

@@ -427,6 +427,8 @@ class Alert:
         exited: names of the containers whose exit this is about, in a task that goes on; sorted.
         self_reported: the task itself reported it, not AWS.
         effects: what the event says about conditions; not stored.
+        detail_type, event_name: as in `Event`.
+        event_reason: the event's own reason, if `reason` is another.
     """
 
     id: str
@@ -455,6 +457,9 @@ class Alert:
     partition: str = ""
     exited: tuple[str, ...] = ()
     self_reported: bool = False
+    detail_type: str = ""
+    event_name: str = ""
+    event_reason: str = ""
     effects: Effects = field(default=_NO_EFFECTS, compare=False)
 
     @property
@@ -471,6 +476,21 @@ class Alert:
     def culprit(self) -> Container | None:
         """The container that caused the alert; None if no container or several did."""
         return self.blamed[0] if len(self.blamed) == 1 else None
+
+
+class Option(NamedTuple):
+    """An option that a channel kind or a plugin declares, so that the configuration can be checked.
+
+    Attributes:
+        required: without it, the channel is not configured.
+        secret: production refuses a literal value.
+        description: for people who edit alert-router.toml.
+    """
+
+    name: str
+    required: bool = False
+    secret: bool = False
+    description: str = ""
 
 
 class Recurrence(NamedTuple):
@@ -684,14 +704,14 @@ class ChannelConfig:
     """A named destination of one kind, with its secret references resolved.
 
     Attributes:
-        options: the plugin's own keys of the channel's table in alert-router.toml. They may hold secrets, so the repr
-            leaves them out.
+        options: the plugin's own keys of the channel's table in alert-router.toml; texts, or whatever TOML can hold.
+            They may hold secrets, so the repr leaves them out.
         language: `en` or `ja`. time_zone: IANA name. dedup_window: seconds.
     """
 
     name: str
     kind: str
-    options: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, Any] = field(repr=False)
     language: str = "en"
     time_zone: str = "UTC"
     dedup_window: float = 900.0

@@ -86,9 +86,12 @@ def classify_with_rules(
     flags = essential(event) if answer is None and depends_on_essential(event, ended) else None
     table = classify(event, flags, ended)
     before = limited(answer or table, event, table, Severity.WARNING)
-    changed, rule = apply(config.rules, seen, before)
+    alert = to_alert(event, before, ended, essential=flags, table=table)
+    changed, rule = apply(config.rules, alert, before)
+    if rule is None:
+        return alert
     alert = to_alert(event, limited(changed, event, table), ended, essential=flags, table=table)
-    return replace(alert, runbook_url=rule.runbook_url) if rule else alert
+    return replace(alert, runbook_url=rule.runbook_url)
 
 
 def _answer_of(plugins: Plugins, event: Event) -> Classification | None:

@@ -2,12 +2,13 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from router.channels.plugins import Channel, ChannelFactory
+from router.channels.plugins import Channel, ChannelFactory, declared_options
 from router.channels.secrets import Secrets, is_reference
 from router.errors import PermanentError
 from router.model import ChannelConfig, short_hash
@@ -63,7 +64,7 @@ class ConfiguredChannel:
     @property
     def endpoint(self) -> str:
         """Identifies what the channel sends to, without showing a secret. Two channels may share a webhook."""
-        names: tuple[str, ...] = getattr(self.factory, "secret_options", ()) or tuple(self.config.options)
+        names = secret_names(self.factory) or tuple(self.config.options)
         values = (str(self.config.options.get(name, "")) for name in sorted(names))
         return short_hash(self.config.kind, *values) if self.config.options else self.config.name
 
@@ -77,13 +78,17 @@ class ConfiguredChannel:
     def literal_secrets(self) -> tuple[str, ...]:
         """The names of secret options whose values are literals instead of references."""
         options = self.config.options
-        names: tuple[str, ...] = getattr(self.factory, "secret_options", ())
-        return tuple(name for name in names if name in options and not is_reference(options[name]))
+        return tuple(
+            name
+            for name in secret_names(self.factory)
+            if not all(is_reference(value) for _, value in _leaves(name, options.get(name, {})))
+        )
 
     @property
     def has_secret_references(self) -> bool:
         """Whether a secret must be read to make the channel."""
-        return any(is_reference(value) for value in self.config.options.values())
+        options = self.config.options.items()
+        return any(is_reference(value) for name, option in options for _, value in _leaves(name, option))
 
     def open(self, *, refresh: bool = False) -> tuple[ChannelConfig, Channel]:
         """The channel, and its configuration with the secrets in it.
@@ -96,10 +101,7 @@ class ConfiguredChannel:
             PermanentError: a secret cannot be read, or the plugin refuses the configuration.
             TransientError: a secret cannot be read at the moment.
         """
-        options = {
-            name: self.secrets.read(value, refresh=refresh) if is_reference(value) else value
-            for name, value in self.config.options.items()
-        }
+        options = with_secrets(self.config.options, partial(self.secrets.read, refresh=refresh))
         if self._opened is None or self._opened[0].options != options:
             config = replace(self.config, options=options)
             self._opened = config, self._make(config)
@@ -115,20 +117,60 @@ class ConfiguredChannel:
         return without_values(text, (self._opened[0] if self._opened else self.config).options)
 
     def _make(self, config: ChannelConfig) -> Channel:
-        """The plugin's KeyError means that an option is missing, its ValueError that a value is wrong."""
-        try:
+        def make() -> Channel:
             _refuse_plain_http(config.options)
             channel = self.factory(config)
             _check_budget(channel)
-        except KeyError as error:
-            raise OptionMissing(without_values(str(error.args[0]) if error.args else "", config.options)) from None
-        except ValueError as error:
-            problem = str(error)
-        except Exception as error:  # noqa: BLE001 - a broken plugin only disables its own channel
-            problem = f"its plugin raised {type(error).__name__}"
-        else:
             return channel
-        raise PermanentError(without_values(problem, config.options))
+
+        return call_plugin(make, config.options)
+
+
+_Made = TypeVar("_Made")
+
+
+def call_plugin(function: Callable[[], _Made], options: Mapping[str, Any]) -> _Made:
+    """Calls a plugin's function with these options.
+
+    Raises:
+        OptionMissing: it raised KeyError.
+        PermanentError: it raised anything else. Only the text of a ValueError is shown, without the options' values.
+    """
+    try:
+        return function()
+    except KeyError as error:
+        raise OptionMissing(without_values(str(error.args[0]) if error.args else "", options)) from None
+    except ValueError as error:
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - a broken plugin only disables its own channel
+        problem = f"its plugin raised {type(error).__name__}"
+    raise PermanentError(without_values(problem, options))
+
+
+def secret_names(factory: object) -> tuple[str, ...]:
+    """The names of the options that a kind's factory says are secrets."""
+    names: tuple[str, ...] = getattr(factory, "secret_options", ())
+    return names or tuple(option.name for option in declared_options(factory) or () if option.secret)
+
+
+def with_secrets(value: Any, read: Callable[[str], str]) -> Any:
+    """The value with each reference to a secret replaced by the secret, also inside of tables and lists."""
+    if is_reference(value):
+        return read(value)
+    if isinstance(value, Mapping):
+        return {key: with_secrets(each, read) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_secrets(each, read) for each in value]
+    return value
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The values inside of an option's tables and lists, each with the option's name."""
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(name, each)
+    else:
+        yield name, value
 
 
 def _refuse_plain_http(options: Mapping[str, Any]) -> None:
@@ -137,7 +179,8 @@ def _refuse_plain_http(options: Mapping[str, Any]) -> None:
     Raises:
         ValueError: an option is a plain-http URL of another host.
     """
-    for name, value in options.items():
+    leaves = [leaf for name, option in options.items() for leaf in _leaves(name, option)]
+    for name, value in leaves:
         if isinstance(value, str) and value.lower().startswith("http://"):
             host = urlsplit(value).hostname or ""
             if not _LOOPBACK.fullmatch(host):
@@ -152,14 +195,19 @@ def _check_budget(channel: Channel) -> None:
     raise ValueError("its plugin's budget must be (messages, seconds), such as (4, 60.0)")
 
 
+class NoSecretRead(PermanentError):
+    """A secret would be needed where none may be read."""
+
+
 def no_secret_client() -> Any:
-    """Takes the place of a client where no secret may be read. Raises PermanentError."""
-    raise PermanentError("no secret is read here")
+    """Takes the place of a client where no secret may be read. Raises NoSecretRead."""
+    raise NoSecretRead("no secret is read here")
 
 
 def without_values(text: str, options: Mapping[str, Any]) -> str:
     """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret."""
-    for name, value in sorted(options.items(), key=lambda option: len(str(option[1])), reverse=True):
+    leaves = [leaf for name, option in options.items() for leaf in _leaves(name, option)]
+    for name, value in sorted(leaves, key=lambda leaf: len(str(leaf[1])), reverse=True):
         if len(str(value)) >= _SECRET_LENGTH and not is_reference(value):
             text = text.replace(str(value), f"[{name}]")
     return text

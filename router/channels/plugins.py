@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import pluggy
 
 from router.errors import PluginError
-from router.model import Alert, ChannelConfig, Event, Notification
+from router.model import Alert, ChannelConfig, Event, Notification, Option
 
 GROUP = "ecs_alert_router"
 INDEX = "ecs_alert_router_plugins.json"
@@ -42,6 +42,8 @@ class Channel(Protocol):
             gets `resolved` when an incident lapses, and gets nothing about an incident that it was not sent before it
             ended. Default: False.
         limit: int, bytes of compact JSON in UTF-8 that the remote accepts; `simulate` shows it. Default: no limit.
+        options: tuple of `router.Option`, the options that the kind has. `config check` then refuses every other key of
+            the channel. Default: any option is accepted.
         secret_options: tuple of the names of options that are secrets. Stage `prod` refuses literals for them, other
             stages warn. Two channels of one kind with the same secrets share an endpoint. Default: all options
             identify the endpoint, and literals are allowed.
@@ -76,6 +78,15 @@ class Hooks:
         """Calls `register(kind, factory)` for each kind of channel that the plugin provides."""
 
     @_hookspec
+    def configure_plugin(self, options: Mapping[str, Any]) -> None:
+        """Gets the options in the plugin's own table, `[plugins.NAME]` of alert-router.toml, with references resolved.
+
+        Called before all other hooks but `register_channels`; not called if there is no such table. NAME is the file's
+        name without `.py`, or the name of the entry point. A KeyError means that an option is missing, a ValueError
+        that a value is wrong. The module may declare its options as `options`, a tuple of `router.Option`.
+        """
+
+    @_hookspec
     def classify_event(self, event: Event) -> Mapping[str, Any] | None:
         """Classifies an event before the core does: `{"severity": "error", "cause": "slug", "resolves": False}`.
 
@@ -98,11 +109,19 @@ class Plugins(NamedTuple):
     Attributes:
         kinds: the factory of each kind of channel.
         problems: why plugins cannot be used; each names the file or the distribution.
+        configurable: name to module of each plugin that implements `configure_plugin`.
     """
 
     manager: pluggy.PluginManager
     kinds: Mapping[str, ChannelFactory]
     problems: tuple[str, ...]
+    configurable: Mapping[str, object] = MappingProxyType({})
+
+    def configure(self, name: str, options: Mapping[str, Any]) -> None:
+        """Gives a plugin its options. Raises what its hook raises."""
+        for implementation in self.manager.hook.configure_plugin.get_hookimpls():
+            if implementation.plugin is self.configurable[name]:
+                implementation.function(**dict.fromkeys(implementation.argnames, options))
 
     def ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Calls each implementation by itself; yields the plugin's name with its answer or the exception it raised."""
@@ -120,6 +139,13 @@ def _ask(manager: pluggy.PluginManager, hook: str, arguments: Mapping[str, Any])
             yield implementation.plugin_name, implementation.function(**wanted)
         except Exception as error:  # noqa: BLE001 - an error of one plugin must not affect the others
             yield implementation.plugin_name, error
+
+
+def declared_options(factory: object) -> tuple[Option, ...] | None:
+    """The options that a kind's factory, or a plugin's module, declares; None if it declares none, and takes any."""
+    options = getattr(factory, "options", None)
+    is_declaration = isinstance(options, tuple | list) and all(isinstance(option, Option) for option in options)
+    return tuple(options) if options is not None and is_declaration else None
 
 
 class Installed(NamedTuple):
@@ -145,7 +171,15 @@ def load(directory: Path) -> Plugins:
         except PluginError as error:
             problems.append(str(error))
     kinds, clashes = _collect_kinds(manager)
-    return Plugins(manager, kinds, (*reversed(problems), *clashes))
+    return Plugins(manager, kinds, (*reversed(problems), *clashes), _configurable(manager))
+
+
+def _configurable(manager: pluggy.PluginManager) -> dict[str, object]:
+    """Plugins by the names that `[plugins.NAME]` gives them; a file wins over an installed plugin of its name."""
+    modules = [each.plugin for each in reversed(manager.hook.configure_plugin.get_hookimpls())]
+    entry_names = {plugin.module: plugin.name for plugin in installed()} if modules else {}
+    named = ((getattr(each, "__name__", ""), each) for each in reversed(modules))
+    return {entry_names.get(name) or name.rpartition(".")[2]: module for name, module in named}
 
 
 _Candidate = tuple[str, Callable[[], ModuleType]]

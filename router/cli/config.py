@@ -3,14 +3,19 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from router.channels import plugins
-from router.config.parse import load
-from router.config.settings import Config
+from router.config.parse import load, parse, read
+from router.config.schema import json_schema
+from router.config.settings import Config, Route
 from router.config.silences import Silence
+from router.config.unmatchable import BUILT_IN, Known
+from router.errors import ConfigError
+from router.model import Severity
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +70,15 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
     context.exit(1 if config.problems else 0)
 
 
+@config_group.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of alert-router.toml, with the kinds of channels of this checkout's plugins.
+
+    Editors complete and check keys by it: the first line of the file names it.
+    """
+    click.echo(json_schema(load_plugins()), nl=False)
+
+
 def choose(names: tuple[str, ...], config: Config) -> set[str]:
     """The channels that --channel names; all of them without it. Raises click.BadParameter for an unknown one."""
     known = {*config.channels, *config.unset, *config.disabled}
@@ -74,16 +88,41 @@ def choose(names: tuple[str, ...], config: Config) -> set[str]:
     return {*names} or known
 
 
+def known_names() -> Known:
+    """The causes and rules that alerts can have by this checkout's configurations; any, if it has none."""
+    own: set[str] = set()
+    causes: set[str] = set()
+    files = sorted(ROOT.glob("alert-router*.toml"))
+    plugins_here = load_plugins()
+    if not files or plugins_here.implements("classify_event"):
+        return Known(None, None)
+    for file in files:
+        with suppress(ConfigError):
+            rules = parse(read(file), plugins_here, {}).rules
+            own |= {rule.name for rule in rules}
+            causes |= {rule.cause for rule in rules if rule.cause}
+    return Known({*(BUILT_IN.causes or ()), *causes}, {*(BUILT_IN.rules or ()), *own})
+
+
 def _described(config: Config) -> str:
     lines = ["ok"]
     lines += [f"channel {name} ({channel.config.kind})" for name, channel in config.channels.items()]
     lines += [f"channel {name}: not configured, {option} is unset" for name, option in config.unset.items()]
-    lines += [
-        f"route {position}: {route.severity} and worse to {', '.join(route.channels)}"
-        for position, route in enumerate(config.routes, start=1)
-    ]
+    lines += [f"route {position}: {_route(route)}" for position, route in enumerate(config.routes, start=1)]
     lines += [f"maintenance {described(window)}: {matchers(window.match)}" for window in config.maintenance]
     return "\n".join(lines)
+
+
+def _route(route: Route) -> str:
+    """What it takes, when, and where it goes, in one line."""
+    severity = route.severity if route.severity is Severity.CRITICAL else f"{route.severity} and worse"
+    parts = (
+        severity,
+        matchers(route.match) if route.match else "",
+        f"at {', '.join(hours.text for hours in route.hours)}" if route.hours else "",
+    )
+    then = ", then later routes too" if route.continues else ""
+    return f"{', '.join(filter(None, parts))} to {', '.join(route.channels)}{then}"
 
 
 def described(silence: Silence) -> str:

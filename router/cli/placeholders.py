@@ -9,6 +9,7 @@ from router.config.settings import Config
 
 _PLACEHOLDERS = (
     "https://placeholder.invalid/services/T00000000/B00000000/placeholder",
+    "https://placeholder.invalid/workflows/placeholder/triggers/manual/paths/invoke?sig=placeholder",
     "arn:aws:sns:us-east-1:000000000000:placeholder",
     "0" * 32,
     "placeholder@example.invalid",

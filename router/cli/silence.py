@@ -12,11 +12,13 @@ from typing import Any
 
 import click
 
-from router.cli.config import matchers
+from router.cli.config import known_names, matchers
 from router.cli.history import show_rows
 from router.cli.history.options import Moment, Span
 from router.cli.stack import Stack, reaches_stack
-from router.config.silences import FACTS, Matcher, Silence, wrong_severities
+from router.config.match import SILENCE_FACTS
+from router.config.silences import Matcher, Silence
+from router.config.unmatchable import unmatchable
 from router.errors import HistoryError
 from router.history.items import iso
 from router.history.store import History
@@ -64,13 +66,16 @@ def _matching(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def with_match(*arguments: Any, **options: Any) -> None:
-        match = {fact: globs for fact in FACTS if (globs := options.pop(f"match_{fact}"))}
+        match = {fact: globs for fact in SILENCE_FACTS if (globs := options.pop(f"match_{fact}"))}
         command(*arguments, match=match, **options)
 
-    for fact in reversed(FACTS):
-        name = _OPTION_OF.get(fact, f"--{fact.replace('_', '-')}")
-        with_match = click.option(name, f"match_{fact}", multiple=True, metavar="GLOB")(with_match)
+    for fact, what in reversed(tuple(SILENCE_FACTS.items())):
+        with_match = click.option(_option(fact), f"match_{fact}", multiple=True, metavar="GLOB", help=what)(with_match)
     return with_match
+
+
+def _option(fact: str) -> str:
+    return _OPTION_OF.get(fact, f"--{fact.replace('_', '-')}")
 
 
 @silence_group.command("add")
@@ -98,6 +103,8 @@ def add_command(
     as_json: bool,
 ) -> None:
     """Silence the alerts that match all given options; an option given more than once matches any of its globs.
+
+    A glob that begins with ! excludes: --service '!web' is every service but web.
 
     \b
     ecs-alert-router silence add --service web --cluster 'prod-*' --for 2h --reason "moving the database"
@@ -144,8 +151,9 @@ def _end(span: float | None, end: float | None, starts_at: float, now: float) ->
 
 
 def _refuse(silence: Silence, *, everything: bool) -> None:
-    for severity in wrong_severities(silence.match):
-        raise click.UsageError(f"--severity: there is no severity {severity!r}")
+    problems = [(_option(fact) if fact else "", problem) for fact, problem in unmatchable(silence.match, known_names())]
+    if problems:
+        raise click.UsageError("\n".join(f"{option}: {problem}".removeprefix(": ") for option, problem in problems))
     if silence.everything and not everything:
         raise click.UsageError("this matches everything and would mute all alerts; pass --all to confirm")
 

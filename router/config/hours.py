@@ -8,7 +8,8 @@ from router.config.time_zones import zone
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FORM = re.compile(
-    r"(?P<days>[a-z]{3}(?:[-,][a-z]{3})*)?\s*(?:(?P<from>\d\d):(?P<from_min>\d\d)-(?P<to>\d\d):(?P<to_min>\d\d))?"
+    r"(?P<days>[a-z]{3}(?:[-,][a-z]{3})*)?\s*"
+    r"(?:(?P<from>[0-9]{2}):(?P<from_min>[0-9]{2})-(?P<to>[0-9]{2}):(?P<to_min>[0-9]{2}))?"
 )
 _MINUTES = 24 * 60
 
@@ -19,11 +20,13 @@ class Hours(NamedTuple):
     Attributes:
         days: the days on which the range begins, from 0 for Monday to 6.
         begin, end: minutes since midnight. If `end` is not after `begin`, the range ends on the next day.
+        text: as it was written.
     """
 
     days: frozenset[int]
     begin: int = 0
     end: int = _MINUTES
+    text: str = ""
 
     def contain(self, moment: float, time_zone: str) -> bool:
         """Whether a time (POSIX seconds) is in this range, in the time zone with that IANA name."""
@@ -42,8 +45,8 @@ def parse_hours(text: str) -> Hours:
         raise ValueError(f"must be hours such as 09:00-18:00 or mon-fri 09:00-18:00, not {text!r}")
     days = _days(match["days"]) if match["days"] else frozenset(range(7))
     if match["from"] is None:
-        return Hours(days)
-    return Hours(days, _minute(match["from"], match["from_min"]), _minute(match["to"], match["to_min"]))
+        return Hours(days, text=text.strip())
+    return Hours(days, _minute(match["from"], match["from_min"]), _minute(match["to"], match["to_min"]), text.strip())
 
 
 def _days(text: str) -> frozenset[int]:

@@ -1,11 +1,10 @@
 """Reads and checks alert-router.toml. It reports every problem with its place, instead of stopping at the first.
 
-A value is a literal or a reference: `env:NAME`, `ssm:/path`, `secretsmanager:name` or `secretsmanager:name#key`. An
-environment variable may itself hold a reference to a secret. Empty means unset: an unset option is absent, and a
-channel without an option that it requires is not configured.
+`router.config.tables` says what the file may hold. This module makes the settings of it, and checks what one value
+alone does not show. A value is a literal or a reference (`router.config.references`). Empty means unset: an unset
+option is absent, and a channel without an option that it requires is not configured.
 """
 
-import re
 import time
 import tomllib
 from collections.abc import Mapping
@@ -13,39 +12,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from router.channels.configured import ConfiguredChannel, OptionMissing, no_secret_client
-from router.channels.plugins import Plugins
+from router.channels.configured import (
+    ConfiguredChannel,
+    NoSecretRead,
+    OptionMissing,
+    call_plugin,
+    no_secret_client,
+    with_secrets,
+)
+from router.channels.plugins import Plugins, declared_options
 from router.channels.secrets import Secrets
-from router.config.hours import parse_hours
-from router.config.rules import FACTS, UserRule
+from router.config.forms import Place, known, read_table
+from router.config.lines import with_lines
+from router.config.match import accepts_all, everything
+from router.config.references import from_environment, problems_of
+from router.config.rules import UserRule
 from router.config.settings import Config, EnrichSettings, Poll, Route
-from router.config.silences import FACTS as SILENCE_FACTS
-from router.config.silences import Silence, wrong_severities
-from router.config.toml_reader import Reader, TomlTable, known
-from router.errors import ConfigError, PermanentError
-from router.model import ChannelConfig, Severity
+from router.config.silences import Silence
+from router.config.tables import CHANNEL, SETTINGS, alert_router_toml
+from router.errors import ChannelError, ConfigError, PermanentError
+from router.model import ChannelConfig
 
-LANGUAGES = ("en", "ja")
 PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
-MIN_RETENTION = 2 * 86400.0  # seconds, of a severity
-MIN_LONGEST_RETENTION = 7 * 86400.0  # seconds; a subject's state is kept so long after its last incident
-TICK = 60.0  # seconds between ticks, which do what is due
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_SLUG = re.compile(r"[a-z0-9_]+")
-_LOG_GROUP = re.compile(r"[A-Za-z0-9_/.#*-]{1,512}")
-_GLOBS = ("clusters", "services", "families", "causes", "accounts", "regions")
 
 
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
-    """Reads and checks the file. All problems but the two below are in `problems` of the result.
+    """Reads and checks the file. All problems but the two below are in `problems` of the result, with their lines.
 
     Args:
-        secrets: reads secret references when a channel is first used; None if nothing will be sent.
+        secrets: as for `parse`.
 
     Raises:
         ConfigError: the file cannot be read, or no channel is usable.
     """
     config = parse(read(path), plugins, environ, secrets)
+    if config.problems:
+        config = config._replace(problems=with_lines(config.problems, path.read_text("utf-8")))
     if not config.channels:
         lacking = [f"channels.{name}: {option} is unset" for name, option in config.unset.items()]
         raise ConfigError([f"{path}: no channel is usable: set the option of one of them", *lacking, *config.problems])
@@ -65,125 +67,72 @@ def read(path: Path) -> dict[str, Any]:
 def parse(
     table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None
 ) -> Config:
-    """Turns parsed TOML into a Config. Never raises: `problems` lists everything that is wrong."""
-    reader = Reader(list(plugins.problems))
-    top = reader.table("", table)
-    defaults = _channel_settings(top, ChannelConfig(name="", kind="", options={}))
-    shipped = Config()
-    config = Config(
-        resolve_after=top.duration("resolve_after", shipped.resolve_after),
-        remind=_remind(top, shipped.remind),
-        retention=top.duration("retention", shipped.retention),
-        retention_by_severity=_retention(reader.table("retention_by_severity", top.tables("retention_by_severity"))),
-        enrich=_enrich(reader.table("enrich", top.tables("enrich"))),
-        poll=_poll(reader.table("poll", top.tables("poll"))),
-        time_zone=defaults.time_zone,
-        accounts=_accounts(reader.table("accounts", top.tables("accounts"))),
-    )
-    by_kind: dict[str, ChannelConfig] = {}
-    for kind, content in top.tables("kinds").items():
-        table_of_kind = reader.table(f"kinds.{kind}", content)
-        by_kind[kind] = _channel_settings(table_of_kind, defaults)
-        table_of_kind.done()
+    """Turns parsed TOML into a Config. Never raises: `problems` lists everything that is wrong.
+
+    Args:
+        secrets: reads secret references when a channel is first used; None if nothing will be sent. Then what can never
+            match is looked for too, for which the function has no time when it starts.
+    """
+    file = Place("", list(plugins.problems))
+    kinds = {kind: declared_options(factory) for kind, factory in plugins.kinds.items()}
+    values = read_table(alert_router_toml(kinds), table, file)
+    defaults = _settings(values, ChannelConfig(name="", kind="", options={}))
     channels = _Channels(
-        reader, plugins, environ, secrets or Secrets(no_secret_client, no_secret_client, time.monotonic)
+        file.key("channels"), plugins, environ, secrets or Secrets(no_secret_client, no_secret_client, time.monotonic)
     )
-    for name, content in top.tables("channels").items():
-        channels.add(reader.table(f"channels.{name}", content), name, by_kind, defaults)
-    routes = tuple(
-        _route(reader.table(f"routes[{position}]", route), channels)
-        for position, route in enumerate(top.array("routes"), start=1)
-    )
-    rules = tuple(
-        _rule(reader.table(f"rules[{position}]", rule)) for position, rule in enumerate(top.array("rules"), start=1)
-    )
-    if config.retention < MIN_LONGEST_RETENTION:
-        top.problem("retention", "must be at least 7d: late and repeated events are still recognised for so long")
-    maintenance = [
-        _maintenance(reader.table(f"maintenance[{position}]", window), defaults.time_zone)
-        for position, window in enumerate(top.array("maintenance"), start=1)
+    by_kind = _kinds(values["kinds"], plugins, defaults, file.key("kinds"))
+    for name, content in values["channels"].items():
+        channels.add(name, content, by_kind.get(content["kind"], defaults))
+    for name, options in values["plugins"].items():
+        _configure(name, options, plugins, channels, file.key("plugins"))
+    routes = [_route(each, channels, file.key("routes").item(at)) for at, each in enumerate(values["routes"], 1)]
+    rules = [_rule(each, file.key("rules").item(at)) for at, each in enumerate(values["rules"], 1)]
+    windows = [
+        _window(each, defaults.time_zone, file.key("maintenance").item(at))
+        for at, each in enumerate(values["maintenance"], 1)
     ]
-    top.done()
-    if not routes:
-        reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
-    return config._replace(
+    config = Config(
+        resolve_after=values["resolve_after"],
+        remind=values["remind"],
+        retention=values["retention"],
+        retention_by_severity={name: kept for name, kept in values["retention_by_severity"].items() if kept},
+        enrich=_enrich(EnrichSettings(**values["enrich"]), file.key("enrich")),
+        poll=Poll(**values["poll"]),
+        time_zone=defaults.time_zone,
+        accounts=values["accounts"],
         channels=channels.usable,
-        routes=routes,
-        rules=rules,
-        maintenance=tuple(window for window in maintenance if window),
+        routes=tuple(routes),
+        rules=tuple(rules),
+        maintenance=tuple(window for window in windows if window),
         unset=channels.unset,
         disabled=channels.disabled,
-        problems=tuple(reader.problems),
-        warnings=tuple(channels.warnings),
     )
+    # A rule that was read in part could change too much.
+    applied = tuple(rule for at, rule in enumerate(rules, 1) if not file.key("rules").item(at).key("match").is_wrong)
+    if secrets is None:
+        from router.config.check import check  # noqa: PLC0415 - not when the function starts
+
+        channels.warnings += check(config, windows, plugins, file)
+    return config._replace(rules=applied, problems=tuple(file.problems), warnings=tuple(channels.warnings))
 
 
-def _retention(table: TomlTable) -> dict[str, float]:
-    """Seconds by severity. The minimum is longer than an incident can stay silent, or its number would be lost."""
-    durations = {str(severity): table.duration(severity, 0.0) for severity in Severity}
-    table.done()
-    for severity, seconds in durations.items():
-        if 0 < seconds < MIN_RETENTION:
-            table.problem(severity, "must be at least 2d: events can be repeated, and incidents lapse, after a day")
-    return {severity: seconds for severity, seconds in durations.items() if seconds}
-
-
-def _accounts(table: TomlTable) -> dict[str, str]:
-    """Names by account id. An id or name that is wrong is left out, and the account is shown by its id alone."""
-    names = {}
-    for account, name in table.rest().items():
-        if not _ACCOUNT.fullmatch(account):
-            table.problem(account, "must be an account id of 12 digits, in quotes")
-        elif not isinstance(name, str) or not name.strip():
-            table.problem(account, f"must be the account's name, not {name!r}")
-        else:
-            names[account] = name.strip()
-    return names
-
-
-def _enrich(table: TomlTable) -> EnrichSettings:
-    shipped = EnrichSettings()
-    settings = EnrichSettings(
-        history=table.flag("history", default=shipped.history),
-        task_definition=table.flag("task_definition"),
-        log_groups=table.texts("log_groups"),
-    )
-    if settings.log_groups and not settings.task_definition:
-        table.problem("log_groups", "needs task_definition = true: the task definition says where a container logs")
-    for group in settings.log_groups:
-        if not _LOG_GROUP.fullmatch(group):
-            table.problem("log_groups", f"must be log group names, with * for any characters, not {group!r}")
-    table.done()
-    return settings
-
-
-def _remind(table: TomlTable, default: float) -> float:
-    """Seconds between reminders; 0 for `remind = "0"`."""
-    if table.content.get("remind") == "0":
-        table.take("remind", str, "", "a duration")
-        return 0.0
-    return table.duration("remind", default, at_least=TICK, instead='; "0" turns reminders off')
-
-
-def _poll(table: TomlTable) -> Poll:
-    shipped = Poll()
-    settings = Poll(
-        verify=table.flag("verify", default=shipped.verify),
-        services=table.flag("services", default=shipped.services),
-        every=table.duration("every", shipped.every, at_least=TICK),
-    )
-    table.done()
-    return settings
-
-
-def _channel_settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfig:
+def _settings(values: Mapping[str, Any], defaults: ChannelConfig) -> ChannelConfig:
     """The settings that the file as a whole, a kind and a channel can each have."""
-    return replace(
-        defaults,
-        language=table.choice("language", LANGUAGES, defaults.language),
-        time_zone=table.time_zone("time_zone", defaults.time_zone),
-        dedup_window=table.duration("dedup_window", defaults.dedup_window),
-    )
+    return replace(defaults, **{name: values[name] for name in SETTINGS if values[name] is not None})
+
+
+def _kinds(
+    kinds: Mapping[str, Any], plugins: Plugins, defaults: ChannelConfig, place: Place
+) -> Mapping[str, ChannelConfig]:
+    for kind in kinds.keys() - plugins.kinds.keys():
+        place.key(kind).report(f"no plugin provides this kind; {known(plugins.kinds, kind)}")
+    return {kind: _settings(values, defaults) for kind, values in kinds.items()}
+
+
+def _enrich(settings: EnrichSettings, place: Place) -> EnrichSettings:
+    if settings.log_groups and not settings.task_definition:
+        place.key("log_groups").report("needs task_definition = true: the task definition says where a container logs")
+    return settings
 
 
 # --- channels ---------------------------------------------------------------------------------------------------------
@@ -192,8 +141,8 @@ def _channel_settings(table: TomlTable, defaults: ChannelConfig) -> ChannelConfi
 class _Channels:
     """The channels of the file, sorted into usable, unset and disabled as they are added."""
 
-    def __init__(self, reader: Reader, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets) -> None:
-        self.reader = reader
+    def __init__(self, place: Place, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets) -> None:
+        self.place = place
         self.plugins = plugins
         self.environ = environ
         self.secrets = secrets
@@ -202,16 +151,32 @@ class _Channels:
         self.disabled: dict[str, str] = {}
         self.warnings: list[str] = []
 
-    def add(self, table: TomlTable, name: str, by_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
-        kind = table.text("kind")
-        config = replace(_channel_settings(table, by_kind.get(kind, defaults)), name=name, kind=kind)
-        options = {option: _resolved(value, self.environ) for option, value in table.rest().items()}
+    def add(self, name: str, content: Mapping[str, Any], defaults: ChannelConfig) -> None:
+        kind = content["kind"]
+        written = {option: value for option, value in content.items() if option not in CHANNEL.keys}
+        options = from_environment(written, self.environ)
         unset = {option for option, value in options.items() if value == ""}
-        config = replace(config, options={key: value for key, value in options.items() if key not in unset})
+        config = replace(
+            _settings(content, defaults),
+            name=name,
+            kind=kind,
+            options={option: value for option, value in options.items() if option not in unset},
+        )
         if kind not in self.plugins.kinds:
-            self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
-            return
-        channel = ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets)
+            self.disabled[name] = f"no plugin provides the kind {kind!r}"
+        elif not self._has_malformed_reference(name, written):
+            self._make(ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets), unset)
+
+    def _has_malformed_reference(self, name: str, written: Mapping[str, Any]) -> bool:
+        found = {option: problems_of(value, self.environ) for option, value in written.items()}
+        for option, problems in found.items():
+            for problem in problems:
+                self.place.key(name).key(option).report(problem)
+                self.disabled[name] = f"{option}: {problem}"
+        return name in self.disabled
+
+    def _make(self, channel: ConfiguredChannel, unset: set[str]) -> None:
+        name = channel.config.name
         self._report_literal_secrets(channel)
         try:
             if not channel.has_secret_references:
@@ -227,105 +192,86 @@ class _Channels:
 
     def _report_literal_secrets(self, channel: ConfiguredChannel) -> None:
         """Everyone who can read the repository or the function's settings could read such a secret."""
-        reports = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
+        reports = self.place.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
         for option in channel.literal_secrets:
             place = f"channels.{channel.config.name}.{option}"
             reports.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
 
-    def _disable(self, name: str, problem: str, hint: str = "") -> None:
-        self.reader.problems.append(f"channels.{name}: {problem}{hint}")
+    def _disable(self, name: str, problem: str) -> None:
+        if not self.place.key(name).is_wrong:  # an option that is missing is reported already
+            self.place.key(name).report(problem)
         self.disabled[name] = problem
 
 
-def _resolved(value: Any, environ: Mapping[str, str]) -> Any:
-    if isinstance(value, str) and value.startswith("env:"):
-        return environ.get(value.removeprefix("env:"), "").strip()
-    return value
+def _configure(name: str, written: Mapping[str, Any], plugins: Plugins, channels: _Channels, tables: Place) -> None:
+    """Gives a plugin the options of its table."""
+    place = tables.key(name)
+    if name not in plugins.configurable:
+        place.report(f"is no plugin with the hook configure_plugin; {known(plugins.configurable, name)}")
+        return
+    declared = {option.name for option in declared_options(plugins.configurable[name]) or ()}
+    for option in written.keys() - declared if declared else ():
+        place.key(option).report(f"is no option of this plugin; {known(declared, option)}")
+    malformed = {option: problems_of(value, channels.environ) for option, value in written.items()}
+    for option, problems in malformed.items():
+        for problem in problems:
+            place.key(option).report(problem)
+    options = from_environment(written, channels.environ)
+    given = {option: value for option, value in options.items() if value != "" and not malformed[option]}
+    try:
+        complete = with_secrets(given, channels.secrets.read)
+        call_plugin(lambda: plugins.configure(name, complete), complete)
+    except OptionMissing as error:
+        if error.option not in options.keys() - given.keys():
+            place.report(str(error))
+    except NoSecretRead:
+        pass  # only the function reads them
+    except ChannelError as error:
+        place.report(str(error))
 
 
 # --- routes, rules, maintenance ---------------------------------------------------------------------------------------
 
 
-def _route(table: TomlTable, channels: _Channels) -> Route:
-    route = Route(
-        severity=Severity(table.choice("severity", tuple(Severity), Severity.INFO)),
-        channels=table.texts("channels"),
-        hours=table.parsed("hours", parse_hours),
-        mention=table.text("mention"),
-        language=table.choice("language", ("", *LANGUAGES), ""),
-        time_zone=table.time_zone("time_zone", ""),
-        dedup_window=table.duration("dedup_window", 0.0),
-        continues=table.flag("continue"),
-        **{name: table.texts(name) for name in _GLOBS},
-    )
+def _route(values: Mapping[str, Any], channels: _Channels, place: Place) -> Route:
+    fields = {name: value for name, value in values.items() if name in Route._fields}
+    route = Route(**{**fields, "match": _given(values["match"])}, continues=values["continue"])
     declared = {*channels.usable, *channels.unset, *channels.disabled}
-    if not route.channels:
-        table.problem("channels", "names no channel")
     for channel in route.channels:
         if channel not in declared:
-            table.problem("channels", f"there is no channel {channel!r}; {known(declared)}")
+            place.key("channels").report(f"there is no channel {channel!r}; {known(declared, channel)}")
     if route.channels and not {*channels.usable, *channels.disabled} & {*route.channels}:
-        table.problems.append(f"{table.place}: none of its channels is configured: {list(route.channels)}")
-    table.done()
+        place.report(f"none of its channels is configured: {list(route.channels)}")
     return route
 
 
-def _rule(table: TomlTable) -> UserRule:
-    match = TomlTable(f"{table.place}.match", dict(table.take("match", dict, {}, "a table")), table.problems)
-    severity = table.optional("severity", str, "a severity")
-    if severity is not None and severity not in tuple(Severity):
-        table.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
-        severity = None
-    cause = table.optional("cause", str, "a slug such as nightly_batch_failed")
-    if cause is not None and not _SLUG.fullmatch(cause):
-        table.problem("cause", f"must be a slug such as nightly_batch_failed, not {cause!r}")
-        cause = None
-    rule = UserRule(
-        name=table.text("name") or table.place,
-        match={fact: globs for fact in FACTS if (globs := match.one_or_more(fact))},
-        exit_codes=_exit_codes(match),
-        severity=Severity(severity) if severity else None,
-        cause=cause,
-        resolves=table.optional("resolves", bool, "true or false"),
-        runbook_url=table.text("runbook_url"),
-    )
-    if rule.runbook_url and not rule.runbook_url.startswith("https://"):
-        table.problem("runbook_url", "must begin with https://")
-    match.done()
-    table.done()
+def _rule(values: Mapping[str, Any], place: Place) -> UserRule:
+    fields = {name: value for name, value in values.items() if name in UserRule._fields}
+    rule = UserRule(**{**fields, "name": values["name"] or place.path, "match": _given(values["match"])})
+    _refuse_everything(rule.match, place, "changes")
+    if (rule.severity, rule.cause, rule.resolves, rule.runbook_url) == (None, None, None, "") and not place.is_wrong:
+        place.report("changes nothing: give it a severity, cause, resolves or runbook_url")
     return rule
 
 
-def _maintenance(table: TomlTable, time_zone: str) -> Silence | None:
+def _window(values: Mapping[str, Any], time_zone: str, place: Place) -> Silence | None:
     """The window, or None if anything is wrong with it: a window read in part could silence too much."""
-    problems_before = len(table.problems)
-    match = TomlTable(f"{table.place}.match", dict(table.take("match", dict, {}, "a table")), table.problems)
     window = Silence(
-        id=table.text("name") or table.place,
-        match={fact: globs for fact in SILENCE_FACTS if (globs := match.one_or_more(fact))},
-        reason=table.text("reason"),
-        hours=table.parsed("hours", parse_hours),
-        time_zone=table.time_zone("time_zone", time_zone),
+        id=values["name"] or place.path,
+        match=_given(values["match"]),
+        reason=values["reason"],
+        hours=values["hours"],
+        time_zone=values["time_zone"] or time_zone,
     )
-    if not (window.match or match.content or match.problems[problems_before:]):
-        table.problem(
-            "match",
-            'matches everything: name what it silences, or write match = { cluster = "*" }',
-        )
-    if not window.hours and len(table.problems) == problems_before:
-        table.problem("hours", 'is missing, so the window would never end; write for example hours = "sat 02:00-04:00"')
-    for severity in wrong_severities(window.match):
-        match.problem("severity", f"must be one of {', '.join(Severity)}, not {severity!r}")
-    match.done()
-    table.done()
-    return window if len(table.problems) == problems_before else None
+    _refuse_everything(window.match, place, "silences")
+    return None if place.is_wrong else window
 
 
-def _exit_codes(match: TomlTable) -> frozenset[int]:
-    value = match.content.get("exit_code")
-    codes = [value] if isinstance(value, int) else match.take("exit_code", list, [], "a number or a list of numbers")
-    match.content.pop("exit_code", None)
-    if all(isinstance(code, int) and not isinstance(code, bool) for code in codes):
-        return frozenset(codes)
-    match.problem("exit_code", "must be a number or a list of numbers")
-    return frozenset()
+def _given(match: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {fact: globs for fact, globs in match.items() if globs}
+
+
+def _refuse_everything(match: Mapping[str, tuple[str, ...]], place: Place, does: str) -> None:
+    """Whoever means everything has to say so; but a table whose `match` is wrong does not mean it."""
+    if everything(match) and not accepts_all(match.get("cluster", ())) and not place.is_wrong:
+        place.key("match").report(f'matches everything: name what it {does}, or write match = {{ cluster = "*" }}')

@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 from router.channels.configured import ConfiguredChannel
 from router.config.hours import Hours
+from router.config.match import Match
 from router.config.rules import UserRule
 from router.config.silences import Silence
 from router.model import Severity
 
 
 class Route(NamedTuple):
-    """Which alerts go to which channels. Globs ignore case; an empty tuple matches everything.
+    """Which alerts go to which channels.
 
     Attributes:
         severity: the least severity that it takes.
-        services, families: names of subjects; if both are given, either may match.
         hours: the alert's time must be in one of these, in `time_zone`; empty means always.
         mention: a text such as `<!here>`. Only the configuration can put a mention into a message.
         language, time_zone, dedup_window: override the channel's; "" or 0 keeps the channel's.
@@ -24,12 +24,7 @@ class Route(NamedTuple):
     """
 
     severity: Severity = Severity.INFO
-    clusters: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    causes: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
+    match: Match = MappingProxyType({})
     channels: tuple[str, ...] = ()
     hours: tuple[Hours, ...] = ()
     mention: str = ""

@@ -6,17 +6,17 @@ still open when the silence ends is announced with its first alert after that (`
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from router.config.globs import WILDCARDS, compiled
+from router.config.globs import WILDCARDS
 from router.config.hours import Hours
-from router.config.rules import lowered, matches
+from router.config.match import Match, everything, facts_of, matches, split
 from router.deadline import time_left
 from router.errors import DeadlineExceeded, HistoryUnavailable
-from router.model import Alert, Severity, SubjectKind
+from router.model import Alert
 
 log = logging.getLogger("ecs-alert-router.config.silences")
 
@@ -27,24 +27,28 @@ READ_AHEAD = 2.0
 READ_AGAIN = 10.0
 """Seconds until the next attempt after history could not be read. Until then the last known silences apply."""
 
-FACTS = (  # the most selective first: a silence is indexed by its first fact whose globs all begin with a literal
+_SELECTIVE = (
     "task",
     "subject",
     "service",
+    "alarm",
     "family",
     "task_definition",
     "container",
     "image",
+    "exit_code",
     "stop_code",
+    "event_name",
     "cause",
     "cluster",
     "account",
     "region",
+    "detail_type",
     "severity",
     "rule",
     "reason",
 )
-"""The facts that a silence can match with globs: the task, and those facts of a rule that an alert still has."""
+"""The facts, the most selective first: a silence is indexed by its first fact whose globs all begin with a literal."""
 
 
 class Silence(NamedTuple):
@@ -52,7 +56,7 @@ class Silence(NamedTuple):
 
     Attributes:
         id: short enough to read out on the phone; a window's id is its name.
-        match: fact to globs, as in a rule. Every fact must have a value that matches one of its globs; case is ignored.
+        match: see `router.config.match`.
         reason, author: why, and who added it.
         starts_at, ends_at: clock time in seconds; a window has neither.
         planned_end: `ends_at` when the silence was added. It is part of the item's key, so it never changes.
@@ -62,7 +66,7 @@ class Silence(NamedTuple):
     """
 
     id: str
-    match: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    match: Match = MappingProxyType({})
     reason: str = ""
     author: str = ""
     created_at: float = 0.0
@@ -88,38 +92,7 @@ class Silence(NamedTuple):
     @property
     def everything(self) -> bool:
         """Whether it matches every alert."""
-        return all(any(not glob.strip("*") for glob in globs) for globs in self.match.values())
-
-
-def facts_of(alert: Alert) -> dict[str, list[str]]:
-    """The alert's facts in lower case, to compare with a silence's globs."""
-    subject = alert.subject
-    kind, name = subject.kind, subject.name
-    containers = alert.remaining
-    facts: dict[str, Sequence[str]] = {
-        "task": (alert.task,),
-        "subject": (subject.text,),
-        "service": (name,) if kind is SubjectKind.SERVICE else (),
-        "family": (name,) if kind is SubjectKind.FAMILY else (),
-        "task_definition": (alert.task_definition,),
-        "container": [container.name for container in containers],
-        "image": [container.image for container in containers],
-        "stop_code": (alert.stop_code,),
-        "cause": (alert.cause,),
-        "cluster": (subject.cluster,),
-        "account": (subject.account,),
-        "region": (subject.region,),
-        "severity": (alert.severity.value,),
-        "rule": (alert.rule,),
-        "reason": (alert.reason, *(container.reason for container in containers)),
-    }
-    return lowered(facts)
-
-
-def wrong_severities(match: Mapping[str, Iterable[str]]) -> list[str]:
-    """The severity globs that match no severity."""
-    globs = match.get("severity", ())
-    return [glob for glob in globs if not any(compiled((glob,))(severity.value) for severity in Severity)]
+        return everything(self.match)
 
 
 class Matcher:
@@ -154,11 +127,11 @@ class Matcher:
 
 def _index_key(silence: Silence) -> tuple[str, frozenset[str]]:
     """The fact to index it by, and the literal prefixes of that fact's globs."""
-    for fact in FACTS:
-        prefixes = frozenset(_literal_prefix(glob) for glob in silence.match.get(fact, ()))
+    for fact in _SELECTIVE:
+        prefixes = frozenset(_literal_prefix(glob) for glob in split(silence.match.get(fact, ()))[0])
         if prefixes and "" not in prefixes:
             return fact, prefixes
-    return "account", frozenset({""})  # every alert has an account, and every account has the empty prefix
+    return "severity", frozenset({""})  # every alert has a severity, and every severity has the empty prefix
 
 
 def _literal_prefix(glob: str) -> str:

@@ -457,6 +457,7 @@ def alert(
     cause = (table or classification).cause
     blamed = culprits(_ending(case, cause))
     exited = _exited_in_running_task(case)
+    reason = _best_reason(case, cause, blamed)
     return Alert(
         id=f"{event.occurrence}.{_what_ended(case, exited) or classification.cause}.{event.subject.key[:6]}",
         event_id=event.id,
@@ -475,7 +476,7 @@ def alert(
         culprits=tuple(dict.fromkeys(container.name for container in blamed)),
         ended=tuple(sorted({container.name for container in event.containers} & set(ended))),
         stop_code=event.stop_code,
-        reason=_best_reason(case, cause, blamed),
+        reason=reason,
         task_definition=event.task_definition,
         deployment=event.deployment,
         details=event.details,
@@ -484,6 +485,9 @@ def alert(
         exited=exited,
         self_reported=event.self_reported,
         effects=effects_of(event, exited),
+        detail_type=event.detail_type,
+        event_name=event.name,
+        event_reason="" if event.reason == reason else event.reason,
     )
 
 

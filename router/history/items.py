@@ -36,7 +36,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from router.channels.state import BundleState, ChannelFailure, ChannelStates
-from router.config.silences import FACTS, Silence
+from router.config.match import SILENCE_FACTS
+from router.config.silences import Silence
 from router.errors import DamagedItem, NewerItem
 from router.history.codec import (
     COUNT,
@@ -248,6 +249,9 @@ ALERT = Record(  # without its subject, which the item names once
         "partition": Field(TEXT, ""),
         "exited": Field(TupleOf(TEXT), ()),
         "self_reported": Field(FLAG, default=False),
+        "detail_type": Field(TEXT, ""),
+        "event_name": Field(TEXT, ""),
+        "event_reason": Field(TEXT, ""),
     },
     identity="id",
 )
@@ -894,7 +898,7 @@ def to_silence(item: Mapping[str, Any]) -> Silence:
     """
     refuse_newer(item)
     values, unknown = SILENCE.read(_without_made(item, set()))
-    if facts := values["match"].keys() - set(FACTS):
+    if facts := values["match"].keys() - SILENCE_FACTS.keys():
         raise NewerItem((item["pk"], item["sk"]), f"matches {', '.join(sorted(facts))}")
     try:
         values |= {name: seconds(values[name]) for name in _SILENCE_TIMES}

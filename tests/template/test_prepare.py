@@ -56,6 +56,42 @@ def test_all_problems_are_reported_together(local_aws: LocalAws, tmp_path: Path)
     assert "channels.slack: " in error
 
 
+def checked(tmp_path: Path, topic: str) -> subprocess.CompletedProcess[str]:
+    """deploy/check_config.py, as deploy/prepare.js runs it, for a channel with a topic besides the stack's own."""
+    file = tmp_path / "alert-router.toml"
+    own = '[channels.email]\nkind = "sns"\ntopic_arn = "env:SNS_TOPIC_ARN"\n'
+    second = f'[channels.data]\nkind = "sns"\ntopic_arn = "{topic}"\n'
+    file.write_text(f'{own}{second}[[routes]]\nchannels = ["email", "data"]\n', "utf-8")
+    environment = {
+        "ALERT_ROUTER_CONFIG": str(file),
+        "PATH": os.defpath,
+        "SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
+        "DATA_TOPIC": "arn:aws:sns:eu-west-1:111122223333:data",
+    }
+    check: list[str | Path] = [sys.executable, ROOT / "deploy" / "check_config.py"]
+    return subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("topic", ["arn:aws:sns:eu-west-1:111122223333:data", "env:DATA_TOPIC"])
+def test_a_second_topic_may_be_published_to(topic: str, tmp_path: Path) -> None:
+    needs = checked(tmp_path, topic).stdout
+    assert json.loads(needs)["topics"] == ["arn:aws:sns:eu-west-1:111122223333:data"]
+    script = """
+        const {topicStatements} = require('./deploy/permissions');
+        console.log(JSON.stringify(topicStatements(JSON.parse(process.argv[1]))));
+    """
+    made = subprocess.run(["node", "-e", script, needs], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert json.loads(made) == [
+        {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["arn:aws:sns:eu-west-1:111122223333:data"]}
+    ]
+
+
+def test_a_topic_that_the_deployment_cannot_know_is_refused(tmp_path: Path) -> None:
+    result = checked(tmp_path, "ssm:/data/topic")
+    assert result.returncode == 1
+    assert result.stderr.startswith("channels.data.topic_arn: must be the ARN itself")
+
+
 def test_a_deployment_without_any_usable_channel_is_refused() -> None:
     """The check that deploy/prepare.js runs, without an address for the topic."""
     environment = {"ALERT_ROUTER_CONFIG": "alert-router.toml", "PATH": os.defpath, "SNS_TOPIC_ARN": ""}

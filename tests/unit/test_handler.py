@@ -258,7 +258,7 @@ def test_no_other_mistake_stops_it(stack: Stack, caplog: pytest.LogCaptureFixtur
     outcomes = {delivery["channel"]: delivery["outcome"] for delivery in summary["deliveries"]}
     assert outcomes == {"odd": "failed", "chat": "sent"}
     errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert [error.split(": ")[1] for error in errors] == ["channels.odd", "colour"]
+    assert [error.split(": ")[1] for error in errors] == ["colour", "channels.odd.kind"]
 
 
 # --- what it says of itself -------------------------------------------------------------------------------------------

@@ -103,8 +103,8 @@ class TestEndings:
         [
             (UserRule("r", {"container": ("agent",)}, severity=Severity.INFO), False),
             (UserRule("r", {"reason": ("outofmemory*",)}, severity=Severity.INFO), False),
-            (UserRule("r", {}, frozenset({137}), severity=Severity.INFO), False),
-            (UserRule("r", {"container": ("app",)}, frozenset({139}), severity=Severity.INFO), True),
+            (UserRule("r", {"exit_code": ("137",)}, severity=Severity.INFO), False),
+            (UserRule("r", {"container": ("app",), "exit_code": ("139",)}, severity=Severity.INFO), True),
         ],
     )
     def test_a_users_rule_sees_only_the_containers_that_had_not_ended_before(

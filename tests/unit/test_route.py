@@ -2,10 +2,11 @@
 
 import pytest
 
+from local_aws import events
 from router.config.settings import Route
 from router.model import Alert, Severity
 from router.route import route
-from tests.doubles.alerts import ALARM, CRITICAL, SPOT, STANDALONE
+from tests.doubles.alerts import ALARM, CRITICAL, SPOT, STANDALONE, alert_of
 
 
 def channels(alert: Alert, routes: list[Route]) -> tuple[str, ...]:
@@ -43,51 +44,53 @@ def test_severity_means_at_least(least: str, *, targets: bool) -> None:
     assert bool(route(ALARM, [Route(Severity(least), channels=("chat",))])) is targets
 
 
-@pytest.mark.parametrize("field", ["clusters", "causes", "accounts", "regions"])
+@pytest.mark.parametrize("fact", ["cluster", "cause", "account", "region"])
 @pytest.mark.parametrize(
     ("globs", "targets"),
     [
-        ((), True),
         (("*",), True),
         (("nowhere", "{0}"), True),
         (("{0:.3}*",), True),
         (("?{1}",), True),
         (("[{0[0]}]*",), True),
+        (("!nowhere",), True),
         (("{0:.3}",), False),
         (("nowhere*",), False),
+        (("!{0:.3}*",), False),
     ],
 )
-def test_globs_match_the_whole_value(field: str, globs: tuple[str, ...], *, targets: bool) -> None:
+def test_globs_match_the_whole_value(fact: str, globs: tuple[str, ...], *, targets: bool) -> None:
     subject = CRITICAL.subject
-    value = {"clusters": subject.cluster, "causes": CRITICAL.cause, "accounts": subject.account}.get(
-        field, subject.region
-    )
-    filled = tuple(glob.format(value, value[1:]) for glob in globs)
-    assert bool(route(CRITICAL, [Route(channels=("chat",), **{field: filled})])) is targets  # type: ignore[arg-type]
+    values = {"cluster": subject.cluster, "cause": CRITICAL.cause, "account": subject.account, "region": subject.region}
+    filled = tuple(glob.format(values[fact], values[fact][1:]) for glob in globs)
+    assert bool(route(CRITICAL, [Route(channels=("chat",), match={fact: filled})])) is targets
 
 
-@pytest.mark.parametrize("cluster", ["PROD", "Pr*", "prod"])
-def test_globs_ignore_case(cluster: str) -> None:
-    assert channels(CRITICAL, [Route(channels=("chat",), clusters=(cluster,), services=("WEB",))]) == ("chat",)
+def test_every_fact_of_a_route_must_match() -> None:
+    assert channels(CRITICAL, [Route(channels=("chat",), match={"cluster": ("prod",), "region": ("us-*",)})]) == ()
 
 
-def test_every_condition_of_a_route_must_match() -> None:
-    assert channels(CRITICAL, [Route(channels=("chat",), clusters=("prod",), regions=("us-*",))]) == ()
+def test_a_route_without_match_takes_every_alert() -> None:
+    only = Route(channels=("chat",))
+    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == [CRITICAL, STANDALONE, ALARM]
+
+
+def test_an_alarm_of_a_service_goes_where_the_service_goes() -> None:
+    """CloudWatch alarms name the service in their dimensions."""
+    metric = ("m1", "RunningTaskCount", {"ClusterName": "prod", "ServiceName": "web"})
+    alarm = alert_of(events.alarm(metrics=[metric]))
+    team = Route(match={"service": ("web",), "cluster": ("prod",)}, channels=("team",))
+    assert channels(alarm, [team, Route(channels=("rest",))]) == ("team",)
+    assert channels(ALARM, [team, Route(channels=("rest",))]) == ("rest",)
 
 
 @pytest.mark.parametrize(
-    ("services", "families", "targets"),
+    "match",
     [
-        (("web",), (), [CRITICAL]),
-        ((), ("nightly",), [STANDALONE]),
-        (("web",), ("nightly",), [CRITICAL, STANDALONE]),
-        (("*",), (), [CRITICAL]),
-        (("nightly",), ("web",), []),
-        ((), (), [CRITICAL, STANDALONE, ALARM]),
+        {"subject": ("deployment-group:AppECS-prod-web/*",)},
+        {"subject": ("deployment-group:*",), "cause": ("deployment_failed",)},
     ],
 )
-def test_services_and_families_are_names_of_subjects_and_either_may_match(
-    services: tuple[str, ...], families: tuple[str, ...], targets: list[Alert]
-) -> None:
-    only = Route(channels=("chat",), services=services, families=families)
-    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == targets
+def test_a_deployment_group_goes_where_its_name_says(match: dict[str, tuple[str, ...]]) -> None:
+    failed = alert_of(events.codedeploy("FAILURE"))
+    assert channels(failed, [Route(match=match, channels=("team",))]) == ("team",)

@@ -21,7 +21,7 @@ from router.cli.history.options import with_time_range
 from router.cli.history.report_words import word
 from router.cli.history.show import incident_row
 from router.cli.history.source import each_alert, reads_history
-from router.config.parse import LANGUAGES
+from router.config.tables import LANGUAGES
 from router.history.items import iso, seconds
 from router.history.store import AlertQuery, History
 from router.history.table import Item

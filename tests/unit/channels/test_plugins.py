@@ -13,7 +13,9 @@ import pytest
 import router
 from local_aws import events
 from router.channels.plugins import INDEX, Plugins, load
+from router.channels.secrets import Secrets
 from router.config.parse import load as load_config
+from router.config.parse import parse
 from router.enrichment.enrich import FACT_LENGTH, FACTS_SHOWN, enrich, facts_of, from_plugins
 from router.model import Outcome
 from router_conformance.server import ScriptedServer, answer
@@ -89,6 +91,7 @@ def test_the_facade_exports_exactly_these_names() -> None:
         "Message",
         "Notification",
         "PayloadRejected",
+        "Option",
         "PermanentError",
         "Severity",
         "TransientError",
@@ -426,3 +429,78 @@ def test_the_documented_example_is_a_working_channel(
     assert [(each.dispatch.channel, each.outcome) for each in results.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
     assert json.loads(body)["text"].startswith("**Container crashed: service web in prod**\n")
+
+
+# --- [plugins.NAME] ---------------------------------------------------------------------------------------------------
+
+OWNERS = """
+    from router import Option, hookimpl
+
+    options = (Option("table", required=True), Option("token", secret=True))
+    given = {}
+
+    @hookimpl
+    def configure_plugin(options):
+        if options["table"] == "wrong":
+            raise ValueError(f"table is not a table: {options['table']}")
+        given.update(options)
+
+    @hookimpl
+    def enrich_alert(alert):
+        return {"Owner": given["table"]}
+"""
+OF_ITS_OWN = OWNERS.replace('options = (Option("table", required=True), Option("token", secret=True))', "")
+
+
+def configured(plugins: Plugins, tables: dict[str, object], environ: dict[str, str] | None = None) -> list[str]:
+    """The problems of the tables `[plugins.NAME]`."""
+    problems = parse({"plugins": tables, "routes": [{"channels": []}]}, plugins, environ or {}).problems
+    return [problem for problem in problems if problem.startswith("plugins.")]
+
+
+def test_a_plugin_without_a_channel_gets_its_own_options_with_references_resolved(directory: Directory) -> None:
+    plugins = directory.load(owners=OWNERS)
+    assert configured(plugins, {"owners": {"table": "env:OWNERS"}}, {"OWNERS": "teams"}) == []
+    ((_, answer),) = plugins.ask("enrich_alert", alert=None)
+    assert answer == {"Owner": "teams"}
+
+
+def test_a_secret_of_a_plugin_is_read_by_the_function_alone(directory: Directory) -> None:
+    plugins = directory.load(owners=OWNERS)
+    table = {"plugins": {"owners": {"table": "ssm:/owners"}}, "routes": [{"channels": []}]}
+    parse(table, plugins, {})
+    assert sys.modules["plugins.owners"].given == {}
+
+    class Parameters:
+        def get_parameter(self, **_: object) -> dict[str, dict[str, str]]:
+            return {"Parameter": {"Value": "teams"}}
+
+    parse(table, plugins, {}, Secrets(Parameters, Parameters, float))
+    assert sys.modules["plugins.owners"].given == {"table": "teams"}
+
+
+@pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        ({"owner": {}}, "plugins.owner: is no plugin with the hook configure_plugin; did you mean owners?"),
+        ({"owners": {"table": "x", "tabel": "y"}}, "plugins.owners.tabel: is no option of this plugin; did you mean"),
+        ({"owners": {"token": "x"}}, "plugins.owners: 'table' is missing"),
+        ({"owners": {"table": "wrong"}}, "plugins.owners: table is not a table: wrong"),
+        ({"owners": {"table": "ssm:owners"}}, "plugins.owners.table: must be ssm: and the whole name"),
+        ({"good": {"table": "x"}}, "plugins.good: is no plugin with the hook configure_plugin"),
+        ({"owners": "x"}, "plugins.owners: must be a table"),
+    ],
+)
+def test_what_is_wrong_with_a_plugins_table_is_named(
+    tables: dict[str, object], problem: str, directory: Directory
+) -> None:
+    plugins = directory.load(owners=OWNERS, good=GOOD)
+    assert any(found.startswith(problem) for found in configured(plugins, tables)), configured(plugins, tables)
+
+
+def test_an_option_that_is_unset_is_no_problem(directory: Directory) -> None:
+    assert configured(directory.load(owners=OWNERS), {"owners": {"table": "env:UNSET"}}) == []
+
+
+def test_a_plugin_that_declares_no_options_takes_any(directory: Directory) -> None:
+    assert configured(directory.load(owners=OF_ITS_OWN), {"owners": {"table": "x", "tabel": "y"}}) == []

@@ -52,7 +52,33 @@ def test_every_problem_is_a_line_on_stderr_with_exit_code_1(file: Path) -> None:
     result = check(file, WRONG)
     assert (result.exit_code, result.stdout) == (1, "")
     places = [line.partition(":")[0] for line in result.stderr.splitlines()]
-    assert places == ["routes[1].severity", "colour", "warning"]
+    assert places == ["colour", "routes[1].severity", "warning"]
+
+
+def test_a_problem_names_its_line(file: Path) -> None:
+    result = check(file, WRONG)
+    assert "colour: is not a key of this table" in result.stderr
+    assert [line.rpartition(" (")[2] for line in result.stderr.splitlines()[:2]] == ["line 1)", "line 12)"]
+
+
+def test_routes_are_described_by_what_they_take_when_and_where_they_lead(file: Path) -> None:
+    route = '[[routes]]\nmatch = { service = ["web", "!web-test"] }\nhours = "mon-fri 09:00-18:00"\ncontinue = true\n'
+    text = RIGHT + route.replace("continue", 'severity = "critical"\nchannels = ["chat"]\ncontinue')
+    (last,) = check(file, route_first(text)).stdout.splitlines()[3:4]
+    assert last == (
+        "route 1: critical, service=web, service=!web-test, at mon-fri 09:00-18:00 to chat, then later routes too"
+    )
+
+
+def route_first(text: str) -> str:
+    """The last route before the others, or it would never be reached."""
+    head, first, last = text.split("[[routes]]")
+    return f"{head}[[routes]]{last}[[routes]]{first}"
+
+
+def test_the_schema_is_printed() -> None:
+    result = CliRunner().invoke(main, ["config", "schema"])
+    assert json.loads(result.stdout)["title"] == "alert-router.toml"
 
 
 def test_a_literal_secret_is_a_warning_on_stderr_with_exit_code_0(file: Path) -> None:

@@ -60,6 +60,18 @@ def test_each_value_of_an_option_may_match_and_every_option_must(account: Accoun
     assert found == [Decision.SILENCED, Decision.SILENCED, Decision.ANNOUNCED]
 
 
+def test_a_value_that_begins_with_an_exclamation_mark_excludes(account: Account) -> None:
+    add("--service", "!web", "--cluster", "prod", "--for", "1h")
+    assert account.decisions(died("1", "web"), died("2", "api")) == [Decision.ANNOUNCED, Decision.SILENCED]
+
+
+def test_every_fact_is_an_option_and_is_stored(account: Account) -> None:
+    match = {"exit_code": ["137", "1"], "stop_code": ["Essential*"], "detail_type": ["ecs task*"], "reason": ["*exit*"]}
+    words = ["--exit-code", "137", "--exit-code", "1", "--stop-code", "Essential*", "--detail-type", "ecs task*"]
+    assert add(*words, "--stopped-reason", "*exit*", "--for", "1h")["match"] == match
+    assert account.decisions(died()) == [Decision.SILENCED]
+
+
 def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
     account.world.receive(died("1", "web"), died("2", "api"))
     result = run("add", "--service", "web", "--for", "1h", "--reason", "x", "--dry-run")
@@ -85,7 +97,11 @@ def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
         ),
         (("--service", "web", "--for", "2 hours"), "'2 hours' is not a duration"),
         (("--service", "web", "--until", "later"), "'later' is not a time; use 22:30"),
-        (("--severity", "bad", "--for", "2h"), "--severity: there is no severity 'bad'"),
+        (("--severity", "bad", "--for", "2h"), "--severity: 'bad' is no severity; there are critical"),
+        (("--cause", "oom", "--for", "2h"), "did you mean out_of_memory?"),
+        (("--exit-code", "OOM", "--for", "2h"), "--exit-code: must be an exit code such as 137, not 'OOM'"),
+        (("--service", "web", "--family", "a", "--for", "2h"), "never matches: no alert has both family and service"),
+        (("--account", "*", "--region", "*", "--for", "2h"), "this matches everything"),
     ],
 )
 def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, account: Account) -> None:

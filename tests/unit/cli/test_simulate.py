@@ -30,7 +30,7 @@ ONE = """
     webhook_url = "env:SLACK_WEBHOOK_URL"
 
     [[routes]]
-    clusters = ["elsewhere"]
+    match = { cluster = "elsewhere" }
     channels = ["chat"]
 
     [[routes]]
@@ -289,9 +289,9 @@ def test_problems_of_the_configuration_are_reported_and_the_rest_is_simulated(tm
     result = run("--config", written(tmp_path, wrong), "--json")
     assert result.exit_code == 1
     assert [line.partition(":")[0] for line in result.stderr.splitlines()] == [
-        "channels.odd",
-        "routes[1].severity",
         "colour",
+        "channels.odd.kind",
+        "routes[1].severity",
     ]
     assert [json.loads(line)["channel"] for line in result.stdout.splitlines()] == ["chat"]
 

@@ -24,7 +24,7 @@ def test_no_glob_matches_nothing() -> None:
 
 
 def test_globs_are_compiled_once_for_all_events() -> None:
-    routes = [Route(clusters=(f"other-{number}*",), services=("web-*",)) for number in range(100)]
+    routes = [Route(match={"cluster": (f"other-{number}*",), "service": ("web-*",)}) for number in range(100)]
     route(CRITICAL, routes)
     before = compiled.cache_info().misses
     route(CRITICAL, routes)

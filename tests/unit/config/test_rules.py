@@ -7,7 +7,7 @@ import pytest
 from local_aws.events import Raw, container, task_stopped
 from router.config.parse import parse
 from router.config.rules import UserRule, apply
-from router.ecs.classify import classify
+from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.model import Classification, Severity
 from tests.doubles.world import World, no_plugins
@@ -17,7 +17,8 @@ EXITED_WITH_1 = task_stopped("EssentialContainerExited", "Essential container in
 
 def after(raw: Raw, *rules: UserRule) -> Classification:
     event = normalise(raw)
-    return apply(rules, event, classify(event))[0]
+    classification = classify(event)
+    return apply(rules, alert(event, classification), classification)[0]
 
 
 def rule(name: str = "mine", **fields: Any) -> UserRule:
@@ -55,11 +56,6 @@ def test_a_rule_matches_when_all_its_facts_do(match: dict[str, tuple[str, ...]],
     assert (after(EXITED_WITH_1, rule(match=match, cause="mine")).cause == "mine") is matches
 
 
-@pytest.mark.parametrize(("codes", "matches"), [({1}, True), ({0, 1}, True), ({2}, False)])
-def test_a_rule_can_ask_for_exit_codes(codes: set[int], *, matches: bool) -> None:
-    assert (after(EXITED_WITH_1, rule(exit_codes=frozenset(codes), cause="mine")).cause == "mine") is matches
-
-
 def test_the_documented_rule_lowers_the_severity_and_adds_a_runbook() -> None:
     table = {
         "rules": [
@@ -83,13 +79,34 @@ def test_the_documented_rule_lowers_the_severity_and_adds_a_runbook() -> None:
     [
         ({"severity": "dreadful"}, "rules[1].severity: must be one of"),
         ({"cause": "Not A Slug"}, "rules[1].cause: must be a slug"),
-        ({"match": {"exit_code": ["1"]}}, "rules[1].match.exit_code: must be a number"),
+        ({"match": {"exit_code": [True]}}, "rules[1].match.exit_code: must be a number"),
+        ({"match": {}}, "rules[1].match: matches everything"),
         ({"match": {"planet": "mars"}}, "rules[1].match.planet: is not a key"),
-        ({"runbook_url": "javascript:alert(1)"}, "rules[1].runbook_url: must begin with https://"),
+        ({"runbook_url": "javascript:alert(1)"}, "rules[1].runbook_url: must be a URL that begins with https://"),
         ({"resolves": "yes"}, "rules[1].resolves: must be true or false"),
         ({"sevrity": "error"}, "rules[1].sevrity: is not a key"),
     ],
 )
 def test_an_invalid_rule_is_reported_with_its_place(fields: dict[str, Any], problem: str) -> None:
-    problems = parse({"rules": [fields]}, no_plugins(), {}).problems
-    assert any(each.startswith(problem) for each in problems), problems
+    rule_table = {"match": {"cluster": "prod"}, "cause": "mine", **fields}
+    problems = parse({"rules": [rule_table]}, no_plugins(), {}).problems
+    assert [each for each in problems if each.startswith(problem)], problems
+
+
+def test_a_rule_that_changes_nothing_is_a_problem() -> None:
+    config = parse({"rules": [{"name": "x", "match": {"cluster": "prod"}}]}, no_plugins(), {})
+    assert "rules[1]: changes nothing: give it a severity, cause, resolves or runbook_url" in config.problems
+
+
+@pytest.mark.parametrize("match", [{}, {"planet": "mars"}, {"cluster": "prod", "exit_code": []}, "prod"])
+def test_a_rule_whose_match_is_wrong_changes_nothing(match: Any) -> None:
+    """It could match more than it was meant to."""
+    right = {"match": {"cluster": "prod"}, "cause": "mine"}
+    config = parse({"rules": [{"match": match, "severity": "info"}, right]}, no_plugins(), {})
+    assert [rule.name for rule in config.rules] == ["rules[2]"]
+
+
+def test_a_rule_for_everything_says_so() -> None:
+    config = parse({"rules": [{"match": {"cluster": "*"}, "severity": "error"}]}, no_plugins(), {})
+    assert [each for each in config.problems if each.startswith("rules")] == []
+    assert after(EXITED_WITH_1, *config.rules).severity is Severity.ERROR

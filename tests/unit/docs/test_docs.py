@@ -19,8 +19,9 @@ from docs.pages import PAGES as MADE
 from docs.pictures import IMAGES, PHOTOS, digest, page, pictures, remembered
 from local_aws import events
 from local_aws.deploy import SETTINGS
-from router.channels.plugins import Hooks, load
+from router.channels.plugins import Hooks, declared_options, load
 from router.cli import main
+from router.config.match import SILENCE_FACTS
 from router.config.parse import parse
 from router.ecs.classify import RULES, Rule
 from router.ecs.normalise import normalise
@@ -121,9 +122,43 @@ def test_the_commented_out_settings_of_the_shipped_configuration_are_valid() -> 
     config = parse(tomllib.loads(everything), load(ROOT / "plugins"), environ)
     assert config.problems == ()
     assert config.routes[1].mention == "<!here>"
-    assert config.rules[0].exit_codes == {1}
+    assert config.rules[0].match["exit_code"] == ("1",)
+    assert config.routes[0].match == {"service": ("payments-*",), "cluster": ("!staging",)}
     assert config.retention_by_severity == {"critical": 365 * 86400.0, "info": 14 * 86400.0}
     assert config.maintenance[0].time_zone == "Asia/Tokyo"
+
+
+# --- docs/configuration.md --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("block", blocks("docs/configuration.md", "toml"))
+def test_each_table_of_the_page_is_read(block: str) -> None:
+    written = tomllib.loads(block)
+    named = {name for route in written.get("routes", []) for name in route["channels"]}
+    slack = {"kind": "slack", "webhook_url": "https://hooks.slack.com/services/T0/B0/x"}
+    channels = dict.fromkeys(named or {"chat"}, slack) | written.get("channels", {})
+    routes = written.get("routes") or [{"channels": list(channels)}]
+    config = parse({**written, "channels": channels, "routes": routes}, load(ROOT / "plugins"), {})
+    assert config.problems == ()
+
+
+def test_the_page_explains_every_fact_and_no_other() -> None:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    table = page.partition("| fact | what it is |")[2].partition("\n\n")[0]
+    facts = [row.split("|")[1] for row in table.splitlines() if row]
+    explained = {name for cell in facts for name in re.findall(r"`([a-z_]+)`", cell)}
+    assert explained == SILENCE_FACTS.keys()
+
+
+def test_the_page_names_the_options_of_each_kind() -> None:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    rows = page.partition("| kind | options |")[2].partition("\n\n")[0].splitlines()[2:]
+    named = {kind: {*options} for kind, *options in (re.findall(r"`([a-z_]+)`", row) for row in rows)}
+    declared = {
+        kind: {option.name for option in declared_options(factory) or ()}
+        for kind, factory in load(ROOT / "plugins").kinds.items()
+    }
+    assert named == declared
 
 
 # --- docs/deploy.md ---------------------------------------------------------------------------------------------------

@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 import router
+from local_aws.events import task_stopped
 from router.channels.plugins import INDEX, Hooks, load
 from router.config.parse import parse
 from router_conformance import ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
 from router_conformance.server import ScriptedServer, answer
+from tests.doubles.alerts import alert_of
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/write-a-channel.md").read_text("utf-8")
-PLUGIN, KIT = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-TOML, PYPROJECT = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PLUGIN, KIT, OWNERS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+TOML, PYPROJECT, OWNERS_TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -101,3 +103,15 @@ def test_the_page_names_every_attribute_of_the_kit() -> None:
     """Attributes of the kit's classes, all of them."""
     told = {name for kit in (ChannelConformance, RenderConformance) for name in kit.__annotations__}
     assert {name for name in told if f"`{name}`" not in PAGE} == {"factory"}
+
+
+def test_the_plugin_without_a_channel_works_as_the_page_says(tmp_path: Path) -> None:
+    directory = tmp_path / "plugins"
+    directory.mkdir()
+    assert (ROOT / "examples/owners.py").read_text("utf-8") == OWNERS
+    (directory / "owners.py").write_text(OWNERS, "utf-8")
+    loaded = load(directory)
+    config = parse(tomllib.loads(OWNERS_TOML), loaded, {})
+    assert [problem for problem in config.problems if problem.startswith("plugins")] == []
+    alert = alert_of(task_stopped(service="payments"))
+    assert [answer for _, answer in loaded.ask("enrich_alert", alert=alert)] == [{"Owner": "team-pay"}]

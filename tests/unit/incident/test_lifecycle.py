@@ -34,7 +34,7 @@ class TestOpening:
         assert len(world.rows("alert#")) == 1
 
     def test_an_alert_that_no_route_matches_is_a_row_and_nothing_else(self) -> None:
-        world = World(routes=[Route(clusters=("elsewhere",), channels=("slack",))])
+        world = World(routes=[Route(match={"cluster": ("elsewhere",)}, channels=("slack",))])
         assert world.decisions(crash("t1", START)) == [Decision.NO_ROUTE]
         assert world.slack.tried == 0
 

@@ -5,7 +5,7 @@ from string import Formatter
 import pytest
 
 from router.causes import CAUSES
-from router.config.parse import LANGUAGES
+from router.config.tables import LANGUAGES
 from router.messages.phrases import PHRASES, phrase
 from router.model import Kind, Severity
 

@@ -307,10 +307,10 @@ def test_a_rejected_event_is_sent_once_more_in_plain_form() -> None:
 # --- configuration ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["k3y", "k3y" * 11, f"{KEY} "])
+@pytest.mark.parametrize("key", ["k3y", "k3y" * 11, f"{KEY} ", "k3y-" * 8])
 def test_wrong_keys_are_refused_without_revealing_them(key: str) -> None:
     """The error comes when the channel is created, not at the first alert."""
-    with pytest.raises(ValueError, match="routing_key must have 32 characters") as caught:
+    with pytest.raises(ValueError, match="routing_key must have 32 letters and digits") as caught:
         pagerduty(routing_key=key)
     assert key not in str(caught.value)
 
@@ -347,6 +347,9 @@ def test_events_go_to_the_configured_host(url: str | None, posted_to: str, monke
         ("ftp://events.pagerduty.com", "must look like"),
         ("https://[x", "must look like"),
         ("https:///v2/enqueue", "must look like"),
+        ("https://events.pagerduty.com /v2/enqueue", "must look like"),
+        ("https://acme.pagerduty.com", "no address of the Events API"),
+        ("https://events.pagerduty.com/v1/enqueue", "no address of the Events API"),
     ],
 )
 def test_wrong_urls_are_refused(url: str, why: str) -> None:

@@ -457,6 +457,29 @@ def test_workflow_urls_are_refused_without_revealing_them() -> None:
         Slack(ChannelConfig("ops", "slack", {}))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hello",
+        "https://example.com/s3cret",
+        "https://acme.slack.com/archives/s3cret",
+        "https://hooks.slack.com/services/T…/B…/…",
+        "https://hooks.slack.com/services/T0/B0",
+        "hooks.slack.com/services/T0/B0/s3cret",
+        "https://prod-1.logic.azure.com/workflows/s3cret?sig=x",
+    ],
+)
+def test_other_urls_than_an_incoming_webhooks_are_refused_without_printing_them(url: str) -> None:
+    with pytest.raises(ValueError, match=r"webhook_url (must look like|starts a workflow)") as caught:
+        Slack(ChannelConfig("ops", "slack", {"webhook_url": url}))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["hooks.slack.com", "hooks.slack-gov.com", "proxy.example.com:8443"])
+def test_a_webhook_of_any_host_is_taken(host: str) -> None:
+    assert Slack(ChannelConfig("ops", "slack", {"webhook_url": f"https://{host}/services/T0/B0/x"}))
+
+
 # --- the double -------------------------------------------------------------------------------------------------------
 
 TEXT = {"type": "mrkdwn", "text": "x"}

@@ -209,7 +209,7 @@ def test_why_explains_that_no_one_was_notified(world: World) -> None:
 
 
 def test_why_explains_a_missing_route() -> None:
-    unrouted = World([Route(Severity.CRITICAL, clusters=("elsewhere",), channels=("slack",))])
+    unrouted = World([Route(Severity.CRITICAL, {"cluster": ("elsewhere",)}, channels=("slack",))])
     unrouted.now = recording().now
     writing(unrouted, 90 * DAY).receive(died(1, MINUTE))
     (answer,) = lines("why", TASKS[1])
