@@ -23,6 +23,7 @@ VISIBLE = (
     ".build",
     "alert-router.toml",
     "deploy",
+    "ecs_alert_router",
     "layer",
     "package.json",
     "plugins",

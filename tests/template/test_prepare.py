@@ -190,7 +190,8 @@ def test_aws_is_asked_with_the_credentials_of_whichever_cli_deploys(provider: st
     script = f"""
         const {{Aws}} = require('./deploy/aws');
         const KEYS = {{accessKeyId: 'a', secretAccessKey: 'b', sessionToken: 'c'}};
-        new Aws({{getRegion: () => 'eu-west-1', {provider}}}).config().then((found) => console.log(JSON.stringify(found)));
+        const aws = new Aws({{getRegion: () => 'eu-west-1', {provider}}});
+        aws.config().then((found) => console.log(JSON.stringify(found)));
     """
     result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
     keys = {"accessKeyId": "a", "secretAccessKey": "b", "sessionToken": "c"}
