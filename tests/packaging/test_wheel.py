@@ -133,7 +133,8 @@ def test_the_demo_says_that_it_needs_a_checkout(installed: Installed, directory:
 # --- configuration and plugins ----------------------------------------------------------------------------------------
 
 
-def check(environment: Installed, directory: Path) -> tuple[str, str]:
+def check(environment: Installed, directory: Path) -> tuple[dict[str, str], str]:
+    """The channels that `config check` finds, each with its kind, and what it says on stderr."""
     words = ("config", "check", "--json")
     ran = environment.run("python", "-c", CHECK, *words, cwd=directory)
     return json.loads(ran.stdout)["channels"], ran.stderr
@@ -208,3 +209,20 @@ def test_a_plugin_package_registers_its_kind(environment: Callable[..., Installe
     (directory / "alert-router.toml").write_text(CONFIGURED.format("chat", "mattermost", "CHAT_URL"))
     channels, _ = check(made, directory)
     assert channels == {"chat": "mattermost"}
+
+
+# --- plugins of one's own ---------------------------------------------------------------------------------------------
+
+
+def test_the_tests_of_a_new_plugin_pass_with_plain_pytest(
+    environment: Callable[..., Installed], directory: Path
+) -> None:
+    """In a repository of its own, beside distributions with top-level packages `router` and `plugins`."""
+    theirs = {"router____init__": "", "plugins____init__": ""}
+    made = environment(sys.executable, other(directory, "acme_other", **theirs))
+    assert made.run("ecs-alert-router", "plugin", "new", "acme_chat", cwd=directory).returncode == 0
+    (made.directory / "bin" / "pytest").write_text(f"#!{made.python}\nimport pytest\nraise SystemExit(pytest.main())\n")
+    (made.directory / "bin" / "pytest").chmod(0o755)
+    ran = made.run("pytest", "-q", "-p", "no:xdist", cwd=directory / "ecs-alert-router-acme-chat")
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert " passed" in ran.stdout
