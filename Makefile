@@ -5,7 +5,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-SERVERLESS3 := tests/serverless3/node_modules/.installed
+SERVERLESS3 := .serverless3/node_modules/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NPM_CI := npm ci --silent --no-progress --no-audit --no-fund
 # The demo is content with less than everything, but everything will do.
@@ -38,7 +38,8 @@ node_modules/.installed: package-lock.json
 # A second Serverless CLI, for the test that it takes the same serverless.yml.
 $(SERVERLESS3): tests/serverless3/package-lock.json
 	@echo "Installing the Serverless Framework 3, which a test deploys with: some seconds, once"
-	@cd tests/serverless3 && $(NPM_CI)
+	@mkdir -p .serverless3 && cp tests/serverless3/package*.json .npmrc .serverless3
+	@cd .serverless3 && $(NPM_CI)
 	@touch $@
 
 demo: ## Shows the router on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
@@ -95,4 +96,4 @@ docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of
 	$(BIN)/python -m docs.photos
 
 clean: ## Removes everything that was built
-	rm -rf $(VENV) node_modules tests/serverless3/node_modules .build build .serverless
+	rm -rf $(VENV) node_modules .serverless3 .build build .serverless
