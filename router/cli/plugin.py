@@ -150,7 +150,7 @@ def _filled(files: Mapping[Path, str], words: Mapping[str, str]) -> dict[Path, s
 def _write(files: Mapping[Path, str]) -> None:
     """Raises PluginError if any of the files exists; then none is written."""
     if there := [str(path) for path in files if path.exists()]:
-        raise PluginError(f"{', '.join(there)} exists already: choose another name, or delete it first")
+        raise PluginError(f"already there: {', '.join(there)}; choose another name, or delete them first")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import ecs_alert_router
+import router
 from tests.packaging.conftest import ROOT, SUPPORTED, Installed, interpreter
 
 pytestmark = pytest.mark.xdist_group("packaging")
@@ -92,6 +94,11 @@ def test_the_interface_of_the_checkout_is_the_one_that_is_installed(installed: I
     script = "import ecs_alert_router; print(*ecs_alert_router.__all__)"
     here = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert installed.run("python", "-c", script, cwd=directory).stdout == here
+
+
+def test_in_a_checkout_both_names_are_one_interface() -> None:
+    for name in router.__all__:
+        assert getattr(ecs_alert_router, name) is getattr(router, name)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

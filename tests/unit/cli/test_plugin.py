@@ -48,7 +48,7 @@ def test_the_tests_that_it_writes_pass(checkout: Path) -> None:
 
 def test_it_overwrites_nothing(checkout: Path) -> None:
     (checkout / "plugins" / "chat.py").write_text("mine")
-    assert new("chat") == (1, "Error: plugins/chat.py exists already: choose another name, or delete it first\n")
+    assert new("chat") == (1, "Error: already there: plugins/chat.py; choose another name, or delete them first\n")
     assert (checkout / "plugins" / "chat.py").read_text() == "mine"
     assert not (checkout / "tests").exists()
 
