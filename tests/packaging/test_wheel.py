@@ -80,6 +80,10 @@ def test_it_has_no_top_level_package_of_a_name_that_others_could_have(wheel: Pat
     }
 
 
+def test_it_has_no_entry_point_of_the_function_which_would_load_the_plugins_beside_the_package(wheel: Path) -> None:
+    assert "ecs_alert_router/handler.py" not in names(wheel)
+
+
 def test_it_says_that_it_is_typed_and_under_which_licence(wheel: Path) -> None:
     assert {"ecs_alert_router/py.typed", "router_conformance/py.typed"} <= {*names(wheel)}
     assert [name for name in names(wheel) if name.endswith("/licenses/LICENSE")]
