@@ -1,10 +1,15 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contracts soak mutants scale smoke docs-pages docs-images clean
+.PHONY: help demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+SERVERLESS3 := .serverless3/node_modules/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NPM_CI := npm ci --silent --no-progress --no-audit --no-fund
+# The demo is content with less than everything, but everything will do.
+DEMO_VENV := $(VENV)/$(if $(wildcard $(VENV)/.installed),.installed,.installed-for-demo)
 # The function runs on Python 3.13, so the local AWS should too; everything else runs on any Python from 3.11 on.
 PYTHON ?= $(shell layer/find-python)
 
@@ -14,19 +19,43 @@ help: ## Lists the targets
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
 	@echo "Setting up $(VENV) with $(PYTHON): a minute or two, once"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Not compiled: Python compiles what is imported, which is a fraction of what is installed.
+$(VENV)/.installed-for-demo: local_aws/demo-requirements.txt pyproject.toml
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --no-compile --require-hashes -r local_aws/demo-requirements.txt
+	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 node_modules/.installed: package-lock.json
 	@echo "Installing the Serverless CLI: some seconds, once"
-	@npm ci --silent --no-progress --no-audit --no-fund
+	@$(NPM_CI)
 	@touch $@
 
-demo: $(VENV)/.installed node_modules/.installed ## Shows the router on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
+# A second Serverless CLI, for the test that it takes the same serverless.yml.
+$(SERVERLESS3): tests/serverless3/package-lock.json
+	@echo "Installing the Serverless Framework 3, which a test deploys with: some seconds, once"
+	@mkdir -p .serverless3 && cp tests/serverless3/package*.json .npmrc .serverless3
+	@cd .serverless3 && $(NPM_CI)
+	@touch $@
+
+demo: ## Shows the router on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
+	@$(MAKE) --no-print-directory --jobs=4 demo-parts
 	@$(BIN)/ecs-alert-router demo
 
-test: $(VENV)/.installed node_modules/.installed ## Runs the unit, template and end-to-end tests; `check` simulates more seeds
+# What the demo needs, at the same time: each part waits for the network for most of the time.
+demo-parts: $(DEMO_VENV) node_modules/.installed demo-runtime demo-layer
+
+demo-runtime:
+	@$(PYTHON) local_aws/runtime.py
+
+demo-layer:
+	@$(PYTHON) layer/build.py
+
+test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` simulates more seeds
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.installed ## Runs ruff: rules and format
@@ -67,4 +96,4 @@ docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of
 	$(BIN)/python -m docs.photos
 
 clean: ## Removes everything that was built
-	rm -rf $(VENV) node_modules .build .serverless
+	rm -rf $(VENV) node_modules .serverless3 .build build .serverless

@@ -51,9 +51,18 @@ class Aws {
   }
 
   async ask(Client, command) {
-    // Only osls has getAwsSdkV3Config; otherwise the SDK finds the credentials itself, in the same places.
-    const config = (await this.provider.getAwsSdkV3Config?.()) ?? { region: this.provider.getRegion() };
-    return new Client(config).send(command);
+    return new Client(await this.config()).send(command);
+  }
+
+  async config() {
+    if (this.provider.getAwsSdkV3Config) return this.provider.getAwsSdkV3Config(); // osls
+    const found = await this.provider.getCredentials();
+    const credentials = found.credentials ?? found; // Serverless 3 has those of the AWS SDK 2, Serverless 4 the values
+    await credentials.getPromise?.();
+    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+    // Without any, the SDK looks in the places that it knows.
+    const keys = accessKeyId ? { credentials: { accessKeyId, secretAccessKey, sessionToken } } : {};
+    return { region: this.provider.getRegion(), ...keys };
   }
 }
 

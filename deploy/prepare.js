@@ -14,6 +14,7 @@ const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
 const { enrichStatements, secretStatements, topicStatements } = require('./permissions');
 const { read } = require('./settings');
+const { allowNewerRuntimes } = require('./runtimes');
 const { runningTasksAlarms } = require('./watched');
 
 const SHIPPED = 'alert-router.toml';
@@ -22,6 +23,7 @@ class Prepare {
   constructor(serverless, _options, { log }) {
     this.serverless = serverless;
     this.log = log;
+    allowNewerRuntimes(serverless); // before the CLI checks serverless.yml
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),

@@ -14,6 +14,7 @@ from local_aws.runtime import ROOT
 from local_aws.server import LocalAws
 
 SERVICE = "ecs-alert-router"
+OSLS = Path("node_modules", ".bin", "osls")
 DEPLOY_SECONDS = 300.0  # usually 5; a minute more if the layer has to be built over a slow connection
 OUTPUT_TAIL = 30  # lines
 
@@ -22,6 +23,7 @@ VISIBLE = (
     ".build",
     "alert-router.toml",
     "deploy",
+    "ecs_alert_router",
     "layer",
     "package.json",
     "plugins",
@@ -77,13 +79,14 @@ def deploy(
     stage: str = "dev",
     checkout: Path = ROOT,
     configuration: Path | None = None,
+    cli: Path = OSLS,
 ) -> Stack:
     """Package and deploy; return the stack.
 
     `environment` has the settings of the deploying shell. `configuration` replaces the checkout's alert-router.toml.
     """
     words = ("deploy", "--stage", stage)
-    run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration)
+    run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration, cli=cli)
     stack = _stack(aws, stage)
     _enable_ttl(aws, stack)
     return stack
@@ -108,19 +111,20 @@ def run_osls(
     checkout: Path = ROOT,
     configuration: Path | None = None,
     files: Iterable[Path] = (),
+    cli: Path = OSLS,
 ) -> str:
     """Run the Serverless CLI of the checkout against the local AWS; return what it printed.
 
-    `files` are added to the root of the checkout.
+    `files` are added to the root of the checkout. `cli` is the path of the program in the checkout.
     """
-    osls = checkout / "node_modules" / ".bin" / "osls"
-    if not osls.exists():
-        raise DeployError(f"osls is not installed: run `npm ci` in {checkout}")
+    program = checkout / cli
+    if not program.exists():
+        raise DeployError(f"{program.name} is not installed: run `npm ci` in {program.parents[2]}")
     with _view(checkout, configuration, files) as directory:
-        returncode, output = _run((str(osls), *words), directory, _environment(aws, environment))
+        returncode, output = _run((str(program), *words), directory, _environment(aws, environment))
     if returncode:
         tail = "\n".join(output.splitlines()[-OUTPUT_TAIL:])
-        raise DeployError(f"osls {words[0]} failed:\n{tail}")
+        raise DeployError(f"{program.name} {words[0]} failed:\n{tail}")
     return output
 
 

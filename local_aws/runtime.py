@@ -1,4 +1,7 @@
-"""A stand-in for Lambda's Python: a virtual environment with only the packages of AWS's runtime."""
+"""A stand-in for Lambda's Python: a virtual environment with only the packages of AWS's runtime.
+
+As a script, it makes that environment, and needs no installed package.
+"""
 
 import fcntl
 import hashlib
@@ -46,3 +49,7 @@ def _run(*command: str | Path) -> str:
 
 def _fingerprint() -> str:
     return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    runtime_python()

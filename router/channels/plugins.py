@@ -28,6 +28,8 @@ GROUP = "ecs_alert_router"
 INDEX = "ecs_alert_router_plugins.json"
 
 _PROJECT = "ecs_alert_router"
+_CORE, *_ = __name__.partition(".")
+_FILES = "plugins" if _CORE == "router" else f"{_CORE}.plugins"  # never a name that another distribution may have
 _hookspec = pluggy.HookspecMarker(_PROJECT)
 hookimpl = pluggy.HookimplMarker(_PROJECT)
 
@@ -223,7 +225,7 @@ def _register(manager: pluggy.PluginManager, place: str, find: Callable[[], Modu
 
 
 def _import(path: Path) -> ModuleType:
-    name = f"plugins.{path.stem}"
+    name = f"{_FILES}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path.name} is not a Python file")

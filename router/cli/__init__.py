@@ -13,6 +13,7 @@ from router.cli.config import config_group
 from router.cli.demo import demo_command
 from router.cli.history import history_group
 from router.cli.incident import incident_group
+from router.cli.plugin import plugin_group
 from router.cli.redrive import redrive_command
 from router.cli.replay import replay_command
 from router.cli.send_test import send_test_command
@@ -44,6 +45,7 @@ main.add_command(config_group)
 main.add_command(demo_command)
 main.add_command(history_group)
 main.add_command(incident_group)
+main.add_command(plugin_group)
 main.add_command(redrive_command)
 main.add_command(replay_command)
 main.add_command(send_test_command)

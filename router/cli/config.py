@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from router.channels import plugins
+from router.cli.checkout import root, router_importable, stated_configuration
 from router.config.parse import load, parse, read
 from router.config.schema import json_schema
 from router.config.settings import Config, Route
@@ -17,20 +18,19 @@ from router.config.unmatchable import BUILT_IN, Known
 from router.errors import ConfigError
 from router.model import Severity
 
-ROOT = Path(__file__).parents[2]
-
 
 def load_plugins() -> plugins.Plugins:
-    """The plugins of this checkout, which the function has too."""
-    return plugins.load(ROOT / "plugins")
+    """The plugins of the checkout, which the function has too; without one, those that the router is shipped with."""
+    with router_importable():
+        return plugins.load(root() / "plugins")
 
 
 config_option = click.option(
     "--config",
     "path",
     type=click.Path(path_type=Path),
-    default=ROOT / "alert-router.toml",
-    help="The configuration file; default: alert-router.toml of this checkout.",
+    default=stated_configuration,
+    help="The configuration file; default: alert-router.toml of the current directory, else of the checkout.",
 )
 
 

@@ -87,12 +87,15 @@ def _run(scenarios: "Sequence[Story]", stack: contextlib.ExitStack) -> "tuple[Hi
 
 
 def _wait(scenarios: "Sequence[Story]", slack: "SlackDouble", mailbox: "Mailbox") -> "_Arrived":
-    """Waits for the expected messages, then a little longer for unexpected ones."""
-    expected = sum(len(story.expected) for story in scenarios)
+    """Waits for the expected messages, some of which may be bundled, then a little longer for unexpected ones."""
     ends = time.monotonic() + EXPECTED_WITHIN
-    while time.monotonic() < ends and min(len(slack.received), len(mailbox.mails)) < expected:
+    while time.monotonic() < ends and any(_findings(scenarios, _arrived(slack, mailbox))):
         time.sleep(0.1)
     time.sleep(SETTLE_FOR)
+    return _arrived(slack, mailbox)
+
+
+def _arrived(slack: "SlackDouble", mailbox: "Mailbox") -> _Arrived:
     return _Arrived([dict(received.payload) for received in slack.received], mailbox.mails)
 
 

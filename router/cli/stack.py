@@ -11,7 +11,8 @@ import click
 
 from router.aws import clients
 from router.aws.queues import Queues
-from router.cli.config import ROOT, load_plugins
+from router.cli.checkout import CONFIGURATION, configuration
+from router.cli.config import load_plugins
 from router.config.parse import parse, read
 from router.config.settings import Config
 from router.errors import ConfigError, HistoryError
@@ -86,7 +87,7 @@ def find_stack(stage: str, named: dict[str, str]) -> Stack:
 
 def _settings() -> Config:
     """alert-router.toml, for its retention; the defaults if it cannot be read."""
-    path = ROOT / os.environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
+    path = configuration(os.environ.get("ALERT_ROUTER_CONFIG", CONFIGURATION))
     try:
         return parse(read(path), load_plugins(), {})
     except ConfigError:

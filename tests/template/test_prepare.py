@@ -213,6 +213,27 @@ def test_a_deployment_lists_addresses_that_receive_no_mail() -> None:
     assert json.loads(result.stdout) == ["late@example.com", "forgotten@example.com"]
 
 
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "getAwsSdkV3Config: async () => ({region: 'eu-west-1', credentials: KEYS})",  # osls
+        "getCredentials: async () => ({...KEYS, accountId: '1'})",  # Serverless 4
+        "getCredentials: () => ({credentials: {getPromise() { Object.assign(this, KEYS); }}})",  # Serverless 3
+    ],
+)
+def test_aws_is_asked_with_the_credentials_of_whichever_cli_deploys(provider: str) -> None:
+    """`--aws-profile` names them to the CLI alone."""
+    script = f"""
+        const {{Aws}} = require('./deploy/aws');
+        const KEYS = {{accessKeyId: 'a', secretAccessKey: 'b', sessionToken: 'c'}};
+        const aws = new Aws({{getRegion: () => 'eu-west-1', {provider}}});
+        aws.config().then((found) => console.log(JSON.stringify(found)));
+    """
+    result = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    keys = {"accessKeyId": "a", "secretAccessKey": "b", "sessionToken": "c"}
+    assert json.loads(result.stdout) == {"region": "eu-west-1", "credentials": keys}
+
+
 # --- permissions for enrichment ---------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,9 @@ def test_the_function_contains_only_core_channels_and_configuration(packaged: Pa
     files = packaged.files(FUNCTION)
     assert {"router/handler.py", "alert-router.toml"} <= set(files)
     assert any(fnmatch(name, "plugins/*.py") for name in files)
-    others = [name for name in files if not re.fullmatch(r"router/.*\.pyc?|plugins/.*|alert-router\.toml", name)]
+    others = [
+        name for name in files if not re.fullmatch(r"(ecs_alert_)?router/.*\.pyc?|plugins/.*|alert-router\.toml", name)
+    ]
     assert others == []
 
 

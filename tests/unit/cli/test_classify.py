@@ -183,7 +183,7 @@ def test_a_configurations_rules_apply_whether_or_not_its_channels_are_set(tmp_pa
 def test_plugins_are_asked_first_with_a_configuration_and_not_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
+    monkeypatch.setattr("router.cli.checkout.ROOT", tmp_path)
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "ours.py").write_text(PLUGIN)
     text = json.dumps([STOPPED, ALARM])

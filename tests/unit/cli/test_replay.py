@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from local_aws import events
 from router.cli import main
-from router.cli.config import ROOT, load_plugins
+from router.cli.checkout import ROOT
+from router.cli.config import load_plugins
 from router.cli.replay.settings import settings_of
 from router.cli.replay.virtual import Line, VirtualRouter
 from router.history.items import iso
@@ -432,7 +433,7 @@ def test_an_invalid_configuration_is_reported_with_exit_code_1(tmp_path: Path) -
 
 
 def test_plugins_that_observe_deliveries_are_not_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
+    monkeypatch.setattr("router.cli.checkout.ROOT", tmp_path)
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "slack.py").write_text((ROOT / "plugins" / "slack.py").read_text())
     (tmp_path / "plugins" / "observer.py").write_text(

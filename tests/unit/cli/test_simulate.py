@@ -72,7 +72,7 @@ def written(directory: Path, text: str) -> Path:
 @pytest.fixture
 def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of plugins that a test fills itself."""
-    monkeypatch.setattr("router.cli.config.ROOT", tmp_path)
+    monkeypatch.setattr("router.cli.checkout.ROOT", tmp_path)
     (tmp_path / "plugins").mkdir()
     return tmp_path / "plugins"
 
