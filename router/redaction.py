@@ -117,7 +117,7 @@ _TOKENS: Mapping[str, str] = {
     "shppa_": _HEX + "{20,50}",
     "shpss_": _HEX + "{20,50}",
     "sgp_": r"[0-9a-fA-Fl][\w]{30,80}",
-    **dict.fromkeys(("SK", "AC"), r"(?=[a-z]{0,31}[0-9])[a-z0-9A-F]{32}(?![A-Za-z0-9])"),  # Twilio
+    **dict.fromkeys(("SK", "AC"), r"(?=[A-Za-z]{0,31}[0-9])[A-Za-z0-9]{32}(?![A-Za-z0-9])"),  # Twilio
     **dict.fromkeys(
         ("sc_", "ext_", "scauth_", "authress_"),
         r"[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[\w+/=-]{30,120}",
@@ -160,7 +160,7 @@ _TOKENS: Mapping[str, str] = {
     "pk.": r"eyJ[\w.-]{20,200}",
     "sk.": r"eyJ[\w.-]{20,200}",
     "django-insecure-": r"[^\s\"']{8,80}",
-    "eyJ": r"(?:[\w\\/-]{8,4000}={0,2}\.[\w\\/=-]{2,4000}(?:\.[\w\\/=-]{0,4000}){0,3}|[\w+/-]{50,4000}={0,3})",
+    "eyJ": r"(?:[\w\\/=-]{4,4000}\.[\w\\/=-]{2,4000}(?:\.[\w\\/=-]{0,4000}){0,3}|[\w+/-]{50,4000}={0,3})",
     "ey": r"[A-Za-z0-9]{17,4000}\.ey[\w\\/-]{17,4000}\.(?:[\w\\/-]{0,4000}={0,2})",
     "ZXlK": r"[\w+/=\\-]{30,4000}",
     "PuTTY-User-Key-File-": r"(?s:.{1,8000})",
@@ -190,7 +190,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("%", r"(?<![0-9])[0-9]{15,16}%[\w-]{27,40}(?![\w-])"),
     (":", r"(?<![0-9A-Za-z])[0-9]{8,10}:[\w-]{35}(?![\w-])"),
     ("softlayer", r"softlayer\.com/soap/v3(?:\.1)?/([A-Za-z0-9]{64})"),
-    ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =]{0,4}[\"']?([\w$@.{}+/-]{0,100}:[^\s\"']{1,200})"),
+    ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =\t]{0,8}[\"']?([^\s:\"']{0,100}:[^\s\"']{1,200})"),
     ("aws", r"[\"']([A-Za-z0-9/+]{40})[\"']"),
     ("AWS", r"[\"']([A-Za-z0-9/+]{40})[\"']"),
     ("=", _COMPARED),
@@ -216,7 +216,7 @@ class _Kind(NamedTuple):
 
 
 _PASSWORD = _Kind(1, plain=True)
-_SECRET = _Kind(4)
+_SECRET = _Kind(2)
 _VENDOR = _Kind(12)
 _MAYBE = _Kind(10, random=True)
 _HEADER = _Kind(2)
@@ -239,9 +239,10 @@ _HINTS = (
 # Names in languages that do not put spaces between words.
 _PHRASES: Mapping[str, _Kind] = {
     **dict.fromkeys(("パスワード", "パスフレーズ", "暗証番号", "密码", "密碼", "비밀번호"), _PASSWORD),
-    **dict.fromkeys(("シークレット", "トークン", "秘密鍵", "キー", "暗号鍵", "認証情報", "密钥", "令牌"), _SECRET),
+    **dict.fromkeys(("シークレット", "トークン", "秘密鍵", "暗号鍵", "apiキー", "アクセスキー", "シークレットキー", "認証情報", "密钥", "令牌"), _SECRET),
 }
 _HEADERS = frozenset({"authorization", "cookie"})  # their value is the rest of the line
+_KNOWN_SCHEMES = frozenset("basic bearer digest negotiate ntlm hoba mutual token apikey aws4-hmac-sha256 geniekey splunk".split())
 # Whose key is secret, and whose is not. Other keys are secret if they look random.
 _KEY_OF = frozenset(
     "api access secret private priv auth authorization encryption decryption signing client service account db database "
@@ -257,7 +258,7 @@ _ABOUT = frozenset(
     "id ids name names type types url uri path file files dir length len size count version arn ttl expiry expires "
     "expiration hint policy field fields label format prefix alias ring store board pair word algorithm alg bytes index "
     "limit usage endpoint provider manager class method mode status state error errors exception vault rotation age "
-    "issuer audience scope scopes required enabled disabled valid invalid max min timeout retries at".split()
+    "issuer audience scope secretsmanager scopes required enabled disabled valid invalid max min timeout retries at".split()
 )
 _NOT_PASS = frozenset("compass bypass trespass surpass encompass overpass underpass".split())
 # Services whose secrets have no form of their own: `ADAFRUIT_ID: 7f3c…`.
@@ -280,11 +281,11 @@ _ORDINARY = frozenset(
 )
 _REFERENCES = ("arn:", "ssm:", "secretsmanager:", "$", "{", "%", "<", "*", "[redacted", "projects/", "vault:")
 
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$")
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$ñ")
 _NAME_WORD = r"[A-Z]?[a-zñ]{1,48}|[A-Z]{1,48}(?![a-z])|[0-9]{1,48}"
 # Between a name and its value. `bare`: only white space, as after `--password`.
 _OPERATOR = (
-    r"(?:\[[0-9]{0,4}\])?"
+    r"(?:\[[0-9]{0,12}\])?"
     r"(?P<closed>[\\\"'`\])}]{0,5})"
     r"(?:[ \t]{0,20}(?::{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?|(?P<colon>::?(?!//)|：)|＝|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
     r"|(?P<element>>)\s{0,40}"
@@ -302,7 +303,7 @@ _CONTAINED = (
     r"|(?:api|auth|service|account|db|database|client|private|priv|access|signing|encryption)[_.-]?key"
 )
 _REST = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』）】]{1,4000}"""
-_PROSE = r"[A-Za-z]{1,40}[.,:;!?]?"
+_PROSE = r"(?:[A-Za-z]{1,20}|[A-Z][A-Za-z]{1,60}(?:Exception|Error|Failure|Fault))[.,:;!?]?"
 _HARMLESS = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].{0,40})?|/[\w.-]{1,60}/.{0,100}|\w{1,10}://.{0,190}"
     r"|(?:[\w-]{1,63}\.){1,8}[a-z]{2,12}(?::[0-9]{1,5})?(?:/.{0,90})?|v?[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}"
@@ -314,7 +315,7 @@ _USER_INFO = (
     r"(?::(?![0-9]{1,5}(?:[/?#\s\"']|$))(?P<password>[^\s\"'`<>\\]{1,500}))?@"
 )
 _SCHEME = (
-    r"(?:(?i:bearer)[ \t:=]{1,4}(?=[\w.~+/=-]{0,40}[0-9._=+/-])|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
+    r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?=[\w.~+/=-]{0,40}[0-9._=+/-])|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
     r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})"
 )
 
@@ -410,7 +411,7 @@ def _in_urls(text: str) -> Iterator[_Span]:
         place += 3
         match = re.compile(_USER_INFO, re.ASCII).match(text, place)
         if match and (match["password"] or _looks_random(match["user"])):
-            named = match["password"] and not _looks_random(match["user"], 8)
+            named = match["password"] and not re.fullmatch(r"(?=.{0,199}[0-9])[0-9a-f]{8,200}", match["user"])
             span = match.span("password") if named else (place, match.end() - 1)
             yield _Span(*span)
             place = span[1]
@@ -451,7 +452,7 @@ def _names(text: str, low: str) -> list[tuple[int, int, _Kind]]:
         while place >= 0:
             start, end = _name_around(text, place, place + len(vendor))
             if len(vendor) >= _SHORT_VENDOR or not text[place - 1 : place].isalpha():
-                names.setdefault(end, (start, _VENDOR))
+                names[end] = names[end] if end in names and not names[end][1].random else (start, _VENDOR)
             place = low.find(vendor, max(end, place + len(vendor)))
     for phrase, kind in _PHRASES.items():
         place = low.find(phrase)
@@ -496,6 +497,8 @@ def _kind_of(word: str, before: str, name: str) -> _Kind | None:
         return _Kind(8)
     if word == "pass" and before:
         return _PASSWORD
+    if word == "sig" and not name.lower().endswith("sig"):
+        return None
     if word in _WORDS:
         return _WORDS[word]
     if word in _NOT_PASS:
@@ -519,7 +522,7 @@ def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
     begin = operator.end()
     marks = re.findall(r"\\{0,7}[\"'`]", operator["open"])[-1:]
     if kind is _HEADER:
-        return _header(text, begin, marks)
+        return None if operator["bare"] else _header(text, begin, marks)
     close = _closing(text, begin, marks)
     plain = re.compile(_PLAIN_VALUE).match(text, begin)
     value = text[begin:close] if close > begin else plain[0] if plain else ""
@@ -544,34 +547,50 @@ def _closing(text: str, begin: int, opened: list[str]) -> int:
     return place if place >= 0 and not 0 <= line < place else -1
 
 
-def _header(text: str, begin: int, marks: list[str]) -> _Span | None:
-    end = _closing(text, begin, marks)
+def _header(text: str, begin: int, opened: list[str]) -> _Span | None:
+    """The rest of the line, or of what the quotation marks hold: schemes, parameters and cookies have many forms."""
+    end = _closing(text, begin, opened)
     if end < 0:
-        stop = re.compile(r"""[^\n"'`]{1,4000}""").match(text, begin)
-        end = stop.end() if stop else begin
-    value = text[begin : min(end, begin + _DECIDES)]
-    prose = re.compile(r"[A-Za-z,.!?' -]{1,200}").fullmatch(value)
-    return None if end == begin or (prose and value.split()[0].lower() in _ORDINARY) else _Span(begin, end)
+        rest = re.compile(r"""[^\n"'`]{1,4000}""").match(text, begin)
+        end = rest.end() if rest else begin
+    words = text[begin : min(end, begin + _DECIDES)].split()[:2]
+    first = words[0].lower().strip(" .,;:") if words else ""
+    if first in {"", *_ORDINARY} or first.startswith(_REFERENCES):
+        return None
+    is_credential = len(words) == 1 or first in _KNOWN_SCHEMES or any(map(_is_token, words))
+    return _Span(begin, end) if is_credential else None
+
+
+def _is_token(word: str) -> bool:
+    """Whether a word is no word of a sentence: it has a digit or an `=`, or is too long."""
+    return bool(re.search("[0-9=]", word)) or (len(word) > 20 and not word.endswith(":"))  # noqa: PLR2004
 
 
 def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text: str, begin: int) -> bool:
     word = value.lower().strip(" .,;:!?*")
+    if not re.search("[A-Za-z0-9]", value) or (name in {"PWD", "OLDPWD"} and value.startswith("/")):
+        return False
     if len(value) < kind.least or word in _ORDINARY or value.lower().startswith(_REFERENCES):
         return False
     if operator["bare"] and not name.startswith("-"):
         ended = bool(operator["open"].strip()) and re.compile(r"[\"'`];").match(text, begin + len(value))
-        return not kind.random and (bool(ended) or _looks_random(value, 20))
+        return (ended and not kind.random) or _looks_random(value, 32 if kind.random else 20)
     if operator["call"] and re.match(_ASKING, name):
         return False
-    if kind.random or operator["comma"] or (operator["element"] and "</" not in text[begin : begin + 400]):
-        return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
+    attached = operator["colon"] and not operator["open"] and not operator["closed"]
+    if attached and (kind.random or text[max(0, begin - len(name) - 2)] == ":"):
+        return False  # part of an ARN, of an image or of a place in a file
     if kind is _VENDOR:
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
+    if not kind.random and re.compile(_UUID).fullmatch(value):
+        return True
+    if kind.random or operator["comma"] or (operator["element"] and "</" not in text[begin : begin + 400]):
+        return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
     quoted = bool(operator["open"].strip(" \t="))
     if operator["colon"] and not quoted and not operator["closed"]:
         if kind.plain:
             return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(text, begin + len(value)))
-        return not _is_prose(value) and any(map(str.isalnum, value)) and not value.isdigit()
+        return not _is_prose(value) and not value.endswith(":") and not re.fullmatch(r"[0-9:.,-]{1,200}", value)
     return kind.plain or (not (value.isdigit() and len(value) < 6) and not _is_harmless(value))  # noqa: PLR2004
 
 
@@ -590,7 +609,7 @@ def _looks_random(value: str, least: int = 16) -> bool:
         return False
     kinds = ["d" if char.isdigit() else "u" if char.isupper() else "l" if char.isalpha() else "" for char in value]
     changes = sum(bool(one and other and one != other) for one, other in zip(kinds, kinds[1:], strict=False))
-    return changes >= max(3, len(value) * (0.15 if "d" in kinds else 0.3))
+    return changes >= max(3, len(value) * (0.15 if "d" in kinds else 0.42))
 
 
 # --- known secrets ----------------------------------------------------------------------------------------------------
