@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 REDACTED = "[redacted]"
 SHORTEST_KNOWN = 8
-"""Characters of the shortest part of a known secret that is looked for: shorter ones are words such as `services`."""
+"""Characters of the shortest known secret that is looked for: shorter ones are words such as `#ops`."""
+_SHORTEST_PART = 9  # characters of the shortest part of one; `services` of a URL has eight
 
 _QUOTED = 4096  # characters to look for a closing quotation mark
 _DECIDES = 200  # characters of a value that decide whether it is secret
@@ -287,10 +288,10 @@ _NAME_WORD = r"[A-Z]?[a-zñ]{1,48}|[A-Z]{1,48}(?![a-z])|[0-9]{1,48}"
 _OPERATOR = (
     r"(?:\[[0-9]{0,12}\])?"
     r"(?P<closed>[\\\"'`\])}]{0,5})"
-    r"(?:[ \t]{0,20}(?::{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?|(?P<colon>::?(?!//)|：)|＝|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
+    r"(?:[ \t]{0,20}(?::?[ \t]{0,3}[Ss]tr(?:ing)?[ \t]{0,3}=|:{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?|(?P<colon>::?(?!//)|：)|＝|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
     r"|(?P<element>>)\s{0,40}"
+    r"|(?P<pair>[ \t,]{0,20}[\\\"']{0,4}value[\\\"']{0,4}[ \t]{0,3}[:=])"
     r"|(?P<comma>[ \t]{0,3},[ \t]{0,3})"
-    r"|(?P<pair>[ \t,]{1,20}[\\\"']{0,4}value[\\\"']{0,4}[ \t]{0,3}[:=])"
     r"|(?P<bare>[ \t]{1,20}))"
     r"(?:[ \t]{0,3}[|>][+-]?[ \t]{0,4}\n[ \t]{1,40})?"
     r"(?P<open>[ \t=]{0,20}(?:[@bru]{0,2}[\\\"'`][\\\"'`= \t]{0,7})?)"
@@ -305,6 +306,7 @@ _CONTAINED = (
 _REST = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』）】]{1,4000}"""
 _PROSE = r"(?:[A-Za-z]{1,20}|[A-Z][A-Za-z]{1,60}(?:Exception|Error|Failure|Fault))[.,:;!?]?"
 _HARMLESS = (
+    r"0x[0-9a-fA-F]{1,32}|"
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].{0,40})?|/[\w.-]{1,60}/.{0,100}|\w{1,10}://.{0,190}"
     r"|(?:[\w-]{1,63}\.){1,8}[a-z]{2,12}(?::[0-9]{1,5})?(?:/.{0,90})?|v?[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}"
 )
@@ -314,6 +316,7 @@ _USER_INFO = (
     r"(?P<user>[^\s:/?#@\"'`<>\\]{0,200})"
     r"(?::(?![0-9]{1,5}(?:[/?#\s\"']|$))(?P<password>[^\s\"'`<>\\]{1,500}))?@"
 )
+_HEX_NAME = r"(?=.{0,199}[0-9])[0-9a-f]{8,200}"
 _SCHEME = (
     r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?=[\w.~+/=-]{0,40}[0-9._=+/-])|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
     r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})"
@@ -370,13 +373,13 @@ def _private_keys(text: str) -> Iterator[_Span]:
 
 
 def _base64_before(text: str, end: int) -> int:
-    """Where the lines of base64 before a position begin."""
+    """Where the lines of base64 before a position begin; one of them may be short."""
     start = end
-    for line in reversed(text[max(0, end - 8192) : end].replace("\\n", "\n\n").split("\n")):
-        if line.strip() and not re.fullmatch(r"[\s\S]{0,60}?[A-Za-z0-9+/]{16,}={0,2}\s*", line):
+    for line in reversed(text[max(0, end - 8192) : end].replace("\\n", "\n ").splitlines(keepends=True)):
+        if not re.fullmatch(r"[^\n]{0,60}?[A-Za-z0-9+/=]{4,128}\s{0,3}", line) or " " in line.strip():
             break
-        start -= len(line) + 1
-    return max(0, start + 1)
+        start -= len(line)
+    return start
 
 
 def _tokens(text: str) -> Iterator[_Span]:
@@ -410,8 +413,8 @@ def _in_urls(text: str) -> Iterator[_Span]:
     while place >= 0:
         place += 3
         match = re.compile(_USER_INFO, re.ASCII).match(text, place)
-        if match and (match["password"] or _looks_random(match["user"])):
-            named = match["password"] and not re.fullmatch(r"(?=.{0,199}[0-9])[0-9a-f]{8,200}", match["user"])
+        if match and (match["password"] or _looks_random(match["user"]) or re.fullmatch(_HEX_NAME, match["user"])):
+            named = match["password"] and not re.fullmatch(_HEX_NAME, match["user"])
             span = match.span("password") if named else (place, match.end() - 1)
             yield _Span(*span)
             place = span[1]
@@ -497,6 +500,8 @@ def _kind_of(word: str, before: str, name: str) -> _Kind | None:
         return _Kind(8)
     if word == "pass" and before:
         return _PASSWORD
+    if name == "Key":
+        return _Kind(12)  # of a connection string
     if word == "sig" and not name.lower().endswith("sig"):
         return None
     if word in _WORDS:
@@ -568,10 +573,12 @@ def _is_token(word: str) -> bool:
 
 def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text: str, begin: int) -> bool:
     word = value.lower().strip(" .,;:!?*")
-    if not re.search("[A-Za-z0-9]", value) or (name in {"PWD", "OLDPWD"} and value.startswith("/")):
+    if not re.search("[A-Za-z0-9]", value) or (name == "Key" and operator["colon"]) or (name in {"PWD", "OLDPWD"} and value.startswith("/")):
         return False
     if len(value) < kind.least or word in _ORDINARY or value.lower().startswith(_REFERENCES):
         return False
+    if text[begin + len(value) : begin + len(value) + 1] in {"{", "("} and not operator["open"].strip():
+        return False  # an object that a log prints: token=Token{…}
     if operator["bare"] and not name.startswith("-"):
         ended = bool(operator["open"].strip()) and re.compile(r"[\"'`];").match(text, begin + len(value))
         return (ended and not kind.random) or _looks_random(value, 32 if kind.random else 20)
@@ -584,7 +591,7 @@ def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
     if not kind.random and re.compile(_UUID).fullmatch(value):
         return True
-    if kind.random or operator["comma"] or (operator["element"] and "</" not in text[begin : begin + 400]):
+    if kind.random or (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in text[begin : begin + 400]):
         return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
     quoted = bool(operator["open"].strip(" \t="))
     if operator["colon"] and not quoted and not operator["closed"]:
@@ -612,6 +619,31 @@ def _looks_random(value: str, least: int = 16) -> bool:
     return changes >= max(3, len(value) * (0.15 if "d" in kinds else 0.42))
 
 
+# --- values of JSON ---------------------------------------------------------------------------------------------------
+
+
+def redacted_value(value: Any) -> Any:
+    """A copy of a value of JSON, with each text redacted; in a command, what follows an option such as `--password`."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {key: redacted_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        asked = [False, *map(_asks_for_secret, value)]
+        return [
+            REDACTED if secret and isinstance(each, str) else redacted_value(each)
+            for secret, each in zip(asked, value, strict=False)
+        ]
+    return value
+
+
+def _asks_for_secret(argument: Any) -> bool:
+    if not isinstance(argument, str) or not argument.startswith("-") or "=" in argument:
+        return False
+    kind = _kind(argument)
+    return kind is not None and not kind.random
+
+
 # --- known secrets ----------------------------------------------------------------------------------------------------
 
 
@@ -624,7 +656,8 @@ def known_parts(*secrets: str) -> frozenset[str]:
     spellings = {*parts, *map(unquote, parts), *(quote(part, safe="") for part in parts)}
     spellings |= {part.replace("/", "\\/") for part in spellings}
     spellings |= {part.encode().hex() for part in parts}
-    return frozenset(part for part in spellings if len(part) >= SHORTEST_KNOWN)
+    whole = {secret for secret in secrets if len(secret) >= SHORTEST_KNOWN}
+    return frozenset(whole | {part for part in spellings if len(part) >= _SHORTEST_PART})
 
 
 def _url_parts(url: Any) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Turns any input into an `Event`: every field is present, has its type, and is bounded in length and
-contains none of the characters that `router.text` removes.
+contains none of the characters that `router.text` removes; reasons are without the secrets that `router.redaction`
+recognises.
 
 Four conditions are strict and raise `UnreadableEvent`: the event is an object, the router reads its source, its
 detail-type is a string, and its detail is an object. Anything else may be missing, null, of another type or garbage:
@@ -25,6 +26,7 @@ from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, t
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
+from router.redaction import redacted
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
@@ -196,7 +198,7 @@ def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
-    return (
+    return redacted(
         text(detail, "stoppedReason")
         or text(detail, "reason")
         or text(detail, "statusReason")
@@ -234,7 +236,7 @@ def _attachment_reasons(detail: Mapping[str, Any]) -> str:
         for item in mappings(attachment, "details")
         if line(item, "name") == "statusReason" and line(item, "value", TEXT_LIMIT)
     )
-    return "; ".join(sorted(reasons))[:TEXT_LIMIT]
+    return redacted("; ".join(sorted(reasons))[:TEXT_LIMIT])
 
 
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -245,7 +247,7 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
             name=line(item, "name"),
             status=line(item, "lastStatus").upper(),
             exit_code=_exit_code(item.get("exitCode")),
-            reason=text(item, "reason"),
+            reason=redacted(text(item, "reason")),
             image=line(item, "image", TEXT_LIMIT),
             digest=line(item, "imageDigest"),
             memory=_mebibytes(item.get("memory")) or of_task,
