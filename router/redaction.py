@@ -192,8 +192,8 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     (":", r"(?<![0-9A-Za-z])[0-9]{8,10}:[\w-]{35}(?![\w-])"),
     ("softlayer", r"softlayer\.com/soap/v3(?:\.1)?/([A-Za-z0-9]{64})"),
     ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =\t]{0,8}[\"']?([^\s:\"']{0,100}:[^\s\"']{1,200})"),
-    ("aws", r"[\"']([A-Za-z0-9/+]{40})[\"']"),
-    ("AWS", r"[\"']([A-Za-z0-9/+]{40})[\"']"),
+    ("aws", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
+    ("AWS", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
     ("=", _COMPARED),
     ("!", _COMPARED),
     ("BEGIN", r"BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?"),
@@ -231,19 +231,55 @@ _WORDS: Mapping[str, _Kind] = {
     "pass": _Kind(6),
     "sig": _Kind(10),
 }
-_ENDINGS = tuple(sorted((word for word in _WORDS if word not in {"code", "access", "auth", "api"}), key=len, reverse=True))
+_ENDINGS = tuple(
+    sorted((word for word in _WORDS if word not in {"code", "access", "auth", "api"}), key=len, reverse=True)
+)
 # What is looked for first; every name of a secret holds one of these.
 _HINTS = (
-    "pass", "pwd", "contrase", "otp", "secret", "token", "cred", "signature", "sig", "salt", "pepper", "key", "auth",
-    "access", "api", "session", "sid", "code", "pw", "cookie",
+    "pass",
+    "pwd",
+    "contrase",
+    "otp",
+    "secret",
+    "token",
+    "cred",
+    "signature",
+    "sig",
+    "salt",
+    "pepper",
+    "key",
+    "auth",
+    "access",
+    "api",
+    "session",
+    "sid",
+    "code",
+    "pw",
+    "cookie",
 )
 # Names in languages that do not put spaces between words.
 _PHRASES: Mapping[str, _Kind] = {
     **dict.fromkeys(("パスワード", "パスフレーズ", "暗証番号", "密码", "密碼", "비밀번호"), _PASSWORD),
-    **dict.fromkeys(("シークレット", "トークン", "秘密鍵", "暗号鍵", "apiキー", "アクセスキー", "シークレットキー", "認証情報", "密钥", "令牌"), _SECRET),
+    **dict.fromkeys(
+        (
+            "シークレット",
+            "トークン",
+            "秘密鍵",
+            "暗号鍵",
+            "apiキー",
+            "アクセスキー",
+            "シークレットキー",
+            "認証情報",
+            "密钥",
+            "令牌",
+        ),
+        _SECRET,
+    ),
 }
 _HEADERS = frozenset({"authorization", "cookie"})  # their value is the rest of the line
-_KNOWN_SCHEMES = frozenset("basic bearer digest negotiate ntlm hoba mutual token apikey aws4-hmac-sha256 geniekey splunk".split())
+_KNOWN_SCHEMES = frozenset(
+    "basic bearer digest negotiate ntlm hoba mutual token apikey aws4-hmac-sha256 geniekey splunk".split()
+)
 # Whose key is secret, and whose is not. Other keys are secret if they look random.
 _KEY_OF = frozenset(
     "api access secret private priv auth authorization encryption decryption signing client service account db database "
@@ -298,7 +334,9 @@ _OPERATOR = (
 )
 _GAP = r"[ \t][\w.-]{1,16}(?:[ \t][\w.-]{1,8})?(?=[\"'`\\ \t]{0,4}[:=])"
 _PLAIN_VALUE = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』）】]{1,200}"""
-_ASKING = r"(?i)(?:[\w$]{1,40}\.)?(?:get|fetch|load|read|find|put|create|describe|delete|update|list|retrieve|is|has|with)"
+_ASKING = (
+    r"(?i)(?:[\w$]{1,40}\.)?(?:get|fetch|load|read|find|put|create|describe|delete|update|list|retrieve|is|has|with)"
+)
 _CONTAINED = (
     r"(?P<password>passw|passphrase|pwd|contrase|(?:db|database|key)[_.-]?pass)|secret|credential"
     r"|(?:api|auth|service|account|db|database|client|private|priv|access|signing|encryption)[_.-]?key"
@@ -318,7 +356,7 @@ _USER_INFO = (
 )
 _HEX_NAME = r"(?=.{0,199}[0-9])[0-9a-f]{8,200}"
 _SCHEME = (
-    r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?=[\w.~+/=-]{0,40}[0-9._=+/-])|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
+    r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?!(?i:auth|token|scheme|realm|error|type|header|missing|invalid|require))(?=[\w.~+/=-]{10})|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
     r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})"
 )
 
@@ -335,8 +373,14 @@ def redacted(text: str) -> str:
     """The text, with everything that looks like a secret replaced by `[redacted]`."""
     low = _lower(text)
     spans = sorted(
-        (*_private_keys(text), *_tokens(text), *_shapes(text, low), *_in_urls(text), *_schemes(text, low),
-         *_named(text, low))
+        (
+            *_private_keys(text),
+            *_tokens(text),
+            *_shapes(text, low),
+            *_in_urls(text),
+            *_schemes(text, low),
+            *_named(text, low),
+        )
     )
     if not spans:
         return text
@@ -573,7 +617,11 @@ def _is_token(word: str) -> bool:
 
 def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text: str, begin: int) -> bool:
     word = value.lower().strip(" .,;:!?*")
-    if not re.search("[A-Za-z0-9]", value) or (name == "Key" and operator["colon"]) or (name in {"PWD", "OLDPWD"} and value.startswith("/")):
+    if (
+        not re.search("[A-Za-z0-9]", value)
+        or (name == "Key" and operator["colon"])
+        or (name in {"PWD", "OLDPWD"} and value.startswith("/"))
+    ):
         return False
     if len(value) < kind.least or word in _ORDINARY or value.lower().startswith(_REFERENCES):
         return False
@@ -591,7 +639,11 @@ def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
     if not kind.random and re.compile(_UUID).fullmatch(value):
         return True
-    if kind.random or (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in text[begin : begin + 400]):
+    if (
+        kind.random
+        or (operator["comma"] and not name.startswith("-"))
+        or (operator["element"] and "</" not in text[begin : begin + 400])
+    ):
         return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
     quoted = bool(operator["open"].strip(" \t="))
     if operator["colon"] and not quoted and not operator["closed"]:
@@ -651,8 +703,7 @@ def known_parts(*secrets: str) -> frozenset[str]:
     """What may be seen of secrets: each itself, the parts of a URL, and other spellings of them; not the short ones."""
     parts: set[str] = set()
     for secret in secrets:
-        url = urlsplit(secret) if "://" in secret else None
-        parts |= {secret, *_url_parts(url)} if url else {secret}
+        parts |= {secret, *_url_parts(secret)}
     spellings = {*parts, *map(unquote, parts), *(quote(part, safe="") for part in parts)}
     spellings |= {part.replace("/", "\\/") for part in spellings}
     spellings |= {part.encode().hex() for part in parts}
@@ -660,7 +711,14 @@ def known_parts(*secrets: str) -> frozenset[str]:
     return frozenset(whole | {part for part in spellings if len(part) >= _SHORTEST_PART})
 
 
-def _url_parts(url: Any) -> Iterator[str]:
+def _url_parts(secret: str) -> Iterator[str]:
+    """The path, the query, and what they consist of; nothing of a text that is no URL."""
+    try:
+        url = urlsplit(secret)
+    except ValueError:
+        return
+    if not url.netloc:
+        return
     yield from (url.path, url.path.strip("/"), url.query, url.username or "", url.password or "")
     yield from url.path.split("/")
     yield from re.split("[&=]", url.query)

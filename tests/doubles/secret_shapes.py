@@ -50,7 +50,9 @@ def main(rules: Path, checkout: Path) -> None:
 def of_gitleaks(path: Path) -> Iterator[Sample]:
     for rule in tomllib.loads(path.read_text("utf-8"))["rules"]:
         if "regex" in rule:  # the others look at names of files
-            yield from _samples(f"gitleaks {rule['id']}", in_python(rule["regex"]), 0, rule.get("entropy", 0.0), rule.get("secretGroup"))
+            yield from _samples(
+                f"gitleaks {rule['id']}", in_python(rule["regex"]), 0, rule.get("entropy", 0.0), rule.get("secretGroup")
+            )
 
 
 def of_detect_secrets(checkout: Path) -> Iterator[Sample]:
