@@ -10,6 +10,7 @@ and what was taken out is not looked at again, so the time grows with the length
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -202,6 +203,10 @@ _SHAPES: tuple[tuple[str, str], ...] = (
 # --- secrets by the name before them ----------------------------------------------------------------------------------
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 class _Kind(NamedTuple):
     """What the name of a value says about it.
 
@@ -277,29 +282,27 @@ _PHRASES: Mapping[str, _Kind] = {
     ),
 }
 _HEADERS = frozenset({"authorization", "cookie"})  # their value is the rest of the line
-_KNOWN_SCHEMES = frozenset(
-    "basic bearer digest negotiate ntlm hoba mutual token apikey aws4-hmac-sha256 geniekey splunk".split()
-)
+_KNOWN_SCHEMES = _words("basic bearer digest negotiate ntlm hoba mutual token apikey aws4-hmac-sha256 geniekey splunk")
 # Whose key is secret, and whose is not. Other keys are secret if they look random.
-_KEY_OF = frozenset(
-    "api access secret private priv auth authorization encryption decryption signing client service account db database "
-    "master shared ssh hmac crypto cipher subscription license licence webhook deploy jwt aes rsa app consumer "
-    "integration ingest ingestion admin root server storage functions instrumentation".split()
+_KEY_OF = _words(
+    "api access secret private priv auth authorization encryption decryption signing client service account db "
+    "database master shared ssh hmac crypto cipher subscription license licence webhook deploy jwt aes rsa app "
+    "consumer integration ingest ingestion admin root server storage functions instrumentation"
 )
-_NO_KEY = frozenset(
+_NO_KEY = _words(
     "primary foreign public pub partition sort hash range cache row object bucket index idx map group record message "
-    "routing translation natural schema sequence hot unique composite lookup idempotency dedup monkey turkey".split()
+    "routing translation natural schema sequence hot unique composite lookup idempotency dedup monkey turkey"
 )
 # What a name ends with if its value is about a secret, but none.
-_ABOUT = frozenset(
+_ABOUT = _words(
     "id ids name names type types url uri path file files dir length len size count version arn ttl expiry expires "
-    "expiration hint policy field fields label format prefix alias ring store board pair word algorithm alg bytes index "
-    "limit usage endpoint provider manager class method mode status state error errors exception vault rotation age "
-    "issuer audience scope secretsmanager scopes required enabled disabled valid invalid max min timeout retries at".split()
+    "expiration hint policy field fields label format prefix alias ring store board pair word algorithm alg bytes "
+    "index limit usage endpoint provider manager class method mode status state error errors exception vault rotation "
+    "age issuer audience scope secretsmanager scopes required enabled disabled valid invalid max min timeout retries at"
 )
-_NOT_PASS = frozenset("compass bypass trespass surpass encompass overpass underpass".split())
+_NOT_PASS = _words("compass bypass trespass surpass encompass overpass underpass")
 # Services whose secrets have no form of their own: `ADAFRUIT_ID: 7f3c…`.
-_VENDORS = (
+_VENDORS = _words(
     "adafruit adobe airtable algolia alibaba artifactory asana atlassian auth0 beamer bintray bitbucket bittrex "
     "braintree cloudant cloudflare codecov cohere coinbase confluence confluent contentful contribsys datadog discord "
     "droneci dropbox etsy facebook fastly finicity finnhub flickr freshbooks gitter gocardless heroku hubspot intercom "
@@ -307,14 +310,14 @@ _VENDORS = (
     "mattermost meraki messagebird message_bird message-bird netlify newrelic new_relic new-relic new-york-times "
     "newyorktimes nytimes okta opsgenie plaid privateai private_ai private-ai rapidapi sendbird sentry slack snyk "
     "softlayer sonar squarespace sumo telegr travis twilio twitch twitter typeform xray yandex zendesk"
-).split()
+)
 _SHORT_VENDOR = 5  # characters; a shorter one is part of other words: lob in global
 # Values that are no secrets.
-_ORDINARY = frozenset(
+_ORDINARY = _words(
     "null none nil undefined true false yes no y n on off ok required missing invalid expired empty incorrect wrong "
     "denied failed failure unknown not is was are must cannot could should string str bytes int bool object the a an "
     "for from in of to and or with at by as if has have this that it unable error unauthorized unset set default "
-    "redacted hidden masked changed rotated provided present absent disabled enabled revoked".split()
+    "redacted hidden masked changed rotated provided present absent disabled enabled revoked"
 )
 _REFERENCES = ("arn:", "ssm:", "secretsmanager:", "$", "{", "%", "<", "*", "[redacted", "projects/", "vault:")
 
@@ -324,7 +327,8 @@ _NAME_WORD = r"[A-Z]?[a-zñ]{1,48}|[A-Z]{1,48}(?![a-z])|[0-9]{1,48}"
 _OPERATOR = (
     r"(?:\[[0-9]{0,12}\])?"
     r"(?P<closed>[\\\"'`\])}]{0,5})"
-    r"(?:[ \t]{0,20}(?::?[ \t]{0,3}[Ss]tr(?:ing)?[ \t]{0,3}=|:{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?|(?P<colon>::?(?!//)|：)|＝|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
+    r"(?:[ \t]{0,20}(?::?[ \t]{0,3}[Ss]tr(?:ing)?[ \t]{0,3}=|:{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?"
+    r"|(?P<colon>::?(?!//)|\uff1a)|\uff1d|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
     r"|(?P<element>>)\s{0,40}"
     r"|(?P<pair>[ \t,]{0,20}[\\\"']{0,4}value[\\\"']{0,4}[ \t]{0,3}[:=])"
     r"|(?P<comma>[ \t]{0,3},[ \t]{0,3})"
@@ -333,7 +337,7 @@ _OPERATOR = (
     r"(?P<open>[ \t=]{0,20}(?:[@bru]{0,2}[\\\"'`][\\\"'`= \t]{0,7})?)"
 )
 _GAP = r"[ \t][\w.-]{1,16}(?:[ \t][\w.-]{1,8})?(?=[\"'`\\ \t]{0,4}[:=])"
-_PLAIN_VALUE = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』）】]{1,200}"""
+_PLAIN_VALUE = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,200}"""
 _ASKING = (
     r"(?i)(?:[\w$]{1,40}\.)?(?:get|fetch|load|read|find|put|create|describe|delete|update|list|retrieve|is|has|with)"
 )
@@ -341,7 +345,7 @@ _CONTAINED = (
     r"(?P<password>passw|passphrase|pwd|contrase|(?:db|database|key)[_.-]?pass)|secret|credential"
     r"|(?:api|auth|service|account|db|database|client|private|priv|access|signing|encryption)[_.-]?key"
 )
-_REST = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』）】]{1,4000}"""
+_REST = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,4000}"""
 _PROSE = r"(?:[A-Za-z]{1,20}|[A-Z][A-Za-z]{1,60}(?:Exception|Error|Failure|Fault))[.,:;!?]?"
 _HARMLESS = (
     r"0x[0-9a-fA-F]{1,32}|"
@@ -356,7 +360,9 @@ _USER_INFO = (
 )
 _HEX_NAME = r"(?=.{0,199}[0-9])[0-9a-f]{8,200}"
 _SCHEME = (
-    r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?!(?i:auth|token|scheme|realm|error|type|header|missing|invalid|require))(?=[\w.~+/=-]{10})|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
+    r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?=[\w.~+/=-]{10})"
+    r"(?!(?i:auth|token|scheme|realm|error|type|header|missing|invalid|require))"
+    r"|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
     r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})"
 )
 
@@ -376,7 +382,7 @@ def redacted(text: str) -> str:
         (
             *_private_keys(text),
             *_tokens(text),
-            *_shapes(text, low),
+            *_shapes(text),
             *_in_urls(text),
             *_schemes(text, low),
             *_named(text, low),
@@ -444,7 +450,7 @@ def _begins_word(text: str, place: int) -> bool:
     return not (before.isascii() and before.isalnum()) or text[max(0, place - 2) : place] in {"\\n", "\\r", "\\t"}
 
 
-def _shapes(text: str, low: str) -> Iterator[_Span]:
+def _shapes(text: str) -> Iterator[_Span]:
     for part, pattern in _SHAPES:
         if part in text:
             for match in re.compile(pattern, re.ASCII).finditer(text):
@@ -533,7 +539,7 @@ def _kind(name: str) -> _Kind | None:
     return min(kinds, key=lambda kind: (kind.random, kind.least), default=None)
 
 
-def _kind_of(word: str, before: str, name: str) -> _Kind | None:
+def _kind_of(word: str, before: str, name: str) -> _Kind | None:  # noqa: C901, PLR0911 - the exceptions, in order
     if word in _HEADERS:
         return _HEADER
     if word == "key" and before in _KEY_OF:
@@ -559,6 +565,15 @@ def _kind_of(word: str, before: str, name: str) -> _Kind | None:
     return _WORDS.get(longer)
 
 
+class _Found(NamedTuple):
+    """What stands around a value: the operator before it, the character before the name, and the text after it."""
+
+    operator: re.Match[str]
+    before: str
+    after: str
+    quoted: bool
+
+
 def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
     """The secret that follows the name, if one does."""
     operator = re.compile(_OPERATOR).match(text, end)
@@ -576,7 +591,9 @@ def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
     plain = re.compile(_PLAIN_VALUE).match(text, begin)
     value = text[begin:close] if close > begin else plain[0] if plain else ""
     value = value[:_DECIDES]
-    if not value or not _is_secret(value, kind, operator, text[start:end], text, begin):
+    after = begin + len(value)
+    found = _Found(operator, text[max(0, start - 1) : start], text[after : after + 400], bool(marks))
+    if not value or not _is_secret(value, kind, text[start:end], found):
         return None
     if close > begin:
         return _Span(begin, close)
@@ -615,42 +632,48 @@ def _is_token(word: str) -> bool:
     return bool(re.search("[0-9=]", word)) or (len(word) > 20 and not word.endswith(":"))  # noqa: PLR2004
 
 
-def _is_secret(value: str, kind: _Kind, operator: re.Match[str], name: str, text: str, begin: int) -> bool:
-    word = value.lower().strip(" .,;:!?*")
-    if (
-        not re.search("[A-Za-z0-9]", value)
-        or (name == "Key" and operator["colon"])
-        or (name in {"PWD", "OLDPWD"} and value.startswith("/"))
-    ):
+def _is_secret(value: str, kind: _Kind, name: str, found: _Found) -> bool:  # noqa: PLR0911 - one for each rule
+    """Whether the value after a name is a secret, by how sure the name and the operator make it."""
+    if _is_ordinary(value, kind, name, found):
         return False
-    if len(value) < kind.least or word in _ORDINARY or value.lower().startswith(_REFERENCES):
-        return False
-    if text[begin + len(value) : begin + len(value) + 1] in {"{", "("} and not operator["open"].strip():
-        return False  # an object that a log prints: token=Token{…}
+    operator = found.operator
     if operator["bare"] and not name.startswith("-"):
-        ended = bool(operator["open"].strip()) and re.compile(r"[\"'`];").match(text, begin + len(value))
+        ended = found.quoted and found.after[:2] in {'";', "';", "`;"}
         return (ended and not kind.random) or _looks_random(value, 32 if kind.random else 20)
-    if operator["call"] and re.match(_ASKING, name):
-        return False
-    attached = operator["colon"] and not operator["open"] and not operator["closed"]
-    if attached and (kind.random or text[max(0, begin - len(name) - 2)] == ":"):
-        return False  # part of an ARN, of an image or of a place in a file
     if kind is _VENDOR:
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
     if not kind.random and re.compile(_UUID).fullmatch(value):
         return True
-    if (
-        kind.random
-        or (operator["comma"] and not name.startswith("-"))
-        or (operator["element"] and "</" not in text[begin : begin + 400])
-    ):
+    doubtful = (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in found.after)
+    if kind.random or doubtful:
         return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
-    quoted = bool(operator["open"].strip(" \t="))
-    if operator["colon"] and not quoted and not operator["closed"]:
-        if kind.plain:
-            return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(text, begin + len(value)))
-        return not _is_prose(value) and not value.endswith(":") and not re.fullmatch(r"[0-9:.,-]{1,200}", value)
+    if operator["colon"] and not found.quoted and not operator["closed"]:
+        return _is_secret_in_prose(value, kind, found)
     return kind.plain or (not (value.isdigit() and len(value) < 6) and not _is_harmless(value))  # noqa: PLR2004
+
+
+def _is_secret_in_prose(value: str, kind: _Kind, found: _Found) -> bool:
+    """Whether the value of `name: value` without quotation marks is one, and no sentence."""
+    if kind.plain:
+        return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(found.after))
+    return not _is_prose(value) and not value.endswith(":") and not re.fullmatch(r"[0-9:.,-]{1,200}", value)
+
+
+def _is_ordinary(value: str, kind: _Kind, name: str, found: _Found) -> bool:
+    """Whether it is none, whatever its name says: a word, a reference, a part of an ARN, a printed object."""
+    operator, word = found.operator, value.lower().strip(" .,;:!?*")
+    attached = operator["colon"] and not operator["open"] and not operator["closed"]
+    return bool(
+        not re.search("[A-Za-z0-9]", value)
+        or len(value) < kind.least
+        or word in _ORDINARY
+        or value.lower().startswith(_REFERENCES)
+        or (name == "Key" and operator["colon"])
+        or (name in {"PWD", "OLDPWD"} and value.startswith("/"))
+        or (found.after[:1] in {"{", "("} and not found.quoted)
+        or (operator["call"] and re.match(_ASKING, name))
+        or (attached and (kind.random or found.before == ":"))
+    )
 
 
 def _is_prose(value: str) -> bool:
@@ -667,7 +690,7 @@ def _looks_random(value: str, least: int = 16) -> bool:
     if len(value) < least or re.compile(_UUID).fullmatch(value) or re.search(r"\s", value):
         return False
     kinds = ["d" if char.isdigit() else "u" if char.isupper() else "l" if char.isalpha() else "" for char in value]
-    changes = sum(bool(one and other and one != other) for one, other in zip(kinds, kinds[1:], strict=False))
+    changes = sum(bool(one and other and one != other) for one, other in pairwise(kinds))
     return changes >= max(3, len(value) * (0.15 if "d" in kinds else 0.42))
 
 

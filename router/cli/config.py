@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from router.channels import plugins
+from router.cli.output import echo
 from router.config.parse import load
 from router.config.settings import Config
 from router.config.silences import Silence
@@ -42,7 +43,7 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
     """List every problem, or print "ok" with the channels and routes. env: values come from this environment."""
     config = load(path, load_plugins(), os.environ)
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {
                     "ok": not config.problems,
@@ -57,11 +58,11 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
             )
         )
     elif config.problems:
-        click.echo("\n".join(config.problems), err=True)
+        echo("\n".join(config.problems), err=True)
     else:
-        click.echo(_described(config))
+        echo(_described(config))
     for warning in config.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     context.exit(1 if config.problems else 0)
 
 

@@ -128,7 +128,7 @@ def _drawn(tree: Any, draw: random.Random, groups: dict[int, str]) -> str:
     return "".join(_one(str(operation), argument, draw, groups) for operation, argument in tree)
 
 
-def _one(operation: str, argument: Any, draw: random.Random, groups: dict[int, str]) -> str:
+def _one(operation: str, argument: Any, draw: random.Random, groups: dict[int, str]) -> str:  # noqa: PLR0911 - a table
     match operation:
         case "LITERAL":
             return chr(argument)
