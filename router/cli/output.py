@@ -47,6 +47,29 @@ def csv_cell(value: object) -> str:
     return f"'{visible(text)}" if _FORMULA.match(text) or _FORMULA.match(clean(text)) else visible(text)
 
 
+class TextConsole(Console):
+    """Shows what is hidden in every text that it renders, before the text is measured for its line."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        if isinstance(renderable, Text):
+            renderable = _visible(renderable)
+        return super().render(renderable, options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return _visible(super().render_str(text, **options))
+
+
+def _visible(text: Text) -> Text:
+    """The text with its styles; a part with hidden characters keeps the style of the whole only."""
+    if visible(text.plain) == text.plain:
+        return text
+    shown_text = text.blank_copy()
+    for place, char in enumerate(text.plain):
+        piece = visible(char)
+        shown_text.append_text(text[place] if piece == char else Text(piece))
+    return shown_text
+
+
 def console(*, stderr: bool = False, **options: Any) -> TextConsole:
     """A console with colour and the terminal's width; plain and wide if the output is not a terminal."""
     terminal = TextConsole(stderr=stderr, highlight=False, **options)
@@ -70,29 +93,6 @@ def shown(error: click.ClickException) -> click.ClickException:
         if hasattr(error, name):
             setattr(error, name, visible(str(getattr(error, name))))
     return error
-
-
-class TextConsole(Console):
-    """Shows what is hidden in every text that it renders, before the text is measured for its line."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        if isinstance(renderable, Text):
-            renderable = _visible(renderable)
-        return super().render(renderable, options)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return _visible(super().render_str(text, **options))
-
-
-def _visible(text: Text) -> Text:
-    """The text with its styles; a part with hidden characters keeps the style of the whole only."""
-    if visible(text.plain) == text.plain:
-        return text
-    shown_text = text.blank_copy()
-    for place, char in enumerate(text.plain):
-        piece = visible(char)
-        shown_text.append_text(text[place] if piece == char else Text(piece))
-    return shown_text
 
 
 def row_json(row: Mapping[str, Any], hidden: set[str]) -> str:
