@@ -61,6 +61,8 @@ _SUBJECT_IN_ARN = {
     "daemon-revision": (SubjectKind.DAEMON, 1),
     "container-instance": (SubjectKind.INSTANCE, -1),
 }
+_NOT_IN_ARNS = frozenset({SubjectKind.CHANNEL, SubjectKind.ALARM, SubjectKind.DEPLOYMENT_GROUP, SubjectKind.FAMILY})
+"""Kinds of subjects that events of ECS cannot name by an ARN of ECS."""
 _ARN_FIELDS = (
     "clusterArn",
     "serviceArn",
@@ -337,7 +339,8 @@ def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple
 def _cluster(arn: _Arn) -> str:
     """Old ARNs (`task/ID`) have no cluster, new ones (`task/CLUSTER/ID`) do. Names of alarms may contain slashes."""
     if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
-        return arn.path[0]
+        name = arn.path[0]
+        return name if name.strip("-") else f"{name}-"  # `-` alone means that there is none
     return ""
 
 
@@ -349,8 +352,9 @@ def _kind_and_name(
         return SubjectKind.ALARM, line(detail, "alarmName") or next(alarms, "-")
     if envelope["source"] == "aws.codedeploy":
         # The event names neither service nor cluster. A group deploys one service; group names are unique only within
-        # their application.
-        names = (line(detail, "application"), line(detail, "deploymentGroup"))
+        # their application. Both may contain slashes; the application's are escaped, so that no two have one name.
+        application = line(detail, "application").replace("%", "%25").replace("/", "%2F")
+        names = (application, line(detail, "deploymentGroup"))
         return SubjectKind.DEPLOYMENT_GROUP, "/".join(filter(None, names)) or "-"
     if line(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
@@ -375,7 +379,10 @@ def _kind_and_name(
 def _from_other_arn(arns: Iterable[_Arn]) -> tuple[SubjectKind, str]:
     """What an event of a type not known yet is about, if an ARN says so; never a task's id."""
     texts = (f"{arn.kind}:{arn.path[-1]}" for arn in arns if arn.kind not in {"task", "container"})
-    subject = Subject.from_text("", "", "", next(texts, "-"))
+    text = next(texts, "-")
+    subject = Subject.from_text("", "", "", text)
+    if subject.kind in _NOT_IN_ARNS:  # else it could be taken for the health of a channel, or for an alarm
+        return SubjectKind.OTHER, f"ecs-{text}"
     return subject.kind, subject.name
 
 
