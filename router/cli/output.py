@@ -38,7 +38,7 @@ def to_json(value: object) -> str:
     return visible(json.dumps(value, default=str, ensure_ascii=False))
 
 
-def csv_cell(value: object) -> str:
+def csv_text(value: object) -> str:
     """A value as text that a spreadsheet does not run as a formula: such a text gets a leading apostrophe.
 
     Source: OWASP, "CSV Injection".

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from router.cli.history.options import with_filters
 from router.cli.history.source import each_alert, reads_history
 from router.cli.history.tables import to_json
-from router.cli.output import console, csv_cell, echo
+from router.cli.output import console, csv_text, echo
 from router.history.items import row_key, seconds, unpacked
 from router.history.store import AlertQuery, History
 from router.history.table import Item
@@ -100,4 +100,4 @@ def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
 
 def entry(row: Mapping[str, Any], name: str) -> str:
     """A value of a row; titles and reasons hold text from outside."""
-    return csv_cell(row.get(name, ""))
+    return csv_text(row.get(name, ""))

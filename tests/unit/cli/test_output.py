@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli import main
-from router.cli.output import console, csv_cell, echo, echo_json, shown, to_json
+from router.cli.output import console, csv_text, echo, echo_json, shown, to_json
 from tests.doubles.text import ANY_TEXT, hidden_characters
 
 ROOT = Path(__file__).parents[3]
@@ -130,7 +130,7 @@ def test_lines_show_what_is_hidden_on_stdout_and_stderr(err: bool, capfd: pytest
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 @pytest.mark.parametrize("before", ["", " ", "\u200b", "\ufeff", "\u00a0", "\u3000", "\u2060 ", " \ufeff"])
 def test_a_cell_is_no_formula_whatever_stands_before_it(before: str, start: str) -> None:
-    cell = csv_cell(f"{before}{start}HYPERLINK(1)")
+    cell = csv_text(f"{before}{start}HYPERLINK(1)")
     assert re.match(r"['\\]", cell), ascii(cell)
     assert not hidden_characters(cell)
 
@@ -138,8 +138,8 @@ def test_a_cell_is_no_formula_whatever_stands_before_it(before: str, start: str)
 @given(ANY_TEXT)
 def test_no_cell_begins_like_a_formula(text: str) -> None:
     file = io.StringIO()
-    csv.writer(file, quoting=csv.QUOTE_ALL).writerow([csv_cell(text)])
-    assert not re.match(r"[\s\u200b\ufeff\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20]", csv_cell(text))
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerow([csv_text(text)])
+    assert not re.match(r"[\s\u200b\ufeff\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20]", csv_text(text))
     assert not hidden_characters(file.getvalue().replace("\r\n", ""))
 
 
