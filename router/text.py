@@ -63,7 +63,7 @@ def visible(text: str) -> str:
     """
     text = text.replace("\r\n", "\n")
     if text.replace("\n", "").replace("\t", "").isprintable() and (
-        text.isascii() or _HIDDEN_BUT_PRINTABLE.isdisjoint(text)
+        text.isascii() or not re.search(_HIDDEN_BUT_PRINTABLE, text)
     ):
         return text
     return re.sub(f"{_HIDDEN}|{_LINE_BREAK}|{_STRAY_SELECTOR}|{_STRAY_JOINER}", _escaped, text)
