@@ -12,7 +12,16 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from router import ChannelConfig, Notification, Option, PayloadRejected, PermanentError, TransientError, hookimpl
+from router import (
+    ChannelConfig,
+    Incident,
+    Notification,
+    Option,
+    PayloadRejected,
+    PermanentError,
+    TransientError,
+    hookimpl,
+)
 from router.aws.clients import aws_client
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
@@ -175,9 +184,17 @@ def _mail(notification: Notification, limit: int) -> str:
         _table(message.facts),
         f"{message.labels.log[:_LABEL]}:\n{log}" if log else "",
         _table([(label, value) for label, value in message.details if not _is_said(value, said)]),
+        "\n".join(map(_row, notification.bundled)),
     ]
     footer = "\n" if notification.bundled else f"\n\n-- \n{incident.id}\n"
     return _cut("\n\n".join(filter(None, parts)), limit - len(footer.encode())) + footer
+
+
+def _row(incident: Incident) -> str:
+    """An incident of a bundled message, whose text may have no room to name them all."""
+    subject = incident.subject
+    where = filter(None, (_line(subject.cluster.removeprefix("-")), _line(subject.account)))
+    return "  ".join(("-", incident.severity, _line(incident.alert.cause), _line(subject.text), *where))
 
 
 def _is_said(value: str, text: str) -> bool:

@@ -397,7 +397,8 @@ def send_requests(state: SubjectState, now: float) -> Iterator[SendRequest]:
         return
     for channel in due_channels(state, now):
         over = next_kind(incident, state.outbox[channel]) is Kind.RESOLVED
-        yield SendRequest(key_of(state), channel, (float(over), -incident.severity.rank, incident.opened_at))
+        rank = (float(over), -incident.severity.rank, incident.opened_at)
+        yield SendRequest(key_of(state), channel, rank, state.subject.account, state.subject.cluster)
 
 
 def endpoint_limits(channels: Channels) -> dict[str, EndpointLimit]:

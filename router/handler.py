@@ -4,6 +4,7 @@ An event is (a) an SQS batch whose bodies are EventBridge events or the router's
 EventBridge event, (c) the scheduled tick.
 """
 
+import json
 import logging
 import os
 import random
@@ -36,6 +37,7 @@ from router.inbox import handle
 from router.incident.state import Timing
 from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
+from router.text import visible
 from router.understand import no_flags
 from router.verify import Home, verify
 
@@ -43,8 +45,15 @@ ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
 _TIME_TO_RETURN = 1.0  # seconds before Lambda ends the process, for what comes after the last call
 
+
+def log_line(record: Mapping[str, Any]) -> str:
+    """A line of the log as JSON in which nothing is hidden, whatever text of an event it quotes."""
+    return visible(json.dumps(record, default=str, ensure_ascii=False))
+
+
 log = logging.getLogger("ecs-alert-router.handler")
-logger = Logger(service="ecs-alert-router")  # formats the lines of all loggers below this name
+# It formats the lines of all loggers below this name.
+logger = Logger(service="ecs-alert-router", json_serializer=log_line)
 meter = MetricsRecorder()
 
 

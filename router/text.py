@@ -56,6 +56,24 @@ def clean(text: str) -> str:
     return re.sub(_STRAY_JOINER, "", re.sub(_STRAY_SELECTOR, "", text))
 
 
+def visible(text: str) -> str:
+    """The text with `\\u202e` in place of each character that `clean` would take out, newlines and tabs excepted.
+
+    It stays what it was if it is JSON.
+    """
+    text = text.replace("\r\n", "\n")
+    if text.replace("\n", "").replace("\t", "").isprintable() and (
+        text.isascii() or not re.search(_HIDDEN_BUT_PRINTABLE, text)
+    ):
+        return text
+    return re.sub(f"{_HIDDEN}|{_LINE_BREAK}|{_STRAY_SELECTOR}|{_STRAY_JOINER}", _escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
 def single_line(text: str) -> str:
     """The clean text as one line: each run of white space is one space, with none at the ends."""
     return " ".join(clean(text).split())

@@ -12,11 +12,11 @@ from router.channels.plugins import Channel, ChannelFactory, declared_options
 from router.channels.secrets import Secrets, is_reference
 from router.errors import PermanentError
 from router.model import ChannelConfig, short_hash
+from router.redaction import known_parts, without_known
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
 DEFAULT_BUDGET = (1, 1.0)
 """Messages, and the seconds within which an endpoint accepts that many, if the plugin does not say."""
-_SECRET_LENGTH = 8  # characters; shorter options such as `#ops` and `eu` are not secrets
 
 
 class OptionMissing(PermanentError):
@@ -205,9 +205,12 @@ def no_secret_client() -> Any:
 
 
 def without_values(text: str, options: Mapping[str, Any]) -> str:
-    """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret."""
+    """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret.
+
+    The same for each part of a URL, in whatever case and spelling it stands in the text.
+    """
     leaves = [leaf for name, option in options.items() for leaf in _leaves(name, option)]
     for name, value in sorted(leaves, key=lambda leaf: len(str(leaf[1])), reverse=True):
-        if len(str(value)) >= _SECRET_LENGTH and not is_reference(value):
-            text = text.replace(str(value), f"[{name}]")
+        if not is_reference(value):
+            text = without_known(text, known_parts(str(value)), f"[{name}]")
     return text

@@ -12,11 +12,11 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 with warnings.catch_warnings():  # the layer leaves out what requests would guess encodings with (`layer/build.py`)
@@ -31,6 +31,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from router.coldstart import tls
 from router.deadline import Deadline, applies, time_left
 from router.errors import ChannelError, DeadlineExceeded, PermanentError, TransientError
+from router.redaction import SHORTEST_KNOWN, known_parts, without_known
 
 # Seconds. A Lambda may be frozen for hours between two posts. By then the remote has closed the connections, and a post
 # on one of them ends in a reset, after which it is unknown whether the message arrived.
@@ -41,8 +42,6 @@ _TIME_TO_ANSWER = 2.0
 _BODY_LIMIT = 65_536  # bytes
 _TRY_AGAIN = frozenset({408, 425, 429})
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 3600.0  # seconds; bounds of the wait that a remote may ask for
-# Characters. A shorter part of a URL is a word such as `services`; Slack's ids have nine characters or more.
-_SHORTEST_SECRET = 9
 _HEADERS = {
     "Content-Type": "application/json",
     "Accept-Encoding": "identity",  # 64 KiB of compressed data could expand to a gigabyte
@@ -111,8 +110,9 @@ def _exchange(
         return TransientError(f"no time was left to send it to {host}", unsent=True)
     except (OSError, HTTPError, ValueError, TypeError) as error:
         return _transport_error(host, error)
-    if len(text) >= _SHORTEST_SECRET:
-        text = _redact(text, _secrets(url, headers, payload))
+    if len(text) >= SHORTEST_KNOWN:
+        payload_texts = (value for value in payload.values() if isinstance(value, str))
+        text = without_known(text, known_parts(url, *headers.values(), *payload_texts), "…")
     return _by_status(host, response, text)
 
 
@@ -204,22 +204,6 @@ def _wait_in_body(body: str) -> float:
         return math.nan
     wait: Any = fields.get("retry_after") if isinstance(fields, dict) else None
     return float(min(wait, _LONGEST_WAIT)) if type(wait) in {int, float} and wait >= 0 else math.nan
-
-
-def _secrets(url: str, headers: Mapping[str, str], payload: Mapping[str, Any]) -> set[str]:
-    """Every part of the request that a response could echo, as error pages do with a path that was not found."""
-    parts = urlsplit(url)
-    pieces = {url, parts.path, parts.query, *parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))}
-    pieces |= {*re.split("[&=]", parts.query), parts.username or "", parts.password or ""}
-    pieces |= {*headers.values(), *(value for value in payload.values() if isinstance(value, str))}
-    pieces |= {unquote(piece) for piece in pieces}
-    return {piece for piece in pieces if len(piece) >= _SHORTEST_SECRET}
-
-
-def _redact(text: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "…")
-    return text
 
 
 class Connections:

@@ -5,7 +5,8 @@
            └────── what is due fits into the limit again ──────┘ message bundles it; the intervals grow
 
 A stateful channel, such as a pager, has one alert per incident. There, messages above the limit are not bundled but
-delayed, the worst first. The limit is exact: no period of its length has more messages, whichever Lambda sends them.
+delayed: accounts and clusters take turns, and the worst of each goes first. The limit is exact: no period of its length
+has more messages, whichever Lambda sends them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from router.channels.state import BundleState, ChannelStates
 from router.incident.state import SendMode
+from router.round_robin import round_robin
 
 Key = tuple[str, str]
 """Identifies the state of a subject (`router.history.items`)."""
@@ -52,11 +54,16 @@ class EndpointLimit(NamedTuple):
 
 
 class SendRequest(NamedTuple):
-    """An outbox entry that is due: the key of its subject's state, its channel, and its rank; the lowest goes first."""
+    """An outbox entry that is due: the key of its subject's state, its channel, and its rank; the lowest goes first.
+
+    Accounts and clusters take turns among the requests of the same `rank[0]`.
+    """
 
     key: Key
     channel: str
     rank: tuple[float, ...]
+    account: str = ""
+    cluster: str = ""
 
 
 class Allocation(NamedTuple):
@@ -99,7 +106,7 @@ def allocate(
     # The longest waiting first, so that neither of two channels that share an endpoint starves.
     channels = {*(request.channel for request in requests), *bundles}
     for channel in sorted(channels, key=lambda name: (bundles[name].at if name in bundles else float("inf"), name)):
-        due = sorted((request for request in requests if request.channel == channel), key=lambda request: request.rank)
+        due = _in_turns(request for request in requests if request.channel == channel)
         if not due and not all_due:
             continue
         limit, before = limits.get(channel, EndpointLimit(channel, None)), bundles.get(channel)
@@ -141,6 +148,22 @@ def charge_at_completion(
         if name in channel_states.sent_at
     }
     return channel_states._replace(sent_at={**channel_states.sent_at, **moved}) if moved else channel_states
+
+
+def _in_turns(requests: Iterable[SendRequest]) -> list[SendRequest]:
+    """The lowest rank first; but no flood of one account or cluster makes the others wait."""
+    groups: dict[float, list[SendRequest]] = {}
+    for request in requests:
+        groups.setdefault(request.rank[0], []).append(request)
+    return [
+        request
+        for _, group in sorted(groups.items())
+        for request in round_robin(group, _rank, lambda each: each.account, lambda each: each.cluster)
+    ]
+
+
+def _rank(request: SendRequest) -> tuple[float, ...]:
+    return request.rank
 
 
 class _Share(NamedTuple):

@@ -13,6 +13,7 @@ from router.cli.config import config_group
 from router.cli.demo import demo_command
 from router.cli.history import history_group
 from router.cli.incident import incident_group
+from router.cli.output import shown
 from router.cli.plugin import plugin_group
 from router.cli.redrive import redrive_command
 from router.cli.replay import replay_command
@@ -25,13 +26,22 @@ from router.errors import ConfigError, RouterError
 class _Router(click.Group):
     """Reports the router's own errors in one line, with exit code 1."""
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **options)
+        except click.ClickException as error:
+            raise shown(error) from error
+
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except click.ClickException as error:
+            raise shown(error) from error
         except ConfigError as error:
-            raise click.ClickException("\n  ".join(["the configuration is invalid:", *error.problems])) from error
+            problems = "\n  ".join(["the configuration is invalid:", *error.problems])
+            raise shown(click.ClickException(problems)) from error
         except RouterError as error:
-            raise click.ClickException(str(error)) from error
+            raise shown(click.ClickException(str(error))) from error
 
 
 @click.group(cls=_Router, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-import click
+from router.cli.output import echo
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = PACKAGE.parent
@@ -41,7 +41,7 @@ def stated_configuration() -> Path:
     """As `configuration`; says so if it is neither the user's nor the checkout's."""
     path = configuration()
     if path.is_relative_to(PACKAGE):
-        click.echo(f"no {CONFIGURATION} in this directory: using the one that the router is shipped with", err=True)
+        echo(f"no {CONFIGURATION} in this directory: using the one that the router is shipped with", err=True)
     return path
 
 

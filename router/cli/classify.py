@@ -10,6 +10,7 @@ from typing import IO
 import click
 
 from router.cli.config import load_plugins
+from router.cli.output import echo, echo_json
 from router.config.parse import parse as parse_config
 from router.config.parse import read
 from router.config.settings import Config
@@ -43,15 +44,15 @@ def classify_command(context: click.Context, file: IO[bytes], path: Path | None)
     classifier, window, problems = _configured(path) if path else (_built_in, lambda _: None, [])
     failed = bool(problems)
     for problem in problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     for where, event in read_events(file):
         if isinstance(event, UnreadableEvent):
-            click.echo(f"{where}: {event}", err=True)
+            echo(f"{where}: {event}", err=True)
             failed = True
         else:
             alert = classifier(event)
             silence = window(alert)
-            click.echo(json.dumps(classification_row(alert) | ({"silence": silence.id} if silence else {})))
+            echo_json(classification_row(alert) | ({"silence": silence.id} if silence else {}))
     context.exit(1 if failed else 0)
 
 

@@ -10,6 +10,7 @@ import click
 
 from router.channels import plugins
 from router.cli.checkout import root, router_importable, stated_configuration
+from router.cli.output import echo
 from router.config.parse import load, parse, read
 from router.config.schema import json_schema
 from router.config.settings import Config, Route
@@ -47,7 +48,7 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
     """List every problem, or print "ok" with the channels and routes. env: values come from this environment."""
     config = load(path, load_plugins(), os.environ)
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {
                     "ok": not config.problems,
@@ -62,11 +63,11 @@ def check(context: click.Context, path: Path, *, as_json: bool) -> None:
             )
         )
     elif config.problems:
-        click.echo("\n".join(config.problems), err=True)
+        echo("\n".join(config.problems), err=True)
     else:
-        click.echo(_described(config))
+        echo(_described(config))
     for warning in config.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     context.exit(1 if config.problems else 0)
 
 
@@ -76,7 +77,7 @@ def schema() -> None:
 
     Editors complete and check keys by it: the first line of the file names it.
     """
-    click.echo(json_schema(load_plugins()), nl=False)
+    echo(json_schema(load_plugins()), nl=False)
 
 
 def choose(names: tuple[str, ...], config: Config) -> set[str]:
@@ -92,7 +93,7 @@ def known_names() -> Known:
     """The causes and rules that alerts can have by this checkout's configurations; any, if it has none."""
     own: set[str] = set()
     causes: set[str] = set()
-    files = sorted(ROOT.glob("alert-router*.toml"))
+    files = sorted(root().glob("alert-router*.toml"))
     plugins_here = load_plugins()
     if not files or plugins_here.implements("classify_event"):
         return Known(None, None)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, console, show_incident_of, table_of
+from router.cli.history import LIST_COLUMNS, OPEN_COLUMNS, show_incident_of, table_of
+from router.cli.output import console, echo
 from router.cli.preview import slack_panel
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
@@ -54,7 +54,7 @@ def demo_command(context: click.Context) -> None:
         _show(scenarios, arrived, history)
         findings = list(_findings(scenarios, arrived))
     for finding in findings:
-        click.echo(f"unexpected: {finding}", err=True)
+        echo(f"unexpected: {finding}", err=True)
     if not findings:
         console().print("\n[bold green]Every expected message arrived exactly once, and no other message arrived.[/]")
     context.exit(1 if findings else 0)
@@ -102,7 +102,7 @@ def _arrived(slack: "SlackDouble", mailbox: "Mailbox") -> _Arrived:
 @contextlib.contextmanager
 def _step(what: str) -> Iterator[None]:
     """Shows the current step on stderr, and how long it took."""
-    progress, began = Console(stderr=True, highlight=False), time.monotonic()
+    progress, began = console(stderr=True), time.monotonic()
     with progress.status(what) if progress.is_terminal else contextlib.nullcontext():
         yield
     progress.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {what}")

@@ -1,10 +1,10 @@
 """`ecs-alert-router incident`: closes incidents by hand. The router then notifies the channels."""
 
-import json
 import time
 
 import click
 
+from router.cli.output import echo, echo_json
 from router.cli.silence import user
 from router.cli.stack import Stack, pause, reaches_stack
 from router.errors import Contended, HistoryError
@@ -31,11 +31,9 @@ def close_command(*, stack: Stack, id_: str, reason: str, author: str | None, as
     when = stack.hint(state)
     channels = sorted(name for name, entry in state.outbox.items() if entry.due_at is not None)
     if as_json:
-        click.echo(json.dumps({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": channels}))
+        echo_json({"id": id_, "status": IncidentStatus.CLOSED, "to_be_told": channels})
     else:
-        click.echo(
-            f"{id_} is closed; {f'notifying {when}: ' + ', '.join(channels) if channels else 'no channel to notify'}"
-        )
+        echo(f"{id_} is closed; {f'notifying {when}: ' + ', '.join(channels) if channels else 'no channel to notify'}")
 
 
 def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> SubjectState:

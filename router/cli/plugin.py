@@ -8,6 +8,7 @@ from string import Template
 import click
 
 from router.cli.checkout import is_checkout
+from router.cli.output import echo
 from router.errors import PluginError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -116,8 +117,8 @@ def new(name: str, *, package: bool) -> None:
     in_checkout = is_checkout(Path()) and not package
     files, following = (_in_checkout if in_checkout else _as_package)(name)
     _write(files)
-    click.echo("\n".join(f"created {path}" for path in files))
-    click.echo(following)
+    echo("\n".join(f"created {path}" for path in files))
+    echo(following)
 
 
 def _in_checkout(name: str) -> tuple[dict[Path, str], str]:

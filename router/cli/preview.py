@@ -3,16 +3,19 @@
 import html
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from itertools import chain, repeat
 from typing import Any
+from urllib.parse import quote
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from router.text import visible
+
+_URL = "/?#%!$&()*+,;=:~@"  # what stays as it is in a link: nothing that ends the terminal's own sequence
 WIDTH = 88  # columns; about what Slack gives a message
 _MARKUP = re.compile(
     r"<(?P<url>https?://[^|<>]+)(?:\|(?P<label>[^<>]*))?>|\*(?P<bold>[^*\n]+)\*|(?<!`)`(?P<code>[^`\n]+)`(?!`)"
@@ -27,8 +30,8 @@ def preview(kind: str, payload: Mapping[str, Any]) -> Panel:
 
 
 def printable(text: str) -> str:
-    """The text without control, format and other invisible characters, some of which control a terminal."""
-    return "".join(char for char in text if not unicodedata.category(char).startswith("C"))
+    """The text as one line on which nothing is hidden, and without tabs."""
+    return visible(text.replace("\t", " ")).replace("\n", " ")
 
 
 def lines(value: Any) -> list[str]:
@@ -101,5 +104,5 @@ def _mrkdwn(text: str, style: str = "") -> Text:
 def _marked(match: re.Match[str]) -> tuple[str, str]:
     """What is shown of it, and in which style of rich."""
     if url := match["url"]:
-        return html.unescape(match["label"] or url), f"underline link {html.unescape(url)}"
+        return html.unescape(match["label"] or url), f"underline link {quote(html.unescape(url), safe=_URL)}"
     return html.unescape(match["bold"] or match["code"]), "bold" if match["bold"] else "italic"

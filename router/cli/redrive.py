@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.cli.history import show_rows
 from router.cli.history.options import Span
+from router.cli.output import console, echo
 from router.cli.preview import printable
 from router.cli.stack import Stack, pause, reaches_stack
 from router.ecs.normalise import normalise, parse
@@ -81,7 +81,7 @@ def redrive_command(
     not announced again. The exit code is 1 if anything is left.
     """
     begin = time.time() - since
-    with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as progress:
+    with Progress(console=console(stderr=True), disable=not console(stderr=True).is_terminal) as progress:
         done = list(_failed_deliveries(stack, channels, begin, progress, dry_run=dry_run))
         if stack.dead_letter_url and stack.events_url and not channels:
             letters = DeadLetters(stack, begin, time.time(), dry_run=dry_run, delete_unreadable=delete_unreadable)
@@ -90,11 +90,11 @@ def redrive_command(
             except Exception as error:
                 raise click.ClickException(f"cannot process the dead-letter queue: {error}") from error
         elif not channels:
-            click.echo("the dead-letter queue is skipped: pass --stage, or --dlq and --queue", err=True)
+            echo("the dead-letter queue is skipped: pass --stage, or --dlq and --queue", err=True)
     show_rows([_row(redriven, as_json=as_json) for redriven in done], _COLUMNS, "Nothing has failed.", as_json=as_json)
     left = sum(redriven.left for redriven in done)
     if left:
-        click.echo(f"{left} of {len(done)} left", err=True)
+        echo(f"{left} of {len(done)} left", err=True)
     context.exit(1 if left else 0)
 
 

@@ -1,6 +1,5 @@
 """`ecs-alert-router send-test`: sends a test alert through the channels, the way the router sends alerts."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from router.aws import clients
 from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
+from router.cli.output import echo, to_json
 from router.cli.preview import printable
 from router.config.parse import load
 from router.config.settings import Config
@@ -64,7 +64,7 @@ def send_test_command(
         raise click.ClickException("no channel is configured")
     failed = any(name in settings.unset for name in names)
     for delivery in _sent([job for name in usable for job in _jobs(name, settings, Severity(severity))]):
-        click.echo(_json(delivery) if as_json else _line(delivery))
+        echo(_json(delivery) if as_json else _line(delivery))
         failed = failed or delivery.outcome is not Outcome.SENT
     context.exit(1 if failed else 0)
 
@@ -72,9 +72,9 @@ def send_test_command(
 def _warn(settings: Config, chosen: set[str]) -> None:
     """Reports problems of the configuration and unset channels on stderr."""
     for problem in settings.problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     for name in sorted(chosen & settings.unset.keys()):
-        click.echo(f"channels.{name}: not configured, {settings.unset[name]} is unset", err=True)
+        echo(f"channels.{name}: not configured, {settings.unset[name]} is unset", err=True)
 
 
 # --- the test ---------------------------------------------------------------------------------------------------------
@@ -137,4 +137,4 @@ def _json(delivery: Delivery) -> str:
     """One delivery as JSON. This command does not retry, so a `retry` outcome counts as failed."""
     outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
     row = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
-    return json.dumps({**row, "reason": delivery.response} if delivery.response else row)
+    return to_json({**row, "reason": delivery.response} if delivery.response else row)

@@ -15,6 +15,7 @@ import click
 from router.cli.config import known_names, matchers
 from router.cli.history import show_rows
 from router.cli.history.options import Moment, Span
+from router.cli.output import echo, echo_json
 from router.cli.stack import Stack, reaches_stack
 from router.config.match import SILENCE_FACTS
 from router.config.silences import Matcher, Silence
@@ -127,18 +128,18 @@ def add_command(
     silence = silence._replace(planned_end=silence.ends_at)
     matched = _matched(silence, stack.history, now)
     if not as_json:
-        click.echo(f"matches {len(matched)} of the incidents that are open now", err=True)
+        echo(f"matches {len(matched)} of the incidents that are open now", err=True)
         if matched:
             show_rows([_incident(incident) for incident in matched], _MATCHED, "", as_json=False)
     if not dry_run:
         stack.history.put_silence(silence, now)
     if as_json:
-        click.echo(
+        echo(
             json.dumps({**_row(silence, now), "incidents": [incident.id for incident in matched], "added": not dry_run})
         )
     else:
         prefix = "would be silenced" if dry_run else f"silence {silence.id}"
-        click.echo(f"{prefix} until {_local(silence.ends_at)}: {matchers(silence.match)}")
+        echo(f"{prefix} until {_local(silence.ends_at)}: {matchers(silence.match)}")
 
 
 def _end(span: float | None, end: float | None, starts_at: float, now: float) -> float:
@@ -194,9 +195,9 @@ def end_command(*, stack: Stack, id_: str, as_json: bool) -> None:
     ended = silence._replace(ends_at=now)
     stack.history.put_silence(ended, now)
     if as_json:
-        click.echo(json.dumps(_row(ended, now)))
+        echo_json(_row(ended, now))
     else:
-        click.echo(f"silence {id_} has ended; matching alerts are announced again within a minute")
+        echo(f"silence {id_} has ended; matching alerts are announced again within a minute")
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

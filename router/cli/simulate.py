@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import IO, Any, assert_never
 
 import click
-from rich.console import Console
 from rich.markup import escape
 
 from router.channels.plugins import Plugins
 from router.cli.classify import classification_row, read_events, window_of
 from router.cli.config import choose, config_option, described, load_plugins
-from router.cli.history import console
+from router.cli.output import TextConsole, console, echo, echo_json
 from router.cli.page import RENDERER, Drawing, Story, page
 from router.cli.placeholders import filled
 from router.cli.preview import preview, printable
@@ -151,14 +150,14 @@ def simulate_command(
         ),
     ]
     for problem in problems:
-        click.echo(problem, err=True)
+        echo(problem, err=True)
     failed = bool(problems)
     enrichment = _read_enrichment(enrichment_file) if enrichment_file else Enrichment()
     show = _print_json if as_json else _show
     events: list[Event] = []
     for where, event in read_events(file):
         if isinstance(event, UnreadableEvent):
-            click.echo(f"{where}: {event}", err=True)
+            echo(f"{where}: {event}", err=True)
             failed = True
         else:
             events.append(event)
@@ -307,9 +306,9 @@ def _print_json(result: Simulated, kind: str) -> None:
     for body in result.bodies:
         channel = {"channel": body.channel, "channel_kind": body.kind, "limit": body.limit}
         content = {"error": body.error} if body.error else {"bytes": len(body.sent), "body": body.payload}
-        click.echo(json.dumps({**event, **channel, **content}))
+        echo_json({**event, **channel, **content})
     if not result.bodies:
-        click.echo(json.dumps({**event, "channel": None}))
+        echo_json({**event, "channel": None})
 
 
 # --- HTML output ------------------------------------------------------------------------------------------------------
@@ -333,9 +332,9 @@ def _write_page(stories: Sequence[Story], path: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
     count = sum(len(story.drawings) for story in stories)
-    click.echo(f"{path}: {count} messages about {len(stories)} events", err=True)
+    echo(f"{path}: {count} messages about {len(stories)} events", err=True)
     if not RENDERER.is_file():
-        click.echo("Teams cards are shown as text: run `npm ci` to draw them as Teams does", err=True)
+        echo("Teams cards are shown as text: run `npm ci` to draw them as Teams does", err=True)
 
 
 # --- text output ------------------------------------------------------------------------------------------------------
@@ -363,7 +362,7 @@ def _show(result: Simulated, kind: str) -> None:
     out.print()
 
 
-def _show_body(out: Console, body: Body, kind: str) -> None:
+def _show_body(out: TextConsole, body: Body, kind: str) -> None:
     name = f"\n[bold]{escape(body.channel)}[/]" + (f" ({escape(body.kind)})" if body.kind else "")
     if body.error:
         out.print(f"{name}: [bold red]cannot be simulated:[/] {escape(printable(body.error))}", soft_wrap=True)
@@ -371,5 +370,5 @@ def _show_body(out: Console, body: Body, kind: str) -> None:
     limit = "" if body.limit is None else f" of {body.limit:,}"
     over = " [bold red]too large[/]" if body.too_large else ""
     out.print(f"{name}, {kind}: {len(body.sent):,}{limit} bytes{over}", soft_wrap=True)
-    click.echo(body.sent)
+    echo(body.sent.decode(errors="replace"))
     out.print(preview(body.kind, body.payload))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
 from router.model import Alarm
+from router.redaction import redacted
 from router.text import single_line
 
 DESCRIPTION_LIMIT = 1024  # CloudWatch's own limit
@@ -73,7 +74,7 @@ def parse_alarm(detail: Mapping[str, Any]) -> Alarm:
         lower=lower,
         upper=upper,
         no_data=bool(_NO_DATA.search(reason)) or line(state, "value").upper() == "INSUFFICIENT_DATA",
-        description=description,
+        description=redacted(description),
         runbook_url=first_url(description),
         children=children,
         triggered=triggered,

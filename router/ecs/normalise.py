@@ -1,5 +1,6 @@
 """Turns any input into an `Event`: every field is present, has its type, and is bounded in length and
-contains none of the characters that `router.text` removes.
+contains none of the characters that `router.text` removes; reasons are without the secrets that `router.redaction`
+recognises.
 
 Four conditions are strict and raise `UnreadableEvent`: the event is an object, the router reads its source, its
 detail-type is a string, and its detail is an object. Anything else may be missing, null, of another type or garbage:
@@ -25,6 +26,7 @@ from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, t
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
+from router.redaction import redacted
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
@@ -59,6 +61,8 @@ _SUBJECT_IN_ARN = {
     "daemon-revision": (SubjectKind.DAEMON, 1),
     "container-instance": (SubjectKind.INSTANCE, -1),
 }
+_NOT_IN_ARNS = frozenset({SubjectKind.CHANNEL, SubjectKind.ALARM, SubjectKind.DEPLOYMENT_GROUP, SubjectKind.FAMILY})
+"""Kinds of subjects that events of ECS cannot name by an ARN of ECS."""
 _ARN_FIELDS = (
     "clusterArn",
     "serviceArn",
@@ -196,7 +200,7 @@ def _status(detail: Mapping[str, Any], *, about_task: bool, own: bool) -> str:
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
-    return (
+    return redacted(
         text(detail, "stoppedReason")
         or text(detail, "reason")
         or text(detail, "statusReason")
@@ -234,7 +238,7 @@ def _attachment_reasons(detail: Mapping[str, Any]) -> str:
         for item in mappings(attachment, "details")
         if line(item, "name") == "statusReason" and line(item, "value", TEXT_LIMIT)
     )
-    return "; ".join(sorted(reasons))[:TEXT_LIMIT]
+    return redacted("; ".join(sorted(reasons))[:TEXT_LIMIT])
 
 
 def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
@@ -245,7 +249,7 @@ def _containers(detail: Mapping[str, Any]) -> tuple[Container, ...]:
             name=line(item, "name"),
             status=line(item, "lastStatus").upper(),
             exit_code=_exit_code(item.get("exitCode")),
-            reason=text(item, "reason"),
+            reason=redacted(text(item, "reason")),
             image=line(item, "image", TEXT_LIMIT),
             digest=line(item, "imageDigest"),
             memory=_mebibytes(item.get("memory")) or of_task,
@@ -335,7 +339,8 @@ def _subject(envelope: Mapping[str, Any], detail: Mapping[str, Any], arns: tuple
 def _cluster(arn: _Arn) -> str:
     """Old ARNs (`task/ID`) have no cluster, new ones (`task/CLUSTER/ID`) do. Names of alarms may contain slashes."""
     if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
-        return arn.path[0]
+        name = arn.path[0]
+        return name if name.strip("-") else f"{name}-"  # `-` alone means that there is none
     return ""
 
 
@@ -347,8 +352,9 @@ def _kind_and_name(
         return SubjectKind.ALARM, line(detail, "alarmName") or next(alarms, "-")
     if envelope["source"] == "aws.codedeploy":
         # The event names neither service nor cluster. A group deploys one service; group names are unique only within
-        # their application.
-        names = (line(detail, "application"), line(detail, "deploymentGroup"))
+        # their application. Both may contain slashes; the application's are escaped, so that no two have one name.
+        application = line(detail, "application").replace("%", "%25").replace("/", "%2F")
+        names = (application, line(detail, "deploymentGroup"))
         return SubjectKind.DEPLOYMENT_GROUP, "/".join(filter(None, names)) or "-"
     if line(envelope, "detail-type").lower() in TASK_EVENTS:
         return _task_owner(detail)
@@ -373,7 +379,10 @@ def _kind_and_name(
 def _from_other_arn(arns: Iterable[_Arn]) -> tuple[SubjectKind, str]:
     """What an event of a type not known yet is about, if an ARN says so; never a task's id."""
     texts = (f"{arn.kind}:{arn.path[-1]}" for arn in arns if arn.kind not in {"task", "container"})
-    subject = Subject.from_text("", "", "", next(texts, "-"))
+    text = next(texts, "-")
+    subject = Subject.from_text("", "", "", text)
+    if subject.kind in _NOT_IN_ARNS:  # else it could be taken for the health of a channel, or for an alarm
+        return SubjectKind.OTHER, f"ecs-{text}"
     return subject.kind, subject.name
 
 

@@ -87,6 +87,8 @@ from router.model import (
     Silenced,
     Subject,
 )
+from router.redaction import REDACTED, redacted_value
+from router.redaction import redacted as redacted_text
 
 log = logging.getLogger("ecs-alert-router.history.items")
 
@@ -101,7 +103,6 @@ SHARDS = 10
 EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row. A larger event is left out; its classification and containers are stored."""
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
-_REDACTED = "[redacted]"
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
@@ -983,7 +984,11 @@ def _event_item(event: Event) -> Item:
 
 
 def _event(event: Event) -> bytes | None:
-    packed = zlib.compress(json.dumps(redacted(event.detail), ensure_ascii=False).encode("utf-8", "replace"))
+    detail = redacted(event.detail)
+    text = json.dumps(detail, ensure_ascii=False)
+    if redacted_text(text) != text:  # rare, and looking at each text by itself takes ten times as long
+        text = json.dumps(redacted_value(detail), ensure_ascii=False)
+    packed = zlib.compress(text.encode("utf-8", "replace"))
     return packed if len(packed) <= EVENT_LIMIT else None
 
 
@@ -1009,7 +1014,7 @@ def redacted(value: Any) -> Any:
 
 def _names_alone(variables: Any) -> Any:
     if not isinstance(variables, list):
-        return _REDACTED
+        return REDACTED
     return [
-        {"name": each.get("name"), "value": _REDACTED} if isinstance(each, Mapping) else _REDACTED for each in variables
+        {"name": each.get("name"), "value": REDACTED} if isinstance(each, Mapping) else REDACTED for each in variables
     ]

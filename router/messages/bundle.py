@@ -1,6 +1,7 @@
 """The bundle: one message about many incidents, worst first, where one for each would be more than anybody can read.
 
 Incidents with the same severity and cause in the same cluster share a line; each is named as long as there is room.
+Accounts and clusters take turns with their lines, so that a flood in one leaves the others their share of the message.
 """
 
 from collections import Counter
@@ -14,11 +15,14 @@ from router.messages.hygiene import cleaned
 from router.messages.phrases import part_labels, phrase, status
 from router.messages.render import LINKS, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
+from router.round_robin import round_robin
 from router.subject_names import subject_name
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""
 _LINE = 700  # characters of the names in one line, so that the first does not take the room of all
+_SHORTEST_LINE = 100  # of the names, however many lines there are
+_HEAD = 100  # characters that a line takes before its names, about
 _CAUSES = 3  # named of one incident
 _LINK_NAME = 30  # characters of a name in a link's label
 _CLUSTER_SHOWN = 60  # characters of a cluster's name in the title
@@ -54,10 +58,11 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
     return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
 
 
-def _worst_first(member: Member) -> tuple[int, int, str, str, float]:
+def _worst_first(member: Member) -> tuple[int, int, str, str, str, float]:
     incident, dispatch = member
-    cause, cluster = incident.alert.cause, incident.subject.cluster
-    return _ORDER[dispatch.kind], -incident.severity.rank, cause, cluster, incident.opened_at
+    cause, subject = incident.alert.cause, incident.subject
+    rank = -incident.severity.rank
+    return _ORDER[dispatch.kind], rank, cause, subject.cluster, subject.account, incident.opened_at
 
 
 # --- title ------------------------------------------------------------------------------------------------------------
@@ -111,15 +116,39 @@ def _severities(incidents: Iterable[Incident], language: str) -> str:
 def _lines(members: Sequence[Member], language: str) -> Iterator[str]:
     """A line for each group while there is room; then how many are left."""
     room, left = ROOM, len(members)
-    for _, group in groupby(members, key=lambda member: _worst_first(member)[:4]):
+    groups = _groups(members)
+    names_room = min(_LINE, max(_SHORTEST_LINE, ROOM // len(groups) - _HEAD))
+    for group in groups:
         incidents, dispatches = zip(*group, strict=True)
-        line = f"{_head(incidents, dispatches[0].kind, language)}: {_names(incidents, language)}"
+        names = _names(incidents, language, names_room)
+        line = f"{_head(incidents, dispatches[0].kind, language)}: {names}"
         room -= len(line) + 1
         if room < 0:
             yield phrase("gathered_more", language, count=left)
             return
         left -= len(incidents)
         yield line
+
+
+def _groups(members: Sequence[Member]) -> list[tuple[Member, ...]]:
+    """The incidents that share a line. Accounts, and the clusters of each, take turns; in each turn the worst is first,
+    and of what is as bad, what fewer incidents tell.
+    """
+    groups = [tuple(group) for _, group in groupby(members, key=lambda member: _worst_first(member)[:5])]
+    return round_robin(groups, _group_rank, lambda group: _account(group[0]), lambda group: _cluster(group[0]))
+
+
+def _group_rank(group: Sequence[Member]) -> tuple[int, int, int, str, str]:
+    kind, severity, cause, cluster, *_ = _worst_first(group[0])
+    return kind, severity, len(group), cause, cluster
+
+
+def _account(member: Member) -> str:
+    return member[0].subject.account
+
+
+def _cluster(member: Member) -> str:
+    return member[0].subject.cluster
 
 
 def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
@@ -137,10 +166,10 @@ def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
     )
 
 
-def _names(incidents: Sequence[Incident], language: str) -> str:
+def _names(incidents: Sequence[Incident], language: str, room: int) -> str:
     """`service web, service api (12 alerts) and 3 more`: what is in trouble, and how many alerts if more than one."""
     names: list[str] = []
-    room, separator = _LINE, phrase("list_separator", language)
+    separator = phrase("list_separator", language)
     for incident in incidents:
         name = _named(incident, language)
         room -= len(name) + 2

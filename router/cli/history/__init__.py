@@ -11,7 +11,7 @@ from router.cli.history.listing import list_command, open_command
 from router.cli.history.report import report_command
 from router.cli.history.show import show_command, show_incident_of
 from router.cli.history.source import reads_history
-from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, console, print_table, show_rows, table_of
+from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, print_table, show_rows, table_of
 from router.cli.history.timeline import timeline_command
 from router.cli.history.top import top_command
 from router.cli.history.why import why_command
@@ -19,7 +19,6 @@ from router.cli.history.why import why_command
 __all__ = [
     "LIST_COLUMNS",
     "OPEN_COLUMNS",
-    "console",
     "history_group",
     "print_table",
     "reads_history",

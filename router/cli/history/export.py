@@ -7,12 +7,12 @@ from itertools import chain, islice
 from typing import IO, Any, Protocol
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 
 from router.cli.history.options import with_filters
 from router.cli.history.source import each_alert, reads_history
 from router.cli.history.tables import to_json
+from router.cli.output import console, csv_text, echo
 from router.history.items import row_key, seconds, unpacked
 from router.history.store import AlertQuery, History
 from router.history.table import Item
@@ -34,19 +34,6 @@ COLUMNS = (
 )
 WHOLE_COLUMNS = (*COLUMNS, "recorded_at", "rule", "reason", "stop_code", "task_definition", "deployment", "fingerprint")
 _BATCH = 100  # rows of one BatchGetItem
-_FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "\uff1d",
-    "\uff0b",
-    "\uff0d",
-    "\uff20",
-)  # and full-width forms
 
 
 class _Writer(Protocol):
@@ -69,14 +56,14 @@ def export_command(*, history: History, wanted: AlertQuery, form: str, out: IO[s
     for row in chain(first, rows):
         write(row)
     if not first:
-        click.echo("No alerts.", err=True)
+        echo("No alerts.", err=True)
 
 
 def _with_progress(rows: Iterable[Item], wanted: AlertQuery) -> Iterator[Item]:
     """Shows progress through the time range on stderr, if it is a terminal. The number of alerts is not known ahead."""
-    console = Console(stderr=True, highlight=False)
+    console_ = console(stderr=True)
     span = max(wanted.until - wanted.since, 1.0)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+    with Progress(console=console_, disable=not console_.is_terminal, transient=True) as progress:
         task = progress.add_task("exporting", total=span)
         for count, row in enumerate(rows, start=1):
             if not progress.disable:
@@ -99,7 +86,10 @@ def _whole(history: History, alerts: Iterable[Item], now: float) -> Iterator[Ite
 
 
 def _jsonl(out: IO[str]) -> _Writer:
-    return lambda row: print(to_json(row), file=out)
+    def write(row: Item) -> None:
+        out.write(f"{to_json(row)}\n")
+
+    return write
 
 
 def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
@@ -109,11 +99,5 @@ def _csv(out: IO[str], columns: Sequence[str]) -> _Writer:
 
 
 def entry(row: Mapping[str, Any], name: str) -> str:
-    """A value as text that a spreadsheet does not run as a formula.
-
-    Titles and reasons hold text from outside, so a value that looks like a formula gets a leading apostrophe (OWASP,
-    "CSV Injection").
-    """
-    value = row.get(name, "")
-    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    """A value of a row; titles and reasons hold text from outside."""
+    return csv_text(row.get(name, ""))

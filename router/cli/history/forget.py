@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import track
 
 from router.cli.history.options import subject_of
 from router.cli.history.source import as_json, find_table
 from router.cli.history.tables import to_json
+from router.cli.output import console, echo
 from router.errors import Conflict, DamagedItem, HistoryError
 from router.history.items import is_row_key, is_state_key, state_item, to_state
 from router.history.store import AlertQuery, History
@@ -79,15 +79,15 @@ def forget_command(
 
 def _report(matches: Matches, *, done: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json({**matches.counts, "deleted": done}))
+        echo(to_json({**matches.counts, "deleted": done}))
         return
     parts = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in matches.counts.items() if count)
     if not parts:
-        click.echo("History has nothing about it.", err=True)
+        echo("History has nothing about it.", err=True)
     elif done:
-        click.echo(f"Deleted: {parts}.")
+        echo(f"Deleted: {parts}.")
     else:
-        click.echo(f"Would delete: {parts}. Nothing was deleted; pass --yes to delete.")
+        echo(f"Would delete: {parts}. Nothing was deleted; pass --yes to delete.")
 
 
 # --- find ------------------------------------------------------------------------------------------------------------
@@ -162,11 +162,11 @@ def _forget(table: DynamoTable, matches: Matches, task: str, now: float) -> None
     """
     keys = sorted(((item["pk"], item["sk"]) for item in matches.delete), key=is_row_key)
     versions = {key: item["version"] for item in matches.delete if is_state_key(key := (item["pk"], item["sk"]))}
-    bar = Console(stderr=True)
+    bar_ = console(stderr=True)
     try:
         for item in matches.scrub:
             table.commit([Put(_without(item, task.rpartition("/")[2]), item["version"])], now)
-        table.delete(track(keys, "forgetting", console=bar, disable=not bar.is_terminal, transient=True), versions)
+        table.delete(track(keys, "forgetting", console=bar_, disable=not bar_.is_terminal, transient=True), versions)
     except Conflict as conflict:
         raise HistoryError("the router wrote to it at the same time, so some of it is left; try again") from conflict
 

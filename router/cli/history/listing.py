@@ -7,6 +7,7 @@ import click
 from router.cli.history.options import page_start, with_filters
 from router.cli.history.source import as_json, each_alert, reads_history
 from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, show_rows
+from router.cli.output import echo
 from router.history.store import AlertQuery, History
 from router.history.table import Item
 
@@ -31,7 +32,7 @@ def list_command(
     show_rows(rows[:limit], LIST_COLUMNS, "No alerts.", as_json=as_json)
     if len(rows) > limit and not task:
         last = rows[limit - 1]
-        click.echo(f"More alerts: --after {last['at']},{last['id']}", err=True)
+        echo(f"More alerts: --after {last['at']},{last['id']}", err=True)
 
 
 @click.command("open")

@@ -1,6 +1,5 @@
 """`history report`: one self-contained HTML page about a time range."""
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -11,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import jinja2
-from rich.console import Console
 from rich.progress import Progress
 
 from router.causes import cause_words
@@ -21,6 +19,7 @@ from router.cli.history.options import with_time_range
 from router.cli.history.report_words import word
 from router.cli.history.show import incident_row
 from router.cli.history.source import each_alert, reads_history
+from router.cli.output import console, echo, echo_json
 from router.config.tables import LANGUAGES
 from router.history.items import iso, seconds
 from router.history.store import AlertQuery, History
@@ -69,20 +68,20 @@ def report_command(
         raise click.UsageError("pass --out report.html for the page, or --json for the numbers")
     total = _read(history, figures(*span, zone), cluster, time.time())
     if out is None:
-        click.echo(json.dumps(numbers(total), ensure_ascii=False))
+        echo_json(numbers(total))
         return
     try:
         out.write_text(page(total, language, str(history.table), time.time()), "utf-8")
     except OSError as error:
         raise click.ClickException(f"{out}: cannot be written: {error.strerror}") from error
     problems = sum(total.severities[severity] for severity in DRAWN)
-    click.echo(f"{out}: {problems} alerts of warning or worse, {len(total.incidents)} incidents", err=True)
+    echo(f"{out}: {problems} alerts of warning or worse, {len(total.incidents)} incidents", err=True)
 
 
 def _read(history: History, total: Figures, cluster: str, now: float) -> Figures:
     """Fills in the figures, with progress on stderr if it is a terminal."""
-    console = Console(stderr=True, highlight=False)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+    console_ = console(stderr=True)
+    with Progress(console=console_, disable=not console_.is_terminal, transient=True) as progress:
         task = progress.add_task("reading alerts", total=max(total.until - total.since, 1.0))
 
         def watch(alert: Item) -> None:

@@ -8,7 +8,8 @@ import click
 
 from router.cli.history.listing import about_task
 from router.cli.history.source import as_json, reads_history
-from router.cli.history.tables import DELIVERY_COLUMNS, console, facts_of, local_time, readable, table_of, to_json
+from router.cli.history.tables import DELIVERY_COLUMNS, facts_of, local_time, readable, table_of, to_json
+from router.cli.output import console, echo
 from router.errors import HistoryError
 from router.history.items import iso, unpacked
 from router.history.store import History
@@ -88,7 +89,7 @@ def incident_row(incident: Incident) -> Item:
 def _show_incident(incident: Mapping[str, Any], deliveries: Sequence[Item], *, as_json: bool) -> None:
     """An incident with each of its deliveries."""
     if as_json:
-        click.echo(to_json({**incident, "deliveries": [dict(delivery) for delivery in deliveries]}))
+        echo(to_json({**incident, "deliveries": [dict(delivery) for delivery in deliveries]}))
         return
     console().print(facts_of(_known_facts(incident, incident)))
     _show_deliveries(deliveries)
@@ -97,7 +98,7 @@ def _show_incident(incident: Mapping[str, Any], deliveries: Sequence[Item], *, a
 def _show_alert(row: Item, deliveries: Sequence[Item], *, as_json: bool) -> None:
     if as_json:
         event = unpacked(row["event"]) if row.get("event") else None
-        click.echo(to_json({**row, "event": event, "deliveries": [dict(delivery) for delivery in deliveries]}))
+        echo(to_json({**row, "event": event, "deliveries": [dict(delivery) for delivery in deliveries]}))
         return
     facts = _known_facts(row, _ALERT)
     for container in row.get("containers", ()):

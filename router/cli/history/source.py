@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from router.aws import clients
+from router.cli.output import echo
 from router.errors import HistoryError
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable, Item
@@ -36,7 +37,7 @@ def reads_history(command: Callable[..., None]) -> Callable[..., None]:
             command(*arguments, history=History(source, retention=0.0), **options)
         finally:
             if verbose:
-                click.echo(f"{meter}, {time.monotonic() - began:.1f} s", err=True)
+                echo(f"{meter}, {time.monotonic() - began:.1f} s", err=True)
 
     return with_history
 

@@ -1,17 +1,15 @@
 """Formats rows: as a table that fits the terminal, or as JSON Lines."""
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from router.cli.output import console, echo, row_json
 from router.model import IncidentStatus, Outcome, Severity
 
 SEVERITY_STYLES: Mapping[str, str] = {
@@ -30,7 +28,6 @@ _STYLES: Mapping[str, str] = {**SEVERITY_STYLES, **OUTCOME_STYLES, **STATUS_STYL
 _TIMES = {"at", "opened_at", "last_at", "ended_at", "recorded_at"}
 _ENDLESS = 10_000
 _BELOW = {"cluster": "severity", "incident": "subject", "id": "subject", "decision": "cause", "status": "cause"}
-_PIPED_WIDTH = 200  # columns if the output is not a terminal
 _HIDDEN = {
     "pk",
     "sk",
@@ -73,19 +70,13 @@ DELIVERY_COLUMNS = {
 }
 
 
-def console() -> Console:
-    """A console with colour and the terminal's width; plain and wide if stdout is not a terminal."""
-    terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=_PIPED_WIDTH)
-
-
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], nothing: str, *, as_json: bool) -> None:
     """Prints JSON Lines or a table; without rows, prints `nothing` on stderr instead of a table."""
     if as_json:
         for row in rows:
-            click.echo(to_json(row))
+            echo(to_json(row))
     elif not rows:
-        click.echo(nothing, err=True)
+        echo(nothing, err=True)
     else:
         print_table(rows, columns)
 
@@ -96,9 +87,9 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
     if out.is_terminal:
         out.print(table_of(rows, fitting(rows, columns, out.width)))
         return
-    wide = Console(highlight=False, width=_ENDLESS, file=io.StringIO(), record=True)
+    wide = console(width=_ENDLESS, file=io.StringIO(), record=True)
     wide.print(table_of(rows, columns))
-    click.echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
+    echo("\n".join(line.rstrip() for line in wide.export_text().splitlines()))
 
 
 def fitting(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], width: int) -> Mapping[str, str]:
@@ -147,7 +138,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _text(name: str, value: Any) -> str:
-    return local_time(str(value)) if name in _TIMES and value else str(value)
+    return local_time(str(value)) if name in _TIMES and value else str(value).replace("\n", " ")
 
 
 def local_time(iso: str) -> str:
@@ -169,4 +160,4 @@ def counted(count: int, what: str) -> str:
 
 def to_json(row: Mapping[str, Any]) -> str:
     """One line of JSON, without the table's internal fields."""
-    return json.dumps({key: value for key, value in row.items() if key not in _HIDDEN}, default=str, ensure_ascii=False)
+    return row_json(row, _HIDDEN)

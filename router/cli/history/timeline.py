@@ -13,7 +13,8 @@ from rich.text import Text
 from router.causes import cause_words
 from router.cli.history.options import with_time_range
 from router.cli.history.source import as_json, each_alert, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, counted, local_time, to_json
+from router.cli.output import console, echo
 from router.history.items import SEVERITY, iso, seconds
 from router.history.store import AlertQuery, History
 from router.history.table import Item
@@ -72,9 +73,9 @@ def timeline_command(
     shown = [moment for moment in moments if first <= moment.at <= last and (everything or moment.lane != "other")]
     if as_json:
         for moment in shown:
-            click.echo(to_json(_row(subject, moment)))
+            echo(to_json(_row(subject, moment)))
     elif not shown:
-        click.echo(f"Nothing happened to {subject}.", err=True)
+        echo(f"Nothing happened to {subject}.", err=True)
     else:
         _draw(subject, shown, span)
 

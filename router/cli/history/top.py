@@ -13,7 +13,8 @@ from rich.text import Text
 
 from router.cli.history.options import with_filters
 from router.cli.history.source import as_json, each_alert, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, to_json
+from router.cli.history.tables import SEVERITY_STYLES, to_json
+from router.cli.output import console, echo
 from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.model import Severity
@@ -59,13 +60,13 @@ def top_command(*, history: History, wanted: AlertQuery, by: tuple[str, ...], li
     ways = by or ("service", "cause")
     counted = count(each_alert(history, wanted, time.time()), ways)
     if not any(counted.values()) and not as_json:
-        click.echo("No alerts.", err=True)
+        echo("No alerts.", err=True)
         return
     for way in ways:
         ranked = sorted(counted[way].items(), key=lambda pair: (-pair[1].alerts, pair[0]))[:limit]
         if as_json:
             for names, tally in ranked:
-                click.echo(to_json(_row(way, names, tally)))
+                echo(to_json(_row(way, names, tally)))
         else:
             _draw(way, ranked)
 

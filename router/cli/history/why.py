@@ -10,7 +10,8 @@ from rich.text import Text
 from router.causes import cause_words
 from router.cli.history.show import alerts_of_task, incident_row
 from router.cli.history.source import as_json, reads_history
-from router.cli.history.tables import SEVERITY_STYLES, console, counted, local_time, to_json
+from router.cli.history.tables import SEVERITY_STYLES, counted, local_time, to_json
+from router.cli.output import console, echo
 from router.history.items import DECISION, REASON, iso
 from router.history.store import History
 from router.history.table import Item
@@ -54,7 +55,7 @@ def why_command(*, history: History, task_id: str, as_json: bool) -> None:
         deliveries = history.deliveries(alert["incident"], now) if alert["incident"] else ()
         channels = list(_by_channel(alert, state, deliveries))
         if as_json:
-            click.echo(to_json(_explanation(alert, state, channels)))
+            echo(to_json(_explanation(alert, state, channels)))
         else:
             _show(alert, state, channels)
 

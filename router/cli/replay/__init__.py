@@ -4,8 +4,6 @@
 router, and `report.py` formats the outcome as text. Nothing is sent, and AWS is called only for `--from-history`.
 """
 
-import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from router.channels.plugins import Plugins
 from router.cli.config import config_option, load_plugins
 from router.cli.history.options import Span
 from router.cli.history.source import find_table
+from router.cli.output import echo, echo_json, overwrite_line, stderr_is_terminal
 from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, from_history
 from router.cli.replay.report import Comparison, compare, show
 from router.cli.replay.settings import settings_of
@@ -90,13 +89,13 @@ def replay_command(
     unreadable = _run(arrivals, replays, run_on)
     comparison = compare(str(compare_path), outcome, compared_with) if compared_with else None
     if as_json:
-        click.echo(json.dumps({"summary": _summary(outcome, unreadable, comparison)}))
+        echo_json({"summary": _summary(outcome, unreadable, comparison)})
     else:
         show(outcome, unreadable, comparison)
     problems = [problem for replay in replays for problem in replay.problems]
     failures = list(dict.fromkeys(failure for replay in replays for failure in replay.router.failures))
     for failure in failures:
-        click.echo(failure, err=True)
+        echo(failure, err=True)
     context.exit(1 if unreadable or problems or failures else 0)
 
 
@@ -116,14 +115,14 @@ class Replay:
     def _add_line(self, line: Line) -> None:
         self.lines.append(line)
         if self._print_lines:
-            click.echo(json.dumps(line))
+            echo_json(line)
 
 
 def _checked(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
     """The configuration and its problems, which are printed on stderr."""
     config, problems = settings_of(path, loaded)
     for problem in problems:
-        click.echo(f"{path}: {problem}", err=True)
+        echo(f"{path}: {problem}", err=True)
     return config, problems
 
 
@@ -140,7 +139,7 @@ def _run(arrivals: Iterable[Arrival | Unreadable], replays: Iterable[Replay], ru
         if isinstance(arrival, Unreadable):
             unreadable += 1
             progress.clear()
-            click.echo(f"{arrival.place}: {arrival.reason}", err=True)
+            echo(f"{arrival.place}: {arrival.reason}", err=True)
             continue
         for replay in replays:
             replay.router.receive(arrival.event, arrival.at)
@@ -155,7 +154,7 @@ class _Progress:
     """Progress through a long input, on stderr: one updated line on a terminal, otherwise a line every ten seconds."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal = stderr_is_terminal()
         self._next = time.monotonic() + (_PROGRESS_AFTER if self._terminal else _PROGRESS_LINE_EVERY)
         self._events = 0
         self._shown = False
@@ -166,13 +165,16 @@ class _Progress:
         if now < self._next:
             return
         text = f"{self._events:,} events, virtual time {iso(at)[:16]}Z"
-        click.echo(f"\r{text}" if self._terminal else text, nl=not self._terminal, err=True)
+        if self._terminal:
+            overwrite_line(text)
+        else:
+            echo(text, err=True)
         self._shown = self._terminal
         self._next = now + (0.2 if self._terminal else _PROGRESS_LINE_EVERY)
 
     def clear(self) -> None:
         if self._shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
+            overwrite_line("")
             self._shown = False
 
 

@@ -6,9 +6,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol
 
-import click
-
 from router.cli.history.tables import counted, print_table
+from router.cli.output import echo
 from router.cli.preview import printable
 from router.cli.replay.virtual import Line, VirtualRouter
 from router.messages.phrases import span
@@ -93,17 +92,17 @@ def show(outcome: Outcome, unreadable: int, comparison: Comparison | None) -> No
     virtual = outcome.router
     if outcome.lines:
         print_table(_rows(outcome.lines), _MESSAGE_COLUMNS)
-        click.echo()
+        echo()
     _print_counts("Messages", virtual.messages)
     _print_counts(f"{counted(virtual.rows, 'alert')} in history", virtual.decisions)
     if unreadable + virtual.unreadable:
-        click.echo(f"Unreadable: {unreadable + virtual.unreadable}")
+        echo(f"Unreadable: {unreadable + virtual.unreadable}")
     if comparison:
         _show_comparison(outcome, comparison)
 
 
 def _print_counts(heading: str, counts: Mapping[str, int]) -> None:
-    click.echo(f"{heading}: " + (", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"))
+    echo(f"{heading}: " + (", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"))
 
 
 def _rows(lines: Iterable[Line]) -> list[dict[str, str]]:
@@ -129,7 +128,7 @@ def _row(line: Line, channels: Sequence[str]) -> dict[str, str]:
 
 
 def _show_comparison(outcome: Outcome, comparison: Comparison) -> None:
-    click.echo(f"\nWith {comparison.config} instead:")
+    echo(f"\nWith {comparison.config} instead:")
     if comparison.removed or comparison.added:
         changes = [
             {"change": mark, **row}
@@ -137,11 +136,11 @@ def _show_comparison(outcome: Outcome, comparison: Comparison) -> None:
             for row in _rows(lines)
         ]
         changes.sort(key=lambda row: row["when"])
-        click.echo()
+        echo()
         print_table(changes, {"": "change", **_MESSAGE_COLUMNS})
-        click.echo()
+        echo()
     else:
-        click.echo("The same messages.")
+        echo("The same messages.")
     before, after = outcome.router.messages, comparison.messages
     names = list(dict.fromkeys([*before, *after]))
     print_table(
@@ -149,6 +148,6 @@ def _show_comparison(outcome: Outcome, comparison: Comparison) -> None:
         {"Channel": "channel", "Messages now": "now", "Messages then": "then"},
     )
     if comparison.reworded:
-        click.echo(f"Reworded: {comparison.reworded:,}")
+        echo(f"Reworded: {comparison.reworded:,}")
     if comparison.decisions != outcome.router.decisions:
         _print_counts(f"{counted(comparison.rows, 'alert')} in history then", comparison.decisions)

@@ -337,3 +337,31 @@ def test_a_failed_bundle_is_retried_as_one_message_about_each_incident(world: Wo
     ledger = [each for each in world.ledger("slack") if each["outcome"] == "sent"]
     assert len(ledger) == 8
     assert all(item["gathered"] for item in ledger)
+
+
+# --- turns of accounts and clusters -----------------------------------------------------------------------------------
+
+
+def request_of(number: int, account: str, cluster: str, rank: tuple[float, ...]) -> SendRequest:
+    return SendRequest((f"subject#{number}", "incident"), "pager", rank, account, cluster)
+
+
+def paged_first(requests: list[SendRequest], messages: int) -> set[str]:
+    limits = {"pager": EndpointLimit("pager", RateLimit(messages, 10.0), stateful=True)}
+    return {key[0] for key in allocate(ChannelStates(), requests, limits, 1000.0, all_due=True).grants}
+
+
+def test_a_flood_of_one_account_or_cluster_does_not_keep_the_pager_from_the_others() -> None:
+    flood = [request_of(number, "1", "a", (0.0, -3.0, float(number))) for number in range(1500)]
+    other_cluster = request_of(9001, "1", "b", (0.0, -2.0, 9001.0))
+    other_account = request_of(9002, "2", "a", (0.0, -2.0, 9002.0))
+    assert {"subject#9001", "subject#9002"} <= paged_first([*flood, other_cluster, other_account], 4)
+
+
+def test_the_worst_of_a_cluster_is_paged_first_and_a_resolve_last() -> None:
+    errors = [request_of(number, "1", "a", (0.0, -2.0, float(number))) for number in range(1500)]
+    critical = request_of(9001, "1", "a", (0.0, -3.0, 9001.0))
+    resolved = request_of(9002, "2", "b", (1.0, -3.0, 1.0))
+    first = paged_first([*errors, resolved, critical], 4)
+    assert "subject#9001" in first
+    assert "subject#9002" not in first

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local_aws import events
 from router.ecs.normalise import normalise, parse
 from router.errors import UnreadableEvent
+from router.model import Subject, SubjectKind
 
 NOW = 1_760_000_000.0
 
@@ -357,8 +360,8 @@ def test_a_task_with_a_stop_time_has_stopped_even_if_its_status_is_lost() -> Non
 
 @pytest.mark.parametrize("code", ["TaskFailedToStart", "InfrastructureHealth", "SpotInterruption"])
 def test_a_known_stop_code_is_kept_in_any_case_whatever_the_reason_says(code: str) -> None:
-    for given in (code, code.lower(), code.upper()):
-        assert normalise(events.task_stopped(given, "Task stopped by user")).stop_code == code
+    for stated in (code, code.lower(), code.upper()):
+        assert normalise(events.task_stopped(stated, "Task stopped by user")).stop_code == code
 
 
 @pytest.mark.parametrize(
@@ -518,3 +521,52 @@ def test_details_are_texts_of_known_names_alone() -> None:
         "lifecycleStage": "POST_TEST_TRAFFIC_SHIFT",
         "hookType": "PAUSE",
     }
+
+
+# --- no two subjects have one fingerprint -----------------------------------------------------------------------------
+
+
+def deployment_of(application: str, group: str) -> Subject:
+    detail = {"application": application, "deploymentGroup": group, "state": "FAILURE"}
+    return normalise({"source": "aws.codedeploy", "detail-type": "CodeDeploy", "detail": detail}, now=1.0).subject
+
+
+@given(*[st.text(st.sampled_from("ab/%2F5"), min_size=1, max_size=6)] * 4)
+def test_two_deployment_groups_have_two_fingerprints(application: str, group: str, other: str, another: str) -> None:
+    if (application, group) != (other, another):
+        assert deployment_of(application, group).fingerprint != deployment_of(other, another).fingerprint
+
+
+def subject_of_arn(arn: str) -> Subject:
+    raw = {"source": "aws.ecs", "detail-type": "ECS Something New", "resources": [arn], "detail": {}}
+    return normalise(raw, now=1.0).subject
+
+
+@pytest.mark.parametrize("kind", ["channel", "alarm", "deployment-group", "family"])
+def test_an_unknown_arn_is_not_taken_for_a_subject_of_another_source(kind: str) -> None:
+    subject = subject_of_arn(f"arn:aws:ecs:eu-west-1:111122223333:{kind}/slack")
+    assert subject.kind is SubjectKind.OTHER
+    assert subject.text == f"ecs-{kind}:slack"
+    assert Subject.from_text("", "", "", subject.text).kind is SubjectKind.OTHER
+
+
+def test_a_cluster_called_hyphen_is_not_taken_for_no_cluster() -> None:
+    path = "arn:aws:ecs:eu-west-1:111122223333:service"
+    clusters = [subject_of_arn(f"{path}/{name}web").cluster for name in ("", "-/", "--/", "a-/")]
+    assert clusters == ["-", "--", "---", "a-"]
+
+
+@pytest.mark.parametrize("place", ["stoppedReason", "container", "attachment"])
+def test_reasons_hold_no_secret(place: str) -> None:
+    url = "https://b.s3.amazonaws.com/x?X-Amz-Security-Token=IQoJb3JpZ2luX2VjEJrTOKEN&X-Amz-Signature=deadbeefdeadbeef"
+    reason = f"CannotPullContainerError: failed to copy: GET {url}: 403"
+    details: dict[str, dict[str, object]] = {
+        "stoppedReason": {"stoppedReason": reason},
+        "container": {"containers": [{"name": "app", "reason": reason}]},
+        "attachment": {"attachments": [{"type": "ebs", "details": [{"name": "statusReason", "value": reason}]}]},
+    }
+    event = normalise({"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": details[place]}, now=1.0)
+    shown = repr((event.reason, event.containers, dict(event.details)))
+    assert "CannotPullContainerError: failed to copy: GET https://b.s3.amazonaws.com/x?" in shown
+    assert "IQoJb3JpZ2luX2VjEJrTOKEN" not in shown
+    assert "deadbeef" not in shown

@@ -24,8 +24,9 @@ def part(
     *,
     cluster: str = "prod",
     count: int = 1,
+    account: str = "123456789012",
 ) -> tuple[SubjectState, Dispatch]:
-    subject = Subject.from_text("123456789012", "eu-west-1", cluster, name)
+    subject = Subject.from_text(account, "eu-west-1", cluster, name)
     alert = replace(ALERT, subject=subject, severity=severity, cause=cause)
     incident = replace(INCIDENT, subject=subject, severity=severity, causes={cause: count}, alert=alert)
     return SubjectState(subject, incident=incident), Dispatch(
@@ -188,3 +189,36 @@ def test_every_incident_is_named_or_counted_within_the_limit(
     names = "".join(each.subject.text for each in told.bundled)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):
         assert sum(map(int, heads)) + (int(left[1]) if left else 0) == len(parts)
+
+
+# --- a flood does not hide the others ---------------------------------------------------------------------------------
+
+
+def flooded(accounts: int, clusters: int, families: int) -> list[tuple[SubjectState, Dispatch]]:
+    return [
+        part(f"family:attack{number:03}", cluster=f"a{cluster:02}", account=f"{account:012}")
+        for account in range(accounts)
+        for cluster in range(clusters)
+        for number in range(families)
+    ]
+
+
+@given(st.integers(1, 2), st.integers(1, 6), st.integers(1, 60), st.sampled_from([ENGLISH, JAPANESE]))
+def test_a_flood_in_other_clusters_leaves_an_incident_its_name(
+    accounts: int, clusters: int, families: int, config: ChannelConfig
+) -> None:
+    told = bundle([*flooded(accounts, clusters, families), part("service:payments", cluster="zz")], config)
+    assert "payments" in told.message.text
+    assert len(told.message.text) <= ROOM + 100
+
+
+@given(st.integers(1, 12), st.integers(1, 60))
+def test_a_flood_in_another_account_leaves_an_account_its_first_lines(clusters: int, families: int) -> None:
+    mine = part("service:payments", cluster="zz", account="999999999999")
+    told = bundle([*flooded(1, clusters, families), mine], ENGLISH)
+    assert "payments" in "\n".join(told.message.text.splitlines()[:2])
+
+
+def test_a_flood_of_a_cause_that_sorts_first_leaves_the_others_their_name() -> None:
+    parts = [part(f"family:attack{number:03}", cause="a_cause", cluster="aa") for number in range(600)]
+    assert "payments" in bundle([*parts, part("service:payments", cluster="zz")], ENGLISH).message.text

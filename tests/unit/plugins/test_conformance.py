@@ -13,6 +13,7 @@ from plugins.pagerduty import PagerDuty
 from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
+from router import ChannelConfig
 from router_conformance import Answer, ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
 from tests.doubles.text import hidden_characters, texts
@@ -83,6 +84,7 @@ import logging
 import time
 import requests
 from router import PermanentError, TransientError, post_json
+from router import ChannelConfig
 from router_conformance import Answer, ChannelConformance
 
 class Good:
@@ -239,3 +241,11 @@ def test_the_kit_finds_each_broken_rule(failed: dict[str, str], name: str) -> No
     """Each rule that a channel breaks fails the test of that rule."""
     for rule in BAD[name][1]:
         assert re.search(rule, failed[name])
+
+
+def test_mail_lists_every_incident_of_a_bundled_message() -> None:
+    mail = Sns(ChannelConfig("mail", "sns", {"topic_arn": "arn:aws:sns:eu-west-1:111122223333:alerts"}))
+    notification = NOTIFICATIONS["opened, many incidents"]
+    text = mail.render(notification)["Message"]
+    assert len(notification.bundled) > 100
+    assert all(incident.subject.text in text for incident in notification.bundled)
