@@ -18,6 +18,7 @@ from router.incident.recovery import (
     LAPSE_AFTER,
     add_active,
     apply_ends,
+    bounded_cause,
     cause_key,
     continues,
     continuing,
@@ -155,7 +156,7 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         alert=alert if becomes_main else incident.alert,
         latest=None if becomes_main else _latest(state, incident, alert),
         recurrence=recurrence_of(state, alert) if becomes_main else incident.recurrence,
-        causes=_plus(_without_replaced(incident.causes, replaces), {alert.cause: 1}),
+        causes=_plus_one(_without_replaced(incident.causes, replaces), alert.cause),
         tasks=_with_task(incident.tasks, alert.task),
         opened_at=min(incident.opened_at, alert.at),
         last_at=max(incident.last_at, alert.at),
@@ -294,7 +295,7 @@ def _announce(
     for target in targets:
         before = entries.get(target.channel) or OutboxEntry(target.dedup_window)
         entry = before._replace(
-            suppressed=_plus(before.suppressed, {alert.cause: 1}),
+            suppressed=_plus_one(before.suppressed, alert.cause),
             dedup_window=target.dedup_window,
             stateful=target.stateful,
             options=target.options,
@@ -436,8 +437,9 @@ def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
-def _plus(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return {**counts, **{cause: counts.get(cause, 0) + count for cause, count in more.items()}}
+def _plus_one(counts: Mapping[str, int], cause: str) -> dict[str, int]:
+    key = bounded_cause(counts, cause)
+    return {**counts, key: counts.get(key, 0) + 1}
 
 
 def _with_task(tasks: tuple[str, ...], task: str) -> tuple[str, ...]:

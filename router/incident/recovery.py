@@ -24,6 +24,10 @@ DEPLOYMENTS_REMEMBERED = 20
 QUIET_TIMES = (HOUR, 4 * HOUR)
 """Seconds without trouble before a recovery is announced: after the first return, and after later ones."""
 
+CAUSES_REMEMBERED = 100
+"""Causes of one subject that are told apart; a plugin may make any number of them. Further ones count as `other`."""
+OTHER_CAUSES = "other"
+
 FAILED_DEPLOYMENT = "deployment_failed"
 """The key of failed deployments among the causes, whatever a plugin or a user rule calls them."""
 OTHERS = "others"
@@ -59,6 +63,11 @@ def continues(state: SubjectState, alert: Alert) -> bool:
 def cause_key(alert: Alert) -> str:
     """The key of an occurrence among the causes."""
     return FAILED_DEPLOYMENT if alert.effects.deployment is DeploymentStep.FAILED else alert.cause
+
+
+def bounded_cause(known: Mapping[str, object], cause: str) -> str:
+    """The cause, or `other` if so many are known already that the state would grow too large."""
+    return cause if cause in known or len(known) < CAUSES_REMEMBERED else OTHER_CAUSES
 
 
 def is_over(state: SubjectState, alert: Alert) -> bool:
@@ -98,7 +107,7 @@ def add_active(state: SubjectState, alert: Alert, now: float, timing: Timing) ->
             _add(conditions, begun, alert, now)
         verify_at = now + VERIFY_EVERY if state.verify_at is None and timing.verify else state.verify_at
         return state._replace(conditions=conditions, verify_at=verify_at if conditions else None)
-    key = cause_key(alert)
+    key = bounded_cause(state.cause_times, cause_key(alert))
     newest = max(alert.at, state.cause_times.get(key, alert.at), _quiet_from(state, key) + _SMALLEST)
     return state._replace(cause_times={**state.cause_times, key: newest})
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_aws.events import Raw, task_stopped
+from router.config.rules import UserRule
 from router.errors import TransientError
 from router.history.items import iso
-from router.incident.recovery import CONDITIONS_REMEMBERED
+from router.incident.recovery import CAUSES_REMEMBERED, CONDITIONS_REMEMBERED
 from router.model import Decision, EndedBy, IncidentStatus, Kind, Reason
 from tests.doubles.service_events import crash, deployed, in_alarm, sidecar_died, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
@@ -301,3 +302,19 @@ def test_a_channel_may_be_notified_twice_within_a_millisecond(world: World) -> N
     world.receive(hook("HOOK_AWAITING_ACTION", START))
     world.receive(hook("HOOK_AWAITING_ACTION", START, "h2"))
     assert [attempt["outcome"] for attempt in world.ledger("slack")] == ["sent"] * len(world.slack.told)
+
+
+def test_a_new_cause_for_each_alert_does_not_make_the_state_large() -> None:
+    rules = [
+        UserRule(f"r{number}", {"task_definition": (f"web:{number}",)}, cause=f"cause_{number}")
+        for number in range(150)
+    ]
+    world = World(rules=tuple(rules))
+    for number in range(150):
+        definition = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/web:{number}"
+        world.receive(crash(f"t{number}", START, taskDefinitionArn=definition))
+        world.now += 1
+    (state,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
+    assert state.incident is not None
+    assert state.incident.count == 150
+    assert max(len(state.incident.causes), len(state.cause_times)) <= CAUSES_REMEMBERED + 1
