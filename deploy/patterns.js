@@ -6,7 +6,7 @@ const LIMIT = 2048; // characters of an event pattern (Amazon EventBridge quotas
 const TASKS = 'ECS Task State Change';
 const INSTANCES = 'ECS Container Instance State Change';
 // The kinds of which every event says its cluster in `detail`; of the others some name it in `resources` alone.
-const SAYS_CLUSTER = [TASKS, 'ECS Service Action'];
+const SAYS_CLUSTER = [TASKS, INSTANCES, 'ECS Service Action'];
 
 // Every rule that lets events in, by its logical id; the rules of the event bus have the same patterns.
 function patterns(resources, settings) {
@@ -26,7 +26,7 @@ function patterns(resources, settings) {
 
 // Every state of tasks and container instances, whatever it says.
 function withLifecycle(pattern) {
-  const others = pattern.$or.filter((each) => !only(each, [TASKS]) && !excludes(each));
+  const others = pattern.$or.filter((each) => !only(each, [TASKS, INSTANCES]) && !excludes(each));
   const rest = pattern.$or.find(excludes);
   const kept = rest['detail-type'][0]['anything-but'].filter((kind) => kind !== TASKS && kind !== INSTANCES);
   return { ...pattern, $or: [...others, { 'detail-type': [{ 'anything-but': kept }] }] };

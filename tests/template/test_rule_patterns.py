@@ -109,6 +109,7 @@ def test_a_container_that_stops_in_a_task_that_runs_on_passes(passes: Passes) ->
 
 
 def test_a_task_that_just_runs_does_not_pass(passes: Passes) -> None:
+    """It may be one whose container runs again, but no pattern tells it from one that has just started."""
     assert not passes(task("RUNNING", "RUNNING", "RUNNING", "RUNNING"))
 
 
@@ -150,9 +151,20 @@ def test_every_other_kind_of_ecs_event_passes_also_one_of_tomorrow(passes: Passe
     assert passes(event("aws.ecs", detail_type, eventName="ANYTHING"))
 
 
-def test_states_of_container_instances_do_not_pass(passes: Passes) -> None:
-    """Their agents disconnect several times an hour as a matter of course."""
-    assert not passes(event("aws.ecs", "ECS Container Instance State Change", agentConnected=False, status="ACTIVE"))
+def test_an_agent_that_disconnects_does_not_pass(passes: Passes) -> None:
+    """It does so several times an hour as a matter of course."""
+    assert not passes(events.instance_state("ACTIVE", connected=False))
+    assert not passes(events.instance_state("DRAINING"))
+
+
+@pytest.mark.parametrize("status", ["DEREGISTERING", "INACTIVE", "REGISTRATION_FAILED"])
+def test_an_instance_that_goes_away_or_never_came_passes(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes, status: str
+) -> None:
+    raw = events.instance_state(status)
+    assert passes(raw)
+    assert passes_narrowed(raw)
+    assert is_forwarded(raw)
 
 
 def test_api_calls_do_not_pass(passes: Passes) -> None:
@@ -167,6 +179,29 @@ def test_an_alarm_with_the_prefix_passes_in_every_state(passes: Passes, state: s
 
 def test_an_alarm_without_the_prefix_does_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.cloudwatch", "CloudWatch Alarm State Change", alarmName="rds-cpu"))
+
+
+def deleted_alarm(name: str, operation: str = "delete") -> dict[str, Any]:
+    state = {"value": "ALARM", "timestamp": "2026-11-22T09:59:46.425+0000"}
+    detail = {"alarmName": name, "operation": operation, "state": state, "configuration": {"alarmName": name}}
+    return event("aws.cloudwatch", "CloudWatch Alarm Configuration Change", **detail)
+
+
+def test_the_deletion_of_an_alarm_with_the_prefix_passes(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes
+) -> None:
+    assert passes(deleted_alarm("ecs-web-cpu"))
+    assert passes_narrowed(deleted_alarm("web-cpu"))
+    assert is_forwarded(deleted_alarm("ecs-web-cpu"))
+
+
+@pytest.mark.parametrize(("name", "operation"), [("rds-cpu", "delete"), ("ecs-web-cpu", "update")])
+def test_no_other_change_of_an_alarm_passes(passes: Passes, name: str, operation: str) -> None:
+    assert not passes(deleted_alarm(name, operation))
+
+
+def test_only_the_deletion_of_an_alarm_is_forwarded(is_forwarded: Passes) -> None:
+    assert not is_forwarded(deleted_alarm("ecs-web-cpu", "update"))
 
 
 def test_a_container_may_report_its_own_end(passes: Passes) -> None:
@@ -213,6 +248,7 @@ OF_A_CLUSTER = {
     "hook": lambda cluster: moved(events.hook("HOOK_FAILED"), cluster),
     "daemon": lambda cluster: moved(events.daemon_action(), cluster),
     "instance": lambda cluster: moved(events.instance_health(), cluster),
+    "instance that goes away": lambda cluster: moved(events.instance_state("INACTIVE"), cluster),
 }
 
 

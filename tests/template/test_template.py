@@ -272,7 +272,7 @@ def test_the_silence_of_the_tick_is_an_alarm(packaged: Packaged) -> None:
 def test_what_the_router_watches_of_itself(packaged: Packaged) -> None:
     metrics = {alarm["MetricName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()}
     queues = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable"}
+    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable", "DamagedItems"}
 
 
 def test_every_rule_that_lets_events_in_has_an_alarm_on_its_failures(everything: Packaged) -> None:
@@ -283,9 +283,15 @@ def test_every_rule_that_lets_events_in_has_an_alarm_on_its_failures(everything:
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
+    """But for one: AWS shows composite alarms only to who may see every alarm (DescribeAlarms)."""
     statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
-    assert unbounded == []
+    assert unbounded == [["cloudwatch:DescribeAlarms"]]
+
+
+def test_the_delayed_checks_of_the_due_queue_are_not_taken_for_a_loop(packaged: Packaged) -> None:
+    """By default Lambda cuts a chain of messages after 16, and puts the last one on the dead-letter queue."""
+    assert packaged.properties("RouterLambdaFunction")["RecursiveLoop"] == "Allow"
 
 
 def test_no_permission_is_a_whole_service(packaged: Packaged) -> None:
