@@ -8,14 +8,21 @@ const PARTS = {
   eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
   eventLog: ['EventLogGroup', 'EventLogPolicy', 'EventLogRule', 'EventLogRuleFailedAlarm'],
   dashboard: ['Dashboard'],
+  containerExitedEvents: [
+    'SelfReportsQueue',
+    'SelfReportsQueuePolicy',
+    ...['ContainerExitedRule', 'BusContainerExitedRule'].flatMap((rule) => [rule, `${rule}FailedAlarm`]),
+  ],
 };
 
-// Without these resources: elements of lists that refer to them go, and so do the outputs.
+// Without these resources: elements of lists that refer to them go, and so do the outputs and the queues that the function reads.
 function leaveOut(part, service) {
   const names = PARTS[part];
   for (const name of names) delete service.resources.Resources[name];
   dropOutputs(service, names);
   prune(service.resources.Resources, names);
+  const { router } = service.functions;
+  router.events = router.events.filter(({ sqs }) => !names.includes(referred(sqs?.arn)));
 }
 
 // In place of a resource, one that is there already: `values` says what Ref and Fn::GetAtt … Arn shall give.

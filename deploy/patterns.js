@@ -15,11 +15,13 @@ function patterns(resources, settings) {
   alarm.detail.alarmName = [{ prefix: settings.alarmNamePrefix }];
   const codeDeploy = shipped('CodeDeployRule');
   codeDeploy.detail.application = [{ prefix: settings.codeDeployPrefix }];
+  const containerExited = shipped('ContainerExitedRule');
+  if (settings.clusters.length) containerExited.detail.clusterArn = arnsOf(settings.clusters);
   const made = {
     EcsRule: ofClusters(settings.lifecycleEvents ? withLifecycle(shipped('EcsRule')) : shipped('EcsRule'), settings.clusters),
     AlarmRule: alarm,
     CodeDeployRule: codeDeploy,
-    ContainerExitedRule: shipped('ContainerExitedRule'),
+    ContainerExitedRule: containerExited,
   };
   return { ...made, ...Object.fromEntries(Object.entries(made).map(([rule, pattern]) => [`Bus${rule}`, pattern])) };
 }
@@ -34,7 +36,7 @@ function withLifecycle(pattern) {
 
 function ofClusters(pattern, clusters) {
   if (!clusters.length) return pattern;
-  const arns = clusters.map((name) => match(`:cluster/${name}`));
+  const arns = arnsOf(clusters);
   const within = clusters.map((name) => ({ wildcard: `*/${name}/*` }));
   const narrowed = pattern.$or.map((each) =>
     only(each, SAYS_CLUSTER)
@@ -42,6 +44,10 @@ function ofClusters(pattern, clusters) {
       : { ...each, $or: [{ detail: { clusterArn: arns } }, { resources: within }] },
   );
   return { ...pattern, $or: narrowed };
+}
+
+function arnsOf(clusters) {
+  return clusters.map((name) => match(`:cluster/${name}`));
 }
 
 function match(ending) {

@@ -60,6 +60,7 @@ class Prepare {
     else Resources.HeartbeatRule.Properties.State = 'DISABLED';
 
     if (!settings.senders.length) leaveOut('eventBus', service);
+    if (!settings.containerExitedEvents) leaveOut('containerExitedEvents', service);
     if (!settings.eventLogDays) leaveOut('eventLog', service);
     if (!settings.dashboard) leaveOut('dashboard', service);
     else listAlarms(Resources);

@@ -57,6 +57,7 @@ function read(stated, environment, stage) {
     codeDeployPrefix: text('codeDeployPrefix') || 'AppECS-',
     clusters: list('ECS_CLUSTERS', text('clusters'), CLUSTER, 'not the name of a cluster'),
     lifecycleEvents: flag('LIFECYCLE_EVENTS', text('lifecycleEvents'), false),
+    containerExitedEvents: flag('CONTAINER_EXITED_EVENTS', text('containerExitedEvents'), false),
     senders: list('EVENT_BUS_SENDERS', text('eventBusSenders'), SENDER, 'neither an account nor an organization (o-…)'),
     eventLogDays: Number(days) || 0,
     heartbeat,

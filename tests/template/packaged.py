@@ -22,6 +22,7 @@ EVERYTHING = {
     "ALARM_NAME_PREFIX": "web-",
     "ALERT_EMAILS": "second@example.com",
     "CODEDEPLOY_APPLICATION_PREFIX": "blue-green-",
+    "CONTAINER_EXITED_EVENTS": "on",
     "ECS_CLUSTERS": "prod, batch-*",
     "EVENT_BUS_SENDERS": "111122223333, o-a1b2c3d4e5",
     "EVENT_LOG_DAYS": "14",

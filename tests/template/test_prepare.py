@@ -81,6 +81,7 @@ def settings(stage: str = "dev", **stated: str) -> tuple[dict[str, Any], list[st
     [
         ("alarmNamePrefix", "alert-router", "ALARM_NAME_PREFIX"),
         ("clusters", "prod, two words", "ECS_CLUSTERS"),
+        ("containerExitedEvents", "maybe", "CONTAINER_EXITED_EVENTS"),
         ("dashboard", "perhaps", "DASHBOARD"),
         ("eventBusSenders", "12345", "EVENT_BUS_SENDERS"),
         ("heartbeat", "weekly", "HEARTBEAT_SCHEDULE"),
@@ -104,6 +105,7 @@ def test_a_setting_that_is_empty_is_as_if_it_were_not_set() -> None:
         "alarmNamePrefix",
         "codeDeployPrefix",
         "clusters",
+        "containerExitedEvents",
         "dashboard",
         "heartbeat",
         "eventLogDays",

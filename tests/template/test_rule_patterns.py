@@ -16,13 +16,15 @@ from local_aws.events import Raw
 from router.ecs.classify import classify
 from router.ecs.normalise import normalise
 from router.model import Severity
+from sidecar import container_exits
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
-RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule")
+SELF_REPORT = "ContainerExitedRule"
 NEWS_OF_DEPLOYMENTS = {"deployment_in_progress", "deployment_completed"}
 MUST_NOT_PASS = {"task_provisioning", "task_pending", "capacity_provider_steady_state"}
 
@@ -67,11 +69,13 @@ def is_forwarded() -> Passes:
     """Tell whether the stack of other accounts forwards an event."""
     template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
     assert problems == []
-    return matching([template["Resources"]["ForwardRule"]["Properties"]["EventPattern"]])
+    rules = [each for each in template["Resources"].values() if each["Type"] == "AWS::Events::Rule"]
+    return matching([rule["Properties"]["EventPattern"] for rule in rules])
 
 
 def matcher(packaged: Packaged) -> Passes:
-    return matching([packaged.properties(rule)["EventPattern"] for rule in RULES])
+    rules = [rule for rule in (*RULES, SELF_REPORT) if rule in packaged.template["Resources"]]
+    return matching([packaged.properties(rule)["EventPattern"] for rule in rules])
 
 
 def matching(patterns: list[dict[str, Any]]) -> Passes:
@@ -204,8 +208,70 @@ def test_only_the_deletion_of_an_alarm_is_forwarded(is_forwarded: Passes) -> Non
     assert not is_forwarded(deleted_alarm("ecs-web-cpu", "update"))
 
 
-def test_a_container_may_report_its_own_end(passes: Passes) -> None:
-    assert passes(event("ecs-alert-router", "Container Exited", container="sidecar"))
+def self_report(**detail: Any) -> dict[str, Any]:
+    """As sidecar/container_exits.py sends it."""
+    dead = {"Name": "metrics", "KnownStatus": "STOPPED", "ExitCode": 139}
+    task = {
+        "Cluster": "prod",
+        "TaskARN": "arn:aws:ecs:eu-west-1:123456789012:task/prod/158d1c8083dd49d6b527399fd6414f5c",
+        "Family": "checkout",
+        "Revision": "42",
+        "DesiredStatus": "RUNNING",
+        "KnownStatus": "RUNNING",
+        "Containers": [{"Name": "app", "KnownStatus": "RUNNING"}, dead],
+    }
+    sent = container_exits.event(task, dead, {})
+    return event(sent["Source"], sent["DetailType"], **json.loads(sent["Detail"]) | detail)
+
+
+def test_a_task_may_report_a_container_of_its_own_where_that_is_on(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes
+) -> None:
+    assert not passes(self_report())
+    assert passes_narrowed(self_report())
+    assert is_forwarded(self_report())
+
+
+def test_a_self_report_of_another_cluster_does_not_pass(passes_narrowed: Passes) -> None:
+    assert not passes_narrowed(self_report(clusterArn="arn:aws:ecs:eu-west-1:123456789012:cluster/production"))
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"lastStatus": "STOPPED"},
+        {"desiredStatus": "STOPPED"},
+        {"startedAt": "9000-01-01T00:00:00Z"},
+        {"stoppedAt": "2020-01-01T00:00:00Z"},
+        {"stopCode": "EssentialContainerExited"},
+        {"stoppedReason": "CannotPullContainerError: call this number"},
+        {"containers": []},
+        {"containers": [{"name": "app", "lastStatus": "RUNNING"}]},
+        {"taskArn": "x"},
+    ],
+    ids=json.dumps,
+)
+def test_a_self_report_of_any_other_shape_does_not_pass(
+    passes_narrowed: Passes, is_forwarded: Passes, detail: dict[str, Any]
+) -> None:
+    assert not passes_narrowed(self_report(**detail))
+    assert not is_forwarded(self_report(**detail))
+
+
+@pytest.mark.parametrize(
+    "name", ["clusterArn", "taskArn", "taskDefinitionArn", "lastStatus", "desiredStatus", "containers"]
+)
+def test_a_self_report_without_one_of_its_fields_does_not_pass(
+    passes_narrowed: Passes, is_forwarded: Passes, name: str
+) -> None:
+    raw = self_report()
+    del raw["detail"][name]
+    assert not passes_narrowed(raw)
+    assert not is_forwarded(raw)
+
+
+def test_the_events_of_the_examples_have_the_shape_that_passes(passes_narrowed: Passes) -> None:
+    assert passes_narrowed(events.container_exited())
 
 
 def test_nothing_else_of_the_routers_own_passes(passes: Passes) -> None:
@@ -343,7 +409,6 @@ def test_whatever_the_router_wants_is_forwarded(passes: Passes, is_forwarded: Pa
 
 def test_what_cloudtrail_tells_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
     assert is_forwarded(events.alarm())
-    assert is_forwarded(events.container_exited())
     assert not is_forwarded(events.service_action() | {"detail-type": "AWS API Call via CloudTrail"})
     assert not is_forwarded(event("aws.ec2", "EC2 Instance State-change Notification"))
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cfnlint.decode
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
@@ -15,7 +16,8 @@ from tests.template.packaged import EVERYTHING, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
-QUEUES = ("EventsQueue", "DueQueue", "DeadLetterQueue")
+QUEUES = ("EventsQueue", "DueQueue", "SelfReportsQueue", "DeadLetterQueue")
+READ = ("EventsQueue", "DueQueue", "SelfReportsQueue")  # by the function
 RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
 ROOT = Path(__file__).resolve().parents[2]
 KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
@@ -130,27 +132,30 @@ def test_lists_can_leave_out_what_has_expired(packaged: Packaged) -> None:
     assert [index["IndexName"] for index in shown if "ttl" not in index["Projection"]["NonKeyAttributes"]] == []
 
 
-@pytest.mark.parametrize("queue", ["EventsQueue", "DueQueue"])
-def test_a_message_stays_invisible_for_six_times_the_functions_timeout(packaged: Packaged, queue: str) -> None:
-    timeout = packaged.properties("RouterLambdaFunction")["Timeout"]
-    assert packaged.properties(queue)["VisibilityTimeout"] >= 6 * timeout
+@pytest.mark.parametrize("queue", READ)
+def test_a_message_stays_invisible_for_six_times_the_functions_timeout(everything: Packaged, queue: str) -> None:
+    timeout = everything.properties("RouterLambdaFunction")["Timeout"]
+    assert everything.properties(queue)["VisibilityTimeout"] >= 6 * timeout
 
 
-@pytest.mark.parametrize("queue", ["EventsQueue", "DueQueue"])
-def test_what_fails_as_often_as_the_function_is_told_becomes_a_dead_letter(packaged: Packaged, queue: str) -> None:
-    variables = packaged.properties("RouterLambdaFunction")["Environment"]["Variables"]
-    assert packaged.properties(queue)["RedrivePolicy"] == {
+@pytest.mark.parametrize("queue", READ)
+def test_what_fails_as_often_as_the_function_is_told_becomes_a_dead_letter(everything: Packaged, queue: str) -> None:
+    variables = everything.properties("RouterLambdaFunction")["Environment"]["Variables"]
+    assert everything.properties(queue)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn_of("DeadLetterQueue"),
         "maxReceiveCount": int(variables["MAX_RECEIVES"]),
     }
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_queues_are_encrypted_and_ask_for_the_key_seldom(packaged: Packaged, queue: str) -> None:
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_queues_are_encrypted_and_ask_for_the_key_seldom(variant: str, request: pytest.FixtureRequest) -> None:
     """Each call to KMS costs; SQS keeps a data key for up to a day."""
-    properties = packaged.properties(queue)
-    assert properties["KmsMasterKeyId"] == KEY
-    assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
+    key = {"packaged": KEY, "everything": EVERYTHING["KMS_KEY_ARN"]}[variant]
+    queues = request.getfixturevalue(variant).of_type("AWS::SQS::Queue")
+    assert queues.keys() == set(QUEUES) - ({"SelfReportsQueue"} if variant == "packaged" else set())
+    for properties in queues.values():
+        assert properties["KmsMasterKeyId"] == key
+        assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
 
 
 def test_all_logs_are_encrypted_and_kept_for_a_time(packaged: Packaged, everything: Packaged) -> None:
@@ -165,10 +170,30 @@ def test_dead_letters_are_kept_for_as_long_as_sqs_can(packaged: Packaged) -> Non
     assert packaged.properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_a_failed_record_does_not_take_its_batch_along(packaged: Packaged) -> None:
-    mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert [mapping["FunctionResponseTypes"] for mapping in mappings] == [["ReportBatchItemFailures"]] * 2
+def test_a_failed_record_does_not_take_its_batch_along(everything: Packaged) -> None:
+    mappings = everything.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert [mapping["FunctionResponseTypes"] for mapping in mappings] == [["ReportBatchItemFailures"]] * len(READ)
     assert not any("MaximumBatchingWindowInSeconds" in mapping for mapping in mappings)
+
+
+def test_a_flood_of_self_reports_neither_waits_with_events_of_aws_nor_takes_their_concurrency(
+    everything: Packaged,
+) -> None:
+    """Two is the least that AWS allows."""
+    mappings = everything.of_type("AWS::Lambda::EventSourceMapping").values()
+    concurrency = {
+        each["EventSourceArn"]["Fn::GetAtt"][0]: each["ScalingConfig"]["MaximumConcurrency"] for each in mappings
+    }
+    assert concurrency == {"EventsQueue": 10, "DueQueue": 2, "SelfReportsQueue": 2}
+    for rule in ("ContainerExitedRule", "BusContainerExitedRule"):
+        assert everything.properties(rule)["Targets"][0]["Arn"] == arn_of("SelfReportsQueue")
+
+
+def test_without_the_setting_nothing_takes_self_reports(packaged: Packaged) -> None:
+    text = packaged.template_file.read_text()
+    assert "SelfReports" not in text
+    assert "ContainerExited" not in text
+    assert "Container Exited" not in text
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything"])
@@ -177,21 +202,27 @@ def test_every_target_of_a_rule_has_a_dead_letter_queue_and_a_retry_policy(
 ) -> None:
     rules = request.getfixturevalue(variant).of_type("AWS::Events::Rule").values()
     targets = [target for rule in rules for target in rule["Targets"]]
-    assert len(targets) == len(rules) >= len(RULES) + 2  # and the tick and the heartbeat
+    assert len(targets) == len(rules) >= 5  # with the tick and the heartbeat
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": arn_of("DeadLetterQueue")}
         assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} == target["RetryPolicy"].keys()
 
 
-@pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
-def test_exactly_the_rules_that_send_to_the_events_queue_may(variant: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("variant", "queue"),
+    [
+        *((variant, "EventsQueue") for variant in ("packaged", "everything", "least")),
+        ("everything", "SelfReportsQueue"),
+    ],
+)
+def test_exactly_the_rules_that_send_to_a_queue_may(variant: str, queue: str, request: pytest.FixtureRequest) -> None:
     packaged = request.getfixturevalue(variant)
-    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("EventsQueue"))
+    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of(queue))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
     rules = packaged.of_type("AWS::Events::Rule").items()
-    senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of("EventsQueue")}
+    senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of(queue)}
     (channel_states,) = allowed["Condition"].values()
     assert {source["Fn::GetAtt"][0] for source in channel_states["aws:SourceArn"]} == senders
 
@@ -209,8 +240,8 @@ def test_exactly_the_rules_may_send_to_the_dead_letter_queue(variant: str, reque
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_queues_refuse_plain_http(packaged: Packaged, queue: str) -> None:
-    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of(queue))
+def test_queues_refuse_plain_http(everything: Packaged, queue: str) -> None:
+    statements = statements_about(everything, "AWS::SQS::QueuePolicy", arn_of(queue))
     (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert (denied["Principal"], denied["Action"]) == ("*", "sqs:*")
@@ -418,3 +449,28 @@ def test_no_number_became_a_text(variant: str, request: pytest.FixtureRequest) -
     found = numbers(resources, "")
     allowed = re.compile(r".*/Environment/Variables/MAX_RECEIVES|.*/aws:SecureTransport")
     assert [place for place in found if not allowed.fullmatch(place)] == []
+
+
+# --- deploy/forwarder.yml ---------------------------------------------------------------------------------------------
+
+
+def forwarder() -> dict[str, Any]:
+    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
+    assert problems == []
+    found: dict[str, Any] = json.loads(json.dumps(template))
+    return found
+
+
+def test_self_reports_are_forwarded_only_where_that_is_asked_for() -> None:
+    template = forwarder()
+    assert template["Parameters"]["ContainerExitedEvents"]["Default"] == "off"
+    conditional = {name for name, each in template["Resources"].items() if "Condition" in each}
+    assert conditional == {"ContainerExitedRule", "ContainerExitedFailedAlarm"}
+    assert "ecs-alert-router" not in json.dumps(template["Resources"]["ForwardRule"]["Properties"]["EventPattern"])
+
+
+def test_self_reports_are_forwarded_by_the_pattern_that_lets_them_in(everything: Packaged) -> None:
+    pattern = forwarder()["Resources"]["ContainerExitedRule"]["Properties"]["EventPattern"]
+    shipped = everything.properties("ContainerExitedRule")["EventPattern"]
+    narrowed = pattern["detail"] | {"clusterArn": shipped["detail"]["clusterArn"]}  # by ECS_CLUSTERS
+    assert pattern | {"detail": narrowed} == shipped
