@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
+from local_aws.events import Raw, container_exited
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
@@ -62,12 +64,21 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     put(stamped(died("early"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "early"), aws, first)
 
-    more = SETTINGS | {"EVENT_BUS_SENDERS": "111122223333", "EVENT_LOG_DAYS": "14", "ALERT_EMAILS": "b@example.com"}
+    put(self_report("unasked"), aws.client("events"))
+    more = SETTINGS | {
+        "ALERT_EMAILS": "b@example.com",
+        "CONTAINER_EXITED_EVENTS": "on",
+        "EVENT_BUS_SENDERS": "111122223333",
+        "EVENT_LOG_DAYS": "14",
+    }
     changed = deploy(aws, environment=more, configuration=CONFIGURATION)
     assert changed == first  # nothing was replaced
     assert [each["Endpoint"] for each in subscriptions(aws, changed)] == ["b@example.com"]
     on_the_bus(aws, "abroad")
     eventually(lambda: alerts_of(aws, first.table_name, "abroad"), aws, changed)
+    put(self_report("metrics"), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "metrics"), aws, changed)
+    assert not alerts_of(aws, first.table_name, "unasked")  # it was turned on only afterwards
 
     # Its own name in HISTORY_TABLE, where people keep it for the command line, changes nothing.
     back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
@@ -85,6 +96,11 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
     assert alerts_of(aws, first.table_name, "early")
     eventually(lambda: any("service late " in str(each.payload["text"]) for each in slack.received), aws, again)
+
+
+def self_report(service: str) -> Raw:
+    """A container that has exited in a task that keeps running, as the task itself reports it."""
+    return stamped(container_exited(service=service, family=service, task=uuid.uuid4().hex), time.time())
 
 
 def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:
