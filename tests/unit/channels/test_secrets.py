@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
 from router.channels.secrets import KEPT_FOR, Secrets, is_reference
@@ -92,10 +92,11 @@ def test_a_reference_to_nothing_is_a_permanent_error_that_names_it_and_holds_no_
     assert "confidential" not in str(raised.value)
 
 
-def test_an_aws_that_does_not_answer_is_a_transient_error(clock: Clock) -> None:
+@pytest.mark.parametrize("silence", [ConnectTimeoutError, ReadTimeoutError])
+def test_an_aws_that_does_not_answer_is_a_transient_error(clock: Clock, silence: type[BotoCoreError]) -> None:
     class Silent:
         def get_parameter(self, **_: Any) -> None:
-            raise ConnectTimeoutError(endpoint_url="https://ssm.eu-west-1.amazonaws.com")
+            raise silence(endpoint_url="https://ssm.eu-west-1.amazonaws.com")
 
     with pytest.raises(TransientError):
         Secrets(Silent, Silent, clock).read("ssm:/router/slack")
