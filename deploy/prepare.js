@@ -33,6 +33,7 @@ class Prepare {
     const { service } = this.serverless;
     const { settings, problems } = read(service.custom.settings, process.env, this.stage());
     const { environment } = service.provider;
+    environment.PRODUCTION = String(settings.production);
     environment.ALERT_ROUTER_CONFIG = this.configuration(environment.ALERT_ROUTER_CONFIG);
     const configured = this.checked(environment, settings.alerts);
     problems.push(...configured.problems);
@@ -55,6 +56,8 @@ class Prepare {
     const { Resources } = service.resources;
     for (const [rule, pattern] of Object.entries(made)) Resources[rule].Properties.EventPattern = pattern;
     Resources.EventBus.Properties.Policy.Statement = settings.senders.map((sender) => mayWrite(sender, Resources.EventBus.Properties.Name));
+    Resources.HistoryTable.Properties.DeletionProtectionEnabled = settings.production;
+    service.provider.logRetentionInDays = settings.logDays;
     Resources.EventLogGroup.Properties.RetentionInDays = settings.eventLogDays;
     if (settings.heartbeat) Resources.HeartbeatRule.Properties.ScheduleExpression = settings.heartbeat;
     else Resources.HeartbeatRule.Properties.State = 'DISABLED';
@@ -172,7 +175,8 @@ class Prepare {
 function checkedSettings(environment, alerts) {
   const known = Object.entries(environment).filter(([, value]) => typeof value === 'string');
   const topic = alerts.length ? 'arn:aws:sns:us-east-1:000000000000:alerts' : '';
-  return { ...Object.fromEntries(known), SNS_TOPIC_ARN: topic };
+  const names = known.map(([name]) => name).join(' '); // where nothing but a reference to a secret may stand
+  return { ...Object.fromEntries(known), FUNCTION_VARIABLES: names, SNS_TOPIC_ARN: topic };
 }
 
 // An account by its number, an organization by its id.

@@ -74,13 +74,6 @@ class ConfiguredChannel:
         return budget
 
     @property
-    def literal_secrets(self) -> tuple[str, ...]:
-        """The names of secret options whose values are literals instead of references."""
-        options = self.config.options
-        names: tuple[str, ...] = getattr(self.factory, "secret_options", ())
-        return tuple(name for name in names if name in options and not is_reference(options[name]))
-
-    @property
     def has_secret_references(self) -> bool:
         """Whether a secret must be read to make the channel."""
         return any(is_reference(value) for value in self.config.options.values())

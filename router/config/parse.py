@@ -16,6 +16,7 @@ from typing import Any
 from router.channels.configured import ConfiguredChannel, OptionMissing, no_secret_client
 from router.channels.plugins import Plugins
 from router.channels.secrets import Secrets
+from router.config import production
 from router.config.hours import parse_hours
 from router.config.rules import FACTS, UserRule
 from router.config.settings import Config, EnrichSettings, Route
@@ -26,7 +27,6 @@ from router.errors import ConfigError, PermanentError
 from router.model import ChannelConfig, Severity
 
 LANGUAGES = ("en", "ja")
-PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 MIN_RETENTION = 2 * 86400.0  # seconds
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _SLUG = re.compile(r"[a-z0-9_]+")
@@ -100,6 +100,7 @@ def parse(
     top.done()
     if not routes:
         reader.problems.append("routes: there is none, so nothing would ever be sent; add a [[routes]] table")
+    exposed = production.check(table, plugins, environ)
     return config._replace(
         channels=channels.usable,
         routes=routes,
@@ -107,8 +108,8 @@ def parse(
         maintenance=tuple(window for window in maintenance if window),
         unset=channels.unset,
         disabled=channels.disabled,
-        problems=tuple(reader.problems),
-        warnings=tuple(channels.warnings),
+        problems=(*reader.problems, *exposed.problems),
+        warnings=exposed.warnings,
     )
 
 
@@ -175,7 +176,6 @@ class _Channels:
         self.usable: dict[str, ConfiguredChannel] = {}
         self.unset: dict[str, str] = {}
         self.disabled: dict[str, str] = {}
-        self.warnings: list[str] = []
 
     def add(self, table: TomlTable, name: str, by_kind: Mapping[str, ChannelConfig], defaults: ChannelConfig) -> None:
         kind = table.text("kind")
@@ -187,7 +187,6 @@ class _Channels:
             self._disable(name, f"no plugin provides the kind {kind!r}", f"; {known(self.plugins.kinds)}")
             return
         channel = ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets)
-        self._report_literal_secrets(channel)
         try:
             if not channel.has_secret_references:
                 channel.open()
@@ -199,13 +198,6 @@ class _Channels:
                 self._disable(name, str(error))
         except PermanentError as error:
             self._disable(name, str(error))
-
-    def _report_literal_secrets(self, channel: ConfiguredChannel) -> None:
-        """Everyone who can read the repository or the function's settings could read such a secret."""
-        reports = self.reader.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
-        for option in channel.literal_secrets:
-            place = f"channels.{channel.config.name}.{option}"
-            reports.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
 
     def _disable(self, name: str, problem: str, hint: str = "") -> None:
         self.reader.problems.append(f"channels.{name}: {problem}{hint}")

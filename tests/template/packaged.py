@@ -30,6 +30,7 @@ EVERYTHING = {
     "KMS_KEY_ARN": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "LIFECYCLE_EVENTS": "on",
     "OPERATOR_EMAILS": "operator@example.com",
+    "PRODUCTION": "on",
     "WATCHED_SERVICES": "prod/checkout,prod/api,prod/api",
     "SECRETS_KMS_KEY_ARNS": "arn:aws:kms:us-east-1:000000000000:key/abcd1234-12ab-34cd-56ef-1234567890ab",
 }

@@ -85,6 +85,14 @@ def test_history_outlives_the_stack_and_so_does_the_key_without_which_nobody_cou
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_production_protects_the_history_and_keeps_its_logs_longer(packaged: Packaged, everything: Packaged) -> None:
+    for stack, production, days in ((packaged, False, 30), (everything, True, 90)):
+        assert stack.properties("HistoryTable")["DeletionProtectionEnabled"] is production
+        assert stack.properties("RouterLogGroup")["RetentionInDays"] == days
+        variables = stack.properties("RouterLambdaFunction")["Environment"]["Variables"]
+        assert variables["PRODUCTION"] == str(production).lower()
+
+
 def test_history_has_no_fixed_name_that_a_second_stack_would_clash_with(packaged: Packaged) -> None:
     assert "TableName" not in packaged.properties("HistoryTable")
 
@@ -447,7 +455,7 @@ def test_no_number_became_a_text(variant: str, request: pytest.FixtureRequest) -
 
     resources = request.getfixturevalue(variant).template["Resources"]
     found = numbers(resources, "")
-    allowed = re.compile(r".*/Environment/Variables/MAX_RECEIVES|.*/aws:SecureTransport")
+    allowed = re.compile(r".*/Environment/Variables/(MAX_RECEIVES|PRODUCTION)|.*/aws:SecureTransport")
     assert [place for place in found if not allowed.fullmatch(place)] == []
 
 
