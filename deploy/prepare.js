@@ -24,6 +24,7 @@ class Prepare {
     this.log = log;
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
+      'after:package:setupProviderConfiguration': () => this.narrowLogs(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
       'after:deploy:deploy': () => this.settings && this.tellWhoHasToConfirm(), // not where a package is deployed
     };
@@ -49,6 +50,17 @@ class Prepare {
     );
     this.shape(service, settings, made, table);
     this.settings = settings;
+  }
+
+  // The framework permits the log groups of every function whose name begins like this one, those of other stages among
+  // them, and to make groups. The stack makes the one there is, with its key and retention.
+  narrowLogs() {
+    const { compiledCloudFormationTemplate: template } = this.serverless.service.provider;
+    for (const statement of template.Resources.IamRoleLambdaExecution.Properties.Policies[0].PolicyDocument.Statement) {
+      if (!statement.Action.some((action) => /^logs:(CreateLogGroup|PutLogEvents)$/.test(action))) continue;
+      statement.Action = statement.Action.includes('logs:PutLogEvents') ? ['logs:PutLogEvents'] : ['logs:CreateLogStream'];
+      statement.Resource = [{ 'Fn::GetAtt': ['RouterLogGroup', 'Arn'] }]; // which ends with :*
+    }
   }
 
   // Gives the resources the shape that the settings want.

@@ -199,8 +199,8 @@ def test_secrets_under_a_customer_managed_key_can_be_decrypted_through_their_ser
     (found,) = [each for each in statements if EVERYTHING["SECRETS_KMS_KEY_ARNS"] in each["Resource"]]
     assert found["Action"] == ["kms:Decrypt"]
     assert found["Condition"]["StringLike"]["kms:ViaService"] == [
-        "ssm.*.amazonaws.com",
-        "secretsmanager.*.amazonaws.com",
+        "ssm.*.amazonaws.com*",
+        "secretsmanager.*.amazonaws.com*",
     ]
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -270,12 +271,19 @@ def test_topics_are_encrypted_with_the_key_of_the_stack(packaged: Packaged, topi
 def test_the_key_is_rotated_and_may_be_used_by_alarms_rules_and_logs(packaged: Packaged) -> None:
     key = packaged.properties("EncryptionKey")
     assert key["EnableKeyRotation"] is True
+    conditions = {}
     users: set[str] = set()
     for statement in key["KeyPolicy"]["Statement"]:
         services = as_list(statement["Principal"].get("Service", []))
         users |= {service["Fn::Sub"] if isinstance(service, dict) else service for service in services}
         if services:
             assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(statement["Action"])
+            conditions[str(services[0])] = statement.get("Condition")
+    # EventBridge names no source to KMS. With a condition on it, it would deliver nothing.
+    assert conditions["events.amazonaws.com"] is None
+    assert conditions["cloudwatch.amazonaws.com"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
     assert users == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.${AWS::Region}.amazonaws.com"}
 
 
@@ -285,11 +293,15 @@ def test_a_key_that_is_there_already_is_used_everywhere_and_none_is_made(everyth
     assert everything.properties("HistoryTable")["SSESpecification"]["KMSMasterKeyId"] == EVERYTHING["KMS_KEY_ARN"]
 
 
-def test_only_alarms_of_this_account_may_publish_to_the_operators(packaged: Packaged) -> None:
+def test_only_alarms_of_this_stack_may_publish_to_the_operators(packaged: Packaged) -> None:
     statements = statements_about(packaged, "AWS::SNS::TopicPolicy", {"Ref": "OperatorsTopic"})
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    pattern = allowed["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].rpartition(":")[2]
+    names = [alarm["AlarmName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()]
+    assert [name for name in names if not fnmatchcase(name, pattern)] == []
+    assert not fnmatchcase("alert-router-dev2-errors", pattern)
 
 
 def test_every_alarm_goes_to_the_operators_and_not_to_the_router(packaged: Packaged) -> None:
@@ -331,6 +343,23 @@ def test_each_permission_names_its_resource(everything: Packaged) -> None:
 def test_the_delayed_checks_of_the_due_queue_are_not_taken_for_a_loop(packaged: Packaged) -> None:
     """By default Lambda cuts a chain of messages after 16, and puts the last one on the dead-letter queue."""
     assert packaged.properties("RouterLambdaFunction")["RecursiveLoop"] == "Allow"
+
+
+def test_the_function_writes_to_its_own_log_group_alone(packaged: Packaged) -> None:
+    """The framework's own statements reach the groups of every stage whose name begins like this one's."""
+    resources = [
+        resource
+        for statement in role_statements(packaged)
+        if any(action.startswith("logs:") for action in statement["Action"])
+        for resource in statement["Resource"]
+    ]
+    assert resources == [arn_of("RouterLogGroup")] * 2
+
+
+def test_the_function_uses_the_key_only_through_the_services_that_it_encrypts_with(packaged: Packaged) -> None:
+    about_the_key = [each for each in role_statements(packaged) if any("kms:" in action for action in each["Action"])]
+    services = [as_list(each["Condition"]["StringLike"]["kms:ViaService"]) for each in about_the_key]
+    assert {service.partition(".")[0] for each in services for service in each} == {"dynamodb", "sns", "sqs"}
 
 
 def test_no_permission_is_a_whole_service(packaged: Packaged) -> None:
