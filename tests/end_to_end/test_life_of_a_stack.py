@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,11 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
     eventually(lambda: alerts_of(aws, first.table_name, "metrics"), aws, changed)
     assert not alerts_of(aws, first.table_name, "unasked")  # it was turned on only afterwards
 
+    flood(aws, 40)
+    put(stamped(died("behind-a-flood"), time.time()), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "behind-a-flood"), aws, changed)
+    assert waiting_self_reports(aws) > 0  # an event of AWS does not wait for them
+
     # Its own name in HISTORY_TABLE, where people keep it for the command line, changes nothing.
     back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
     assert back == first
@@ -101,6 +107,30 @@ def test_a_stack_can_be_changed_removed_and_take_up_its_history_again(aws: Local
 def self_report(service: str) -> Raw:
     """A container that has exited in a task that keeps running, as the task itself reports it."""
     return stamped(container_exited(service=service, family=service, task=uuid.uuid4().hex), time.time())
+
+
+def flood(aws: LocalAws, calls: int) -> None:
+    """Ten self-reports with each call, each about a task of its own."""
+    events = aws.client("events")
+
+    def put_ten(_call: int) -> None:
+        raws = [self_report(uuid.uuid4().hex) for _ in range(10)]
+        events.put_events(
+            Entries=[
+                {"Source": raw["source"], "DetailType": raw["detail-type"], "Detail": json.dumps(raw["detail"])}
+                for raw in raws
+            ]
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put_ten, range(calls)))
+
+
+def waiting_self_reports(aws: LocalAws) -> int:
+    sqs = aws.client("sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "SelfReportsQueue" in url]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return int(counts["ApproximateNumberOfMessages"])
 
 
 def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:
