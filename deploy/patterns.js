@@ -6,7 +6,7 @@ const LIMIT = 2048; // characters of an event pattern (Amazon EventBridge quotas
 const TASKS = 'ECS Task State Change';
 const INSTANCES = 'ECS Container Instance State Change';
 // Every event of these kinds names its cluster in `detail`; some of the others name it only in `resources`.
-const CLUSTER_IN_DETAIL = [TASKS, 'ECS Service Action'];
+const CLUSTER_IN_DETAIL = [TASKS, INSTANCES, 'ECS Service Action'];
 
 // The pattern of every rule that receives events, by logical id; the rules of the event bus have the same patterns.
 function patterns(resources, settings) {
@@ -15,18 +15,20 @@ function patterns(resources, settings) {
   alarm.detail.alarmName = [{ prefix: settings.alarmNamePrefix }];
   const codeDeploy = shipped('CodeDeployRule');
   codeDeploy.detail.application = [{ prefix: settings.codeDeployPrefix }];
+  const containerExited = shipped('ContainerExitedRule');
+  if (settings.clusters.length) containerExited.detail.clusterArn = arnsOf(settings.clusters);
   const own = {
     EcsRule: ofClusters(settings.lifecycleEvents ? withLifecycle(shipped('EcsRule')) : shipped('EcsRule'), settings.clusters),
     AlarmRule: alarm,
     CodeDeployRule: codeDeploy,
-    ContainerExitedRule: shipped('ContainerExitedRule'),
+    ContainerExitedRule: containerExited,
   };
   return { ...own, ...Object.fromEntries(Object.entries(own).map(([rule, pattern]) => [`Bus${rule}`, pattern])) };
 }
 
 // Matches every state of tasks and container instances.
 function withLifecycle(pattern) {
-  const others = pattern.$or.filter((alternative) => !only(alternative, [TASKS]) && !excludes(alternative));
+  const others = pattern.$or.filter((alternative) => !only(alternative, [TASKS, INSTANCES]) && !excludes(alternative));
   const rest = pattern.$or.find(excludes);
   const kept = rest['detail-type'][0]['anything-but'].filter((kind) => kind !== TASKS && kind !== INSTANCES);
   return { ...pattern, $or: [...others, { 'detail-type': [{ 'anything-but': kept }] }] };
@@ -34,7 +36,7 @@ function withLifecycle(pattern) {
 
 function ofClusters(pattern, clusters) {
   if (!clusters.length) return pattern;
-  const arns = clusters.map((name) => match(`:cluster/${name}`));
+  const arns = arnsOf(clusters);
   const within = clusters.map((name) => ({ wildcard: `*/${name}/*` }));
   const narrowed = pattern.$or.map((alternative) =>
     only(alternative, CLUSTER_IN_DETAIL)
@@ -42,6 +44,10 @@ function ofClusters(pattern, clusters) {
       : { ...alternative, $or: [{ detail: { clusterArn: arns } }, { resources: within }] },
   );
   return { ...pattern, $or: narrowed };
+}
+
+function arnsOf(clusters) {
+  return clusters.map((name) => match(`:cluster/${name}`));
 }
 
 function match(ending) {

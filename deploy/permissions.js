@@ -31,7 +31,7 @@ function readStatement(service, names) {
 }
 
 function decryptStatement(keyArns) {
-  const through = { 'kms:ViaService': ['ssm.*.amazonaws.com', 'secretsmanager.*.amazonaws.com'] };
+  const through = { 'kms:ViaService': ['ssm.*.amazonaws.com*', 'secretsmanager.*.amazonaws.com*'] };
   return { Effect: 'Allow', Action: ['kms:Decrypt'], Resource: keyArns, Condition: { StringLike: through } };
 }
 

@@ -26,6 +26,7 @@ class Prepare {
     allowNewerRuntimes(serverless); // before the CLI checks serverless.yml
     this.hooks = {
       'before:package:initialize': () => this.prepare(),
+      'after:package:setupProviderConfiguration': () => this.narrowLogs(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
       'after:deploy:deploy': () => this.settings && this.warnOfUnconfirmed(), // without settings, a package was deployed
     };
@@ -35,6 +36,7 @@ class Prepare {
     const { service } = this.serverless;
     const { settings, problems } = read(service.custom.settings, process.env, this.stage());
     const { environment } = service.provider;
+    environment.PRODUCTION = String(settings.production);
     environment.ALERT_ROUTER_CONFIG = this.configuration(environment.ALERT_ROUTER_CONFIG);
     const configured = this.checked(environment, settings.alerts);
     problems.push(...configured.problems);
@@ -53,16 +55,30 @@ class Prepare {
     this.settings = settings;
   }
 
+  // The framework permits the log groups of every function whose name begins like this one, which includes those of other
+  // stages, and the creation of groups. The stack itself creates the only group, with its key and retention.
+  narrowLogs() {
+    const { compiledCloudFormationTemplate: template } = this.serverless.service.provider;
+    for (const statement of template.Resources.IamRoleLambdaExecution.Properties.Policies[0].PolicyDocument.Statement) {
+      if (!statement.Action.some((action) => /^logs:(CreateLogGroup|PutLogEvents)$/.test(action))) continue;
+      statement.Action = statement.Action.includes('logs:PutLogEvents') ? ['logs:PutLogEvents'] : ['logs:CreateLogStream'];
+      statement.Resource = [{ 'Fn::GetAtt': ['RouterLogGroup', 'Arn'] }]; // which ends with :*
+    }
+  }
+
   // Adapts the resources to the settings.
   adapt(service, settings, eventPatterns, table) {
     const { Resources } = service.resources;
     for (const [rule, pattern] of Object.entries(eventPatterns)) Resources[rule].Properties.EventPattern = pattern;
     Resources.EventBus.Properties.Policy.Statement = settings.senders.map((sender) => mayWrite(sender, Resources.EventBus.Properties.Name));
+    Resources.HistoryTable.Properties.DeletionProtectionEnabled = settings.production;
+    service.provider.logRetentionInDays = settings.logDays;
     Resources.EventLogGroup.Properties.RetentionInDays = settings.eventLogDays;
     if (settings.heartbeat) Resources.HeartbeatRule.Properties.ScheduleExpression = settings.heartbeat;
     else Resources.HeartbeatRule.Properties.State = 'DISABLED';
 
     if (!settings.senders.length) leaveOut('eventBus', service);
+    if (!settings.containerExitedEvents) leaveOut('containerExitedEvents', service);
     if (!settings.eventLogDays) leaveOut('eventLog', service);
     if (!settings.dashboard) leaveOut('dashboard', service);
     else listAlarms(Resources);
@@ -174,7 +190,8 @@ class Prepare {
 function checkedSettings(environment, alerts) {
   const known = Object.entries(environment).filter(([, value]) => typeof value === 'string');
   const topic = alerts.length ? 'arn:aws:sns:us-east-1:000000000000:alerts' : '';
-  return { ...Object.fromEntries(known), SNS_TOPIC_ARN: topic };
+  const names = known.map(([name]) => name).join(' '); // where nothing but a reference to a secret may stand
+  return { ...Object.fromEntries(known), FUNCTION_VARIABLES: names, SNS_TOPIC_ARN: topic };
 }
 
 // Permission for an account or an organization to put events on the bus.

@@ -9,6 +9,7 @@ const SENDER = /^([0-9]{12}|o-[a-z0-9]{10,32})$/;
 const SCHEDULE = /^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\([^()]+\))$/;
 const KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/;
 const TABLE = /^[A-Za-z0-9_.-]{3,255}$/;
+const NOT_PRODUCTION = ['dev', 'test', 'local']; // stages, unless PRODUCTION says otherwise
 // The retention periods that CloudWatch Logs supports, in days (PutRetentionPolicy).
 const DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -50,6 +51,7 @@ function read(values, environment, stage) {
   const schedule = text('heartbeat');
   const heartbeat = schedule.toLowerCase() !== 'off' && (schedule || 'cron(0 9 ? * MON *)');
   if (heartbeat) checked('HEARTBEAT_SCHEDULE', heartbeat, SCHEDULE, 'must be rate(…), cron(…) or off');
+  const production = flag('PRODUCTION', text('production'), !NOT_PRODUCTION.includes(stage));
   const settings = {
     alerts,
     operators: operators.length ? operators : alerts,
@@ -57,12 +59,15 @@ function read(values, environment, stage) {
     codeDeployPrefix: text('codeDeployPrefix') || 'AppECS-',
     clusters: list('ECS_CLUSTERS', text('clusters'), CLUSTER, 'not a cluster name'),
     lifecycleEvents: flag('LIFECYCLE_EVENTS', text('lifecycleEvents'), false),
+    containerExitedEvents: flag('CONTAINER_EXITED_EVENTS', text('containerExitedEvents'), false),
     senders: list('EVENT_BUS_SENDERS', text('eventBusSenders'), SENDER, 'neither an account nor an organization (o-…)'),
     eventLogDays: Number(days) || 0,
     heartbeat,
     dashboard: flag('DASHBOARD', text('dashboard'), true),
     historyTable: checked('HISTORY_TABLE', text('historyTable'), TABLE, 'must be the name of a DynamoDB table'),
     kmsKeyArn: checked('KMS_KEY_ARN', text('kmsKeyArn'), KEY, 'must be the ARN of a KMS key'),
+    production,
+    logDays: Number(text('logDays')) || (production ? 90 : 30),
     watchedServices: list('WATCHED_SERVICES', text('watchedServices'), SERVICE, 'not CLUSTER/SERVICE'),
     secretsKeyArns: list('SECRETS_KMS_KEY_ARNS', text('secretsKeyArns'), KEY, 'not the ARN of a KMS key'),
   };

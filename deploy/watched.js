@@ -28,7 +28,7 @@ function runningTasksAlarm(prefix, name) {
   });
   const Properties = {
     AlarmName: `${prefix}-${cluster}-${service}`,
-    AlarmDescription: `${name} is running fewer tasks than desired`,
+    AlarmDescription: `${name} has run fewer tasks than desired for five minutes`,
     Metrics: [
       metric('running', 'RunningTaskCount'),
       metric('desired', 'DesiredTaskCount'),

@@ -94,10 +94,13 @@ def main() -> int:
 
 
 def build() -> bool:
-    """Build the layer unless its fingerprint says that it is up to date; return whether it was built."""
+    """Build the layer unless it and the bytes of its files are up to date; return whether it was built."""
     fingerprint = _fingerprint()
-    if LAYER.is_dir() and FINGERPRINT.is_file() and FINGERPRINT.read_text() == fingerprint:
-        return False
+    stated = FINGERPRINT.read_text().split() if FINGERPRINT.is_file() else []
+    if LAYER.is_dir() and stated[:1] == [fingerprint]:
+        if stated[1:] == [_contents()]:
+            return False
+        _say("its files have changed since it was built, so it is built again")
     # Removed first, so that an interrupted build is not taken for a finished one.
     FINGERPRINT.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
@@ -112,7 +115,7 @@ def build() -> bool:
         _compile(packages)
         shutil.rmtree(LAYER, ignore_errors=True)
         packages.parent.rename(LAYER)
-    FINGERPRINT.write_text(fingerprint)
+    FINGERPRINT.write_text(f"{fingerprint}\n{_contents()}\n")
     return True
 
 
@@ -133,6 +136,13 @@ def _fingerprint() -> str:
     scripts = sorted((ROOT / "layer").glob("*.py"))
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, *scripts)]
     return hashlib.sha256("\n".join([*files, str(compiles())]).encode()).hexdigest()
+
+
+def _contents() -> str:
+    """Hash the names and bytes of all files in the layer, bytecode included: a changed file must not be shipped."""
+    files = sorted(path for path in LAYER.rglob("*") if path.is_file() or path.is_symlink())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(LAYER)}" for path in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _requirements() -> list[Path]:

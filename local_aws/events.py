@@ -106,8 +106,7 @@ def task_stopped(
 def container_exited(*containers: Mapping[str, Any], **fields: Any) -> Raw:
     """The router's own event: a container has stopped in a task that is still running."""
     raw = task_event(containers=containers or (container("sidecar", 1),), **fields)
-    for status in ("lastStatus", "desiredStatus"):
-        del raw["detail"][status]
+    raw["detail"].pop("startedAt")
     return raw | {"source": "ecs-alert-router", "detail-type": "Container Exited"}
 
 

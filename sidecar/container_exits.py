@@ -70,7 +70,7 @@ def check(environ: Mapping[str, str], reported: set[str], now: float) -> list[st
 
 def exited(task: Json) -> Iterator[Json]:
     """The task's containers that failed while the task keeps running. ECS itself reports a task that stops."""
-    if task.get("DesiredStatus") != "RUNNING":
+    if (task.get("KnownStatus"), task.get("DesiredStatus")) != ("RUNNING", "RUNNING"):
         return
     for container in task.get("Containers", []):
         if (
@@ -92,7 +92,7 @@ def event(task: Json, stopped: Json, environ: Mapping[str, str]) -> Json:
         "taskArn": arn,
         "taskDefinitionArn": f"{prefix}:task-definition/{task['Family']}:{task['Revision']}",
         "group": f"service:{service}" if service else f"family:{task['Family']}",
-        "lastStatus": task.get("KnownStatus", "RUNNING"),
+        "lastStatus": task["KnownStatus"],
         "desiredStatus": task["DesiredStatus"],
         "launchType": task.get("LaunchType", ""),
         "updatedAt": stopped.get("FinishedAt", ""),

@@ -75,16 +75,6 @@ class ConfiguredChannel:
         return budget
 
     @property
-    def literal_secrets(self) -> tuple[str, ...]:
-        """The names of secret options whose values are literals instead of references."""
-        options = self.config.options
-        return tuple(
-            name
-            for name in secret_names(self.factory)
-            if not all(is_reference(value) for _, value in _leaves(name, options.get(name, {})))
-        )
-
-    @property
     def has_secret_references(self) -> bool:
         """Whether a secret must be read to make the channel."""
         options = self.config.options.items()

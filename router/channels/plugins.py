@@ -46,9 +46,9 @@ class Channel(Protocol):
         limit: int, bytes of compact JSON in UTF-8 that the remote accepts; `simulate` shows it. Default: no limit.
         options: tuple of `router.Option`, the options that the kind has. `config check` then refuses every other key of
             the channel. Default: any option is accepted.
-        secret_options: tuple of the names of options that are secrets. Stage `prod` refuses literals for them, other
+        secret_options: tuple of the names of options that are secrets. Production refuses literals for them, other
             stages warn. Two channels of one kind with the same secrets share an endpoint. Default: all options
-            identify the endpoint, and literals are allowed.
+            identify the endpoint, and every URL and token among them counts as a secret.
         budget: (messages, seconds), the rate limit of an endpoint: (4, 60.0) is 4 messages within 60 seconds. Messages
             above it are bundled into one, or sent later if the channel is stateful. Default: (1, 1.0).
     """

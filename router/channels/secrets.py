@@ -83,7 +83,8 @@ class Secrets:
         except PermanentError:
             raise
         except Exception as error:  # noqa: BLE001 - only the error code is safe to show
-            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+            response = getattr(error, "response", None) or {}  # it is None for botocore's time-outs
+            code = response.get("Error", {}).get("Code", type(error).__name__)
         if code in _FINAL:
             raise PermanentError(f"{reference}: {_FINAL[code]}") from None
         raise TransientError(f"{reference} could not be read: {code}", unsent=True) from None

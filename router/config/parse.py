@@ -22,6 +22,7 @@ from router.channels.configured import (
 )
 from router.channels.plugins import Plugins, declared_options
 from router.channels.secrets import Secrets
+from router.config import production
 from router.config.forms import Place, known, read_table
 from router.config.lines import with_lines
 from router.config.match import accepts_all, everything
@@ -32,8 +33,6 @@ from router.config.silences import Silence
 from router.config.tables import CHANNEL, SETTINGS, alert_router_toml
 from router.errors import ChannelError, ConfigError, PermanentError
 from router.model import ChannelConfig
-
-PRODUCTION = "prod"  # the stage that refuses literal secrets; others warn
 
 
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
@@ -109,11 +108,13 @@ def parse(
     )
     # A rule that was read in part could change too much.
     applied = tuple(rule for at, rule in enumerate(rules, 1) if not file.key("rules").item(at).key("match").is_wrong)
+    exposed = production.check(table, plugins, environ)
+    warnings = [*exposed.warnings]
     if secrets is None:
         from router.config.check import check  # noqa: PLC0415 - not when the function starts
 
-        channels.warnings += check(config, windows, plugins, file)
-    return config._replace(rules=applied, problems=tuple(file.problems), warnings=tuple(channels.warnings))
+        warnings += check(config, windows, plugins, file)
+    return config._replace(rules=applied, problems=(*file.problems, *exposed.problems), warnings=tuple(warnings))
 
 
 def _settings(values: Mapping[str, Any], defaults: ChannelConfig) -> ChannelConfig:
@@ -149,7 +150,6 @@ class _Channels:
         self.usable: dict[str, ConfiguredChannel] = {}
         self.unset: dict[str, str] = {}
         self.disabled: dict[str, str] = {}
-        self.warnings: list[str] = []
 
     def add(self, name: str, content: Mapping[str, Any], defaults: ChannelConfig) -> None:
         kind = content["kind"]
@@ -177,7 +177,6 @@ class _Channels:
 
     def _make(self, channel: ConfiguredChannel, unset: set[str]) -> None:
         name = channel.config.name
-        self._report_literal_secrets(channel)
         try:
             if not channel.has_secret_references:
                 channel.open()
@@ -189,13 +188,6 @@ class _Channels:
                 self._disable(name, str(error))
         except PermanentError as error:
             self._disable(name, str(error))
-
-    def _report_literal_secrets(self, channel: ConfiguredChannel) -> None:
-        """Everyone who can read the repository or the function's settings could read such a secret."""
-        reports = self.place.problems if self.environ.get("STAGE") == PRODUCTION else self.warnings
-        for option in channel.literal_secrets:
-            place = f"channels.{channel.config.name}.{option}"
-            reports.append(f"{place}: is a literal secret: refer to it by ssm:/path or secretsmanager:name")
 
     def _disable(self, name: str, problem: str) -> None:
         if not self.place.key(name).is_wrong:  # an option that is missing is reported already

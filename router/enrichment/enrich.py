@@ -6,6 +6,7 @@ at the time limit, or that an enricher failed to look up.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from router.channels.plugins import Plugins
 from router.deadline import Deadline, applies
 from router.enrichment.container_logs import stream_of, tail
+from router.enrichment.pauses import Pauses, error_code, is_resource_error
 from router.enrichment.task_definitions import TaskDefinitions
+from router.errors import DeadlineExceeded
 from router.model import Alert, Enrichment
 
 log = logging.getLogger("ecs-alert-router.enrichment.enrich")
@@ -21,6 +24,8 @@ log = logging.getLogger("ecs-alert-router.enrichment.enrich")
 FACTS_SHOWN = 10
 FACT_LENGTH = 500  # characters
 TIME_LIMIT = 3.0  # seconds for all alerts of one invocation
+
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied"})  # permissions are given for each log group
 
 Enricher = Callable[[Alert, Enrichment], Enrichment]
 """Adds to the enrichment of an alert. May raise, or exceed the time limit; the message then goes without it."""
@@ -63,6 +68,8 @@ def from_task_definition(definitions: TaskDefinitions) -> Enricher:
     """Adds which containers are essential, their memory limits, and the log stream of the container that died."""
 
     def ask_task_definition(alert: Alert, known: Enrichment) -> Enrichment:
+        if alert.self_reported:  # anyone can send one, so it must not use up AWS's quotas or show a log
+            return known
         definition, culprit = definitions.get(alert.subject, alert.task_definition), alert.culprit
         if definition is None:
             return known
@@ -74,19 +81,40 @@ def from_task_definition(definitions: TaskDefinitions) -> Enricher:
     return ask_task_definition
 
 
-def from_logs(definitions: TaskDefinitions, client: Callable[[str], Any], groups: Sequence[str]) -> Enricher:
+def from_logs(
+    definitions: TaskDefinitions,
+    client: Callable[[str], Any],
+    groups: Sequence[str],
+    clock: Callable[[], float] = time.monotonic,
+) -> Enricher:
     """Adds the last log lines of the container that died.
+
+    A log group that may not be read is requested once a minute; throttling pauses its region.
 
     Args:
         groups: globs of the log groups that may be read.
+        clock: returns monotonic seconds.
     """
+    pauses = Pauses(clock)
 
     def ask_logs(alert: Alert, known: Enrichment) -> Enrichment:
+        if not all(known.logs):
+            return known
         definition, culprit = definitions.get(alert.subject, alert.task_definition), alert.culprit
         streams = definition.logs.get(culprit.name) if definition and culprit else None
-        if not (streams and all(known.logs) and any(fnmatchcase(streams.group, glob) for glob in groups)):
+        if not (streams and any(fnmatchcase(streams.group, glob) for glob in groups)):
             return known
-        lines, logged_at = tail(streams.region, *known.logs, client)
+        region, group = (streams.region,), (streams.region, streams.group)
+        if pauses.paused(region, group):
+            return known
+        try:
+            lines, logged_at = tail(streams.region, *known.logs, client)
+        except DeadlineExceeded:  # says nothing about CloudWatch Logs
+            raise
+        except Exception as error:
+            if not is_resource_error(error):  # such as a missing stream
+                pauses.pause(group if error_code(error) in _DENIED else region)
+            raise
         return known._replace(log_excerpt=lines, logged_at=logged_at)
 
     return ask_logs

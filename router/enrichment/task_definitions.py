@@ -1,6 +1,7 @@
 """Facts from task definitions that events lack: essential containers, memory limits, log streams.
 
-A revision never changes, so each is fetched once. After a failure nothing is fetched for a minute.
+A revision never changes, so each is fetched once. What cannot be read is requested once a minute
+(`router.enrichment.pauses`).
 """
 
 import logging
@@ -8,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from router.enrichment.pauses import Pauses, error_code, is_resource_error
 from router.errors import DeadlineExceeded
 from router.model import Event, Subject
 
 log = logging.getLogger("ecs-alert-router.enrichment.task_definitions")
 
 CACHED = 500
-PAUSE = 60.0  # seconds without requests after a failure
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 
@@ -40,9 +41,8 @@ class TaskDefinitions:
     def __init__(self, client: Callable[[str], Any], clock: Callable[[], float]) -> None:
         """`client` makes an ECS client for a region; `clock` returns monotonic seconds."""
         self._client = client
-        self._clock = clock
         self._cache: dict[str, TaskDefinition] = {}
-        self._paused_until = 0.0
+        self._pauses = Pauses(clock)
 
     def get(self, subject: Subject, revision: str) -> TaskDefinition | None:
         """The task definition `web:42` in the subject's account and region; None if it cannot be read. Never raises.
@@ -52,8 +52,9 @@ class TaskDefinitions:
         if not revision or "-" in (subject.account, subject.region):
             return None
         arn = _arn(subject, revision)
-        if arn not in self._cache and self._clock() >= self._paused_until:
-            self._fetch(arn, subject.region)
+        place = (subject.account, subject.region)
+        if arn not in self._cache and not self._pauses.paused((arn,), place):
+            self._fetch(arn, place)
         return self._cache.get(arn)
 
     def essential(self, event: Event) -> Mapping[str, bool]:
@@ -61,15 +62,21 @@ class TaskDefinitions:
         definition = self.get(event.subject, event.task_definition)
         return definition.essential if definition else {}
 
-    def _fetch(self, arn: str, region: str) -> None:
+    def _fetch(self, arn: str, place: tuple[str, str]) -> None:
+        _, region = place
         try:
             response = self._client(region).describe_task_definition(taskDefinition=arn)
-            definition = _read(response["taskDefinition"], region)
         except DeadlineExceeded:  # says nothing about ECS; a thread that thaws late must not pause the others
             return
         except Exception as error:  # noqa: BLE001 - after any failure alerts go without it
-            log.warning("%s cannot be read: %s", arn, type(error).__name__)
-            self._paused_until = self._clock() + PAUSE
+            log.warning("%s cannot be read: %s", arn, error_code(error) or type(error).__name__)
+            self._pauses.pause((arn,) if is_resource_error(error) else place)
+            return
+        try:
+            definition = _read(response["taskDefinition"], region)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("%s has an unexpected form: %s", arn, type(error).__name__)
+            self._pauses.pause((arn,))
             return
         if len(self._cache) >= CACHED:
             self._cache.clear()

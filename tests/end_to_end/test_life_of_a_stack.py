@@ -2,13 +2,16 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
+from local_aws.events import Raw, container_exited
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
@@ -62,12 +65,26 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
     put(stamped(died("early"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "early"), aws, first)
 
-    more = SETTINGS | {"EVENT_BUS_SENDERS": "111122223333", "EVENT_LOG_DAYS": "14", "ALERT_EMAILS": "b@example.com"}
+    put(self_report("unasked"), aws.client("events"))
+    more = SETTINGS | {
+        "ALERT_EMAILS": "b@example.com",
+        "CONTAINER_EXITED_EVENTS": "on",
+        "EVENT_BUS_SENDERS": "111122223333",
+        "EVENT_LOG_DAYS": "14",
+    }
     changed = deploy(aws, environment=more, configuration=CONFIGURATION)
     assert changed == first  # nothing was replaced
     assert [subscription["Endpoint"] for subscription in subscriptions(aws, changed)] == ["b@example.com"]
     on_the_bus(aws, "abroad")
     eventually(lambda: alerts_of(aws, first.table_name, "abroad"), aws, changed)
+    put(self_report("metrics"), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "metrics"), aws, changed)
+    assert not alerts_of(aws, first.table_name, "unasked")  # it was turned on only afterwards
+
+    flood(aws, 40)
+    put(stamped(died("behind-a-flood"), time.time()), aws.client("events"))
+    eventually(lambda: alerts_of(aws, first.table_name, "behind-a-flood"), aws, changed)
+    assert waiting_self_reports(aws) > 0  # an event of AWS does not wait for them
 
     # HISTORY_TABLE with the name of the stack's own table, which people set for the command line, changes nothing.
     back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
@@ -85,6 +102,35 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
     assert alerts_of(aws, first.table_name, "early")
     eventually(lambda: any("service late " in str(message.payload["text"]) for message in slack.received), aws, again)
+
+
+def self_report(service: str) -> Raw:
+    """A container that has exited in a task that keeps running, as the task itself reports it."""
+    return stamped(container_exited(service=service, family=service, task=uuid.uuid4().hex), time.time())
+
+
+def flood(aws: LocalAws, calls: int) -> None:
+    """Ten self-reports with each call, each about a task of its own."""
+    events = aws.client("events")
+
+    def put_ten(_call: int) -> None:
+        raws = [self_report(uuid.uuid4().hex) for _ in range(10)]
+        events.put_events(
+            Entries=[
+                {"Source": raw["source"], "DetailType": raw["detail-type"], "Detail": json.dumps(raw["detail"])}
+                for raw in raws
+            ]
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put_ten, range(calls)))
+
+
+def waiting_self_reports(aws: LocalAws) -> int:
+    sqs = aws.client("sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "SelfReportsQueue" in url]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
+    return int(counts["ApproximateNumberOfMessages"])
 
 
 def subscriptions(aws: LocalAws, stack: Stack) -> list[Any]:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,35 @@ def test_a_layer_that_is_up_to_date_is_not_built_again(checkout: Path) -> None:
     require_nothing(checkout)
     assert build(checkout)[1].splitlines()[-1].startswith("layer: built, ")
     assert build(checkout) == (0, "layer: up to date\n")
+
+
+def _add_a_file(layer: Path) -> None:
+    (layer / "python" / "sitecustomize.py").write_text("raise SystemExit\n")
+
+
+def _change_a_file(layer: Path) -> None:
+    (layer / "python" / INDEX).write_text('[{"distribution": "x", "name": "x", "module": "x"}]\n')
+
+
+def _remove_a_file(layer: Path) -> None:
+    (layer / "python" / INDEX).unlink()
+
+
+@pytest.mark.parametrize("change", [_add_a_file, _change_a_file, _remove_a_file])
+def test_a_layer_whose_files_have_changed_is_built_again(checkout: Path, change: Callable[[Path], None]) -> None:
+    """A cache may have been written to between two deployments."""
+    require_nothing(checkout)
+    build(checkout)
+    layer = checkout / ".build" / "layer"
+    before = {path: path.read_bytes() for path in layer.rglob("*") if path.is_file()}
+    change(layer)
+    returncode, output = build(checkout)
+    assert (returncode, output.splitlines()[0]) == (
+        0,
+        "layer: its files have changed since it was built, so it is built again",
+    )
+    assert {path: path.read_bytes() for path in layer.rglob("*") if path.is_file()} == before
+    assert build(checkout)[1] == "layer: up to date\n"
 
 
 def test_a_change_of_the_requirements_builds_the_layer_again(checkout: Path) -> None:
@@ -167,7 +197,7 @@ def test_the_configuration_check_finds_the_channel_kinds_of_plugins_in_the_layer
         shutil.copytree(ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
     config = checkout / "alert-router.toml"
     config.write_text('[channels.x]\nkind = "mattermost"\nwebhook_url = "env:HOOK"\n[[routes]]\nchannels = ["x"]\n')
-    environment = {"ALERT_ROUTER_CONFIG": str(config), "HOOK": "https://chat.example.com/hooks/x"}
+    environment = {"ALERT_ROUTER_CONFIG": str(config), "HOOK": "ssm:/chat"}
     check: list[str | Path] = [sys.executable, checkout / "deploy" / "check_config.py"]
     result = subprocess.run(check, env=environment, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")

@@ -15,7 +15,7 @@ OF_THE_RUNTIME = {"awslambdaric"}  # local_aws/runtime-requirements.txt
 
 def pins(file: str) -> dict[str, str]:
     """Each package of a lock with its version, conditions and hashes."""
-    entries = re.split(r"\n(?=\S)", (ROOT / file).read_text("utf-8"))
+    entries = re.split(r"\n(?=\S)", (ROOT / file).read_text("utf-8").rstrip())
     return {entry.partition("==")[0]: entry for entry in entries if "==" in entry}
 
 

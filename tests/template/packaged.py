@@ -22,6 +22,7 @@ EVERYTHING = {
     "ALARM_NAME_PREFIX": "web-",
     "ALERT_EMAILS": "second@example.com",
     "CODEDEPLOY_APPLICATION_PREFIX": "blue-green-",
+    "CONTAINER_EXITED_EVENTS": "on",
     "ECS_CLUSTERS": "prod, batch-*",
     "EVENT_BUS_SENDERS": "111122223333, o-a1b2c3d4e5",
     "EVENT_LOG_DAYS": "14",
@@ -29,6 +30,7 @@ EVERYTHING = {
     "KMS_KEY_ARN": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "LIFECYCLE_EVENTS": "on",
     "OPERATOR_EMAILS": "operator@example.com",
+    "PRODUCTION": "on",
     "WATCHED_SERVICES": "prod/checkout,prod/api,prod/api",
     "SECRETS_KMS_KEY_ARNS": "arn:aws:kms:us-east-1:000000000000:key/abcd1234-12ab-34cd-56ef-1234567890ab",
 }

@@ -11,6 +11,7 @@ import pytest
 
 from local_aws import DeployError, LocalAws
 from local_aws.deploy import run_osls
+from router.config.production import is_production
 from tests.template.packaged import ENVIRONMENT, EVERYTHING, Packaged, package
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,61 @@ def test_a_deployment_without_any_usable_channel_is_refused() -> None:
     assert "no channel is usable" in result.stderr
 
 
+LITERAL = "https://hooks.slack.com/services/T00000000/B00000000/confidential"
+
+
+@pytest.mark.parametrize("stage", ["production", "prod-eu"])
+def test_a_literal_secret_stops_the_deployment_of_every_stage_that_is_not_for_tests(
+    local_aws: LocalAws, tmp_path: Path, stage: str
+) -> None:
+    words = ("package", "--stage", stage, "--package", str(tmp_path / "package"))
+    with pytest.raises(DeployError, match=r"channels\.slack\.webhook_url: is a literal secret"):
+        run_osls(local_aws, *words, environment=ENVIRONMENT | {"SLACK_WEBHOOK_URL": LITERAL})
+
+
+def test_a_literal_secret_in_a_variable_stops_the_deployment_even_if_no_channel_refers_to_it(
+    local_aws: LocalAws, tmp_path: Path
+) -> None:
+    configuration = tmp_path / "router.toml"
+    configuration.write_text((ROOT / "alert-router.toml").read_text().replace("env:SLACK_WEBHOOK_URL", "ssm:/slack"))
+    words = ("package", "--stage", "prod", "--package", str(tmp_path / "package"))
+    with pytest.raises(DeployError, match="SLACK_WEBHOOK_URL: is a literal secret"):
+        run_osls(
+            local_aws,
+            *words,
+            environment=ENVIRONMENT | {"SLACK_WEBHOOK_URL": LITERAL},
+            configuration=configuration,
+        )
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "production", "days"),
+    [
+        ("prod", "", True, 90),
+        ("staging", "", True, 90),
+        ("dev", "", False, 30),
+        ("test", "", False, 30),
+        ("local", "", False, 30),
+        ("dev", "on", True, 90),
+        ("prod", "off", False, 30),
+    ],
+)
+def test_every_stage_is_production_except_those_for_tests_unless_the_setting_says_otherwise(
+    stage: str, setting: str, *, production: bool, days: int
+) -> None:
+    values, problems = settings(stage, production=setting)
+    assert (values["production"], values["logDays"], problems) == (production, days, [])
+
+
+def test_a_stage_can_set_how_long_its_logs_are_kept() -> None:
+    assert settings("prod", logDays="365")[0]["logDays"] == 365
+
+
+def test_the_function_and_the_deployment_agree_on_what_production_is() -> None:
+    for stage in ("prod", "production", "prod-eu", "dev", "test", "local", "staging", "live"):
+        assert settings(stage)[0]["production"] is is_production({"STAGE": stage})
+
+
 def settings(stage: str = "dev", **values: str) -> tuple[dict[str, Any], list[str]]:
     """The settings and problems that deploy/settings.js returns for custom.settings."""
     script = (
@@ -117,12 +173,14 @@ def settings(stage: str = "dev", **values: str) -> tuple[dict[str, Any], list[st
     [
         ("alarmNamePrefix", "alert-router", "ALARM_NAME_PREFIX"),
         ("clusters", "prod, two words", "ECS_CLUSTERS"),
+        ("containerExitedEvents", "maybe", "CONTAINER_EXITED_EVENTS"),
         ("dashboard", "perhaps", "DASHBOARD"),
         ("eventBusSenders", "12345", "EVENT_BUS_SENDERS"),
         ("heartbeat", "weekly", "HEARTBEAT_SCHEDULE"),
         ("historyTable", "a/b", "HISTORY_TABLE"),
         ("kmsKeyArn", "alias/mine", "KMS_KEY_ARN"),
         ("lifecycleEvents", "2", "LIFECYCLE_EVENTS"),
+        ("production", "perhaps", "PRODUCTION"),
         ("secretsKeyArns", "mine", "SECRETS_KMS_KEY_ARNS"),
         ("watchedServices", "checkout", "WATCHED_SERVICES"),
         ("watchedServices", "prod/", "WATCHED_SERVICES"),
@@ -140,6 +198,7 @@ def test_an_empty_setting_counts_as_unset() -> None:
         "alarmNamePrefix",
         "codeDeployPrefix",
         "clusters",
+        "containerExitedEvents",
         "dashboard",
         "heartbeat",
         "eventLogDays",
@@ -176,8 +235,8 @@ def test_a_customer_managed_key_decrypts_secrets_only_through_their_service(
     (decrypt,) = [statement for statement in statements if EVERYTHING["SECRETS_KMS_KEY_ARNS"] in statement["Resource"]]
     assert decrypt["Action"] == ["kms:Decrypt"]
     assert decrypt["Condition"]["StringLike"]["kms:ViaService"] == [
-        "ssm.*.amazonaws.com",
-        "secretsmanager.*.amazonaws.com",
+        "ssm.*.amazonaws.com*",
+        "secretsmanager.*.amazonaws.com*",
     ]
 
 

@@ -16,13 +16,15 @@ from local_aws.events import Raw
 from router.ecs.classify import classify
 from router.ecs.normalise import normalise
 from router.model import Severity
+from sidecar import container_exits
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
-RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule")
+SELF_REPORT = "ContainerExitedRule"
 DEPLOYMENT_STARTS = {"deployment_in_progress", "deployment_completed"}
 MUST_NOT_PASS = {"task_provisioning", "task_pending", "capacity_provider_steady_state"}
 
@@ -67,11 +69,13 @@ def is_forwarded() -> Passes:
     """Whether the stack for other accounts forwards an event."""
     template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
     assert problems == []
-    return matching([template["Resources"]["ForwardRule"]["Properties"]["EventPattern"]])
+    rules = [each for each in template["Resources"].values() if each["Type"] == "AWS::Events::Rule"]
+    return matching([rule["Properties"]["EventPattern"] for rule in rules])
 
 
 def matcher(packaged: Packaged) -> Passes:
-    return matching([packaged.properties(rule)["EventPattern"] for rule in RULES])
+    rules = [rule for rule in (*RULES, SELF_REPORT) if rule in packaged.template["Resources"]]
+    return matching([packaged.properties(rule)["EventPattern"] for rule in rules])
 
 
 def matching(patterns: list[dict[str, Any]]) -> Passes:
@@ -109,6 +113,7 @@ def test_a_container_that_stops_in_a_running_task_passes(passes: Passes) -> None
 
 
 def test_a_running_task_does_not_pass(passes: Passes) -> None:
+    """A container of it may have been restarted, but no pattern can tell it from a task that has just started."""
     assert not passes(task("RUNNING", "RUNNING", "RUNNING", "RUNNING"))
 
 
@@ -150,9 +155,20 @@ def test_every_other_kind_of_ecs_event_passes_including_unknown_ones(passes: Pas
     assert passes(event("aws.ecs", detail_type, eventName="ANYTHING"))
 
 
-def test_container_instance_state_changes_do_not_pass(passes: Passes) -> None:
+def test_an_agent_that_disconnects_does_not_pass(passes: Passes) -> None:
     """Agents normally disconnect several times an hour."""
-    assert not passes(event("aws.ecs", "ECS Container Instance State Change", agentConnected=False, status="ACTIVE"))
+    assert not passes(events.instance_state("ACTIVE", connected=False))
+    assert not passes(events.instance_state("DRAINING"))
+
+
+@pytest.mark.parametrize("status", ["DEREGISTERING", "INACTIVE", "REGISTRATION_FAILED"])
+def test_an_instance_that_is_deregistered_or_fails_to_register_passes(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes, status: str
+) -> None:
+    raw = events.instance_state(status)
+    assert passes(raw)
+    assert passes_narrowed(raw)
+    assert is_forwarded(raw)
 
 
 def test_api_calls_do_not_pass(passes: Passes) -> None:
@@ -169,8 +185,93 @@ def test_an_alarm_without_the_prefix_does_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.cloudwatch", "CloudWatch Alarm State Change", alarmName="rds-cpu"))
 
 
-def test_a_tasks_own_report_passes(passes: Passes) -> None:
-    assert passes(event("ecs-alert-router", "Container Exited", container="sidecar"))
+def deleted_alarm(name: str, operation: str = "delete") -> dict[str, Any]:
+    state = {"value": "ALARM", "timestamp": "2026-11-22T09:59:46.425+0000"}
+    detail = {"alarmName": name, "operation": operation, "state": state, "configuration": {"alarmName": name}}
+    return event("aws.cloudwatch", "CloudWatch Alarm Configuration Change", **detail)
+
+
+def test_the_deletion_of_an_alarm_with_the_prefix_passes(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes
+) -> None:
+    assert passes(deleted_alarm("ecs-web-cpu"))
+    assert passes_narrowed(deleted_alarm("web-cpu"))
+    assert is_forwarded(deleted_alarm("ecs-web-cpu"))
+
+
+@pytest.mark.parametrize(("name", "operation"), [("rds-cpu", "delete"), ("ecs-web-cpu", "update")])
+def test_no_other_change_of_an_alarm_passes(passes: Passes, name: str, operation: str) -> None:
+    assert not passes(deleted_alarm(name, operation))
+
+
+def test_only_the_deletion_of_an_alarm_is_forwarded(is_forwarded: Passes) -> None:
+    assert not is_forwarded(deleted_alarm("ecs-web-cpu", "update"))
+
+
+def self_report(**detail: Any) -> dict[str, Any]:
+    """As sidecar/container_exits.py sends it."""
+    dead = {"Name": "metrics", "KnownStatus": "STOPPED", "ExitCode": 139}
+    task = {
+        "Cluster": "prod",
+        "TaskARN": "arn:aws:ecs:eu-west-1:123456789012:task/prod/158d1c8083dd49d6b527399fd6414f5c",
+        "Family": "checkout",
+        "Revision": "42",
+        "DesiredStatus": "RUNNING",
+        "KnownStatus": "RUNNING",
+        "Containers": [{"Name": "app", "KnownStatus": "RUNNING"}, dead],
+    }
+    sent = container_exits.event(task, dead, {})
+    return event(sent["Source"], sent["DetailType"], **json.loads(sent["Detail"]) | detail)
+
+
+def test_a_tasks_own_report_passes_only_if_the_setting_is_on(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes
+) -> None:
+    assert not passes(self_report())
+    assert passes_narrowed(self_report())
+    assert is_forwarded(self_report())
+
+
+def test_a_self_report_of_another_cluster_does_not_pass(passes_narrowed: Passes) -> None:
+    assert not passes_narrowed(self_report(clusterArn="arn:aws:ecs:eu-west-1:123456789012:cluster/production"))
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"lastStatus": "STOPPED"},
+        {"desiredStatus": "STOPPED"},
+        {"startedAt": "9000-01-01T00:00:00Z"},
+        {"stoppedAt": "2020-01-01T00:00:00Z"},
+        {"stopCode": "EssentialContainerExited"},
+        {"stoppedReason": "CannotPullContainerError: call this number"},
+        {"containers": []},
+        {"containers": [{"name": "app", "lastStatus": "RUNNING"}]},
+        {"taskArn": "x"},
+    ],
+    ids=json.dumps,
+)
+def test_a_self_report_with_other_values_does_not_pass(
+    passes_narrowed: Passes, is_forwarded: Passes, detail: dict[str, Any]
+) -> None:
+    assert not passes_narrowed(self_report(**detail))
+    assert not is_forwarded(self_report(**detail))
+
+
+@pytest.mark.parametrize(
+    "name", ["clusterArn", "taskArn", "taskDefinitionArn", "lastStatus", "desiredStatus", "containers"]
+)
+def test_a_self_report_without_one_of_its_fields_does_not_pass(
+    passes_narrowed: Passes, is_forwarded: Passes, name: str
+) -> None:
+    raw = self_report()
+    del raw["detail"][name]
+    assert not passes_narrowed(raw)
+    assert not is_forwarded(raw)
+
+
+def test_the_self_report_of_the_examples_passes(passes_narrowed: Passes) -> None:
+    assert passes_narrowed(events.container_exited())
 
 
 def test_no_other_event_with_the_routers_source_passes(passes: Passes) -> None:
@@ -213,6 +314,7 @@ EVENTS_BY_KIND = {
     "hook": lambda cluster: moved(events.hook("HOOK_FAILED"), cluster),
     "daemon": lambda cluster: moved(events.daemon_action(), cluster),
     "instance": lambda cluster: moved(events.instance_health(), cluster),
+    "instance that goes away": lambda cluster: moved(events.instance_state("INACTIVE"), cluster),
 }
 
 
@@ -307,7 +409,6 @@ def test_every_event_that_passes_is_also_forwarded(passes: Passes, is_forwarded:
 
 def test_api_calls_and_other_services_are_not_forwarded(is_forwarded: Passes) -> None:
     assert is_forwarded(events.alarm())
-    assert is_forwarded(events.container_exited())
     assert not is_forwarded(events.service_action() | {"detail-type": "AWS API Call via CloudTrail"})
     assert not is_forwarded(event("aws.ec2", "EC2 Instance State-change Notification"))
 

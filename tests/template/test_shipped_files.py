@@ -134,6 +134,40 @@ def test_the_layer_has_the_models_of_exactly_the_operations_that_the_function_ca
     assert (used & set().union(*known.values())) - of_people == of_function
 
 
+# What Lambda does with the role to read the queues and to write the log, and what the services ask of the key.
+OF_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+}
+OF_THE_KEY = {
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+}
+WHERE_IT_IS_ON = {"ecs:DescribeTaskDefinition", "logs:GetLogEvents"}  # [enrich]
+BY_ANOTHER_NAME = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}  # a transaction of puts
+
+
+def test_the_role_permits_what_the_function_calls_and_nothing_else(packaged: Packaged) -> None:
+    """By the models in the layer, which hold the calls of the code."""
+    with zipfile.ZipFile(packaged.directory / LAYER) as archive:
+        models = [name for name in archive.namelist() if fnmatch(name, "python/aws_models/*/service-2.json")]
+        calls = {
+            f"{name.split('/')[2]}:{call}" for name in models for call in json.loads(archive.read(name))["operations"]
+        }
+    needed = {BY_ANOTHER_NAME.get(call, call) for call in calls} | OF_LAMBDA | OF_THE_KEY
+    (policy,) = packaged.properties("IamRoleLambdaExecution")["Policies"]
+    actions = [statement["Action"] for statement in policy["PolicyDocument"]["Statement"]]
+    permitted = {action for each in actions for action in ([each] if isinstance(each, str) else each)}
+    assert permitted == needed - WHERE_IT_IS_ON
+
+
 @pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"])
 def test_the_layers_models_give_the_same_endpoints_as_botocore(packaged: Packaged, tmp_path: Path, region: str) -> None:
     with zipfile.ZipFile(packaged.directory / LAYER) as archive:

@@ -4,9 +4,11 @@ import json
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import cfnlint.decode
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
@@ -15,7 +17,8 @@ from tests.template.packaged import EVERYTHING, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
-QUEUES = ("EventsQueue", "DueQueue", "DeadLetterQueue")
+QUEUES = ("EventsQueue", "DueQueue", "SelfReportsQueue", "DeadLetterQueue")
+READ = ("EventsQueue", "DueQueue", "SelfReportsQueue")  # by the function
 RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
 ROOT = Path(__file__).resolve().parents[2]
 KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
@@ -79,6 +82,14 @@ def test_history_and_its_key_outlive_the_stack(packaged: Packaged, name: str) ->
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
+def test_production_protects_the_history_and_keeps_its_logs_longer(packaged: Packaged, everything: Packaged) -> None:
+    for stack, production, days in ((packaged, False, 30), (everything, True, 90)):
+        assert stack.properties("HistoryTable")["DeletionProtectionEnabled"] is production
+        assert stack.properties("RouterLogGroup")["RetentionInDays"] == days
+        variables = stack.properties("RouterLambdaFunction")["Environment"]["Variables"]
+        assert variables["PRODUCTION"] == str(production).lower()
+
+
 def test_history_has_no_fixed_name_so_that_two_stacks_cannot_clash(packaged: Packaged) -> None:
     assert "TableName" not in packaged.properties("HistoryTable")
 
@@ -126,27 +137,30 @@ def test_every_listed_index_projects_the_expiry(packaged: Packaged) -> None:
     assert [index["IndexName"] for index in shown if "ttl" not in index["Projection"]["NonKeyAttributes"]] == []
 
 
-@pytest.mark.parametrize("queue", ["EventsQueue", "DueQueue"])
-def test_a_message_stays_invisible_for_six_times_the_functions_timeout(packaged: Packaged, queue: str) -> None:
-    timeout = packaged.properties("RouterLambdaFunction")["Timeout"]
-    assert packaged.properties(queue)["VisibilityTimeout"] >= 6 * timeout
+@pytest.mark.parametrize("queue", READ)
+def test_a_message_stays_invisible_for_six_times_the_functions_timeout(everything: Packaged, queue: str) -> None:
+    timeout = everything.properties("RouterLambdaFunction")["Timeout"]
+    assert everything.properties(queue)["VisibilityTimeout"] >= 6 * timeout
 
 
-@pytest.mark.parametrize("queue", ["EventsQueue", "DueQueue"])
-def test_an_event_becomes_a_dead_letter_after_the_functions_max_receives(packaged: Packaged, queue: str) -> None:
-    variables = packaged.properties("RouterLambdaFunction")["Environment"]["Variables"]
-    assert packaged.properties(queue)["RedrivePolicy"] == {
+@pytest.mark.parametrize("queue", READ)
+def test_an_event_becomes_a_dead_letter_after_the_functions_max_receives(everything: Packaged, queue: str) -> None:
+    variables = everything.properties("RouterLambdaFunction")["Environment"]["Variables"]
+    assert everything.properties(queue)["RedrivePolicy"] == {
         "deadLetterTargetArn": arn_of("DeadLetterQueue"),
         "maxReceiveCount": int(variables["MAX_RECEIVES"]),
     }
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_queues_are_encrypted_and_reuse_their_data_key(packaged: Packaged, queue: str) -> None:
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_queues_are_encrypted_and_reuse_their_data_key(variant: str, request: pytest.FixtureRequest) -> None:
     """Each call to KMS costs money; SQS can reuse a data key for up to a day."""
-    properties = packaged.properties(queue)
-    assert properties["KmsMasterKeyId"] == KEY
-    assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
+    key = {"packaged": KEY, "everything": EVERYTHING["KMS_KEY_ARN"]}[variant]
+    queues = request.getfixturevalue(variant).of_type("AWS::SQS::Queue")
+    assert queues.keys() == set(QUEUES) - ({"SelfReportsQueue"} if variant == "packaged" else set())
+    for properties in queues.values():
+        assert properties["KmsMasterKeyId"] == key
+        assert properties["KmsDataKeyReusePeriodSeconds"] >= 3600
 
 
 def test_all_logs_are_encrypted_and_expire(packaged: Packaged, everything: Packaged) -> None:
@@ -161,10 +175,30 @@ def test_dead_letters_are_kept_as_long_as_sqs_allows(packaged: Packaged) -> None
     assert packaged.properties("DeadLetterQueue")["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_a_failed_record_does_not_fail_its_batch(packaged: Packaged) -> None:
-    mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
-    assert [mapping["FunctionResponseTypes"] for mapping in mappings] == [["ReportBatchItemFailures"]] * 2
+def test_a_failed_record_does_not_fail_its_batch(everything: Packaged) -> None:
+    mappings = everything.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert [mapping["FunctionResponseTypes"] for mapping in mappings] == [["ReportBatchItemFailures"]] * len(READ)
     assert not any("MaximumBatchingWindowInSeconds" in mapping for mapping in mappings)
+
+
+def test_a_flood_of_self_reports_neither_waits_with_events_of_aws_nor_takes_their_concurrency(
+    everything: Packaged,
+) -> None:
+    """Two is the least that AWS allows."""
+    mappings = everything.of_type("AWS::Lambda::EventSourceMapping").values()
+    concurrency = {
+        each["EventSourceArn"]["Fn::GetAtt"][0]: each["ScalingConfig"]["MaximumConcurrency"] for each in mappings
+    }
+    assert concurrency == {"EventsQueue": 10, "DueQueue": 2, "SelfReportsQueue": 2}
+    for rule in ("ContainerExitedRule", "BusContainerExitedRule"):
+        assert everything.properties(rule)["Targets"][0]["Arn"] == arn_of("SelfReportsQueue")
+
+
+def test_without_the_setting_nothing_takes_self_reports(packaged: Packaged) -> None:
+    text = packaged.template_file.read_text()
+    assert "SelfReports" not in text
+    assert "ContainerExited" not in text
+    assert "Container Exited" not in text
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything"])
@@ -173,27 +207,39 @@ def test_every_target_of_a_rule_has_a_dead_letter_queue_and_a_retry_policy(
 ) -> None:
     rules = request.getfixturevalue(variant).of_type("AWS::Events::Rule").values()
     targets = [target for rule in rules for target in rule["Targets"]]
-    assert len(targets) == len(rules) >= len(RULES) + 2  # and the tick and the heartbeat
+    assert len(targets) == len(rules) >= 5  # with the tick and the heartbeat
     for target in targets:
         assert target["DeadLetterConfig"] == {"Arn": arn_of("DeadLetterQueue")}
         assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} == target["RetryPolicy"].keys()
 
 
-@pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
-def test_only_the_rules_that_use_the_events_queue_may_send_to_it(variant: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("variant", "queue"),
+    [
+        *((variant, "EventsQueue") for variant in ("packaged", "everything", "least")),
+        ("everything", "SelfReportsQueue"),
+    ],
+)
+def test_only_the_rules_that_use_a_queue_may_send_to_it(
+    variant: str, queue: str, request: pytest.FixtureRequest
+) -> None:
     packaged = request.getfixturevalue(variant)
-    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of("EventsQueue"))
+    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of(queue))
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
     rules = packaged.of_type("AWS::Events::Rule").items()
-    senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of("EventsQueue")}
+    senders = {name for name, rule in rules if rule["Targets"][0]["Arn"] == arn_of(queue)}
     (channel_states,) = allowed["Condition"].values()
     assert {source["Fn::GetAtt"][0] for source in channel_states["aws:SourceArn"]} == senders
 
 
-def test_the_function_may_give_records_back_to_each_queue_that_it_reads(packaged: Packaged) -> None:
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_the_function_may_give_records_back_to_each_queue_that_it_reads(
+    variant: str, request: pytest.FixtureRequest
+) -> None:
     """Else contended records wait for the visibility timeout of six minutes."""
+    packaged = request.getfixturevalue(variant)
     mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
     (allowed,) = [
         statement
@@ -201,6 +247,18 @@ def test_the_function_may_give_records_back_to_each_queue_that_it_reads(packaged
         if as_list(statement["Action"]) == ["sqs:ChangeMessageVisibility"]
     ]
     assert allowed["Resource"] == [mapping["EventSourceArn"] for mapping in mappings]
+
+
+@pytest.mark.parametrize("variant", ["packaged", "everything"])
+def test_the_function_may_send_a_copy_to_each_queue_that_it_reads(variant: str, request: pytest.FixtureRequest) -> None:
+    """On the last receive, a copy of a contended record takes its place."""
+    packaged = request.getfixturevalue(variant)
+    mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
+    (allowed,) = [
+        statement for statement in role_statements(packaged) if as_list(statement["Action"]) == ["sqs:SendMessage"]
+    ]
+    read = [mapping["EventSourceArn"] for mapping in mappings]
+    assert [queue for queue in read if queue not in allowed["Resource"]] == []
 
 
 @pytest.mark.parametrize("variant", ["packaged", "everything", "least"])
@@ -216,8 +274,8 @@ def test_only_rules_may_send_to_the_dead_letter_queue(variant: str, request: pyt
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_queues_refuse_plain_http(packaged: Packaged, queue: str) -> None:
-    statements = statements_about(packaged, "AWS::SQS::QueuePolicy", arn_of(queue))
+def test_queues_refuse_plain_http(everything: Packaged, queue: str) -> None:
+    statements = statements_about(everything, "AWS::SQS::QueuePolicy", arn_of(queue))
     (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
     assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert (denied["Principal"], denied["Action"]) == ("*", "sqs:*")
@@ -238,12 +296,19 @@ def test_topics_are_encrypted_with_the_stacks_key(packaged: Packaged, topic: str
 def test_the_key_is_rotated_and_may_be_used_by_alarms_rules_and_logs(packaged: Packaged) -> None:
     key = packaged.properties("EncryptionKey")
     assert key["EnableKeyRotation"] is True
+    conditions = {}
     users: set[str] = set()
     for statement in key["KeyPolicy"]["Statement"]:
         services = as_list(statement["Principal"].get("Service", []))
         users |= {service["Fn::Sub"] if isinstance(service, dict) else service for service in services}
         if services:
             assert {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(statement["Action"])
+            conditions[str(services[0])] = statement.get("Condition")
+    # EventBridge names no source to KMS. With a condition on it, it would deliver nothing.
+    assert conditions["events.amazonaws.com"] is None
+    assert conditions["cloudwatch.amazonaws.com"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
     assert users == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.${AWS::Region}.amazonaws.com"}
 
 
@@ -253,11 +318,15 @@ def test_an_existing_key_is_used_everywhere_and_none_is_created(everything: Pack
     assert everything.properties("HistoryTable")["SSESpecification"]["KMSMasterKeyId"] == EVERYTHING["KMS_KEY_ARN"]
 
 
-def test_only_alarms_of_this_account_may_publish_to_the_operators(packaged: Packaged) -> None:
+def test_only_alarms_of_this_stack_may_publish_to_the_operators(packaged: Packaged) -> None:
     statements = statements_about(packaged, "AWS::SNS::TopicPolicy", {"Ref": "OperatorsTopic"})
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    pattern = allowed["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].rpartition(":")[2]
+    names = [alarm["AlarmName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()]
+    assert [name for name in names if not fnmatchcase(name, pattern)] == []
+    assert not fnmatchcase("alert-router-dev2-errors", pattern)
 
 
 def test_every_alarm_goes_to_the_operators_and_not_to_the_router(packaged: Packaged) -> None:
@@ -279,7 +348,7 @@ def test_a_missing_tick_sets_off_an_alarm(packaged: Packaged) -> None:
 def test_the_alarms_watch_these_metrics(packaged: Packaged) -> None:
     metrics = {alarm["MetricName"] for alarm in packaged.of_type("AWS::CloudWatch::Alarm").values()}
     queues = {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}
-    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable"}
+    assert metrics == queues | {"Errors", "Throttles", "Invocations", "FailedInvocations", "Unusable", "DamagedItems"}
 
 
 def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything: Packaged) -> None:
@@ -290,9 +359,32 @@ def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
+    """But for one: AWS shows composite alarms only to who may see every alarm (DescribeAlarms)."""
     statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
-    assert unbounded == []
+    assert unbounded == [["cloudwatch:DescribeAlarms"]]
+
+
+def test_the_delayed_checks_of_the_due_queue_are_not_taken_for_a_loop(packaged: Packaged) -> None:
+    """By default Lambda cuts a chain of messages after 16, and puts the last one on the dead-letter queue."""
+    assert packaged.properties("RouterLambdaFunction")["RecursiveLoop"] == "Allow"
+
+
+def test_the_function_writes_to_its_own_log_group_alone(packaged: Packaged) -> None:
+    """The framework's own statements reach the groups of every stage whose name begins like this one's."""
+    resources = [
+        resource
+        for statement in role_statements(packaged)
+        if any(action.startswith("logs:") for action in statement["Action"])
+        for resource in statement["Resource"]
+    ]
+    assert resources == [arn_of("RouterLogGroup")] * 2
+
+
+def test_the_function_uses_the_key_only_through_the_services_that_it_encrypts_with(packaged: Packaged) -> None:
+    about_the_key = [each for each in role_statements(packaged) if any("kms:" in action for action in each["Action"])]
+    services = [as_list(each["Condition"]["StringLike"]["kms:ViaService"]) for each in about_the_key]
+    assert {service.partition(".")[0] for each in services for service in each} == {"dynamodb", "sns", "sqs"}
 
 
 def test_no_permission_covers_a_whole_service(packaged: Packaged) -> None:
@@ -417,5 +509,30 @@ def test_no_number_is_turned_into_text(variant: str, request: pytest.FixtureRequ
 
     resources = request.getfixturevalue(variant).template["Resources"]
     places = numbers(resources, "")
-    allowed = re.compile(r".*/Environment/Variables/MAX_RECEIVES|.*/aws:SecureTransport")
+    allowed = re.compile(r".*/Environment/Variables/(MAX_RECEIVES|PRODUCTION)|.*/aws:SecureTransport")
     assert [place for place in places if not allowed.fullmatch(place)] == []
+
+
+# --- deploy/forwarder.yml ---------------------------------------------------------------------------------------------
+
+
+def forwarder() -> dict[str, Any]:
+    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
+    assert problems == []
+    plain: dict[str, Any] = json.loads(json.dumps(template))
+    return plain
+
+
+def test_self_reports_are_forwarded_only_if_the_parameter_says_so() -> None:
+    template = forwarder()
+    assert template["Parameters"]["ContainerExitedEvents"]["Default"] == "off"
+    conditional = {name for name, each in template["Resources"].items() if "Condition" in each}
+    assert conditional == {"ContainerExitedRule", "ContainerExitedFailedAlarm"}
+    assert "ecs-alert-router" not in json.dumps(template["Resources"]["ForwardRule"]["Properties"]["EventPattern"])
+
+
+def test_self_reports_are_forwarded_by_the_same_pattern_that_the_stack_uses(everything: Packaged) -> None:
+    pattern = forwarder()["Resources"]["ContainerExitedRule"]["Properties"]["EventPattern"]
+    shipped = everything.properties("ContainerExitedRule")["EventPattern"]
+    narrowed = pattern["detail"] | {"clusterArn": shipped["detail"]["clusterArn"]}  # by ECS_CLUSTERS
+    assert pattern | {"detail": narrowed} == shipped

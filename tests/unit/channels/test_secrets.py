@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
 from router.channels.secrets import KEPT_FOR, Secrets, is_reference
@@ -92,10 +92,11 @@ def test_a_missing_secret_is_a_permanent_error_that_names_the_reference(secrets:
     assert "confidential" not in str(raised.value)
 
 
-def test_a_failed_aws_call_is_a_transient_error(clock: Clock) -> None:
+@pytest.mark.parametrize("failure", [ConnectTimeoutError, ReadTimeoutError])
+def test_a_failed_aws_call_is_a_transient_error(clock: Clock, failure: type[BotoCoreError]) -> None:
     class Silent:
         def get_parameter(self, **_: Any) -> None:
-            raise ConnectTimeoutError(endpoint_url="https://ssm.eu-west-1.amazonaws.com")
+            raise failure(endpoint_url="https://ssm.eu-west-1.amazonaws.com")
 
     with pytest.raises(TransientError):
         Secrets(Silent, Silent, clock).read("ssm:/router/slack")

@@ -2,18 +2,21 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from local_aws import events
 from router.deadline import time_left
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.enrichment.enrich import TIME_LIMIT, Enricher, enrich, from_logs, from_task_definition
-from router.enrichment.task_definitions import PAUSE, TaskDefinitions
+from router.enrichment.pauses import PAUSE
+from router.enrichment.task_definitions import TaskDefinitions
+from router.errors import DeadlineExceeded
 from router.model import Alert, Enrichment, Event, Outcome, Severity
 from tests.doubles.world import World
 
@@ -210,17 +213,62 @@ def test_a_task_definition_is_requested_once_by_its_full_arn() -> None:
     assert ecs.asked[1].startswith("arn:aws-cn:ecs:cn-north-1:")
 
 
-@pytest.mark.parametrize(
-    "answer", [refused, dict, lambda: {"containerDefinitions": 5}, lambda: {"containerDefinitions": [{}]}]
-)
-def test_after_a_failure_nothing_is_requested_for_a_minute(answer: Callable[[], Any]) -> None:
+def failing(code: str) -> Callable[[], Any]:
+    def answer() -> Any:
+        raise ClientError({"Error": {"Code": code}}, "DescribeTaskDefinition")
+
+    return answer
+
+
+def timed_out() -> Any:
+    raise ReadTimeoutError(endpoint_url="https://ecs.eu-west-1.amazonaws.com")
+
+
+ABOUT_ONE_REVISION = [
+    failing("ClientException"),  # deleted, or it never existed
+    dict,
+    lambda: {"containerDefinitions": 5},
+    lambda: {"containerDefinitions": [{}]},
+]
+
+
+@pytest.mark.parametrize("answer", ABOUT_ONE_REVISION)
+def test_a_revision_that_cannot_be_read_is_requested_once_a_minute_and_others_are_read(
+    answer: Callable[[], Any],
+) -> None:
     made, ecs, clock = definitions(answer)
-    assert made.get(DIED.subject, "web:42") is None
-    assert made.get(DIED.subject, "web:43") is None
+    for _ in range(3):
+        assert made.get(DIED.subject, "web:42") is None
     assert len(ecs.asked) == 1
+    ecs.answer = lambda: DEFINITION
+    assert made.get(DIED.subject, "web:43") is not None
     clock.now += PAUSE
-    made.get(DIED.subject, "web:42")
-    assert len(ecs.asked) == 2
+    assert made.get(DIED.subject, "web:42") is not None
+
+
+@pytest.mark.parametrize(
+    "answer", [refused, failing("AccessDeniedException"), failing("ThrottlingException"), timed_out]
+)
+def test_a_failure_that_others_would_meet_too_pauses_only_its_account_and_region(answer: Callable[[], Any]) -> None:
+    made, ecs, clock = definitions(answer)
+    made.get(DIED.subject._replace(account="999999999999"), "web:42")
+    made.get(DIED.subject._replace(account="999999999999"), "web:43")
+    assert len(ecs.asked) == 1
+    ecs.answer = lambda: DEFINITION
+    assert made.get(DIED.subject, "web:42") is not None
+    assert made.get(DIED.subject._replace(account="999999999999", region="us-east-1"), "web:42") is not None
+    clock.now += PAUSE
+    assert made.get(DIED.subject._replace(account="999999999999"), "web:43") is not None
+
+
+def test_a_self_report_is_not_enriched() -> None:
+    """Otherwise everyone who can put events could use up ECS's quotas, or show the log of another task."""
+    made, ecs, _ = definitions()
+    logs = Logs("a line")
+    parts = [from_task_definition(made), from_logs(made, lambda _region: logs, ["*"])]
+    claim = of(events.container_exited(events.container("app", 1)))
+    assert enrich([claim], 1.0, parts)[claim.id] == Enrichment()
+    assert (ecs.asked, logs.asked) == ([], [])
 
 
 def test_nothing_is_requested_if_the_place_is_unknown() -> None:
@@ -334,6 +382,67 @@ def test_a_log_that_cannot_be_read_leaves_its_link() -> None:
     found, _ = logged(Logs(), ["/ecs/*"])
     assert found.log_excerpt == ""
     assert found.logs == ("/ecs/web", f"web/app/{events.TASK}")
+
+
+class FamilyEcs(Ecs):
+    """Each family logs to a group of its own, `/ecs/FAMILY`."""
+
+    def describe_task_definition(self, *, taskDefinition: str) -> Any:  # noqa: N803 - AWS's name
+        family = taskDefinition.rpartition("/")[2].partition(":")[0]
+        options = {"awslogs-group": f"/ecs/{family}", "awslogs-stream-prefix": family, "awslogs-region": "eu-west-1"}
+        app = {"name": "app", "logConfiguration": {"logDriver": "awslogs", "options": options}}
+        return {"taskDefinition": {"containerDefinitions": [app]}}
+
+
+class FailingLogs(Logs):
+    """Fails for the given log groups, with the given code."""
+
+    def __init__(self, failing: dict[str, str]) -> None:
+        super().__init__("a line")
+        self.failing = failing
+
+    def get_log_events(self, **request: Any) -> Any:
+        answer = super().get_log_events(**request)
+        if code := self.failing.get(request["logGroupName"]):
+            raise ClientError({"Error": {"Code": code}}, "GetLogEvents")
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("AccessDeniedException", ["/ecs/web", "/ecs/api"]),  # permissions are per group
+        ("ThrottlingException", ["/ecs/web"]),
+        ("ResourceNotFoundException", ["/ecs/web", "/ecs/web", "/ecs/api"]),  # the next task may have a stream
+    ],
+)
+def test_a_log_that_cannot_be_read_pauses_only_what_would_fail_too(code: str, asked: list[str]) -> None:
+    logs, clock = FailingLogs({"/ecs/web": code}), Clock()
+    made = TaskDefinitions(lambda _region: FamilyEcs(dict), clock)
+    parts = [from_task_definition(made), from_logs(made, lambda _region: logs, ["*"], clock)]
+
+    def ask(family: str) -> str:
+        return enrich([replace(DIED, task_definition=f"{family}:1")], 1.0, parts)[DIED.id].log_excerpt
+
+    assert [ask("web"), ask("web"), ask("api")] == ["", "", "a line" if "/ecs/api" in asked else ""]
+    assert [request["logGroupName"] for request in logs.asked] == asked
+    clock.now += PAUSE
+    assert ask("api") == "a line"
+
+
+def test_a_log_that_no_time_was_left_for_pauses_nothing() -> None:
+    """That says nothing about CloudWatch Logs."""
+    made, _, _ = definitions()
+    answers: Iterator[Logs | Exception] = iter([DeadlineExceeded(), Logs("a line")])
+
+    def client(_region: str) -> Logs:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    parts = [from_task_definition(made), from_logs(made, client, ["*"])]
+    assert [enrich([DIED], 1.0, parts)[DIED.id].log_excerpt for _ in range(2)] == ["", "a line"]
 
 
 def test_a_channel_is_notified_even_if_every_lookup_fails() -> None:
