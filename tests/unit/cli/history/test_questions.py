@@ -178,7 +178,7 @@ def test_why_explains_a_window_and_the_digest_after_it(world: World) -> None:
     assert told(held)["slack"][1].startswith("held back until the window ends at ")
     world.wait(20 * MINUTE)
     (counted,) = lines("why", TASKS[2])
-    assert told(counted)["slack"] == (True, "counted in an update")
+    assert told(counted)["slack"] == (True, "counted in a digest")
 
 
 def test_why_explains_a_failing_channel(world: World) -> None:
