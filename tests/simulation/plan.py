@@ -14,7 +14,7 @@ CHANNELS = ("slack", "email", "pager")
 MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
 """How a channel's remote can answer, besides `fine`; see `tests.simulation.remotes`."""
 
-_BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
+BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
 _TIGHT = ((1, 1.0), (1, 30.0), (2, 60.0), (4, 60.0))
 
 TABLE_FAULTS = ("refused", "answer lost", "late and lost", "collision", "crash before", "crash after", "slow")
@@ -78,7 +78,7 @@ class Plan:
     bare: float = 0.0
     processes: int = 8
     retention: float = 90 * 24 * HOUR
-    budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(_BUDGETS))
+    budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(BUDGETS))
     silences: Sequence[Muting] = ()
     verify: bool = True
     blind: dict[str, float] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def plan(seed: int) -> Plan:
 def _budgets(chance: Random) -> dict[str, tuple[int, float]]:
     """The real channels' rate limits, or limits so tight that even a few incidents exceed them."""
     if chance.random() < 0.5:
-        return dict(_BUDGETS)
+        return dict(BUDGETS)
     return {name: chance.choice(_TIGHT) for name in CHANNELS}
 
 
