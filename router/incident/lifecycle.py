@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from router.incident.known_tasks import remember, stopped_at
-from router.incident.outbox import close_outbox, request_send
+from router.incident.outbox import close_outbox, request_send, withdraw_end
 from router.incident.recovery import (
     FAILED_DEPLOYMENT,
     LAPSE_AFTER,
@@ -147,6 +147,7 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
     confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
     returns = incident.over and alert.severity.at_least(incident.severity)
     becomes_main = worse or confirms or returns
+    before = incident
     incident = replace(
         _with_relapse(incident, state, alert),
         status=IncidentStatus.OPEN,
@@ -162,6 +163,9 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         last_at=max(incident.last_at, alert.at),
         silenced=_merge_silenced(incident.silenced, state.silenced),
     )
+    if before.over:
+        entries = {name: withdraw_end(entry, before.severity) for name, entry in state.outbox.items()}
+        state = state._replace(outbox=entries)
     return state._replace(
         incident=incident,
         latest_sent=False if incident.latest is alert or becomes_main else state.latest_sent,
@@ -376,7 +380,7 @@ def _with_reminders(state: SubjectState, now: float) -> SubjectState:
     if not state.conditions:
         return state
     due = {
-        name: request_send(entry, now)
+        name: request_send(entry, now)._replace(reminded_at=now)
         for name, entry in state.outbox.items()
         if entry.remind_at is not None and entry.remind_at <= now
     }

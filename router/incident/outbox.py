@@ -52,6 +52,19 @@ def apply_incident_end(entry: OutboxEntry, now: float) -> OutboxEntry:
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
 
 
+def withdraw_end(entry: OutboxEntry, severity: Severity) -> OutboxEntry:
+    """The entry of an incident that is open again: an end that nobody has begun to send is withdrawn.
+
+    Args:
+        severity: the incident's before the alert that opens it again. What else there is to send stays due.
+    """
+    untried = entry.is_behind and entry.knows_incident and not entry.attempt and not entry.lease_owner
+    if not untried or entry.immediate or severity.worse_than(entry.announced_severity):
+        return entry
+    due_at = entry.window_ends_at if entry.suppressed else None
+    return entry._replace(wanted_revision=entry.sent_revision, due_at=due_at, throttled=False)
+
+
 def close_outbox(state: SubjectState, now: float) -> SubjectState:
     """The state of an incident that is over: see `apply_incident_end`.
 

@@ -583,15 +583,15 @@ def an_incident_opens_one_remote_alert(outcome: Outcome) -> Iterator[str]:
     """The stateful remote opens one alert each time the incident is opened."""
     pager = outcome.run.remotes["pager"]
     allowed = Counter(attempt.dedup_key for attempt in pager.tries if attempt.incident.endswith("-0"))
-    for _, incident, _ in outcome.incidents:
-        allowed[incident.dedup_key] += 1 + incident.reopened
+    for incident_id, incident, _ in outcome.incidents:
+        allowed[incident.dedup_key] += max(1, len(outcome.endings[incident_id]))
     for key, count in pager.openings.items():
         if count > allowed[key]:
             yield f"{key} was opened {count} times on the pager, not {allowed[key]}"
 
 
 def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
-    """An occurrence is already resolved if it is older than its subject's last recovery, a condition if it has ended."""
+    """An occurrence is already resolved if its subject has recovered since, and a condition if it has ended."""
     quiet: dict[str, float] = defaultdict(float)
     if outcome.run.plan.retention < _LONG:
         return

@@ -96,7 +96,8 @@ class Simulation:
     """A run and its results.
 
     Attributes:
-        accepted: everything that arrived. truth: what really lasts, and until when. dropped: direct invocations that did not return.
+        accepted: everything that arrived. dropped: direct invocations that did not return.
+        truth: what really lasts, and until when.
         buried: the dead-letter queue. refused: records that were given back.
         broken: invocations that raised an error that they must not raise.
     """
