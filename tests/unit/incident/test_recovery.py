@@ -106,8 +106,10 @@ class TestConditionsDoNotLapse:
 
     def test_an_alarm_that_has_data_again_is_tracked_on(self, world: World) -> None:
         world.receive(in_alarm(START))
-        world.receive(in_alarm(START + HOUR, "INSUFFICIENT_DATA"))
-        world.receive(in_alarm(START + 2 * HOUR))
+        world.wait(HOUR)
+        world.receive(in_alarm(world.now, "INSUFFICIENT_DATA"))
+        world.wait(HOUR)
+        world.receive(in_alarm(world.now))
         world.wait(2 * DAY, step=10 * MINUTE)
         assert RESOLVED not in world.slack.kinds
 
