@@ -399,6 +399,7 @@ def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
     incident = state.incident
     outdates_message = incident is None or incident.over or muted.alert.severity.worse_than(incident.severity)
     state = _add_to_incident(state._replace(muted=None), muted.alert, now, None)
+    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted
     if state.incident and state.incident.alert is muted.alert:  # else history would count the alert as an earlier one
         state = state._replace(incident=replace(state.incident, recurrence=muted.recurrence))
     return _announce(state, muted.alert, muted.targets, now, outdates_message=outdates_message)[0]

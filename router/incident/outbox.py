@@ -252,7 +252,7 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         announced_severity=Severity.INFO if over else dispatch.severity,
         suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
         only_self_reports=False if over else entry.only_self_reports,
-        immediate=False,
+        immediate=entry.immediate and entry.wanted_revision > dispatch.revision,  # came while this was being sent
         sent_at=now,
         in_doubt=False,
         window_step=entry.window_step if over else entry.window_step + 1,

@@ -12,6 +12,7 @@ from router.config.rules import UserRule
 from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.incident.recovery import CAUSES_REMEMBERED, CONDITIONS_REMEMBERED
+from router.incident.state import Timing
 from router.model import Decision, EndedBy, IncidentStatus, Kind, Reason
 from tests.doubles.service_events import crash, deployed, in_alarm, sidecar_died, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
@@ -292,6 +293,15 @@ class TestSilences:
         world.receive(stopped(START + 120, "t2"))
         world.wait(HOUR + 2 * MINUTE)
         assert world.slack.kinds == [OPENED]
+
+    def test_a_condition_that_outlasts_a_silence_does_not_lapse(self) -> None:
+        world = World()
+        world.keep_in(world.history, timing=Timing(verify=False))
+        world.silence(START + HOUR)
+        world.receive(sidecar_died(START))
+        world.wait(3 * DAY, step=10 * MINUTE)
+        assert world.slack.kinds[0] is OPENED
+        assert RESOLVED not in world.slack.kinds
 
     def test_a_crash_that_was_silenced_is_over_when_the_silence_ends(self, world: World) -> None:
         world.silence(START + HOUR)
