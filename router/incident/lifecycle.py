@@ -426,10 +426,14 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
 
 
 def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
-    """The state with its incident over. What it counted, and its conditions, end with it."""
+    """The state with its incident over. What it counted, and its conditions, end with it.
+
+    A failed deployment is remembered: what completed may turn out to be its rollback, and then it has not ended.
+    """
+    recovered = incident.status is IncidentStatus.RESOLVED
     over = state._replace(
         incident=incident,
-        cause_times={},
+        cause_times={key: at for key, at in state.cause_times.items() if recovered and key == FAILED_DEPLOYMENT},
         conditions={},
         verify_at=None,
         resolve_at=None,

@@ -185,6 +185,16 @@ class TestRollbacks:
         assert world.slack.kinds[-1] is RESOLVED
         assert world.slack.told[-1].incident.ended_by is EndedBy.DEPLOYMENT_COMPLETED
 
+    def test_a_rollback_that_is_reported_after_the_recovery_was_announced_brings_the_incident_back(
+        self, world: World
+    ) -> None:
+        world.receive(self.FAILED, self.DONE)
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED, RESOLVED]
+        world.receive(self.BACK)
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED, RESOLVED, OPENED]
+
     def test_a_failed_deployment_is_announced_at_once_during_a_window(self, world: World) -> None:
         world.receive(crash("t1", START - 60))
         world.wait(1)
