@@ -21,7 +21,7 @@ from router.history.items import (
 )
 from router.history.table import Item
 from router.incident.outbox import WINDOW_STEPS
-from router.incident.recovery import LAPSE_AFTER, VERIFY_EVERY
+from router.incident.recovery import LAPSE_AFTER, QUIET_TIMES, VERIFY_EVERY
 from router.incident.state import UNCERTAIN_FOR, UNSEEN_FOR, OutboxEntry, SubjectState
 from router.model import (
     CHANNEL_HEALTH,
@@ -42,7 +42,7 @@ from router.understand import understand
 from tests.simulation.neighbours import Write
 from tests.simulation.plan import BUDGETS, Muting
 from tests.simulation.remotes import Try
-from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, START, Simulation
+from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, RESOLVE_AFTER, START, Simulation
 from tests.simulation.workload import SECRET, Lasting
 
 _COUNTED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
@@ -464,7 +464,8 @@ def windows_suppress_updates(outcome: Outcome) -> Iterator[str]:
         known = [attempt for attempt in tries if attempt.accepted and attempt.answered]
         sent = [attempt for attempt in known if not attempt.invocation.troubled_since(attempt.at)]  # these open windows
         for number, (before, after) in enumerate(pairwise(sent)):
-            if after.kind is not Kind.UPDATED or before.kind is Kind.RESOLVED or after.reopened != before.reopened:
+            ended = any(before.at <= at <= after.at for at, _ in outcome.endings[incident_id])  # it may know of that
+            if after.kind is not Kind.UPDATED or before.kind is Kind.RESOLVED or ended:
                 continue
             step = sum(attempt.kind is not Kind.RESOLVED for attempt in sent[: number + 1])
             waited = after.at - before.at
@@ -631,6 +632,42 @@ def _cannot_be_known(outcome: Outcome, rows: Iterable[Recorded], at: float) -> b
     """Whether nothing was heard of any of these conditions for long, or AWS itself knows nothing."""
     lasting = [(each, row.at) for row in rows for each in outcome.lasting(row.alert) if each.continues(at)]
     return all(at >= seen + UNSEEN_FOR or at >= each.unknown_from + UNCERTAIN_FOR for each, seen in lasting)
+
+
+def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[str]:
+    """An incident resolves after some time without alerts: the longer, the more often it has returned."""
+    for incident_id, endings in outcome.endings.items():
+        for at, incident in endings:
+            quiet = (RESOLVE_AFTER, *QUIET_TIMES)[min(incident.reopened, len(QUIET_TIMES))]
+            newest = max((row.at for row in outcome.rows_in[incident_id] if row.at <= at), default=0.0)
+            if incident.status is IncidentStatus.RESOLVED and at < newest + quiet - 1:
+                yield f"{incident_id}, reopened {incident.reopened} times, resolves after {at - newest:.0f} s"
+
+
+def nothing_is_unconfirmed_whose_end_was_reported(outcome: Outcome) -> Iterator[str]:
+    """An event that says what has ended counts, whether or not it has a row of its own."""
+    run = outcome.run
+    if not run.plan.history_is_sound:
+        return
+    arrived = [
+        (arrival.comes, outcome.understood[arrival.raw["id"]].alert)
+        for arrival in run.accepted
+        if arrival.raw is not None
+    ]
+    for incident_id, endings in outcome.endings.items():
+        for at, incident in endings:
+            if incident.status is IncidentStatus.UNCONFIRMED:
+                conditions = [each for row in outcome.rows_in[incident_id] for each in outcome.lasting(row.alert)]
+                if conditions and all(
+                    any(_ends(alert, each) and comes < at - _DAY for comes, alert in arrived) for each in conditions
+                ):
+                    yield f"{incident_id} is unconfirmed, although an event told of its end"
+
+
+def _ends(alert: Alert, lasting: Lasting) -> bool:
+    keys = {ended.key for ended in alert.effects.ends}
+    named = lasting.key in keys or any(key.endswith("/") and lasting.key.startswith(key) for key in keys)
+    return named and alert.subject.name == lasting.subject and alert.at >= lasting.ends - 1
 
 
 def an_end_is_told_only_after_it(outcome: Outcome) -> Iterator[str]:
@@ -860,6 +897,8 @@ PROMISES: tuple[Promise, ...] = (
     an_incident_opens_one_remote_alert,
     decisions_follow_the_rules,
     an_incident_ends_only_with_what_it_reported,
+    a_recovery_is_announced_after_its_quiet_time,
+    nothing_is_unconfirmed_whose_end_was_reported,
     an_end_is_told_only_after_it,
     a_return_is_told_at_once,
     a_page_that_did_not_get_through_has_failed,
