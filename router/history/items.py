@@ -309,6 +309,7 @@ OUTBOX_ENTRY = Record(
         "only_self_reports": Field(FLAG, default=False),
         "immediate": Field(FLAG, default=False),
         "sent_at": Field(Optional(NUMBER), None),
+        "reminded_at": Field(Optional(NUMBER), None),
         "window_step": Field(COUNT, 0),
         "window_ends_at": Field(Optional(NUMBER), None),
         "attempt": Field(COUNT, 0),
@@ -368,13 +369,13 @@ CONDITION = Record(
     {
         "cause": Field(TEXT),
         "severity": Field(SEVERITY),
-        "since": Field(NUMBER),
+        "reported_at": Field(NUMBER),
         "seen_at": Field(NUMBER),
         "arn": Field(TEXT, ""),
         "deadline": Field(Optional(NUMBER), None),
         "uncertain_since": Field(Optional(NUMBER), None),
     },
-    identity="since",
+    identity="reported_at",
 )
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,

@@ -125,13 +125,15 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
     if key not in conditions and len(conditions) >= CONDITIONS_REMEMBERED:
         key = OTHERS
     known = conditions.get(key)
+    late = known is not None and alert.at < known.reported_at
     conditions[key] = Condition(
         cause=alert.cause,
         severity=alert.severity,
-        since=min(alert.at, known.since) if known else alert.at,
+        reported_at=known.reported_at if known and late else alert.at,
         seen_at=now,
         arn=begun.arn or (known.arn if known else ""),
         deadline=begun.deadline,
+        uncertain_since=known.uncertain_since if known and late else None,
     )
 
 
@@ -178,7 +180,7 @@ def _note_completion(state: SubjectState, alert: Alert) -> SubjectState:
 def _with_uncertain(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     conditions = {
         key: condition._replace(uncertain_since=now)
-        if key in alert.effects.uncertain and condition.uncertain_since is None and condition.since <= alert.at
+        if key in alert.effects.uncertain and condition.uncertain_since is None and condition.reported_at <= alert.at
         else condition
         for key, condition in state.conditions.items()
     }
@@ -190,7 +192,7 @@ def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
     left = {
         key: condition
         for key, condition in state.conditions.items()
-        if condition.since > alert.at or not any(_names(ended.key, key) for ended in ends)
+        if condition.reported_at > alert.at or not any(_names(ended.key, key) for ended in ends)
     }
     lasting = [ended.key for ended in ends if not ended.key.startswith(_CONTAINER)]
     known = {key: at for key, at in state.ended.items() if key not in lasting}

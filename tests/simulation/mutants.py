@@ -208,6 +208,128 @@ MUTANTS = (
         "self._read_once, self._next_read = True, now + READ_EVERY",
         "self._read_once, self._next_read = True, now + 60 * READ_EVERY",
     ),
+    # what lasts
+    Mutant(
+        "an incident lapses although a condition continues",
+        "incident/recovery.py",
+        "return state if lapses or state.lapse_at is None else state._replace(lapse_at=None)",
+        "return state",
+    ),
+    Mutant(
+        "a condition that outlasts a silence lapses",
+        "incident/lifecycle.py",
+        "    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted\n",
+        "",
+    ),
+    Mutant(
+        "a steady state ends a dead container",
+        "ecs/conditions.py",
+        "ends=(Ended(TOO_FEW_TASKS, EndedBy.STEADY_STATE),)",
+        "ends=(Ended(CONTAINER, EndedBy.STEADY_STATE),)",
+    ),
+    Mutant(
+        "missing data end an alarm",
+        "ecs/conditions.py",
+        "return Effects(uncertain=(ALARM,))",
+        "return _end(ALARM, EndedBy.ALARM_OK)",
+    ),
+    Mutant(
+        "the answer to one approval ends all of them",
+        "ecs/conditions.py",
+        "return Effects(ends=(Ended(key, by),), ends_occurrences=False) if by else _NOTHING",
+        "return Effects(ends=(Ended(HOOK, by),), ends_occurrences=False) if by else _NOTHING",
+    ),
+    Mutant(
+        "an end between two reports of a condition ends the newer one",
+        "incident/recovery.py",
+        "reported_at=known.reported_at if known and late else alert.at,",
+        "reported_at=min(known.reported_at, alert.at) if known else alert.at,",
+    ),
+    Mutant(  # few subjects have more than 200 conditions, so the limit is lower here
+        "conditions beyond the limit are forgotten",
+        "incident/recovery.py",
+        "len(conditions) >= CONDITIONS_REMEMBERED:\n        key = OTHERS\n",
+        "len(conditions) >= 1:\n        return\n",
+    ),
+    Mutant(
+        "a rollback is recognised only if its report comes before its end",
+        "incident/recovery.py",
+        "    if not alert.deployment:\n        return state._replace(deployment_resolved_at=",
+        "    if alert.deployment not in state.rollbacks:\n        return state._replace(deployment_resolved_at=",
+    ),
+    Mutant(
+        "a failed deployment is forgotten once its incident has recovered",
+        "incident/lifecycle.py",
+        "if recovered and key == FAILED_DEPLOYMENT}",
+        "if False}",
+    ),
+    Mutant(
+        "the stop of a task whose end was announced ends nothing",
+        "incident/lifecycle.py",
+        "    after = apply_ends(state, alert, now)\n    if after == state",
+        "    after = state\n    if after == state",
+    ),
+    Mutant(
+        "what AWS says has ended is kept",
+        "incident/recovery.py",
+        "        if findings.get(key) is None\n",
+        "",
+    ),
+    Mutant(
+        "nobody is reminded",
+        "incident/state.py",
+        "        return max(self.sent_at, self.reminded_at or 0.0) + self.remind\n",
+        "        return None\n",
+    ),
+    Mutant(
+        "a reminder that fails is due again at once",
+        "incident/lifecycle.py",
+        "name: request_send(entry, now)._replace(reminded_at=now)",
+        "name: request_send(entry, now)",
+    ),
+    Mutant(
+        "the end of a silence opens nothing",
+        "incident/suppression.py",
+        "    if not conditions:\n        return state\n",
+        "    if True:\n        return state\n",
+    ),
+    Mutant(
+        "only the newest silenced alert can open an incident",
+        "incident/suppression.py",
+        "conditions = tuple(dict.fromkeys((*earlier, *conditions)))",
+        "conditions = tuple(conditions)",
+    ),
+    # what comes back
+    Mutant(
+        "a return waits for half an hour",
+        "incident/outbox.py",
+        "due_at=entry.due_at if scheduled else now)",
+        "due_at=entry.due_at if scheduled else now + 1800.0 * (entry.last_kind_sent is Kind.RESOLVED))",
+    ),
+    Mutant(
+        "a subject that flaps has no quiet time",
+        "incident/recovery.py",
+        "    if not incident.reopened:\n        return timing.resolve_after\n",
+        "    if True:\n        return timing.resolve_after\n",
+    ),
+    Mutant(
+        "an end that nobody has begun to send becomes an update",
+        "incident/outbox.py",
+        "    untried = entry.is_behind and",
+        "    untried = False and entry.is_behind and",
+    ),
+    Mutant(
+        "a channel that missed a return hears plainly that it is over, twice",
+        "incident/outbox.py",
+        "is_first=not entry.knows_incident,",
+        "is_first=entry.last_kind_sent is None,",
+    ),
+    Mutant(
+        "a page that did not get through is neither sent nor failed",
+        "incident/outbox.py",
+        "        if before.attempt and before.is_behind and not entry.is_behind:\n",
+        "        if False:\n",
+    ),
 )
 
 

@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from local_aws.events import hook
 from router.errors import PermanentError, TransientError
-from router.model import Decision, Kind
+from router.history.items import iso
+from router.model import Decision, Kind, Reason
 from tests.doubles.service_events import crash, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
@@ -44,6 +46,23 @@ class TestWindows:
                 told_at.append(world.now - START)
         gaps = [later - earlier for earlier, later in pairwise(told_at)]
         assert gaps == pytest.approx([15 * MINUTE, HOUR, 4 * HOUR, DAY], abs=11 * MINUTE)
+
+
+def test_what_somebody_has_to_decide_and_came_while_a_message_was_sent_is_no_digest() -> None:
+    """The entry stays immediate until a message that tells of it has been sent."""
+    world = World()
+    questions = [
+        hook(hookId=name, updatedAt=iso(START), expiresAt=iso(START + DAY)) | {"id": name} for name in ("one", "two")
+    ]
+
+    def another_comes() -> None:
+        world.slack.failure = lambda: None
+        world.receive(questions[1])
+
+    world.slack.failure = another_comes
+    world.receive(questions[0])
+    world.wait(2 * MINUTE)
+    assert [told.reason for told in world.slack.told] == [Reason.FIRST, Reason.WORSE]
 
 
 class TestFailingChannels:
