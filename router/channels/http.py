@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -62,8 +62,17 @@ class Response(NamedTuple):
     text: str
 
 
+Sign = Callable[[bytes], Mapping[str, str]]
+"""Returns the headers that sign a body, the exact bytes of which it gets."""
+
+
 def post_json(
-    url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, timeout: float = 10
+    url: str,
+    payload: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10,
+    sign: Sign | None = None,
 ) -> Response:
     """Posts once, without retries, redirects and cookies. Safe to call from several threads.
 
@@ -71,6 +80,8 @@ def post_json(
         url: https, or http.
         payload: sent as compact JSON in UTF-8.
         headers: added to the request, in place of default ones of the same name.
+        sign: gets the exact bytes that are sent, and returns headers, which are added to the request. What it raises is
+            raised here.
         timeout: seconds for the whole exchange, or the time left before the invocation's deadline if that is less. It
             takes at most twice as long if the body arrives byte by byte. For headers that arrive byte by byte it limits
             the wait for each byte only; the deliver step abandons such a thread.
@@ -81,14 +92,14 @@ def post_json(
         PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
-    outcome = _exchange(url, payload, headers or {}, timeout)
+    outcome = _exchange(url, payload, headers or {}, timeout, sign)
     if isinstance(outcome, ChannelError):
         raise outcome
     return outcome
 
 
 def _exchange(
-    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float
+    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float, sign: Sign | None
 ) -> Response | ChannelError:
     """The response or the error. An error raised here would keep requests' own error, which holds the URL, as its
     `__context__`; so it is returned.
@@ -100,10 +111,11 @@ def _exchange(
         body = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
     except (TypeError, ValueError, RecursionError) as error:
         return PermanentError(f"the payload for {host} is not JSON: {type(error).__name__}")
+    signed = sign(body) if sign else {}
     try:
         deadline = Deadline.after(time_left(timeout))
         with applies(deadline.leaving(min(_TIME_TO_ANSWER, timeout / 5))):
-            response = _connections.post(url, body, headers, timeout=deadline.left())
+            response = _connections.post(url, body, headers, signed, timeout=deadline.left())
         with response:
             text = _read(response, deadline).decode(errors="replace")
     except DeadlineExceeded:
@@ -112,7 +124,7 @@ def _exchange(
         return _transport_error(host, error)
     if len(text) >= SHORTEST_KNOWN:
         payload_texts = (value for value in payload.values() if isinstance(value, str))
-        text = without_known(text, known_parts(url, *headers.values(), *payload_texts), "…")
+        text = without_known(text, known_parts(url, *headers.values(), *signed.values(), *payload_texts), "…")
     return _by_status(host, response, text)
 
 
@@ -218,9 +230,17 @@ class Connections:
         self._adapter: HTTPAdapter | None = None
         self._proxied = False
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> requests.Response:
-        """The response, with its body unread. Raises the errors of requests, and DeadlineExceeded."""
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], signed: Mapping[str, str], *, timeout: float
+    ) -> requests.Response:
+        """The response, with its body unread. Raises the errors of requests, and DeadlineExceeded.
+
+        Args:
+            signed: headers that differ from post to post.
+        """
         request = _prepared(url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
+        if signed:
+            request.prepare_headers({**request.headers, **signed})
         request.prepare_body(body, None)
         adapter = self._ready()
         proxies = get_environ_proxies(url) if self._proxied else None
