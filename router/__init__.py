@@ -6,11 +6,13 @@ from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
 from router.errors import PayloadRejected, PermanentError, TransientError
-from router.model import Alert, ChannelConfig, Incident, Message, Notification, Option, Severity
+from router.messages.data import incident_data
+from router.model import Alert, ChannelConfig, Event, Incident, Message, Notification, Option, Severity
 
 __all__ = [
     "Alert",
     "ChannelConfig",
+    "Event",
     "Incident",
     "Message",
     "Notification",
@@ -20,5 +22,6 @@ __all__ = [
     "Severity",
     "TransientError",
     "hookimpl",
+    "incident_data",
     "post_json",
 ]

@@ -62,7 +62,7 @@ class RenderConformance:
     limit: ClassVar[int | None] = None
     forbidden: ClassVar[tuple[str, ...]] = ()
 
-    def options(self, server: str) -> Mapping[str, str]:
+    def options(self, server: str) -> Mapping[str, Any]:
         """The options of a channel that sends to `server`, such as `http://127.0.0.1:8000`."""
         raise NotImplementedError
 
@@ -265,14 +265,15 @@ def _everything(error: Exception | None) -> str:
     return "".join([repr(error), repr(vars(error)), *traceback.format_exception(error)])
 
 
-def _secrets(options: Mapping[str, str]) -> set[str]:
-    """The values of the options, and the parts of the URLs among them. The host is no secret."""
-    pieces = {piece for value in options.values() for piece in (value, *re.split("[/?&=#]", value))}
-    hosts = {host for value in options.values() for host in (urlsplit(value).netloc, urlsplit(value).hostname)}
+def _secrets(options: Mapping[str, Any]) -> set[str]:
+    """The texts in the options, and the parts of the URLs among them. The host is no secret."""
+    values = set(_texts(options))
+    pieces = {piece for value in values for piece in (value, *re.split("[/?&=#]", value))}
+    hosts = {host for value in values for host in (urlsplit(value).netloc, urlsplit(value).hostname)}
     return {piece for piece in pieces - hosts if len(piece) >= _SHORTEST_SECRET}
 
 
-def _assert_no_secret(text: str, options: Mapping[str, str]) -> None:
+def _assert_no_secret(text: str, options: Mapping[str, Any]) -> None:
     shown = {secret for secret in _secrets(options) if secret in text}
     assert not shown, f"shows {len(shown)} secret(s), one beginning with {min(shown)[:3]!r}: {text[:2000]}"
 
@@ -283,7 +284,7 @@ def _compact(payload: Mapping[str, Any]) -> bytes:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every string in a payload."""
+    """Every string in a payload or in options."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
