@@ -84,7 +84,7 @@ class Webhook:
             PermanentError: the receiver refuses it, or wants no more events (410).
             TransientError: the receiver is overloaded, failed or unreachable.
         """
-        sign = partial(self._signature, payload["id"], int(time.time()))
+        sign = partial(self._signed_headers, payload)
         try:
             post_json(self._url, payload, headers={"Content-Type": _CONTENT_TYPE}, sign=sign)
         except PermanentError as error:
@@ -93,8 +93,9 @@ class Webhook:
             return
         raise failure  # outside of `except`, so that its context holds no other error
 
-    def _signature(self, identity: str, at: int, body: bytes) -> dict[str, str]:
-        """The headers of Standard Webhooks. The signature covers the id, the time in seconds, and the exact body."""
+    def _signed_headers(self, event: dict[str, Any], body: bytes) -> dict[str, str]:
+        """Those of Standard Webhooks. The signature covers the id, the time of this attempt, and the exact body."""
+        identity, at = event["id"], int(time.time())
         content = f"{identity}.{at}.".encode() + body
         digests = (hmac.new(key, content, hashlib.sha256).digest() for key in self._keys)
         signatures = " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
