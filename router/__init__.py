@@ -5,7 +5,7 @@ from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda
 # isort: split
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
-from router.errors import PayloadRejected, PermanentError, TransientError
+from router.errors import PayloadRejected, PermanentError, RemoteGone, TransientError
 from router.messages.data import incident_data
 from router.model import Alert, ChannelConfig, Event, Incident, Message, Notification, Option, Severity
 
@@ -19,6 +19,7 @@ __all__ = [
     "Option",
     "PayloadRejected",
     "PermanentError",
+    "RemoteGone",
     "Severity",
     "TransientError",
     "hookimpl",

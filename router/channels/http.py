@@ -73,6 +73,7 @@ def post_json(
     headers: Mapping[str, str] | None = None,
     timeout: float = 10,
     sign: Sign | None = None,
+    method: str = "POST",
 ) -> Response:
     """Posts once, without retries, redirects and cookies. Safe to call from several threads.
 
@@ -82,6 +83,7 @@ def post_json(
         headers: added to the request, in place of default ones of the same name.
         sign: gets the exact bytes that are sent, and returns headers, which are added to the request. What it raises is
             raised here.
+        method: such as PATCH, for a remote whose messages are edited that way.
         timeout: seconds for the whole exchange, or the time left before the invocation's deadline if that is less. It
             takes at most twice as long if the body arrives byte by byte. For headers that arrive byte by byte it limits
             the wait for each byte only; the deliver step abandons such a thread.
@@ -92,14 +94,14 @@ def post_json(
         PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
-    outcome = _exchange(url, payload, headers or {}, timeout, sign)
+    outcome = _exchange(url, payload, headers or {}, timeout, sign, method)
     if isinstance(outcome, ChannelError):
         raise outcome
     return outcome
 
 
 def _exchange(
-    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float, sign: Sign | None
+    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float, sign: Sign | None, method: str
 ) -> Response | ChannelError:
     """The response or the error. An error raised here would keep requests' own error, which holds the URL, as its
     `__context__`; so it is returned.
@@ -115,7 +117,7 @@ def _exchange(
     try:
         deadline = Deadline.after(time_left(timeout))
         with applies(deadline.leaving(min(_TIME_TO_ANSWER, timeout / 5))):
-            response = _connections.post(url, body, headers, signed, timeout=deadline.left())
+            response = _connections.send(method, url, body, headers, signed, timeout=deadline.left())
         with response:
             text = _read(response, deadline).decode(errors="replace")
     except DeadlineExceeded:
@@ -230,15 +232,15 @@ class Connections:
         self._adapter: HTTPAdapter | None = None
         self._proxied = False
 
-    def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], signed: Mapping[str, str], *, timeout: float
+    def send(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], signed: Mapping[str, str], *, timeout: float
     ) -> requests.Response:
         """The response, with its body unread. Raises the errors of requests, and DeadlineExceeded.
 
         Args:
             signed: headers that differ from post to post.
         """
-        request = _prepared(url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
+        request = _prepared(method, url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
         if signed:
             request.prepare_headers({**request.headers, **signed})
         request.prepare_body(body, None)
@@ -262,12 +264,12 @@ _connections = Connections()
 
 
 @lru_cache(maxsize=64)
-def _prepared(url: str, headers: tuple[tuple[str, str], ...]) -> requests.PreparedRequest:
+def _prepared(method: str, url: str, headers: tuple[tuple[str, str], ...]) -> requests.PreparedRequest:
     """The request without its body. Parsing the URL takes a third of a post's time, so it is done once per URL.
 
     Raises the errors of requests.
     """
-    return requests.Request("POST", url, {**_HEADERS, **dict(headers)}, auth=_no_credentials).prepare()
+    return requests.Request(method, url, {**_HEADERS, **dict(headers)}, auth=_no_credentials).prepare()
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -62,6 +62,14 @@ def test_payload_arrives_as_utf8_json() -> None:
     assert "X-One: 1" in head
 
 
+def test_a_message_can_be_edited_with_patch() -> None:
+    """The same URL may take both methods."""
+    with ScriptedServer(answer(200)) as server:
+        post_json(server.url(), {})
+        post_json(server.url(), {}, method="PATCH")
+        assert [head.split(" ")[0] for head, _ in server.requests] == ["POST", "PATCH"]
+
+
 def test_half_a_surrogate_pair_is_sent_as_a_question_mark() -> None:
     """Text that UTF-8 cannot encode does not stop a message."""
     with ScriptedServer(answer(200)) as server:

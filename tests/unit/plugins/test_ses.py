@@ -18,7 +18,6 @@ from botocore import exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from plugins.ses import Ses
@@ -69,8 +68,8 @@ def told(
 
 def mails() -> list[EmailMessage]:
     """What SES was given, read by the standard library as a mail client does."""
-    sent = ses_backends[DEFAULT_ACCOUNT_ID][REGION].sent_messages
-    return [email.message_from_string(each.raw_data, EmailMessage, policy=policy.default) for each in sent]  # type: ignore[arg-type]
+    sent = ses_backends["123456789012"][REGION].sent_messages
+    return [email.message_from_string(each.raw_data, EmailMessage, policy=policy.default) for each in sent]
 
 
 def mail(notification: Notification, channel: Ses | None = None, *, plain: bool = False) -> EmailMessage:
@@ -96,7 +95,7 @@ def test_the_mail_is_from_and_to_the_configured_addresses() -> None:
     message = mail(told())
     assert str(message["From"]) == '"ECS alerts" <alerts@example.com>' or str(message["From"]) == OPTIONS["from"]
     assert [str(each) for each in message["To"].addresses] == OPTIONS["to"]
-    (sent,) = ses_backends[DEFAULT_ACCOUNT_ID][REGION].sent_messages
+    (sent,) = ses_backends["123456789012"][REGION].sent_messages
     assert (sent.source, {*sent.destinations}) == ("alerts@example.com", {*OPTIONS["to"]})
 
 
@@ -257,7 +256,7 @@ FORGED = st.lists(st.one_of(st.text(st.characters(exclude_categories=())), st.sa
 def test_no_text_adds_a_header_or_a_part(text: str) -> None:
     channel = ses()
     raw = channel._mime(channel.render(forged(text)))  # noqa: SLF001 - the bytes themselves
-    message = email.message_from_bytes(raw, EmailMessage, policy=policy.default)  # type: ignore[arg-type]
+    message = email.message_from_bytes(raw, EmailMessage, policy=policy.default)
     assert set(message.keys()) == ALLOWED
     assert len(message.keys()) == len(ALLOWED)
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
