@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from router import (
@@ -57,8 +58,12 @@ class EventBridge:
             )
         if arn is None:
             raise ValueError("bus_arn must be the ARN of an event bus, as arn:aws:events:REGION:ACCOUNT:event-bus/NAME")
-        # One attempt, because only the deliver step retries, and it waits in a queue.
-        self._client = aws_client("events", arn[1], connect_timeout=3, read_timeout=8, attempts=1)
+        self._region = arn[1]
+
+    @cached_property
+    def _client(self) -> Any:
+        """Of the bus's region. One attempt, because only the deliver step retries, and it waits in a queue."""
+        return aws_client("events", self._region, connect_timeout=3, read_timeout=8, attempts=1)
 
     def render(self, notification: Notification) -> dict[str, Any]:
         """The entry for `PutEvents`, without the bus, and with `Detail` as an object."""

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from router import (
@@ -89,8 +90,11 @@ class Ses:
         self._to = _recipients(config.options["to"])
         self._reply_to = _address("reply_to", config.options["reply_to"]) if "reply_to" in config.options else ""
         self._language = config.language
-        # One attempt, because only the deliver step retries, and it waits in a queue.
-        self._client = aws_client("sesv2", connect_timeout=3, read_timeout=8, attempts=1)
+
+    @cached_property
+    def _client(self) -> Any:
+        """Of the router's region, which only the function knows. One attempt, because only the deliver step retries."""
+        return aws_client("sesv2", connect_timeout=3, read_timeout=8, attempts=1)
 
     def render(self, notification: Notification) -> dict[str, Any]:
         """The mail without its addresses: subject, headers, and the two bodies."""

@@ -103,10 +103,6 @@ class TestSes(RenderConformance):
     factory = Ses
     limit = 300_000
 
-    @pytest.fixture(autouse=True)
-    def _region(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("AWS_REGION", "eu-west-1")
-
     def options(self, server: str) -> dict[str, object]:
         del server
         addresses = ["ops@team.example.com", "second@team.example.com"]
