@@ -653,6 +653,8 @@ class Message:
         status: severity and status in one phrase: `CRITICAL`, `CRITICAL, ongoing`, `RESOLVED`, `重大・継続中`.
         headline: the title without the status, for a channel that shows `status` beside it; else "".
         labels: what to call the parts, for a channel that labels them.
+        incident_title: the incident's first cause, and its subject. Unlike the other titles, it is the same in every
+            message about an incident; "" if a message is about several.
     """
 
     title: str
@@ -666,6 +668,7 @@ class Message:
     status: str = ""
     headline: str = ""
     labels: PartLabels = _ENGLISH_LABELS
+    incident_title: str = ""
 
     @property
     def lead(self) -> str:
@@ -688,6 +691,9 @@ class Notification:
             Empty for a message about one incident.
         alert: the one that the message describes.
         reason: why the channel is notified now.
+        remote: the channel's memory of the incident: what `send` returned last, such as a message's id. Empty if there
+            is none, and in a message about many incidents.
+        revision: numbers what there was to say of the incident to this channel; the attempts to say it share a number.
     """
 
     kind: Kind
@@ -697,6 +703,8 @@ class Notification:
     mention: str = ""
     bundled: tuple[Incident, ...] = ()
     reason: Reason = Reason.FIRST
+    remote: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

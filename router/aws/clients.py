@@ -11,7 +11,9 @@ from router import deadline
 
 log = logging.getLogger("ecs-alert-router.aws.clients")
 
-SERVICES = frozenset({"cloudwatch", "dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
+SERVICES = frozenset(
+    {"cloudwatch", "dynamodb", "ecs", "events", "logs", "secretsmanager", "sesv2", "sns", "sqs", "ssm"}
+)
 """The services that the function calls."""
 
 _SETTINGS: Mapping[str, Any] = {

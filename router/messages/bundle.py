@@ -55,7 +55,17 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
         labels=part_labels(language),
     )
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
-    return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
+    return cleaned(
+        Notification(
+            kind=dispatch.kind,
+            message=message,
+            alert=worst.alert,
+            incident=worst,
+            mention=mention,
+            bundled=incidents,
+            revision=dispatch.revision,
+        )
+    )
 
 
 def _worst_first(member: Member) -> tuple[int, int, str, str, str, float]:

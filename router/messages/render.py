@@ -140,7 +140,17 @@ def notification(
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
     alert = dispatch.alert or incident.alert
-    return cleaned(Notification(dispatch.kind, made[said], alert, incident, mention, reason=dispatch.reason))
+    return cleaned(
+        Notification(
+            kind=dispatch.kind,
+            message=made[said],
+            alert=alert,
+            incident=incident,
+            mention=mention,
+            reason=dispatch.reason,
+            revision=dispatch.revision,
+        )
+    )
 
 
 def _message(story: _MessageContext) -> Message:
@@ -163,6 +173,7 @@ def _message(story: _MessageContext) -> Message:
         status=status(story.dispatch.kind, story.incident, story.config.language),
         headline=_title(story, Kind.OPENED),
         labels=part_labels(story.config.language),
+        incident_title=_incident_title(story.incident, story.config.language),
     )
 
 
@@ -215,6 +226,13 @@ def _what(story: _MessageContext) -> str:
     if alert.cause != _CRASH or code is None or code == 0 or asked_to_stop(code):
         return cause_words(alert.cause, language)
     return in_language(KILLED if code == SIGKILL else CRASHED, language)
+
+
+def _incident_title(incident: Incident, language: str) -> str:
+    """The same in every message about the incident, so that mail clients show them as one thread."""
+    cause = cause_words(next(iter(incident.causes), incident.alert.cause), language)
+    task = next(iter(incident.tasks), "")
+    return phrase("title_opened", language, cause=cause, subject=subject_in_cluster(incident.subject, language, task))
 
 
 def _subject(alert: Alert) -> Subject:

@@ -54,6 +54,26 @@ SLACK = """
 """
 
 
+OUTWARD = """
+    [channels.mail]
+    kind = "ses"
+    from = "alerts@example.com"
+    to = "env:OPERATORS"
+
+    [channels.programs]
+    kind = "webhook"
+    url = "ssm:/incidents/url"
+    secret = "ssm:/incidents/secret"
+
+    [channels.bus]
+    kind = "eventbridge"
+    bus_arn = "env:INCIDENTS_BUS"
+
+    [[routes]]
+    channels = ["mail", "programs", "bus"]
+"""
+
+
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is configured, and AWS cannot be reached."""
@@ -400,6 +420,12 @@ def test_skipping_idle_minutes_changes_nothing(found: list[tuple[float, events.R
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------
+
+
+def test_mail_webhooks_and_buses_take_part(tmp_path: Path) -> None:
+    messages, _ = replayed(crash(0), options=["--config", file(tmp_path, OUTWARD), "--for", "1m"])
+    told = {(each["channel"], each["channel_kind"], each["kind"]) for each in messages}
+    assert told == {("mail", "ses", "opened"), ("programs", "webhook", "opened"), ("bus", "eventbridge", "opened")}
 
 
 def test_every_channel_of_a_configuration_takes_part_under_its_own_name(tmp_path: Path) -> None:
