@@ -10,6 +10,7 @@ import click
 
 from router.channels import plugins
 from router.cli.checkout import root, router_importable, stated_configuration
+from router.cli.groups import CommandGroup
 from router.cli.output import echo
 from router.config.parse import load, parse, read
 from router.config.schema import json_schema
@@ -35,7 +36,7 @@ config_option = click.option(
 )
 
 
-@click.group("config")
+@click.group("config", cls=CommandGroup)
 def config_group() -> None:
     """The configuration, alert-router.toml."""
 
