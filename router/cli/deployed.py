@@ -139,3 +139,9 @@ def named_resources(names: Mapping[str, str | None]) -> dict[str, str]:
         and context.params.get(option)
         and not (stage_is_given and context.get_parameter_source(option) is ParameterSource.ENVIRONMENT)
     }
+
+
+def function_environment(deployed: Deployed) -> Mapping[str, str]:
+    """The environment of the stage's function, in the order of the names. Raises what the client raises."""
+    answer = clients.functions().get_function_configuration(FunctionName=deployed.resources["FunctionName"])
+    return dict(sorted(answer.get("Environment", {}).get("Variables", {}).items()))

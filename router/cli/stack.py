@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -15,7 +15,7 @@ from router.aws import clients
 from router.aws.queues import Queues
 from router.cli.checkout import CONFIGURATION, configuration
 from router.cli.config import load_plugins
-from router.cli.deployed import Deployed, find, named_resources, names_stage
+from router.cli.deployed import Deployed, find, function_environment, named_resources, names_stage
 from router.cli.output import echo, echo_json
 from router.config.parse import parse, read
 from router.config.settings import Config
@@ -128,9 +128,3 @@ def stack_command(*, stage: str, as_json: bool) -> None:
         return
     for name, value in variables.items():
         echo(f"export {name}={shlex.quote(value)}")
-
-
-def function_environment(deployed: Deployed) -> Mapping[str, str]:
-    """The environment of the stage's function, in the order of the names. Raises what the client raises."""
-    answer = clients.functions().get_function_configuration(FunctionName=deployed.resources["FunctionName"])
-    return dict(sorted(answer.get("Environment", {}).get("Variables", {}).items()))
