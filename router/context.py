@@ -192,6 +192,7 @@ class Dependencies(NamedTuple):
         unconfirmed_subscriptions: asks AWS for the e-mail addresses that have yet to confirm their subscription.
         verify: what AWS says about the conditions of these states (`router.verify`).
         enrich: what is known of alerts beyond their events, by alert id, within that many seconds.
+        configuration: the name of the packaged alert-router.toml.
         essential: container name to the task definition's `essential` flag; empty if it cannot be read.
     """
 
@@ -208,3 +209,4 @@ class Dependencies(NamedTuple):
     verify: Callable[[Sequence[SubjectState]], Mapping[Key, Findings]] = lambda _states: {}
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
+    configuration: str = "alert-router.toml"

@@ -16,6 +16,10 @@ OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
 HEARTBEAT = "Router Heartbeat"
 """The detail-type of the weekly heartbeat."""
+SEND_TEST = "Router Test"
+"""The detail-type of what `ecs-alert-router send-test` invokes the function with."""
+CHECK = "Router Check"
+"""The detail-type of what `ecs-alert-router doctor` invokes the function with."""
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 
@@ -715,6 +719,7 @@ class ChannelConfig:
         options: the plugin's own keys of the channel's table in alert-router.toml; texts, or whatever TOML can hold.
             They may hold secrets, so the repr leaves them out.
         language: `en` or `ja`. time_zone: IANA name. dedup_window: seconds.
+        stage, region: where the router is deployed, for the commands in a message; "" outside a stage.
     """
 
     name: str
@@ -723,3 +728,5 @@ class ChannelConfig:
     language: str = "en"
     time_zone: str = "UTC"
     dedup_window: float = 900.0
+    stage: str = ""
+    region: str = ""

@@ -141,6 +141,19 @@ def ec2() -> Any:
     return aws_client("ec2", **_PATIENT)
 
 
+def functions() -> Any:
+    """AWS Lambda, for commands: an answer may take as long as the function runs, and nothing is run twice."""
+    return aws_client("lambda", **{**_PATIENT, "read_timeout": 70, "attempts": 1})
+
+
+def rules() -> Any:
+    return aws_client("events", **_PATIENT)
+
+
+def stacks() -> Any:
+    return aws_client("cloudformation", **_PATIENT)
+
+
 def ssm() -> Any:
     return _client("ssm")
 
@@ -166,5 +179,5 @@ def logs_of(region: str) -> Any:
 
 def stack_outputs(stage: str) -> dict[str, str]:
     """The outputs of the stack of a stage, by name. Raises what the client raises."""
-    (stack,) = aws_client("cloudformation", **_PATIENT).describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
+    (stack,) = stacks().describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

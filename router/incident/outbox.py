@@ -298,6 +298,18 @@ def requeue(state: SubjectState, channel: str, now: float) -> tuple[SubjectState
     return state._replace(outbox={**state.outbox, channel: request_send(entry, now)}), ""
 
 
+def drop(state: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
+    """Forgets what a channel has yet to be sent, and that it was notified of the incident at all.
+
+    Returns:
+        The subject state, and why nothing was dropped; "" if it was.
+    """
+    entry = state.outbox.get(channel)
+    if entry and entry.is_leased(now):
+        return state, "it is being sent now"
+    return state._replace(outbox={name: each for name, each in state.outbox.items() if name != channel}), ""
+
+
 def record_outage_sends(
     state: SubjectState, announced: Collection[str], before: SubjectState, now: float
 ) -> tuple[SubjectState, tuple[Delivery, ...]]:

@@ -65,9 +65,9 @@ PHRASES: dict[str, dict[str, str]] = {
     "severity_count": {"en": "{count} {severity}", "ja": "{severity} {count} 件"},
     "about_channel_failing": {
         "en": "No alert has reached this channel for 15 minutes. It will get the current state of every incident once "
-        "it recovers. Test it with `ecs-alert-router send-test`.",
+        "it recovers. Test it with `{command}`.",
         "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
-        "`ecs-alert-router send-test` で確認してください。",
+        "`{command}` で確認してください。",
     },
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
     "too_many_tasks": {"en": "Too many tasks running", "ja": "実行中のタスクが過多"},

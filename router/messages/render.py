@@ -339,7 +339,10 @@ def _lead(story: _MessageContext) -> str:
     match story.dispatch.kind:
         case Kind.OPENED:
             what_died = _culprit_sentence(story) or phrase(
-                f"about_{story.alert.cause}", story.config.language, default=""
+                f"about_{story.alert.cause}",
+                story.config.language,
+                default="",
+                command=command("send-test", story.config),
             )
             reporter = story.phrase("self_reported") if story.alert.self_reported else ""
             sentences = [
@@ -609,8 +612,15 @@ def _details(story: _MessageContext) -> dict[str, str]:
         "log_group": story.found.logs[0],
         "task": alert.task,
         **_placement(alert),
-        "more": f"ecs-alert-router history show {incident.id}",
+        "more": command(f"history show {incident.id}", story.config),
     }
+
+
+def command(words: str, config: ChannelConfig) -> str:
+    """The command, with the stage and region of the router: the reader's shell may be set to others."""
+    stage = f" --stage {config.stage}" if config.stage else ""
+    region = f" --region {config.region}" if config.region else ""
+    return f"ecs-alert-router {words}{stage}{region}"
 
 
 def _place(subject: Subject, account_name: str) -> str:

@@ -11,6 +11,7 @@ from router.errors import TransientError
 from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
+from tests.doubles.place import without_place
 
 OPENED, RESOLVED = Kind.OPENED, Kind.RESOLVED
 
@@ -24,7 +25,10 @@ def open_incident(account: Account) -> str:
 
 
 def close(account: Account, incident_id: str, *words: str) -> Result:
-    return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
+    why = () if "--reason" in words else ("--reason", "it is gone")
+    return without_place(
+        CliRunner().invoke(main, ["incident", "close", incident_id, "--yes", *why, *words, *account.options])
+    )
 
 
 def test_notified_channels_learn_who_closed_the_incident(account: Account) -> None:
@@ -91,4 +95,4 @@ def test_json_output_has_the_documented_fields(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     said = json.loads(close(account, incident_id, "--json").stdout)
-    assert said == {"id": incident_id, "status": "closed", "to_be_told": ["email", "pager", "slack"]}
+    assert said == {"id": incident_id, "status": "closed", "due_channels": ["email", "pager", "slack"]}

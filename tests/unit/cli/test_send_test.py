@@ -15,6 +15,7 @@ from local_aws.slack import SlackDouble
 from local_aws.teams import TeamsDouble
 from router.cli import main
 from router_conformance.server import ScriptedServer, answer
+from tests.doubles.place import without_place
 
 ONE = """
     language = "ja"
@@ -89,7 +90,7 @@ def environment(
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["send-test", *map(str, arguments)])
+    return without_place(CliRunner().invoke(main, ["send-test", *map(str, arguments)]))
 
 
 def written(directory: Path, text: str) -> Path:

@@ -13,11 +13,12 @@ from router.cli import main
 from router.history.items import iso
 from router.model import Decision
 from tests.doubles.account import TABLE, Account
+from tests.doubles.place import without_place
 from tests.doubles.world import DAY, HOUR, MINUTE
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(main, ["silence", *words, "--table", TABLE])
+    return without_place(CliRunner().invoke(main, ["silence", *words, "--table", TABLE]))
 
 
 def add(*words: str) -> dict[str, Any]:
