@@ -340,7 +340,7 @@ MUTANTS = (
     Mutant(
         "a page that did not get through is neither sent nor failed",
         "incident/outbox.py",
-        "        if before.attempt and before.is_behind and not entry.is_behind:\n",
+        "        if tried and before.is_behind and not entry.is_behind:\n",
         "        if False:\n",
     ),
 )
