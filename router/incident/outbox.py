@@ -73,7 +73,8 @@ def close_outbox(state: SubjectState, now: float) -> SubjectState:
     entries, given_up = {}, list(state.given_up)
     for name, before in state.outbox.items():
         entry = apply_incident_end(before, now)
-        if before.attempt and before.is_behind and not entry.is_behind:
+        tried = before.attempt or before.outcome is Outcome.RETRY  # a silence has begun the attempts anew
+        if tried and before.is_behind and not entry.is_behind:
             entry = _failed(before)
             dispatch = _dispatch(state, name, before, SendMode.SINGLE)
             given_up.append(Delivery(dispatch, Outcome.FAILED, before.response))

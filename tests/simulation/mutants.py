@@ -220,6 +220,7 @@ MUTANTS = (
         "incident/lifecycle.py",
         "    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted\n",
         "",
+        first=1006,
     ),
     Mutant(
         "a steady state ends a dead container",
@@ -244,6 +245,7 @@ MUTANTS = (
         "incident/recovery.py",
         "reported_at=known.reported_at if known and late else alert.at,",
         "reported_at=min(known.reported_at, alert.at) if known else alert.at,",
+        first=10,
     ),
     Mutant(  # few subjects have more than 200 conditions, so the limit is lower here
         "conditions beyond the limit are forgotten",
@@ -256,12 +258,14 @@ MUTANTS = (
         "incident/recovery.py",
         "    if not alert.deployment:\n        return state._replace(deployment_resolved_at=",
         "    if alert.deployment not in state.rollbacks:\n        return state._replace(deployment_resolved_at=",
+        first=2003,
     ),
     Mutant(
         "a failed deployment is forgotten once its incident has recovered",
         "incident/lifecycle.py",
         "if recovered and key == FAILED_DEPLOYMENT}",
         "if False}",
+        first=2003,
     ),
     Mutant(
         "the stop of a task whose end was announced ends nothing",
@@ -286,6 +290,7 @@ MUTANTS = (
         "incident/lifecycle.py",
         "name: request_send(entry, now)._replace(reminded_at=now)",
         "name: request_send(entry, now)",
+        first=20,
     ),
     Mutant(
         "the end of a silence opens nothing",
@@ -317,6 +322,7 @@ MUTANTS = (
         "incident/outbox.py",
         "    untried = entry.is_behind and",
         "    untried = False and entry.is_behind and",
+        first=2,
     ),
     Mutant(
         "a channel that missed a return hears plainly that it is over, twice",
@@ -325,9 +331,16 @@ MUTANTS = (
         "is_first=entry.last_kind_sent is None,",
     ),
     Mutant(
+        "an approval that comes while a message is sent waits like a digest",
+        "incident/outbox.py",
+        "immediate=entry.immediate and entry.wanted_revision > dispatch.revision,",
+        "immediate=False,",
+        first=1046,
+    ),
+    Mutant(
         "a page that did not get through is neither sent nor failed",
         "incident/outbox.py",
-        "        if before.attempt and before.is_behind and not entry.is_behind:\n",
+        "        if tried and before.is_behind and not entry.is_behind:\n",
         "        if False:\n",
     ),
 )

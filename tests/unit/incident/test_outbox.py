@@ -129,3 +129,19 @@ class TestFailingChannels:
         assert world.slack.kinds == [RESOLVED]
         assert "before this channel could be notified" in world.slack.told[0].message.text
         assert world.pager.kinds == []
+
+
+def test_a_channel_that_missed_a_return_hears_that_it_opened_and_is_over_not_the_same_end_twice() -> None:
+    world = World()
+    world.receive(crash("t1", START), steady(START + 1))
+    world.wait(10 * MINUTE)
+    world.slack.failure = lambda: TransientError("429")
+    world.receive(crash("t2", world.now), steady(world.now + 1))
+    world.wait(2 * HOUR)
+    world.slack.failure = lambda: None
+    world.wait(HOUR)
+    assert world.slack.kinds == [OPENED, RESOLVED, RESOLVED]
+    assert world.email.kinds == [OPENED, RESOLVED, OPENED, RESOLVED]
+    missed, heard = world.slack.told[-1].message.text, world.email.told[-1].message.text
+    assert missed != heard
+    assert "before this channel could be notified" in missed

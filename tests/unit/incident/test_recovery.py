@@ -350,6 +350,17 @@ def test_a_page_that_was_tried_for_a_day_is_failed_and_found_by_redrive(world: W
     assert set(outcomes[:-1]) == {"retry"}
 
 
+def test_a_page_that_was_tried_before_a_silence_in_which_its_incident_ends_is_failed(world: World) -> None:
+    world.pager.failure = lambda: TransientError("500", status=500, answer="no")
+    world.receive(crash("t1", START))
+    world.wait(5 * MINUTE)
+    world.silence(world.now + 3 * HOUR)
+    world.wait(20 * MINUTE)
+    world.receive(steady(world.now))
+    world.wait(HOUR)
+    assert world.ledger("pager")[-1]["outcome"] == "failed"
+
+
 def test_every_delivery_says_why_the_channel_was_notified(world: World) -> None:
     world.receive(crash("t1", START), steady(START + 60))
     world.wait(10 * MINUTE)
