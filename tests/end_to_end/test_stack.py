@@ -364,3 +364,30 @@ def test_in_a_storm_slack_is_notified_of_every_service_within_its_rate_limit(dep
     rows = [row for name in names for row in deployed.history("list", "--service", name)]
     assert Counter(row["decision"] for row in rows).keys() <= {"announced", "gathered"}
     assert len(rows) == 40
+
+
+# --- the command line, about the deployed stage -----------------------------------------------------------------------
+
+
+def test_the_command_line_asks_the_function_of_the_stage(deployed: Deployed) -> None:
+    """send-test is sent by the Lambda, stack prints its environment, and doctor finds nothing but the demo's file."""
+    before = len(deployed.slack.received)
+    exit_code, rows = deployed.type("send-test", "--stage", "dev", "--channel", "slack", "--json")
+    assert (exit_code, rows) == (0, [{"channel": "slack", "kind": "opened", "outcome": "sent"}])
+    assert len(deployed.slack.received) == before + 1
+    exit_code, (variables,) = deployed.type("stack", "--stage", "dev", "--json")
+    assert (exit_code, variables["HISTORY_TABLE"]) == (0, deployed.stack.table_name)
+    assert (variables["DLQ_URL"], variables["STAGE"]) == (deployed.stack.dead_letter_queue_url, "dev")
+    _, checks = deployed.type("doctor", "--stage", "dev", "--json")
+    found = {each["check"]: each["ok"] for each in checks}
+    assert {"stack", "version", "subscriptions", "rules", "queues", "ticks", "dead letters"} <= found.keys()
+    assert [check for check, ok in found.items() if not ok and check not in {"ticks", "dead letters"}] == [
+        "configuration"
+    ]
+
+
+def test_a_message_names_the_stage_and_the_region_in_its_command(deployed: Deployed) -> None:
+    deployed.happen(died("named"))
+    eventually(lambda: deployed.kinds_mailed("named"), deployed)
+    (body,) = [mail.body for mail in deployed.mailbox.mails if mail.attributes.get("service") == "named"]
+    assert f" --stage dev --region {deployed.aws.region}" in body
