@@ -389,5 +389,5 @@ def test_the_command_line_asks_the_function_of_the_stage(deployed: Deployed) -> 
 def test_a_message_names_the_stage_and_the_region_in_its_command(deployed: Deployed) -> None:
     deployed.happen(died("named"))
     eventually(lambda: deployed.kinds_mailed("named"), deployed)
-    (body,) = [mail.body for mail in deployed.mailbox.mails if mail.attributes.get("service") == "named"]
+    (body,) = [mail.text for mail in deployed.mailbox.mails if mail.attributes.get("service") == "named"]
     assert f" --stage dev --region {deployed.aws.region}" in body

@@ -42,10 +42,9 @@ def test_a_stack_that_is_not_there_names_the_stage() -> None:
 
 
 def test_the_cause_of_an_error_of_the_router_is_explained() -> None:
-    try:
-        raise HistoryUnavailable("DynamoDB did not do it; try again later") from answered("ExpiredTokenException")
-    except HistoryUnavailable as error:
-        assert "credentials have expired" in explained(error)
+    error = HistoryUnavailable("DynamoDB did not do it; try again later")
+    error.__cause__ = answered("ExpiredTokenException")
+    assert "credentials have expired" in explained(error)
 
 
 def test_another_error_is_left_to_others() -> None:

@@ -1,6 +1,5 @@
 """What the function says about itself when `doctor` invokes it."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -53,8 +52,7 @@ def test_a_channel_whose_last_messages_failed_is_listed_with_the_answer() -> Non
     world = World()
     world.slack.failure = lambda: PermanentError("gone")
     world.receive(events.task_stopped())
-    failing: Mapping[str, Any] = checked(world)["failing"]
-    assert [*failing] == ["slack"]
+    assert [*checked(world)["failing"]] == ["slack"]
 
 
 def test_the_release_and_the_unconfirmed_addresses_are_in_the_answer() -> None:
