@@ -78,7 +78,11 @@ class _Client:
     def paginate(self, **_: str) -> Iterator[Mapping[str, Any]]:
         names = self.stage.rules
         rules = [
-            {"ResourceType": "AWS::Events::Rule", "LogicalResourceId": f"{name.title()}Rule", "PhysicalResourceId": name}
+            {
+                "ResourceType": "AWS::Events::Rule",
+                "LogicalResourceId": f"{name.title()}Rule",
+                "PhysicalResourceId": name,
+            }
             for name in names
         ]
         mappings = [{"State": state, "EventSourceArn": "arn:x:queue", "UUID": "u-1"} for state in self.stage.mappings]

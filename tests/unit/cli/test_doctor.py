@@ -99,7 +99,11 @@ def another_version(stage: Stage) -> None:
         (a_failed_update, "stack", "npx osls deploy --stage blue --region eu-west-1"),
         (no_ticks, "ticks", "aws events describe-rule --name ecs-alert-router-blue-tick --region eu-west-1"),
         (an_unconfirmed_address, "subscriptions", "aws sns subscribe --topic-arn arn:aws:sns:eu-west-1:"),
-        (a_failing_channel, "channel slack", "ecs-alert-router send-test --channel slack --stage blue --region eu-west-1"),
+        (
+            a_failing_channel,
+            "channel slack",
+            "ecs-alert-router send-test --channel slack --stage blue --region eu-west-1",
+        ),
         (a_failing_function, "function", "npx osls logs -f router --stage blue --region eu-west-1"),
         (another_version, "version", "npx osls deploy --stage blue --region eu-west-1"),
     ],
