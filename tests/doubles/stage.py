@@ -19,14 +19,16 @@ TOPIC = "arn:aws:sns:eu-west-1:111122223333:ecs-alert-router-blue-AlertsTopic"
 
 @dataclass
 class Stage:
-    """The stage `blue`. Each attribute is what AWS answers.
+    """A stage, of which each attribute is what AWS answers.
 
     Attributes:
+        name: no other stage is deployed.
         failure: the error message of a function that fails, or "".
         answer: in place of the function's own, or None.
     """
 
     account: Account
+    name: str = "blue"
     status: str = "UPDATE_COMPLETE"
     rules: dict[str, str] = field(default_factory=lambda: {"ecs": "ENABLED", "tick": "ENABLED"})
     mappings: list[str] = field(default_factory=lambda: ["Enabled", "Enabled"])
@@ -41,7 +43,7 @@ class Stage:
         monkeypatch.setattr(clients, "stack_outputs", self.outputs)
 
     def outputs(self, stage: str) -> dict[str, str]:
-        if stage != "blue":
+        if stage != self.name:
             message = f"Stack with id ecs-alert-router-{stage} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
         return {
@@ -50,7 +52,7 @@ class Stage:
             "DueQueueUrl": self.account.due_url,
             "DeadLetterQueueUrl": self.account.dead_letter_url,
             "AlertsTopicArn": TOPIC,
-            "FunctionName": "ecs-alert-router-blue-router",
+            "FunctionName": f"ecs-alert-router-{self.name}-router",
         }
 
     def invoke(self, payload: bytes) -> dict[str, Any]:
