@@ -7,6 +7,10 @@ import click
 
 def confirm(question: str) -> None:
     """Raises click.Abort on a no, and click.UsageError where nobody can be asked."""
-    if not sys.stdin.isatty():
+    if not is_terminal():
         raise click.UsageError("nobody can be asked here, because stdin is not a terminal: pass --yes to do it")
     click.confirm(question, abort=True, err=True)
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -15,7 +15,6 @@ from click.core import ParameterSource
 from router.aws import clients
 from router.cli.aws_errors import explained
 from router.cli.output import echo
-from router.errors import HistoryError
 
 STAGE_VARIABLE = "ECS_ALERT_ROUTER_STAGE"
 DEFAULT_STAGE = "dev"
@@ -92,7 +91,7 @@ def _environment(region: str | None, profile: str | None) -> Iterator[None]:
 
 
 def _check_profile(profile: str) -> None:
-    """Raises HistoryError if there is no such profile."""
+    """Raises click.ClickException if there is no such profile."""
     if not profile:
         return
     from botocore.session import Session  # noqa: PLC0415 - most commands need no AWS, and start faster without it
@@ -100,7 +99,7 @@ def _check_profile(profile: str) -> None:
     try:
         Session(profile=profile).get_scoped_config()
     except Exception as error:
-        raise HistoryError(explained(error) or str(error)) from error
+        raise click.ClickException(explained(error) or str(error)) from error
 
 
 def find(stage: str, named: Mapping[str, str] | None = None) -> Deployed:
@@ -109,7 +108,7 @@ def find(stage: str, named: Mapping[str, str] | None = None) -> Deployed:
     Args:
         named: by the names of the stack's outputs. With `TableName`, the stack is not asked.
 
-    Raises HistoryError if there is no region, no credentials or no such stack.
+    Raises click.ClickException if there is no region, no credentials or no such stack.
     """
     named = named or {}
     try:
@@ -117,7 +116,8 @@ def find(stage: str, named: Mapping[str, str] | None = None) -> Deployed:
         found = "" if "TableName" in named else stage
         deployed = Deployed(found, region, named if not found else {**clients.stack_outputs(stage), **named})
     except Exception as error:
-        raise HistoryError(explained(error, stage) or f"cannot find the stack of stage {stage}: {error}") from error
+        reason = explained(error, stage) or f"cannot find the stack of stage {stage}: {error}"
+        raise click.ClickException(reason) from error
     echo(str(deployed), err=True)
     return deployed
 

@@ -127,7 +127,8 @@ def _channels(deployed: Deployed, answer: Mapping[str, Any]) -> Iterator[Checked
     """Each channel: whether it can be made, with its secrets, and reached; and whether its last message arrived."""
     for name, problem in answer["channels"].items():
         failing = answer["failing"].get(name)
-        detail = problem or "its secrets can be read, and it can be reached"
+        hosts = answer["hosts"].get(name)
+        detail = problem or f"it can be made with its secrets{f', and {hosts[0]} can be reached' if hosts else ''}"
         if failing and not problem:
             detail = f"it has failed since {failing['since']}: {failing['response']}"
         ok = not problem and not failing

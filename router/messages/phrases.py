@@ -343,8 +343,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
     },
     "test_sent": {
-        "en": "Test sent with `ecs-alert-router send-test`; this channel works. No action needed.",
-        "ja": "`ecs-alert-router send-test` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
+        "en": "Test sent with `{command}`; this channel works. No action needed.",
+        "ja": "`{command}` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
     },
     "heartbeat_title": {
         "en": "Weekly heartbeat: the alert router is working",

@@ -32,12 +32,14 @@ def check(deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
     now = deps.runtime.clock()
     config = deps.config
     until = Deadline.after(min(_TIME_TO_CHECK, deadline.left() / 2), deadline.clock)
+    problems, hosts = _channels(config.channels, probe_incident(now), until)
     answer: dict[str, Any] = {
         "release": digests(_ROOT, _ROOT / deps.configuration),
         "configuration": deps.configuration,
         "problems": list(config.problems),
         "unset": dict(config.unset),
-        "channels": _channels(config.channels, probe_incident(now), until) | dict(config.disabled),
+        "channels": problems | dict(config.disabled),
+        "hosts": hosts,
         "failing": {},
         "unconfirmed": None,
     }
@@ -53,35 +55,39 @@ def check(deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
     return answer
 
 
-def _channels(channels: Mapping[str, ConfiguredChannel], incident: Incident, deadline: Deadline) -> dict[str, str]:
-    """Why each channel could not send now; "" if it could."""
+def _channels(
+    channels: Mapping[str, ConfiguredChannel], incident: Incident, deadline: Deadline
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Why each channel could not send now, "" if it could; and the hosts of each that answered."""
     problems = dict.fromkeys(channels, "it was not checked in time")
+    hosts: dict[str, list[str]] = {name: [] for name in channels}
 
     def check_one(name: str, source: ConfiguredChannel) -> None:
-        problems[name] = _problem(source, incident, deadline)
+        problems[name] = _problem(source, incident, deadline, hosts[name])
 
     threads = [threading.Thread(target=check_one, args=pair, daemon=True) for pair in channels.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(deadline.left())
-    return dict(problems)
+    return dict(problems), hosts
 
 
-def _problem(source: ConfiguredChannel, incident: Incident, deadline: Deadline) -> str:
+def _problem(source: ConfiguredChannel, incident: Incident, deadline: Deadline, answered: list[str]) -> str:
     with applies(deadline):
         try:
             rendered(source, incident)
-            hosts = dict.fromkeys(_hosts(source))
+            wanted = dict.fromkeys(_hosts(source))
         except ChannelError as error:
             return source.without_secrets(str(error))
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises may hold its secrets
             return f"its plugin raised {type(error).__name__}"
-    for host, port in hosts:
+    for host, port in wanted:
         try:
             socket.create_connection((host, port), _TIME_TO_CONNECT).close()
         except OSError as error:
             return f"{host} cannot be reached: {error.strerror or error}"
+        answered.append(host)
     return ""
 
 

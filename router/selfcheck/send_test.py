@@ -15,7 +15,7 @@ from router.context import Deliver, Job
 from router.deadline import Deadline
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.messages.phrases import phrase
-from router.messages.render import notification
+from router.messages.render import command, notification
 from router.model import (
     Alert,
     ChannelConfig,
@@ -103,15 +103,20 @@ def _incident(channel: str, severity: Severity, at: float) -> Incident:
 def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
     channel_config = source.config if source else ChannelConfig(name, "", {})
     dispatch = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
-    notify = partial(_marked, partial(notification, dispatch, incident, channel_config), channel_config.language)
+    notify = partial(_marked, partial(notification, dispatch, incident, channel_config), channel_config)
     return Job(
         SubjectState(incident.subject), dispatch, channel_config, notify, source, settings.disabled.get(name, "")
     )
 
 
-def _marked(notify: Callable[[], Notification], language: str) -> Notification:
+def _marked(notify: Callable[[], Notification], config: ChannelConfig) -> Notification:
     """The notification with a text that marks it as a test, without the command that looks it up in history."""
-    rendered = notify()
+    rendered, language = notify(), config.language
     message = rendered.message
     details = tuple(pair for pair in message.details if pair[0] != phrase("label_more", language))
-    return replace(rendered, message=replace(message, text=phrase("test_sent", language), details=details))
+    return replace(
+        rendered,
+        message=replace(
+            message, text=phrase("test_sent", language, command=command("send-test", config)), details=details
+        ),
+    )

@@ -58,7 +58,7 @@ def reads_history(command: Callable[..., None]) -> Callable[..., None]:
 def find_table(stage: str) -> "tuple[DynamoTable, Meter]":
     """The table that --table names, or else the one in the outputs of the stage's stack, with a meter for its reads.
 
-    Raises HistoryError if there is no region, no credentials or no such stack.
+    Raises click.ClickException if there is no region, no credentials or no such stack.
     """
     deployed = find(stage, named_resources({"table": "TableName"}))
     client = clients.dynamodb()

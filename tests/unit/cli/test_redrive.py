@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from local_aws import events
 from router.cli import main
 from router.cli import redrive as redrive_module
-from router.errors import PermanentError
+from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
@@ -276,3 +276,55 @@ def test_without_queues_only_deliveries_are_redriven_with_a_note(account: Accoun
     result = without_place(CliRunner().invoke(main, ["redrive", *account.options[:2]]))
     assert "due again: notifying within a minute" in result.stdout
     assert "the dead-letter queue is skipped" in result.stderr
+
+
+# --- channels that are removed from the configuration -----------------------------------------------------------------
+
+
+def due(account: Account) -> dict[str, tuple[int, int, bool]]:
+    rows = [json.loads(line) for line in redrive(account, "--due", "--json").stdout.splitlines()]
+    return {row["channel"]: (row["due"], row["open_incidents"], row["configured"]) for row in rows}
+
+
+def test_a_channel_that_nobody_knows_is_refused(account: Account) -> None:
+    broken_slack(account, died())
+    for words in (["--channel", "slakc"], ["--drop", "slakc", "--yes"]):
+        result = redrive(account, *words)
+        assert result.exit_code == 2
+        assert "there is no channel 'slakc'; known channels: email, pager, pagerduty, slack, teams" in result.stderr
+
+
+def test_what_each_channel_has_yet_to_be_sent_is_listed(account: Account) -> None:
+    """The pager, which is in no alert-router.toml here, still has to be told that the incident ended."""
+    account.world.slack.failure = lambda: TransientError("down")
+    account.decisions(died())
+    assert due(account) == {"pager": (0, 1, False), "email": (0, 1, True), "slack": (1, 0, True)}
+
+
+def test_what_is_dropped_is_never_sent_and_other_channels_keep_theirs(account: Account) -> None:
+    account.world.slack.failure = lambda: TransientError("down")
+    account.decisions(died())
+    assert [outcome for _, outcome in outcomes(account, "--drop", "slack", "--dry-run")] == ["would be dropped"]
+    assert redrive(account, "--drop", "slack").exit_code == 2  # nobody can be asked
+    assert outcomes(account, "--drop", "slack", "--yes") == [("slack", "dropped")]
+    assert "slack" not in due(account)
+    account.world.slack.failure = lambda: None
+    account.world.now = time.time() + 3600
+    account.world.tick()
+    assert account.world.slack.told == []
+    assert account.world.pager.kinds == [OPENED]
+    assert outcomes(account) == []
+
+
+def test_a_delivery_to_a_removed_channel_is_left_with_what_to_type(account: Account) -> None:
+    account.decisions(died())
+    channels = {name: each for name, each in account.world.router.config.channels.items() if name != "slack"}
+    account.world.router = account.world.router._replace(config=account.world.router.config._replace(channels=channels))
+    account.decisions(steady())
+    account.world.now = time.time() + 600
+    account.world.tick()
+    assert outcomes(account) == [
+        ("slack", "left: this channel is no longer configured; --drop slack drops it, --channel slack tries again")
+    ]
+    assert redrive(account, "--drop", "slack", "--yes").exit_code == 0
+    assert [outcome.partition(":")[0] for _, outcome in outcomes(account)] == ["skipped"]

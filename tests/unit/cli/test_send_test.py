@@ -210,8 +210,8 @@ def test_a_disabled_channel_fails_with_its_reason(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", "short")
     result = run()
     assert result.exit_code == 1
-    assert "pagerduty: opened failed: routing_key must have 32 characters" in result.stdout
-    assert result.stderr.startswith("channels.pagerduty: routing_key must have 32 characters")
+    assert "pagerduty: opened failed: routing_key must have 32 letters and digits" in result.stdout
+    assert result.stderr.startswith("channels.pagerduty: routing_key must have 32 letters and digits")
 
 
 def test_an_unset_channel_is_a_failure_only_if_requested(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
         (("--cause", "oom", "--for", "2h"), "did you mean out_of_memory?"),
         (("--exit-code", "OOM", "--for", "2h"), "--exit-code: must be an exit code such as 137, not 'OOM'"),
         (("--service", "web", "--family", "a", "--for", "2h"), "never matches: no alert has both family and service"),
-        (("--account", "*", "--region", "*", "--for", "2h"), "this matches everything"),
+        (("--account", "*", "--alert-region", "*", "--for", "2h"), "this matches everything"),
     ],
 )
 def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, account: Account) -> None:

@@ -236,6 +236,24 @@ def test_show_of_an_unknown_id_is_an_error_of_one_line(name: str) -> None:
     assert one_line_error(run("show", name)) == f"Error: there is no incident, alert or task {name} (or it has expired)"
 
 
+@pytest.mark.parametrize(
+    ("options", "services"),
+    [
+        (["--service", "we*"], ["web", "web-2"]),
+        (["--service", "WEB-?"], ["web-2"]),
+        (["--cluster", "pr*", "--service", "a*"], ["api"]),
+        (["--cause", "essential_*"], ["web", "api", "web-2"]),
+        (["--service", "we*", "--limit", "1"], ["web"]),
+        (["--service", "w*", "--since", "1w"], ["web", "web-2"]),
+        (["--service", "x*"], []),
+    ],
+)
+def test_names_may_be_globs(world: World, options: list[str], services: list[str]) -> None:
+    for number, service in enumerate(("web", "api", "web-2")):
+        world.receive(died(number, MINUTE * (number + 1), service=service))
+    assert [row["subject"].partition(":")[2] for row in lines("list", *options)] == services
+
+
 # --- which table, and wrong usage -------------------------------------------------------------------------------------
 
 
