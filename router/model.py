@@ -145,6 +145,8 @@ class SubjectKind(enum.StrEnum):
     CAPACITY_PROVIDER = "capacity-provider"
     CHANNEL = "channel"
     ROUTER = "router"
+    HEALTH_EVENT = "health-event"
+    CALLER = "caller"
     OTHER = ""
 
 
@@ -339,6 +341,8 @@ class EndedBy(enum.StrEnum):
     INSTANCE_HEALTHY = "instance_healthy"
     INSTANCE_GONE = "instance_gone"
     CHANNEL_WORKS = "channel_works"
+    HEALTH_EVENT_CLOSED = "health_event_closed"
+    HEALTH_EVENT_EXPIRED = "health_event_expired"
     VERIFIED = "verified"
     WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"
