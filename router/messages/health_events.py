@@ -26,7 +26,7 @@ def cause_in_title(alert: Alert, language: str) -> str:
 
 
 def where(alert: Alert, language: str) -> str:
-    """What is affected, in the title: its only name, or how many there are in which Region; "" if it is no such event."""
+    """What is affected, for the title: its name, or how many of them in which Region; "" if it is no such event."""
     if alert.subject.kind is not SubjectKind.HEALTH_EVENT:
         return ""
     details, region = alert.details, alert.subject.region

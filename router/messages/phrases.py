@@ -79,7 +79,7 @@ PHRASES: dict[str, dict[str, str]] = {
     },
     "call_started_fewer": {
         "en": "{caller} called {call} for {requested} tasks, and ECS started only {started}.",
-        "ja": "{caller} が {call} で {requested} 個のタスクの起動を要求しましたが、開始されたのは {started} 個だけです。",
+        "ja": "{caller} が {call} で {requested} 個のタスクを要求しましたが、開始されたのは {started} 個だけです。",
     },
     "call_unknown_task": {
         "en": "CloudTrail does not record the parameters of such a call.",
