@@ -39,9 +39,10 @@ def with_health(event: Event, resources: object) -> Event:
     """The event of a message of AWS Health, with its subject and what it affects.
 
     Args:
-        resources: of the envelope.
+        resources: of the envelope. History keeps the detail alone, so they are added to it: `affectedEntities` does not
+            tell the tasks of services from standalone ones.
     """
-    detail = event.detail
+    detail = {"resources": resources, **event.detail} if resources else event.detail
     arn = line(detail, "eventArn", TEXT_LIMIT)
     subject = event.subject._replace(
         account=line(detail, "affectedAccount") or event.account,
@@ -62,7 +63,8 @@ def with_health(event: Event, resources: object) -> Event:
         state=line(detail, "statusCode").upper(),
         reason=redacted(_description(detail)),
         partition=arn.split(":")[1] if arn.startswith("arn:") and arn.count(":") > 1 else "",
-        details=_details(detail, resources),
+        details=_details(detail),
+        detail=detail,
     )
 
 
@@ -97,8 +99,8 @@ def _communication(detail: Mapping[str, Any], subject: str) -> str:
     return short_hash(subject, whole)
 
 
-def _details(detail: Mapping[str, Any], resources: object) -> dict[str, str]:
-    affected, affects = _affected(detail, resources)
+def _details(detail: Mapping[str, Any]) -> dict[str, str]:
+    affected, affects = _affected(detail)
     details = {
         "service": line(detail, "service").upper(),
         "eventTypeCategory": line(detail, "eventTypeCategory"),
@@ -113,8 +115,9 @@ def _details(detail: Mapping[str, Any], resources: object) -> dict[str, str]:
     return {name: value for name, value in details.items() if value}
 
 
-def _affected(detail: Mapping[str, Any], resources: object) -> tuple[list[str], str]:
+def _affected(detail: Mapping[str, Any]) -> tuple[list[str], str]:
     """What is affected, each once, as `CLUSTER/NAME`; and whether it is tasks or services."""
+    resources = detail.get("resources")
     listed = [each for each in resources if isinstance(each, str)] if isinstance(resources, list) else []
     entities = list(filter(None, map(single_line, listed or _entities(detail))))
     affects = OF_SERVICES if any("|" in each for each in entities) else ""

@@ -25,7 +25,7 @@ def cause_in_title(alert: Alert, language: str) -> str:
     return phrase("aws_change", language) if alert.cause == _ISSUE and is_change else ""
 
 
-def where(alert: Alert, language: str) -> str:
+def affected_in_title(alert: Alert, language: str) -> str:
     """What is affected, for the title: its name, or how many of them in which Region; "" if it is no such event."""
     if alert.subject.kind is not SubjectKind.HEALTH_EVENT:
         return ""
@@ -60,7 +60,7 @@ def pages_sentence(alert: Alert, language: str) -> str:
     return phrase("health_pages", language, count=pages) if pages else ""
 
 
-def tells_all(alert: Alert) -> bool:
+def is_whole_reason(alert: Alert) -> bool:
     """Whether the sentence says what AWS's own words say at length."""
     return alert.cause == _RETIREMENT and alert.details.get("affects", "") in _SHOWN
 

@@ -224,7 +224,7 @@ def _subject(alert: Alert) -> Subject:
 def _where(subject: Subject, story: _MessageContext) -> str:
     """The subject; for an alarm about a service whose title does not say what is wrong, the alarm and the service."""
     alert, language = story.alert, story.config.language
-    if affected := health_events.where(alert, language):
+    if affected := health_events.affected_in_title(alert, language):
         return affected
     where = subject_in_cluster(subject, language, alert.task)
     if alarms.service_of(alert) is None or alarms.cause_in_title(alert, language):
@@ -490,7 +490,7 @@ def _reason(alert: Alert) -> str:
     """ECS's own words as one paragraph; "" where they say no more than the title does."""
     if alert.alarm and alert.alarm.triggered:
         return ""  # it is the ARN of the alarm that the text names
-    if health_events.tells_all(alert):
+    if health_events.is_whole_reason(alert):
         return ""
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
