@@ -118,6 +118,10 @@ CAUSES: Mapping[str, Words] = {
         "Container instance registration failed", "コンテナインスタンスの登録に失敗"
     ),
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
+    # What no ECS event says
+    "task_not_started": Words("Task not started", "タスクが開始されず"),
+    "retirement_scheduled": Words("AWS will retire tasks", "AWS によるタスクの廃止予定"),
+    "aws_issue": Words("AWS reports an issue with ECS", "ECS に関する AWS の障害情報"),
     # The router's own
     "channel_failing": Words("Alert channel is failing", "通知チャネルに障害"),
     "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),
@@ -132,6 +136,8 @@ CAUSES: Mapping[str, Words] = {
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
     "channel_failing": Words("Alert channel recovered", "通知チャネルが復旧"),
+    "retirement_scheduled": Words("AWS closed the task retirement", "AWS によるタスクの廃止が終了"),
+    "aws_issue": Words("AWS closed the issue with ECS", "ECS に関する AWS の障害情報が終了"),
     "cloudwatch_alarm": Words("CloudWatch alarm is OK again", "CloudWatch アラームが OK に復帰"),
 }
 

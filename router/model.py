@@ -149,6 +149,8 @@ class SubjectKind(enum.StrEnum):
     CAPACITY_PROVIDER = "capacity-provider"
     CHANNEL = "channel"
     ROUTER = "router"
+    HEALTH_EVENT = "health-event"
+    CALLER = "caller"
     OTHER = ""
 
 
@@ -343,6 +345,8 @@ class EndedBy(enum.StrEnum):
     INSTANCE_HEALTHY = "instance_healthy"
     INSTANCE_GONE = "instance_gone"
     CHANNEL_WORKS = "channel_works"
+    HEALTH_EVENT_CLOSED = "health_event_closed"
+    HEALTH_EVENT_EXPIRED = "health_event_expired"
     VERIFIED = "verified"
     WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"

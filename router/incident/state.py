@@ -54,11 +54,11 @@ class SendMode(enum.StrEnum):
 
 HOUR = 3600.0
 UNSEEN_FOR = 7 * 24 * HOUR
-"""Seconds after which a condition that was neither seen nor checked is given up."""
+"""Seconds after which a condition without a deadline that was neither seen nor checked is given up."""
 UNCERTAIN_FOR = 24 * HOUR
 """The same for an alarm without data."""
 DEADLINE_GRACE = 900.0
-"""Seconds after the deadline of an approval, in which AWS may still report what became of it."""
+"""Seconds after a deadline, in which AWS may still report what became of it."""
 
 
 class OutboxEntry(NamedTuple):
@@ -174,8 +174,7 @@ class Condition(NamedTuple):
     def ends_at(self) -> float:
         """Clock time at which it ends without an event."""
         times = (
-            self.seen_at + UNSEEN_FOR,
-            math.inf if self.deadline is None else self.deadline + DEADLINE_GRACE,
+            self.seen_at + UNSEEN_FOR if self.deadline is None else self.deadline + DEADLINE_GRACE,
             math.inf if self.uncertain_since is None else self.uncertain_since + UNCERTAIN_FOR,
         )
         return min(times)

@@ -16,7 +16,7 @@ from router.config.time_zones import zone
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
-from router.messages import alarms, console, containers
+from router.messages import alarms, api_calls, console, containers, health_events
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
 from router.messages.phrases import ordinal, part_labels, phrase, span, status
@@ -220,8 +220,8 @@ def without_middle(name: str, room: int) -> str:
 def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
     alert, language = story.alert, story.config.language
-    if in_alarm := alarms.cause_in_title(alert, language):
-        return in_alarm
+    if more_exact := alarms.cause_in_title(alert, language) or health_events.cause_in_title(alert, language):
+        return more_exact
     code = alert.culprit.exit_code if alert.culprit else None
     if alert.cause != _CRASH or code is None or code == 0 or asked_to_stop(code):
         return cause_words(alert.cause, language)
@@ -242,6 +242,8 @@ def _subject(alert: Alert) -> Subject:
 def _where(subject: Subject, story: _MessageContext) -> str:
     """The subject; for an alarm about a service whose title does not say what is wrong, the alarm and the service."""
     alert, language = story.alert, story.config.language
+    if affected := health_events.affected_in_title(alert, language):
+        return affected
     where = subject_in_cluster(subject, language, alert.task)
     if alarms.service_of(alert) is None or alarms.cause_in_title(alert, language):
         return where
@@ -327,6 +329,8 @@ def _situation(alert: Alert, culprit: Container | None) -> Situation:
         launch=details.get("launchType", ""),
         metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
+        refusal=details.get("refusal", ""),
+        affects=details.get("affects", ""),
         beside=containers.codes_of_run(alert),
     )
 
@@ -348,6 +352,7 @@ def _lead(story: _MessageContext) -> str:
             sentences = [
                 what_died,
                 reporter,
+                health_events.pages_sentence(story.alert, story.config.language),
                 _returns(story),
                 _history_sentence(story),
                 _held_back(story),
@@ -469,7 +474,11 @@ def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
     if alert.alarm:
         return alarms.sentence(alert, story.config.language)
-    return containers.sentence(alert, story.config.language, story.found.memory)
+    return (
+        api_calls.sentence(alert, story.config.language)
+        or health_events.sentence(alert, story.config.language, story.clock)
+        or containers.sentence(alert, story.config.language, story.found.memory)
+    )
 
 
 def _other_containers(story: _MessageContext) -> str:
@@ -502,6 +511,8 @@ def _reason(alert: Alert) -> str:
     """ECS's own words as one paragraph; "" where they say no more than the title does."""
     if alert.alarm and alert.alarm.triggered:
         return ""  # it is the ARN of the alarm that the text names
+    if health_events.is_whole_reason(alert):
+        return ""
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
         return ""
@@ -559,6 +570,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
         **alarms.facts(alert, story.config.language),
+        **health_events.facts(alert, story.config.language, story.clock),
         "image": _image(alert),
         "task_definition": alert.task_definition,
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert) else "",
@@ -636,6 +648,7 @@ def _placement(alert: Alert) -> dict[str, str]:
     starter, capacity_provider = details.get("startedBy", ""), details.get("capacityProviderName", "")
     prefix = next((prefix for prefix in _STARTERS if starter.startswith(prefix)), "")
     return {
+        "caller": details.get("caller", "") if alert.subject.kind is not SubjectKind.CALLER else "",
         "availability_zone": details.get("availabilityZone", ""),
         "capacity_provider": capacity_provider,
         "launch_type": details.get("launchType", "") if capacity_provider not in {"FARGATE", "FARGATE_SPOT"} else "",
@@ -666,6 +679,8 @@ def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) 
 
     They need no permission of the router: only the page of a log stream needs the names in `found`.
     """
+    if health_event := health_events.page(alert):
+        yield "health_event", health_event
     site = console.site(alert.partition, alert.subject.region)
     if site is None:
         return
