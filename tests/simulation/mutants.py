@@ -347,6 +347,7 @@ MUTANTS = (
         "incident/outbox.py",
         "        if tried and before.is_behind and not entry.is_behind:\n",
         "        if False:\n",
+        first=11,
     ),
 )
 
