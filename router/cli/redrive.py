@@ -99,7 +99,7 @@ def redrive_command(
     Before a channel is removed from alert-router.toml, --due lists what it has yet to be sent, and --drop drops that.
     """
     configured = {*stack.settings.channels, *stack.settings.unset, *stack.settings.disabled}
-    _check_names(stack, [*channels, *([drop] if drop else ())], configured)
+    _check_names(stack, [*channels, *([drop] if drop else ())], configured, since)
     if list_due:
         rows = counted(owed(stack.history, time.time()), configured)
         show_rows(rows, _DUE_COLUMNS, "No channel has anything yet to be sent.", as_json=as_json)
@@ -124,12 +124,12 @@ def redrive_command(
     context.exit(1 if left else 0)
 
 
-def _check_names(stack: Stack, names: Sequence[str], configured: set[str]) -> None:
+def _check_names(stack: Stack, names: Sequence[str], configured: set[str], since: float) -> None:
     """Raises click.UsageError for a channel that neither the configuration nor history knows."""
     if {*names} <= configured:
         return
     now = time.time()
-    failed = {item["channel"] for item in stack.history.failed_deliveries(0.0, now)}
+    failed = {item["channel"] for item in stack.history.failed_deliveries(now - since, now)}
     known = configured | failed | {each.channel for each in owed(stack.history, now)}
     for name in names:
         if name not in known:
