@@ -105,7 +105,7 @@ def redrive_command(
         show_rows(rows, _DUE_COLUMNS, "No channel has anything yet to be sent.", as_json=as_json)
         return
     if drop:
-        context.exit(_drop(stack, drop, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
+        context.exit(_drop(stack, drop, since, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
     begin = time.time() - since
     with Progress(console=console(stderr=True), disable=not console(stderr=True).is_terminal) as progress:
         done = list(_failed_deliveries(stack, channels, begin, progress, dry_run=dry_run))
@@ -136,11 +136,11 @@ def _check_names(stack: Stack, names: Sequence[str], configured: set[str], since
             raise click.UsageError(f"there is no channel {name!r}; known channels: {', '.join(sorted(known))}")
 
 
-def _drop(stack: Stack, channel: str, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+def _drop(stack: Stack, channel: str, since: float, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Drops what the channel has yet to be sent. Returns the exit code."""
     if not yes:
         confirm(f"Drop everything that channel {channel} has yet to be sent? It cannot be undone.")
-    outcomes = dropped(stack, channel, dry_run=dry_run)
+    outcomes = dropped(stack, channel, time.time() - since, dry_run=dry_run)
     rows = [{"what": incident, "channel": channel, "outcome": outcome} for incident, outcome in outcomes.items()]
     nothing = f"Channel {channel} has nothing yet to be sent."
     show_rows(rows, _DROP_COLUMNS, nothing, as_json=as_json)
