@@ -1,6 +1,7 @@
 """The life of a stack: deployed, updated, updated back, removed, and deployed again with its history."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
+from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove, run_osls
 from local_aws.events import Raw, container_exited
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
@@ -54,6 +55,14 @@ def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> Non
         time.sleep(0.1)
 
 
+def deployments(aws: LocalAws) -> list[str]:
+    """The timestamps of the deployments that can be returned to, the earliest first."""
+    s3 = aws.client("s3")
+    names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    keys = [item["Key"] for name in names for item in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+    return sorted({match[1] for key in keys if (match := re.search(r"/(\d{13})-", key))})
+
+
 def another_table(aws: LocalAws) -> str:
     create_history_table(aws.client("dynamodb"), "another")
     return "another"
@@ -95,6 +104,11 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
     # HISTORY_TABLE with the name of the stack's own table, which people set for the command line, changes nothing.
     back = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
     assert back == first
+    assert owned(aws, "HistoryTable") == first.table_name
+
+    # A rollback deploys an earlier template with the values of its time, and takes none from the shell.
+    run_osls(aws, "rollback", "--stage", "dev", "--timestamp", deployments(aws)[1], environment={})
+    assert [subscription["Endpoint"] for subscription in subscriptions(aws, changed)] == ["b@example.com"]
     assert owned(aws, "HistoryTable") == first.table_name
 
     remove(aws)
