@@ -59,6 +59,8 @@ UNCERTAIN_FOR = 24 * HOUR
 """The same for an alarm without data."""
 DEADLINE_GRACE = 900.0
 """Seconds after a deadline, in which AWS may still report what became of it."""
+HEALTH_GRACE = 24 * HOUR
+"""Seconds after the end time of a Health event, in which AWS may still move or close it. They are in its deadline."""
 
 
 class OutboxEntry(NamedTuple):
