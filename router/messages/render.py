@@ -148,7 +148,9 @@ def notification(
             incident=incident,
             mention=mention,
             reason=dispatch.reason,
+            remote=dispatch.remote,
             revision=dispatch.revision,
+            in_doubt=dispatch.in_doubt,
         )
     )
 
