@@ -19,6 +19,17 @@ const { runningTasksAlarms } = require('./watched');
 
 const SHIPPED = 'alert-router.toml';
 
+// What Lambda calls with the function's role to connect it to a VPC (AWS Lambda Developer Guide, "Giving Lambda functions
+// access to resources in an Amazon VPC").
+const NETWORK = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
 class Prepare {
   constructor(serverless, _options, { log }) {
     this.serverless = serverless;
@@ -65,10 +76,12 @@ class Prepare {
     this.settings = settings;
   }
 
+  // The policy that the framework attaches for a VPC permits every log group of the account; adaptProvider permits the rest.
   // The framework permits the log groups of every function whose name begins like this one, which includes those of other
   // stages, and the creation of groups. The stack itself creates the only group, with its key and retention.
   narrowLogs() {
     const { compiledCloudFormationTemplate: template } = this.serverless.service.provider;
+    delete template.Resources.IamRoleLambdaExecution.Properties.ManagedPolicyArns;
     for (const statement of template.Resources.IamRoleLambdaExecution.Properties.Policies[0].PolicyDocument.Statement) {
       if (!statement.Action.some((action) => /^logs:(CreateLogGroup|PutLogEvents)$/.test(action))) continue;
       statement.Action = statement.Action.includes('logs:PutLogEvents') ? ['logs:PutLogEvents'] : ['logs:CreateLogStream'];
@@ -228,7 +241,10 @@ function adaptProvider({ provider, layers }, settings) {
   if (permissionsBoundary) provider.iam.role.permissionsBoundary = permissionsBoundary;
   if (rolePath) provider.iam.role.path = rolePath;
   if (Object.keys(tags).length) provider.stackTags = tags; // CloudFormation gives them to every resource that can have tags
-  if (subnets.length) provider.vpc = { subnetIds: subnets, securityGroupIds: securityGroups };
+  if (subnets.length) {
+    provider.vpc = { subnetIds: subnets, securityGroupIds: securityGroups };
+    provider.iam.role.statements.push({ Effect: 'Allow', Action: NETWORK, Resource: '*' });
+  }
   provider.architecture = architecture;
   layers.dependencies.compatibleArchitectures = [architecture];
 }

@@ -147,7 +147,7 @@ def _set_properties(resources: Template, patterns: Sequence[Mapping[str, Any]]) 
     function["Architectures"] = [ref("Architecture")]
     function["VpcConfig"] = choice(
         "HasVpc",
-        {"SecurityGroupIds": split(",", ref("VpcSecurityGroups")), "SubnetIds": split(",", ref("VpcSubnets"))},
+        {"SecurityGroupIds": split(",", filled("VpcSecurityGroups", "")), "SubnetIds": split(",", filled("VpcSubnets", ""))},
     )
     variables = function["Environment"]["Variables"]
     variables["PRODUCTION"] = choice("IsProduction", "true", "false")
