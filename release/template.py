@@ -75,6 +75,7 @@ CONDITIONS = {
     "moreAlarms": "HasMoreAlarms",
     "key": "CreatesKey",
 }
+REPLACEABLE = {"CreatesKey", "CreatesTable"}  # by an existing one, to which the same resources then refer
 OF_THE_FRAMEWORK = ("ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy")
 SELF_REPORTS_MAPPING = "RouterEventSourceMappingSQSSelfReportsQueue"
 
@@ -114,7 +115,8 @@ def released(packaged: Template, patterns: Sequence[Mapping[str, Any]], architec
         if combined.get(name):
             resources[name]["Condition"] = _joined(combined[name])
     for name, output in outputs.items():
-        if on := combined.get(_referred(output["Value"]) or "", frozenset()):
+        on = combined.get(_referred(output["Value"]) or "", frozenset()) - {"CreatesTable"}
+        if on:
             outputs[name] = {**output, "Condition": "HasKey" if on == {"CreatesKey"} else _joined(on)}
     resources, outputs = (_existing(_renamed(part)) for part in (resources, outputs))
     conjunctions = {_joined(on): {"Fn::And": [{"Condition": each} for each in sorted(on)]} for on in combined.values() if len(on) > 1}
@@ -240,7 +242,10 @@ def _set_senders(policy: Template) -> None:
 
 def _conditions_of(resources: Template) -> dict[str, frozenset[str]]:
     """The conditions of each optional resource."""
-    found = {SELF_REPORTS_MAPPING: frozenset({CONDITIONS["containerExitedEvents"]})}
+    found = {
+        "HistoryTable": frozenset({"CreatesTable"}),
+        SELF_REPORTS_MAPPING: frozenset({CONDITIONS["containerExitedEvents"]}),
+    }
     for part, names in PARTS["resources"].items():
         for name in names:
             found[name] = found.get(name, frozenset()) | {CONDITIONS[part]}
@@ -276,24 +281,12 @@ def _repeat(resources: Template, combined: dict[str, frozenset[str]]) -> None:
         }
         resources[f"RunningTasks{index}"] = substituted(resources[alarm], parts)
         combined[f"RunningTasks{index}"] = frozenset({f"HasWatchedService{index}"})
-    _, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    (_, ((_, (_, arns)),)) = _join_of_alarms(values["Alarms"])
-    arns[:] = [arn for arn in arns if _referred(arn) != alarm]
-    arns += [{"Fn::GetAtt": [f"RunningTasks{index}", "Arn"]} for index in range(LONGEST["WatchedServices"])]
     for name in (alerts, operators, alarm):
         del resources[name]
 
 
-def _join_of_alarms(joined: Expression) -> Any:
-    """`"`, the ARNs joined by `", "`, `"`: of deploy/prepare.js."""
-    separator, (before, arns, after) = joined["Fn::Join"]
-    if (separator, before, after) != ("", '"', '"'):
-        raise ValueError("the dashboard lists its alarms in an unknown way")
-    return separator, [("", arns["Fn::Join"])]
-
-
 def _named(resources: Template, marker: str) -> str:
-    (name,) = [name for name, resource in resources.items() if marker in text_of(resource) and name != "Dashboard"]
+    (name,) = [name for name, resource in resources.items() if marker in text_of(resource)]
     return str(name)
 
 
@@ -316,7 +309,7 @@ def _optional(node: Any, combined: Mapping[str, frozenset[str]], given: frozense
         return node
     elements = []
     for element in node:
-        on = combined.get(_referred(element) or "", frozenset()) - given - {"CreatesKey"}
+        on = combined.get(_referred(element) or "", frozenset()) - given - REPLACEABLE
         elements.append(choice(_joined(on), element) if on else _optional(element, combined, given))
     return elements
 
