@@ -97,7 +97,7 @@ def deploy(
     """
     words = ("deploy", "--stage", stage)
     run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration, cli=cli)
-    stack = _stack(aws, stage)
+    stack = stack_of(aws, f"{SERVICE}-{stage}")
     _enable_ttl(aws, stack)
     return stack
 
@@ -196,8 +196,9 @@ def _environment(aws: LocalAws, environment: Mapping[str, str]) -> dict[str, str
     }
 
 
-def _stack(aws: LocalAws, stage: str) -> Stack:
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName=f"{SERVICE}-{stage}")["Stacks"]
+def stack_of(aws: LocalAws, name: str) -> Stack:
+    """A deployed stack, by its name."""
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     return Stack(
         table_name=outputs["TableName"],
