@@ -126,7 +126,7 @@ class Prepare {
   // The problems of the configuration, and what it needs permissions for.
   checked(environment, { alerts, architecture }) {
     this.python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
-    this.log.notice(this.run(this.python, [this.file('layer', 'build.py')], { settings: { ARCHITECTURE: architecture } }).stderr.trim());
+    this.log.notice(this.run(this.python, [this.file('layer', 'build.py')], { settings: { FUNCTION_ARCHITECTURE: architecture } }).stderr.trim());
     const check = [this.file('deploy', 'check_config.py')];
     const result = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
     if (result.failed) return { problems: result.stderr.trim().split('\n') };

@@ -68,7 +68,7 @@ function read(values, environment, stage) {
   const securityGroups = list('VPC_SECURITY_GROUPS', text('vpcSecurityGroups'), SECURITY_GROUP, 'not the id of a security group');
   if (subnets.length && !securityGroups.length) problem('VPC_SECURITY_GROUPS', 'must be set, because VPC_SUBNETS is');
   if (securityGroups.length && !subnets.length) problem('VPC_SUBNETS', 'must be set, because VPC_SECURITY_GROUPS is');
-  const tags = list('TAGS', text('tags'), TAG, 'not KEY=VALUE').map((tag) => tag.split(/=(.*)/s).slice(0, 2));
+  const tags = list('STACK_TAGS', text('tags'), TAG, 'not KEY=VALUE').map((tag) => tag.split(/=(.*)/s).slice(0, 2));
   const settings = {
     alerts,
     operators: operators.length ? operators : alerts,
@@ -91,7 +91,7 @@ function read(values, environment, stage) {
     deploymentBucket: checked('DEPLOYMENT_BUCKET', text('deploymentBucket'), BUCKET, 'must be the name of an S3 bucket'),
     subnets,
     securityGroups,
-    architecture: choice('ARCHITECTURE', text('architecture'), 'arm64', ['arm64', 'x86_64']),
+    architecture: choice('FUNCTION_ARCHITECTURE', text('architecture'), 'arm64', ['arm64', 'x86_64']),
     logDays: Number(text('logDays')) || (production ? 90 : 30),
     watchedServices: list('WATCHED_SERVICES', text('watchedServices'), SERVICE, 'not CLUSTER/SERVICE'),
     secretsKeyArns: list('SECRETS_KMS_KEY_ARNS', text('secretsKeyArns'), KEY, 'not the ARN of a KMS key'),

@@ -73,7 +73,7 @@ UNUSED = (
 )
 
 PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}  # by the names that Lambda uses
-ARCHITECTURE = os.environ.get("ARCHITECTURE") or "arm64"
+ARCHITECTURE = os.environ.get("FUNCTION_ARCHITECTURE") or "arm64"
 TARGET = (
     "--only-binary=:all:",
     f"--platform={PLATFORMS.get(ARCHITECTURE, ARCHITECTURE)}",

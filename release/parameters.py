@@ -6,7 +6,19 @@ lists have a greatest length, and a longer list is refused.
 
 from typing import Any, NamedTuple
 
-from release.expressions import Expression, all_of, any_of, equals, filled, head, is_set, item, negated, ref, starts_with
+from release.expressions import (
+    Expression,
+    all_of,
+    any_of,
+    equals,
+    filled,
+    head,
+    is_set,
+    item,
+    negated,
+    ref,
+    starts_with,
+)
 
 LONGEST = {"AlertEmails": 10, "OperatorEmails": 10, "EventBusSenders": 5, "WatchedServices": 10}
 SECRETS = ("SlackWebhookUrl", "TeamsWebhookUrl", "PagerdutyRoutingKey")
@@ -169,24 +181,34 @@ PARAMETERS = {
         constraint="must be the ARN of an IAM policy",
     ),
     "RolePath": Parameter(
-        "ROLE_PATH", "The path of the function's role", "/", r"/(?:[\w+=,.@-]+/)*", constraint="must begin and end with /"
+        "ROLE_PATH",
+        "The path of the function's role",
+        "/",
+        r"/(?:[\w+=,.@-]+/)*",
+        constraint="must begin and end with /",
     ),
     "VpcSubnets": Parameter(
-        "VPC_SUBNETS", "Runs the function in these subnets", pattern=_list("subnet-[0-9a-f]{8,17}"),
+        "VPC_SUBNETS",
+        "Runs the function in these subnets",
+        pattern=_list("subnet-[0-9a-f]{8,17}"),
         constraint="must be ids of subnets, separated by commas without spaces",
     ),
     "VpcSecurityGroups": Parameter(
-        "VPC_SECURITY_GROUPS", "The function's security groups in VpcSubnets", pattern=_list("sg-[0-9a-f]{8,17}"),
+        "VPC_SECURITY_GROUPS",
+        "The function's security groups in VpcSubnets",
+        pattern=_list("sg-[0-9a-f]{8,17}"),
         constraint="must be ids of security groups, separated by commas without spaces",
     ),
-    "Architecture": Parameter("ARCHITECTURE", "The function's processor", "arm64", values=("arm64", "x86_64")),
+    "FunctionArchitecture": Parameter(
+        "FUNCTION_ARCHITECTURE", "The function's processor", "arm64", values=("arm64", "x86_64")
+    ),
 }
 
 
 def parameters_section(architectures: tuple[str, ...]) -> dict[str, Any]:
     """The section `Parameters`; `architectures` are those that the layer runs on."""
     section = {name: _declaration(parameter) for name, parameter in PARAMETERS.items()}
-    section["Architecture"]["AllowedValues"] = list(architectures)
+    section["FunctionArchitecture"]["AllowedValues"] = list(architectures)
     return section
 
 

@@ -82,7 +82,10 @@ SELF_REPORTS_MAPPING = "RouterEventSourceMappingSQSSelfReportsQueue"
 
 def variants() -> list[dict[str, Any]]:
     """The settings for which deploy/patterns.js has to make event patterns."""
-    prefixes = {"alarmNamePrefix": MARKERS["ALARM_NAME_PREFIX"], "codeDeployPrefix": MARKERS["CODEDEPLOY_APPLICATION_PREFIX"]}
+    prefixes = {
+        "alarmNamePrefix": MARKERS["ALARM_NAME_PREFIX"],
+        "codeDeployPrefix": MARKERS["CODEDEPLOY_APPLICATION_PREFIX"],
+    }
     return [
         {**prefixes, "clusters": clusters, "lifecycleEvents": lifecycle}
         for clusters in ([], [CLUSTER])
@@ -90,7 +93,9 @@ def variants() -> list[dict[str, Any]]:
     ]
 
 
-def released(packaged: Template, patterns: Sequence[Mapping[str, Any]], architectures: tuple[str, ...], version: str) -> Template:
+def released(
+    packaged: Template, patterns: Sequence[Mapping[str, Any]], architectures: tuple[str, ...], version: str
+) -> Template:
     """The static template.
 
     Args:
@@ -119,7 +124,11 @@ def released(packaged: Template, patterns: Sequence[Mapping[str, Any]], architec
         if on:
             outputs[name] = {**output, "Condition": "HasKey" if on == {"CreatesKey"} else _joined(on)}
     resources, outputs = (_existing(_renamed(part)) for part in (resources, outputs))
-    conjunctions = {_joined(on): {"Fn::And": [{"Condition": each} for each in sorted(on)]} for on in combined.values() if len(on) > 1}
+    conjunctions = {
+        _joined(on): {"Fn::And": [{"Condition": each} for each in sorted(on)]}
+        for on in combined.values()
+        if len(on) > 1
+    }
     return {
         "AWSTemplateFormatVersion": template["AWSTemplateFormatVersion"],
         "Description": f"ecs-alert-router {version}",
@@ -146,18 +155,27 @@ def _set_properties(resources: Template, patterns: Sequence[Mapping[str, Any]]) 
     """Properties whose values are not texts, or depend on conditions."""
     function = resources["RouterLambdaFunction"]["Properties"]
     function["Code"] = {"S3Bucket": ref("CodeBucket"), "S3Key": ref("FunctionKey")}
-    function["Architectures"] = [ref("Architecture")]
+    function["Architectures"] = [ref("FunctionArchitecture")]
     function["VpcConfig"] = choice(
         "HasVpc",
-        {"SecurityGroupIds": split(",", filled("VpcSecurityGroups", "")), "SubnetIds": split(",", filled("VpcSubnets", ""))},
+        {
+            "SecurityGroupIds": split(",", filled("VpcSecurityGroups", "")),
+            "SubnetIds": split(",", filled("VpcSubnets", "")),
+        },
     )
     variables = function["Environment"]["Variables"]
     variables["PRODUCTION"] = choice("IsProduction", "true", "false")
-    for name in ("SLACK_WEBHOOK_URL", "TEAMS_WEBHOOK_URL", "PAGERDUTY_ROUTING_KEY", "PAGERDUTY_EVENTS_URL", "ALERT_ROUTER_CONFIG"):
+    for name in (
+        "SLACK_WEBHOOK_URL",
+        "TEAMS_WEBHOOK_URL",
+        "PAGERDUTY_ROUTING_KEY",
+        "PAGERDUTY_EVENTS_URL",
+        "ALERT_ROUTER_CONFIG",
+    ):
         variables[name] = ref(_camel_case(name))
     layer = resources["DependenciesLambdaLayer"]["Properties"]
     layer["Content"] = {"S3Bucket": ref("CodeBucket"), "S3Key": ref("LayerKey")}
-    layer["CompatibleArchitectures"] = [ref("Architecture")]
+    layer["CompatibleArchitectures"] = [ref("FunctionArchitecture")]
     resources["RouterLogGroup"]["Properties"]["RetentionInDays"] = choice("IsProduction", 90, 30)
     resources["EventLogGroup"]["Properties"]["RetentionInDays"] = ref("EventLogDays")
     resources["HistoryTable"]["Properties"]["DeletionProtectionEnabled"] = choice("IsProduction", True, False)

@@ -226,7 +226,7 @@ def test_pip_gets_the_wheels_of_the_functions_architecture(
     architecture: str, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "layer"))
-    monkeypatch.setenv("ARCHITECTURE", architecture)
+    monkeypatch.setenv("FUNCTION_ARCHITECTURE", architecture)
     build_script = runpy.run_path(str(ROOT / "layer" / "build.py"))
     assert f"--platform=manylinux2014_{platform}" in build_script["TARGET"]
 
@@ -235,6 +235,6 @@ def test_a_layer_for_another_architecture_is_built_again(checkout: Path, monkeyp
     monkeypatch.syspath_prepend(str(checkout / "layer"))
     fingerprints = set()
     for architecture in ("arm64", "x86_64"):
-        monkeypatch.setenv("ARCHITECTURE", architecture)
+        monkeypatch.setenv("FUNCTION_ARCHITECTURE", architecture)
         fingerprints.add(runpy.run_path(str(checkout / "layer" / "build.py"))["_fingerprint"]())
     assert len(fingerprints) == 2

@@ -33,7 +33,7 @@ EVERYTHING = {
     "PERMISSIONS_BOUNDARY": "arn:aws:iam::000000000000:policy/boundary",
     "PRODUCTION": "on",
     "ROLE_PATH": "/applications/",
-    "TAGS": "team=platform, cost-center=4=2",
+    "STACK_TAGS": "team=platform, cost-center=4=2",
     "VPC_SECURITY_GROUPS": "sg-0123abcd",
     "VPC_SUBNETS": "subnet-0123abcd,subnet-4567abcd",
     "WATCHED_SERVICES": "prod/checkout,prod/api,prod/api",

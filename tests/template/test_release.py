@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from local_aws import LocalAws
 from release.__main__ import release
@@ -31,7 +34,7 @@ LEAST = {
     "PROFILE": "lean",
     "SLACK_WEBHOOK_URL": "",
 }
-OF_THE_STACK = {"DEPLOYMENT_BUCKET", "TAGS"}  # CodeBucket, and the tags of the stack itself
+OF_THE_STACK = {"DEPLOYMENT_BUCKET", "STACK_TAGS"}  # CodeBucket, and the tags of the stack itself
 FILES = ["function.zip", "layer.zip", "sbom.cdx.json", "template.json"]
 
 
@@ -99,9 +102,7 @@ def comparable(evaluation: Evaluation, outputs: Mapping[str, Any]) -> Any:
     return {"Resources": resources, "Outputs": renamed(outputs)}
 
 
-@pytest.mark.parametrize(
-    ("variant", "settings"), [("packaged", {}), ("everything", EVERYTHING), ("least", LEAST)]
-)
+@pytest.mark.parametrize(("variant", "settings"), [("packaged", {}), ("everything", EVERYTHING), ("least", LEAST)])
 def test_the_released_template_deploys_what_the_cli_deploys_with_the_same_values(
     variant: str, settings: dict[str, str], dist: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -220,3 +221,55 @@ def test_the_bill_of_materials_names_every_package_of_the_layer(dist: Path) -> N
 def test_a_release_is_reproducible(dist: Path, local_aws: LocalAws, tmp_path: Path) -> None:
     release(local_aws, tmp_path)
     assert [name for name in FILES if (dist / name).read_bytes() != (tmp_path / name).read_bytes()] == []
+
+
+# --- docs/deploy.md ---------------------------------------------------------------------------------------------------
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"\n## {title}")[2].partition("\n## ")[0]
+
+
+def test_the_commands_of_the_page_exist_and_name_parameters_of_the_template() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section("Without Node"), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    model = botocore.session.get_session().get_service_model("cloudformation")
+    operations = {xform_name(name, "-"): model.operation_model(name) for name in model.operation_names}
+    seen = []
+    for line in lines:
+        _, service, operation, *words = shlex.split(line)
+        if service == "s3":
+            assert (operation, len(words)) == ("cp", 2)
+            continue
+        members = {xform_name(name, "-") for name in operations[operation].input_shape.members}
+        assert {word.removeprefix("--") for word in words if word.startswith("--")} <= members
+        assert set(re.findall(r"ParameterKey=(\w+)", line)) <= PARAMETERS.keys()
+        seen.append(operation)
+    assert seen == ["create-stack", "create-stack-set", "create-stack-instances"]
+
+
+def test_the_page_states_the_greatest_lengths() -> None:
+    text = " ".join(section("Without Node").split())
+    assert (
+        "`AlertEmails`, `OperatorEmails` and `WatchedServices` take up to 10 elements, `EventBusSenders` up to 5"
+        in text
+    )
+    assert LONGEST == {"AlertEmails": 10, "OperatorEmails": 10, "EventBusSenders": 5, "WatchedServices": 10}
+
+
+def test_the_costs_of_a_quiet_stage_add_up_and_the_readme_rounds_them() -> None:
+    rows = [line.strip("|").split("|") for line in section("What it costs").splitlines() if line.startswith("|")]
+    prices = [[cell.strip(" *") for cell in row[-3:]] for row in rows if len(row) == 5][2:]
+    *parts, sums = [[float(cell) for cell in row] for row in prices]
+    assert [round(sum(column), 2) for column in zip(*parts, strict=True)] == sums
+    left, used_up, lean = sums
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert (
+        f"about ${left:.1f}0 a month if your account has free tiers left, ${used_up:.1f}0 if they are used up" in readme
+    )
+    assert lean < 1
+
+
+def test_the_costs_count_the_alarms_of_each_profile(packaged: Packaged, least: Packaged) -> None:
+    alarms = [len(variant.of_type("AWS::CloudWatch::Alarm")) for variant in (packaged, least)]
+    assert f"| alarms | {alarms[0]}, or {alarms[1]}; 10 are free |" in PAGE
