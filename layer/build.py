@@ -1,7 +1,8 @@
 """Builds the Lambda layer in .build/layer: the packages of requirements.txt, for Python 3.13 and an architecture.
 
 This runs on any machine and on Python 3.11 or newer, because pip downloads wheels for the function's platform.
-`serverless deploy` runs it (deploy/prepare.js) with the function's architecture, arm64 or x86_64. After a change of requirements.in, compile the requirements again:
+`serverless deploy` runs it (deploy/prepare.js) with the function's architecture, arm64 or x86_64. After a change of
+requirements.in, compile the requirements again:
 
     uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \\
         layer/requirements.in -o layer/requirements.txt
@@ -134,7 +135,7 @@ def _alone() -> Iterator[None]:
 
 
 def _fingerprint() -> str:
-    """Hash everything that the layer's bytes depend on: the requirements, the architecture, these scripts, and bytecode.
+    """Hash everything that the layer's bytes depend on: requirements, architecture, scripts, and bytecode or none.
 
     The requirements contain the packages' hashes, so a different wheel of the same version changes the fingerprint.
     """

@@ -1,7 +1,7 @@
 """The parameters of the released template, and the conditions that depend on them.
 
-A parameter has the name of its variable in docs/deploy.md, in CamelCase. CloudFormation cannot loop over a list, so some
-lists have a greatest length, and a longer list is refused.
+A parameter has the name of its variable in docs/deploy.md, in CamelCase. CloudFormation cannot loop over a list, so
+some lists have a greatest length, and a longer list is refused.
 """
 
 from typing import Any, NamedTuple
@@ -92,7 +92,7 @@ PARAMETERS = {
     ),
     "Production": Parameter(
         "PRODUCTION",
-        "on: refuses literal secrets, protects the table, keeps logs longer. Empty: on unless Stage is dev, test or local",
+        "on: refuses literal secrets, protects the table, keeps logs longer. Empty: by Stage, off for dev, test, local",
         values=("", *ON_OFF),
     ),
     "Profile": Parameter("PROFILE", "lean: no key of your own, no dashboard, three alarms", values=("", "lean")),

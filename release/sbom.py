@@ -15,7 +15,7 @@ METADATA = re.compile(r"python/[^/]+\.dist-info/METADATA")
 
 
 def bill_of_materials(version: str, function: Path, layer: Path) -> dict[str, Any]:
-    """The whole document. It depends on the archives only, so it has no time, and its serial number is a hash of them."""
+    """The whole document. It depends on the archives alone: it has no time, and its serial number is a hash of them."""
     router = {"type": "application", "bom-ref": NAME, "name": NAME, "version": version, "licenses": _licences("MIT")}
     packages = sorted(_packages(layer), key=lambda package: package["bom-ref"])
     archives = [_archive(function, []), _archive(layer, packages)]

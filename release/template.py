@@ -1,8 +1,8 @@
 """Turns the packaged template into one static template with parameters.
 
-`osls package` runs with a marker as the value of each setting. Here each marker becomes its parameter, and what a setting
-can turn off becomes conditional. A test fills in parameters and compares the result with what `osls package` makes of the
-same settings, so there is no second truth.
+`osls package` runs with a marker as the value of each setting. Here each marker becomes its parameter, and what a
+setting can turn off becomes conditional. A test fills in parameters and compares the result with what `osls package`
+makes of the same settings, so there is no second truth.
 """
 
 import json
@@ -60,7 +60,7 @@ SETTINGS = {
     "WATCHED_SERVICES": SERVICE,
 }
 
-# A parameter has the name in DESIGN, so these resources get another one. The tick's names contain the stage.
+# Parameters have the first two names, and nothing in a template can have the same one. The tick's contain the stage.
 RENAMED = {
     "HistoryTable": "AlertHistory",
     "Dashboard": "RouterDashboard",
@@ -178,7 +178,9 @@ def _set_properties(resources: Template, patterns: Sequence[Mapping[str, Any]]) 
     layer["CompatibleArchitectures"] = [ref("FunctionArchitecture")]
     resources["RouterLogGroup"]["Properties"]["RetentionInDays"] = choice("IsProduction", 90, 30)
     resources["EventLogGroup"]["Properties"]["RetentionInDays"] = ref("EventLogDays")
-    resources["HistoryTable"]["Properties"]["DeletionProtectionEnabled"] = choice("IsProduction", True, False)
+    resources["HistoryTable"]["Properties"]["DeletionProtectionEnabled"] = choice(
+        "IsProduction", then=True, otherwise=False
+    )
     heartbeat = resources["HeartbeatRule"]["Properties"]
     heartbeat["State"] = choice("HasHeartbeat", "ENABLED", "DISABLED")
     default = parameters_section(())["HeartbeatSchedule"]["Default"]
@@ -356,16 +358,21 @@ def _existing(node: Any) -> Any:
     """Refers to the existing table or key where one is named."""
     table = {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${HistoryTable}"}
     arn = choice("CreatesTable", {"Fn::GetAtt": ["AlertHistory", "Arn"]}, table)
-    if isinstance(node, list):
-        return [_existing(element) for element in node]
-    if not isinstance(node, dict):
+    indexes = {"Fn::Sub": ["${Table}/index/*", {"Table": arn}]}
+    key = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
+    replacements = {
+        text_of(ref("AlertHistory")): choice("CreatesTable", ref("AlertHistory"), ref("HistoryTable")),
+        text_of({"Fn::GetAtt": ["AlertHistory", "Arn"]}): arn,
+        text_of({"Fn::Sub": "${HistoryTable.Arn}/index/*"}): indexes,
+        text_of(key): choice("CreatesKey", key, ref("KmsKeyArn")),
+    }
+
+    def replaced(node: Any) -> Any:
+        if isinstance(node, list):
+            return [replaced(element) for element in node]
+        if isinstance(node, dict):
+            found = replacements.get(text_of(node)) if len(node) == 1 else None
+            return found or {name: replaced(value) for name, value in node.items()}
         return node
-    if node == ref("AlertHistory"):
-        return choice("CreatesTable", node, ref("HistoryTable"))
-    if node == {"Fn::GetAtt": ["AlertHistory", "Arn"]}:
-        return arn
-    if node == {"Fn::Sub": "${HistoryTable.Arn}/index/*"}:
-        return {"Fn::Sub": ["${Table}/index/*", {"Table": arn}]}
-    if _referred(node) == "EncryptionKey":
-        return choice("CreatesKey", node, ref("KmsKeyArn"))
-    return {key: _existing(value) for key, value in node.items()}
+
+    return replaced(node)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 ABSENT = object()  # AWS::NoValue
@@ -30,45 +30,50 @@ class Evaluation:
         return "Condition" not in each or self.holds({"Condition": each["Condition"]})
 
     def holds(self, condition: Any) -> bool:
-        match condition:
-            case {"Condition": name}:
-                return self.holds(self._conditions[name])
-            case {"Fn::And": parts}:
-                return all([self.holds(part) for part in parts])
-            case {"Fn::Or": parts}:
-                return any([self.holds(part) for part in parts])
-            case {"Fn::Not": [part]}:
-                return not self.holds(part)
-            case {"Fn::Equals": [left, right]}:
-                return bool(self.value(left) == self.value(right))
-        raise LookupError(f"no condition: {condition}")
+        ((function, arguments),) = condition.items()
+        conditions: dict[str, Callable[[], bool]] = {
+            "Condition": lambda: self.holds(self._conditions[arguments]),
+            "Fn::And": lambda: all(map(self.holds, arguments)),
+            "Fn::Or": lambda: any(map(self.holds, arguments)),
+            "Fn::Not": lambda: not self.holds(arguments[0]),
+            "Fn::Equals": lambda: bool(self.value(arguments[0]) == self.value(arguments[1])),
+        }
+        return conditions[function]()
 
     def value(self, node: Any) -> Any:
-        match node:
-            case {"Ref": "AWS::NoValue"}:
-                return ABSENT
-            case {"Ref": name}:
-                return self.parameters.get(name, node)
-            case {"Fn::If": [name, then, otherwise]}:
-                return self.value(then if self.holds({"Condition": name}) else otherwise)
-            case {"Fn::Join": [separator, elements]}:
-                return self._joined(separator, self.value(elements))
-            case {"Fn::Split": [separator, text]}:
-                known = self.value(text)
-                return known.split(separator) if isinstance(known, str) else {"Fn::Split": [separator, known]}
-            case {"Fn::Select": [index, elements]}:
-                known = self.value(elements)
-                return known[index] if isinstance(known, list) else {"Fn::Select": [index, known]}
-            case {"Fn::Sub": [text, values]}:
-                return self._substituted(text, self.value(values))
-            case {"Fn::Sub": text}:
-                return self._substituted(text, {})
-            case dict():
-                values = {key: self.value(value) for key, value in node.items()}
-                return {key: value for key, value in values.items() if value is not ABSENT}
-            case list():
-                return [value for value in map(self.value, node) if value is not ABSENT]
-        return node
+        if isinstance(node, list):
+            return [value for value in map(self.value, node) if value is not ABSENT]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            ((function, arguments),) = node.items()
+            if function in self._functions:
+                return self._functions[function](arguments)
+        values = {key: self.value(value) for key, value in node.items()}
+        return {key: value for key, value in values.items() if value is not ABSENT}
+
+    @property
+    def _functions(self) -> dict[str, Callable[[Any], Any]]:
+        return {
+            "Ref": lambda name: ABSENT if name == "AWS::NoValue" else self.parameters.get(name, {"Ref": name}),
+            "Fn::If": lambda words: self.value(words[1 if self.holds({"Condition": words[0]}) else 2]),
+            "Fn::Join": lambda words: self._joined(words[0], self.value(words[1])),
+            "Fn::Split": lambda words: self._split(words[0], self.value(words[1])),
+            "Fn::Select": lambda words: self._selected(words[0], self.value(words[1])),
+            "Fn::Sub": lambda text: (
+                self._substituted(text, {})
+                if isinstance(text, str)
+                else self._substituted(text[0], self.value(text[1]))
+            ),
+        }
+
+    @staticmethod
+    def _split(separator: str, text: Any) -> Any:
+        return text.split(separator) if isinstance(text, str) else {"Fn::Split": [separator, text]}
+
+    @staticmethod
+    def _selected(index: int, elements: Any) -> Any:
+        return elements[index] if isinstance(elements, list) else {"Fn::Select": [index, elements]}
 
     @staticmethod
     def _joined(separator: str, elements: list[Any]) -> Any:

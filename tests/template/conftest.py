@@ -35,7 +35,7 @@ def everything(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def least(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Packaged in the lean profile, with everything turned off that can be, with named operators, and without secrets."""
+    """Packaged in the lean profile, with everything turned off that can be, named operators, and no secrets."""
     settings = {
         "ALARM_NAME_PREFIX": "",
         "HEARTBEAT_SCHEDULE": "off",

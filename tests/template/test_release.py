@@ -1,4 +1,4 @@
-"""`make release`: the released template is what `osls package` makes of the same values, and the files are reproducible."""
+"""`make release`: the released template is what `osls package` makes of the same values."""
 
 import hashlib
 import json
@@ -63,43 +63,42 @@ def evaluated(dist: Path, **environment: str) -> Evaluation:
 
 def comparable(evaluation: Evaluation, outputs: Mapping[str, Any]) -> Any:
     """Resources and outputs, with names that do not depend on how they were made."""
-    names = {}
-    for name, resource in evaluation.resources.items():
-        properties = resource["Properties"]
-        if resource["Type"] == "AWS::SNS::Subscription":
-            names[name] = f"{properties['TopicArn']['Ref']} to {properties['Endpoint']}"
-        elif name.startswith("RunningTasks"):
-            names[name] = properties["AlarmName"]
-        elif resource["Type"] == "AWS::Events::Rule" and properties.get("Name", "").endswith("-tick"):
-            names[name] = "TickRule"
-        elif name.startswith("RouterEventBridgeLambdaPermission"):
-            names[name] = "TickPermission"
-
-    def renamed(node: Any) -> Any:
-        if isinstance(node, dict):
-            if set(node) == {"suffix"}:
-                return {"wildcard": f"*{node['suffix']}"}  # which matches the same
-            return {names.get(key, RENAMED.get(key, key)): renamed(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [renamed(element) for element in node]
-        if isinstance(node, str):
-            text = node.replace("${HistoryTable.Arn}", "${AlertHistory.Arn}")
-            return names.get(text, RENAMED.get(text, text))
-        return node
-
-    resources = renamed(evaluation.resources)
+    names = RENAMED | {name: neutral_name(name, resource) for name, resource in evaluation.resources.items()}
+    resources = renamed(evaluation.resources, names)
     for resource in resources.values():
         properties = resource["Properties"]
         if resource["Type"] == "AWS::Events::Rule" and "EventPattern" in properties:
-            properties["EventPattern"] = renamed(parsed(properties["EventPattern"]))
+            properties["EventPattern"] = renamed(parsed(properties["EventPattern"]), names)
         if resource["Type"] == "AWS::Logs::LogGroup":
             properties["RetentionInDays"] = int(properties["RetentionInDays"])
         for statement in properties.get("Policy", {}).get("Statement", []):  # of the event bus
             statement["Sid"] = "named by the sender, or by its place"
-    resources["RouterLambdaFunction"]["Properties"]["Environment"]["Variables"]["HISTORY_TABLE"] = "not a resource"
     resources["RouterLambdaFunction"]["Properties"].pop("Code")
     resources["DependenciesLambdaLayer"]["Properties"].pop("Content")
-    return {"Resources": resources, "Outputs": renamed(outputs)}
+    return {"Resources": resources, "Outputs": renamed(outputs, names)}
+
+
+def neutral_name(name: str, resource: Mapping[str, Any]) -> str:
+    properties = resource["Properties"]
+    if resource["Type"] == "AWS::SNS::Subscription":
+        return f"{properties['TopicArn']['Ref']} to {properties['Endpoint']}"
+    if name.startswith("RunningTasks"):
+        return str(properties["AlarmName"])
+    if properties.get("Name", "").endswith("-tick"):
+        return "TickRule"
+    return "TickPermission" if name.startswith("RouterEventBridgeLambdaPermission") else RENAMED.get(name, name)
+
+
+def renamed(node: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(node, list):
+        return [renamed(element, names) for element in node]
+    if isinstance(node, str):
+        return names.get(node, node.replace("${HistoryTable.Arn}", "${AlertHistory.Arn}"))
+    if not isinstance(node, dict):
+        return node
+    if set(node) == {"suffix"}:
+        return {"wildcard": f"*{node['suffix']}"}  # which matches the same
+    return {names.get(key, key): renamed(value, names) for key, value in node.items()}
 
 
 @pytest.mark.parametrize(("variant", "settings"), [("packaged", {}), ("everything", EVERYTHING), ("least", LEAST)])
