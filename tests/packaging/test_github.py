@@ -1,4 +1,4 @@
-"""The files for GitHub: workflows, issue forms, code owners and updates. `make lint` also runs actionlint and zizmor."""
+"""The files for GitHub: workflows, issue forms, code owners, updates. `make lint` also runs actionlint and zizmor."""
 
 import re
 from pathlib import Path

@@ -513,6 +513,44 @@ def test_no_number_is_turned_into_text(variant: str, request: pytest.FixtureRequ
     assert [place for place in places if not allowed.fullmatch(place)] == []
 
 
+# --- PROFILE=lean, and what organizations require -------------------------------------------------------------------------
+
+
+def test_a_lean_stack_has_no_key_and_encrypts_all_but_its_topics_with_keys_of_aws(least: Packaged) -> None:
+    """AWS encrypts tables and logs by itself."""
+    text = least.template_file.read_text()
+    assert [word for word in ("EncryptionKey", "KmsKeyId", "KmsMasterKeyId", "kms:") if word in text] == []
+    for queue in least.of_type("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+
+
+def test_a_lean_stack_has_three_alarms_and_the_same_tick(packaged: Packaged, least: Packaged) -> None:
+    alarms = {alarm["AlarmName"].rpartition("-dev-")[2] for alarm in least.of_type("AWS::CloudWatch::Alarm").values()}
+    assert alarms == {"dead-letters", "oldest-event", "tick-silent"}
+    schedules = [
+        [rule["ScheduleExpression"] for rule in stack.of_type("AWS::Events::Rule").values() if "Name" in rule]
+        for stack in (packaged, least)
+    ]
+    assert schedules == [["rate(1 minute)"]] * 2
+
+
+def test_the_role_and_the_function_meet_what_an_organization_requires(everything: Packaged) -> None:
+    role = everything.properties("IamRoleLambdaExecution")
+    assert role["PermissionsBoundary"] == EVERYTHING["PERMISSIONS_BOUNDARY"]
+    assert role["Path"] == EVERYTHING["ROLE_PATH"]
+    assert everything.properties("RouterLambdaFunction")["VpcConfig"] == {
+        "SecurityGroupIds": ["sg-0123abcd"],
+        "SubnetIds": ["subnet-0123abcd", "subnet-4567abcd"],
+    }
+
+
+def test_in_a_vpc_the_role_permits_network_interfaces_and_no_other_log_group(everything: Packaged) -> None:
+    """AWS's managed policy for it permits every log group of the account."""
+    assert "ManagedPolicyArns" not in everything.properties("IamRoleLambdaExecution")
+    (network,) = [statement for statement in role_statements(everything) if statement["Action"][0].startswith("ec2:")]
+    assert {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"} < set(network["Action"])
+
+
 # --- deploy/forwarder.yml ---------------------------------------------------------------------------------------------
 
 
