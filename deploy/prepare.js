@@ -60,7 +60,10 @@ class Prepare {
     const configured = this.checked(environment, settings);
     problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
-    if (settings.kmsKeyArn && (await this.isOwnKey(settings.kmsKeyArn))) settings.kmsKeyArn = '';
+    if (settings.kmsKeyArn && (await this.isOwnKey(settings.kmsKeyArn))) {
+      settings.kmsKeyArn = '';
+      settings.keepsKey = true;
+    }
     const eventPatterns = patterns(service.resources.Resources, settings);
     if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `match = { cluster = … }`');
     if (problems.length) throw this.error(problems.join('\n'));
@@ -108,7 +111,7 @@ class Prepare {
     else listAlarms(Resources);
     if (table) this.adopt(table, service, settings.kmsKeyArn);
     if (settings.kmsKeyArn) replace('EncryptionKey', { Ref: settings.kmsKeyArn, Arn: settings.kmsKeyArn }, service);
-    else if (settings.lean) leaveOutKey(service);
+    else if (settings.lean && !settings.keepsKey) leaveOutKey(service);
     Object.assign(
       service.resources.Resources,
       subscriptions('AlertsTopic', settings.alerts),

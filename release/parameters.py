@@ -239,13 +239,13 @@ def conditions() -> dict[str, Expression]:
                 negated(any_of(*(equals(ref("Stage"), stage) for stage in ("dev", "test", "local")))),
             ),
         ),
-        "HasMoreAlarms": negated(equals(ref("Profile"), "lean")),
+        "IsNotLean": negated(equals(ref("Profile"), "lean")),
         "HasDashboard": any_of(
-            equals(ref("Dashboard"), "on"), all_of(equals(ref("Dashboard"), ""), {"Condition": "HasMoreAlarms"})
+            equals(ref("Dashboard"), "on"), all_of(equals(ref("Dashboard"), ""), {"Condition": "IsNotLean"})
         ),
         "HasKmsKeyArn": is_set("KmsKeyArn"),
-        "HasKey": any_of({"Condition": "HasKmsKeyArn"}, {"Condition": "HasMoreAlarms"}),
-        "CreatesKey": all_of(negated({"Condition": "HasKmsKeyArn"}), {"Condition": "HasMoreAlarms"}),
+        "HasKey": any_of({"Condition": "HasKmsKeyArn"}, {"Condition": "IsNotLean"}),
+        "CreatesKey": all_of(negated({"Condition": "HasKmsKeyArn"}), {"Condition": "IsNotLean"}),
         "CreatesTable": equals(ref("HistoryTable"), ""),
         "HasClusters": is_set("EcsClusters"),
         "HasClusterGlobs": negated(equals(head("*", ref("EcsClusters")), ref("EcsClusters"))),

@@ -72,7 +72,6 @@ CONDITIONS = {
     "eventLog": "HasEventLog",
     "dashboard": "HasDashboard",
     "containerExitedEvents": "HasContainerExitedEvents",
-    "moreAlarms": "HasMoreAlarms",
     "key": "CreatesKey",
 }
 REPLACEABLE = {"CreatesKey", "CreatesTable"}  # by an existing one, to which the same resources then refer
@@ -269,6 +268,10 @@ def _conditions_of(resources: Template) -> dict[str, frozenset[str]]:
     for part, names in PARTS["resources"].items():
         for name in names:
             found[name] = found.get(name, frozenset()) | {CONDITIONS[part]}
+    watched = _named(resources, SERVICE.replace("/", "-"))
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and name not in {watched, *PARTS["leanAlarms"]}:
+            found[name] = found.get(name, frozenset()) | {"IsNotLean"}
     unknown = found.keys() - resources.keys()
     if unknown:
         raise ValueError(f"deploy/parts.json: no such resource: {', '.join(sorted(unknown))}")

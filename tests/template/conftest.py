@@ -38,6 +38,7 @@ def least(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Pack
     """Packaged in the lean profile, with everything turned off that can be, named operators, and no secrets."""
     settings = {
         "ALARM_NAME_PREFIX": "",
+        "DEPLOYMENT_BUCKET": "packages",
         "HEARTBEAT_SCHEDULE": "off",
         "OPERATOR_EMAILS": "operator@example.com",
         "PAGERDUTY_ROUTING_KEY": "",

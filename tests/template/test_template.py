@@ -359,7 +359,7 @@ def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
-    """But for two: AWS shows composite alarms only to who may see every alarm, and a VPC's interfaces have no name yet."""
+    """But for two: AWS shows composite alarms only to who may see all, and interfaces in a VPC have no name yet."""
     statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
     assert unbounded[:1] == [["cloudwatch:DescribeAlarms"]]
@@ -549,6 +549,12 @@ def test_the_role_and_the_function_meet_what_an_organization_requires(everything
         "SecurityGroupIds": ["sg-0123abcd"],
         "SubnetIds": ["subnet-0123abcd", "subnet-4567abcd"],
     }
+
+
+def test_an_existing_bucket_is_used_instead_of_a_new_one(packaged: Packaged, least: Packaged) -> None:
+    assert packaged.of_type("AWS::S3::Bucket")
+    assert not least.of_type("AWS::S3::Bucket")
+    assert least.properties("RouterLambdaFunction")["Code"]["S3Bucket"] == "packages"
 
 
 def test_in_a_vpc_the_role_permits_network_interfaces_and_no_other_log_group(everything: Packaged) -> None:
