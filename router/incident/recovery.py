@@ -74,8 +74,9 @@ def bounded_cause(known: Mapping[str, object], cause: str) -> str:
 def is_over(state: SubjectState, alert: Alert) -> bool:
     """Whether an alert that arrives now reports something that has ended, by the times of the events."""
     begins, incident = alert.effects.begins, state.incident
-    if incident and incident.status is IncidentStatus.CLOSED and alert.at <= (incident.ended_at or 0.0):
-        return True
+    closed = incident is not None and incident.status is IncidentStatus.CLOSED
+    if closed and incident and alert.at <= min(incident.ended_at or 0.0, state.quiet_from):
+        return True  # a person closed it; an incident whose stored state was damaged has no such time
     if begins:
         return all(_ended_at(state, begun.key) >= alert.at for begun in begins)
     if alert.effects.deployment is DeploymentStep.ROLLING_BACK and FAILED_DEPLOYMENT in continuing_causes(state):

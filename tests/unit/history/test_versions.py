@@ -76,7 +76,11 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
 
 MAPPINGS_OF_DATA = {
     "causes",
-    "active_causes",
+    "cause_times",
+    "completions",
+    "ended",
+    "restarted",
+    "remote",
     "suppressed",
     "by",
     "details",
@@ -87,7 +91,7 @@ MAPPINGS_OF_DATA = {
     "dimensions",
     "children",
 }
-MAPPINGS_OF_RECORDS = {"outbox", "tasks", "self_reports"}
+MAPPINGS_OF_RECORDS = {"outbox", "tasks", "self_reports", "conditions"}
 
 
 def records(value: Any) -> Iterator[dict[str, Any]]:
