@@ -68,7 +68,8 @@ class Channel(Protocol):
 
         Returns:
             What to remember of the incident, such as a message's id, at most 1 KB as JSON and without secrets: the next
-            notification about it has this as its `remote`. None keeps what is remembered already.
+            notification about it has this as its `remote`. None keeps what is remembered already. Of a message about
+            many incidents, only what has the name `bundle` is remembered.
 
         Raises:
             TransientError: the same payload may be accepted later.

@@ -244,9 +244,15 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
 
 
 def _with_memory(entry: OutboxEntry, delivery: Delivery) -> OutboxEntry:
-    """The entry with what the channel is to remember. A bundle never takes the place of an incident's own message."""
-    bundled = delivery.dispatch.mode is SendMode.BUNDLED
-    return entry if delivery.remote is None or (bundled and entry.remote) else entry._replace(remote=delivery.remote)
+    """The entry with what the channel is to remember. A bundle never takes the place of an incident's own message.
+
+    A bundle is remembered only if its memory says `bundle`: any other would be edited as if it were about one incident.
+    """
+    if delivery.remote is None:
+        return entry
+    if delivery.dispatch.mode is SendMode.BUNDLED and (entry.remote or "bundle" not in delivery.remote):
+        return entry
+    return entry._replace(remote=delivery.remote)
 
 
 def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:

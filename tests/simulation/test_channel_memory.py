@@ -33,7 +33,9 @@ from tests.simulation.plan import plan
 from tests.simulation.remotes import Line, Remote
 from tests.simulation.simulation import START, Simulation
 
-_SEEDS = 20
+_SEEDS = 15
+_TOGETHER = (27, 3)
+"""Short runs in which nearly everything occurs; a changed plan changes what a seed is."""
 _TIMEOUT = 10.0  # seconds after which a request gives up
 _RETENTION = 90 * 86400.0  # seconds: numbers of incidents are not used again within a run
 
@@ -200,7 +202,7 @@ def no_reply_comes_before_its_root(run: SlackSimulation) -> Iterator[str]:
             root = posted.get(reply.thread_ts)
             if root is None or root.thread_ts or float(root.ts) >= float(reply.ts):
                 yield f"a reply of {incident_of(reply)} has no root"
-            elif incident_of(root) not in {incident_of(reply), ""}:
+            elif incident_of(reply) and incident_of(root) not in {incident_of(reply), ""}:
                 yield f"a reply of {incident_of(reply)} is in the thread of {incident_of(root)}"
 
 
@@ -264,7 +266,7 @@ def test_the_runs_contain_what_the_promises_are_about() -> None:
         "posted again",
         "resolved",
     }
-    for seed in range(_SEEDS):
+    for seed in (*_TOGETHER, *range(_SEEDS)):
         wanted -= set(_occurrences(SlackSimulation(seed).run()))
         if not wanted:
             return

@@ -279,15 +279,19 @@ def recovered(service: str, at: float) -> events.Raw:
     return events.service_action(service=service, createdAt=iso(at)) | {"id": f"steady-{service}-{at}"}
 
 
-def test_incidents_without_a_memory_remember_the_bundle() -> None:
+@pytest.mark.parametrize("bundle", [{"bundle": "yes"}, {}])
+def test_incidents_without_a_memory_remember_a_bundle_that_says_it_is_one(bundle: dict[str, str]) -> None:
+    """A channel that does not know bundles would edit it as if it were about one incident."""
     world = stormy()
+    world.chat.answer = lambda number: {"id": f"message-{number}", **bundle}
     world.receive(failed("a", START), failed("b", START))
     world.tick()
     world.receive(recovered("a", world.now))
     world.wait(20 * MINUTE)
     (opened, resolved) = world.chat.told
     assert (len(opened.bundled), opened.remote, opened.remembered) == (2, {}, ())
-    assert (resolved.incident.subject.name, resolved.remote) == ("a", {"id": "message-1"})
+    remembered = {"id": "message-1", **bundle} if bundle else {}
+    assert (resolved.incident.subject.name, resolved.remote) == ("a", remembered)
 
 
 def test_a_bundle_has_the_notifications_of_incidents_with_a_memory_and_replaces_none() -> None:
