@@ -208,12 +208,21 @@ def _within_clusters(pattern: Any) -> Expression:
     def matchers(before: str, after: str) -> Expression:
         return {"Fn::Join": ["", [before, {"Fn::Join": [f"{after},{before}", clusters]}, after]]}
 
-    end = choice("HasClusterGlobs", matchers('{"wildcard":"*:cluster/', '"}'), matchers('{"suffix":":cluster/', '"}'))
-    text = text_of(pattern).replace(text_of({"suffix": f":cluster/{CLUSTER}"}), "${Arns}")
-    values = {"Arns": end}
-    within = text_of({"wildcard": f"*/{CLUSTER}/*"})
-    if within in text:
-        text, values["Within"] = text.replace(within, "${Within}"), matchers('{"wildcard":"*/', '/*"}')
+    def exact_or_glob(exact: tuple[str, str], glob: tuple[str, str]) -> Expression:
+        return choice("HasClusterGlobs", matchers(*glob), matchers(*exact))
+
+    places = {
+        "Arns": (
+            {"suffix": f":cluster/{CLUSTER}"},
+            exact_or_glob(('{"suffix":":cluster/', '"}'), ('{"wildcard":"*:cluster/', '"}')),
+        ),
+        "Within": ({"wildcard": f"*/{CLUSTER}/*"}, matchers('{"wildcard":"*/', '/*"}')),
+        "Names": (CLUSTER, exact_or_glob(('"', '"'), ('{"wildcard":"', '"}'))),
+    }
+    text, values = text_of(pattern), {}
+    for name, (marker, expression) in places.items():
+        if text_of(marker) in text:
+            text, values[name] = text.replace(text_of(marker), f"${{{name}}}"), expression
     return {"Fn::Sub": [text, values]}
 
 

@@ -98,6 +98,8 @@ def renamed(node: Any, names: Mapping[str, str]) -> Any:
         return node
     if set(node) == {"suffix"}:
         return {"wildcard": f"*{node['suffix']}"}  # which matches the same
+    if set(node) == {"wildcard"} and "*" not in node["wildcard"]:
+        return node["wildcard"]  # which matches the same, too
     return {names.get(key, key): renamed(value, names) for key, value in node.items()}
 
 
