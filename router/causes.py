@@ -118,6 +118,8 @@ CAUSES: Mapping[str, Words] = {
         "Container instance registration failed", "コンテナインスタンスの登録に失敗"
     ),
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
+    # What the router finds when it polls
+    "too_few_tasks": Words("Too few tasks running", "実行中のタスクが不足"),
     # The router's own
     "channel_failing": Words("Alert channel is failing", "通知チャネルに障害"),
     "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),
@@ -132,6 +134,7 @@ CAUSES: Mapping[str, Words] = {
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
     "channel_failing": Words("Alert channel recovered", "通知チャネルが復旧"),
+    "too_few_tasks": Words("Enough tasks running again", "実行中のタスク数が回復"),
     "cloudwatch_alarm": Words("CloudWatch alarm is OK again", "CloudWatch アラームが OK に復帰"),
 }
 

@@ -17,7 +17,7 @@ from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import CHANNEL_HEALTH, HEARTBEAT, OWN_SOURCE, Decision, Outcome
+from router.model import HEARTBEAT, MADE_INSIDE, OWN_SOURCE, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -27,7 +27,7 @@ from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
-_FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
+_FORGED = "such an event is never accepted from outside: the router makes it itself"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -57,7 +57,7 @@ def _is_forged(event: Any) -> bool:
     """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
     if not isinstance(event, Mapping) or event.get("source") != OWN_SOURCE:
         return False
-    return str(event.get("detail-type")).strip().lower() == CHANNEL_HEALTH.lower()
+    return str(event.get("detail-type")).strip().lower() in MADE_INSIDE
 
 
 # --- (a) a batch ------------------------------------------------------------------------------------------------------

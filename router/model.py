@@ -18,6 +18,10 @@ HEARTBEAT = "Router Heartbeat"
 """The detail-type of the weekly heartbeat."""
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
+SERVICE_COUNT = "Service Below Count"
+"""The detail-type of the events that the router makes when a service runs too few tasks, or enough again."""
+MADE_INSIDE = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower()})
+"""Detail-types, in lower case, of the events that the router only ever makes and handles within one invocation."""
 
 
 class Severity(enum.StrEnum):
@@ -339,6 +343,8 @@ class EndedBy(enum.StrEnum):
     INSTANCE_HEALTHY = "instance_healthy"
     INSTANCE_GONE = "instance_gone"
     CHANNEL_WORKS = "channel_works"
+    ENOUGH_TASKS = "enough_tasks"
+    SERVICE_DELETED = "service_deleted"
     VERIFIED = "verified"
     WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"

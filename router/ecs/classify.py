@@ -16,7 +16,17 @@ from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind, short_hash
+from router.model import (
+    CHANNEL_HEALTH,
+    SERVICE_COUNT,
+    Alert,
+    Classification,
+    Container,
+    Event,
+    Severity,
+    SubjectKind,
+    short_hash,
+)
 from router.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -280,6 +290,7 @@ _codedeploy = of_type("codedeploy deployment state-change notification")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
 _channel = of_type(CHANNEL_HEALTH.lower())
+_count = of_type(SERVICE_COUNT.lower())
 _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
@@ -374,6 +385,10 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm", resolves=True),
     # One of the time series of an alarm that watches several. The alarm's own event says whether it is in ALARM.
     Rule("alarm contributor", (_contributor,), INFO, "cloudwatch_alarm_contributor_state_change"),
+    # What the router found when it polled.
+    Rule("no tasks running", (_count, in_state("NONE_RUNNING")), CRITICAL, "too_few_tasks"),
+    Rule("too few tasks", (_count, in_state("TOO_FEW")), ERROR, "too_few_tasks"),
+    Rule("enough tasks again", (_count, in_state("ENOUGH", "GONE")), INFO, "too_few_tasks", resolves=True),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),

@@ -15,7 +15,17 @@ from types import MappingProxyType
 from typing import Final
 
 from router.ecs.reasons import wording
-from router.model import CHANNEL_HEALTH, Begun, DeploymentStep, Effects, Ended, EndedBy, Event, SubjectKind
+from router.model import (
+    CHANNEL_HEALTH,
+    SERVICE_COUNT,
+    Begun,
+    DeploymentStep,
+    Effects,
+    Ended,
+    EndedBy,
+    Event,
+    SubjectKind,
+)
 from router.text import clean
 
 ALARM = "alarm"
@@ -120,6 +130,17 @@ def _of_channel(event: Event) -> Effects:
     return _NOTHING
 
 
+def _of_service_count(event: Event) -> Effects:
+    match event.state:
+        case "NONE_RUNNING" | "TOO_FEW":
+            return Effects(begins=(Begun(TOO_FEW_TASKS),))
+        case "ENOUGH":
+            return _end(TOO_FEW_TASKS, EndedBy.ENOUGH_TASKS)._replace(ends_occurrences=False)
+        case "GONE":
+            return _end(TOO_FEW_TASKS, EndedBy.SERVICE_DELETED)
+    return _NOTHING
+
+
 def _of_codedeploy(event: Event) -> Effects:
     step = {"FAILURE": DeploymentStep.FAILED, "SUCCESS": DeploymentStep.COMPLETED}.get(event.state)
     if step is None:
@@ -133,6 +154,7 @@ _BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyT
         "ecs container instance state change": _of_instance,
         "codedeploy deployment state-change notification": _of_codedeploy,
         CHANNEL_HEALTH.lower(): _of_channel,
+        SERVICE_COUNT.lower(): _of_service_count,
     }
 )
 

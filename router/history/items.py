@@ -7,6 +7,7 @@
     subject#SUBJECT    delivery#NNNNNN#TIME#ATTEMPT     an attempt to tell a channel of incident NNNNNN, and others that
                                                         were recorded together with it
     channels           condition                        what was sent to the channels lately, and which of them fail
+    poll               services                         how far the poll of all services has come
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
     PK                 damaged#TIME#SK                  a copy of an item (PK, SK) that could not be read
 
@@ -87,6 +88,7 @@ from router.model import (
     Silenced,
     Subject,
 )
+from router.poll.state import ServicePoll, Shortfall
 from router.redaction import REDACTED, redacted_value
 from router.redaction import redacted as redacted_text
 
@@ -103,6 +105,7 @@ SHARDS = 10
 EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row. A larger event is left out; its classification and containers are stored."""
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
+SERVICE_POLL_KEY: Key = ("poll", "services")
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
@@ -431,6 +434,28 @@ CHANNEL_STATES = Record(  # without `version`, which is increased when it is wri
         "sent_at": Field(MapOf(TupleOf(NUMBER)), EMPTY),
         "bundles": Field(MapOf(BUNDLE), EMPTY),
         "failures": Field(MapOf(FAILURE), EMPTY),
+    },
+)
+SHORTFALL = Record(
+    Shortfall,
+    {
+        "cluster": Field(TEXT),
+        "since": Field(NUMBER),
+        "reported": Field(TEXT, ""),
+        "reported_at": Field(NUMBER, 0.0),
+    },
+    identity="since",
+)
+SERVICE_POLL = Record(  # without `version`, which is increased when it is written
+    dict,
+    {
+        "started_at": Field(NUMBER, 0.0),
+        "clusters": Field(TupleOf(TEXT), ()),
+        "token": Field(Optional(TEXT), ""),
+        "services": Field(TupleOf(TEXT), ()),
+        "unseen": Field(TupleOf(TEXT), ()),
+        "complete": Field(FLAG, default=True),
+        "shortfalls": Field(MapOf(SHORTFALL), EMPTY),
     },
 )
 SILENCE = Record(  # times are stored as text; `planned_end` is in the key
@@ -862,6 +887,24 @@ def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
     refuse_newer(item)
     values, unknown = CHANNEL_STATES.read(_without_made(item, {"version"}))
     return ChannelStates(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+
+
+# --- what is polled ---------------------------------------------------------------------------------------------------
+
+
+def service_poll_item(poll: ServicePoll) -> Item:
+    pk, sk = SERVICE_POLL_KEY
+    content = SERVICE_POLL.write(poll, poll.unknown)
+    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+
+
+def to_service_poll(item: Mapping[str, Any] | None) -> ServicePoll:
+    """The inverse of `service_poll_item`; raises as `to_channel_states` does."""
+    if item is None:
+        return ServicePoll()
+    refuse_newer(item)
+    values, unknown = SERVICE_POLL.read(_without_made(item, {"version"}))
+    return ServicePoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from router.config.silences import Silence
 from router.errors import Conflict, Contended, DamagedItem, HistoryUnavailable, NewerItem
 from router.history.items import (
     CHANNEL_STATES_KEY,
+    SERVICE_POLL_KEY,
     SHARDS,
     SILENCES,
     AlertRecord,
@@ -33,10 +34,12 @@ from router.history.items import (
     row_item,
     row_key,
     seconds,
+    service_poll_item,
     silence_item,
     state_item,
     state_key,
     to_channel_states,
+    to_service_poll,
     to_silence,
     to_state,
     version_of,
@@ -45,6 +48,7 @@ from router.history.items import (
 from router.history.table import MAX_PUTS, Item, Key, Page, Put, Query, Table
 from router.incident.state import Delivery, SubjectState
 from router.model import Severity, Subject
+from router.poll.state import ServicePoll
 
 log = logging.getLogger("ecs-alert-router.history.store")
 
@@ -166,6 +170,26 @@ class History(NamedTuple):
     def channel_states(self, now: float) -> ChannelStates:
         """The states of the channels, read consistently. Raises as `states` does."""
         return self._channel_states(self.table.get([CHANNEL_STATES_KEY], now).get(CHANNEL_STATES_KEY), now)
+
+    def service_poll(self, now: float) -> ServicePoll:
+        """How far the poll of all services has come. A damaged item is set aside, and the poll begins anew.
+
+        Raises:
+            NewerItem: this version is too old to read it.
+            HistoryUnavailable: nothing is known.
+        """
+        item = self.table.get([SERVICE_POLL_KEY], now).get(SERVICE_POLL_KEY)
+        try:
+            return to_service_poll(item)
+        except DamagedItem as error:
+            assert item is not None  # a missing item is not damaged
+            fresh = ServicePoll(version_of(item))
+            self._set_aside(item, error, service_poll_item(fresh), now)
+        return fresh._replace(version=fresh.version + 1)
+
+    def put_service_poll(self, poll: ServicePoll, now: float) -> None:
+        """Raises Conflict if another invocation has polled since it was read, and HistoryUnavailable."""
+        self.table.commit([Put(service_poll_item(poll), poll.version)], now)
 
     def due(self, now: float) -> list[SubjectState]:
         """The states for which something must be done now, the longest overdue first; read as `load` does."""

@@ -69,6 +69,12 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
         "`ecs-alert-router send-test` で確認してください。",
     },
+    "about_too_few_tasks": {
+        "en": "The service has run {running} of {desired} desired tasks for 5 minutes or longer, and no deployment in "
+        "progress explains it.",
+        "ja": "必要なタスク {desired} 個に対し、実行中のタスクは {running} 個です。5 分以上続いており、"
+        "進行中のデプロイによるものではありません。",
+    },
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
     "too_many_tasks": {"en": "Too many tasks running", "ja": "実行中のタスクが過多"},
     "alarm_in_service": {"en": "{alarm} ({service})", "ja": "{alarm} - {service}"},
@@ -296,6 +302,11 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "The channel accepts messages again.",
         "ja": "チャネルへの送信が再び成功しました。",
     },
+    "ended_enough_tasks": {
+        "en": "The service runs as many tasks as desired.",
+        "ja": "実行中のタスク数が必要な数に達しました。",
+    },
+    "ended_service_deleted": {"en": "The service was deleted.", "ja": "サービスが削除されました。"},
     "ended_verified": {
         "en": "AWS no longer reports the problem.",
         "ja": "AWS の API で、継続していないことを確認しました。",

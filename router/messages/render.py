@@ -321,7 +321,7 @@ def _lead(story: _MessageContext) -> str:
     match story.dispatch.kind:
         case Kind.OPENED:
             what_died = _culprit_sentence(story) or phrase(
-                f"about_{story.alert.cause}", story.config.language, default=""
+                f"about_{story.alert.cause}", story.config.language, default="", **_counts_of_tasks(story.alert)
             )
             reporter = story.phrase("self_reported") if story.alert.self_reported else ""
             sentences = [
@@ -340,6 +340,11 @@ def _lead(story: _MessageContext) -> str:
             return _over(story)
         case _:
             assert_never(story.dispatch.kind)
+
+
+def _counts_of_tasks(alert: Alert) -> dict[str, str]:
+    details = alert.details
+    return {"running": details.get("runningCount", "0"), "desired": details.get("desiredCount", "0")}
 
 
 def _news(story: _MessageContext) -> str:
