@@ -17,7 +17,7 @@ from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import HEARTBEAT, MADE_INSIDE, OWN_SOURCE, Decision, Outcome
+from router.model import HEARTBEAT, OWN_DETAIL_TYPES, OWN_SOURCE, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -57,7 +57,7 @@ def _is_forged(event: Any) -> bool:
     """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
     if not isinstance(event, Mapping) or event.get("source") != OWN_SOURCE:
         return False
-    return str(event.get("detail-type")).strip().lower() in MADE_INSIDE
+    return str(event.get("detail-type")).strip().lower() in OWN_DETAIL_TYPES
 
 
 # --- (a) a batch ------------------------------------------------------------------------------------------------------

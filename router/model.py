@@ -20,7 +20,7 @@ CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 SERVICE_COUNT = "Service Below Count"
 """The detail-type of the events that the router makes when a service runs too few tasks, or enough again."""
-MADE_INSIDE = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower()})
+OWN_DETAIL_TYPES = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower()})
 """Detail-types, in lower case, of the events that the router only ever makes and handles within one invocation."""
 
 

@@ -16,7 +16,7 @@ from router.errors import Conflict
 from router.incident.state import SubjectState
 from router.model import EndedBy, IncidentStatus, Subject, SubjectKind
 from router.pipeline import process
-from router.poll.services import Report, judge, look, reported, restarted, service_events
+from router.poll.services import Report, continue_round, judge, reported, restarted, service_events
 from router.poll.state import ServicePoll
 
 REPORTS = 50
@@ -40,7 +40,7 @@ def poll_services(deps: Dependencies, home: Home, until: Deadline, deadline: Dea
     history, now = deps.runtime.history, deps.runtime.clock()
     before = history.service_poll(now)
     with applies(until):
-        poll, seen = look(before, home.ecs(), now, deps.config.poll.every, until.left)
+        poll, seen = continue_round(before, home.ecs(), now, deps.config.poll.every, until.left)
     poll = restarted(poll, _ended(poll, {service.arn for service in seen}, deps, now))
     poll, reports = judge(poll, seen)
     results = _report(reports[:REPORTS], deps, deadline, now)

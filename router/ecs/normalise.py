@@ -25,13 +25,22 @@ from router.ecs.conditions import ALARM_CONFIGURATION
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
-from router.model import CHANNEL_HEALTH, MADE_INSIDE, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
+from router.model import (
+    CHANNEL_HEALTH,
+    OWN_DETAIL_TYPES,
+    OWN_SOURCE,
+    Container,
+    Event,
+    Subject,
+    SubjectKind,
+    short_hash,
+)
 from router.redaction import redacted
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
-_OWN_TYPES = frozenset({"container exited", *MADE_INSIDE})
+_OWN_TYPES = frozenset({"container exited", *OWN_DETAIL_TYPES})
 
 DEPTH_LIMIT = 64  # real events nest 6 deep; much deeper ones would cause a RecursionError in a later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours

@@ -62,7 +62,9 @@ class Report(NamedTuple):
 # --- asks ECS ---------------------------------------------------------------------------------------------------------
 
 
-def look(poll: ServicePoll, ecs: Any, now: float, every: float, left: Any) -> tuple[ServicePoll, list[Service]]:
+def continue_round(
+    poll: ServicePoll, ecs: Any, now: float, every: float, left: Any
+) -> tuple[ServicePoll, list[Service]]:
     """Goes on with the round, or begins one if it is time. Returns how far it came, and the services that it saw.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.errors import DeadlineExceeded
-from router.poll.services import CALLS, ENOUGH, GONE, NONE_RUNNING, TOO_FEW, Service, judge, look
+from router.poll.services import CALLS, ENOUGH, GONE, NONE_RUNNING, TOO_FEW, Service, continue_round, judge
 from router.poll.state import ServicePoll, Shortfall
 from tests.doubles.ecs_account import EcsAccount, Throttled, cluster_arn, service_arn
 from tests.doubles.world import DAY, HOUR, START
@@ -19,7 +19,7 @@ WEB = service_arn("prod", "web")
 def seen(
     poll: ServicePoll, account: EcsAccount, now: float = START, left: float = math.inf
 ) -> tuple[ServicePoll, list[Service]]:
-    return look(poll, account, now, EVERY, lambda: left)
+    return continue_round(poll, account, now, EVERY, lambda: left)
 
 
 def state_of(**fields: Any) -> str:
