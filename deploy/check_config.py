@@ -1,8 +1,8 @@
 """Rejects an invalid alert-router.toml before anything is deployed.
 
 deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
-`[enrich]` settings, and the topics of channels besides the stack's own. This script needs no installed package: the
-layer that has just been built has everything it imports.
+`[enrich]` and `[poll]` settings, and the topics of channels besides the stack's own. This script needs no installed
+package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -63,6 +63,7 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
     needs = {
         "taskDefinition": config.enrich.task_definition,
         "logGroups": config.enrich.log_groups,
+        "services": config.poll.services,
         "topics": sorted(topics.keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
     }
     return (*config.problems, *by_reference), config.warnings, needs

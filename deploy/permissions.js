@@ -47,9 +47,15 @@ function enrichStatements({ taskDefinition, logGroups }) {
   return statements;
 }
 
+// What `[poll]` of alert-router.toml turns on beyond the verification, which serverless.yml permits. These actions support
+// no resources.
+function pollStatements({ services }) {
+  return services ? [{ Effect: 'Allow', Action: ['ecs:ListClusters', 'ecs:ListServices'], Resource: '*' }] : [];
+}
+
 // The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must let the role in.
 function topicStatements({ topics }) {
   return topics.length ? [{ Effect: 'Allow', Action: ['sns:Publish'], Resource: topics }] : [];
 }
 
-module.exports = { enrichStatements, secretStatements, topicStatements };
+module.exports = { enrichStatements, pollStatements, secretStatements, topicStatements };

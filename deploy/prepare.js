@@ -12,7 +12,7 @@ const path = require('node:path');
 const { Aws } = require('./aws');
 const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
-const { enrichStatements, secretStatements, topicStatements } = require('./permissions');
+const { enrichStatements, pollStatements, secretStatements, topicStatements } = require('./permissions');
 const { read } = require('./settings');
 const { allowNewerRuntimes } = require('./runtimes');
 const { runningTasksAlarms } = require('./watched');
@@ -49,6 +49,7 @@ class Prepare {
     service.provider.iam.role.statements.push(
       ...this.secrets(environment, settings.secretsKeyArns),
       ...enrichStatements(configured.needs),
+      ...pollStatements(configured.needs),
       ...topicStatements(configured.needs),
     );
     this.adapt(service, settings, eventPatterns, table);

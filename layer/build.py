@@ -53,6 +53,8 @@ CALLS = {  # the operations that the function calls; a test compares them with t
         "DescribeServices",
         "DescribeTaskDefinition",
         "DescribeTasks",
+        "ListClusters",
+        "ListServices",
     ),
     "logs": ("GetLogEvents",),
     "secretsmanager": ("GetSecretValue",),

@@ -10,7 +10,7 @@ refilled with 20 a second, shared with the console, CI and autoscalers).
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ class Report(NamedTuple):
 
 
 def continue_round(
-    poll: ServicePoll, ecs: Any, now: float, every: float, left: Any
+    poll: ServicePoll, ecs: Any, now: float, every: float, left: Callable[[], float]
 ) -> tuple[ServicePoll, list[Service]]:
     """Goes on with the round, or begins one if it is time. Returns how far it came, and the services that it saw.
 

@@ -150,7 +150,12 @@ OF_THE_KEY = {
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 }
-WHERE_IT_IS_ON = {"ecs:DescribeTaskDefinition", "logs:GetLogEvents"}  # [enrich]
+WHERE_IT_IS_ON = {
+    "ecs:DescribeTaskDefinition",  # [enrich]
+    "logs:GetLogEvents",
+    "ecs:ListClusters",  # [poll]
+    "ecs:ListServices",
+}
 BY_ANOTHER_NAME = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}  # a transaction of puts
 
 

@@ -14,7 +14,8 @@ from router.incident.lifecycle import close
 from router.model import EndedBy, IncidentStatus, Kind, Severity
 from router.tick import tick
 from router.verify import verify
-from tests.doubles.ecs_account import EcsAccount
+from tests.doubles.ecs_account import EcsAccount, service_arn
+from tests.doubles.inbox import receive, record
 from tests.doubles.service_events import steady
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
@@ -177,3 +178,28 @@ def test_sends_come_before_the_poll_and_a_late_tick_does_not_poll() -> None:
     world = polling(account)
     tick(world.router, world.deadline(19))
     assert account.calls.total() == 0
+
+
+@pytest.mark.parametrize("detail_type", ["Service Below Count", "service below count "])
+def test_such_an_event_from_outside_is_refused(detail_type: str) -> None:
+    world = World()
+    forged = {
+        "id": "1",
+        "source": "ecs-alert-router",
+        "detail-type": detail_type,
+        "resources": [service_arn("prod", "web")],
+        "detail": {"state": {"value": "ENOUGH"}},
+    }
+    assert receive(world, record("a", forged)) == []
+    assert len(world.sqs.on("dead-letters")) == 1
+    assert world.rows("alert#") == []
+
+
+def test_a_silence_holds_it_back_and_its_end_announces_what_continues() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    world.silence(world.now + HOUR, service="web")
+    wait(world, 50 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 15 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
