@@ -1,7 +1,7 @@
 """How long one round of `[poll] services` takes: `python -m benchmarks.polling`.
 
-The answers come from a server on loopback, in ECS's shapes, with the 100 events that a service keeps. So the CPU time is
-measured, and what AWS takes to answer is assumed (`SECONDS_PER_CALL`).
+The answers come from a server on loopback, in ECS's shapes, with the 100 events that a service keeps. So the CPU time
+is measured, and what AWS takes to answer is assumed (`SECONDS_PER_CALL`).
 """
 
 import json
@@ -52,12 +52,12 @@ def _serve(services: int) -> ThreadingHTTPServer:
             operation = self.headers["X-Amz-Target"].rpartition(".")[2]
             start = int(request.get("nextToken", 0))
             more = {"nextToken": str(start + 100)} if start + 100 < services else {}
-            answer: dict[str, Any] = {
+            answers: dict[str, Any] = {
                 "ListClusters": lambda: {"clusterArns": [f"{_ARN}:cluster/prod"]},
                 "ListServices": lambda: {"serviceArns": arns[start : start + 100], **more},
                 "DescribeServices": lambda: {"services": [_service(arn) for arn in request["services"]]},
-            }[operation]()
-            body = json.dumps(answer).encode()
+            }
+            body = json.dumps(answers[operation]()).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))

@@ -64,6 +64,7 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
         "taskDefinition": config.enrich.task_definition,
         "logGroups": config.enrich.log_groups,
         "services": config.poll.services,
+        "expect": bool(config.expect),
         "topics": sorted(topics.keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
     }
     return (*config.problems, *by_reference), config.warnings, needs

@@ -47,10 +47,11 @@ function enrichStatements({ taskDefinition, logGroups }) {
   return statements;
 }
 
-// What `[poll]` of alert-router.toml turns on beyond the verification, which serverless.yml permits. These actions support
-// no resources.
-function pollStatements({ services }) {
-  return services ? [{ Effect: 'Allow', Action: ['ecs:ListClusters', 'ecs:ListServices'], Resource: '*' }] : [];
+// What `[poll]` and `[[expect]]` of alert-router.toml turn on beyond the verification, which serverless.yml permits. Listing
+// supports no resources but container instances, which Fargate does not have.
+function pollStatements({ services, expect }) {
+  const actions = [...(services ? ['ecs:ListClusters', 'ecs:ListServices'] : []), ...(expect ? ['ecs:ListTasks'] : [])];
+  return actions.length ? [{ Effect: 'Allow', Action: actions, Resource: '*' }] : [];
 }
 
 // The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must let the role in.

@@ -55,6 +55,7 @@ CALLS = {  # the operations that the function calls; a test compares them with t
         "DescribeTasks",
         "ListClusters",
         "ListServices",
+        "ListTasks",
     ),
     "logs": ("GetLogEvents",),
     "secretsmanager": ("GetSecretValue",),

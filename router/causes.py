@@ -120,6 +120,7 @@ CAUSES: Mapping[str, Words] = {
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
     # What the router finds when it polls
     "too_few_tasks": Words("Too few tasks running", "実行中のタスクが不足"),
+    "task_overdue": Words("Scheduled task is overdue", "定期実行タスクの遅延"),
     # The router's own
     "channel_failing": Words("Alert channel is failing", "通知チャネルに障害"),
     "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),

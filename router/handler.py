@@ -25,7 +25,7 @@ from router.channels.secrets import Secrets
 from router.coldstart import garbage_collection
 from router.coldstart.lazy_client import LazyClient
 from router.config.parse import load as load_config
-from router.config.settings import EnrichSettings, Poll
+from router.config.settings import Config, EnrichSettings
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory, Runtime
 from router.deadline import Deadline
@@ -87,17 +87,19 @@ def make_router() -> Dependencies:
     for problem in settings.problems:
         log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
+    home = _home(environ["DUE_QUEUE_URL"], settings)
     runtime = Runtime(
         history=history,
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(backoff(attempt, random.random())),  # noqa: S311 - spreads writers
-        timing=Timing(settings.resolve_after, verify=settings.poll.verify or settings.poll.services),
+        timing=Timing(
+            settings.resolve_after, verify=settings.poll.verify or settings.poll.services or bool(settings.expect)
+        ),
         silences=Silences(silences, settings.maintenance),
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
     definitions = TaskDefinitions(clients.ecs_of, time.monotonic)
-    home = _home(environ["DUE_QUEUE_URL"], settings.poll)
     return Dependencies(
         settings,
         loaded,
@@ -126,12 +128,14 @@ def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.
     return tuple(enricher for enricher, is_on in switches.items() if is_on)
 
 
-def _home(queue_url: str, poll: Poll) -> Home:
+def _home(queue_url: str, settings: Config) -> Home:
     """The function's own account and region; the URL of a queue ends with `ACCOUNT/NAME`."""
     account = queue_url.rstrip("/").split("/")[-2]
     region = os.environ.get("AWS_REGION", "")
     ecs = partial(clients.ecs_of, region)
-    return Home(account, region, ecs, clients.cloudwatch, services=poll.services, verifies=poll.verify)
+    expected = frozenset(each.name for each in settings.expect)
+    poll = settings.poll
+    return Home(account, region, ecs, clients.cloudwatch, poll.services, expected, poll.verify)
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:

@@ -20,7 +20,9 @@ CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 SERVICE_COUNT = "Service Below Count"
 """The detail-type of the events that the router makes when a service runs too few tasks, or enough again."""
-OWN_DETAIL_TYPES = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower()})
+RUN_OVERDUE = "Run Overdue"
+"""The detail-type of the events that the router makes when an expected run does not start or finish in time."""
+OWN_DETAIL_TYPES = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower(), RUN_OVERDUE.lower()})
 """Detail-types, in lower case, of the events that the router only ever makes and handles within one invocation."""
 
 
@@ -345,6 +347,7 @@ class EndedBy(enum.StrEnum):
     CHANNEL_WORKS = "channel_works"
     ENOUGH_TASKS = "enough_tasks"
     SERVICE_DELETED = "service_deleted"
+    NOT_EXPECTED = "not_expected"
     VERIFIED = "verified"
     WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"

@@ -59,11 +59,14 @@ def _verify(due: Sequence[SubjectState], deps: Dependencies, deadline: Deadline)
 
 def _poll(deps: Dependencies, deadline: Deadline) -> int:
     """Asks AWS for what no event says, if that is switched on; after everything that is due has been sent."""
-    if deps.home is None or not deps.config.poll.services:
+    home, config = deps.home, deps.config
+    if home is None or not (config.poll.services or config.expect):
         return 0
-    from router.polling import poll_services  # noqa: PLC0415 - most stacks do not poll, and start without it
+    from router.polling import poll_runs, poll_services  # noqa: PLC0415 - most stacks do not poll, and start without it
 
-    return poll_services(deps, deps.home, Deadline.after(_TIME_TO_POLL, deadline.clock), deadline)
+    until = Deadline.after(_TIME_TO_POLL, deadline.clock)
+    attempts = poll_runs(deps, home, until, deadline) if config.expect else 0
+    return attempts + (poll_services(deps, home, until, deadline) if config.poll.services else 0)
 
 
 def _report_health(deps: Dependencies, deadline: Deadline) -> int:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from router.aws.home import Home
-from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, TOO_FEW_TASKS
+from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, OVERDUE, TOO_FEW_TASKS
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.recovery import Findings
@@ -182,6 +182,12 @@ def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator
             yield condition, EndedBy.VERIFIED if enough else None
 
 
+def _overdue_runs(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
+    """It lasts until a run completes, which an event says, or until no run is expected any more."""
+    for condition in conditions:
+        yield condition, None if condition.key.removeprefix(OVERDUE) in home.expected else EndedBy.NOT_EXPECTED
+
+
 _Check = Callable[[Sequence[_Open], str, Home], Iterator[_Answer]]
 _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
     {
@@ -190,13 +196,21 @@ _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
         HOOK.rstrip("/"): _hooks,
         INSTANCE: _instances,
         TOO_FEW_TASKS: _services,
+        OVERDUE.rstrip("/"): _overdue_runs,
     }
 )
 _BATCH: Final[Mapping[str, int]] = MappingProxyType(
-    {ALARM: 100, CONTAINER.rstrip("/"): 100, HOOK.rstrip("/"): 20, INSTANCE: 100, TOO_FEW_TASKS: 10}
+    {
+        ALARM: 100,
+        CONTAINER.rstrip("/"): 100,
+        HOOK.rstrip("/"): 20,
+        INSTANCE: 100,
+        TOO_FEW_TASKS: 10,
+        OVERDUE.rstrip("/"): 100,
+    }
 )
 """How many each call takes at most: API references of Amazon CloudWatch and Amazon ECS."""
-_POLLED: Final = frozenset({TOO_FEW_TASKS})
+_POLLED: Final = frozenset({TOO_FEW_TASKS, OVERDUE.rstrip("/")})
 """The conditions that only a poll begins. They are checked as long as it is switched on, whatever `verify` says."""
 _WITHOUT_CLUSTER: Final = frozenset({ALARM, HOOK.rstrip("/")})
 

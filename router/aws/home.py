@@ -9,6 +9,7 @@ class Home(NamedTuple):
 
     Attributes:
         services: the services are polled, so a shortfall of one can be judged (`[poll] services`).
+        expected: names of the runs that are expected (`[[expect]]`).
         verifies: other conditions may be checked, too (`[poll] verify`).
     """
 
@@ -17,4 +18,5 @@ class Home(NamedTuple):
     ecs: Callable[[], Any]
     cloudwatch: Callable[[], Any]
     services: bool = False
+    expected: frozenset[str] = frozenset()
     verifies: bool = True

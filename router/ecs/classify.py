@@ -18,6 +18,7 @@ from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
 from router.model import (
     CHANNEL_HEALTH,
+    RUN_OVERDUE,
     SERVICE_COUNT,
     Alert,
     Classification,
@@ -291,6 +292,7 @@ _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
 _channel = of_type(CHANNEL_HEALTH.lower())
 _count = of_type(SERVICE_COUNT.lower())
+_overdue = of_type(RUN_OVERDUE.lower())
 _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
@@ -389,6 +391,7 @@ RULES: tuple[Rule, ...] = (
     Rule("no tasks running", (_count, in_state("NONE_RUNNING")), CRITICAL, "too_few_tasks"),
     Rule("too few tasks", (_count, in_state("TOO_FEW")), ERROR, "too_few_tasks"),
     Rule("enough tasks again", (_count, in_state("ENOUGH", "GONE")), INFO, "too_few_tasks", resolves=True),
+    Rule("run overdue", (_overdue,), ERROR, "task_overdue"),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),
@@ -499,7 +502,7 @@ def alert(
         partition=event.partition,
         exited=exited,
         self_reported=event.self_reported,
-        effects=effects_of(event, exited),
+        effects=effects_of(event, exited, completed=cause == "task_completed" or classification.resolves),
         detail_type=event.detail_type,
         event_name=event.name,
         event_reason="" if event.reason == reason else event.reason,

@@ -29,6 +29,7 @@ from router.model import (
     CHANNEL_HEALTH,
     OWN_DETAIL_TYPES,
     OWN_SOURCE,
+    RUN_OVERDUE,
     Container,
     Event,
     Subject,
@@ -60,6 +61,9 @@ _SHOWN = (
     "startedBy",
     "runningCount",
     "desiredCount",
+    "expected",
+    "dueAt",
+    "taskId",
 )
 # ECS ARN resource type to the subject's kind and the position of its name in the ARN's path.
 _SUBJECT_IN_ARN = {
@@ -371,6 +375,8 @@ def _kind_and_name(
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
         return SubjectKind.CHANNEL, line(detail, "channel") or "-"
+    if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == RUN_OVERDUE:
+        return SubjectKind.FAMILY, line(detail, "family") or "-"
     instance = _named_in(SubjectKind.INSTANCE, arns)
     candidates = (
         # Events say `serviceName` for a service that is created and `service` for one that is updated.

@@ -8,6 +8,7 @@
                                                         were recorded together with it
     channels           condition                        what was sent to the channels lately, and which of them fail
     poll               services                         how far the poll of all services has come
+    poll               runs                             when each expected run is due next
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
     PK                 damaged#TIME#SK                  a copy of an item (PK, SK) that could not be read
 
@@ -88,7 +89,7 @@ from router.model import (
     Silenced,
     Subject,
 )
-from router.poll.state import ServicePoll, Shortfall
+from router.poll.state import RunPoll, RunWatch, ServicePoll, Shortfall
 from router.redaction import REDACTED, redacted_value
 from router.redaction import redacted as redacted_text
 
@@ -106,6 +107,7 @@ EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row. A larger event is left out; its classification and containers are stored."""
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
 SERVICE_POLL_KEY: Key = ("poll", "services")
+RUN_POLL_KEY: Key = ("poll", "runs")
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
@@ -458,6 +460,20 @@ SERVICE_POLL = Record(  # without `version`, which is increased when it is writt
         "shortfalls": Field(MapOf(SHORTFALL), EMPTY),
     },
 )
+RUN_WATCH = Record(
+    RunWatch,
+    {
+        "schedule": Field(TEXT),
+        "since": Field(NUMBER),
+        "due_at": Field(Optional(NUMBER), None),
+        "started_at": Field(NUMBER, 0.0),
+        "wait_until": Field(NUMBER, 0.0),
+        "running": Field(MapOf(NUMBER), EMPTY),
+        "late": Field(TupleOf(TEXT), ()),
+    },
+    identity="since",
+)
+RUN_POLL = Record(dict, {"watches": Field(MapOf(RUN_WATCH), EMPTY)})  # without `version`, as above
 SILENCE = Record(  # times are stored as text; `planned_end` is in the key
     dict,
     {
@@ -905,6 +921,21 @@ def to_service_poll(item: Mapping[str, Any] | None) -> ServicePoll:
     refuse_newer(item)
     values, unknown = SERVICE_POLL.read(_without_made(item, {"version"}))
     return ServicePoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+
+
+def run_poll_item(poll: RunPoll) -> Item:
+    pk, sk = RUN_POLL_KEY
+    content = RUN_POLL.write(poll, poll.unknown)
+    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+
+
+def to_run_poll(item: Mapping[str, Any] | None) -> RunPoll:
+    """The inverse of `run_poll_item`; raises as `to_channel_states` does."""
+    if item is None:
+        return RunPoll()
+    refuse_newer(item)
+    values, unknown = RUN_POLL.read(_without_made(item, {"version"}))
+    return RunPoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------

@@ -1537,6 +1537,15 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
             _INSTANCE,
         ),
     ),
+    "task_overdue": (
+        Hint(
+            "Check whether its schedule is enabled and may run it: the schedule's dead-letter queue, its TargetErrorCount "
+            "or FailedInvocations, and RunTask in CloudTrail name the reason.",
+            "スケジュールが有効か、実行権限があるかを確認してください。スケジュールのデッドレターキュー、"
+            "TargetErrorCount や FailedInvocations のメトリクス、CloudTrail の RunTask に理由が記録されています。",
+            "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
+        ),
+    ),
     "too_few_tasks": (
         Hint(
             "Check why its tasks stop or do not start: aws ecs describe-services shows the service's events, with the "

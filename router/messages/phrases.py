@@ -75,6 +75,14 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "必要なタスク {desired} 個に対し、実行中のタスクは {running} 個です。5 分以上続いており、"
         "進行中のデプロイによるものではありません。",
     },
+    "about_task_overdue": {
+        "en": "The run {expected} was due at {due}, and has not started.",
+        "ja": "{expected} は {due} に開始される予定でしたが、開始されていません。",
+    },
+    "about_task_overdue_running": {
+        "en": "The run {expected} started at {due}, and has not finished in time (task {task}).",
+        "ja": "{expected} は {due} に開始されましたが、想定の時間内に完了していません (タスク {task})。",
+    },
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
     "too_many_tasks": {"en": "Too many tasks running", "ja": "実行中のタスクが過多"},
     "alarm_in_service": {"en": "{alarm} ({service})", "ja": "{alarm} - {service}"},
@@ -307,6 +315,10 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "実行中のタスク数が必要な数に達しました。",
     },
     "ended_service_deleted": {"en": "The service was deleted.", "ja": "サービスが削除されました。"},
+    "ended_not_expected": {
+        "en": "The run is not expected any more.",
+        "ja": "この実行は監視対象から外されました。",
+    },
     "ended_verified": {
         "en": "AWS no longer reports the problem.",
         "ja": "AWS の API で、継続していないことを確認しました。",

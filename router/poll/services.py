@@ -200,7 +200,7 @@ def _seconds(time: Any) -> float:
 # --- what is to be reported -------------------------------------------------------------------------------------------
 
 
-def judge(poll: ServicePoll, seen: Iterable[Service]) -> tuple[ServicePoll, list[Report]]:
+def judge_services(poll: ServicePoll, seen: Iterable[Service]) -> tuple[ServicePoll, list[Report]]:
     """The poll with what it saw, and the changes that are to be reported, as long as nothing else ended a shortfall."""
     shortfalls = dict(poll.shortfalls)
     services = {service.arn: service for service in seen}

@@ -1,4 +1,7 @@
-"""What the tick remembers between two polls: one item of the table. Data only; `router.history.items` stores it."""
+"""What is expected, and what the tick remembers between two polls, in one item of the table for each kind.
+
+Data only; `router.history.items` stores it.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,4 +49,73 @@ class ServicePoll(NamedTuple):
     unseen: tuple[str, ...] = ()
     complete: bool = True
     shortfalls: Mapping[str, Shortfall] = MappingProxyType({})
+    unknown: Mapping[str, Any] = MappingProxyType({})
+
+
+class Schedule(NamedTuple):
+    """When a run is due; one of `period`, `cron` and `at` is given. `router.poll.schedule` makes and evaluates it.
+
+    Attributes:
+        text: as the configuration has it.
+        time_zone: IANA name.
+        period: seconds between two runs; 0.0 if it has no period.
+        cron: the five or six fields, or "".
+        at: the clock time of the only run, or None.
+    """
+
+    text: str
+    time_zone: str = "UTC"
+    period: float = 0.0
+    cron: str = ""
+    at: float | None = None
+
+
+class Expectation(NamedTuple):
+    """`[[expect]]`: a task family of which runs are expected.
+
+    Attributes:
+        cluster: its name.
+        grace: seconds after a due time, in which a start counts as in time.
+        max_runtime: seconds that a run may take; 0.0 for any time.
+    """
+
+    name: str
+    family: str
+    cluster: str
+    schedule: Schedule
+    grace: float = 900.0
+    max_runtime: float = 0.0
+
+
+class RunWatch(NamedTuple):
+    """What is known of the runs of one expectation.
+
+    Attributes:
+        schedule: the expectation's schedule and time zone; another one begins anew.
+        since: clock time of the first tick that saw it.
+        due_at: clock time at which the next run is due; None if none is due any more.
+        started_at: when the newest known run started; 0.0 if none is known.
+        wait_until: clock time before which nothing is judged, because the router was away, or ECS did not answer.
+        running: the runs that are watched for `max_runtime`: task id to the time at which it started.
+        late: ids of those that have been reported.
+    """
+
+    schedule: str
+    since: float
+    due_at: float | None = None
+    started_at: float = 0.0
+    wait_until: float = 0.0
+    running: Mapping[str, float] = MappingProxyType({})
+    late: tuple[str, ...] = ()
+
+
+class RunPoll(NamedTuple):
+    """What is known of all expectations, by their names.
+
+    Attributes:
+        version, unknown: as in `ServicePoll`.
+    """
+
+    version: int = 0
+    watches: Mapping[str, RunWatch] = MappingProxyType({})
     unknown: Mapping[str, Any] = MappingProxyType({})

@@ -332,6 +332,8 @@ def polled(enabled: dict[str, Any]) -> Any:
 
 def test_polling_services_permits_listing_them_and_only_where_it_is_on() -> None:
     assert polled({"services": False}) == []
+    (statement,) = polled({"services": False, "expect": True})
+    assert statement["Action"] == ["ecs:ListTasks"]
     (statement,) = polled({"services": True})
     assert statement["Action"] == ["ecs:ListClusters", "ecs:ListServices"]
 

@@ -155,6 +155,7 @@ WHERE_IT_IS_ON = {
     "logs:GetLogEvents",
     "ecs:ListClusters",  # [poll]
     "ecs:ListServices",
+    "ecs:ListTasks",  # [[expect]]
 }
 BY_ANOTHER_NAME = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}  # a transaction of puts
 

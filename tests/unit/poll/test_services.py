@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.errors import DeadlineExceeded
-from router.poll.services import CALLS, ENOUGH, GONE, NONE_RUNNING, TOO_FEW, Service, continue_round, judge
+from router.poll.services import CALLS, ENOUGH, GONE, NONE_RUNNING, TOO_FEW, Service, continue_round, judge_services
 from router.poll.state import ServicePoll, Shortfall
 from tests.doubles.ecs_account import EcsAccount, Throttled, cluster_arn, service_arn
 from tests.doubles.world import DAY, HOUR, START
@@ -145,7 +145,7 @@ def shortfall(since: float, reported: str = "", reported_at: float = 0.0) -> Sho
 def after(before: Shortfall | None, state: str) -> tuple[ServicePoll, list[str]]:
     known = {WEB: before} if before else {}
     poll = ServicePoll(started_at=START, shortfalls=known, unseen=tuple(known))
-    poll, reports = judge(poll, [Service(WEB, cluster_arn("prod"), state)])
+    poll, reports = judge_services(poll, [Service(WEB, cluster_arn("prod"), state)])
     return poll, [report.service.state for report in reports]
 
 
@@ -180,7 +180,7 @@ def test_a_deployment_starts_the_five_minutes_anew_and_does_not_end_what_was_rep
 def test_a_service_that_a_complete_round_does_not_list_was_deleted(*, complete: bool, reports: list[str]) -> None:
     known = {WEB: shortfall(START - HOUR, TOO_FEW, START - 600)}
     poll = ServicePoll(started_at=START, shortfalls=known, unseen=(WEB,), complete=complete)
-    assert [report.service.state for report in judge(poll, [])[1]] == reports
+    assert [report.service.state for report in judge_services(poll, [])[1]] == reports
 
 
 def test_what_was_not_reported_is_forgotten_if_polling_paused() -> None:
