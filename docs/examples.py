@@ -433,6 +433,23 @@ EXAMPLES: tuple[Example, ...] = (
         _count("ENOUGH", 3),
     ),
     Example(
+        "run overdue",
+        "a run of an `[[expect]]` table did not start or finish in time; a completed run of the family ends it",
+        event(
+            "Run Overdue",
+            {
+                "clusterArn": arn("cluster/prod"),
+                "family": "nightly-report",
+                "expected": "nightly-report",
+                "state": {"value": "NOT_STARTED"},
+                "dueAt": "2026-11-20T03:00:00+00:00",
+                "taskId": "",
+            },
+            source="ecs-alert-router",
+            resources=[],
+        ),
+    ),
+    Example(
         "channel failing",
         "one of the router's own channels has failed for 15 minutes",
         _channel("FAILING", "Slack answered 503: service_unavailable"),

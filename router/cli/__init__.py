@@ -11,6 +11,7 @@ import click
 from router.cli.classify import classify_command
 from router.cli.config import config_group
 from router.cli.demo import demo_command
+from router.cli.expect import expect_group
 from router.cli.history import history_group
 from router.cli.incident import incident_group
 from router.cli.output import shown
@@ -53,6 +54,7 @@ def main() -> None:
 main.add_command(classify_command)
 main.add_command(config_group)
 main.add_command(demo_command)
+main.add_command(expect_group)
 main.add_command(history_group)
 main.add_command(incident_group)
 main.add_command(plugin_group)

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from local_aws.events import ACCOUNT, REGION
+
+_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 
 
 class Throttled(Exception):
@@ -15,12 +18,17 @@ class Throttled(Exception):
 
 
 class EcsAccount:
-    """Clusters with services. `services[cluster][name]` holds what differs from a healthy service."""
+    """Clusters with services. `services[cluster][name]` holds what differs from a healthy service.
+
+    Attributes:
+        tasks: standalone tasks by id, with the attribute `family`. ECS forgets a stopped one after an hour.
+    """
 
     def __init__(self, **services: dict[str, dict[str, Any]]) -> None:
         self.services = services
         self.calls: Counter[str] = Counter()
         self._errors: dict[str, Iterator[Exception]] = {}
+        self.tasks: dict[str, dict[str, Any]] = {}
 
     def fail(self, operation: str, errors: Iterable[Exception]) -> None:
         """The next calls of the operation raise these errors."""
@@ -47,6 +55,22 @@ class EcsAccount:
         names = [each.rpartition("/")[2] for each in services]
         return {"services": [service(cluster, name, **self.services[cluster][name]) for name in names], "failures": []}
 
+    def run(self, family: str, task: str, at: float, **fields: Any) -> None:
+        """A task starts."""
+        created = {"createdAt": datetime.fromtimestamp(at, UTC), "lastStatus": "RUNNING"}
+        self.tasks[task] = {"family": family, "taskArn": f"{_ARN}:task/prod/{task}", **created, **fields}
+
+    def list_tasks(self, cluster: str, family: str, desiredStatus: str, maxResults: int = 100) -> dict[str, Any]:  # noqa: N803
+        self._call("list_tasks")
+        del cluster, maxResults
+        tasks = [each for each in self.tasks.values() if each["family"] == family]
+        return {"taskArns": [each["taskArn"] for each in tasks if each["lastStatus"] == desiredStatus]}
+
+    def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
+        self._call("describe_tasks")
+        del cluster
+        return {"tasks": [self.tasks[arn.rpartition("/")[2]] for arn in tasks]}
+
 
 def service(cluster: str, name: str, **fields: Any) -> dict[str, Any]:
     """One service of DescribeServices; healthy, unless the fields say something else."""
@@ -64,11 +88,11 @@ def service(cluster: str, name: str, **fields: Any) -> dict[str, Any]:
 
 
 def cluster_arn(name: str) -> str:
-    return f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{name}"
+    return f"{_ARN}:cluster/{name}"
 
 
 def service_arn(cluster: str, name: str) -> str:
-    return f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/{cluster}/{name}"
+    return f"{_ARN}:service/{cluster}/{name}"
 
 
 def _page(items: list[str], key: str, size: int, token: str) -> dict[str, Any]:

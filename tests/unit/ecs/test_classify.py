@@ -385,6 +385,15 @@ OTHERS = {
     "instance draining": (events.instance_state("DRAINING"), "info container_instance_draining"),
     "channel failing": (channel_health("FAILING"), "error channel_failing"),
     "channel works again": (channel_health("WORKING"), "info channel_failing!"),
+    "run overdue": (
+        {
+            "id": "1",
+            "source": "ecs-alert-router",
+            "detail-type": "Run Overdue",
+            "detail": {"family": "report", "expected": "nightly", "state": {"value": "NOT_STARTED"}},
+        },
+        "error task_overdue",
+    ),
     "no tasks running": (service_count("NONE_RUNNING"), "critical too_few_tasks"),
     "too few tasks": (service_count("TOO_FEW"), "error too_few_tasks"),
     "enough tasks again": (service_count("ENOUGH"), "info too_few_tasks!"),
