@@ -86,9 +86,8 @@ def learn_command(*, region: str) -> None:
         scheduler, events = clients.scheduler_of(region), clients.events_of(region)
         found = [*from_schedules(_schedules(scheduler)), *from_rules(_rules(events))]
     except Exception as error:
-        raise HistoryError(
-            f"the schedules cannot be read ({error}): pass --region, and check the credentials"
-        ) from error
+        hint = "pass --region, and check the credentials"
+        raise HistoryError(f"the schedules cannot be read ({error}): {hint}") from error
     names: set[str] = set()
     for each in found:
         unique = next(name for name in _names(each.name) if name not in names)
@@ -113,7 +112,7 @@ class Learned(NamedTuple):
 
 
 def from_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Learned]:
-    """Of EventBridge Scheduler, as GetSchedule returns them: templated targets, and universal ones that call RunTask."""
+    """Of EventBridge Scheduler, as GetSchedule returns them: templated targets, and universal ones of RunTask."""
     for schedule in schedules:
         target = schedule.get("Target", {})
         if parameters := target.get("EcsParameters"):
