@@ -30,11 +30,16 @@ class Aws {
     }
   }
 
-  // The outputs of the stack, by name.
+  // The outputs of the stack, by name; none if there is no such stack.
   async outputs() {
     const StackName = this.provider.naming.getStackName();
-    const { Stacks } = await this.ask(CloudFormationClient, new DescribeStacksCommand({ StackName }));
-    return Object.fromEntries(Stacks[0].Outputs.map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    try {
+      const { Stacks } = await this.ask(CloudFormationClient, new DescribeStacksCommand({ StackName }));
+      return Object.fromEntries((Stacks[0].Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    } catch (error) {
+      if (error.name === 'ValidationError') return {};
+      throw error;
+    }
   }
 
   // The addresses that a topic does not send to: not confirmed yet, or removed by AWS after three days.

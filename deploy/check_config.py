@@ -1,8 +1,8 @@
 """Rejects an invalid alert-router.toml before anything is deployed.
 
 deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
-`[enrich]` and `[poll]` settings, and the topics of channels besides the stack's own. This script needs no installed
-package: the layer that has just been built has everything it imports.
+`[enrich]` and `[poll]` settings, the topics of channels besides the stack's own, the event buses, and the senders of
+e-mail. This script needs no installed package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -26,6 +26,8 @@ RUNTIME_MODULES = (
     "botocore.loaders",
     "botocore.session",
 )
+PERMITTED = {"sns": "topic_arn", "eventbridge": "bus_arn", "ses": "from"}
+"""For the kinds that call AWS: the option that says what the function must be permitted."""
 
 
 def main() -> int:
@@ -53,19 +55,25 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
         config = load(file, plugins.load(ROOT / "plugins"), os.environ)
     except ConfigError as error:
         return error.problems, (), {}
-    channels = [channel.config for channel in config.channels.values() if channel.config.kind == "sns"]
-    topics = {str(channel.options["topic_arn"]): channel.name for channel in channels}
+    used: dict[str, dict[str, str]] = {kind: {} for kind in PERMITTED}
+    for channel in (channel.config for channel in config.channels.values()):
+        if option := PERMITTED.get(channel.kind):
+            used[channel.kind][str(channel.options[option])] = channel.name
     by_reference = [
-        f"channels.{name}.topic_arn: must be the ARN itself, in the file or in a variable: the deployment permits it"
-        for topic, name in topics.items()
-        if is_reference(topic)
+        f"channels.{name}.{PERMITTED[kind]}: must be the value itself, in the file or in a variable: "
+        "the deployment permits it"
+        for kind, values in used.items()
+        for value, name in values.items()
+        if is_reference(value)
     ]
     needs = {
         "taskDefinition": config.enrich.task_definition,
         "logGroups": config.enrich.log_groups,
         "services": config.poll.services,
         "expect": bool(config.expect),
-        "topics": sorted(topics.keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
+        "topics": sorted(used["sns"].keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
+        "buses": sorted(used["eventbridge"]),
+        "senders": sorted({sender.rpartition("<")[2].strip("> ") for sender in used["ses"]}),
     }
     return (*config.problems, *by_reference), config.warnings, needs
 

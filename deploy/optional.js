@@ -3,7 +3,7 @@
 // Removes resources from the template, with everything that refers to them, or replaces them by existing ones.
 
 // The resources of each setting that can be off.
-const BUS_RULES = ['BusEcsRule', 'BusAlarmRule', 'BusCodeDeployRule', 'BusContainerExitedRule'];
+const BUS_RULES = ['BusEcsRule', 'BusAlarmRule', 'BusCodeDeployRule', 'BusNoticeRule', 'BusContainerExitedRule'];
 const PARTS = {
   eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
   eventLog: ['EventLogGroup', 'EventLogPolicy', 'EventLogRule', 'EventLogRuleFailedAlarm'],

@@ -5,6 +5,7 @@
 const LIMIT = 2048; // characters of an event pattern (Amazon EventBridge quotas)
 const TASKS = 'ECS Task State Change';
 const INSTANCES = 'ECS Container Instance State Change';
+const CALLS = ['AWS API Call via CloudTrail'];
 // Every event of these kinds names its cluster in `detail`; some of the others name it only in `resources`.
 const CLUSTER_IN_DETAIL = [TASKS, INSTANCES, 'ECS Service Action'];
 
@@ -21,6 +22,7 @@ function patterns(resources, settings) {
     EcsRule: ofClusters(settings.lifecycleEvents ? withLifecycle(shipped('EcsRule')) : shipped('EcsRule'), settings.clusters),
     AlarmRule: alarm,
     CodeDeployRule: codeDeploy,
+    NoticeRule: callsOfClusters(shipped('NoticeRule'), settings.clusters),
     ContainerExitedRule: containerExited,
   };
   return { ...own, ...Object.fromEntries(Object.entries(own).map(([rule, pattern]) => [`Bus${rule}`, pattern])) };
@@ -42,6 +44,17 @@ function ofClusters(pattern, clusters) {
     only(alternative, CLUSTER_IN_DETAIL)
       ? { ...alternative, detail: { clusterArn: arns, ...alternative.detail } }
       : { ...alternative, $or: [{ detail: { clusterArn: arns } }, { resources: within }] },
+  );
+  return { ...pattern, $or: narrowed };
+}
+
+// Calls name their cluster by its name or ARN. Those that AWS denied name none, and AWS Health speaks of all clusters.
+function callsOfClusters(pattern, clusters) {
+  if (!clusters.length) return pattern;
+  const names = clusters.map((name) => (name.includes('*') ? { wildcard: name } : name));
+  const cluster = [...arnsOf(clusters), ...names, { exists: false }];
+  const narrowed = pattern.$or.map((alternative) =>
+    only(alternative, CALLS) ? { ...alternative, detail: { requestParameters: { cluster }, ...alternative.detail } } : alternative,
   );
   return { ...pattern, $or: narrowed };
 }

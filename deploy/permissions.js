@@ -59,4 +59,27 @@ function topicStatements({ topics }) {
   return topics.length ? [{ Effect: 'Allow', Action: ['sns:Publish'], Resource: topics }] : [];
 }
 
-module.exports = { enrichStatements, pollStatements, secretStatements, topicStatements };
+// The event buses that channels name. A bus of another account must let this account in, by its resource policy.
+function busStatements({ buses }) {
+  return buses.length ? [{ Effect: 'Allow', Action: ['events:PutEvents'], Resource: buses }] : [];
+}
+
+// The addresses that channels send from. The identity may be the address or its domain, SES also asks for its default
+// configuration set, and, in the sandbox, for the identities of the recipients; so the sender alone is named.
+function senderStatements({ senders }) {
+  const arn = (resource) => ({ 'Fn::Sub': `arn:\${AWS::Partition}:ses:\${AWS::Region}:\${AWS::AccountId}:${resource}` });
+  const statement = {
+    Effect: 'Allow',
+    Action: ['ses:SendEmail', 'ses:SendRawEmail'],
+    Resource: [arn('identity/*'), arn('configuration-set/*')],
+    Condition: { StringEquals: { 'ses:FromAddress': senders } },
+  };
+  return senders.length ? [statement] : [];
+}
+
+// What channels need that call AWS.
+function channelStatements(needs) {
+  return [...topicStatements(needs), ...busStatements(needs), ...senderStatements(needs)];
+}
+
+module.exports = { channelStatements, enrichStatements, pollStatements, secretStatements };

@@ -12,7 +12,7 @@ const path = require('node:path');
 const { Aws } = require('./aws');
 const { leaveOut, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
-const { enrichStatements, pollStatements, secretStatements, topicStatements } = require('./permissions');
+const { channelStatements, enrichStatements, pollStatements, secretStatements } = require('./permissions');
 const { read } = require('./settings');
 const { allowNewerRuntimes } = require('./runtimes');
 const { runningTasksAlarms } = require('./watched');
@@ -28,6 +28,7 @@ class Prepare {
       'before:package:initialize': () => this.prepare(),
       'after:package:setupProviderConfiguration': () => this.narrowLogs(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
+      'before:deploy:deploy': () => this.settings && this.keepHistory(),
       'after:deploy:deploy': () => this.settings && this.warnOfUnconfirmed(), // without settings, a package was deployed
     };
   }
@@ -41,6 +42,7 @@ class Prepare {
     const configured = this.checked(environment, settings.alerts);
     problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
+    if (settings.kmsKeyArn && (await this.isOwnKey(settings.kmsKeyArn))) settings.kmsKeyArn = '';
     const eventPatterns = patterns(service.resources.Resources, settings);
     if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `match = { cluster = … }`');
     if (problems.length) throw this.error(problems.join('\n'));
@@ -50,7 +52,7 @@ class Prepare {
       ...this.secrets(environment, settings.secretsKeyArns),
       ...enrichStatements(configured.needs),
       ...pollStatements(configured.needs),
-      ...topicStatements(configured.needs),
+      ...channelStatements(configured.needs),
     );
     this.adapt(service, settings, eventPatterns, table);
     this.settings = settings;
@@ -125,6 +127,31 @@ class Prepare {
       problems.push(`HISTORY_TABLE: ${name} cannot be used: ${error.message}`);
       return null;
     }
+  }
+
+  // The stack's own key, which `KMS_KEY_ARN` may name too, stays in the stack.
+  async isOwnKey(arn) {
+    try {
+      return await this.aws().owns('EncryptionKey', arn.split('/').pop());
+    } catch {
+      return false; // to package takes no credentials
+    }
+  }
+
+  // A deployment never changes the table of a stage: the new one would be empty, and open incidents would never be resolved.
+  async keepHistory() {
+    const aws = this.aws();
+    const { TableName: current } = await aws.outputs();
+    if (!current) return; // the first deployment
+    const named = this.settings.historyTable;
+    const next = named || ((await aws.owns('HistoryTable', current)) ? current : '');
+    if (next === current) return;
+    const stage = this.stage();
+    throw this.error(
+      `HISTORY_TABLE: the history of stage ${stage} is in the table ${current}, and this deployment would ` +
+        `${named ? `change to ${named}` : 'start with a new, empty table'}. Set HISTORY_TABLE=${current} in .env or in the ` +
+        `shell. To change the table on purpose, first remove the stage, which keeps its table: npx osls remove --stage ${stage}`,
+    );
   }
 
   adopt(table, service, keyArn) {

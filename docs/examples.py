@@ -22,9 +22,11 @@ from local_aws.events import (
     daemon_action,
     deployment,
     event,
+    health,
     hook,
     instance_health,
     instance_state,
+    run_task,
     service_action,
     task_event,
     task_stopped,
@@ -69,6 +71,22 @@ def _count(state: str, running: int, reason: str = "") -> Raw:
         "desiredCount": "3",
     }
     return event("Service Below Count", detail, source="ecs-alert-router", resources=[arn("service/prod/checkout")])
+
+
+def _issue(status: str) -> Raw:
+    return health(
+        code="AWS_ECS_OPERATIONAL_ISSUE",
+        category="issue",
+        statusCode=status,
+        startTime="Thu, 08 Aug 2024 16:31:00 GMT",
+        endTime="Thu, 08 Aug 2024 17:19:00 GMT" if status == "closed" else None,
+        eventDescription=[
+            {
+                "language": "en_US",
+                "latestDescription": "We are investigating increased error rates when tasks start in the EU-WEST-1 Region.",
+            }
+        ],
+    )
 
 
 _LOGS = ["/ecs/checkout", f"checkout/app/{TASK}"]
@@ -448,6 +466,30 @@ EXAMPLES: tuple[Example, ...] = (
             source="ecs-alert-router",
             resources=[],
         ),
+    ),
+    Example(
+        "call refused",
+        "CloudTrail recorded a RunTask or StartTask that ECS refused: it has an error, failures, or fewer tasks than "
+        "requested; not of the service scheduler ([container-exits.md](container-exits.md))",
+        run_task("Capacity is unavailable at this time. Please try again later or in a different availability zone"),
+    ),
+    Example(
+        "retirement over",
+        "AWS Health, services ECS and FARGATE: AWS has closed the retirement of tasks; resolves",
+        health("prod|checkout", statusCode="closed"),
+    ),
+    Example(
+        "retirement of standalone tasks",
+        "AWS will retire tasks, and `resources` names one by its ARN: it belongs to no service, so nothing replaces it",
+        health(arn(f"task/prod/{TASK}")),
+    ),
+    Example("retirement", "AWS will retire tasks of services, or does not say which", health("prod|checkout")),
+    Example("AWS issue over", "AWS has closed an issue of the services; resolves", _issue("closed")),
+    Example(
+        "AWS issue",
+        "AWS reports an issue of the services, or plans another change of them; what only informs about the account is "
+        "any other event",
+        _issue("open"),
     ),
     Example(
         "channel failing",

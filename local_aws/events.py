@@ -287,3 +287,63 @@ def codedeploy(state: str = "FAILURE", *, application: str = "AppECS-prod-web", 
     ]
     kind = "CodeDeploy Deployment State-change Notification"
     return event(kind, fields, source="aws.codedeploy", resources=resources)
+
+
+def run_task(*failures: str, error: str = "", family: str = "nightly-report", count: int = 1, **detail: Any) -> Raw:
+    """A call of RunTask as CloudTrail records it, with the reasons of its failures, or with an error.
+
+    If access is denied, CloudTrail knows no parameters.
+    """
+    code, _, message = error.partition(": ")
+    denied = code.startswith("AccessDenied")
+    call = {"cluster": arn(f"cluster/{CLUSTER}"), "taskDefinition": family, "count": count, "launchType": "FARGATE"}
+    answer = {
+        "tasks": [{"taskArn": arn(f"task/{CLUSTER}/{TASK}")}] * (count - len(failures)),
+        "failures": [{"reason": reason} for reason in failures],
+    }
+    detail = {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/scheduler-run-task/6f1c2ab0",
+            "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "scheduler-run-task"}},
+            "invokedBy": "scheduler.amazonaws.com",
+        },
+        "eventTime": "2024-08-08T17:19:02Z",
+        "eventSource": "ecs.amazonaws.com",
+        "eventName": "RunTask",
+        "requestParameters": None if denied else {**call, "startedBy": "chronos-schedule/nightly-report"},
+        "responseElements": None if error else answer,
+        "eventID": "e3c6f4ce-1b52-4c5e-9a0e-6a1f3c5b7d90",
+        **({"errorCode": code, "errorMessage": message} if error else {}),
+        **detail,
+    }
+    return event("AWS API Call via CloudTrail", detail)
+
+
+def health(
+    *resources: str, code: str = "AWS_ECS_TASK_PATCHING_RETIREMENT", category: str = "scheduledChange", **detail: Any
+) -> Raw:
+    """A message of AWS Health about what these resources are affected by."""
+    detail = {
+        "eventArn": f"arn:aws:health:{REGION}::event/ECS/{code}/{code}_4f0b91c2d7",
+        "service": "ECS",
+        "eventTypeCode": code,
+        "eventTypeCategory": category,
+        "eventScopeCode": "ACCOUNT_SPECIFIC" if resources else "PUBLIC",
+        "communicationId": "7988399e2e6fb0b905ddc88e0e2de1fd17e4c9fa-1",
+        "startTime": "Thu, 15 Aug 2024 17:00:00 GMT",
+        "endTime": "Sat, 17 Aug 2024 17:00:00 GMT",
+        "lastUpdatedTime": "Thu, 08 Aug 2024 17:19:02 GMT",
+        "statusCode": "upcoming",
+        "eventRegion": REGION,
+        "eventDescription": [
+            {"language": "en_US", "latestDescription": "A software update has been deployed to Fargate."}
+        ],
+        "affectedAccount": ACCOUNT,
+        "affectedEntities": [{"entityValue": resource, "statusCode": "PENDING"} for resource in resources],
+        "page": "1",
+        "totalPages": "1",
+        **detail,
+    }
+    return event("AWS Health Event", detail, source="aws.health", resources=resources)

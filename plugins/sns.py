@@ -2,14 +2,14 @@
 
 Limits and error codes: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html.
 
-This channel takes its client from the router's own factory, which no other plugin does: docs/write-a-channel.md tells
-authors to use boto3. The router calls AWS anyway, and sharing its botocore session and TLS context saves some 100 ms of
-each cold start. The import contract in pyproject.toml names this one exception.
+This channel takes its client from the router's own factory, as only the shipped channels for AWS's services do:
+docs/write-a-channel.md tells authors to use boto3. The router calls AWS anyway, and sharing its botocore session and
+TLS context saves some 100 ms of each cold start. The import contract in pyproject.toml names these exceptions.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from router import (
@@ -22,6 +22,7 @@ from router import (
     TransientError,
     hookimpl,
 )
+from router.aws.calls import call
 from router.aws.clients import aws_client
 
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
@@ -39,10 +40,7 @@ _ERRORS: dict[str, type[TransientError | PermanentError]] = {
     **dict.fromkeys(
         ("KMSDisabled", "KMSNotFound", "KMSAccessDenied", "KMSInvalidState", "KMSOptInRequired"), PermanentError
     ),
-    **dict.fromkeys(
-        ("InternalError", "KMSThrottling", "Throttling", "ThrottledException", "Throttled"), TransientError
-    ),
-    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired"), TransientError),
+    "KMSThrottling": TransientError,
 }
 
 
@@ -84,27 +82,7 @@ class Sns:
             PermanentError: the topic is gone, or the function may not publish to it.
             TransientError: SNS throttles, failed or is unreachable.
         """
-        from botocore import exceptions  # noqa: PLC0415 - commands that do not call AWS should not load botocore
-
-        try:
-            self._client.publish(TopicArn=self._topic, **payload)
-        except exceptions.ClientError as error:
-            raise _by_code(error.response) from error
-        except exceptions.ConnectionError as error:
-            raise TransientError(f"no connection to SNS: {type(error).__name__}", unsent=True) from error
-        except exceptions.HTTPClientError as error:
-            raise TransientError(f"no answer from SNS: {type(error).__name__}") from error
-        except exceptions.BotoCoreError as error:
-            raise PermanentError(f"SNS could not be called: {type(error).__name__}") from error
-
-
-def _by_code(response: Mapping[str, Any]) -> TransientError | PermanentError:
-    """The error for SNS's error code; for a code that is not in the table, the HTTP status decides."""
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    code, text = (str(response.get("Error", {}).get(key, "")) for key in ("Code", "Message"))
-    may_pass = status is not None and (status == 429 or status >= 500)  # noqa: PLR2004 - HTTP's own numbers
-    error = _ERRORS.get(code, TransientError if may_pass else PermanentError)
-    return error(f"SNS answered {code}: {text[:200]}", status=status, answer=f"{code}: {text}")
+        call("SNS", self._client.publish, _ERRORS, TopicArn=self._topic, **payload)
 
 
 def _subject(notification: Notification) -> str:

@@ -5,20 +5,24 @@ from router.coldstart import garbage_collection  # noqa: F401 - first: in Lambda
 # isort: split
 from router.channels.http import post_json
 from router.channels.plugins import hookimpl
-from router.errors import PayloadRejected, PermanentError, TransientError
-from router.model import Alert, ChannelConfig, Incident, Message, Notification, Option, Severity
+from router.errors import PayloadRejected, PermanentError, RemoteGone, TransientError
+from router.messages.data import incident_data
+from router.model import Alert, ChannelConfig, Event, Incident, Message, Notification, Option, Severity
 
 __all__ = [
     "Alert",
     "ChannelConfig",
+    "Event",
     "Incident",
     "Message",
     "Notification",
     "Option",
     "PayloadRejected",
     "PermanentError",
+    "RemoteGone",
     "Severity",
     "TransientError",
     "hookimpl",
+    "incident_data",
     "post_json",
 ]

@@ -194,6 +194,7 @@ class Dependencies(NamedTuple):
         verify: what AWS says about the conditions of these states (`router.verify`).
         home: where AWS can be polled; None if it cannot be.
         enrich: what is known of alerts beyond their events, by alert id, within that many seconds.
+        configuration: the name of the packaged alert-router.toml.
         essential: container name to the task definition's `essential` flag; empty if it cannot be read.
     """
 
@@ -211,3 +212,4 @@ class Dependencies(NamedTuple):
     home: Home | None = None
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
+    configuration: str = "alert-router.toml"

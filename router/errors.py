@@ -14,7 +14,8 @@ RouterError
 └── ChannelError        raised by channel plugins
     ├── TransientError       retry later
     └── PermanentError       a retry will not help
-        └── PayloadRejected  the remote rejected this payload; plain text may be accepted
+        ├── PayloadRejected  the remote rejected this payload; plain text may be accepted
+        └── RemoteGone       what the channel remembers of the incident is gone; a new message may be accepted
 """
 
 from collections.abc import Iterable, Mapping
@@ -148,3 +149,10 @@ class PermanentError(ChannelError):
 
 class PayloadRejected(PermanentError):
     """The remote rejected this payload. The deliver step sends the plugin's `render_plain` once, if it has one."""
+
+
+class RemoteGone(PermanentError):
+    """What `notification.remote` names is gone, or can no longer be changed.
+
+    The deliver step renders the notification once more, with an empty `remote`, and sends that.
+    """

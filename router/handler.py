@@ -83,7 +83,8 @@ def make_router() -> Dependencies:
     silences = read_ahead(reader.silences, time.time)
     loaded = plugins.load(ROOT / "plugins")
     secrets = Secrets(clients.ssm, clients.secretsmanager, time.time)
-    settings = load_config(ROOT / environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml"), loaded, environ, secrets)
+    configuration = environ.get("ALERT_ROUTER_CONFIG", "alert-router.toml")
+    settings = load_config(ROOT / configuration, loaded, environ, secrets)
     for problem in settings.problems:
         log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
@@ -115,6 +116,7 @@ def make_router() -> Dependencies:
         home=home,
         enrich=partial(enrich.enrich, enrichers=enrichers(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
+        configuration=configuration,
     )
 
 

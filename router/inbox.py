@@ -17,7 +17,7 @@ from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import HEARTBEAT, OWN_DETAIL_TYPES, OWN_SOURCE, Decision, Outcome
+from router.model import CHECK, HEARTBEAT, OWN_DETAIL_TYPES, OWN_SOURCE, SEND_TEST, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -28,6 +28,8 @@ from router.understand import understand_safely
 log = logging.getLogger("ecs-alert-router.inbox")
 
 _FORGED = "such an event is never accepted from outside: the router makes it itself"
+_NOT_INVOKED = "only who may invoke the function may ask for this, and nothing takes it from a queue"
+_BY_INVOCATION = frozenset({SEND_TEST.lower(), CHECK.lower()})
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -46,6 +48,10 @@ def handle(event: Any, deps: Dependencies, deadline: Deadline, max_receives: int
             return {"deliveries": tick(deps, deadline)}
         if _is_own(event, HEARTBEAT):
             return {"deliveries": _heartbeat(event, deps, deadline)}
+        if _is_own(event, SEND_TEST):
+            return _send_test(event, deps, deadline)
+        if _is_own(event, CHECK):
+            return _check(deps, deadline)
         return _bare(event, deps, deadline)
 
 
@@ -55,9 +61,14 @@ def _is_own(event: Any, detail_type: str) -> bool:
 
 def _is_forged(event: Any) -> bool:
     """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
+    return _own_type(event) in OWN_DETAIL_TYPES
+
+
+def _own_type(event: Any) -> str:
+    """The detail-type of an event that claims to be the router's own, in lower case; "" for any other."""
     if not isinstance(event, Mapping) or event.get("source") != OWN_SOURCE:
-        return False
-    return str(event.get("detail-type")).strip().lower() in OWN_DETAIL_TYPES
+        return ""
+    return str(event.get("detail-type")).strip().lower()
 
 
 # --- (a) a batch ------------------------------------------------------------------------------------------------------
@@ -72,6 +83,8 @@ def _batch(records: Sequence[Record], deps: Dependencies, deadline: Deadline, ma
     for message_id, body in bodies.items():
         if _is_forged(body):
             refused[message_id] = _FORGED
+        elif _own_type(body) in _BY_INVOCATION:
+            refused[message_id] = _NOT_INVOKED
         elif _is_own(body, DUE) or _is_own(body, TICK):
             own.append(body)
         elif _is_own(body, HEARTBEAT):
@@ -244,6 +257,21 @@ def _heartbeat_succeeded(event: Mapping[str, Any], deps: Dependencies, deadline:
         log.warning("the heartbeat is to be received again: %s", error)
         return False
     return True
+
+
+# --- what a command asks for by invoking the function ----------------------------------------------------------------
+
+
+def _send_test(event: Mapping[str, Any], deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
+    from router.selfcheck.send_test import send_test  # noqa: PLC0415 - no other invocation needs it
+
+    return send_test(event, deps.config, deps.deliver, deadline, deps.runtime.clock())
+
+
+def _check(deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
+    from router.selfcheck.doctor import check  # noqa: PLC0415 - as above
+
+    return check(deps, deadline)
 
 
 # --- (b) a bare event -------------------------------------------------------------------------------------------------

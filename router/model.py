@@ -16,6 +16,10 @@ OWN_SOURCE = "ecs-alert-router"
 """The `source` of the events that the router sends to itself."""
 HEARTBEAT = "Router Heartbeat"
 """The detail-type of the weekly heartbeat."""
+SEND_TEST = "Router Test"
+"""The detail-type of what `ecs-alert-router send-test` invokes the function with."""
+CHECK = "Router Check"
+"""The detail-type of what `ecs-alert-router doctor` invokes the function with."""
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
 SERVICE_COUNT = "Service Below Count"
@@ -151,6 +155,8 @@ class SubjectKind(enum.StrEnum):
     CAPACITY_PROVIDER = "capacity-provider"
     CHANNEL = "channel"
     ROUTER = "router"
+    HEALTH_EVENT = "health-event"
+    CALLER = "caller"
     OTHER = ""
 
 
@@ -348,6 +354,8 @@ class EndedBy(enum.StrEnum):
     ENOUGH_TASKS = "enough_tasks"
     SERVICE_DELETED = "service_deleted"
     NOT_EXPECTED = "not_expected"
+    HEALTH_EVENT_CLOSED = "health_event_closed"
+    HEALTH_EVENT_EXPIRED = "health_event_expired"
     VERIFIED = "verified"
     WITHOUT_DATA = "without_data"
     UNCONFIRMED = "unconfirmed"
@@ -662,6 +670,8 @@ class Message:
         status: severity and status in one phrase: `CRITICAL`, `CRITICAL, ongoing`, `RESOLVED`, `重大・継続中`.
         headline: the title without the status, for a channel that shows `status` beside it; else "".
         labels: what to call the parts, for a channel that labels them.
+        incident_title: the incident's first cause, and its subject. Unlike the other titles, it is the same in every
+            message about an incident; "" if a message is about several.
     """
 
     title: str
@@ -675,6 +685,7 @@ class Message:
     status: str = ""
     headline: str = ""
     labels: PartLabels = _ENGLISH_LABELS
+    incident_title: str = ""
 
     @property
     def lead(self) -> str:
@@ -697,6 +708,9 @@ class Notification:
             Empty for a message about one incident.
         alert: the one that the message describes.
         reason: why the channel is notified now.
+        remote: the channel's memory of the incident: what `send` returned last, such as a message's id. Empty if there
+            is none, and in a message about many incidents.
+        revision: numbers what there was to say of the incident to this channel; the attempts to say it share a number.
     """
 
     kind: Kind
@@ -706,6 +720,8 @@ class Notification:
     mention: str = ""
     bundled: tuple[Incident, ...] = ()
     reason: Reason = Reason.FIRST
+    remote: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -716,6 +732,7 @@ class ChannelConfig:
         options: the plugin's own keys of the channel's table in alert-router.toml; texts, or whatever TOML can hold.
             They may hold secrets, so the repr leaves them out.
         language: `en` or `ja`. time_zone: IANA name. dedup_window: seconds.
+        stage, region: where the router is deployed, for the commands in a message; "" outside a stage.
     """
 
     name: str
@@ -724,3 +741,5 @@ class ChannelConfig:
     language: str = "en"
     time_zone: str = "UTC"
     dedup_window: float = 900.0
+    stage: str = ""
+    region: str = ""

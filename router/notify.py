@@ -19,6 +19,8 @@ log = logging.getLogger("ecs-alert-router.notify")
 Enrich = Callable[[Sequence[Alert], float], Mapping[str, Enrichment]]
 """What is known of alerts beyond their events, by alert id, found within that many seconds."""
 
+NOT_CONFIGURED = "this channel is no longer configured"
+"""The response of a delivery to a channel that was removed from the configuration."""
 _NO_ENRICHMENT: Mapping[str, Enrichment] = {}
 
 
@@ -54,7 +56,7 @@ def jobs_for(
     account_name = config.accounts.get(incident.subject.account, "")
     messages: dict[Any, Message] = {}  # shared by channels of one language and time zone
     for dispatch in dispatches:
-        unusable = config.disabled.get(dispatch.channel, "this channel is no longer configured")
+        unusable = config.disabled.get(dispatch.channel, NOT_CONFIGURED)
         channel = config.channels.get(dispatch.channel)
         enrichment = enrichments.get((dispatch.alert or incident.alert).id, Enrichment())
         enrichment = enrichment._replace(recurrence=None if dispatch.alert else recurrence, account_name=account_name)

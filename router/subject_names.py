@@ -18,6 +18,8 @@ _NAMES: Mapping[SubjectKind, Mapping[str, str]] = {
     SubjectKind.CAPACITY_PROVIDER: {"en": "capacity provider {name}", "ja": "キャパシティプロバイダー {name}"},
     SubjectKind.CHANNEL: {"en": "{name}", "ja": "{name}"},  # so does the cause of a failing channel
     SubjectKind.ROUTER: {"en": "alert router {name}", "ja": "アラートルーター {name}"},
+    SubjectKind.HEALTH_EVENT: {"en": "AWS Health event {name}", "ja": "AWS Health イベント {name}"},
+    SubjectKind.CALLER: {"en": "caller {name}", "ja": "呼び出し元 {name}"},
     SubjectKind.OTHER: {"en": "{name}", "ja": "{name}"},
 }
 _TASK = {"en": "task {name}", "ja": "タスク {name}"}
@@ -35,7 +37,8 @@ def subject_name(subject: Subject, language: str, task: str = "") -> str:
     is_known = subject.name not in {"", "-"}
     if not is_known and task:
         return _TASK[language].format(name=task[:TASK_SHOWN])
-    return _NAMES[subject.kind][language].format(name=subject.name if is_known else _UNKNOWN[language])
+    name = subject.name.rpartition("/")[2] if subject.kind is SubjectKind.HEALTH_EVENT else subject.name
+    return _NAMES[subject.kind][language].format(name=name if is_known else _UNKNOWN[language])
 
 
 def subject_in_cluster(subject: Subject, language: str, task: str = "") -> str:

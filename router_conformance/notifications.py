@@ -60,6 +60,7 @@ _MESSAGE = Message(
     details=(("Severity", "critical"), ("Task", _ALERT.task)),
     status="CRITICAL",
     headline="Out of memory: service web in prod",
+    incident_title="Out of memory: service web in prod",
 )
 
 # Texts that a stopped reason, a container's name or a log has contained, or could contain.
@@ -120,7 +121,7 @@ def _of_many(notification: Notification) -> Notification:
 
 def _older(message: Message) -> Message:
     """Without what newer routers add: a plugin must not depend on it."""
-    return replace(message, status="", headline="", labels=PartLabels("", "", "", ""))
+    return replace(message, status="", headline="", labels=PartLabels("", "", "", ""), incident_title="")
 
 
 def _hostile_message(text: str) -> Message:
@@ -138,6 +139,7 @@ def _hostile_message(text: str) -> Message:
         status=text,
         headline=text,
         labels=PartLabels(text, text, text, text),
+        incident_title=text,
     )
 
 

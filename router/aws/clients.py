@@ -11,7 +11,9 @@ from router import deadline
 
 log = logging.getLogger("ecs-alert-router.aws.clients")
 
-SERVICES = frozenset({"cloudwatch", "dynamodb", "ecs", "logs", "secretsmanager", "sns", "sqs", "ssm"})
+SERVICES = frozenset(
+    {"cloudwatch", "dynamodb", "ecs", "events", "logs", "secretsmanager", "sesv2", "sns", "sqs", "ssm"}
+)
 """The services that the function calls."""
 
 _SETTINGS: Mapping[str, Any] = {
@@ -139,6 +141,19 @@ def ec2() -> Any:
     return aws_client("ec2", **_PATIENT)
 
 
+def functions() -> Any:
+    """AWS Lambda, for commands: an answer may take as long as the function runs, and nothing is run twice."""
+    return aws_client("lambda", **{**_PATIENT, "read_timeout": 70, "attempts": 1})
+
+
+def rules() -> Any:
+    return aws_client("events", **_PATIENT)
+
+
+def stacks() -> Any:
+    return aws_client("cloudformation", **_PATIENT)
+
+
 def ssm() -> Any:
     return _client("ssm")
 
@@ -172,5 +187,5 @@ def events_of(region: str) -> Any:
 
 def stack_outputs(stage: str) -> dict[str, str]:
     """The outputs of the stack of a stage, by name. Raises what the client raises."""
-    (stack,) = aws_client("cloudformation", **_PATIENT).describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
+    (stack,) = stacks().describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}

@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -62,8 +62,18 @@ class Response(NamedTuple):
     text: str
 
 
-def post_json(
-    url: str, payload: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, timeout: float = 10
+Sign = Callable[[bytes], Mapping[str, str]]
+"""Returns the headers that sign a body, the exact bytes of which it gets."""
+
+
+def post_json(  # noqa: PLR0913 - what a post may need, each by its name
+    url: str,
+    payload: Mapping[str, Any],
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10,
+    sign: Sign | None = None,
+    method: str = "POST",
 ) -> Response:
     """Posts once, without retries, redirects and cookies. Safe to call from several threads.
 
@@ -71,6 +81,9 @@ def post_json(
         url: https, or http.
         payload: sent as compact JSON in UTF-8.
         headers: added to the request, in place of default ones of the same name.
+        sign: gets the exact bytes that are sent, and returns headers, which are added to the request. What it raises is
+            raised here.
+        method: such as PATCH, for a remote whose messages are edited that way.
         timeout: seconds for the whole exchange, or the time left before the invocation's deadline if that is less. It
             takes at most twice as long if the body arrives byte by byte. For headers that arrive byte by byte it limits
             the wait for each byte only; the deliver step abandons such a thread.
@@ -81,29 +94,40 @@ def post_json(
         PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
-    outcome = _exchange(url, payload, headers or {}, timeout)
+    outcome = _exchange(_Post(method, url, payload, headers or {}, timeout, sign))
     if isinstance(outcome, ChannelError):
         raise outcome
     return outcome
 
 
-def _exchange(
-    url: str, payload: Mapping[str, Any], headers: Mapping[str, str], timeout: float
-) -> Response | ChannelError:
+class _Post(NamedTuple):
+    """What `post_json` is to do; see there."""
+
+    method: str
+    url: str
+    payload: Mapping[str, Any]
+    headers: Mapping[str, str]
+    timeout: float
+    sign: Sign | None
+
+
+def _exchange(post: _Post) -> Response | ChannelError:
     """The response or the error. An error raised here would keep requests' own error, which holds the URL, as its
     `__context__`; so it is returned.
     """
-    host = _host(url)
+    host = _host(post.url)
     if not host:
         return PermanentError("the webhook's URL is malformed: it must look like https://host/path")
     try:
-        body = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+        text = json.dumps(post.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         return PermanentError(f"the payload for {host} is not JSON: {type(error).__name__}")
+    body = text.encode(errors="replace")
+    signed = post.sign(body) if post.sign else {}
     try:
-        deadline = Deadline.after(time_left(timeout))
-        with applies(deadline.leaving(min(_TIME_TO_ANSWER, timeout / 5))):
-            response = _connections.post(url, body, headers, timeout=deadline.left())
+        deadline = Deadline.after(time_left(post.timeout))
+        with applies(deadline.leaving(min(_TIME_TO_ANSWER, post.timeout / 5))):
+            response = _connections.send(_request(post, body, signed), timeout=deadline.left())
         with response:
             text = _read(response, deadline).decode(errors="replace")
     except DeadlineExceeded:
@@ -111,9 +135,23 @@ def _exchange(
     except (OSError, HTTPError, ValueError, TypeError) as error:
         return _transport_error(host, error)
     if len(text) >= SHORTEST_KNOWN:
-        payload_texts = (value for value in payload.values() if isinstance(value, str))
-        text = without_known(text, known_parts(url, *headers.values(), *payload_texts), "…")
+        texts = (value for value in post.payload.values() if isinstance(value, str))
+        text = without_known(text, known_parts(post.url, *post.headers.values(), *signed.values(), *texts), "…")
     return _by_status(host, response, text)
+
+
+def _request(post: _Post, body: bytes, signed: Mapping[str, str]) -> requests.PreparedRequest:
+    """The request. Raises the errors of requests.
+
+    Args:
+        signed: headers that differ from post to post.
+    """
+    headers = tuple((name, value) for name, value in post.headers.items() if value is not None)
+    request = _prepared(post.method, post.url, headers).copy()
+    if signed:
+        request.prepare_headers({**request.headers, **signed})
+    request.prepare_body(body, None)
+    return request
 
 
 def _host(url: str) -> str:
@@ -218,12 +256,10 @@ class Connections:
         self._adapter: HTTPAdapter | None = None
         self._proxied = False
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *, timeout: float) -> requests.Response:
         """The response, with its body unread. Raises the errors of requests, and DeadlineExceeded."""
-        request = _prepared(url, tuple((name, value) for name, value in headers.items() if value is not None)).copy()
-        request.prepare_body(body, None)
         adapter = self._ready()
-        proxies = get_environ_proxies(url) if self._proxied else None
+        proxies = get_environ_proxies(str(request.url)) if self._proxied else None
         # requests accepts urllib3's class, but its type stubs do not say so.
         limits: Any = Timeout(connect=_CONNECT_LIMIT, total=timeout)
         return adapter.send(request, stream=True, timeout=limits, proxies=proxies)
@@ -242,12 +278,12 @@ _connections = Connections()
 
 
 @lru_cache(maxsize=64)
-def _prepared(url: str, headers: tuple[tuple[str, str], ...]) -> requests.PreparedRequest:
+def _prepared(method: str, url: str, headers: tuple[tuple[str, str], ...]) -> requests.PreparedRequest:
     """The request without its body. Parsing the URL takes a third of a post's time, so it is done once per URL.
 
     Raises the errors of requests.
     """
-    return requests.Request("POST", url, {**_HEADERS, **dict(headers)}, auth=_no_credentials).prepare()
+    return requests.Request(method, url, {**_HEADERS, **dict(headers)}, auth=_no_credentials).prepare()
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -4,48 +4,26 @@ Exit code 0: done. 1: a finding or failure, in one line on stderr. 2: wrong usag
 to stderr.
 """
 
-from typing import Any
-
 import click
 
 from router.cli.classify import classify_command
 from router.cli.config import config_group
 from router.cli.demo import demo_command
+from router.cli.doctor import doctor_command
 from router.cli.expect import expect_group
+from router.cli.groups import RouterGroup
 from router.cli.history import history_group
 from router.cli.incident import incident_group
-from router.cli.output import shown
 from router.cli.plugin import plugin_group
 from router.cli.redrive import redrive_command
 from router.cli.replay import replay_command
 from router.cli.send_test import send_test_command
 from router.cli.silence import silence_group
 from router.cli.simulate import simulate_command
-from router.errors import ConfigError, RouterError
+from router.cli.stack import stack_command
 
 
-class _Router(click.Group):
-    """Reports the router's own errors in one line, with exit code 1."""
-
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
-        try:
-            return super().make_context(*arguments, **options)
-        except click.ClickException as error:
-            raise shown(error) from error
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except click.ClickException as error:
-            raise shown(error) from error
-        except ConfigError as error:
-            problems = "\n  ".join(["the configuration is invalid:", *error.problems])
-            raise shown(click.ClickException(problems)) from error
-        except RouterError as error:
-            raise shown(click.ClickException(str(error))) from error
-
-
-@click.group(cls=_Router, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=RouterGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ecs-alert-router")
 def main() -> None:
     """Classifies every Amazon ECS event, keeps a history of them, and alerts the right people once per incident."""
@@ -55,6 +33,7 @@ main.add_command(classify_command)
 main.add_command(config_group)
 main.add_command(demo_command)
 main.add_command(expect_group)
+main.add_command(doctor_command)
 main.add_command(history_group)
 main.add_command(incident_group)
 main.add_command(plugin_group)
@@ -63,3 +42,4 @@ main.add_command(replay_command)
 main.add_command(send_test_command)
 main.add_command(silence_group)
 main.add_command(simulate_command)
+main.add_command(stack_command)

@@ -7,9 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from router.channels import plugins
-from router.cli.checkout import root, router_importable, stated_configuration
+from router.cli.checkout import CONFIGURATION, configuration, root, router_importable, stated_configuration
+from router.cli.deployed import find, function_environment, names_stage
+from router.cli.groups import CommandGroup
 from router.cli.output import echo
 from router.config.parse import load, parse, read
 from router.config.schema import json_schema
@@ -35,18 +38,31 @@ config_option = click.option(
 )
 
 
-@click.group("config")
+@click.group("config", cls=CommandGroup)
 def config_group() -> None:
     """The configuration, alert-router.toml."""
 
 
 @config_group.command("check")
 @config_option
+@click.option("--deployed", is_flag=True, help="Check the configuration of a deployed stage, with its values.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@names_stage()
 @click.pass_context
-def check(context: click.Context, path: Path, *, as_json: bool) -> None:
-    """List every problem, or print "ok" with the channels and routes. env: values come from this environment."""
-    config = load(path, load_plugins(), os.environ)
+def check(context: click.Context, path: Path, stage: str, *, deployed: bool, as_json: bool) -> None:
+    """List every problem, or print "ok" with the channels and routes.
+
+    env: values come from this environment; with --deployed, from the function of the stage, whose alert-router.toml is
+    then this checkout's file of that name, unless --config names another.
+    """
+    environ: Mapping[str, str] = os.environ
+    if deployed:
+        environ = function_environment(find(stage))
+        if context.get_parameter_source("path") is not ParameterSource.COMMANDLINE:
+            path = configuration(environ.get("ALERT_ROUTER_CONFIG") or CONFIGURATION)
+    elif context.get_parameter_source("stage") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--stage needs --deployed: otherwise the values of this environment are checked")
+    config = load(path, load_plugins(), environ)
     if as_json:
         echo(
             json.dumps(

@@ -171,6 +171,16 @@ def _mail(payload: Payload) -> str:
     )
 
 
+def _html_mail(payload: Payload) -> str:
+    """In a frame of its own, in which no script runs, as in a mail client."""
+    shown = payload.get("html") or f"<pre>{_text(payload['text'])}</pre>"
+    return (
+        f'<div class="mail"><h2>{_text(payload["subject"])}</h2>'
+        '<iframe sandbox="" title="mail" style="border:0;height:520px;width:100%" '
+        f'srcdoc="{_text(shown)}"></iframe></div>'
+    )
+
+
 def _pagerduty(payload: Payload) -> str:
     content = payload.get("payload", {})
     if not content:
@@ -193,5 +203,6 @@ _KINDS: Mapping[str, Callable[[Payload], str]] = {
     "slack": _slack,
     "teams": _teams,
     "sns": _mail,
+    "ses": _html_mail,
     "pagerduty": _pagerduty,
 }

@@ -12,7 +12,9 @@ _PLACEHOLDERS = (
     "https://placeholder.invalid/workflows/placeholder/triggers/manual/paths/invoke?sig=placeholder",
     "arn:aws:sns:us-east-1:000000000000:placeholder",
     "0" * 32,
+    "arn:aws:events:us-east-1:000000000000:event-bus/placeholder",
     "placeholder@example.invalid",
+    "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXItcGxhY2Vob2xkZXI=",
     "1",
 )
 _MAX_TRIES = 1000  # combinations of placeholders

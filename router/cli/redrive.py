@@ -6,7 +6,7 @@ dead letter is deleted only after the events queue has it, and an entry that is 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,10 @@ import click
 from rich.progress import Progress
 
 from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
+from router.cli.confirm import confirm
 from router.cli.history import show_rows
 from router.cli.history.options import Span
+from router.cli.outboxes import counted, dropped, owed
 from router.cli.output import console, echo
 from router.cli.preview import printable
 from router.cli.stack import Stack, pause, reaches_stack
@@ -26,12 +28,20 @@ from router.history.store import Attempt, Change, SubjectWrite
 from router.incident.outbox import requeue
 from router.incident.state import SubjectState
 from router.model import OWN_SOURCE
+from router.notify import NOT_CONFIGURED
 
 HIDDEN = 300
 """Seconds for which a message being looked at is hidden from other readers (SQS visibility timeout)."""
 WAIT = 1  # seconds: long polling asks all SQS servers, so an empty answer means an empty queue
 _SHOWN = 60  # characters of a body that cannot be read
 _LEFT = "left"
+_DUE_COLUMNS = {
+    "Channel": "channel",
+    "Messages due": "due",
+    "Open incidents": "open_incidents",
+    "Configured": "configured",
+}
+_DROP_COLUMNS = {"What": "what", "Channel": "channel", "Outcome": "outcome"}
 _COLUMNS = {"When": "when", "What": "what", "Channel": "channel", "Why": "why", "Outcome": "outcome"}
 
 
@@ -60,6 +70,9 @@ class Redriven:
 @click.command("redrive")
 @click.option("--channel", "channels", multiple=True, metavar="NAME", help="Only failed deliveries of this channel.")
 @click.option("--since", type=Span(), default="14d", show_default=True, help="Only failures this recent: 90m, 7d.")
+@click.option("--due", "list_due", is_flag=True, help="Only list what each channel has yet to be sent.")
+@click.option("--drop", metavar="NAME", help="Drop what this channel has yet to be sent. It cannot be undone.")
+@click.option("--yes", is_flag=True, help="With --drop, do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--delete-unreadable", is_flag=True, help="Delete dead letters that the router cannot read.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines instead of a table; times in seconds.")
@@ -71,6 +84,9 @@ def redrive_command(
     stack: Stack,
     channels: tuple[str, ...],
     since: float,
+    list_due: bool,
+    drop: str | None,
+    yes: bool,
     dry_run: bool,
     delete_unreadable: bool,
     as_json: bool,
@@ -79,7 +95,17 @@ def redrive_command(
 
     Nothing is sent twice: deliveries that have succeeded since are skipped, and an event that is already in history is
     not announced again. The exit code is 1 if anything is left.
+
+    Before a channel is removed from alert-router.toml, --due lists what it has yet to be sent, and --drop drops that.
     """
+    configured = {*stack.settings.channels, *stack.settings.unset, *stack.settings.disabled}
+    _check_names(stack, [*channels, *([drop] if drop else ())], configured)
+    if list_due:
+        rows = counted(owed(stack.history, time.time()), configured)
+        show_rows(rows, _DUE_COLUMNS, "No channel has anything yet to be sent.", as_json=as_json)
+        return
+    if drop:
+        context.exit(_drop(stack, drop, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
     begin = time.time() - since
     with Progress(console=console(stderr=True), disable=not console(stderr=True).is_terminal) as progress:
         done = list(_failed_deliveries(stack, channels, begin, progress, dry_run=dry_run))
@@ -96,6 +122,29 @@ def redrive_command(
     if left:
         echo(f"{left} of {len(done)} left", err=True)
     context.exit(1 if left else 0)
+
+
+def _check_names(stack: Stack, names: Sequence[str], configured: set[str]) -> None:
+    """Raises click.UsageError for a channel that neither the configuration nor history knows."""
+    if {*names} <= configured:
+        return
+    now = time.time()
+    failed = {item["channel"] for item in stack.history.failed_deliveries(0.0, now)}
+    known = configured | failed | {each.channel for each in owed(stack.history, now)}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"there is no channel {name!r}; known channels: {', '.join(sorted(known))}")
+
+
+def _drop(stack: Stack, channel: str, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Drops what the channel has yet to be sent. Returns the exit code."""
+    if not yes:
+        confirm(f"Drop everything that channel {channel} has yet to be sent? It cannot be undone.")
+    outcomes = dropped(stack, channel, dry_run=dry_run)
+    rows = [{"what": incident, "channel": channel, "outcome": outcome} for incident, outcome in outcomes.items()]
+    nothing = f"Channel {channel} has nothing yet to be sent."
+    show_rows(rows, _DROP_COLUMNS, nothing, as_json=as_json)
+    return 1 if any(outcome.startswith(_LEFT) for outcome in outcomes.values()) else 0
 
 
 def _row(redriven: Redriven, *, as_json: bool) -> dict[str, Any]:
@@ -116,14 +165,19 @@ def _failed_deliveries(
     chosen = [item for (_, channel), item in newest.items() if not channels or channel in channels]
     task = progress.add_task("failed deliveries", total=len(chosen))
     for item in chosen:
-        outcome = _requeued(stack, item["incident"], item["channel"], dry_run=dry_run)
+        is_removed = item["answer"] == NOT_CONFIGURED and not channels
+        outcome = _requeued(stack, item["incident"], item["channel"], dry_run=dry_run, is_removed=is_removed)
         when = datetime.fromisoformat(item["at"]).timestamp()
         yield Redriven(when, item["incident"], item["channel"], item["answer"], outcome)
         progress.advance(task)
 
 
-def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) -> str:
-    """Makes a failed notification due again. Returns the outcome in words."""
+def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool, is_removed: bool) -> str:
+    """Makes a failed notification due again. Returns the outcome in words.
+
+    Args:
+        is_removed: the channel is not in the configuration any more, so it would only fail again.
+    """
 
     def read(attempt: Attempt) -> SubjectState | None:
         return stack.history.incident(incident_id, attempt.now)
@@ -134,6 +188,8 @@ def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) ->
         requeued, why_not = requeue(state, channel, attempt.now)
         if why_not:
             return Change(f"skipped: {why_not}")
+        if is_removed:
+            return Change(f"{_LEFT}: {NOT_CONFIGURED}; --drop {channel} drops it, --channel {channel} tries again")
         if dry_run:
             return Change("would be due again")
         return Change("due again", [SubjectWrite(state=requeued)])
@@ -142,7 +198,7 @@ def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool) ->
         outcome, stored = stack.history.update(read, change, time.time, pause)
     except Contended:
         return f"{_LEFT}: the router kept changing its incident at the same time; try again"
-    return f"{outcome}: to be told {stack.hint(stored[0])}" if stored and stored[0] else outcome
+    return f"{outcome}: notifying {stack.hint(stored[0])}" if stored and stored[0] else outcome
 
 
 # --- the dead-letter queue --------------------------------------------------------------------------------------------

@@ -2,43 +2,29 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from router.aws import clients
-from router.channels.configured import ConfiguredChannel
 from router.channels.secrets import Secrets
 from router.cli.config import choose, config_option, load_plugins
+from router.cli.deployed import STAGE_VARIABLE, find, names_stage
+from router.cli.invoke import invoke
 from router.cli.output import echo, to_json
 from router.cli.preview import printable
 from router.config.parse import load
-from router.config.settings import Config
 from router.context import Job
 from router.deadline import Deadline
 from router.deliver import deliver
-from router.incident.state import Delivery, Dispatch, SubjectState
-from router.messages.phrases import phrase
-from router.messages.render import notification
-from router.model import (
-    Alert,
-    ChannelConfig,
-    Incident,
-    IncidentStatus,
-    Kind,
-    Notification,
-    Outcome,
-    Severity,
-    Subject,
-    SubjectKind,
-)
-from router.subject_names import subject_name
+from router.incident.state import Delivery
+from router.model import SEND_TEST, Outcome, Severity
+from router.selfcheck.send_test import delivery_row, jobs_for_test
 
 TIME_LIMIT = 60.0  # seconds; each channel's own timeouts are shorter
-CAUSE = "test_alert"
 
 
 @click.command("send-test")
@@ -46,95 +32,73 @@ CAUSE = "test_alert"
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this channel; may be repeated.")
 @click.option("--severity", type=click.Choice([*map(str, Severity)]), default="info", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one per delivery.")
+@names_stage(default=None)
 @click.pass_context
 def send_test_command(
-    context: click.Context, path: Path, names: tuple[str, ...], severity: str, *, as_json: bool
+    context: click.Context, path: Path, names: tuple[str, ...], severity: str, stage: str | None, *, as_json: bool
 ) -> None:
     """Send an alert marked as a test through each channel, and show the outcome.
 
-    env: values come from this environment, secrets from AWS. History is not changed. If a channel keeps alerts open
-    until they are resolved, as PagerDuty does, the test is resolved at once. The exit code is 1 if a channel failed.
+    With a stage, the function of that stage sends it, with its own configuration, network and secrets. Without one, it
+    is sent from this machine: env: values come from this environment, secrets from AWS. History is not changed. If a
+    channel keeps alerts open until they are resolved, as PagerDuty does, the test is resolved at once. The exit code is
+    1 if a channel failed.
     """
-    secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
-    settings = load(path, load_plugins(), os.environ, secrets)
-    chosen = choose(names, settings)
-    _warn(settings, chosen)
-    usable = [name for name in (*settings.channels, *settings.disabled) if name in chosen]
-    if not usable:
+    if stage is None:
+        echo(f"from this machine; with --stage or {STAGE_VARIABLE}, the function of that stage sends it", err=True)
+        rows, unset = _from_here(path, names, Severity(severity))
+    elif context.get_parameter_source("path") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--config and --stage exclude each other: the function has its own configuration")
+    else:
+        rows, unset = _from_stage(stage, names, severity)
+    failed = any(name in unset for name in names)
+    sent = False
+    for row in rows:
+        echo(to_json(row) if as_json else _line(row))
+        sent, failed = True, failed or row["outcome"] != Outcome.SENT
+    if not sent:
         raise click.ClickException("no channel is configured")
-    failed = any(name in settings.unset for name in names)
-    for delivery in _sent([job for name in usable for job in _jobs(name, settings, Severity(severity))]):
-        echo(_json(delivery) if as_json else _line(delivery))
-        failed = failed or delivery.outcome is not Outcome.SENT
     context.exit(1 if failed else 0)
 
 
-def _warn(settings: Config, chosen: set[str]) -> None:
+Rows = tuple[Iterator[Mapping[str, Any]], Mapping[str, str]]
+"""The deliveries, and the option that each unset channel lacks."""
+
+
+def _from_stage(stage: str, names: Sequence[str], severity: str) -> Rows:
+    deployed = find(stage)
+    answer = invoke(deployed, SEND_TEST, {"channels": names, "severity": severity}, expected="problems")
+    if "error" in answer:
+        raise click.UsageError(answer["error"])
+    _warn(answer["problems"], answer["unset"])
+    return iter(answer["deliveries"]), answer["unset"]
+
+
+def _from_here(path: Path, names: tuple[str, ...], severity: Severity) -> Rows:
+    secrets = Secrets(clients.ssm, clients.secretsmanager, time.monotonic)
+    settings = load(path, load_plugins(), os.environ, secrets)
+    chosen = choose(names, settings)
+    unset = {name: option for name, option in settings.unset.items() if name in chosen}
+    _warn(settings.problems, unset)
+    return map(delivery_row, _sent(jobs_for_test(settings, names, severity, time.time()))), unset
+
+
+def _warn(problems: Sequence[str], unset: Mapping[str, str]) -> None:
     """Reports problems of the configuration and unset channels on stderr."""
-    for problem in settings.problems:
+    for problem in problems:
         echo(problem, err=True)
-    for name in sorted(chosen & settings.unset.keys()):
-        echo(f"channels.{name}: not configured, {settings.unset[name]} is unset", err=True)
-
-
-# --- the test ---------------------------------------------------------------------------------------------------------
-
-
-def _jobs(name: str, settings: Config, severity: Severity) -> Iterator[Job]:
-    """A job that opens the test incident, and one that resolves it if the channel is stateful."""
-    source = settings.channels.get(name)
-    incident = _incident(name, severity, time.time())
-    yield _job(name, Kind.OPENED, incident, source, settings)
-    if source and source.stateful:
-        over = replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at)
-        yield _job(name, Kind.RESOLVED, over, source, settings)
-
-
-def _incident(channel: str, severity: Severity, at: float) -> Incident:
-    """A test incident. Its subject and number differ per channel and second, so tests cannot resolve each other."""
-    subject = Subject("-", "-", "-", SubjectKind.CHANNEL, channel)
-    title = f"TEST alert, nothing is wrong: {subject_name(subject, 'en')}"
-    alert = Alert(
-        f"{CAUSE}.{int(at)}", "", at, severity, CAUSE, resolves=False, rule="send-test", title=title, subject=subject
-    )
-    return Incident(int(at), IncidentStatus.OPEN, subject, severity, {CAUSE: 1}, (), alert, at, at)
-
-
-def _job(name: str, kind: Kind, incident: Incident, source: ConfiguredChannel | None, settings: Config) -> Job:
-    channel_config = source.config if source else ChannelConfig(name, "", {})
-    dispatch = Dispatch(name, kind, 1, 1, is_first=False, severity=incident.severity, suppressed={})
-    notify = partial(_marked, partial(notification, dispatch, incident, channel_config), channel_config.language)
-    return Job(
-        SubjectState(incident.subject), dispatch, channel_config, notify, source, settings.disabled.get(name, "")
-    )
-
-
-def _marked(notify: Callable[[], Notification], language: str) -> Notification:
-    """The notification with a text that marks it as a test, without the command that looks it up in history."""
-    told = notify()
-    details = tuple(pair for pair in told.message.details if pair[0] != phrase("label_more", language))
-    return replace(told, message=replace(told.message, text=phrase("test_sent", language), details=details))
+    for name, option in sorted(unset.items()):
+        echo(f"channels.{name}: not configured, {option} is unset", err=True)
 
 
 def _sent(jobs: Sequence[Job]) -> Iterator[Delivery]:
     """Yields each delivery as it completes."""
-    for done in deliver(jobs, Deadline.after(TIME_LIMIT)):
+    for done in deliver(jobs, Deadline.after(TIME_LIMIT)) if jobs else ():
         for _, delivery in done:
             yield delivery
 
 
-# --- output -----------------------------------------------------------------------------------------------------------
-
-
-def _line(delivery: Delivery) -> str:
-    dispatch = delivery.dispatch
-    if delivery.outcome is Outcome.SENT:
-        return f"{dispatch.channel}: {dispatch.kind} sent"
-    return f"{dispatch.channel}: {dispatch.kind} failed: {printable(delivery.response)}"
-
-
-def _json(delivery: Delivery) -> str:
-    """One delivery as JSON. This command does not retry, so a `retry` outcome counts as failed."""
-    outcome = Outcome.SENT if delivery.outcome is Outcome.SENT else Outcome.FAILED
-    row = {"channel": delivery.dispatch.channel, "kind": delivery.dispatch.kind, "outcome": outcome}
-    return to_json({**row, "reason": delivery.response} if delivery.response else row)
+def _line(row: Mapping[str, str]) -> str:
+    if row["outcome"] == Outcome.SENT:
+        return f"{row['channel']}: {row['kind']} sent"
+    return f"{row['channel']}: {row['kind']} failed: {printable(row.get('reason', ''))}"

@@ -1,7 +1,6 @@
 """`ecs-alert-router silence`: mutes matching alerts until a given time, and records who did so and why."""
 
 import getpass
-import json
 import re
 import time
 import uuid
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from router.cli.config import known_names, matchers
+from router.cli.groups import CommandGroup
 from router.cli.history import show_rows
 from router.cli.history.options import Moment, Span
 from router.cli.output import echo, echo_json
@@ -27,7 +27,8 @@ from router.model import Incident, short_hash
 
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d\d)")
 _ID_LENGTH = 7  # characters; 35 bits are enough for the silences of one team in three months
-_OPTION_OF = {"reason": "--stopped-reason"}  # the alert's reason; --reason is why the silence was added
+# The alert's own reason and region: --reason is why the silence was added, --region where the stage is.
+_OPTION_OF = {"reason": "--stopped-reason", "region": "--alert-region"}
 _STATUSES = ("active", "pending", "expired")
 _COLUMNS = {
     "Silence": "id",
@@ -57,7 +58,7 @@ def _next(hour: int, minute: int) -> float:
     return (then if then > now else then + timedelta(days=1)).timestamp()
 
 
-@click.group("silence")
+@click.group("silence", cls=CommandGroup)
 def silence_group() -> None:
     """Mute matching alerts for a while. History records them; an incident still open afterwards is announced."""
 
@@ -81,7 +82,7 @@ def _option(fact: str) -> str:
 
 @silence_group.command("add")
 @_matching
-@click.option("--for", "span", type=Span(), help="How long: 30m, 2h, 3d.")
+@click.option("--for", "span", type=Span(), help="How long: 30m, 2h, 3d, 1w.")
 @click.option("--until", "end", type=FutureMoment(), help="End: 22:30, or 2026-11-22T22:30 (local time unless …Z).")
 @click.option("--from", "begin", type=FutureMoment(), help="Start; default: now.")
 @click.option("--reason", required=True, help="Why; shown in `silence list`.")
@@ -134,9 +135,7 @@ def add_command(
     if not dry_run:
         stack.history.put_silence(silence, now)
     if as_json:
-        echo(
-            json.dumps({**_row(silence, now), "incidents": [incident.id for incident in matched], "added": not dry_run})
-        )
+        echo_json({**_row(silence, now), "incidents": [incident.id for incident in matched], "added": not dry_run})
     else:
         prefix = "would be silenced" if dry_run else f"silence {silence.id}"
         echo(f"{prefix} until {_local(silence.ends_at)}: {matchers(silence.match)}")

@@ -18,7 +18,7 @@ from router.coldstart import tls
 
 MODELS = "aws_models"
 """The directory on sys.path with the reduced service models that `layer/build.py` writes."""
-_EVENT_NAMES = {"logs": "cloudwatch-logs", "secretsmanager": "secrets-manager"}
+_EVENT_NAMES = {"events": "eventbridge", "logs": "cloudwatch-logs", "secretsmanager": "secrets-manager"}
 """The second name under which botocore's events know a service."""
 
 

@@ -22,7 +22,7 @@ FACTS: Mapping[str, str] = {
     "cluster": 'The name of the cluster; of a CloudWatch alarm, the one that its dimensions name. "*" is every alert.',
     "container": "The name of a container of the task.",
     "detail_type": "The event's detail-type, such as ECS Task State Change.",
-    "event_name": "The event's eventName, such as SERVICE_TASK_PLACEMENT_FAILURE.",
+    "event_name": "The event's eventName, such as SERVICE_TASK_PLACEMENT_FAILURE; of AWS Health, its eventTypeCode.",
     "exit_code": "The exit code of a container of the task.",
     "family": "The family of a task that belongs to no service.",
     "image": "The image of a container of the task.",

@@ -54,6 +54,13 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secr
     return config
 
 
+def _deployed(environ: Mapping[str, str]) -> ChannelConfig:
+    """The settings of a channel before the file is read. Lambda sets the region, serverless.yml the stage."""
+    stage = environ.get("STAGE", "")
+    region = environ.get("AWS_REGION", "") if stage else ""
+    return ChannelConfig(name="", kind="", options={}, stage=stage, region=region)
+
+
 def read(path: Path) -> dict[str, Any]:
     """The file's TOML, unchecked. Raises ConfigError if it cannot be read or is not TOML."""
     try:
@@ -76,7 +83,7 @@ def parse(
     file = Place("", list(plugins.problems))
     kinds = {kind: declared_options(factory) for kind, factory in plugins.kinds.items()}
     values = read_table(alert_router_toml(kinds), table, file)
-    defaults = _settings(values, ChannelConfig(name="", kind="", options={}))
+    defaults = _settings(values, _deployed(environ))
     channels = _Channels(
         file.key("channels"), plugins, environ, secrets or Secrets(no_secret_client, no_secret_client, time.monotonic)
     )

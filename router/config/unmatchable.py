@@ -37,6 +37,8 @@ DETAIL_TYPES = (
     "Container Exited",
     "Channel Health",
 )
+EVENT_NAMES = ("RunTask", "StartTask", "AWS_ECS_TASK_PATCHING_RETIREMENT", "AWS_ECS_OPERATIONAL_ISSUE")
+"""Names besides those that are causes: API calls that CloudTrail records, and types of AWS Health events."""
 _TASKS = ("container", "image", "exit_code", "stop_code", "task_definition", "task", "family")
 _APART = ({"service", "family"}, *({"alarm", fact} for fact in (*_TASKS, "event_name")))
 _APART_FROM_EVENTS = tuple({"event_name", fact} for fact in _TASKS if fact not in {"task_definition", "family"})
@@ -177,7 +179,7 @@ def _doubtful_reason(glob: str) -> str:
 
 
 def _unknown_event(glob: str) -> str:
-    return _unknown(glob, [cause.upper() for cause in CAUSES], "event name")
+    return _unknown(glob, [*(cause.upper() for cause in CAUSES), *EVENT_NAMES], "event name")
 
 
 def _unknown_type(glob: str) -> str:

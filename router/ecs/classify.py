@@ -10,9 +10,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from router.causes import cause_words
+from router.ecs.api_calls import REFUSED, starts_tasks
 from router.ecs.conditions import alarm_deleted, effects_of, rolls_back
 from router.ecs.culprit import CRASH_SIGNALS, Ending, culprits
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
+from router.ecs.health_events import STANDALONE, is_issue, is_retirement
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
@@ -253,6 +255,10 @@ def of_status(*statuses: str) -> Predicate:
     return lambda case: case.event.status in statuses
 
 
+def standalone_affected(case: Case) -> bool:
+    return case.event.details.get("affects") == STANDALONE
+
+
 # --- causes made from the event ---------------------------------------------------------------------------------------
 
 
@@ -293,6 +299,9 @@ _instance = of_type("ecs container instance state change")
 _channel = of_type(CHANNEL_HEALTH.lower())
 _count = of_type(SERVICE_COUNT.lower())
 _overdue = of_type(RUN_OVERDUE.lower())
+_call = lambda case: starts_tasks(case.event)  # noqa: E731
+_retirement = lambda case: is_retirement(case.event)  # noqa: E731
+_issue = lambda case: is_issue(case.event)  # noqa: E731
 _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
@@ -392,6 +401,14 @@ RULES: tuple[Rule, ...] = (
     Rule("too few tasks", (_count, in_state("TOO_FEW")), ERROR, "too_few_tasks"),
     Rule("enough tasks again", (_count, in_state("ENOUGH", "GONE")), INFO, "too_few_tasks", resolves=True),
     Rule("run overdue", (_overdue,), ERROR, "task_overdue"),
+    # What no ECS event says. Calls that ECS accepted, and those of the service scheduler, are any other event.
+    Rule("call refused", (_call, in_state(REFUSED)), ERROR, "task_not_started"),
+    # AWS Health. Nothing replaces a standalone task.
+    Rule("retirement over", (_retirement, in_state("CLOSED")), INFO, "retirement_scheduled", resolves=True),
+    Rule("retirement of standalone tasks", (_retirement, standalone_affected), ERROR, "retirement_scheduled"),
+    Rule("retirement", (_retirement,), WARNING, "retirement_scheduled"),
+    Rule("AWS issue over", (_issue, in_state("CLOSED")), INFO, "aws_issue", resolves=True),
+    Rule("AWS issue", (_issue,), WARNING, "aws_issue"),
     # The router's own channels.
     Rule("channel failing", (_channel, in_state("FAILING")), ERROR, "channel_failing"),
     Rule("channel works again", (_channel, in_state("WORKING")), INFO, "channel_failing", resolves=True),

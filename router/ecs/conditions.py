@@ -1,11 +1,11 @@
 """Conditions: what an event says about states that last until another event ends them. Pure functions.
 
 A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, a dead container in a task that goes
-on, a deployment that waits for approval, an impaired instance, a failing channel. This module decides from the facts of
-the event alone. What a plugin or a user rule calls the event does not matter here.
+on, a deployment that waits for approval, an impaired instance, a failing channel, a Health event. This module decides
+from the facts of the event alone. What a plugin or a user rule calls the event does not matter here.
 
 Sources: "Amazon ECS events" in the Amazon ECS Developer Guide; "Alarm events and EventBridge" in the CloudWatch User
-Guide.
+Guide; those of `router.ecs.health_events`.
 """
 
 import re
@@ -14,6 +14,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from router.ecs.health_events import lasts
 from router.ecs.reasons import wording
 from router.model import (
     CHANNEL_HEALTH,
@@ -39,6 +40,10 @@ OVERDUE = "overdue/"
 """Prefix of `overdue/NAME`, the name of an `[[expect]]` table."""
 HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
+HEALTH_EVENT = "health/"
+"""Prefix of `health/ARN`."""
+HEALTH_GRACE = 24 * 3600.0
+"""Seconds after the end time of a Health event, in which AWS may still move or close it."""
 
 ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
 _NAME_LIMIT = 255
@@ -156,6 +161,16 @@ def _of_codedeploy(event: Event) -> Effects:
     return Effects(deployment=step, recovery=EndedBy.DEPLOYMENT_COMPLETED, immediate=step is DeploymentStep.FAILED)
 
 
+def _of_health(event: Event) -> Effects:
+    key = HEALTH_EVENT + event.subject.name
+    if event.state == "CLOSED":
+        return _end(key, EndedBy.HEALTH_EVENT_CLOSED)
+    if not lasts(event):
+        return _NOTHING
+    ends_at = _time(event.details.get("endTime", ""))
+    return Effects(begins=(Begun(key, deadline=None if ends_at is None else ends_at + HEALTH_GRACE),))
+
+
 _BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyType(
     {
         "ecs container instance health change": _of_instance_health,
@@ -164,6 +179,7 @@ _BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyT
         CHANNEL_HEALTH.lower(): _of_channel,
         SERVICE_COUNT.lower(): _of_service_count,
         RUN_OVERDUE.lower(): _of_overdue_run,
+        "aws health event": _of_health,
     }
 )
 

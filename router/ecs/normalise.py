@@ -21,8 +21,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.ecs.alarms import parse_alarm
+from router.ecs.api_calls import starts_tasks, with_call
 from router.ecs.conditions import ALARM_CONFIGURATION
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
+from router.ecs.health_events import SOURCE as HEALTH
+from router.ecs.health_events import with_health
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
 from router.model import (
@@ -38,7 +41,7 @@ from router.model import (
 )
 from router.redaction import redacted
 
-SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", OWN_SOURCE})
+SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", HEALTH, OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
 _OWN_TYPES = frozenset({"container exited", *OWN_DETAIL_TYPES})
@@ -135,7 +138,7 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
     subject = _subject(envelope, detail, arns)
     task = _task_id(detail, arns) if about_task else ""
     reason = "" if own else _reason(detail)
-    return Event(
+    event = Event(
         id=event_id,
         source=envelope["source"],
         detail_type=detail_type,
@@ -162,6 +165,9 @@ def normalise(raw: object, *, now: float | None = None) -> Event:
         partition=next((arn.partition for arn in arns if arn.partition), ""),
         detail=detail,
     )
+    if event.source == HEALTH:
+        return with_health(event, envelope.get("resources"))
+    return with_call(event) if starts_tasks(event) else event
 
 
 def _readable(raw: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

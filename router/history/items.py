@@ -31,7 +31,7 @@ Versions that run side by side read each other's items by these rules:
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -314,6 +314,7 @@ OUTBOX_ENTRY = Record(
         "only_self_reports": Field(FLAG, default=False),
         "immediate": Field(FLAG, default=False),
         "sent_at": Field(Optional(NUMBER), None),
+        "reminded_at": Field(Optional(NUMBER), None),
         "window_step": Field(COUNT, 0),
         "window_ends_at": Field(Optional(NUMBER), None),
         "attempt": Field(COUNT, 0),
@@ -373,13 +374,13 @@ CONDITION = Record(
     {
         "cause": Field(TEXT),
         "severity": Field(SEVERITY),
-        "since": Field(NUMBER),
+        "reported_at": Field(NUMBER),
         "seen_at": Field(NUMBER),
         "arn": Field(TEXT, ""),
         "deadline": Field(Optional(NUMBER), None),
         "uncertain_since": Field(Optional(NUMBER), None),
     },
-    identity="since",
+    identity="reported_at",
 )
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,
@@ -1076,11 +1077,15 @@ def unpacked(packed: Any) -> Any:
 
 
 def redacted(value: Any) -> Any:
-    """A copy without the values of environment variables: the `overrides` of a task may hold secrets there."""
+    """A copy without the values of environment variables, and without the overrides of an API call.
+
+    The `overrides` of a task may hold secrets in its environment. Whether CloudTrail masks those of a recorded call is
+    not documented, so nothing of them is kept.
+    """
     if value is None or isinstance(value, str | int | float):  # nearly all of it
         return value
     if isinstance(value, Mapping):
-        return {key: _names_alone(each) if key == "environment" else redacted(each) for key, each in value.items()}
+        return {key: _REDACTIONS.get(key, redacted)(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(each) for each in value]
     return value
@@ -1092,3 +1097,18 @@ def _names_alone(variables: Any) -> Any:
     return [
         {"name": each.get("name"), "value": REDACTED} if isinstance(each, Mapping) else REDACTED for each in variables
     ]
+
+
+def _without_overrides(value: Any) -> Any:
+    """The parameters or the answer of an API call."""
+    if isinstance(value, Mapping):
+        return {key: _IN_CALLS.get(key, _without_overrides)(each) for key, each in value.items()}
+    return [_without_overrides(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+_IN_CALLS: Mapping[str, Callable[[Any], Any]] = {"overrides": lambda _: REDACTED, "environment": _names_alone}
+_REDACTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "environment": _names_alone,
+    "requestParameters": _without_overrides,
+    "responseElements": _without_overrides,
+}

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from router.incident.known_tasks import remember, stopped_at
-from router.incident.outbox import close_outbox, request_send
+from router.incident.outbox import close_outbox, request_send, withdraw_end
 from router.incident.recovery import (
     FAILED_DEPLOYMENT,
     LAPSE_AFTER,
@@ -147,6 +147,7 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
     confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
     returns = incident.over and alert.severity.at_least(incident.severity)
     becomes_main = worse or confirms or returns
+    before = incident
     incident = replace(
         _with_relapse(incident, state, alert),
         status=IncidentStatus.OPEN,
@@ -162,6 +163,9 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         last_at=max(incident.last_at, alert.at),
         silenced=_merge_silenced(incident.silenced, state.silenced),
     )
+    if before.over:
+        entries = {name: withdraw_end(entry, before.severity) for name, entry in state.outbox.items()}
+        state = state._replace(outbox=entries)
     return state._replace(
         incident=incident,
         latest_sent=False if incident.latest is alert or becomes_main else state.latest_sent,
@@ -376,7 +380,7 @@ def _with_reminders(state: SubjectState, now: float) -> SubjectState:
     if not state.conditions:
         return state
     due = {
-        name: request_send(entry, now)
+        name: request_send(entry, now)._replace(reminded_at=now)
         for name, entry in state.outbox.items()
         if entry.remind_at is not None and entry.remind_at <= now
     }
@@ -395,6 +399,7 @@ def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
     incident = state.incident
     outdates_message = incident is None or incident.over or muted.alert.severity.worse_than(incident.severity)
     state = _add_to_incident(state._replace(muted=None), muted.alert, now, None)
+    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted
     if state.incident and state.incident.alert is muted.alert:  # else history would count the alert as an earlier one
         state = state._replace(incident=replace(state.incident, recurrence=muted.recurrence))
     return _announce(state, muted.alert, muted.targets, now, outdates_message=outdates_message)[0]
@@ -421,10 +426,14 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
 
 
 def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
-    """The state with its incident over. What it counted, and its conditions, end with it."""
+    """The state with its incident over. What it counted, and its conditions, end with it.
+
+    A failed deployment is remembered: what completed may turn out to be its rollback, and then it has not ended.
+    """
+    recovered = incident.status is IncidentStatus.RESOLVED
     over = state._replace(
         incident=incident,
-        cause_times={},
+        cause_times={key: at for key, at in state.cause_times.items() if recovered and key == FAILED_DEPLOYMENT},
         conditions={},
         verify_at=None,
         resolve_at=None,

@@ -52,6 +52,19 @@ def apply_incident_end(entry: OutboxEntry, now: float) -> OutboxEntry:
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
 
 
+def withdraw_end(entry: OutboxEntry, severity: Severity) -> OutboxEntry:
+    """The entry of an incident that is open again: an end that nobody has begun to send is withdrawn.
+
+    Args:
+        severity: the incident's before the alert that opens it again. What else there is to send stays due.
+    """
+    untried = entry.is_behind and entry.knows_incident and not entry.attempt and not entry.lease_owner
+    if not untried or entry.immediate or severity.worse_than(entry.announced_severity):
+        return entry
+    due_at = entry.window_ends_at if entry.suppressed else None
+    return entry._replace(wanted_revision=entry.sent_revision, due_at=due_at, throttled=False)
+
+
 def close_outbox(state: SubjectState, now: float) -> SubjectState:
     """The state of an incident that is over: see `apply_incident_end`.
 
@@ -60,7 +73,8 @@ def close_outbox(state: SubjectState, now: float) -> SubjectState:
     entries, given_up = {}, list(state.given_up)
     for name, before in state.outbox.items():
         entry = apply_incident_end(before, now)
-        if before.attempt and before.is_behind and not entry.is_behind:
+        tried = before.attempt or before.outcome is Outcome.RETRY  # a silence has begun the attempts anew
+        if tried and before.is_behind and not entry.is_behind:
             entry = _failed(before)
             dispatch = _dispatch(state, name, before, SendMode.SINGLE)
             given_up.append(Delivery(dispatch, Outcome.FAILED, before.response))
@@ -239,7 +253,7 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         announced_severity=Severity.INFO if over else dispatch.severity,
         suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
         only_self_reports=False if over else entry.only_self_reports,
-        immediate=False,
+        immediate=entry.immediate and entry.wanted_revision > dispatch.revision,  # came while this was being sent
         sent_at=now,
         in_doubt=False,
         window_step=entry.window_step if over else entry.window_step + 1,
@@ -283,6 +297,18 @@ def requeue(state: SubjectState, channel: str, now: float) -> tuple[SubjectState
     if incident.over and (entry.last_kind_sent is Kind.RESOLVED or never_triggered):
         return state, "over, and the channel has nothing to resolve"
     return state._replace(outbox={**state.outbox, channel: request_send(entry, now)}), ""
+
+
+def drop(state: SubjectState, channel: str, now: float) -> tuple[SubjectState, str]:
+    """Forgets what a channel has yet to be sent, and that it was notified of the incident at all.
+
+    Returns:
+        The subject state, and why nothing was dropped; "" if it was.
+    """
+    entry = state.outbox.get(channel)
+    if entry and entry.is_leased(now):
+        return state, "it is being sent now"
+    return state._replace(outbox={name: each for name, each in state.outbox.items() if name != channel}), ""
 
 
 def record_outage_sends(

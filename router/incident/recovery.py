@@ -8,7 +8,7 @@ known, so the order in which they arrive does not matter.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from router.incident.state import HOUR, Condition, SubjectState, Timing
@@ -33,6 +33,7 @@ FAILED_DEPLOYMENT = "deployment_failed"
 OTHERS = "others"
 """The key of the conditions beyond `CONDITIONS_REMEMBERED`."""
 _CONTAINER = "container/"
+_HEALTH_EVENT = "health/"
 _SMALLEST = 0.001  # seconds: stored times have this precision
 
 
@@ -125,13 +126,15 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
     if key not in conditions and len(conditions) >= CONDITIONS_REMEMBERED:
         key = OTHERS
     known = conditions.get(key)
+    late = known is not None and alert.at < known.reported_at
     conditions[key] = Condition(
         cause=alert.cause,
         severity=alert.severity,
-        since=min(alert.at, known.since) if known else alert.at,
+        reported_at=known.reported_at if known and late else alert.at,
         seen_at=now,
         arn=begun.arn or (known.arn if known else ""),
         deadline=begun.deadline,
+        uncertain_since=known.uncertain_since if known and late else None,
     )
 
 
@@ -178,7 +181,7 @@ def _note_completion(state: SubjectState, alert: Alert) -> SubjectState:
 def _with_uncertain(state: SubjectState, alert: Alert, now: float) -> SubjectState:
     conditions = {
         key: condition._replace(uncertain_since=now)
-        if key in alert.effects.uncertain and condition.uncertain_since is None and condition.since <= alert.at
+        if key in alert.effects.uncertain and condition.uncertain_since is None and condition.reported_at <= alert.at
         else condition
         for key, condition in state.conditions.items()
     }
@@ -190,7 +193,7 @@ def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
     left = {
         key: condition
         for key, condition in state.conditions.items()
-        if condition.since > alert.at or not any(_names(ended.key, key) for ended in ends)
+        if condition.reported_at > alert.at or not any(_names(ended.key, key) for ended in ends)
     }
     lasting = [ended.key for ended in ends if not ended.key.startswith(_CONTAINER)]
     known = {key: at for key, at in state.ended.items() if key not in lasting}
@@ -272,16 +275,21 @@ def expire_conditions(state: SubjectState, now: float, timing: Timing) -> Subjec
         return state
     left = {key: condition for key, condition in state.conditions.items() if key not in expired}
     state = without_stale_mute(state._replace(conditions=left))
-    by_deadline = [each for each in expired.values() if each.deadline is not None and each.deadline <= now]
+    by_deadline = {key: each.deadline for key, each in expired.items() if each.deadline and each.deadline <= now}
     unconfirmed = len(expired) - len(by_deadline)
     if state.incident and not state.incident.over and unconfirmed:
         incident = replace(state.incident, unconfirmed=state.incident.unconfirmed + unconfirmed)
         state = state._replace(incident=incident)
     without_data = any(each.uncertain_since is not None for each in expired.values())
     doubt = EndedBy.WITHOUT_DATA if without_data else EndedBy.UNCONFIRMED
-    by = doubt if unconfirmed else EndedBy.APPROVAL_TIMED_OUT
-    at = now if unconfirmed else max(each.deadline or 0.0 for each in by_deadline)
+    by = doubt if unconfirmed else _deadline_passed(by_deadline)
+    at = now if unconfirmed else max(by_deadline.values())
     return reassess(state, by, at, now, timing)
+
+
+def _deadline_passed(keys: Iterable[str]) -> EndedBy:
+    of_health = all(key.startswith(_HEALTH_EVENT) for key in keys)
+    return EndedBy.HEALTH_EVENT_EXPIRED if of_health else EndedBy.APPROVAL_TIMED_OUT
 
 
 Findings = Mapping[str, EndedBy | None]

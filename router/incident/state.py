@@ -54,11 +54,11 @@ class SendMode(enum.StrEnum):
 
 HOUR = 3600.0
 UNSEEN_FOR = 7 * 24 * HOUR
-"""Seconds after which a condition that was neither seen nor checked is given up."""
+"""Seconds after which a condition without a deadline that was neither seen nor checked is given up."""
 UNCERTAIN_FOR = 24 * HOUR
 """The same for an alarm without data."""
 DEADLINE_GRACE = 900.0
-"""Seconds after the deadline of an approval, in which AWS may still report what became of it."""
+"""Seconds after a deadline, in which AWS may still report what became of it."""
 
 
 class OutboxEntry(NamedTuple):
@@ -81,6 +81,7 @@ class OutboxEntry(NamedTuple):
         only_self_reports: all that the channel has not been told yet are reports of tasks about themselves.
         immediate: among what the channel has not been told yet is something that no window holds back.
         sent_at: clock time at which the channel accepted the last notification; None before the first.
+        reminded_at: clock time of the last reminder, whether or not the channel accepted it; None before the first.
         window_step: windows begun so far. window_ends_at: clock time, or None outside a window.
         attempt: attempts to send the wanted revision. first_attempt_at: clock time of the first of them.
         due_at: clock time at which this entry needs work; None if nothing is left to do.
@@ -105,6 +106,7 @@ class OutboxEntry(NamedTuple):
     only_self_reports: bool = False
     immediate: bool = False
     sent_at: float | None = None
+    reminded_at: float | None = None
     # window
     window_step: int = 0
     window_ends_at: float | None = None
@@ -142,7 +144,7 @@ class OutboxEntry(NamedTuple):
         """Clock time at which the channel is reminded, if a condition of the incident continues until then."""
         if not self.remind or self.stateful or self.sent_at is None or self.is_behind or not self.knows_incident:
             return None
-        return self.sent_at + self.remind
+        return max(self.sent_at, self.reminded_at or 0.0) + self.remind
 
     def is_leased(self, now: float) -> bool:
         return bool(self.lease_owner) and self.lease_ends_at > now
@@ -153,7 +155,7 @@ class Condition(NamedTuple):
 
     Attributes:
         cause, severity: of the alert that reported it.
-        since: event time at which it began.
+        reported_at: event time of the newest event that reported it. What is older is not its end.
         seen_at: clock time at which an event reported it, or AWS was asked, for the last time.
         arn: of what AWS can be asked about it; "" if the subject and the condition's key tell.
         deadline: clock time at which it ends by itself, or None.
@@ -162,7 +164,7 @@ class Condition(NamedTuple):
 
     cause: str
     severity: Severity
-    since: float
+    reported_at: float
     seen_at: float
     arn: str = ""
     deadline: float | None = None
@@ -172,8 +174,7 @@ class Condition(NamedTuple):
     def ends_at(self) -> float:
         """Clock time at which it ends without an event."""
         times = (
-            self.seen_at + UNSEEN_FOR,
-            math.inf if self.deadline is None else self.deadline + DEADLINE_GRACE,
+            self.seen_at + UNSEEN_FOR if self.deadline is None else self.deadline + DEADLINE_GRACE,
             math.inf if self.uncertain_since is None else self.uncertain_since + UNCERTAIN_FOR,
         )
         return min(times)
@@ -186,7 +187,7 @@ class MutedAlert(NamedTuple):
         until: clock time at which to check whether it is still silenced.
         targets: the channels that the alert's routes named.
         recurrence: of the alert, when it came.
-        conditions: keys of the conditions that the alert reports.
+        conditions: keys of the conditions that it and earlier silenced alerts report.
     """
 
     until: float

@@ -47,12 +47,18 @@ def suppressed_by(alert: Alert, now: float) -> Suppression:
 
 
 def keep_muted(state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], until: float | None) -> SubjectState:
-    """The state of a silenced subject: it keeps the alert for the end of the silence, if that is known."""
-    if state.muted and state.muted.alert.at > alert.at:
-        return state
+    """The state of a silenced subject: it keeps its newest alert for the end of the silence, if that is known.
+
+    What earlier alerts reported counts as well: the newest may end before them.
+    """
     conditions = tuple(begun.key for begun in alert.effects.begins if begun.key in state.conditions)
     if not conditions:
         return state
+    before = state.muted
+    earlier = tuple(key for key in before.conditions if key in state.conditions) if before else ()
+    conditions = tuple(dict.fromkeys((*earlier, *conditions)))
+    if before and before.alert.at > alert.at:
+        return state._replace(muted=before._replace(conditions=conditions))
     if until is None:
         return state._replace(muted=None)
     return state._replace(muted=MutedAlert(until, alert, tuple(targets), recurrence_of(state, alert), conditions))

@@ -13,7 +13,7 @@ from router.incident.state import Dispatch, SubjectState
 from router.messages import console
 from router.messages.hygiene import cleaned
 from router.messages.phrases import part_labels, phrase, status
-from router.messages.render import LINKS, pages, without_middle
+from router.messages.render import LINKS, command, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 from router.round_robin import round_robin
 from router.subject_names import subject_name
@@ -43,7 +43,7 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
     language = dispatch.options.language or config.language
     facts = (
         (phrase("label_incidents", language), _severities(incidents, language)),
-        (phrase("label_more", language), "ecs-alert-router history open"),
+        (phrase("label_more", language), command("history open", config)),
     )
     message = Message(
         _title(incidents, dispatch.kind, language),
@@ -55,7 +55,17 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
         labels=part_labels(language),
     )
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention
-    return cleaned(Notification(dispatch.kind, message, worst.alert, worst, mention, incidents))
+    return cleaned(
+        Notification(
+            kind=dispatch.kind,
+            message=message,
+            alert=worst.alert,
+            incident=worst,
+            mention=mention,
+            bundled=incidents,
+            revision=dispatch.revision,
+        )
+    )
 
 
 def _worst_first(member: Member) -> tuple[int, int, str, str, str, float]:

@@ -50,6 +50,10 @@ _SIGNALS = "https://man7.org/linux/man-pages/man7/signal.7.html"
 _WINDOWS = "https://learn.microsoft.com/archive/blogs/joshpoley/common-process-termination-values"
 _INSTANCE = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerInstance.html"
 _INSIGHTS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html"
+_RUN_TASK = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html"
+_EVENTS_ROLE = f"{_GUIDE}CWE_IAM_role.html"
+_RETIRING = f"{_GUIDE}prepare-task-retirement.html"
+_HEALTH = "https://docs.aws.amazon.com/health/latest/ug/getting-started-health-dashboard.html"
 _CODEDEPLOY = "https://docs.aws.amazon.com/codedeploy/latest/userguide/deployments-stop.html"
 
 _FARGATE = ("FARGATE",)
@@ -70,6 +74,7 @@ class Hint(NamedTuple):
         metric: of an alarm.
         hook: the kind of a deployment's lifecycle hook.
         beside: the exit code of another container, in a standalone task.
+        refusal: how the reason or error of a refused call begins. affects: what a Health event affects.
     """
 
     en: str
@@ -83,6 +88,8 @@ class Hint(NamedTuple):
     metric: tuple[str, ...] = ()
     hook: tuple[str, ...] = ()
     beside: tuple[int, ...] = ()
+    refusal: tuple[str, ...] = ()
+    affects: tuple[str, ...] = ()
 
 
 class Situation(NamedTuple):
@@ -95,6 +102,8 @@ class Situation(NamedTuple):
         launch: `FARGATE`, `EC2`, `EXTERNAL`, or "" where the event does not say.
         metric: of an alarm, its metric. hook: of a deployment hook, `AWS_LAMBDA` or `PAUSE`.
         beside: of a standalone task that has stopped, the exit codes of all containers.
+        refusal: of a call that ECS refused, the reason of the first failure, or the error's name.
+        affects: of a Health event, `tasks` or `services`.
     """
 
     cause: str
@@ -105,6 +114,8 @@ class Situation(NamedTuple):
     metric: str = ""
     hook: str = ""
     beside: frozenset[int] = frozenset()
+    refusal: str = ""
+    affects: str = ""
 
     @property
     def registry(self) -> Registry | None:
@@ -906,7 +917,208 @@ _EXITS = (
     ),
 )
 
+# A call that ECS refused. Nothing tries again, unless the caller does.
+_REFUSALS = (
+    Hint(
+        "Grant {action} on the resource that the reason names to role {role}, then start the task again.",
+        "ロール {role} に、理由に示されたリソースへの {action} を許可し、タスクを再度起動してください。",
+        _EVENTS_ROLE,
+        refusal=("accessdenied",),
+    ),
+    Hint(
+        "The caller lacks a permission: grant what the reason names (ecs:RunTask, or iam:PassRole for the task's roles), "
+        "then start the task again.",
+        "呼び出し元の権限が不足しています。理由に示されたもの (ecs:RunTask、またはタスクのロールへの iam:PassRole) を許可し、"
+        "タスクを再度起動してください。",
+        _EVENTS_ROLE,
+        refusal=("accessdenied",),
+    ),
+    Hint(
+        "No instance has enough free CPU units: add instances or lower the task's cpu, then start the task again.",
+        "空き CPU ユニットが足りません。インスタンスを追加するかタスクの cpu を下げ、再度起動してください。",
+        _FAILURES,
+        refusal=("resource:cpu",),
+    ),
+    Hint(
+        "No instance has enough free memory: add instances or lower the task's memory, then start the task again.",
+        "空きメモリが足りません。インスタンスを追加するかタスクの memory を下げ、再度起動してください。",
+        _FAILURES,
+        refusal=("resource:memory",),
+    ),
+    Hint(
+        "The host port is in use on every instance: use dynamic host ports (hostPort 0) or awsvpc, or add instances.",
+        "すべてのインスタンスでホストポートが使用中です。動的ホストポート (hostPort 0) または awsvpc を使うか、インスタンスを"
+        "追加してください。",
+        _FAILURES,
+        refusal=("resource:port",),
+    ),
+    Hint(
+        "No instance can take another network interface: add or enlarge instances, or turn on awsvpcTrunking.",
+        "ネットワークインターフェイスを追加できるインスタンスがありません。インスタンスを追加または大きくするか、awsvpcTrunking を"
+        "有効にしてください。",
+        _FAILURES,
+        refusal=("resource:eni",),
+    ),
+    Hint(
+        "No instance has enough free GPUs: add instances with GPUs, then start the task again.",
+        "空き GPU が足りません。GPU インスタンスを追加し、再度起動してください。",
+        _FAILURES,
+        refusal=("resource:gpu",),
+    ),
+    Hint(
+        "No instance has the free resources that the task requests: add instances, then start the task again.",
+        "タスクに必要な空きリソースを持つインスタンスがありません。インスタンスを追加し、再度起動してください。",
+        _FAILURES,
+        refusal=("resource:",),
+    ),
+    Hint(
+        "The ECS agent of the instance is disconnected: restart the agent or replace the instance, then start the task "
+        "again.",
+        "インスタンスの ECS エージェントが切断されています。エージェントを再起動するかインスタンスを交換し、再度起動してください。",
+        _FAILURES,
+        refusal=("agent",),
+    ),
+    Hint(
+        "The instance and the subnets of the call are in different Availability Zones: name subnets in the instances' "
+        "zones.",
+        "インスタンスと、指定したサブネットのアベイラビリティーゾーンが異なります。インスタンスと同じゾーンのサブネットを指定して"
+        "ください。",
+        _FAILURES,
+        refusal=("location",),
+    ),
+    Hint(
+        "No instance has an attribute that the task definition requires, such as ecs.capability.task-eni for awsvpc: "
+        "compare both, and update the agent.",
+        "タスク定義に必要な属性 (awsvpc の場合の ecs.capability.task-eni など) を持つインスタンスがありません。両者を比較し、"
+        "エージェントを更新してください。",
+        _FAILURES,
+        refusal=("attribute",),
+    ),
+    Hint(
+        "The call names a container instance that does not exist: check its id, the cluster and the Region.",
+        "指定されたコンテナインスタンスが存在しません。ID、クラスター、リージョンを確認してください。",
+        _FAILURES,
+        refusal=("missing",),
+    ),
+    Hint(
+        "The call names a container instance that was deregistered: name one that is ACTIVE.",
+        "指定されたコンテナインスタンスは登録解除されています。ACTIVE のインスタンスを指定してください。",
+        _FAILURES,
+        refusal=("inactive",),
+    ),
+    Hint(
+        "Fargate has no capacity for this size in these zones right now. Start the task again later, or allow subnets in "
+        "more Availability Zones.",
+        "現在、これらのゾーンではこのサイズの Fargate キャパシティが不足しています。後で再度起動するか、他のアベイラビリティーゾーンの"
+        "サブネットも指定してください。",
+        _FAILURES,
+        refusal=("capacity is unavailable",),
+    ),
+    Hint(
+        "No instance satisfies the placement constraint: compare it with the instances' attributes, or add instances.",
+        "配置制約を満たすインスタンスがありません。制約とインスタンスの属性を比較するか、インスタンスを追加してください。",
+        _FAILURES,
+        refusal=("memberof", "distinctinstance"),
+    ),
+    Hint(
+        "The cluster or capacity provider has no instance: check its Auto Scaling group, then start the task again.",
+        "クラスターまたはキャパシティプロバイダーにインスタンスがありません。Auto Scaling グループを確認し、再度起動してください。",
+        _FAILURES,
+        refusal=("no active instances", "empty capacity provider"),
+    ),
+    Hint(
+        "The cluster has no instance that can run the task: check its Auto Scaling group or capacity provider.",
+        "タスクを実行できるインスタンスがクラスターにありません。Auto Scaling グループまたはキャパシティプロバイダーを確認して"
+        "ください。",
+        _RUN_TASK,
+        (Target.NO_INSTANCE,),
+    ),
+    Hint(
+        "A quota of the account is reached: request an increase in Service Quotas or stop tasks, then start the task "
+        "again.",
+        "アカウントのクォータに達しています。Service Quotas で引き上げを申請するかタスクを停止し、再度起動してください。",
+        _PLACING,
+        failure=(Failure.QUOTA,),
+    ),
+    Hint(
+        "The call names a cluster that does not exist in this Region: correct it where the call is made.",
+        "指定されたクラスターがこのリージョンに存在しません。呼び出し元の設定を修正してください。",
+        _RUN_TASK,
+        refusal=("clusternotfound",),
+    ),
+    Hint(
+        "The platform version of the call does not exist or does not fit the task definition: use LATEST, or correct it.",
+        "指定されたプラットフォームバージョンが存在しないか、タスク定義に対応していません。LATEST を使うか修正してください。",
+        _RUN_TASK,
+        refusal=("platform",),
+    ),
+    Hint(
+        "This Region does not support what the task needs: run it in another Region, or change the task definition.",
+        "タスクに必要な機能がこのリージョンでサポートされていません。別のリージョンで実行するか、タスク定義を変更してください。",
+        _RUN_TASK,
+        refusal=("unsupportedfeature",),
+    ),
+    Hint(
+        "AWS has blocked the account: contact AWS Support.",
+        "アカウントが AWS によりブロックされています。AWS サポートに連絡してください。",
+        _RUN_TASK,
+        refusal=("blocked",),
+    ),
+    Hint(
+        "ECS had an error or received too many calls. Start the task again, with a pause between attempts.",
+        "ECS 側のエラー、または呼び出しの過多です。間隔を空けて、タスクを再度起動してください。",
+        _RUN_TASK,
+        refusal=("server", "serviceunavailable", "internal", "throttl", "conflict", "limitexceeded"),
+    ),
+    Hint(
+        "Correct what the reason names where the call is made, then start the task again: every further call will fail.",
+        "理由に示された設定を呼び出し元で修正し、タスクを再度起動してください。修正するまで呼び出しは毎回失敗します。",
+        _RUN_TASK,
+        refusal=("invalidparameter", "client", "namespacenotfound"),
+    ),
+    Hint(
+        "Nothing starts this task again unless the caller does: resolve the reason, then start it.",
+        "呼び出し元が再試行しない限り、タスクは起動されません。理由を解消し、再度起動してください。",
+        _FAILURES,
+    ),
+)
+
 HINTS: Mapping[str, tuple[Hint, ...]] = {
+    "task_not_started": _REFUSALS,
+    "retirement_scheduled": (
+        Hint(
+            "Start a replacement before then and stop the old task. AWS replaces no standalone task, whether RunTask, a "
+            "schedule, AWS Batch or Step Functions started it.",
+            "期限までに代わりのタスクを起動し、古いタスクを停止してください。RunTask、スケジュール、AWS Batch、Step Functions で"
+            "起動したスタンドアロンタスクは、AWS により置き換えられません。",
+            _MAINTENANCE,
+            affects=("tasks",),
+        ),
+        Hint(
+            "No action needed if the service can start new tasks. To choose the time yourself, force a new deployment "
+            "before then.",
+            "サービスが新しいタスクを起動できる状態であれば対応は不要です。時刻を選びたい場合は、それまでに新しいデプロイを強制して"
+            "ください。",
+            _RETIRING,
+            affects=("services",),
+        ),
+        Hint(
+            "Look up the affected tasks in the AWS Health Dashboard. Replace standalone tasks yourself; services replace "
+            "theirs.",
+            "AWS Health Dashboard で対象のタスクを確認してください。スタンドアロンタスクは手動で置き換えてください。サービスのタスクは"
+            "自動的に置き換えられます。",
+            _MAINTENANCE,
+        ),
+    ),
+    "aws_issue": (
+        Hint(
+            "Follow the event in the AWS Health Dashboard. Avoid deployments and restarts that need new tasks until AWS "
+            "closes it.",
+            "AWS Health Dashboard でイベントの経過を確認してください。AWS がクローズするまで、新しいタスクを必要とするデプロイや再起動は"
+            "避けてください。",
+            _HEALTH,
+        ),
+    ),
     "out_of_memory": (
         Hint(
             "The limit of {memory} MiB is too low for the container even to start: raise it in the task definition.",
@@ -1595,6 +1807,8 @@ def _fits(each: Hint, situation: Situation, names: set[str]) -> bool:
         and (not each.metric or situation.metric in each.metric)
         and (not each.hook or situation.hook.upper() in each.hook)
         and (not each.beside or not situation.beside.isdisjoint(each.beside))
+        and (not each.refusal or situation.refusal.lower().startswith(each.refusal))
+        and (not each.affects or situation.affects in each.affects)
         and placeholders(each.en) <= names
     )
 

@@ -43,6 +43,7 @@ def _message(message: Message) -> Message:
         status=single_line(message.status),
         headline=single_line(message.headline),
         labels=PartLabels(*map(single_line, message.labels)),
+        incident_title=single_line(message.incident_title),
     )
     return message if after == message else after  # channels share one message
 

@@ -65,9 +65,9 @@ PHRASES: dict[str, dict[str, str]] = {
     "severity_count": {"en": "{count} {severity}", "ja": "{severity} {count} 件"},
     "about_channel_failing": {
         "en": "No alert has reached this channel for 15 minutes. It will get the current state of every incident once "
-        "it recovers. Test it with `ecs-alert-router send-test`.",
+        "it recovers. Test it with `{command}`.",
         "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
-        "`ecs-alert-router send-test` で確認してください。",
+        "`{command}` で確認してください。",
     },
     "about_too_few_tasks": {
         "en": "The service has run {running} of {desired} desired tasks for 5 minutes or longer, and no deployment in "
@@ -83,6 +83,61 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "The run {expected} started at {due}, and has not finished in time (task {task}).",
         "ja": "{expected} は {due} に開始されましたが、想定の時間内に完了していません (タスク {task})。",
     },
+    "call_refused": {
+        "en": "{caller} called {call}, and ECS refused it.",
+        "ja": "{caller} による {call} の呼び出しが ECS に拒否されました。",
+    },
+    "call_started_none": {
+        "en": "{caller} called {call} for {requested} tasks, and ECS started none.",
+        "ja": "{caller} が {call} で {requested} 個のタスクの起動を要求しましたが、1 つも開始されませんでした。",
+    },
+    "call_started_fewer": {
+        "en": "{caller} called {call} for {requested} tasks, and ECS started only {started}.",
+        "ja": "{caller} が {call} で {requested} 個のタスクを要求しましたが、開始されたのは {started} 個だけです。",
+    },
+    "call_unknown_task": {
+        "en": "CloudTrail does not record the parameters of such a call.",
+        "ja": "CloudTrail はこのような呼び出しのパラメータを記録しません。",
+    },
+    "caller_unknown": {"en": "An unknown caller", "ja": "不明な呼び出し元"},
+    "retirement_of_tasks": {
+        "en": "AWS will stop standalone tasks{at} and will not replace them.",
+        "ja": "AWS は{at}スタンドアロンタスクを停止します。停止したタスクは置き換えられません。",
+    },
+    "retirement_of_services": {
+        "en": "AWS will stop tasks of services{at}; ECS starts their replacements automatically.",
+        "ja": "AWS は{at}サービスのタスクを停止します。代わりのタスクは ECS が自動的に起動します。",
+    },
+    "retirement_of_unknown": {
+        "en": "AWS will stop Fargate tasks{at}. ECS replaces those of services; standalone tasks are not replaced.",
+        "ja": "AWS は{at} Fargate タスクを停止します。サービスのタスクは ECS が置き換えますが、スタンドアロンタスクは"
+        "置き換えられません。",
+    },
+    "retirement_at": {"en": " at or after {time}", "ja": " {time} 以降に"},
+    "aws_issue_since": {
+        "en": "AWS reports this for {service} in {region} since {time}.",
+        "ja": "AWS が {region} の {service} について {time} から報告しています。",
+    },
+    "aws_change_at": {
+        "en": "AWS plans this change of {service} in {region} for {time}.",
+        "ja": "AWS が {region} の {service} について {time} に予定している変更です。",
+    },
+    "health_pages": {
+        "en": "AWS sent the list of what is affected in {count} parts; the AWS Health Dashboard shows all of it.",
+        "ja": "対象の一覧は {count} 件に分割されて届きます。全体は AWS Health Dashboard で確認できます。",
+    },
+    "affected_in": {"en": "{region}", "ja": "{region}"},
+    "affected_services_in": {"en": "services in {region}", "ja": "サービス ({region})"},
+    "affected_tasks_in": {"en": "standalone tasks in {region}", "ja": "スタンドアロンタスク ({region})"},
+    "affected_services_counted": {"en": "{count} services in {region}", "ja": "サービス {count} 個 ({region})"},
+    "affected_services_counted_one": {"en": "service {name}", "ja": "サービス {name}"},
+    "affected_tasks_counted": {
+        "en": "{count} standalone tasks in {region}",
+        "ja": "スタンドアロンタスク {count} 個 ({region})",
+    },
+    "affected_tasks_counted_one": {"en": "standalone task {name}", "ja": "スタンドアロンタスク {name}"},
+    "affected_more": {"en": "{names} and {count} more", "ja": "{names} 他 {count} 件"},
+    "aws_change": {"en": "AWS plans a change of ECS", "ja": "ECS に関する AWS の変更予定"},
     "too_few_tasks": {"en": "Too few tasks running", "ja": "実行中のタスクが不足"},
     "too_many_tasks": {"en": "Too many tasks running", "ja": "実行中のタスクが過多"},
     "alarm_in_service": {"en": "{alarm} ({service})", "ja": "{alarm} - {service}"},
@@ -319,6 +374,14 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "The run is not expected any more.",
         "ja": "この実行は監視対象から外されました。",
     },
+    "ended_health_event_closed": {
+        "en": "AWS closed the Health event.",
+        "ja": "AWS がこの Health イベントをクローズしました。",
+    },
+    "ended_health_event_expired": {
+        "en": "The end time that AWS announced passed more than a day ago.",
+        "ja": "AWS が通知した終了時刻から 1 日以上経過しました。",
+    },
     "ended_verified": {
         "en": "AWS no longer reports the problem.",
         "ja": "AWS の API で、継続していないことを確認しました。",
@@ -366,8 +429,8 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "履歴を利用できません。通知が重複する場合があり、解決は通知されません。",
     },
     "test_sent": {
-        "en": "Test sent with `ecs-alert-router send-test`; this channel works. No action needed.",
-        "ja": "`ecs-alert-router send-test` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
+        "en": "Test sent with `{command}`; this channel works. No action needed.",
+        "ja": "`{command}` によるテスト通知です。このチャネルは正常に動作しています。対応は不要です。",
     },
     "heartbeat_title": {
         "en": "Weekly heartbeat: the alert router is working",
@@ -450,6 +513,12 @@ PHRASES: dict[str, dict[str, str]] = {
     "link_alarm": {"en": "View alarm", "ja": "アラームを表示"},
     "link_source": {"en": "AWS guide", "ja": "AWS ガイド"},
     "link_of": {"en": "{link} ({name})", "ja": "{link} ({name})"},
+    "label_affected_services": {"en": "Affected services", "ja": "対象のサービス"},
+    "label_affected_tasks": {"en": "Affected tasks", "ja": "対象のタスク"},
+    "label_affected": {"en": "Affected", "ja": "対象"},
+    "label_planned": {"en": "Planned", "ja": "予定時刻"},
+    "label_caller": {"en": "Caller", "ja": "呼び出し元"},
+    "link_health_event": {"en": "View AWS Health event", "ja": "AWS Health イベントを表示"},
     "label_alarm": {"en": "Alarm", "ja": "アラーム"},
     "label_metric": {"en": "Metric", "ja": "メトリクス"},
     "label_threshold": {"en": "Threshold", "ja": "しきい値"},

@@ -16,7 +16,7 @@ from router.config.time_zones import zone
 from router.ecs.exit_codes import SIGKILL, asked_to_stop
 from router.ecs.stop_reason import image, parse
 from router.incident.state import Dispatch
-from router.messages import alarms, console, containers
+from router.messages import alarms, api_calls, console, containers, health_events
 from router.messages.hints import Hint, Situation, hint, named, worded
 from router.messages.hygiene import cleaned
 from router.messages.phrases import ordinal, part_labels, phrase, span, status
@@ -140,7 +140,17 @@ def notification(
         made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
     alert = dispatch.alert or incident.alert
-    return cleaned(Notification(dispatch.kind, made[said], alert, incident, mention, reason=dispatch.reason))
+    return cleaned(
+        Notification(
+            kind=dispatch.kind,
+            message=made[said],
+            alert=alert,
+            incident=incident,
+            mention=mention,
+            reason=dispatch.reason,
+            revision=dispatch.revision,
+        )
+    )
 
 
 def _message(story: _MessageContext) -> Message:
@@ -163,6 +173,7 @@ def _message(story: _MessageContext) -> Message:
         status=status(story.dispatch.kind, story.incident, story.config.language),
         headline=_title(story, Kind.OPENED),
         labels=part_labels(story.config.language),
+        incident_title=_incident_title(story.incident, story.config.language),
     )
 
 
@@ -209,12 +220,19 @@ def without_middle(name: str, room: int) -> str:
 def _what(story: _MessageContext) -> str:
     """The cause in plain words."""
     alert, language = story.alert, story.config.language
-    if in_alarm := alarms.cause_in_title(alert, language):
-        return in_alarm
+    if more_exact := alarms.cause_in_title(alert, language) or health_events.cause_in_title(alert, language):
+        return more_exact
     code = alert.culprit.exit_code if alert.culprit else None
     if alert.cause != _CRASH or code is None or code == 0 or asked_to_stop(code):
         return cause_words(alert.cause, language)
     return in_language(KILLED if code == SIGKILL else CRASHED, language)
+
+
+def _incident_title(incident: Incident, language: str) -> str:
+    """The same in every message about the incident, so that mail clients show them as one thread."""
+    cause = cause_words(next(iter(incident.causes), incident.alert.cause), language)
+    task = next(iter(incident.tasks), "")
+    return phrase("title_opened", language, cause=cause, subject=subject_in_cluster(incident.subject, language, task))
 
 
 def _subject(alert: Alert) -> Subject:
@@ -224,6 +242,8 @@ def _subject(alert: Alert) -> Subject:
 def _where(subject: Subject, story: _MessageContext) -> str:
     """The subject; for an alarm about a service whose title does not say what is wrong, the alarm and the service."""
     alert, language = story.alert, story.config.language
+    if affected := health_events.affected_in_title(alert, language):
+        return affected
     where = subject_in_cluster(subject, language, alert.task)
     if alarms.service_of(alert) is None or alarms.cause_in_title(alert, language):
         return where
@@ -309,6 +329,8 @@ def _situation(alert: Alert, culprit: Container | None) -> Situation:
         launch=details.get("launchType", ""),
         metric=alert.alarm.metric if alert.alarm and alarms.too_few_tasks(alert) else "",
         hook=details.get("hookType", ""),
+        refusal=details.get("refusal", ""),
+        affects=details.get("affects", ""),
         beside=containers.codes_of_run(alert),
     )
 
@@ -325,6 +347,7 @@ def _lead(story: _MessageContext) -> str:
             sentences = [
                 what_died,
                 reporter,
+                health_events.pages_sentence(story.alert, story.config.language),
                 _returns(story),
                 _history_sentence(story),
                 _held_back(story),
@@ -354,6 +377,7 @@ def _about_the_cause(story: _MessageContext) -> str:
         expected=details.get("expected", ""),
         due=_moment(details.get("dueAt", ""), story),
         task=details.get("taskId", ""),
+        command=command("send-test", story.config),
     )
 
 
@@ -463,7 +487,11 @@ def _culprit_sentence(story: _MessageContext) -> str:
     alert = story.alert
     if alert.alarm:
         return alarms.sentence(alert, story.config.language)
-    return containers.sentence(alert, story.config.language, story.found.memory)
+    return (
+        api_calls.sentence(alert, story.config.language)
+        or health_events.sentence(alert, story.config.language, story.clock)
+        or containers.sentence(alert, story.config.language, story.found.memory)
+    )
 
 
 def _other_containers(story: _MessageContext) -> str:
@@ -496,6 +524,8 @@ def _reason(alert: Alert) -> str:
     """ECS's own words as one paragraph; "" where they say no more than the title does."""
     if alert.alarm and alert.alarm.triggered:
         return ""  # it is the ARN of the alarm that the text names
+    if health_events.is_whole_reason(alert):
+        return ""
     words = " ".join(alert.reason.split())
     if words.lower().startswith(_NO_NEWS):
         return ""
@@ -553,6 +583,7 @@ def _facts(story: _MessageContext) -> dict[str, str]:
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED
     return {
         **alarms.facts(alert, story.config.language),
+        **health_events.facts(alert, story.config.language, story.clock),
         "image": _image(alert),
         "task_definition": alert.task_definition,
         "memory": f"{memory:,} MiB" if memory and _may_be_memory(alert) else "",
@@ -606,8 +637,15 @@ def _details(story: _MessageContext) -> dict[str, str]:
         "log_group": story.found.logs[0],
         "task": alert.task,
         **_placement(alert),
-        "more": f"ecs-alert-router history show {incident.id}",
+        "more": command(f"history show {incident.id}", story.config),
     }
+
+
+def command(words: str, config: ChannelConfig) -> str:
+    """The command, with the stage and region of the router: the reader's shell may be set to others."""
+    stage = f" --stage {config.stage}" if config.stage else ""
+    region = f" --region {config.region}" if config.region else ""
+    return f"ecs-alert-router {words}{stage}{region}"
 
 
 def _place(subject: Subject, account_name: str) -> str:
@@ -623,6 +661,7 @@ def _placement(alert: Alert) -> dict[str, str]:
     starter, capacity_provider = details.get("startedBy", ""), details.get("capacityProviderName", "")
     prefix = next((prefix for prefix in _STARTERS if starter.startswith(prefix)), "")
     return {
+        "caller": details.get("caller", "") if alert.subject.kind is not SubjectKind.CALLER else "",
         "availability_zone": details.get("availabilityZone", ""),
         "capacity_provider": capacity_provider,
         "launch_type": details.get("launchType", "") if capacity_provider not in {"FARGATE", "FARGATE_SPOT"} else "",
@@ -653,6 +692,8 @@ def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) 
 
     They need no permission of the router: only the page of a log stream needs the names in `found`.
     """
+    if health_event := health_events.page(alert):
+        yield "health_event", health_event
     site = console.site(alert.partition, alert.subject.region)
     if site is None:
         return

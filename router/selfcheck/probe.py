@@ -27,7 +27,7 @@ def probe(config: Config, now: float, deadline: Deadline) -> int:
     Args:
         now: clock time of the incident that is rendered.
     """
-    incident, problems = _incident(now), dict(config.disabled)
+    incident, problems = probe_incident(now), dict(config.disabled)
     threads = [
         threading.Thread(target=_probe, args=(source, incident, problems, deadline), name=f"probe-{name}", daemon=True)
         for name, source in config.channels.items()
@@ -48,7 +48,7 @@ def _probe(source: ConfiguredChannel, incident: Incident, problems: dict[str, st
     name = source.config.name
     with applies(deadline):
         try:
-            _rendered(name, source, incident)
+            rendered(source, incident)
         except TransientError as error:  # AWS asks to retry later: the next tick does
             log.warning("channel %s: %s", name, source.without_secrets(str(error)))
         except ChannelError as error:
@@ -57,13 +57,15 @@ def _probe(source: ConfiguredChannel, incident: Incident, problems: dict[str, st
             problems[name] = f"its plugin raised {type(error).__name__}"
 
 
-def _rendered(name: str, source: ConfiguredChannel, incident: Incident) -> None:
+def rendered(source: ConfiguredChannel, incident: Incident) -> None:
+    """Reads the channel's secrets, makes it, and renders a message. Raises what these raise."""
     config, channel = source.open()
-    dispatch = Dispatch(name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
+    dispatch = Dispatch(config.name, Kind.OPENED, 1, 1, is_first=True, severity=Severity.INFO, suppressed={})
     channel.render(notification(dispatch, incident, config))
 
 
-def _incident(now: float) -> Incident:
+def probe_incident(now: float) -> Incident:
+    """The incident that is rendered and never sent."""
     title = "Probe, never sent"
     alert = Alert(_CAUSE, "", now, Severity.INFO, _CAUSE, resolves=False, rule="probe", title=title, subject=_SUBJECT)
     return Incident(1, IncidentStatus.OPEN, _SUBJECT, Severity.INFO, {_CAUSE: 1}, (), alert, now, now)

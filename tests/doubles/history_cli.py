@@ -18,6 +18,7 @@ from router.history.items import iso
 from router.history.store import History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.place import without_place
 from tests.doubles.world import DAY, World
 
 TABLE = "alert-history"
@@ -70,7 +71,7 @@ def died(number: int, before: float, *, service: str | None = "web", **fields: A
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
-    return CliRunner().invoke(main, ["history", *arguments, "--table", TABLE], env=env)
+    return without_place(CliRunner().invoke(main, ["history", *arguments, "--table", TABLE], env=env))
 
 
 def lines(*arguments: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
+from tests.doubles.dynamodb import create_history_table
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
 
@@ -51,6 +52,11 @@ def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> Non
         if time.monotonic() > deadline:
             raise AssertionError("".join(function_logs(aws, stack)[-40:]))
         time.sleep(0.1)
+
+
+def another_table(aws: LocalAws) -> str:
+    create_history_table(aws.client("dynamodb"), "another")
+    return "another"
 
 
 def on_the_bus(aws: LocalAws, service: str) -> None:
@@ -102,6 +108,14 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
     assert alerts_of(aws, first.table_name, "early")
     eventually(lambda: any("service late " in str(message.payload["text"]) for message in slack.received), aws, again)
+
+    # A deployment that forgets the variable, or names another table, would leave the history behind.
+    for other in ({}, {"HISTORY_TABLE": another_table(aws)}):
+        with pytest.raises(DeployError) as raised:
+            deploy(aws, environment=SETTINGS | other, configuration=CONFIGURATION)
+        assert f"Set HISTORY_TABLE={first.table_name} in .env" in str(raised.value)
+    again = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
+    assert again.table_name == first.table_name
 
 
 def self_report(service: str) -> Raw:

@@ -4,8 +4,12 @@ The function runs under AWS's own runtime client, in an environment that holds o
 """
 
 import json
+import os
 import random
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -62,16 +66,20 @@ class Deployed:
         assert exit_code == 0, lines
         return lines
 
-    def type(self, *words: str) -> tuple[int, Any]:
-        """Exit code and JSON Lines of a command, which finds the stack by its stage."""
-        environment = {
+    @property
+    def operator(self) -> dict[str, str]:
+        """The environment of an operator's shell."""
+        return {
             "AWS_ENDPOINT_URL": self.aws.endpoint,
             "AWS_REGION": self.aws.region,
             "AWS_DEFAULT_REGION": self.aws.region,
             "AWS_ACCESS_KEY_ID": self.aws.access_key,
             "AWS_SECRET_ACCESS_KEY": self.aws.secret_key,
         }
-        result = CliRunner().invoke(main, words, env=environment)
+
+    def type(self, *words: str) -> tuple[int, Any]:
+        """Exit code and JSON Lines of a command, which finds the stack by its stage."""
+        result = CliRunner().invoke(main, words, env=self.operator)
         return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -364,3 +372,57 @@ def test_in_a_storm_slack_is_notified_of_every_service_within_its_rate_limit(dep
     rows = [row for name in names for row in deployed.history("list", "--service", name)]
     assert Counter(row["decision"] for row in rows).keys() <= {"announced", "gathered"}
     assert len(rows) == 40
+
+
+# --- the command line, about the deployed stage -----------------------------------------------------------------------
+
+
+def test_the_command_line_asks_the_function_of_the_stage(deployed: Deployed) -> None:
+    """send-test is sent by the Lambda, stack prints its environment, and doctor finds nothing but the demo's file."""
+    before = len(deployed.slack.received)
+    exit_code, rows = deployed.type("send-test", "--stage", "dev", "--channel", "slack", "--json")
+    assert (exit_code, rows) == (0, [{"channel": "slack", "kind": "opened", "outcome": "sent"}])
+    assert len(deployed.slack.received) == before + 1
+    exit_code, (variables,) = deployed.type("stack", "--stage", "dev", "--json")
+    assert (exit_code, variables["HISTORY_TABLE"]) == (0, deployed.stack.table_name)
+    assert (variables["DLQ_URL"], variables["STAGE"]) == (deployed.stack.dead_letter_queue_url, "dev")
+    _, checks = deployed.type("doctor", "--stage", "dev", "--json")
+    found = {each["check"]: each["ok"] for each in checks}
+    assert {"stack", "version", "subscriptions", "rules", "queues", "ticks", "dead letters"} <= found.keys()
+    assert [check for check, ok in found.items() if not ok and check not in {"ticks", "dead letters"}] == [
+        "configuration"
+    ]
+
+
+def test_a_message_names_the_stage_and_the_region_in_its_command(deployed: Deployed) -> None:
+    deployed.happen(died("named"))
+    eventually(lambda: deployed.kinds_mailed("named"), deployed)
+    (body,) = [mail.text for mail in deployed.mailbox.mails if mail.attributes.get("service") == "named"]
+    assert f" --stage dev --region {deployed.aws.region}" in body
+
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/operate.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_runbook_works_as_typed_in_a_fresh_shell(deployed: Deployed, tmp_path: Path) -> None:
+    """Nothing is set but the operator's credentials, region and stage. `doctor` may find something."""
+    deployed.happen(died("runbook"))
+    incident = eventually(lambda: deployed.history("list", "--service", "runbook"), deployed)[0]["incident"]
+    words = ("silence", "add", "--service", "x", "--for", "1h", "--reason", "y", "--json")
+    ((silence,), names) = (deployed.type(*words)[1], {"k3f9x2a7m2c4q-12": incident})
+    names["k3f9x2a"] = silence["id"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**deployed.operator, "PATH": path, "HOME": str(tmp_path), "ECS_ALERT_ROUTER_STAGE": "dev"}
+    for block in RUNBOOK:
+        script = "\n".join(
+            line for line in block.splitlines() if not line.startswith("aws ") or shutil.which("aws", path=path)
+        )
+        for placeholder, name in names.items():
+            script = re.sub(rf"{placeholder}\b(?!-)", name, script)
+        script = script.replace("ecs-alert-router doctor", "ecs-alert-router doctor || [ $? = 1 ]")
+        shell = subprocess.run(
+            ["bash", "-euc", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert shell.returncode == 0, f"{script}\n{shell.stdout}\n{shell.stderr}"
+        assert "Traceback" not in shell.stderr

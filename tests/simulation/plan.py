@@ -14,7 +14,7 @@ CHANNELS = ("slack", "email", "pager")
 MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
 """How a channel's remote can answer, besides `fine`; see `tests.simulation.remotes`."""
 
-_BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
+BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
 _TIGHT = ((1, 1.0), (1, 30.0), (2, 60.0), (4, 60.0))
 
 TABLE_FAULTS = ("refused", "answer lost", "late and lost", "collision", "crash before", "crash after", "slow")
@@ -58,6 +58,7 @@ class Plan:
         processes: how many invocations run at once.
         budgets: each channel's rate limit: messages, and the seconds in which it takes so many.
         silences: what operators silence for a while.
+        verify: whether AWS is asked if conditions continue. blind: how often it does not answer.
     """
 
     seed: int
@@ -77,8 +78,10 @@ class Plan:
     bare: float = 0.0
     processes: int = 8
     retention: float = 90 * 24 * HOUR
-    budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(_BUDGETS))
+    budgets: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(BUDGETS))
     silences: Sequence[Muting] = ()
+    verify: bool = True
+    blind: dict[str, float] = field(default_factory=dict)
 
     @property
     def history_is_sound(self) -> bool:
@@ -89,11 +92,12 @@ class Plan:
 def plan(seed: int) -> Plan:
     chance = Random(f"plan {seed}")
     storm = chance.choice((5 * MINUTE, 20 * MINUTE, 20 * MINUTE, HOUR, 3 * HOUR))
+    verify = Random(f"verify {seed}").random() < 0.7
     kind = chance.choices(("calm", "one channel", "channels", "everything"), (2, 2, 3, 5))[0]
     sick = {"calm": 0, "one channel": 1, "channels": 3, "everything": chance.randint(0, 3)}[kind]
     moods = {name: _moods(chance, storm) for name in chance.sample(CHANNELS, sick)}
     if kind in {"calm", "one channel"} and chance.random() < 0.5:
-        return Plan(seed, storm, steady=True, moods=moods, processes=30)
+        return Plan(seed, storm, steady=True, moods=moods, processes=30, verify=verify)
     everything = kind == "everything"
     table, sqs, send = (_some(chance, kinds, everything) for kinds in (TABLE_FAULTS, SQS_FAULTS, SEND_FAULTS))
     return Plan(
@@ -115,13 +119,15 @@ def plan(seed: int) -> Plan:
         retention=chance.choice((90, 90, 3)) * 24 * HOUR,
         budgets=_budgets(Random(f"budgets {seed}")),
         silences=_silences(Random(f"silences {seed}"), storm),
+        verify=verify,
+        blind={"refused": Random(f"blind {seed}").choice((0.0, 0.0, 0.3))},
     )
 
 
 def _budgets(chance: Random) -> dict[str, tuple[int, float]]:
     """The real channels' rate limits, or limits so tight that even a few incidents exceed them."""
     if chance.random() < 0.5:
-        return dict(_BUDGETS)
+        return dict(BUDGETS)
     return {name: chance.choice(_TIGHT) for name in CHANNELS}
 
 
@@ -134,11 +140,12 @@ def _some(chance: Random, kinds: Sequence[str], everything: bool) -> dict[str, f
 
 def _silences(chance: Random, storm: float) -> Sequence[Muting]:
     made = []
-    for _ in range(chance.choice((0, 0, 0, 1, 1, 2))):
+    for _ in range(chance.choice((0, 0, 1, 1, 2, 3))):
         begins = chance.choice((0.0, chance.uniform(0, storm)))
         planned = begins + chance.choice((3 * MINUTE, 20 * MINUTE, 3 * HOUR, 30 * HOUR))
         ends = chance.choice((planned, planned, begins + (planned - begins) * chance.random()))
-        made.append(Muting(chance.choice(("s0", "s0", "s1")), begins, ends, planned))
+        ends = min(ends, begins + 3 * HOUR)  # it is read again every minute
+        made.append(Muting(f"s{chance.choice((0, 0, 1, 2, 3, 4))}", begins, ends, planned))
     return tuple(made)
 
 

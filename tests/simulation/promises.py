@@ -3,9 +3,9 @@
 from bisect import bisect
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from router.context import RoutedAlert
 from router.errors import UnreadableEvent
@@ -21,20 +21,37 @@ from router.history.items import (
 )
 from router.history.table import Item
 from router.incident.outbox import WINDOW_STEPS
-from router.incident.recovery import LAPSE_AFTER
-from router.incident.state import OutboxEntry, SubjectState
-from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Incident, Kind, Subject
+from router.incident.recovery import LAPSE_AFTER, QUIET_TIMES, VERIFY_EVERY
+from router.incident.state import UNCERTAIN_FOR, UNSEEN_FOR, OutboxEntry, SubjectState
+from router.model import (
+    CHANNEL_HEALTH,
+    OWN_SOURCE,
+    Alert,
+    Decision,
+    DeploymentStep,
+    Incident,
+    IncidentStatus,
+    Kind,
+    Reason,
+    Subject,
+)
+from router.model import (
+    Outcome as Sent,
+)
 from router.understand import understand
 from tests.simulation.neighbours import Write
-from tests.simulation.plan import Muting
+from tests.simulation.plan import BUDGETS, Muting
 from tests.simulation.remotes import Try
-from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, START, Simulation
-from tests.simulation.workload import SECRET
+from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, RESOLVE_AFTER, START, Simulation
+from tests.simulation.workload import SECRET, Lasting
 
 _COUNTED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
 _SLACK = 12 * 60.0  # seconds: lost delayed messages, several missing ticks, an invocation that waits for its turn
 _LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
+_ENOUGH_PROCESSES = 4
 _LONGEST_RETRY = 15 * 60 * 1.2
+_AT_ONCE = 60.0
+_DAY = 86400.0
 _TAKES_EFFECT = 150.0  # seconds: a minute until a silence is read, and invocations that started before that
 
 
@@ -45,6 +62,7 @@ class Recorded:
     Attributes:
         number: its position among the alerts of its incident; a notification whose count reaches it includes it.
         routed: the event, understood again, which gives its routes.
+        unmuted: it was silenced, and is counted now because what it reports has outlasted the silence.
     """
 
     at: float
@@ -52,6 +70,11 @@ class Recorded:
     incident: str
     number: int
     routed: RoutedAlert
+    unmuted: bool = False
+
+    @property
+    def alert(self) -> Alert:
+        return self.routed.alert
 
     @property
     def decision(self) -> Decision:
@@ -101,17 +124,59 @@ class Outcome:
 
     @cached_property
     def recorded(self) -> list[Recorded]:
-        """Every alert record, in the order of the commits."""
-        rows, counts = [], Counter[str]()
-        for write in self.run.table.writes:
-            item = write.item
-            if is_row_key((item["pk"], item["sk"])):
+        """Every alert record, in the order of the commits, and again where the end of a silence makes it count."""
+        rows: list[Recorded] = []
+        counts, last = Counter[str](), dict[str, SubjectState]()
+        for _, commit in groupby(self.run.table.writes, lambda write: (write.at, write.by)):
+            writes = [*commit]
+            new = [write for write in writes if is_row_key((write.item["pk"], write.item["sk"]))]
+            for write in writes:
+                if write.item["sk"] == "incident":
+                    before, state = last.get(write.item["pk"]), self._decoded[id(write)]
+                    last[write.item["pk"]] = state
+                    if before and (unmuted := self._unmuted(before, state, write, new, rows)):
+                        counts[unmuted.incident] += 1
+                        rows.append(replace(unmuted, number=counts[unmuted.incident]))
+            for write in new:
+                item = write.item
                 counted = item["decision"] in _COUNTED
                 incident = self.identity(item["incident"], write.at) if counted else ""
                 counts[incident] += 1
                 number = counts[incident] if counted else 0
                 routed = self.understood.get(item["event_id"]) or self._channel_health(item)
                 rows.append(Recorded(write.at, item, incident, number, routed))
+        return rows
+
+    def _unmuted(
+        self, before: SubjectState, state: SubjectState, write: Write, new: list[Write], rows: list[Recorded]
+    ) -> Recorded | None:
+        """The alert that a commit counts although its row was written before, during a silence."""
+        if before.muted is None or before.muted == state.muted or state.incident is None:
+            return None
+        incident, muted = state.incident, before.muted.alert
+        known = before.incident.count if before.incident and before.incident.number == incident.number else 0
+        counted = [each for each in new if each.item["decision"] in _COUNTED and each.item["incident"] == incident.id]
+        if incident.count != known + len(counted) + 1:
+            return None
+        row = next(row for row in reversed(rows) if row.item["event_id"] == muted.event_id)
+        item = {**row.item, "decision": Decision.ANNOUNCED, "incident": incident.id}
+        return Recorded(write.at, item, self.identity(incident.id, write.at), 0, row.routed, unmuted=True)
+
+    @cached_property
+    def rows_of(self) -> dict[str, list[Recorded]]:
+        """The recorded alerts of each subject, by its fingerprint."""
+        rows = defaultdict(list)
+        for row in self.recorded:
+            rows[row.alert.subject.fingerprint].append(row)
+        return rows
+
+    @cached_property
+    def rows_in(self) -> dict[str, list[Recorded]]:
+        """The recorded alerts of each incident, by its id."""
+        rows = defaultdict(list)
+        for row in self.recorded:
+            if row.number:
+                rows[row.incident].append(row)
         return rows
 
     def _channel_health(self, item: Item) -> RoutedAlert:
@@ -142,6 +207,59 @@ class Outcome:
     def stored_states(self) -> list[tuple[Write, SubjectState]]:
         """Every stored state, with its write."""
         return [(write, to_state(write.item)) for write in self.run.table.writes if "state" in write.item]
+
+    @cached_property
+    def _decoded(self) -> dict[int, SubjectState]:
+        return {id(write): state for write, state in self.stored_states}
+
+    @cached_property
+    def current(self) -> dict[str, list[tuple[Write, SubjectState]]]:
+        """The states of each subject with its latest incident, in order, by its fingerprint."""
+        states = defaultdict(list)
+        for write, state in self.stored_states:
+            if not state.archived:
+                states[state.subject.fingerprint].append((write, state))
+        return states
+
+    def state_at(self, subject: Subject, at: float) -> SubjectState | None:
+        found = [state for write, state in self.current.get(subject.fingerprint, ()) if write.at <= at]
+        return found[-1] if found else None
+
+    @cached_property
+    def endings(self) -> dict[str, list[tuple[float, Incident]]]:
+        """When each incident ended, and how, by its id."""
+        endings: dict[str, list[tuple[float, Incident]]] = defaultdict(list)
+        over = set[str]()
+        for write, state in self.stored_states:
+            if state.incident is not None:
+                incident_id = self.identity(state.incident.id, write.at)
+                if state.incident.over and incident_id not in over:
+                    endings[incident_id].append((write.at, state.incident))
+                (over.add if state.incident.over else over.discard)(incident_id)
+        return endings
+
+    # --- what is true -------------------------------------------------------------------------------------------------
+
+    def lasting(self, alert: Alert) -> list[Lasting]:
+        """The conditions that an alert reports, as they really are."""
+        known = (self.run.truth.at(alert.subject.name, begun.key, alert.at + 0.01) for begun in alert.effects.begins)
+        return [each for each in known if each and alert.at <= each.ends]
+
+    def continues(self, alert: Alert, at: float) -> bool:
+        """Whether a condition that an alert reports continues in truth."""
+        return any(each.continues(at) for each in self.lasting(alert))
+
+    def has_ended(self, alert: Alert, at: float) -> bool:
+        """Whether what an alert reports has ended, by the truth or by the events that were recorded by then."""
+        if alert.effects.begins:
+            return not self.continues(alert, at)
+        rows = [row.alert for row in self.rows_of[alert.subject.fingerprint] if row.at <= at]
+        if alert.effects.deployment is DeploymentStep.FAILED:
+            steps = [(each.effects.deployment, each) for each in rows]
+            rollbacks = {each.deployment for step, each in steps if step is DeploymentStep.ROLLING_BACK}
+            completed = (each for step, each in steps if step is DeploymentStep.COMPLETED)
+            return any(each.at >= alert.at and each.deployment not in rollbacks for each in completed)
+        return any(_recovers_from(each) >= alert.at for each in rows if each.resolves and each.effects.ends_occurrences)
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
@@ -180,9 +298,24 @@ class Outcome:
     def silences_of(self, subject: Subject) -> list[Muting]:
         return [muting for muting in self.run.plan.silences if subject.name == muting.name]
 
+    @property
+    def promptly(self) -> float:
+        """Seconds within which a message is sent: more than `_AT_ONCE` if ticks or delayed messages can be missing."""
+        plan = self.run.plan
+        late = (
+            plan.sqs or plan.lost or plan.tick_missing or plan.processes < _ENOUGH_PROCESSES or plan.budgets != BUDGETS
+        )
+        return _SLACK if late else _AT_ONCE
+
     def undisturbed(self, channel: str) -> bool:
         """Whether this channel's remote, history and the function had no fault in this run."""
         return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
+
+
+def _recovers_from(alert: Alert) -> float:
+    """Event time up to which a resolving event ends occurrences: a standalone run ends those from before its start."""
+    began = alert.started_at or alert.created_at
+    return began if alert.cause == "task_completed" and began else alert.at
 
 
 Promise = Callable[[Outcome], Iterable[str]]
@@ -249,7 +382,7 @@ def no_batch_raises(outcome: Outcome) -> Iterator[str]:
 
 def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
     """An incident counts each of its occurrences once, however many events reported it, however often."""
-    rows = Counter((row.item["pk"], row.item["sk"]) for row in outcome.recorded)
+    rows = Counter((row.item["pk"], row.item["sk"]) for row in outcome.recorded if not row.unmuted)
     if outcome.run.plan.retention > _LONG:
         yield from (f"row {key} was written {count} times" for key, count in rows.items() if count > 1)
     counted = Counter(row.incident for row in outcome.recorded if row.number)
@@ -292,7 +425,7 @@ def every_channel_is_notified_or_failed(outcome: Outcome) -> Iterator[str]:
     for incident_id, channel, _, entry in outcome.entries:
         if entry.is_behind:
             yield f"{channel} stays behind with {incident_id}"
-        if entry.outcome == "retry" and not (entry.stateful and entry.last_kind_sent is None):
+        if entry.outcome is Sent.RETRY:
             yield f"{channel} waits forever for a retry of {incident_id}"
 
 
@@ -304,7 +437,7 @@ def every_alert_is_notified(outcome: Outcome) -> Iterator[str]:
         incident_id = row.incident
         for channel in row.channels:
             notified = any(attempt.count >= row.number for attempt in outcome.accepted(incident_id, channel))
-            over_before = channel == "pager" and not outcome.accepted(incident_id, channel)
+            over_before = channel == "pager" and not outcome.tries.get((incident_id, channel))
             failed = outcome.failed.get((incident_id, channel), 0.0) >= row.at
             if not (notified or over_before or failed):
                 yield f"{channel} is never notified of {row.item['cause']}, number {row.number} of {incident_id}"
@@ -323,17 +456,33 @@ def nothing_is_sent_twice(outcome: Outcome) -> Iterator[str]:
 
 
 def windows_suppress_updates(outcome: Outcome) -> Iterator[str]:
-    """Updates of an incident are at least one window apart, unless it got worse or was reopened; windows grow."""
+    """Digests of an incident are at least one window apart, and windows grow. Reminders come after a day.
+
+    A window holds back neither what is worse, nor what somebody has to decide.
+    """
     for (incident_id, channel), tries in outcome.tries.items():
         known = [attempt for attempt in tries if attempt.accepted and attempt.answered]
         sent = [attempt for attempt in known if not attempt.invocation.troubled_since(attempt.at)]  # these open windows
         for number, (before, after) in enumerate(pairwise(sent)):
-            worse = after.dispatch.severity.worse_than(before.dispatch.severity)
-            on = after.kind is Kind.UPDATED and before.kind is not Kind.RESOLVED and after.reopened == before.reopened
-            if on and not worse:
-                step = sum(attempt.kind is not Kind.RESOLVED for attempt in sent[: number + 1])
-                if after.at - before.at < _window(step) - 1:
-                    yield f"{channel} is notified of {incident_id} again after {after.at - before.at:.0f} s"
+            ended = any(before.at <= at <= after.at for at, _ in outcome.endings[incident_id])  # it may know of that
+            if after.kind is not Kind.UPDATED or before.kind is Kind.RESOLVED or ended:
+                continue
+            step = sum(attempt.kind is not Kind.RESOLVED for attempt in sent[: number + 1])
+            waited = after.at - before.at
+            match after.dispatch.reason:
+                case Reason.DIGEST if waited < _window(step) - 1:
+                    yield f"{channel} is notified of {incident_id} again after {waited:.0f} s"
+                case Reason.REMINDER if waited < _DAY - 1:
+                    yield f"{channel} is reminded of {incident_id} after {waited:.0f} s"
+                case Reason.WORSE if not _is_worse(outcome, incident_id, before, after):
+                    yield f"{channel} is notified at once of {incident_id}, which is not worse"
+
+
+def _is_worse(outcome: Outcome, incident_id: str, before: Try, after: Try) -> bool:
+    new = (row for row in outcome.rows_in[incident_id] if before.count < row.number <= after.count)
+    return after.dispatch.severity.worse_than(before.dispatch.severity) or any(
+        row.alert.effects.immediate for row in new
+    )
 
 
 def _deliveries(run: Simulation) -> Iterator[tuple[Write, Item]]:
@@ -359,6 +508,8 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
             accepted = outcome.accepted(incident_id, channel)
             sent_at = next((attempt.at for attempt in accepted if attempt.count >= row.number), None)
             latest = _latest(row, accepted)
+            if sent_at and latest > row.at + _SLACK and outcome.has_ended(row.alert, latest):
+                continue  # the message that says so counts it
             if sent_at is None or sent_at > latest:
                 yield f"{channel} gets {row.number} of {incident_id} at {sent_at}, later than {latest}: {row.at}"
 
@@ -367,7 +518,9 @@ def _latest(row: Recorded, accepted: list[Try]) -> float:
     before = [attempt for attempt in accepted if attempt.count < row.number]
     if not before or before[-1].kind is Kind.RESOLVED:
         return row.at + _SLACK
-    if all(row.routed.alert.severity.worse_than(attempt.dispatch.severity) for attempt in before):
+    if row.alert.effects.immediate or all(
+        row.alert.severity.worse_than(attempt.dispatch.severity) for attempt in before
+    ):
         return row.at + _SLACK
     step = sum(attempt.kind is not Kind.RESOLVED for attempt in before)
     return max(row.at, before[-1].at + _window(step)) + _SLACK
@@ -403,7 +556,7 @@ def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
 def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
     """`resolved` follows an `opened`, or is the only message, which then reports both."""
     for (incident_id, channel), tries in outcome.tries.items():
-        opened = resolved = False
+        opened, resolved, returned = False, False, 0
         in_doubt = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
         for attempt in tries:
             if attempt.kind is not Kind.RESOLVED and attempt.accepted:
@@ -411,11 +564,11 @@ def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
             elif attempt.kind is Kind.RESOLVED and not opened and channel == "pager" and not in_doubt:
                 yield f"pager gets the end of {incident_id}, which it never got"
             elif attempt.kind is Kind.RESOLVED and attempt.accepted:
-                if resolved and not in_doubt:
+                if resolved and not in_doubt and (not attempt.dispatch.is_first or attempt.reopened == returned):
                     yield f"{channel} gets the end of {incident_id} twice"
                 if not opened and not attempt.dispatch.is_first:
                     yield f"{channel} gets the end of {incident_id} before it was opened there"
-                resolved = True
+                resolved, returned = True, attempt.reopened
             in_doubt = in_doubt or not attempt.answered or bool(attempt.invocation.troubles)
 
 
@@ -431,30 +584,188 @@ def an_incident_opens_one_remote_alert(outcome: Outcome) -> Iterator[str]:
     """The stateful remote opens one alert each time the incident is opened."""
     pager = outcome.run.remotes["pager"]
     allowed = Counter(attempt.dedup_key for attempt in pager.tries if attempt.incident.endswith("-0"))
-    for _, incident, _ in outcome.incidents:
-        allowed[incident.dedup_key] += 1 + incident.reopened
+    for incident_id, incident, _ in outcome.incidents:
+        allowed[incident.dedup_key] += max(1, len(outcome.endings[incident_id]))
     for key, count in pager.openings.items():
         if count > allowed[key]:
             yield f"{key} was opened {count} times on the pager, not {allowed[key]}"
 
 
 def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
-    """An alert older than its subject's last recovery is already resolved, and a newer one is not."""
+    """An occurrence is already resolved if its subject has recovered since, and a condition if it has ended."""
     quiet: dict[str, float] = defaultdict(float)
     if outcome.run.plan.retention < _LONG:
         return
     for row in outcome.recorded:
-        alert = row.routed.alert
+        alert = row.alert
         where = alert.subject.fingerprint
-        if row.decision is Decision.RESOLVING:
-            began = alert.started_at or alert.created_at
-            since = began if alert.cause == "task_completed" and began else alert.at
-            quiet[where] = max(quiet[where], since)
-        over = alert.at < quiet[where]
-        if row.decision in _COUNTED and over and alert.cause not in {"container_exited", "deployment_failed"}:
-            yield f"{alert.cause} of {where} was over and is {row.decision}"
-        if row.decision is Decision.ALREADY_RESOLVED and not over:
-            yield f"{alert.cause} of {where} was not over and is {row.decision}"
+        if row.decision is Decision.RESOLVING and alert.resolves and alert.effects.ends_occurrences:
+            quiet[where] = max(quiet[where], _recovers_from(alert))
+        if alert.effects.begins:
+            if row.decision is Decision.ALREADY_RESOLVED and outcome.continues(alert, row.at):
+                yield f"{alert.cause} of {where} continues and is {row.decision}"
+        elif alert.effects.deployment is None:
+            over = alert.at < quiet[where]
+            if row.decision in _COUNTED and over:
+                yield f"{alert.cause} of {where} was over and is {row.decision}"
+            if row.decision is Decision.ALREADY_RESOLVED and not over:
+                yield f"{alert.cause} of {where} was not over and is {row.decision}"
+
+
+def an_incident_ends_only_with_what_it_reported(outcome: Outcome) -> Iterator[str]:
+    """It resolves once everything has ended, and lapses only if no condition continues. By the truth, not by states."""
+    for incident_id, endings in outcome.endings.items():
+        for at, incident in endings:
+            known = [row for row in outcome.rows_in[incident_id] if row.at <= at]
+            if incident.status is IncidentStatus.RESOLVED:
+                left = [row for row in known if not outcome.has_ended(row.alert, at)]
+            else:
+                left = [row for row in known if outcome.continues(row.alert, at)]
+            silenced = (row for row in outcome.rows_of[incident.subject.fingerprint] if row.at <= at)
+            left += [row for row in silenced if row.decision is Decision.SILENCED and outcome.continues(row.alert, at)]
+            if left and not (incident.status is IncidentStatus.UNCONFIRMED and _cannot_be_known(outcome, left, at)):
+                causes = ", ".join(sorted({row.alert.cause for row in left}))
+                yield f"{incident_id} is {incident.status} at {at - START:.0f}, and continues: {causes}"
+
+
+def _cannot_be_known(outcome: Outcome, rows: Iterable[Recorded], at: float) -> bool:
+    """Whether nothing was heard of any of these conditions for long, or AWS itself knows nothing."""
+    lasting = [(each, row.at) for row in rows for each in outcome.lasting(row.alert) if each.continues(at)]
+    return all(at >= seen + UNSEEN_FOR or at >= each.unknown_from + UNCERTAIN_FOR for each, seen in lasting)
+
+
+def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[str]:
+    """An incident resolves after some time without alerts: the longer, the more often it has returned."""
+    for incident_id, endings in outcome.endings.items():
+        for at, incident in endings:
+            quiet = (RESOLVE_AFTER, *QUIET_TIMES)[min(incident.reopened, len(QUIET_TIMES))]
+            newest = max((row.at for row in outcome.rows_in[incident_id] if row.at <= at), default=0.0)
+            if incident.status is IncidentStatus.RESOLVED and at < newest + quiet - 1:
+                yield f"{incident_id}, reopened {incident.reopened} times, resolves after {at - newest:.0f} s"
+
+
+def nothing_is_unconfirmed_whose_end_was_reported(outcome: Outcome) -> Iterator[str]:
+    """An event that says what has ended counts, whether or not it has a row of its own."""
+    run = outcome.run
+    if not run.plan.history_is_sound:
+        return
+    arrived = [
+        (arrival.comes, outcome.understood[arrival.raw["id"]].alert)
+        for arrival in run.accepted
+        if arrival.raw is not None
+    ]
+    for incident_id, endings in outcome.endings.items():
+        for at, incident in endings:
+            if incident.status is IncidentStatus.UNCONFIRMED:
+                conditions = [each for row in outcome.rows_in[incident_id] for each in outcome.lasting(row.alert)]
+                if conditions and all(
+                    any(_ends(alert, each) and comes < at - _DAY for comes, alert in arrived) for each in conditions
+                ):
+                    yield f"{incident_id} is unconfirmed, although an event told of its end"
+
+
+def _ends(alert: Alert, lasting: Lasting) -> bool:
+    keys = {ended.key for ended in alert.effects.ends}
+    named = lasting.key in keys or any(key.endswith("/") and lasting.key.startswith(key) for key in keys)
+    return named and alert.subject.name == lasting.subject and alert.at >= lasting.ends - 1
+
+
+def an_end_is_told_only_after_it(outcome: Outcome) -> Iterator[str]:
+    """A channel is told of an end only once history says that this very incident is over."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        ended = min((at for at, _ in outcome.endings[incident_id]), default=float("inf"))
+        for attempt in tries:
+            if attempt.kind is Kind.RESOLVED and attempt.at < ended:
+                yield f"{channel} is told at {attempt.at - START:.0f} that {incident_id} is over, which it is not"
+
+
+def a_return_is_told_at_once(outcome: Outcome) -> Iterator[str]:
+    """No channel's last message is `resolved` for more than a minute after a return was recorded."""
+    for row in outcome.recorded:
+        at = row.at + outcome.promptly
+        if not row.number or outcome.silences_of(row.alert.subject):
+            continue
+        if any(row.at <= ended <= at for ended, _ in outcome.endings[row.incident]):
+            continue
+        for channel in row.channels:
+            if outcome.undisturbed(channel):
+                accepted = [attempt for attempt in outcome.accepted(row.incident, channel) if attempt.at <= at]
+                if not accepted or accepted[-1].kind is Kind.RESOLVED:
+                    yield f"{channel} is not told of {row.alert.cause} of {row.incident} by {at - START:.0f}"
+
+
+def a_page_that_did_not_get_through_has_failed(outcome: Outcome) -> Iterator[str]:
+    """What was tried, and never accepted, is recorded as failed, where `redrive` finds it."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    failed = {
+        (outcome.identity(delivery["incident"], write.at), delivery["channel"])
+        for write, delivery in _deliveries(outcome.run)
+        if "failed_day" in write.item and delivery["outcome"] == "failed"
+    }
+    for (incident_id, channel), tries in outcome.tries.items():
+        if not any(attempt.accepted for attempt in tries) and (incident_id, channel) not in failed:
+            yield f"{channel} was never told of {incident_id}, tried {len(tries)} times, and nothing says so"
+
+
+def a_condition_that_outlasts_a_silence_opens_an_incident(outcome: Outcome) -> Iterator[str]:
+    """Within a minute of the end of a silence, its channels know of what continues."""
+    plan = outcome.run.plan
+    if not plan.history_is_sound:
+        return
+    for row in outcome.recorded:
+        mutings = outcome.silences_of(row.alert.subject)
+        if row.decision is not Decision.SILENCED or not outcome.lasting(row.alert):
+            continue
+        ends = max(START + muting.ends for muting in mutings)
+        at = ends + _TAKES_EFFECT + outcome.promptly
+        lasts = any(each.continues(at) and each.unknown_from > at for each in outcome.lasting(row.alert))
+        if not lasts or row.at > ends:
+            continue
+        state = outcome.state_at(row.alert.subject, at)
+        if state is None or not state.is_open or state.incident is None:
+            yield f"{row.alert.cause} of {row.alert.subject.text} outlasts its silence, and no incident is open"
+            continue
+        incident_id = outcome.identity(state.incident.id, at)
+        for channel in row.channels:
+            told = [attempt for attempt in outcome.accepted(incident_id, channel) if attempt.at <= at]
+            if outcome.undisturbed(channel) and not (told and told[-1].kind is not Kind.RESOLVED):
+                yield f"{channel} is not told of {row.alert.cause}, which outlasts its silence"
+
+
+def what_has_ended_is_found(outcome: Outcome) -> Iterator[str]:
+    """Within an hour of the end of a condition, the router knows, whether or not an event says so."""
+    plan = outcome.run.plan
+    if not plan.verify or plan.outages:
+        return
+    for row in outcome.recorded:
+        for each in outcome.lasting(row.alert) if row.number else ():
+            ended = max(each.ends, START + plan.storm, row.at)
+            state = outcome.state_at(row.alert.subject, ended + VERIFY_EVERY + _SLACK)
+            if state and each.key in state.conditions and not _lasts_again(outcome, each, ended):
+                yield f"{each.key} of {row.incident} has ended at {each.ends - START:.0f}, and is kept"
+
+
+def _lasts_again(outcome: Outcome, lasting: Lasting, ended: float) -> bool:
+    latest = outcome.run.truth.at(lasting.subject, lasting.key, ended + VERIFY_EVERY + _SLACK)
+    return latest is not lasting
+
+
+def channels_are_reminded(outcome: Outcome) -> Iterator[str]:
+    """A channel that cannot show what is open hears once a day of what continues."""
+    for (incident_id, channel), tries in outcome.tries.items():
+        if channel == "pager" or not outcome.undisturbed(channel):
+            continue
+        for before, after in pairwise([attempt for attempt in tries if attempt.accepted]):
+            late = before.at + _DAY + _SLACK
+            if before.kind is not Kind.RESOLVED and after.at > late:
+                known = [row for row in outcome.rows_in[incident_id] if row.at <= before.at]
+                if any(outcome.continues(row.alert, late) and not _is_silenced(outcome, row) for row in known):
+                    yield f"{channel} is not reminded of {incident_id} for {after.at - before.at:.0f} s"
+
+
+def _is_silenced(outcome: Outcome, row: Recorded) -> bool:
+    return bool(outcome.silences_of(row.alert.subject))
 
 
 def silences_hold(outcome: Outcome) -> Iterator[str]:
@@ -547,13 +858,15 @@ def rate_limits_hold(outcome: Outcome) -> Iterator[str]:
 
 
 def channels_are_not_flooded(outcome: Outcome) -> Iterator[str]:
-    """A channel gets at most one message per alert, per end and per failed invocation of an incident."""
+    """A channel gets at most one message per alert, per end and per failed invocation of an incident, and reminders."""
+    incidents = {incident_id: incident for incident_id, incident, _ in outcome.incidents}
     for (incident_id, channel), tries in outcome.tries.items():
         sent = [attempt for attempt in tries if attempt.accepted and attempt.answered]
+        news = [attempt for attempt in sent if attempt.dispatch.reason is not Reason.REMINDER]
         troubles = {id(attempt.invocation) for attempt in tries if attempt.invocation.troubles}
-        _, incident, _ = next(row for row in outcome.incidents if row[0] == incident_id)
-        if len(sent) > incident.count + 1 + incident.reopened + len(troubles):
-            yield f"{channel} gets {len(sent)} messages about {incident_id}, which counts {incident.count}"
+        count = incidents[incident_id].count
+        if len(news) > count + len(outcome.endings[incident_id]) + len(troubles):
+            yield f"{channel} gets {len(news)} messages about {incident_id}, which counts {count}"
 
 
 def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
@@ -583,6 +896,15 @@ PROMISES: tuple[Promise, ...] = (
     nothing_stays_open_remotely,
     an_incident_opens_one_remote_alert,
     decisions_follow_the_rules,
+    an_incident_ends_only_with_what_it_reported,
+    a_recovery_is_announced_after_its_quiet_time,
+    nothing_is_unconfirmed_whose_end_was_reported,
+    an_end_is_told_only_after_it,
+    a_return_is_told_at_once,
+    a_page_that_did_not_get_through_has_failed,
+    a_condition_that_outlasts_a_silence_opens_an_incident,
+    what_has_ended_is_found,
+    channels_are_reminded,
     silences_hold,
     silenced_alerts_name_a_matching_silence,
     an_incident_after_a_silence_has_its_original_start,

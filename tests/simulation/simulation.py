@@ -8,6 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -22,19 +23,20 @@ from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deadline import Deadline
 from router.deliver import deliver
-from router.history.items import silence_item
+from router.history.items import key_of, silence_item
 from router.history.store import History, backoff
-from router.history.table import Item, Put
+from router.history.table import Item, Key, Put
 from router.inbox import handle
-from router.incident.state import Timing
-from router.model import OWN_SOURCE, ChannelConfig, Severity
+from router.incident.recovery import Findings
+from router.incident.state import SubjectState, Timing
+from router.model import OWN_SOURCE, ChannelConfig, EndedBy, Severity
 from tests.doubles.world import no_plugins
-from tests.simulation.boundary import Boundary, Invocation, Log
+from tests.simulation.boundary import Boundary, Invocation, Log, Unanswered
 from tests.simulation.neighbours import SimulatedTable, SqsClient
 from tests.simulation.plan import CHANNELS, MINUTE, Muting, Plan, plan
 from tests.simulation.remotes import Line, Remote
 from tests.simulation.scheduler import Process, QueueDouble, Scheduler, ThreadingDouble
-from tests.simulation.workload import SECRET, Arrival, arrivals
+from tests.simulation.workload import SECRET, Arrival, workload
 
 START = 1_760_000_000.0
 DEADLINE = 60.0  # seconds that an invocation may take
@@ -43,7 +45,7 @@ MAX_RECEIVES = 5
 RESOLVE_AFTER = 300.0
 DEDUP_WINDOW = 900.0
 _PATIENCE = 15 * 24 * 3600.0  # virtual seconds after the storm by which everything must have ended
-_INVOCATIONS = 3_000
+_INVOCATIONS = 8_000
 
 Receipt = Callable[[Invocation, dict[str, Any]], object]
 """Handles an invocation's answer."""
@@ -95,6 +97,7 @@ class Simulation:
 
     Attributes:
         accepted: everything that arrived. dropped: direct invocations that did not return.
+        truth: what really lasts, and until when.
         buried: the dead-letter queue. refused: records that were given back.
         broken: invocations that raised an error that they must not raise.
     """
@@ -106,7 +109,10 @@ class Simulation:
         self.log = Log(self.scheduler)
         self.table = SimulatedTable(self._boundary("table", self.plan.table), self._note_due)
         self.remotes = {name: self._remote(name) for name in CHANNELS}
-        self.accepted: list[Arrival] = arrivals(seed, START, self.plan.storm)
+        load = workload(seed, START, self.plan.storm)
+        self.accepted: list[Arrival] = load.arrivals
+        self.truth = load.truth
+        self._aws = self._boundary("verify", self.plan.blind)
         self.dropped: dict[Arrival, None] = {}
         self.buried: list[Buried] = []
         self.refused: list[Refused] = []
@@ -164,14 +170,28 @@ class Simulation:
             clock=lambda: self.scheduler.now,
             jitter=self._jitter,
             pause=self._pause,
-            timing=Timing(config.resolve_after),
+            timing=Timing(config.resolve_after, self.plan.verify),
             silences=Silences(),
         )
         sqs = SqsClient(self._boundary("sqs", self.plan.sqs), self._accept, self._give_back)
         new_id = partial(next, map("lease-{}".format, self._ids))
-        return Dependencies(
-            config, no_plugins(), runtime, Queues(sqs, "queues/due", "dead"), self._deliver, new_id, OutageMemory()
-        )
+        queues, memory = Queues(sqs, "queues/due", "dead"), OutageMemory()
+        made = Dependencies(config, no_plugins(), runtime, queues, self._deliver, new_id, memory)
+        return made._replace(verify=self._verify)
+
+    def _verify(self, states: Sequence[SubjectState]) -> dict[Key, Findings]:
+        """What AWS answers about these conditions; nothing about some of them if it throttles the router."""
+        return {key_of(state): self._findings(state) for state in states}
+
+    def _findings(self, state: SubjectState) -> Findings:
+        name, found = state.subject.name, dict[str, EndedBy | None]()
+        for key in state.conditions:
+            with suppress(Unanswered):
+                found |= self._aws.call(partial(self._truly, name, key), "verify", name, key)
+        return found
+
+    def _truly(self, name: str, key: str) -> dict[str, EndedBy | None]:
+        return self.truth.answer(name, key, self.scheduler.now)
 
     def _jitter(self) -> float:
         return 0.5 if self.plan.steady else self._chances["jitter"].random()

@@ -1,14 +1,20 @@
-"""Plausible but nasty sequences of events: what ECS sends about a few subjects, and when it arrives."""
+"""Plausible but nasty sequences of events: what ECS sends about some subjects, when it arrives, and what is true.
+
+Some events never arrive. What lasts is true nevertheless, and AWS tells when it is asked (`Truth`).
+"""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from local_aws import events
 from local_aws.events import Raw
+from router.model import EndedBy
 
 SECRET = "hunter2-do-not-tell"
 """Used in the `environment` of some tasks and in the options of every channel. It must appear nowhere else."""
@@ -26,6 +32,8 @@ _JUNK = (
     '{"source": "ecs-alert-router", "detail-type": "Router Due"}',
     "[" * 100_000,
 )
+_LOST = 0.03  # share of events that never arrive
+HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,23 +45,81 @@ class Arrival:
     raw: Raw | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """A condition as it really is, in virtual time.
+
+    Attributes:
+        subject: its name. key: of the condition, as `router.ecs.conditions` names it.
+        by: what ends it.
+        unknown_from: from then on AWS itself cannot tell whether it continues.
+    """
+
+    subject: str
+    key: str
+    begins: float
+    ends: float
+    by: EndedBy
+    unknown_from: float = math.inf
+
+    def continues(self, now: float) -> bool:
+        return self.begins <= now < self.ends
+
+
+class Truth:
+    """What lasts, and until when."""
+
+    def __init__(self, lasting: Sequence[Lasting]) -> None:
+        self._lasting: dict[tuple[str, str], list[Lasting]] = defaultdict(list)
+        for each in sorted(lasting, key=lambda each: each.begins):
+            self._lasting[each.subject, each.key].append(each)
+
+    def at(self, subject: str, key: str, now: float) -> Lasting | None:
+        """The condition that had begun last by then; None if there was none."""
+        begun = (each for each in self._lasting.get((subject, key), ()) if each.begins <= now)
+        return max(begun, key=lambda each: each.begins, default=None)
+
+    def answer(self, subject: str, key: str, now: float) -> dict[str, EndedBy | None]:
+        """What AWS answers if it is asked about a condition: what ended it, or None if it continues."""
+        found = self.at(subject, key, now)
+        if found is None or found.unknown_from <= now < found.ends:
+            return {}
+        return {key: None if found.continues(now) else found.by}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Everything that arrives, in order of arrival, and what is true."""
+
+    arrivals: list[Arrival]
+    truth: Truth
+
+
 @dataclass(slots=True)
 class _Story:
-    """The sequence of events of one subject; `now` is the virtual time of the next one."""
+    """The sequence of events of one subject; `now` is the virtual time of the next one.
+
+    Attributes:
+        emitted: each event, when it happened, and the least time until it arrives.
+        lasting: the conditions of the subject.
+    """
 
     chance: Random
     name: str
     now: float
-    emitted: list[tuple[float, Raw]]
+    emitted: list[tuple[float, float, Raw]] = field(default_factory=list)
+    lasting: list[Lasting] = field(default_factory=list)
 
     def wait(self, *seconds: float) -> None:
         self.now += self.chance.choice(seconds) * self.chance.uniform(0.7, 1.3)
 
-    def emit(self, raw: Raw, **times: str) -> None:
-        stamp = iso(self.now)
-        raw["detail"].update(times)
+    def emit(self, raw: Raw, late: float = 0.0) -> None:
         event_id = f"{self.chance.getrandbits(128):032x}"
-        self.emitted.append((self.now, {**raw, "id": event_id, "time": stamp}))
+        self.emitted.append((self.now, late, {**raw, "id": event_id, "time": iso(self.now)}))
+
+    def lasts(self, key: str, begins: float, by: EndedBy, *, unknown_from: float = math.inf) -> None:
+        """A condition that began at virtual time `begins` ends now."""
+        self.lasting.append(Lasting(self.name, key, begins, self.now, by, unknown_from))
 
     def task(self) -> str:
         return f"{self.chance.getrandbits(128):032x}"
@@ -70,16 +136,19 @@ class _Story:
             self.emit(events.task_stopped(*reasons, **fields))  # once more, with another id
 
 
-def arrivals(seed: int, start: float, storm: float) -> list[Arrival]:
-    """Everything that arrives, in order of arrival."""
+def workload(seed: int, start: float, storm: float) -> Workload:
     chance = Random(f"workload {seed}")
     found: list[Arrival] = []
-    for number in range(chance.choice((1, 1, 2, 3))):
-        for happened, raw in _stories(chance, f"s{number}", start, storm):
-            found += _ways(chance, happened, raw)
+    lasting: list[Lasting] = []
+    for number in range(chance.choice((2, 6, 10, 10, 14))):
+        story = _story(chance, f"s{number}", start, storm)
+        lasting += story.lasting
+        for happened, late, raw in story.emitted:
+            if chance.random() >= _LOST:
+                found += _ways(chance, happened + late, raw)
     if chance.random() < 0.3:
         found += [Arrival(start + chance.uniform(0, storm), junk) for junk in chance.sample(_JUNK, 2)]
-    return sorted(found, key=lambda arrival: arrival.comes)
+    return Workload(sorted(found, key=lambda arrival: arrival.comes), Truth(lasting))
 
 
 def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
@@ -91,20 +160,19 @@ def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
         yield replace(first, comes=first.comes + chance.choice((0.0, 0.01, 1.0, 400.0, 5000.0)))
 
 
-def _stories(chance: Random, name: str, start: float, storm: float) -> list[tuple[float, Raw]]:
-    story = _Story(chance, name, start + chance.uniform(0, storm / 4), [])
-    standalone, alarm = chance.random() < 0.25, chance.random() < 0.15
-    plots = _OF_FAMILY if standalone else _OF_ALARM if alarm else _OF_SERVICE
-    for _ in range(chance.randint(1, 4)):
+def _story(chance: Random, name: str, start: float, storm: float) -> _Story:
+    story = _Story(chance, name, start + chance.uniform(0, storm / 4))
+    plots = chance.choices((_OF_SERVICE, _OF_FAMILY, _OF_ALARM, _OF_INSTANCE), (12, 3, 4, 1))[0]
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
         chance.choice(plots)(story)
         story.wait(1, 30, 200, 700, 2000)
         if story.now > start + storm:
             break
-    if chance.random() < 0.25:  # it fails again: some time later, or just when the incident lapses
+    if chance.random() < 0.15:  # it fails again: some time later, or just when the incident lapses
         later = chance.choice((1.1, 24 + 0.03 * chance.random(), 24 + 0.03 * chance.random(), 26, 80))
-        story.now = max((happened for happened, _ in story.emitted), default=story.now) + later * 3600
+        story.now = max((happened for happened, *_ in story.emitted), default=story.now) + later * HOUR
         chance.choice(plots)(story)
-    return story.emitted
+    return story
 
 
 # --- plots: services --------------------------------------------------------------------------------------------------
@@ -152,15 +220,16 @@ def _steady(story: _Story) -> None:
 
 
 def _failed_deployment(story: _Story) -> None:
+    """Its rollback is sometimes reported long after the rollback's end, or not at all."""
     failed, saved = (f"ecs-svc/{story.chance.getrandbits(60)}" for _ in range(2))
+    late = story.chance.choice((0.0, 0.0, 300.0, 3000.0))
     for name, reason, deployment in (
         ("SERVICE_DEPLOYMENT_FAILED", "", failed),
         ("SERVICE_DEPLOYMENT_IN_PROGRESS", f"ECS deployment circuit breaker: rolling back to {saved}.", saved),
         ("SERVICE_DEPLOYMENT_COMPLETED", "", saved),
     ):
-        story.emit(
-            events.deployment(name, reason, service=story.name, deploymentId=deployment, updatedAt=iso(story.now))
-        )
+        fields: Any = {"service": story.name, "deploymentId": deployment, "updatedAt": iso(story.now)}
+        story.emit(events.deployment(name, reason, **fields), late=late if reason else 0.0)
         story.wait(0, 20, 120)
 
 
@@ -171,21 +240,84 @@ def _deployed(story: _Story) -> None:
         story.wait(20)
 
 
+def _flapping(story: _Story) -> None:
+    """It fails and recovers again and again, at a steady pace."""
+    period, down = story.chance.choice((120.0, 900.0, 2400.0, 2 * HOUR)), story.chance.choice((0.1, 0.5, 0.9))
+    for _ in range(story.chance.choice((3, 5, 8))):
+        story.stopped(story.task(), *_EXITED, events.container(exit_code=1), service=story.name)
+        story.now += period * down
+        _steady(story)
+        story.now += period * (1 - down)
+
+
 def _sidecar(story: _Story) -> None:
-    """A container dies in a task that keeps running; often the task stops later."""
-    task, code = story.task(), story.chance.choice((1, 139))
-    story.emit(
-        events.task_event(
-            task=task,
-            service=story.name,
-            containers=[events.container(status="RUNNING"), events.container("sidecar", code)],
-            updatedAt=iso(story.now),
-        )
-    )
-    if story.chance.random() < 0.7:
+    """A container dies in a task that keeps running, and is perhaps restarted; later the task stops."""
+    task, dead = story.task(), events.container("sidecar", story.chance.choice((1, 139)))
+    key, began, restarts = f"container/{task}/sidecar", story.now, story.chance.choice((0, 0, 0, 1, 2))
+    _sidecar_is(story, task, dead)
+    for _ in range(restarts):  # by its restart policy, and it dies again
+        story.wait(5, 70)
+        story.lasts(key, began, EndedBy.CONTAINER_RUNNING)
+        _sidecar_is(story, task, events.container("sidecar", status="RUNNING"))
+        story.wait(20, 400)
+        began = story.now
+        _sidecar_is(story, task, dead)
+    spot = story.chance.random() < 0.2
+    reason = "Your Spot Task was interrupted." if spot else "Scaling activity initiated by (deployment ecs-svc/1)"
+    code = "SpotInterruption" if spot else "ServiceSchedulerInitiated"
+    if spot:
         story.wait(5, 900)
-        reason = "Scaling activity initiated by (deployment ecs-svc/1)"
-        story.stopped(task, "ServiceSchedulerInitiated", reason, service=story.name)
+        _sidecar_is(story, task, dead, desiredStatus="STOPPED", stopCode=code, stoppedReason=reason)
+    story.wait(5, 900, 900, 30 * HOUR)
+    story.lasts(key, began, EndedBy.TASK_STOPPED)
+    if story.chance.random() < 0.8:
+        story.stopped(task, code, reason, events.container(exit_code=143), dead, service=story.name)
+
+
+def _sidecar_is(story: _Story, task: str, sidecar: Raw, **fields: Any) -> None:
+    containers = [events.container(status="RUNNING"), sidecar]
+    fields = {"task": task, "service": story.name, "updatedAt": iso(story.now), **fields}
+    story.emit(events.task_event(containers=containers, **fields))
+
+
+def _approvals(story: _Story) -> None:
+    """Hooks that wait at the same time. Each is answered, or times out, or ends with the deployment."""
+    deployment = f"ecs-svc/{story.chance.getrandbits(60)}"
+    waiting = {}
+    for _ in range(story.chance.choice((1, 2, 3))):
+        hook, expires = (
+            f"hook-{story.chance.getrandbits(40):x}",
+            story.now + story.chance.choice((600.0, 9000.0, 30 * HOUR)),
+        )
+        waiting[hook] = story.now, expires
+        _hook_is(story, "HOOK_AWAITING_ACTION", hook, expires)
+        story.wait(1, 240)
+    for hook, (began, expires) in [*waiting.items()]:
+        if expires <= story.now or story.chance.random() < 0.2:
+            continue
+        story.wait(1, 240, 2000)
+        if expires > story.now:
+            name, by = story.chance.choice(_ANSWERS)
+            story.lasts(f"hook/{hook}", began, by)
+            _hook_is(story, name, hook, expires)
+            del waiting[hook]
+    ends = story.chance.random() < 0.7  # the deployment, and all that still waits
+    story.wait(1, 240)
+    if not ends:
+        story.now = max((story.now, *(expires for _, expires in waiting.values())))
+    for hook, (began, expires) in waiting.items():
+        if not ends or expires <= story.now:
+            story.lasting.append(Lasting(story.name, f"hook/{hook}", began, expires, EndedBy.APPROVAL_TIMED_OUT))
+        else:
+            story.lasts(f"hook/{hook}", began, EndedBy.DEPLOYMENT_ENDED)
+    if ends:
+        name = story.chance.choice(("SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"))
+        story.emit(events.deployment(name, service=story.name, deploymentId=deployment, updatedAt=iso(story.now)))
+
+
+def _hook_is(story: _Story, name: str, hook: str, expires: float) -> None:
+    times = {"expiresAt": iso(expires), "updatedAt": iso(story.now)}
+    story.emit(events.hook(name, service=story.name, hookId=hook, **times))
 
 
 # --- plots: standalone runs and alarms --------------------------------------------------------------------------------
@@ -205,11 +337,48 @@ def _run_completes(story: _Story) -> None:
 
 
 def _alarm(story: _Story) -> None:
-    for value in ("ALARM", "OK")[: story.chance.choice((1, 2, 2))]:
-        story.emit(events.alarm(value, name=story.name, at=iso(story.now)))
-        story.wait(3, 200, 600)
+    """It ends with OK or is deleted, after minutes or days, and may lack data meanwhile."""
+    began, unknown_from = story.now, math.inf
+    story.emit(events.alarm("ALARM", name=story.name, at=iso(story.now)))
+    story.wait(3, 200, 600, 600, 30 * HOUR)
+    if story.chance.random() < 0.3:
+        story.emit(events.alarm("INSUFFICIENT_DATA", name=story.name, at=iso(story.now)))
+        unknown_from = story.now
+        story.wait(60, 3000, 30 * HOUR)
+    if story.chance.random() < 0.8:
+        story.lasts("alarm", began, EndedBy.ALARM_OK, unknown_from=unknown_from)
+        story.emit(events.alarm("OK", name=story.name, at=iso(story.now)))
+    else:
+        story.lasts("alarm", began, EndedBy.ALARM_DELETED, unknown_from=unknown_from)
+        story.emit(events.alarm_deleted(name=story.name, at=iso(story.now)))
 
 
+# --- plots: container instances ---------------------------------------------------------------------------------------
+
+
+def _impaired(story: _Story) -> None:
+    """An instance is impaired until it is healthy or gone. The stops of its tasks say nothing about it."""
+    began, instance = story.now, {"ec2InstanceId": story.name, "containerInstanceArn": _instance_arn(story.name)}
+    story.emit(events.instance_health("IMPAIRED", **instance))
+    story.wait(60, 900, 900, 30 * HOUR)
+    if story.chance.random() < 0.6:
+        story.lasts("instance", began, EndedBy.INSTANCE_HEALTHY)
+        story.emit(events.instance_health("OK", reason=None, **instance))
+    else:
+        story.lasts("instance", began, EndedBy.INSTANCE_GONE)
+        status = story.chance.choice(("DEREGISTERING", "INACTIVE"))
+        story.emit(events.instance_state(status, updatedAt=iso(story.now), **instance))
+
+
+def _instance_arn(name: str) -> str:
+    return events.arn(f"container-instance/{events.CLUSTER}/{name}")
+
+
+_ANSWERS = (
+    ("HOOK_SUCCEEDED", EndedBy.APPROVED),
+    ("HOOK_FAILED", EndedBy.REJECTED),
+    ("HOOK_TIMED_OUT", EndedBy.APPROVAL_TIMED_OUT),
+)
 _EXITED = ("EssentialContainerExited", "Essential container in task exited")
 _Plot = Callable[[_Story], None]
 _OF_SERVICE: tuple[_Plot, ...] = (
@@ -223,10 +392,15 @@ _OF_SERVICE: tuple[_Plot, ...] = (
     _steady,
     _failed_deployment,
     _deployed,
+    _flapping,
     _sidecar,
+    _sidecar,
+    _approvals,
+    _approvals,
 )
 _OF_FAMILY: tuple[_Plot, ...] = (_run_fails, _run_completes)
 _OF_ALARM: tuple[_Plot, ...] = (_alarm,)
+_OF_INSTANCE: tuple[_Plot, ...] = (_impaired,)
 
 
 def iso(time: float) -> str:

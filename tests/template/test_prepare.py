@@ -15,6 +15,7 @@ from router.config.production import is_production
 from tests.template.packaged import ENVIRONMENT, EVERYTHING, Packaged, package
 
 ROOT = Path(__file__).resolve().parents[2]
+BUS = "arn:aws:events:eu-west-1:111122223333:event-bus/data"
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
@@ -57,40 +58,77 @@ def test_all_problems_are_reported_together(local_aws: LocalAws, tmp_path: Path)
     assert "channels.slack: " in error
 
 
-def checked(tmp_path: Path, topic: str) -> subprocess.CompletedProcess[str]:
-    """deploy/check_config.py, as deploy/prepare.js runs it, for a channel with a topic besides the stack's own."""
+def checked(tmp_path: Path, channel: str) -> subprocess.CompletedProcess[str]:
+    """deploy/check_config.py, as deploy/prepare.js runs it, for a channel besides the stack's own topic."""
     file = tmp_path / "alert-router.toml"
     own = '[channels.email]\nkind = "sns"\ntopic_arn = "env:SNS_TOPIC_ARN"\n'
-    second = f'[channels.data]\nkind = "sns"\ntopic_arn = "{topic}"\n'
+    second = f"[channels.data]\n{channel}\n"
     file.write_text(f'{own}{second}[[routes]]\nchannels = ["email", "data"]\n', "utf-8")
     environment = {
         "ALERT_ROUTER_CONFIG": str(file),
         "PATH": os.defpath,
         "SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
         "DATA_TOPIC": "arn:aws:sns:eu-west-1:111122223333:data",
+        "DATA_BUS": BUS,
     }
     check: list[str | Path] = [sys.executable, ROOT / "deploy" / "check_config.py"]
     return subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+def statements_for(needs: str) -> Any:
+    """The statements of deploy/permissions.js for what deploy/check_config.py prints."""
+    script = """
+        const {channelStatements} = require('./deploy/permissions');
+        console.log(JSON.stringify(channelStatements(JSON.parse(process.argv[1]))));
+    """
+    return json.loads(
+        subprocess.run(["node", "-e", script, needs], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
+
+
 @pytest.mark.parametrize("topic", ["arn:aws:sns:eu-west-1:111122223333:data", "env:DATA_TOPIC"])
 def test_a_second_topic_may_be_published_to(topic: str, tmp_path: Path) -> None:
-    needs = checked(tmp_path, topic).stdout
+    needs = checked(tmp_path, f'kind = "sns"\ntopic_arn = "{topic}"').stdout
     assert json.loads(needs)["topics"] == ["arn:aws:sns:eu-west-1:111122223333:data"]
-    script = """
-        const {topicStatements} = require('./deploy/permissions');
-        console.log(JSON.stringify(topicStatements(JSON.parse(process.argv[1]))));
-    """
-    made = subprocess.run(["node", "-e", script, needs], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert json.loads(made) == [
+    assert statements_for(needs) == [
         {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["arn:aws:sns:eu-west-1:111122223333:data"]}
     ]
 
 
-def test_a_topic_that_the_deployment_cannot_know_is_refused(tmp_path: Path) -> None:
-    result = checked(tmp_path, "ssm:/data/topic")
+@pytest.mark.parametrize("bus", [BUS, "env:DATA_BUS"])
+def test_a_channel_for_a_bus_may_put_events_on_that_bus(bus: str, tmp_path: Path) -> None:
+    needs = checked(tmp_path, f'kind = "eventbridge"\nbus_arn = "{bus}"').stdout
+    assert statements_for(needs) == [{"Effect": "Allow", "Action": ["events:PutEvents"], "Resource": [BUS]}]
+
+
+@pytest.mark.parametrize("sender", ["alerts@example.com", "ECS alerts <alerts@example.com>"])
+def test_a_channel_for_mail_may_send_from_its_address_alone(sender: str, tmp_path: Path) -> None:
+    """Whichever identity covers it: the address or its domain; SES asks for the configuration set, too."""
+    needs = checked(tmp_path, f'kind = "ses"\nfrom = "{sender}"\nto = ["ops@example.com"]').stdout
+    (statement,) = statements_for(needs)
+    assert statement["Action"] == ["ses:SendEmail", "ses:SendRawEmail"]
+    assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": ["alerts@example.com"]}}
+    resources = [resource["Fn::Sub"].rpartition(":")[2] for resource in statement["Resource"]]
+    assert resources == ["identity/*", "configuration-set/*"]
+
+
+def test_without_such_channels_nothing_is_permitted(tmp_path: Path) -> None:
+    needs = checked(tmp_path, 'kind = "sns"\ntopic_arn = "env:SNS_TOPIC_ARN"').stdout
+    assert statements_for(needs) == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "option"),
+    [
+        ('kind = "sns"\ntopic_arn = "ssm:/data/topic"', "topic_arn"),
+        ('kind = "eventbridge"\nbus_arn = "ssm:/data/bus"', "bus_arn"),
+        ('kind = "ses"\nfrom = "ssm:/data/from"\nto = ["ops@example.com"]', "from"),
+    ],
+)
+def test_what_the_deployment_cannot_know_is_refused(channel: str, option: str, tmp_path: Path) -> None:
+    result = checked(tmp_path, channel)
     assert result.returncode == 1
-    assert result.stderr.startswith("channels.data.topic_arn: must be the ARN itself")
+    assert result.stderr.startswith(f"channels.data.{option}: must be the value itself")
 
 
 def test_a_deployment_without_any_usable_channel_is_refused() -> None:

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
-RULES = ("EcsRule", "AlarmRule", "CodeDeployRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "NoticeRule")
 SELF_REPORT = "ContainerExitedRule"
 DEPLOYMENT_STARTS = {"deployment_in_progress", "deployment_completed"}
 MUST_NOT_PASS = {"task_provisioning", "task_pending", "capacity_provider_steady_state"}
@@ -173,6 +173,52 @@ def test_an_instance_that_is_deregistered_or_fails_to_register_passes(
 
 def test_api_calls_do_not_pass(passes: Passes) -> None:
     assert not passes(event("aws.ecs", "AWS API Call via CloudTrail", eventName="UpdateService"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        events.run_task("RESOURCE:MEMORY"),
+        events.run_task("AGENT", count=2),
+        events.run_task("MISSING", eventName="StartTask"),
+        events.run_task(error="InvalidParameterException: No Container Instances were found in your cluster."),
+        events.run_task(error="AccessDenied: User: x is not authorized to perform: ecs:RunTask"),
+    ],
+    ids=["failure", "fewer tasks", "StartTask", "error", "denied"],
+)
+def test_a_refused_call_passes(passes: Passes, passes_narrowed: Passes, is_forwarded: Passes, call: Raw) -> None:
+    assert passes(call)
+    assert passes_narrowed(call)
+    assert is_forwarded(call)
+
+
+def test_a_call_that_started_its_task_does_not_pass(passes: Passes, is_forwarded: Passes) -> None:
+    assert not passes(events.run_task())
+    assert not is_forwarded(events.run_task())
+
+
+@pytest.mark.parametrize(("cluster", "expected"), [("prod", True), ("batch-eu", True), ("default", False)])
+def test_with_a_list_of_clusters_only_their_refused_calls_pass(
+    passes_narrowed: Passes, cluster: str, *, expected: bool
+) -> None:
+    assert passes_narrowed(moved(events.run_task("AGENT"), cluster)) is expected
+    by_name = events.run_task("AGENT", requestParameters={"cluster": cluster, "taskDefinition": "nightly"})
+    assert passes_narrowed(by_name) is expected
+
+
+@pytest.mark.parametrize("service", ["ECS", "FARGATE"])
+def test_a_health_event_of_ecs_or_fargate_passes(
+    passes: Passes, passes_narrowed: Passes, is_forwarded: Passes, service: str
+) -> None:
+    raw = events.health("other|web", service=service)
+    assert passes(raw)
+    assert passes_narrowed(raw)
+    assert is_forwarded(raw)
+
+
+def test_a_health_event_of_another_service_does_not_pass(passes: Passes, is_forwarded: Passes) -> None:
+    assert not passes(events.health(service="EC2"))
+    assert not is_forwarded(events.health(service="EC2"))
 
 
 @pytest.mark.parametrize("state", ["ALARM", "OK", "INSUFFICIENT_DATA"])

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
 
 QUEUES = ("EventsQueue", "DueQueue", "SelfReportsQueue", "DeadLetterQueue")
 READ = ("EventsQueue", "DueQueue", "SelfReportsQueue")  # by the function
-RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "ContainerExitedRule")
+RULES = ("EcsRule", "AlarmRule", "CodeDeployRule", "NoticeRule", "ContainerExitedRule")
 ROOT = Path(__file__).resolve().parents[2]
 KEY = {"Fn::GetAtt": ["EncryptionKey", "Arn"]}
 

@@ -5,6 +5,7 @@ Each command has its own file; `source.py` finds the table, `tables.py` formats 
 
 import click
 
+from router.cli.groups import CommandGroup
 from router.cli.history.export import export_command
 from router.cli.history.forget import forget_command
 from router.cli.history.listing import list_command, open_command
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-@click.group("history")
+@click.group("history", cls=CommandGroup)
 def history_group() -> None:
     """Query the history: every alert, incident and delivery."""
 

@@ -12,8 +12,9 @@ from typing import Any
 import click
 from rich.progress import track
 
+from router.cli.deployed import names_stage
 from router.cli.history.options import subject_of
-from router.cli.history.source import as_json, find_table
+from router.cli.history.source import as_json, find_table, table_option
 from router.cli.history.tables import to_json
 from router.cli.output import console, echo
 from router.errors import Conflict, DamagedItem, HistoryError
@@ -53,20 +54,18 @@ class Matches:
 @click.option("--subject", help="Any subject: alarm:NAME, instance:ID, daemon:NAME, …")
 @click.option("--cluster", default="", help="Only in this cluster.")
 @click.option("--account", default="", help="Only in this account.")
-@click.option("--region", default="", help="Only in this region.")
+@click.option("--alert-region", "region", default="", help="Only alerts from this region.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only show what would be deleted.")
 @click.option("--even-open", is_flag=True, help="Also delete incidents that are not over; their end is not announced.")
-@click.option("--table", envvar="HISTORY_TABLE", help="The table's name, instead of --stage. [env: HISTORY_TABLE]")
-@click.option("--stage", default="dev", show_default=True, help="Use the table of the stack deployed to this stage.")
+@table_option
+@names_stage()
 @as_json
-def forget_command(
-    *, task: str | None, yes: bool, even_open: bool, table: str | None, stage: str, as_json: bool, **named: Any
-) -> None:
+def forget_command(*, task: str | None, yes: bool, even_open: bool, stage: str, as_json: bool, **named: Any) -> None:
     """Delete the history of a task or subject for good. Nothing is deleted without --yes."""
     subject = subject_of(service=named["service"], family=named["family"], subject=named["subject"])
     if bool(task) == bool(subject):
         raise click.UsageError("name one of --task, --service, --family, --subject")
-    source, _ = find_table(table, stage)
+    source, _ = find_table(stage)
     history, now = History(source, retention=0.0), time.time()
     places = {name: named[name] for name in ("account", "region", "cluster") if named[name]}
     matches = _of_task(history, task, now) if task else _of_subject(history, subject, places, now)

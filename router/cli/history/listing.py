@@ -5,7 +5,7 @@ import time
 import click
 
 from router.cli.history.options import page_start, with_filters
-from router.cli.history.source import as_json, each_alert, reads_history
+from router.cli.history.source import as_json, each_alert, matches, reads_history
 from router.cli.history.tables import LIST_COLUMNS, OPEN_COLUMNS, show_rows
 from router.cli.output import echo
 from router.history.store import AlertQuery, History
@@ -56,4 +56,4 @@ def about_task(history: History, task: str, now: float) -> list[Item]:
 def _matches(wanted: AlertQuery, row: Item) -> bool:
     """Whether a row matches the query, apart from its time."""
     named = {"subject": wanted.subject, "cluster": wanted.cluster, "cause": wanted.cause}
-    return row["severity"] in wanted.severities and all(row[name] == value for name, value in named.items() if value)
+    return row["severity"] in wanted.severities and matches(row, named)

@@ -12,20 +12,20 @@ import click
 from router.history.store import AlertQuery
 from router.model import Severity
 
-_SPAN = re.compile("([0-9]{1,4})([mhd])")
-_UNITS = {"m": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile("([0-9]{1,4})([mhdw])")
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SEVERITIES = click.Choice([severity.value for severity in Severity])
 
 
 class Span(click.ParamType[float]):
-    """`90m`, `24h` or `7d`, in seconds."""
+    """`90m`, `24h`, `7d` or `2w`, in seconds."""
 
     name = "span"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         match = _SPAN.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value!r} is not a duration; use for example 90m, 24h or 7d", param, ctx)
+            self.fail(f"{value!r} is not a duration; use for example 90m, 24h, 7d or 2w", param, ctx)
         return float(int(match[1]) * _UNITS[match[2]])
 
 
@@ -50,7 +50,7 @@ def with_time_range(since: str) -> Callable[[Callable[..., None]], Callable[...,
     """Adds --since (with this default), --from and --to. Passes `span`: start and end, in seconds."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--since", type=Span(), help=f"How far back: 90m, 24h, 7d.  [default: {since}]")
+        @click.option("--since", type=Span(), help=f"How far back: 90m, 24h, 7d, 2w.  [default: {since}]")
         @click.option("--from", "begin", type=Moment(), help="Start: 2026-11-22T01:30, local time unless …Z.")
         @click.option("--to", "end", type=Moment(), help="End; default: now.")
         @wraps(command)
@@ -75,7 +75,7 @@ def with_filters(since: str) -> Callable[[Callable[..., None]], Callable[..., No
     """Adds the filter options and the time range, and passes them as the query `wanted`, without a limit."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--service", help="Only this service.")
+        @click.option("--service", help="Only this service; * and ? are wildcards, as in the next four.")
         @click.option("--family", help="Only this task family, for tasks outside services.")
         @click.option("--subject", help="Only this subject: alarm:NAME, instance:ID, daemon:NAME, service:NAME, …")
         @click.option("--cluster", default="", help="Only this cluster.")

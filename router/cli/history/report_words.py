@@ -35,7 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
     "expired": {"en": "{count} more have expired.", "ja": "ほかに {count} 件は保存期間を過ぎています。"},
     "numbers": {"en": "Numbers", "ja": "数値"},
     "nothing": {"en": "No data in this period.", "ja": "この期間にはありません。"},
-    "nobody_told": {"en": "No notification was sent.", "ja": "通知はありません。"},
+    "nobody_notified": {"en": "No notification was sent.", "ja": "通知はありません。"},
     "began": {"en": "Started", "ja": "開始"},
     "ended": {"en": "Ended", "ja": "終了"},
     "lasted": {"en": "lasted {span}", "ja": "継続 {span}"},

@@ -28,7 +28,7 @@ REASONS: Mapping[Decision, str] = {
     Decision.SILENCED: "A silence matched it: recorded, no notification.",
     Decision.NO_ROUTE: "No route in alert-router.toml matches it: recorded, no notification.",
     Decision.BELOW_THRESHOLD: "Its severity is info: recorded, no notification.",
-    Decision.RESOLVING: "It reports a recovery: channels notified of an open incident are told that it ended.",
+    Decision.RESOLVING: "It reports a recovery: channels notified of an open incident are notified of its end.",
     Decision.UNREADABLE: "The router could not read it.",
 }
 _ROLES: Mapping[Reason, str] = {
@@ -74,10 +74,10 @@ def _by_channel(row: Item, state: SubjectState | None, deliveries: Sequence[Item
         ]
         sent = next((delivery for delivery in later if delivery["outcome"] == Outcome.SENT), None)
         if sent:
-            yield {"channel": channel, "told": True, "at": sent["at"], "why": _why_sent(sent)}
+            yield {"channel": channel, "notified": True, "at": sent["at"], "why": _why_sent(sent)}
         else:
             at = later[-1]["at"] if later else ""
-            yield {"channel": channel, "told": False, "at": at, "why": _why_not_sent(entries.get(channel), later)}
+            yield {"channel": channel, "notified": False, "at": at, "why": _why_not_sent(entries.get(channel), later)}
 
 
 def _why_sent(delivery: Item) -> str:
@@ -109,7 +109,7 @@ def _explanation(row: Item, state: SubjectState | None, channels: Sequence[Item]
     alert = {name: value for name, value in row.items() if name != "event"}
     incident = incident_row(state.incident) if state and state.incident else None
     decision = Decision(DECISION.or_default(row["decision"]))
-    return {**alert, "explanation": REASONS[decision], "incident": incident, "told": list(channels)}
+    return {**alert, "explanation": REASONS[decision], "incident": incident, "channels": list(channels)}
 
 
 def _show(row: Item, state: SubjectState | None, channels: Sequence[Item]) -> None:
@@ -155,7 +155,7 @@ def _lines(channels: Sequence[Item]) -> Iterator[Text]:
     """A line for each channel, about its deliveries since the alert was recorded."""
     for channel in channels:
         when = f"{local_time(channel['at'])}  " if channel["at"] else ""
-        mark = ("notified", "green") if channel["told"] else ("not notified", "bold red")
+        mark = ("notified", "green") if channel["notified"] else ("not notified", "bold red")
         yield Text.assemble(f"{channel['channel']}: ", mark, f"  {when}{channel['why']}")
     if not channels:
         yield Text("no channel; see the decision above")

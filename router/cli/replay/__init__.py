@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from click.core import ParameterSource
 
 from router.channels.plugins import Plugins
 from router.cli.config import config_option, load_plugins
+from router.cli.deployed import DEFAULT_STAGE, names_stage
 from router.cli.history.options import Span
-from router.cli.history.source import find_table
+from router.cli.history.source import find_table, table_option
 from router.cli.output import echo, echo_json, overwrite_line, stderr_is_terminal
 from router.cli.replay.arrivals import LATEST, Arrival, Unreadable, from_file, from_history
 from router.cli.replay.report import Comparison, compare, show
@@ -50,12 +52,8 @@ _PROGRESS_LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines: one per message, then a summary.")
 @click.option("--from-history", is_flag=True, help="Replay the history of a deployed stage instead of a file.")
 @click.option("--since", type=Span(), help="With --from-history, how far back: 24h, 7d.  [default: 7d]")
-@click.option("--stage", help="With --from-history, the deployed stage.  [default: dev]")
-@click.option(
-    "--table",
-    envvar="HISTORY_TABLE",
-    help="With --from-history, the table's name instead of --stage. [env: HISTORY_TABLE]",
-)
+@names_stage(default=None)
+@table_option
 @click.pass_context
 def replay_command(
     context: click.Context,
@@ -68,7 +66,6 @@ def replay_command(
     from_history: bool,
     since: float | None,
     stage: str | None,
-    table: str | None,
 ) -> None:
     """Show who would have been notified of what, and when, if these events came in.
 
@@ -79,10 +76,11 @@ def replay_command(
     """
     if from_history is (file is not None):
         raise click.UsageError("pass either a FILE (- is standard input) or --from-history")
-    if not from_history and (since is not None or stage is not None):
+    stage_is_given = context.get_parameter_source("stage") is ParameterSource.COMMANDLINE
+    if not from_history and (since is not None or stage_is_given):
         raise click.UsageError("--since and --stage need --from-history")
     loaded = load_plugins()
-    arrivals = _recorded(since or _DEFAULT_SINCE, table, stage or "dev") if file is None else from_file(file)
+    arrivals = _recorded(since or _DEFAULT_SINCE, stage or DEFAULT_STAGE) if file is None else from_file(file)
     outcome = Replay(loaded, _checked(path, loaded), print_lines=as_json)
     compared_with = Replay(loaded, _checked(compare_path, loaded), print_lines=False) if compare_path else None
     replays = [replay for replay in (outcome, compared_with) if replay]
@@ -126,8 +124,8 @@ def _checked(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
     return config, problems
 
 
-def _recorded(since: float, table: str | None, stage: str) -> Iterator[Arrival | Unreadable]:
-    source, _ = find_table(table, stage)
+def _recorded(since: float, stage: str) -> Iterator[Arrival | Unreadable]:
+    source, _ = find_table(stage)
     now = time.time()
     return from_history(History(source, retention=0.0), now - since, now)
 

@@ -62,6 +62,14 @@ def test_payload_arrives_as_utf8_json() -> None:
     assert "X-One: 1" in head
 
 
+def test_a_message_can_be_edited_with_patch() -> None:
+    """The same URL may take both methods."""
+    with ScriptedServer(answer(200)) as server:
+        post_json(server.url(), {})
+        post_json(server.url(), {}, method="PATCH")
+        assert [head.split(" ")[0] for head, _ in server.requests] == ["POST", "PATCH"]
+
+
 def test_half_a_surrogate_pair_is_sent_as_a_question_mark() -> None:
     """Text that UTF-8 cannot encode does not stop a message."""
     with ScriptedServer(answer(200)) as server:
@@ -88,6 +96,60 @@ def test_netrc_and_cookies_are_not_sent(tmp_path: Path, monkeypatch: pytest.Monk
         heads = "".join(head for head, _ in server.requests)
     assert "Cookie" not in heads
     assert "Authorization" not in heads
+
+
+# --- signing ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_signed_is_what_is_sent() -> None:
+    """`sign` gets the exact bytes of the body, and its headers are sent beside the others."""
+    signed: list[bytes] = []
+
+    def sign(body: bytes) -> dict[str, str]:
+        signed.append(body)
+        return {"X-Signature": "s1gnature"}
+
+    with ScriptedServer(answer(200)) as server:
+        post_json(server.url(), {"text": "メモリ不足 a\ud800b"}, headers={"X-One": "1"}, sign=sign)
+        ((head, body),) = server.requests
+    assert signed == [body]
+    assert "X-Signature: s1gnature" in head
+    assert "X-One: 1" in head
+    assert "Content-Type: application/json" in head
+
+
+def test_each_post_is_signed_anew() -> None:
+    """A signature of one post is never sent with the next, although they share what was prepared for their URL."""
+    signatures = iter("ab")
+    with ScriptedServer(answer(200)) as server:
+        for _ in "ab":
+            post_json(server.url(), {}, sign=lambda _: {"X-Signature": next(signatures)})
+        post_json(server.url(), {})
+        heads = [head for head, _ in server.requests]
+    assert ["X-Signature: a" in heads[0], "X-Signature: b" in heads[1]] == [True, True]
+    assert [head.count("X-Signature") for head in heads] == [1, 1, 0]
+
+
+def test_an_echoed_signature_is_not_shown() -> None:
+    """With a signature, and the body that belongs to it, anyone could send the message again."""
+    with ScriptedServer(answer(400, "refused: s1gnature-of-it")) as server, pytest.raises(PermanentError) as caught:
+        post_json(server.url(), {}, sign=lambda _: {"X-Signature": "s1gnature-of-it"})
+    assert "s1gnature" not in f"{caught.value} {caught.value.answer}"
+
+
+def test_an_error_of_sign_is_raised_before_anything_is_sent() -> None:
+    """A bug of the plugin is no malformed header."""
+    with ScriptedServer(answer(200)) as server:
+        with pytest.raises(ZeroDivisionError):
+            post_json(server.url(), {}, sign=lambda body: {"X": str(len(body) // 0)})
+        assert server.requests == []
+
+
+def test_a_signature_that_is_no_header_is_refused() -> None:
+    with ScriptedServer(answer(200)) as server:
+        with pytest.raises(PermanentError, match="malformed"):
+            post_json(server.url(), {}, sign=lambda _: {"X-Signature": "a\r\nB: c"})
+        assert server.requests == []
 
 
 # --- what comes back --------------------------------------------------------------------------------------------------

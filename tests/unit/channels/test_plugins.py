@@ -87,15 +87,18 @@ def test_the_facade_exports_exactly_these_names() -> None:
     assert set(router.__all__) == {
         "Alert",
         "ChannelConfig",
+        "Event",
         "Incident",
         "Message",
         "Notification",
         "PayloadRejected",
         "Option",
         "PermanentError",
+        "RemoteGone",
         "Severity",
         "TransientError",
         "hookimpl",
+        "incident_data",
         "post_json",
     }
     assert all(hasattr(router, name) for name in router.__all__)

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from router.cli import main
 from tests.doubles.history_cli import TABLE, account, recording
+from tests.doubles.place import without_place
 from tests.doubles.text import hidden_characters
 
 HOSTILE = "\x1b]0;OWNED\x07\x1b[2J\x1b]8;;http://evil\x1b\\y\x9b31m\u202eEVIL\u202c\u200b\rOVER\x08 =1+1 [bold red]m[/]"
@@ -71,7 +72,7 @@ COMMANDS = (
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_of_history_prints_what_is_hidden(command: str, incident: str) -> None:
     arguments = command.replace("INCIDENT", incident).split()
-    result = CliRunner().invoke(main, ["history", *arguments, "--table", TABLE], env={"COLUMNS": "200"})
+    result = without_place(CliRunner().invoke(main, ["history", *arguments, "--table", TABLE], env={"COLUMNS": "200"}))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert not hidden_characters(re.sub(r"\x1b\[[0-9;]*m", "", result.output))
     if command in {"list", "list --json", f"show {TASK}", "export", "export --format jsonl", "top"}:

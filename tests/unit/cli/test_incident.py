@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 from click.testing import CliRunner, Result
 
 from local_aws import events
@@ -11,6 +12,7 @@ from router.errors import TransientError
 from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
+from tests.doubles.place import without_place
 
 OPENED, RESOLVED = Kind.OPENED, Kind.RESOLVED
 
@@ -24,7 +26,10 @@ def open_incident(account: Account) -> str:
 
 
 def close(account: Account, incident_id: str, *words: str) -> Result:
-    return CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
+    why = () if "--reason" in words else ("--reason", "it is gone")
+    return without_place(
+        CliRunner().invoke(main, ["incident", "close", incident_id, "--yes", *why, *words, *account.options])
+    )
 
 
 def test_notified_channels_learn_who_closed_the_incident(account: Account) -> None:
@@ -91,4 +96,25 @@ def test_json_output_has_the_documented_fields(account: Account) -> None:
     account.world.receive(died())
     incident_id = open_incident(account)
     said = json.loads(close(account, incident_id, "--json").stdout)
-    assert said == {"id": incident_id, "status": "closed", "to_be_told": ["email", "pager", "slack"]}
+    assert said == {"id": incident_id, "status": "closed", "due_channels": ["email", "pager", "slack"]}
+
+
+def test_an_incident_is_not_closed_without_a_reason_or_an_answer(account: Account) -> None:
+    """Nobody can be asked where stdin is no terminal; --yes is the answer."""
+    account.world.receive(died())
+    incident_id = open_incident(account)
+    for words in (["--reason", "gone"], ["--yes"], ["--yes", "--reason", " "]):
+        result = CliRunner().invoke(main, ["incident", "close", incident_id, *words, *account.options])
+        assert result.exit_code == 2, words
+        assert open_incident(account) == incident_id
+
+
+@pytest.mark.parametrize(("typed", "is_closed"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_a_terminal_is_asked(typed: str, account: Account, monkeypatch: pytest.MonkeyPatch, *, is_closed: bool) -> None:
+    account.world.receive(died())
+    monkeypatch.setattr("router.cli.confirm.is_terminal", lambda: True)
+    words = ["incident", "close", open_incident(account), "--reason", "gone", *account.options]
+    result = CliRunner().invoke(main, words, input=typed)
+    assert "and notify its channels? It cannot be undone." in result.stderr
+    assert result.exit_code == (0 if is_closed else 1)
+    assert bool(account.world.history.open_incidents(time.time())) is not is_closed

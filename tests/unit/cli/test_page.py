@@ -57,6 +57,13 @@ def test_the_page_shows_the_messages_of_all_channels(tmp_path: Path) -> None:
     assert text.count("Container crashed: service web in prod") >= 4
 
 
+def test_mail_in_html_is_shown_in_a_frame_without_scripts() -> None:
+    mail = {"subject": "x", "headers": {}, "text": "y", "html": "<p onclick='z'>\"Out of memory\"</p>"}
+    drawn = page([Story("title", "", [Drawing("mail", "ses", mail), Drawing("mail", "ses", {**mail, "html": ""})])])
+    frames = [attributes for tag, attributes in Seen(drawn).elements if tag == "iframe"]
+    assert [(frame["sandbox"], frame["srcdoc"]) for frame in frames] == [("", mail["html"]), ("", "<pre>y</pre>")]
+
+
 def test_slacks_links_and_severity_are_shown(tmp_path: Path) -> None:
     _, drawn = simulate(tmp_path, DIED, "--channel", "slack")
     seen = Seen(drawn)

@@ -10,10 +10,11 @@ from click.testing import CliRunner, Result
 from local_aws import events
 from router.cli import main
 from router.cli import redrive as redrive_module
-from router.errors import PermanentError
+from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.model import Decision, Kind
 from tests.doubles.account import Account
+from tests.doubles.place import without_place
 
 OPENED, UPDATED, RESOLVED = Kind.OPENED, Kind.UPDATED, Kind.RESOLVED
 
@@ -28,7 +29,7 @@ def steady() -> events.Raw:
 
 def redrive(account: Account, *words: str) -> Result:
     since = () if "--since" in words else ("--since", "1d")
-    return CliRunner().invoke(main, ["redrive", *words, *since, *account.options])
+    return without_place(CliRunner().invoke(main, ["redrive", *words, *since, *account.options]))
 
 
 def outcomes(account: Account, *words: str) -> list[tuple[str, str]]:
@@ -60,7 +61,7 @@ def row_of(account: Account, task: str) -> dict[str, Any]:
 def test_a_failed_delivery_is_sent_as_the_current_state_once_to_that_channel_only(account: Account) -> None:
     broken_slack(account, died("t1"), died("t2"))
     broken_slack(account, died("t3"))
-    assert outcomes(account) == [("slack", "due again: to be told now")]
+    assert outcomes(account) == [("slack", "due again: notifying now")]
     assert account.world.slack.told == []  # the command itself sends nothing
     account.deliver(account.due_url)
     (told,) = account.world.slack.told
@@ -71,7 +72,7 @@ def test_a_failed_delivery_is_sent_as_the_current_state_once_to_that_channel_onl
 
 def test_redrive_can_be_repeated(account: Account) -> None:
     broken_slack(account, died())
-    assert outcomes(account) == [("slack", "due again: to be told now")]
+    assert outcomes(account) == [("slack", "due again: notifying now")]
     assert outcomes(account) == [("slack", "skipped: due already")]
     account.deliver(account.due_url)
     assert outcomes(account) == [("slack", "skipped: told meanwhile")]
@@ -93,7 +94,7 @@ def test_a_failed_end_is_sent(account: Account) -> None:
     account.world.receive(steady())
     account.world.wait(400)
     account.world.pager.failure = lambda: None
-    assert outcomes(account) == [("pager", "due again: to be told now")]
+    assert outcomes(account) == [("pager", "due again: notifying now")]
     account.deliver(account.due_url)
     assert account.world.pager.kinds == [OPENED, RESOLVED]
 
@@ -126,7 +127,7 @@ def test_a_channel_can_be_selected(account: Account) -> None:
         channel.failure = lambda: PermanentError("no")
     account.decisions(died())
     bury(account, json.dumps(died("t2")))
-    assert outcomes(account, "--channel", "email") == [("email", "due again: to be told now")]
+    assert outcomes(account, "--channel", "email") == [("email", "due again: notifying now")]
     assert account.dead_letters() == 1
 
 
@@ -144,7 +145,7 @@ def test_a_redriven_delivery_can_fail_and_be_redriven_again(account: Account) ->
     account.world.slack.failure = lambda: PermanentError("still gone")
     account.deliver(account.due_url)
     account.world.slack.failure = lambda: None
-    assert outcomes(account) == [("slack", "due again: to be told now")]
+    assert outcomes(account) == [("slack", "due again: notifying now")]
 
 
 # --- the dead-letter queue --------------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ def test_a_message_that_the_events_queue_refuses_stays_a_dead_letter(
 ) -> None:
     bury(account, json.dumps(died()))
     options = [word if word != account.events_url else f"{account.events_url}-gone" for word in account.options]
-    result = CliRunner().invoke(main, ["redrive", *options])
+    result = without_place(CliRunner().invoke(main, ["redrive", *options]))
     assert result.exit_code == 1
     assert "left: the events queue did not take it (" in result.stdout
     assert account.dead_letters() == 1
@@ -242,7 +243,7 @@ def test_a_message_that_the_events_queue_refuses_stays_a_dead_letter(
 
 def test_an_unreachable_dead_letter_queue_is_an_error_of_one_line(account: Account) -> None:
     options = [word if word != account.dead_letter_url else f"{word}-gone" for word in account.options]
-    result = CliRunner().invoke(main, ["redrive", *options])
+    result = without_place(CliRunner().invoke(main, ["redrive", *options]))
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert isinstance(result.exception, SystemExit)
 
@@ -272,6 +273,58 @@ def test_nothing_to_redrive_has_exit_code_0(account: Account) -> None:
 
 def test_without_queues_only_deliveries_are_redriven_with_a_note(account: Account) -> None:
     broken_slack(account, died())
-    result = CliRunner().invoke(main, ["redrive", *account.options[:2]])
-    assert "due again: to be told within a minute" in result.stdout
+    result = without_place(CliRunner().invoke(main, ["redrive", *account.options[:2]]))
+    assert "due again: notifying within a minute" in result.stdout
     assert "the dead-letter queue is skipped" in result.stderr
+
+
+# --- channels that are removed from the configuration -----------------------------------------------------------------
+
+
+def due(account: Account) -> dict[str, tuple[int, int, bool]]:
+    rows = [json.loads(line) for line in redrive(account, "--due", "--json").stdout.splitlines()]
+    return {row["channel"]: (row["due"], row["open_incidents"], row["configured"]) for row in rows}
+
+
+def test_a_channel_that_nobody_knows_is_refused(account: Account) -> None:
+    broken_slack(account, died())
+    for words in (["--channel", "slakc"], ["--drop", "slakc", "--yes"]):
+        result = redrive(account, *words)
+        assert result.exit_code == 2
+        assert "there is no channel 'slakc'; known channels: email, pager, pagerduty, slack, teams" in result.stderr
+
+
+def test_what_each_channel_has_yet_to_be_sent_is_listed(account: Account) -> None:
+    """The pager, which is in no alert-router.toml here, still has to be told that the incident ended."""
+    account.world.slack.failure = lambda: TransientError("down")
+    account.decisions(died())
+    assert due(account) == {"pager": (0, 1, False), "email": (0, 1, True), "slack": (1, 0, True)}
+
+
+def test_what_is_dropped_is_never_sent_and_other_channels_keep_theirs(account: Account) -> None:
+    account.world.slack.failure = lambda: TransientError("down")
+    account.decisions(died())
+    assert [outcome for _, outcome in outcomes(account, "--drop", "slack", "--dry-run")] == ["would be dropped"]
+    assert redrive(account, "--drop", "slack").exit_code == 2  # nobody can be asked
+    assert outcomes(account, "--drop", "slack", "--yes") == [("slack", "dropped")]
+    assert "slack" not in due(account)
+    account.world.slack.failure = lambda: None
+    account.world.now = time.time() + 3600
+    account.world.tick()
+    assert account.world.slack.told == []
+    assert account.world.pager.kinds == [OPENED]
+    assert outcomes(account) == []
+
+
+def test_a_delivery_to_a_removed_channel_is_left_with_what_to_type(account: Account) -> None:
+    account.decisions(died())
+    channels = {name: each for name, each in account.world.router.config.channels.items() if name != "slack"}
+    account.world.router = account.world.router._replace(config=account.world.router.config._replace(channels=channels))
+    account.decisions(steady())
+    account.world.now = time.time() + 600
+    account.world.tick()
+    assert outcomes(account) == [
+        ("slack", "left: this channel is no longer configured; --drop slack drops it, --channel slack tries again")
+    ]
+    assert redrive(account, "--drop", "slack", "--yes").exit_code == 0
+    assert [outcome.partition(":")[0] for _, outcome in outcomes(account)] == ["skipped"]

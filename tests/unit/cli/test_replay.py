@@ -24,6 +24,7 @@ from router.cli.replay.virtual import Line, VirtualRouter
 from router.history.items import iso
 from router.history.store import AlertQuery
 from tests.doubles.history_cli import TABLE
+from tests.doubles.place import without_place
 from tests.doubles.world import HOUR, MINUTE, World
 
 START = datetime(2026, 11, 24, 1, 0, tzinfo=UTC).timestamp()
@@ -51,6 +52,26 @@ SLACK = """
     [[routes]]
     severity = "error"
     channels = ["chat"]
+"""
+
+
+OUTWARD = """
+    [channels.mail]
+    kind = "ses"
+    from = "alerts@example.com"
+    to = "env:OPERATORS"
+
+    [channels.programs]
+    kind = "webhook"
+    url = "ssm:/incidents/url"
+    secret = "ssm:/incidents/secret"
+
+    [channels.bus]
+    kind = "eventbridge"
+    bus_arn = "env:INCIDENTS_BUS"
+
+    [[routes]]
+    channels = ["mail", "programs", "bus"]
 """
 
 
@@ -85,7 +106,7 @@ def json_lines(found: Iterable[Any]) -> str:
 
 
 def run(*arguments: str | Path, text: str) -> Result:
-    return CliRunner().invoke(main, ["replay", "-", *map(str, arguments)], input=text)
+    return without_place(CliRunner().invoke(main, ["replay", "-", *map(str, arguments)], input=text))
 
 
 def replayed(*found: Any, options: Sequence[str | Path] = ()) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -207,7 +228,7 @@ def test_a_single_event_is_accepted(indent: int | None) -> None:
 
 def test_a_file_is_read_like_standard_input(tmp_path: Path) -> None:
     path = file(tmp_path, json_lines([crash(0)]), "night.jsonl")
-    result = CliRunner().invoke(main, ["replay", str(path), "--json"])
+    result = without_place(CliRunner().invoke(main, ["replay", str(path), "--json"]))
     assert result.stdout == run("--json", text=json_lines([crash(0)])).stdout
 
 
@@ -219,7 +240,7 @@ def test_empty_input_gives_a_summary_of_zeros() -> None:
 @pytest.mark.parametrize("broken", [b"{", b"[1]", b"7", b'{"source": "aws.s3"}', b"null", b"\xe9"])
 def test_an_unreadable_line_is_counted_and_reported_with_exit_code_1(broken: bytes) -> None:
     lines = [json.dumps(crash(0)).encode(), broken, json.dumps(steady(60)).encode()]
-    result = CliRunner().invoke(main, ["replay", "-", "--json"], input=b"\n".join(lines))
+    result = without_place(CliRunner().invoke(main, ["replay", "-", "--json"], input=b"\n".join(lines)))
     summary = json.loads(result.stdout.splitlines()[-1])["summary"]
     assert (result.exit_code, summary["unreadable"], summary["rows"]) == (1, 1, 2)
     assert result.stderr.startswith("line 2")
@@ -334,7 +355,7 @@ BUDGETS = {"email": (5, 1.0), "slack": (1, 1.0), "teams": (4, 60.0), "pagerduty"
 @pytest.fixture(scope="module")
 def storm() -> list[dict[str, Any]]:
     found = [crash(0, task=number, service=f"s{number}") for number in range(1000)]
-    result = CliRunner().invoke(main, ["replay", "-", "--json", "--for", "30m"], input=json_lines(found))
+    result = without_place(CliRunner().invoke(main, ["replay", "-", "--json", "--for", "30m"], input=json_lines(found)))
     return [json.loads(line) for line in result.stdout.splitlines()[:-1]]
 
 
@@ -400,6 +421,12 @@ def test_skipping_idle_minutes_changes_nothing(found: list[tuple[float, events.R
 
 
 # --- the configuration ------------------------------------------------------------------------------------------------
+
+
+def test_mail_webhooks_and_buses_take_part(tmp_path: Path) -> None:
+    messages, _ = replayed(crash(0), options=["--config", file(tmp_path, OUTWARD), "--for", "1m"])
+    told = {(each["channel"], each["channel_kind"], each["kind"]) for each in messages}
+    assert told == {("mail", "ses", "opened"), ("programs", "webhook", "opened"), ("bus", "eventbridge", "opened")}
 
 
 def test_every_channel_of_a_configuration_takes_part_under_its_own_name(tmp_path: Path) -> None:
@@ -496,13 +523,17 @@ def test_history_is_replayed_in_the_order_of_arrival(recorded: World) -> None:
         events.alarm(),
     ]
     recorded.now = began + 300
-    recorded.receive(*found)
-    result = CliRunner().invoke(main, ["replay", "--from-history", "--since", "1d", "--table", TABLE, "--json"])
+    for event in found:
+        recorded.receive(event)
+        recorded.now += 1
+    result = without_place(
+        CliRunner().invoke(main, ["replay", "--from-history", "--since", "1d", "--table", TABLE, "--json"])
+    )
     assert (result.exit_code, result.stderr) == (0, "")
     *messages, last = map(json.loads, result.stdout.splitlines())
     assert last["summary"]["decisions"] == Counter(row["decision"] for row in rows_of(recorded))
     assert {each["cause"] for each in messages} >= {"essential_container_exited"}
-    assert messages[0]["at"] == iso(recorded.now)
+    assert messages[0]["at"] == iso(began + 300)
 
 
 # --- the documentation ------------------------------------------------------------------------------------------------

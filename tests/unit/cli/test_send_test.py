@@ -14,6 +14,8 @@ from local_aws.pagerduty import PagerDutyDouble
 from local_aws.slack import SlackDouble
 from local_aws.teams import TeamsDouble
 from router.cli import main
+from router_conformance.server import ScriptedServer, answer
+from tests.doubles.place import without_place
 
 ONE = """
     language = "ja"
@@ -22,6 +24,25 @@ ONE = """
     webhook_url = "env:SLACK_WEBHOOK_URL"
     [[routes]]
     channels = ["chat"]
+"""
+
+OUTWARD = """
+    [channels.mail]
+    kind = "ses"
+    from = "alerts@example.com"
+    to = ["ops@example.com"]
+
+    [channels.programs]
+    kind = "webhook"
+    url = "URL"
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+    [channels.bus]
+    kind = "eventbridge"
+    bus_arn = "arn:aws:events:eu-west-1:123456789012:event-bus/incidents"
+
+    [[routes]]
+    channels = ["mail", "programs", "bus"]
 """
 
 
@@ -69,7 +90,7 @@ def environment(
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, ["send-test", *map(str, arguments)])
+    return without_place(CliRunner().invoke(main, ["send-test", *map(str, arguments)]))
 
 
 def written(directory: Path, text: str) -> Path:
@@ -103,6 +124,25 @@ def test_json_has_the_same_content(slack: SlackDouble) -> None:
         {"channel": "slack", "kind": "opened", "outcome": "failed", "reason": "127.0.0.1 answered 404: no_service"},
         {"channel": "teams", "kind": "opened", "outcome": "sent"},
     ]
+
+
+def test_mail_webhooks_and_buses_get_the_test(tmp_path: Path) -> None:
+    """Programs get its end as well, so that nothing stays open at their side."""
+    boto3.client("ses").verify_email_identity(EmailAddress="alerts@example.com")
+    boto3.client("events").create_event_bus(Name="incidents")
+    with ScriptedServer(answer(204)) as server:
+        result = run("--config", written(tmp_path, OUTWARD.replace("URL", server.url("/incidents"))))
+        bodies = [json.loads(body) for _, body in server.requests]
+    assert sorted(result.stdout.splitlines()) == [
+        "bus: opened sent",
+        "bus: resolved sent",
+        "mail: opened sent",
+        "programs: opened sent",
+        "programs: resolved sent",
+    ]
+    assert [body["data"]["kind"] for body in bodies] == ["opened", "resolved"]
+    assert len({body["id"] for body in bodies}) == 2
+    assert all("TEST" in body["data"]["message"]["title"] or body["data"]["message"]["text"] for body in bodies)
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
@@ -170,8 +210,8 @@ def test_a_disabled_channel_fails_with_its_reason(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", "short")
     result = run()
     assert result.exit_code == 1
-    assert "pagerduty: opened failed: routing_key must have 32 characters" in result.stdout
-    assert result.stderr.startswith("channels.pagerduty: routing_key must have 32 characters")
+    assert "pagerduty: opened failed: routing_key must have 32 letters and digits" in result.stdout
+    assert result.stderr.startswith("channels.pagerduty: routing_key must have 32 letters and digits")
 
 
 def test_an_unset_channel_is_a_failure_only_if_requested(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,12 @@ from router.cli import main
 from router.history.items import iso
 from router.model import Decision
 from tests.doubles.account import TABLE, Account
+from tests.doubles.place import without_place
 from tests.doubles.world import DAY, HOUR, MINUTE
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(main, ["silence", *words, "--table", TABLE])
+    return without_place(CliRunner().invoke(main, ["silence", *words, "--table", TABLE]))
 
 
 def add(*words: str) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
         (("--cause", "oom", "--for", "2h"), "did you mean out_of_memory?"),
         (("--exit-code", "OOM", "--for", "2h"), "--exit-code: must be an exit code such as 137, not 'OOM'"),
         (("--service", "web", "--family", "a", "--for", "2h"), "never matches: no alert has both family and service"),
-        (("--account", "*", "--region", "*", "--for", "2h"), "this matches everything"),
+        (("--account", "*", "--alert-region", "*", "--for", "2h"), "this matches everything"),
     ],
 )
 def test_wrong_options_are_rejected(words: tuple[str, ...], problem: str, account: Account) -> None:

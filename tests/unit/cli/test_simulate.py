@@ -37,6 +37,24 @@ ONE = """
     severity = "error"
     channels = ["chat"]
 """
+OUTWARD = """
+    [channels.mail]
+    kind = "ses"
+    from = "env:ALERT_SENDER"
+    to = ["ops@example.com"]
+
+    [channels.programs]
+    kind = "webhook"
+    url = "env:INCIDENTS_URL"
+    secret = "env:INCIDENTS_SECRET"
+
+    [channels.bus]
+    kind = "eventbridge"
+    bus_arn = "env:INCIDENTS_BUS"
+
+    [[routes]]
+    channels = ["mail", "programs", "bus"]
+"""
 RULE = """
     [[rules]]
     name = "web may fail"
@@ -88,6 +106,15 @@ def test_every_shipped_channel_is_simulated_although_no_value_is_set() -> None:
         ("teams", "teams", 24_000),
         ("pagerduty", "pagerduty", 512_000),
     ]
+
+
+def test_mail_webhooks_and_buses_are_simulated_although_no_value_is_set(tmp_path: Path) -> None:
+    lines = told("--config", written(tmp_path, OUTWARD))
+    bodies = {line["channel_kind"]: line["body"] for line in lines}
+    assert {*bodies} == {"ses", "webhook", "eventbridge"}
+    assert bodies["ses"]["subject"].startswith("Essential container exited: service web in prod (#1)")
+    assert bodies["webhook"]["data"] == bodies["eventbridge"]["Detail"]
+    assert bodies["webhook"]["data"]["incident"]["subject"] == {"kind": "service", "name": "web"}
 
 
 def test_each_line_has_the_decision_about_the_event() -> None:

@@ -19,7 +19,6 @@ KEPT = {
     "HELD_BACK",  # a stored decision
     "gathered",  # `simulate --kind gathered` shows a bundle
     "reaches_stack",  # "reach" as in "reach AWS"
-    "told",  # printed by `history report --json`
     "wanted_revision",  # the glossary's own term
 }
 """Names that keep a replaced word, with the reason."""

@@ -407,6 +407,30 @@ OTHERS = {
     "blue/green deployment completed": (events.codedeploy("SUCCESS"), "info deployment_completed!"),
     "blue/green deployment begun": (events.codedeploy("START"), "info deployment_in_progress"),
     "blue/green deployment shifted its traffic": (events.codedeploy("READY"), "info deployment_in_progress"),
+    "a call that ECS refused": (events.run_task("AGENT"), "error task_not_started"),
+    "a call that AWS denied": (events.run_task(error="AccessDeniedException"), "error task_not_started"),
+    "a call that started its task": (events.run_task(), "info runtask"),
+    "another call": (events.run_task(error="ClientException: x", eventName="UpdateService"), "info updateservice"),
+    "retirement of a service's tasks": (events.health("prod|web"), "warning retirement_scheduled"),
+    "retirement of a standalone task": (
+        events.health(events.arn(f"task/prod/{events.TASK}")),
+        "error retirement_scheduled",
+    ),
+    "a retirement that AWS has closed": (events.health("prod|web", statusCode="closed"), "info retirement_scheduled!"),
+    "an issue of AWS": (events.health(code="AWS_ECS_OPERATIONAL_ISSUE", category="issue"), "warning aws_issue"),
+    "another change that AWS plans": (events.health(code="AWS_ECS_PLANNED_LIFECYCLE_EVENT"), "warning aws_issue"),
+    "an issue of AWS that is closed": (
+        events.health(code="AWS_ECS_OPERATIONAL_ISSUE", category="issue", statusCode="closed"),
+        "info aws_issue!",
+    ),
+    "what AWS only informs about": (
+        events.health(code="AWS_ECS_SECURITY_NOTIFICATION", category="accountNotification"),
+        "info aws_ecs_security_notification",
+    ),
+    "a Health event of another service": (
+        events.health(code="AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED", service="EC2"),
+        "info aws_ec2_instance_retirement_scheduled",
+    ),
     "a changed alarm is no alarm": (
         events.alarm("ALARM") | {"detail-type": "CloudWatch Alarm Configuration Change"},
         "info cloudwatch_alarm_configuration_change",

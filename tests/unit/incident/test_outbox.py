@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+from local_aws.events import hook
 from router.errors import PermanentError, TransientError
-from router.model import Decision, Kind
+from router.history.items import iso
+from router.model import Decision, Kind, Reason
 from tests.doubles.service_events import crash, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
@@ -44,6 +46,23 @@ class TestWindows:
                 told_at.append(world.now - START)
         gaps = [later - earlier for earlier, later in pairwise(told_at)]
         assert gaps == pytest.approx([15 * MINUTE, HOUR, 4 * HOUR, DAY], abs=11 * MINUTE)
+
+
+def test_what_somebody_has_to_decide_and_came_while_a_message_was_sent_is_no_digest() -> None:
+    """The entry stays immediate until a message that tells of it has been sent."""
+    world = World()
+    questions = [
+        hook(hookId=name, updatedAt=iso(START), expiresAt=iso(START + DAY)) | {"id": name} for name in ("one", "two")
+    ]
+
+    def another_comes() -> None:
+        world.slack.failure = lambda: None
+        world.receive(questions[1])
+
+    world.slack.failure = another_comes
+    world.receive(questions[0])
+    world.wait(2 * MINUTE)
+    assert [told.reason for told in world.slack.told] == [Reason.FIRST, Reason.WORSE]
 
 
 class TestFailingChannels:
@@ -110,3 +129,19 @@ class TestFailingChannels:
         assert world.slack.kinds == [RESOLVED]
         assert "before this channel could be notified" in world.slack.told[0].message.text
         assert world.pager.kinds == []
+
+
+def test_a_channel_that_missed_a_return_hears_that_it_opened_and_is_over_not_the_same_end_twice() -> None:
+    world = World()
+    world.receive(crash("t1", START), steady(START + 1))
+    world.wait(10 * MINUTE)
+    world.slack.failure = lambda: TransientError("429")
+    world.receive(crash("t2", world.now), steady(world.now + 1))
+    world.wait(2 * HOUR)
+    world.slack.failure = lambda: None
+    world.wait(HOUR)
+    assert world.slack.kinds == [OPENED, RESOLVED, RESOLVED]
+    assert world.email.kinds == [OPENED, RESOLVED, OPENED, RESOLVED]
+    missed, heard = world.slack.told[-1].message.text, world.email.told[-1].message.text
+    assert missed != heard
+    assert "before this channel could be notified" in missed

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from local_aws.events import Raw, task_stopped
 from router.config.rules import UserRule
-from router.errors import TransientError
+from router.errors import PermanentError, TransientError
 from router.history.items import iso
 from router.incident.recovery import CAUSES_REMEMBERED, CONDITIONS_REMEMBERED
+from router.incident.state import Timing
 from router.model import Decision, EndedBy, IncidentStatus, Kind, Reason
 from tests.doubles.service_events import crash, deployed, in_alarm, sidecar_died, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
@@ -57,6 +58,17 @@ class TestConditionsDoNotLapse:
         world.wait(10 * MINUTE)
         assert world.pager.kinds == [OPENED, RESOLVED]
 
+    def test_an_end_between_two_reports_of_a_condition_is_not_the_end_of_the_newer_one(self, world: World) -> None:
+        """Whatever the order in which they arrive."""
+        world.receive(in_alarm(START + 600))
+        world.receive(in_alarm(START))
+        world.receive(in_alarm(START + 60, "OK"))
+        world.wait(HOUR)
+        assert RESOLVED not in world.slack.kinds
+        world.receive(in_alarm(world.now, "OK"))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds[-1] is RESOLVED
+
     def test_a_steady_state_ends_no_dead_container_and_the_stop_of_its_task_does(self, world: World) -> None:
         world.receive(sidecar_died(START))
         world.receive(steady(START + 60))
@@ -95,8 +107,10 @@ class TestConditionsDoNotLapse:
 
     def test_an_alarm_that_has_data_again_is_tracked_on(self, world: World) -> None:
         world.receive(in_alarm(START))
-        world.receive(in_alarm(START + HOUR, "INSUFFICIENT_DATA"))
-        world.receive(in_alarm(START + 2 * HOUR))
+        world.wait(HOUR)
+        world.receive(in_alarm(world.now, "INSUFFICIENT_DATA"))
+        world.wait(HOUR)
+        world.receive(in_alarm(world.now))
         world.wait(2 * DAY, step=10 * MINUTE)
         assert RESOLVED not in world.slack.kinds
 
@@ -171,6 +185,16 @@ class TestRollbacks:
         assert world.slack.kinds[-1] is RESOLVED
         assert world.slack.told[-1].incident.ended_by is EndedBy.DEPLOYMENT_COMPLETED
 
+    def test_a_rollback_that_is_reported_after_the_recovery_was_announced_brings_the_incident_back(
+        self, world: World
+    ) -> None:
+        world.receive(self.FAILED, self.DONE)
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED, RESOLVED]
+        world.receive(self.BACK)
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED, RESOLVED, OPENED]
+
     def test_a_failed_deployment_is_announced_at_once_during_a_window(self, world: World) -> None:
         world.receive(crash("t1", START - 60))
         world.wait(1)
@@ -214,6 +238,16 @@ class TestFlapping:
     ) -> None:
         assert most_in_a_day(world, minutes) <= 12
 
+    def test_a_return_withdraws_an_end_that_was_due_and_not_sent(self, world: World) -> None:
+        """Else every channel that knows the incident is told at once, although nothing changed for it."""
+        world.receive(crash("t1", START), steady(START + 10))
+        world.now = START + 6 * MINUTE  # no tick came meanwhile
+        world.receive(crash("t2", world.now))
+        assert world.slack.kinds == [OPENED]
+        world.wait(20 * MINUTE)
+        assert world.slack.kinds == [OPENED, UPDATED]
+        assert world.ledger("slack")[-1]["reason"] == "digest"
+
 
 def most_in_a_day(world: World, minutes: int) -> int:
     """The most messages on Slack within any 24 hours, of a crash every so many minutes that recovers after three."""
@@ -237,6 +271,15 @@ class TestReminders:
         assert world.pager.kinds == [OPENED]
         assert "Reminder" in world.slack.told[-1].message.text
 
+    def test_a_reminder_that_fails_for_good_is_not_repeated_before_the_next_day(self, world: World) -> None:
+        world.receive(in_alarm(START))
+        world.slack.failure = lambda: PermanentError("404", status=404)
+        world.wait(DAY + HOUR, step=10 * MINUTE)
+        assert world.slack.tried == 2
+        world.slack.failure = lambda: None
+        world.wait(DAY, step=10 * MINUTE)
+        assert world.slack.kinds == [OPENED, UPDATED]
+
     def test_reminders_can_be_turned_off(self) -> None:
         world = World(remind=0.0)
         world.receive(in_alarm(START))
@@ -252,6 +295,23 @@ class TestSilences:
         assert world.slack.told == []
         world.wait(2 * MINUTE)
         assert world.slack.kinds == [OPENED]
+
+    def test_what_an_earlier_alert_reported_opens_an_incident_if_the_newest_has_ended(self, world: World) -> None:
+        world.silence(START + HOUR)
+        world.receive(sidecar_died(START, "t1"))
+        world.receive(sidecar_died(START + 60, "t2"))
+        world.receive(stopped(START + 120, "t2"))
+        world.wait(HOUR + 2 * MINUTE)
+        assert world.slack.kinds == [OPENED]
+
+    def test_a_condition_that_outlasts_a_silence_does_not_lapse(self) -> None:
+        world = World()
+        world.keep_in(world.history, timing=Timing(verify=False))
+        world.silence(START + HOUR)
+        world.receive(sidecar_died(START))
+        world.wait(3 * DAY, step=10 * MINUTE)
+        assert world.slack.kinds[0] is OPENED
+        assert RESOLVED not in world.slack.kinds
 
     def test_a_crash_that_was_silenced_is_over_when_the_silence_ends(self, world: World) -> None:
         world.silence(START + HOUR)
@@ -288,6 +348,17 @@ def test_a_page_that_was_tried_for_a_day_is_failed_and_found_by_redrive(world: W
     outcomes = [attempt["outcome"] for attempt in world.ledger("pager")]
     assert outcomes[-1] == "failed"
     assert set(outcomes[:-1]) == {"retry"}
+
+
+def test_a_page_that_was_tried_before_a_silence_in_which_its_incident_ends_is_failed(world: World) -> None:
+    world.pager.failure = lambda: TransientError("500", status=500, answer="no")
+    world.receive(crash("t1", START))
+    world.wait(5 * MINUTE)
+    world.silence(world.now + 3 * HOUR)
+    world.wait(20 * MINUTE)
+    world.receive(steady(world.now))
+    world.wait(HOUR)
+    assert world.ledger("pager")[-1]["outcome"] == "failed"
 
 
 def test_every_delivery_says_why_the_channel_was_notified(world: World) -> None:

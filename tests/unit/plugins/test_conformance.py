@@ -9,10 +9,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from plugins.eventbridge import EventBridge
 from plugins.pagerduty import PagerDuty
+from plugins.ses import Ses
 from plugins.slack import Slack
 from plugins.sns import Sns
 from plugins.teams import Teams
+from plugins.webhook import Webhook
 from router import ChannelConfig
 from router_conformance import Answer, ChannelConformance, RenderConformance
 from router_conformance.channel import NOTIFICATIONS
@@ -69,6 +72,41 @@ class TestSns(RenderConformance):
     def options(self, server: str) -> dict[str, str]:
         del server  # boto3 finds SNS by itself
         return {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:alerts"}
+
+
+class TestWebhook(ChannelConformance):
+    """It signs what it sends."""
+
+    factory = Webhook
+    limit = 65_536
+    accepted = (Answer(200), Answer(202, "queued"), Answer(204))
+    rejected = (Answer(413), Answer(422, "no such field"))
+
+    def options(self, server: str) -> dict[str, str]:
+        return {"url": f"{server}/incidents/a-path-that-is-secret", "secret": f"whsec_{'QUJD' * 8}"}
+
+
+class TestEventBridge(RenderConformance):
+    """Its `send` uses AWS's own client, and is tested in tests/unit/plugins/test_eventbridge.py."""
+
+    factory = EventBridge
+    limit = 65_536  # EventBridge counts 64 KiB as one event
+
+    def options(self, server: str) -> dict[str, str]:
+        del server
+        return {"bus_arn": "arn:aws:events:eu-west-1:123456789012:event-bus/acme-operations"}
+
+
+class TestSes(RenderConformance):
+    """Its `send` uses AWS's own client, and is tested in tests/unit/plugins/test_ses.py, as is its HTML."""
+
+    factory = Ses
+    limit = 300_000
+
+    def options(self, server: str) -> dict[str, object]:
+        del server
+        addresses = ["ops@team.example.com", "second@team.example.com"]
+        return {"from": "ECS alerts <alerts@example.com>", "to": addresses, "reply_to": "owner@team.example.com"}
 
 
 @pytest.mark.parametrize("name", NOTIFICATIONS)

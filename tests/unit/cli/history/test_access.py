@@ -17,6 +17,7 @@ from router.history.items import iso
 from router.history.store import History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.place import without_place
 from tests.doubles.world import DAY, World
 
 pytestmark = pytest.mark.xdist_group("access")  # the tests share one table, which is created once
@@ -61,7 +62,7 @@ def _reader(aws: LocalAws) -> dict[str, str]:
 
 def run(reader: dict[str, str], monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    return CliRunner().invoke(main, ["history", *words], env=reader)
+    return without_place(CliRunner().invoke(main, ["history", *words], env=reader))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_forgotten_service_leaves_nothing_and_other_services_keep_everything(w
 def test_another_cluster_account_or_region_is_not_deleted(world: World) -> None:
     world.receive(died(1, MINUTE))
     is_over(world)
-    for place in ("--cluster", "--account", "--region"):
+    for place in ("--cluster", "--account", "--alert-region"):
         result = run("forget", "--service", "web", place, "elsewhere", "--yes")
         assert (result.exit_code, result.stderr) == (0, "History has nothing about it.\n")
     assert run("forget", "--service", "web", "--account", events.ACCOUNT, "--yes").stdout.startswith("Deleted: ")
@@ -78,7 +78,7 @@ def test_a_subject_without_alerts_is_found_by_its_whole_fingerprint(world: World
     for item in everything():
         if item["pk"]["S"].startswith("alert#"):
             boto3.client("dynamodb").delete_item(TableName=TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
-    place = ("--account", events.ACCOUNT, "--region", events.REGION, "--cluster", "prod")
+    place = ("--account", events.ACCOUNT, "--alert-region", events.REGION, "--cluster", "prod")
     assert run("forget", "--service", "web", *place, "--yes").exit_code == 0
     assert everything() == []
 

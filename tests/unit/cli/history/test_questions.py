@@ -153,7 +153,7 @@ def test_no_alerts_is_stated_in_text_and_not_in_json() -> None:
 
 
 def told(answer: dict[str, Any]) -> dict[str, tuple[bool, str]]:
-    return {each["channel"]: (each["told"], each["why"]) for each in answer["told"]}
+    return {each["channel"]: (each["notified"], each["why"]) for each in answer["channels"]}
 
 
 def test_why_explains_what_happened_what_was_decided_and_who_was_notified(world: World) -> None:
@@ -178,7 +178,7 @@ def test_why_explains_a_window_and_the_digest_after_it(world: World) -> None:
     assert told(held)["slack"][1].startswith("held back until the window ends at ")
     world.wait(20 * MINUTE)
     (counted,) = lines("why", TASKS[2])
-    assert told(counted)["slack"] == (True, "counted in an update")
+    assert told(counted)["slack"] == (True, "counted in a digest")
 
 
 def test_why_explains_a_failing_channel(world: World) -> None:
@@ -203,8 +203,8 @@ def test_why_explains_that_no_one_was_notified(world: World) -> None:
     world.receive(died(2, HOUR))
     (stopped,) = lines("why", TASKS[1])
     (late,) = lines("why", TASKS[2])
-    assert (stopped["decision"], stopped["told"]) == ("below threshold", [])
-    assert (late["decision"], late["told"]) == ("already resolved", [])
+    assert (stopped["decision"], stopped["channels"]) == ("below threshold", [])
+    assert (late["decision"], late["channels"]) == ("already resolved", [])
     assert "no channel; see the decision above" in run("why", TASKS[2]).stdout
 
 
@@ -213,7 +213,7 @@ def test_why_explains_a_missing_route() -> None:
     unrouted.now = recording().now
     writing(unrouted, 90 * DAY).receive(died(1, MINUTE))
     (answer,) = lines("why", TASKS[1])
-    assert (answer["decision"], answer["told"]) == ("no route", [])
+    assert (answer["decision"], answer["channels"]) == ("no route", [])
     assert "alert-router.toml" in answer["explanation"]
 
 

@@ -1,0 +1,16 @@
+"""Asks the person at the terminal before something is done that cannot be undone."""
+
+import sys
+
+import click
+
+
+def confirm(question: str) -> None:
+    """Raises click.Abort on a no, and click.UsageError where nobody can be asked."""
+    if not is_terminal():
+        raise click.UsageError("nobody can be asked here, because stdin is not a terminal: pass --yes to do it")
+    click.confirm(question, abort=True, err=True)
+
+
+def is_terminal() -> bool:
+    return sys.stdin.isatty()
