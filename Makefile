@@ -1,7 +1,7 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke docs-pages docs-images clean
+.PHONY: help demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,6 +89,9 @@ smoke: $(VENV)/.installed ## Verifies a deployed stage by running a task that fa
 
 scale: $(VENV)/.installed ## Measures history with 100,000 alerts on the local AWS: what each question reads, the hottest keys
 	$(BIN)/python -m tests.scale.scale
+
+release: $(VENV)/.installed node_modules/.installed ## Writes dist/: the released template, both archives, SBOM and checksums
+	@$(BIN)/python -m release
 
 docs-pages: $(VENV)/.installed ## Writes docs/classification.md and docs/messages.md from the code
 	$(BIN)/python -m docs.pages

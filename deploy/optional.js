@@ -2,29 +2,42 @@
 
 // Removes resources from the template, with everything that refers to them, or replaces them by existing ones.
 
-// The resources of each setting that can be off.
-const BUS_RULES = ['BusEcsRule', 'BusAlarmRule', 'BusCodeDeployRule', 'BusNoticeRule', 'BusContainerExitedRule'];
-const PARTS = {
-  eventBus: ['EventBus', ...BUS_RULES, ...BUS_RULES.map((rule) => `${rule}FailedAlarm`)],
-  eventLog: ['EventLogGroup', 'EventLogPolicy', 'EventLogRule', 'EventLogRuleFailedAlarm'],
-  dashboard: ['Dashboard'],
-  containerExitedEvents: [
-    'SelfReportsQueue',
-    'SelfReportsQueuePolicy',
-    ...['ContainerExitedRule', 'BusContainerExitedRule'].flatMap((rule) => [rule, `${rule}FailedAlarm`]),
-  ],
-};
+// The resources of each setting that can be off, and which properties encrypt a resource. release/template.py reads the same file.
+const { resources: PARTS, leanAlarms: LEAN_ALARMS, encryption: ENCRYPTION } = require('./parts.json');
 
 // Removes the resources of a part, their outputs, the list elements that refer to them (the function's permissions too), and
 // the event sources of the function.
 function leaveOut(part, service) {
-  const names = PARTS[part];
+  leaveOutAll(PARTS[part], service);
+}
+
+// Removes all alarms of the router but those of the lean profile.
+function leaveOutAlarms(service) {
+  const alarms = Object.entries(service.resources.Resources).filter(([, { Type }]) => Type === 'AWS::CloudWatch::Alarm');
+  leaveOutAll(alarms.map(([name]) => name).filter((name) => !LEAN_ALARMS.includes(name)), service);
+}
+
+function leaveOutAll(names, service) {
   for (const name of names) delete service.resources.Resources[name];
   dropOutputs(service, names);
   prune(service.resources.Resources, names);
   prune(service.provider.iam, names);
   const { router } = service.functions;
   router.events = router.events.filter(({ sqs }) => !names.includes(referred(sqs?.arn)));
+}
+
+// Leaves out the key, with what is encrypted by it: AWS's own keys encrypt the queues, the table and the logs, and nothing the
+// topics. A key of an existing table stays permitted.
+function leaveOutKey(service) {
+  const { Resources, extensions } = service.resources;
+  for (const { Type, Properties } of [...Object.values(Resources), { Type: 'AWS::Logs::LogGroup', ...extensions.RouterLogGroup }]) {
+    const { byKey = [], otherwise = {} } = ENCRYPTION[Type] ?? {};
+    for (const name of byKey) delete Properties[name];
+    Object.assign(Properties, otherwise);
+  }
+  leaveOut('key', service);
+  const { role } = service.provider.iam;
+  role.statements = role.statements.filter(({ Resource }) => Resource.length !== 0);
 }
 
 // Replaces a resource by an existing one: `values` has what Ref and Fn::GetAtt … Arn resolve to.
@@ -69,4 +82,4 @@ function withinText(text, name, values) {
   return filled.includes('${') ? { 'Fn::Sub': filled } : filled;
 }
 
-module.exports = { leaveOut, replace };
+module.exports = { leaveOut, leaveOutAlarms, leaveOutKey, replace };

@@ -10,7 +10,7 @@ const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const { Aws } = require('./aws');
-const { leaveOut, replace } = require('./optional');
+const { leaveOut, leaveOutAlarms, leaveOutKey, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
 const { channelStatements, enrichStatements, pollStatements, secretStatements } = require('./permissions');
 const { read } = require('./settings');
@@ -19,12 +19,24 @@ const { runningTasksAlarms } = require('./watched');
 
 const SHIPPED = 'alert-router.toml';
 
+// What Lambda calls with the function's role to connect it to a VPC (AWS Lambda Developer Guide, "Giving Lambda functions
+// access to resources in an Amazon VPC").
+const NETWORK = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+];
+
 class Prepare {
   constructor(serverless, _options, { log }) {
     this.serverless = serverless;
     this.log = log;
     allowNewerRuntimes(serverless); // before the CLI checks serverless.yml
     this.hooks = {
+      initialize: () => this.useBucket(),
       'before:package:initialize': () => this.prepare(),
       'after:package:setupProviderConfiguration': () => this.narrowLogs(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
@@ -33,16 +45,25 @@ class Prepare {
     };
   }
 
+  // Every command needs the bucket, `remove` too. The framework accepts no empty name in serverless.yml.
+  useBucket() {
+    const { deploymentBucket } = read(this.serverless.service.custom.settings, process.env, this.stage()).settings;
+    if (deploymentBucket) this.serverless.service.provider.deploymentBucket = deploymentBucket;
+  }
+
   async prepare() {
     const { service } = this.serverless;
     const { settings, problems } = read(service.custom.settings, process.env, this.stage());
     const { environment } = service.provider;
     environment.PRODUCTION = String(settings.production);
     environment.ALERT_ROUTER_CONFIG = this.configuration(environment.ALERT_ROUTER_CONFIG);
-    const configured = this.checked(environment, settings.alerts);
+    const configured = this.checked(environment, settings);
     problems.push(...configured.problems);
     const table = problems.length ? null : await this.adopted(settings.historyTable, problems);
-    if (settings.kmsKeyArn && (await this.isOwnKey(settings.kmsKeyArn))) settings.kmsKeyArn = '';
+    if (settings.kmsKeyArn && (await this.isOwnKey(settings.kmsKeyArn))) {
+      settings.kmsKeyArn = '';
+      settings.keepsKey = true;
+    }
     const eventPatterns = patterns(service.resources.Resources, settings);
     if (tooLong(eventPatterns.EcsRule)) problems.push('ECS_CLUSTERS: too many for an event pattern; use routes with `match = { cluster = … }`');
     if (problems.length) throw this.error(problems.join('\n'));
@@ -55,13 +76,16 @@ class Prepare {
       ...channelStatements(configured.needs),
     );
     this.adapt(service, settings, eventPatterns, table);
+    adaptProvider(service, settings);
     this.settings = settings;
   }
 
+  // The policy that the framework attaches for a VPC permits every log group of the account; adaptProvider permits the rest.
   // The framework permits the log groups of every function whose name begins like this one, which includes those of other
   // stages, and the creation of groups. The stack itself creates the only group, with its key and retention.
   narrowLogs() {
     const { compiledCloudFormationTemplate: template } = this.serverless.service.provider;
+    delete template.Resources.IamRoleLambdaExecution.Properties.ManagedPolicyArns;
     for (const statement of template.Resources.IamRoleLambdaExecution.Properties.Policies[0].PolicyDocument.Statement) {
       if (!statement.Action.some((action) => /^logs:(CreateLogGroup|PutLogEvents)$/.test(action))) continue;
       statement.Action = statement.Action.includes('logs:PutLogEvents') ? ['logs:PutLogEvents'] : ['logs:CreateLogStream'];
@@ -83,10 +107,12 @@ class Prepare {
     if (!settings.senders.length) leaveOut('eventBus', service);
     if (!settings.containerExitedEvents) leaveOut('containerExitedEvents', service);
     if (!settings.eventLogDays) leaveOut('eventLog', service);
+    if (settings.lean) leaveOutAlarms(service);
     if (!settings.dashboard) leaveOut('dashboard', service);
     else listAlarms(Resources);
     if (table) this.adopt(table, service, settings.kmsKeyArn);
     if (settings.kmsKeyArn) replace('EncryptionKey', { Ref: settings.kmsKeyArn, Arn: settings.kmsKeyArn }, service);
+    else if (settings.lean && !settings.keepsKey) leaveOutKey(service);
     Object.assign(
       service.resources.Resources,
       subscriptions('AlertsTopic', settings.alerts),
@@ -102,9 +128,9 @@ class Prepare {
   }
 
   // The problems of the configuration, and what it needs permissions for.
-  checked(environment, alerts) {
+  checked(environment, { alerts, architecture }) {
     this.python = this.run(this.file('layer', 'find-python'), []).stdout.trim();
-    this.log.notice(this.run(this.python, [this.file('layer', 'build.py')]).stderr.trim());
+    this.log.notice(this.run(this.python, [this.file('layer', 'build.py')], { settings: { FUNCTION_ARCHITECTURE: architecture } }).stderr.trim());
     const check = [this.file('deploy', 'check_config.py')];
     const result = this.run(this.python, check, { settings: checkedSettings(environment, alerts), mayFail: true });
     if (result.failed) return { problems: result.stderr.trim().split('\n') };
@@ -211,6 +237,20 @@ class Prepare {
   error(message) {
     return new this.serverless.classes.Error(message);
   }
+}
+
+// What an organization may require of the role, the function and its resources.
+function adaptProvider({ provider, layers }, settings) {
+  const { permissionsBoundary, rolePath, tags, subnets, securityGroups, architecture } = settings;
+  if (permissionsBoundary) provider.iam.role.permissionsBoundary = permissionsBoundary;
+  if (rolePath) provider.iam.role.path = rolePath;
+  if (Object.keys(tags).length) provider.stackTags = tags; // CloudFormation gives them to every resource that can have tags
+  if (subnets.length) {
+    provider.vpc = { subnetIds: subnets, securityGroupIds: securityGroups };
+    provider.iam.role.statements.push({ Effect: 'Allow', Action: NETWORK, Resource: '*' });
+  }
+  provider.architecture = architecture;
+  layers.dependencies.compatibleArchitectures = [architecture];
 }
 
 // The function's settings that are known before the deployment. The topic is not known yet, so a placeholder stands for it;

@@ -9,6 +9,12 @@ const SENDER = /^([0-9]{12}|o-[a-z0-9]{10,32})$/;
 const SCHEDULE = /^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\([^()]+\))$/;
 const KEY = /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/;
 const TABLE = /^[A-Za-z0-9_.-]{3,255}$/;
+const BOUNDARY = /^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy\/\S+$/;
+const ROLE_PATH = /^\/([\w+=,.@-]+\/)*$/;
+const TAG = /^(?!aws:)[^=]{1,128}=.{0,256}$/i;
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const SUBNET = /^subnet-[0-9a-f]{8,17}$/;
+const SECURITY_GROUP = /^sg-[0-9a-f]{8,17}$/;
 const NOT_PRODUCTION = ['dev', 'test', 'local']; // stages, unless PRODUCTION says otherwise
 // The retention periods that CloudWatch Logs supports, in days (PutRetentionPolicy).
 const DAYS = [
@@ -38,6 +44,11 @@ function read(values, environment, stage) {
   };
   const addresses = (variable) => list(variable, environment[variable] ?? '', ADDRESS, 'not an email address');
 
+  const choice = (variable, value, byDefault, choices) => {
+    if (value && !choices.includes(value)) problem(variable, `must be ${choices.join(' or ')}, not ${JSON.stringify(value)}`);
+    return value || byDefault;
+  };
+
   const alerts = addresses('ALERT_EMAILS');
   const operators = addresses('OPERATOR_EMAILS');
   const alarmNamePrefix = text('alarmNamePrefix') || 'ecs-'; // an empty prefix would match every alarm
@@ -52,6 +63,12 @@ function read(values, environment, stage) {
   const heartbeat = schedule.toLowerCase() !== 'off' && (schedule || 'cron(0 9 ? * MON *)');
   if (heartbeat) checked('HEARTBEAT_SCHEDULE', heartbeat, SCHEDULE, 'must be rate(…), cron(…) or off');
   const production = flag('PRODUCTION', text('production'), !NOT_PRODUCTION.includes(stage));
+  const lean = choice('PROFILE', text('profile'), '', ['lean']) === 'lean';
+  const subnets = list('VPC_SUBNETS', text('vpcSubnets'), SUBNET, 'not the id of a subnet');
+  const securityGroups = list('VPC_SECURITY_GROUPS', text('vpcSecurityGroups'), SECURITY_GROUP, 'not the id of a security group');
+  if (subnets.length && !securityGroups.length) problem('VPC_SECURITY_GROUPS', 'must be set, because VPC_SUBNETS is');
+  if (securityGroups.length && !subnets.length) problem('VPC_SUBNETS', 'must be set, because VPC_SECURITY_GROUPS is');
+  const tags = list('STACK_TAGS', text('tags'), TAG, 'not KEY=VALUE').map((tag) => tag.split(/=(.*)/s).slice(0, 2));
   const settings = {
     alerts,
     operators: operators.length ? operators : alerts,
@@ -63,10 +80,18 @@ function read(values, environment, stage) {
     senders: list('EVENT_BUS_SENDERS', text('eventBusSenders'), SENDER, 'neither an account nor an organization (o-…)'),
     eventLogDays: Number(days) || 0,
     heartbeat,
-    dashboard: flag('DASHBOARD', text('dashboard'), true),
+    dashboard: flag('DASHBOARD', text('dashboard'), !lean),
     historyTable: checked('HISTORY_TABLE', text('historyTable'), TABLE, 'must be the name of a DynamoDB table'),
     kmsKeyArn: checked('KMS_KEY_ARN', text('kmsKeyArn'), KEY, 'must be the ARN of a KMS key'),
+    lean,
     production,
+    permissionsBoundary: checked('PERMISSIONS_BOUNDARY', text('permissionsBoundary'), BOUNDARY, 'must be the ARN of an IAM policy'),
+    rolePath: checked('ROLE_PATH', text('rolePath'), ROLE_PATH, 'must begin and end with /'),
+    tags: Object.fromEntries(tags),
+    deploymentBucket: checked('DEPLOYMENT_BUCKET', text('deploymentBucket'), BUCKET, 'must be the name of an S3 bucket'),
+    subnets,
+    securityGroups,
+    architecture: choice('FUNCTION_ARCHITECTURE', text('architecture'), 'arm64', ['arm64', 'x86_64']),
     logDays: Number(text('logDays')) || (production ? 90 : 30),
     watchedServices: list('WATCHED_SERVICES', text('watchedServices'), SERVICE, 'not CLUSTER/SERVICE'),
     secretsKeyArns: list('SECRETS_KMS_KEY_ARNS', text('secretsKeyArns'), KEY, 'not the ARN of a KMS key'),

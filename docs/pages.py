@@ -171,6 +171,10 @@ itself.
 
 ![The end on each channel, short and green](images/resolved.png)
 
+**E-mail through SES** ([channels.md](channels.md#e-mail-through-ses)) is HTML and text, in one thread per incident:
+
+![Out of memory as a mail in HTML](images/mail.png)
+
 **Japanese**, in the reader's time zone (`language = "ja"`, `time_zone = "Asia/Tokyo"`):
 
 ![Out of memory in Japanese on each channel](images/japanese.png)

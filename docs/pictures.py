@@ -71,6 +71,7 @@ def pictures() -> dict[str, Picture]:
         "updated.png": crash._replace(options=["--kind", "updated"]),
         "gathered.png": crash._replace(options=["--kind", "gathered"], others=[each.event for each in causes.values()]),
         "resolved.png": crash._replace(options=["--kind", "resolved"]),
+        "mail.png": causes["out_of_memory"]._replace(options=["--config", str(DOCS / "mail.toml")]),
         "japanese.png": causes["out_of_memory"]._replace(options=japanese),
         "japanese-crash.png": crash._replace(options=japanese),
         "japanese-image.png": causes["image_pull_failed"]._replace(options=japanese),
@@ -102,6 +103,7 @@ def draw(drawn: str, to: Path, browser: str) -> None:
         source = Path(directory, "page.html")
         source.write_text(drawn, "utf-8")
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1"]
+        flags.append("--disable-features=IsolateSandboxedIframes")  # a frame in another process may be painted too late
         size = f"--window-size={WIDTH},{HEIGHT}"
         profile, shot = f"--user-data-dir={directory}/profile", Path(directory, "shot.png")
         command = [browser, *flags, size, profile, f"--screenshot={shot}", source.as_uri()]

@@ -1,7 +1,8 @@
-"""Builds the Lambda layer in .build/layer: the packages of requirements.txt, for arm64 and Python 3.13.
+"""Builds the Lambda layer in .build/layer: the packages of requirements.txt, for Python 3.13 and an architecture.
 
 This runs on any machine and on Python 3.11 or newer, because pip downloads wheels for the function's platform.
-`serverless deploy` runs it (deploy/prepare.js). After a change of requirements.in, compile the requirements again:
+`serverless deploy` runs it (deploy/prepare.js) with the function's architecture, arm64 or x86_64. After a change of
+requirements.in, compile the requirements again:
 
     uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \\
         layer/requirements.in -o layer/requirements.txt
@@ -17,6 +18,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -74,9 +76,11 @@ UNUSED = (
     "charset_normalizer",
 )
 
+PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}  # by the names that Lambda uses
+ARCHITECTURE = os.environ.get("FUNCTION_ARCHITECTURE") or "arm64"
 TARGET = (
     "--only-binary=:all:",
-    "--platform=manylinux2014_aarch64",
+    f"--platform={PLATFORMS.get(ARCHITECTURE, ARCHITECTURE)}",
     "--python-version=3.13",
     "--implementation=cp",
 )
@@ -134,13 +138,13 @@ def _alone() -> Iterator[None]:
 
 
 def _fingerprint() -> str:
-    """Hash everything that the layer's bytes depend on: the requirements, these scripts, and whether bytecode is made.
+    """Hash everything that the layer's bytes depend on: requirements, architecture, scripts, and bytecode or none.
 
     The requirements contain the packages' hashes, so a different wheel of the same version changes the fingerprint.
     """
     scripts = sorted((ROOT / "layer").glob("*.py"))
     files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*_requirements(), BOTOCORE, *scripts)]
-    return hashlib.sha256("\n".join([*files, str(compiles())]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*files, ARCHITECTURE, str(compiles())]).encode()).hexdigest()
 
 
 def _contents() -> str:

@@ -39,9 +39,11 @@ SETTINGS = (
     "CODEDEPLOY_APPLICATION_PREFIX",
     "CONTAINER_EXITED_EVENTS",
     "DASHBOARD",
+    "DEPLOYMENT_BUCKET",
     "ECS_CLUSTERS",
     "EVENT_BUS_SENDERS",
     "EVENT_LOG_DAYS",
+    "FUNCTION_ARCHITECTURE",
     "HEARTBEAT_SCHEDULE",
     "HISTORY_TABLE",
     "KMS_KEY_ARN",
@@ -49,10 +51,16 @@ SETTINGS = (
     "OPERATOR_EMAILS",
     "PAGERDUTY_EVENTS_URL",
     "PAGERDUTY_ROUTING_KEY",
+    "PERMISSIONS_BOUNDARY",
     "PRODUCTION",
+    "PROFILE",
+    "ROLE_PATH",
     "SECRETS_KMS_KEY_ARNS",
     "SLACK_WEBHOOK_URL",
+    "STACK_TAGS",
     "TEAMS_WEBHOOK_URL",
+    "VPC_SECURITY_GROUPS",
+    "VPC_SUBNETS",
     "WATCHED_SERVICES",
 )
 
@@ -89,7 +97,7 @@ def deploy(
     """
     words = ("deploy", "--stage", stage)
     run_osls(aws, *words, environment=environment, checkout=checkout, configuration=configuration, cli=cli)
-    stack = _stack(aws, stage)
+    stack = stack_of(aws, f"{SERVICE}-{stage}")
     _enable_ttl(aws, stack)
     return stack
 
@@ -188,8 +196,9 @@ def _environment(aws: LocalAws, environment: Mapping[str, str]) -> dict[str, str
     }
 
 
-def _stack(aws: LocalAws, stage: str) -> Stack:
-    (stack,) = aws.client("cloudformation").describe_stacks(StackName=f"{SERVICE}-{stage}")["Stacks"]
+def stack_of(aws: LocalAws, name: str) -> Stack:
+    """A deployed stack, by its name."""
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     return Stack(
         table_name=outputs["TableName"],

@@ -1,4 +1,4 @@
-"""The process behind `running()`: MiniStack, patched in three places to behave like AWS.
+"""The process behind `running()`: MiniStack, patched in four places to behave like AWS.
 
 Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
 input. It patches private names of MiniStack, so the version is pinned, and a test checks the names.
@@ -22,6 +22,7 @@ from typing import Any
 import ministack.app
 from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 # Variables of this process that a function must not see (server.py).
 PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNTIME_PYTHON", "TMPDIR")
@@ -103,6 +104,38 @@ def pass_for_encrypted() -> None:
     ministack.app.pin_request_origin = pin_request_origin
 
 
+def accept_functions_in_conditions() -> None:
+    """Let Fn::Equals compare what Fn::Join, Fn::Select and Fn::Split make of parameters, as AWS does."""
+    for module in (changesets, engine, handlers, stacks):
+        module._evaluate_conditions = evaluated_conditions
+
+
+def evaluated_conditions(template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, bool]:
+    """Which conditions of a template hold."""
+    definitions, mappings = template.get("Conditions", {}), template.get("Mappings", {})
+
+    @functools.cache
+    def named(name: str) -> bool:
+        return holds(definitions[name])
+
+    def holds(condition: Any) -> bool:
+        match condition:
+            case {"Condition": name}:
+                return named(name)
+            case {"Fn::And": conditions}:
+                return all(map(holds, conditions))
+            case {"Fn::Or": conditions}:
+                return any(map(holds, conditions))
+            case {"Fn::Not": [negated]}:
+                return not holds(negated)
+            case {"Fn::Equals": sides}:
+                left, right = (engine._resolve_refs(side, {}, parameters, {}, mappings, "", "") for side in sides)
+                return str(left) == str(right)
+        raise ValueError(f"Template error: unknown condition {condition}")
+
+    return {name: named(name) for name in definitions}
+
+
 def end_with_parent() -> None:
     """End this process and its functions when the parent ends for any reason, which closes the pipe."""
 
@@ -118,6 +151,7 @@ def main() -> None:
     accept_events_of_aws()
     pass_for_encrypted()
     use_runtime_client()
+    accept_functions_in_conditions()
     ministack.app.main()
 
 

@@ -44,11 +44,11 @@ def judge(path: str, body: bytes) -> tuple[int, str]:
         return 400, "invalid_payload"
     if not isinstance(payload, dict):
         return 400, "invalid_payload"
-    problem = _problem(payload)
+    problem = layout_problem(payload)
     return (400, problem) if problem else (200, "ok")
 
 
-def _problem(payload: Mapping[str, Any]) -> str:
+def layout_problem(payload: Mapping[str, Any]) -> str:
     """Slack's error code for an invalid payload, or ""."""
     attachments = payload.get("attachments") or []
     if not (payload.get("text") or payload.get("blocks") or attachments):

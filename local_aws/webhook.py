@@ -36,13 +36,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One response: the server's own, or a scripted one."""
+    """One response: the server's own, or a scripted one. `lost`: the server's own, which never arrives."""
 
     status: int
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     stall: float = 0.0
     reset: bool = False
+    lost: bool = False
 
 
 class WebhookDouble:
@@ -53,6 +54,7 @@ class WebhookDouble:
     """
 
     content_type: ClassVar[str] = "application/json; charset=utf-8"
+    takes_get: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._script: deque[Step] = deque()
@@ -74,8 +76,10 @@ class WebhookDouble:
         self._server.end_connections()
         self._server.server_close()
 
-    def judge(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
-        """Status and body of the host's answer to a post."""
+    def judge(
+        self, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, str] | tuple[int, str, Mapping[str, str]]:
+        """Status and body of the host's answer to a post, perhaps with headers."""
         raise NotImplementedError
 
     def accepts(self, status: int, body: str) -> bool:
@@ -121,6 +125,10 @@ class WebhookDouble:
         """Reads the next requests, and answers with a TCP reset."""
         self._plan(Step(0, reset=True), times)
 
+    def lose_answer(self, *, times: int = 1) -> None:
+        """Handles the next requests as usual, and sends a TCP reset in place of the answer."""
+        self._plan(Step(0, lost=True), times)
+
     def _plan(self, step: Step, times: int) -> None:
         with self._changed:
             self._script.extend([step] * times)
@@ -130,7 +138,8 @@ class WebhookDouble:
         at = time.time()
         with self._changed:
             step = self._script.popleft() if self._script else None
-        if step is not None and step.stall:
+        lost = step is not None and step.lost
+        if step is not None and (step.stall or lost):
             self._closing.wait(step.stall)
             step = None
         if step is None:
@@ -140,7 +149,7 @@ class WebhookDouble:
             if self.accepts(step.status, step.body):
                 self.arrive(Received(json.loads(body), at))
             self._changed.notify_all()
-        return step
+        return Step(0, reset=True) if lost else step
 
 
 class _Server(ThreadingHTTPServer):
@@ -177,6 +186,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # TCP_NODELAY: else each small answer waits 40 ms for an acknowledgement
     server: _Server
+
+    def do_GET(self) -> None:
+        if self.server.double.takes_get:
+            self.do_POST()
+        else:
+            self.send_error(405)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

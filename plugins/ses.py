@@ -61,7 +61,7 @@ _ADVICE = {
 # The colour of the bar. White letters stand out from each, and the bar says in words what it means.
 _COLOURS = {"critical": "#b3001b", "error": "#b54708", "warning": "#7a5c00", "info": "#1d4ed8"}
 _RESOLVED = "#18794e"
-_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+_FONT = "font-family:-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif"  # no quotes: they end the attribute
 _MONOSPACE = "font-family:Consolas,Menlo,monospace;white-space:pre-wrap;word-break:break-word"
 # Clients that know dark mode take this; Outlook for Windows and Gmail's apps choose colours by themselves.
 _STYLE = (
@@ -341,8 +341,18 @@ def _page(notification: Notification, message: Message, language: str) -> str:
     """Tables and inline styles, as Outlook for Windows lays out mails with Word."""
     over = notification.kind == "resolved"
     colour = _RESOLVED if over else _COLOURS[notification.alert.severity]
-    rows = "".join(f"<tr><td style='padding:10px 20px 0 20px'>{part}</td></tr>" for part in _parts(message))
+    bar = (
+        f"<td bgcolor='{colour}' style='background:{colour};color:#ffffff;padding:14px 20px;{_FONT}'>"
+        f"<div style='font-size:13px;font-weight:bold'>{_escaped(message.status)}</div>"
+        f"<h1 style='margin:0;font-size:19px'>{_escaped(message.title)}</h1></td>"
+    )
     footer = "" if notification.bundled else notification.incident.id
+    cells = [
+        bar,
+        *(_cell(part, "padding:12px 20px 0 20px;font-size:15px") for part in _parts(message)),
+        _cell(footer, "padding:14px 20px;color:#5c5c66;font-size:12px", "muted"),
+    ]
+    rows = "".join(f"<tr>{cell}</tr>" for cell in cells)
     return (
         f"<!doctype html><html lang='{language}'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width'>"
@@ -351,11 +361,7 @@ def _page(notification: Notification, message: Message, language: str) -> str:
         f"<body class='page' style='margin:0;background:#ffffff;color:#1b1b1f;{_FONT}'>"
         f"<div style='display:none'>{_escaped(_heading(message))}</div>"
         "<table role='presentation' width='100%' cellpadding='0' cellspacing='0' style='max-width:680px'>"
-        f"<tr><td bgcolor='{colour}' style='background:{colour};color:#ffffff;padding:14px 20px'>"
-        f"<div style='font-size:13px;font-weight:bold'>{_escaped(message.status)}</div>"
-        f"<h1 style='margin:0;font-size:19px'>{_escaped(message.title)}</h1></td></tr>{rows}"
-        f"<tr><td class='muted' style='padding:14px 20px;color:#5c5c66;font-size:12px'>{footer}</td></tr>"
-        "</table></body></html>"
+        f"{rows}</table></body></html>"
     )
 
 
@@ -381,19 +387,19 @@ def _parts(message: Message) -> Iterator[str]:
 
 
 def _table(pairs: Iterable[tuple[str, str]]) -> str:
-    rows = "".join(
-        "<tr><td class='muted' valign='top' style='padding:2px 12px 2px 0;color:#5c5c66;font-size:13px'>"
-        f"{_escaped(label)}</td><td valign='top' style='padding:2px 0;font-size:14px'>{_escaped(value)}</td></tr>"
-        for label, value in pairs
-    )
-    return f"<table cellpadding='0' cellspacing='0'>{rows}</table>"
+    label, value = "padding:2px 12px 2px 0;color:#5c5c66;font-size:13px", "padding:2px 0;font-size:14px"
+    rows = (f"<tr>{_cell(_escaped(one), label, 'muted')}{_cell(_escaped(two), value)}</tr>" for one, two in pairs)
+    return f"<table cellpadding='0' cellspacing='0'>{''.join(rows)}</table>"
+
+
+def _cell(content: str, style: str, name: str = "cell") -> str:
+    """With the font, as tables do not inherit it in every client."""
+    return f"<td class='{name}' valign='top' style='{style};{_FONT}'>{content}</td>"
 
 
 def _box(text: str) -> str:
-    return (
-        f"<div class='box' style='background:#f1f1f4;color:#1b1b1f;padding:8px 10px;font-size:13px;{_MONOSPACE}'>"
-        f"{_broken(text)}</div>"
-    )
+    style = f"background:#f1f1f4;color:#1b1b1f;margin-top:4px;padding:8px 10px;font-size:13px;{_MONOSPACE}"
+    return f"<div class='box' style='{style}'>{_broken(text)}</div>"
 
 
 def _broken(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Slack, through an incoming webhook: Block Kit, or plain text if Slack rejects the blocks.
+"""Slack, through an incoming webhook or with a bot token: Block Kit, or plain text if Slack rejects the blocks.
+
+A webhook posts each message by itself. With a token, `plugins._slack_api` keeps one message for each incident.
 
 Limits and error codes: https://docs.slack.dev/reference/block-kit/blocks and
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks. Slack rejects a message as a whole if one of
@@ -12,7 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from router import (
     ChannelConfig,
@@ -25,6 +27,9 @@ from router import (
     hookimpl,
     post_json,
 )
+
+if TYPE_CHECKING:
+    from plugins._slack_api import Bot
 
 # In characters. The parts of one message add up to at most 11,600: above about 12,000, Slack answers
 # msg_blocks_too_long.
@@ -87,13 +92,29 @@ _UNFURLED = {"unfurl_links": False, "unfurl_media": False}  # a preview of a con
 
 
 class Slack:
-    """Options: `webhook_url`, the secret URL of an incoming webhook (…/services/T…/B…/…)."""
+    """Options: `webhook_url`, the secret URL of an incoming webhook (…/services/T…/B…/…).
 
-    options = (Option("webhook_url", required=True, secret=True, description="URL of an incoming webhook."),)
-    secret_options = ("webhook_url",)
-    budget = (1, 1.0)  # https://docs.slack.dev/apis/web-api/rate-limits: one message per second and webhook
+    Or `token`, the bot token of an app, and `channel`, the id of a channel that the app is in; perhaps `api_url`.
+    """
+
+    options = (
+        Option("webhook_url", secret=True, description="URL of an incoming webhook."),
+        Option(
+            "token", secret=True, description="Bot token of an app, in place of webhook_url: one message per incident."
+        ),
+        Option("channel", description="Id of the channel that the app posts to, with token."),
+        Option("api_url", description="URL of Slack's API, with token, such as that of GovSlack."),
+    )
+    secret_options = ("webhook_url", "token")
+    route_option = "channel"
+    endpoint_options = ("webhook_url", "token", "channel", "api_url")
+    # https://docs.slack.dev/apis/web-api/rate-limits: one message per second, for each webhook, and for each channel
+    budget = (1, 1.0)
 
     def __init__(self, config: ChannelConfig) -> None:
+        self._bot = _bot(config)
+        if self._bot:
+            return
         self._url = config.options["webhook_url"]
         if re.search("/(triggers|workflows)/", self._url):
             raise ValueError(
@@ -103,6 +124,11 @@ class Slack:
             raise ValueError("webhook_url must look like https://hooks.slack.com/services/T…/B…/…")
 
     def render(self, notification: Notification) -> dict[str, Any]:
+        """The message; with a token, also which message it edits or replies to."""
+        message = self._message(notification)
+        return self._bot.payload(message, notification, self._message) if self._bot else message
+
+    def _message(self, notification: Notification) -> dict[str, Any]:
         """The title as a header, the rest beside a coloured bar, and `text` for notifications and screen readers.
 
         The mention has a section of its own without `verbatim`, which notifies the people it names.
@@ -121,6 +147,10 @@ class Slack:
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
         """The same as plain text, without blocks."""
+        message = self._plain_message(notification)
+        return self._bot.payload(message, notification, self._plain_message, plain=True) if self._bot else message
+
+    def _plain_message(self, notification: Notification) -> dict[str, Any]:
         message = notification.message
         lines = (
             [_fit(_literal(_colour_and_title(notification)[1]), _TITLE)],
@@ -133,14 +163,17 @@ class Slack:
         text = "".join(_kept(pieces, _PLAIN - _CONTEXT - len(mentions)))
         return {"text": f"{mentions}{text}\n{_footer(notification)}", **_UNFURLED}
 
-    def send(self, payload: dict[str, Any]) -> None:
-        """Posts the message.
+    def send(self, payload: dict[str, Any]) -> Mapping[str, str] | None:
+        """Posts the message. With a token, returns where the incident's message is.
 
         Raises:
             PayloadRejected: Slack rejects the layout, so plain text may be accepted.
+            RemoteGone: the message to edit was deleted, or can no longer be edited.
             PermanentError: the webhook or its channel is gone or may not be posted to.
             TransientError: Slack is overloaded, failed or unreachable.
         """
+        if self._bot:
+            return self._bot.send(payload)
         failure: TransientError | PermanentError
         try:
             response = post_json(self._url, payload)
@@ -149,9 +182,18 @@ class Slack:
         else:
             text = response.text.strip()
             if text == "ok":
-                return
+                return None
             failure = PermanentError("Slack did not answer ok", status=response.status, answer=text)
         raise _by_code(failure)  # outside of `except`, so that its context holds no other error
+
+
+def _bot(config: ChannelConfig) -> "Bot | None":
+    """None for a webhook, whose users do not pay for the import in each cold start."""
+    if not {"token", "channel"} & config.options.keys():
+        return None
+    from plugins._slack_api import Bot  # noqa: PLC0415 - see above
+
+    return Bot(config.options)
 
 
 def _mentions(notification: Notification) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from router.channels.configured import ConfiguredChannel
+from router.channels.memory import memory_of
 from router.channels.plugins import Channel
 from router.context import LONGEST_SEND, Answered, Job
 from router.deadline import Deadline, applies, time_left
-from router.errors import ChannelError, DeadlineExceeded, PayloadRejected, TransientError
+from router.errors import ChannelError, DeadlineExceeded, PayloadRejected, RemoteGone, TransientError
 from router.incident.state import Delivery
 from router.model import Notification, Outcome
 
@@ -111,7 +113,10 @@ def _next_answers(
 
 
 def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
-    """Sends one notification once (twice where the layout was rejected: then as plain text). Never raises."""
+    """Sends one notification once. Never raises.
+
+    It is sent once more, as plain text, if the layout was rejected, and without the channel's memory if that is gone.
+    """
     if job.channel is None:
         return Delivery(job.dispatch, Outcome.FAILED, job.unusable)
     try:
@@ -126,7 +131,7 @@ def attempt(job: Job, clock: Callable[[], float] = time.monotonic) -> Delivery:
 
 def _attempt(job: Job, channel: ConfiguredChannel) -> Delivery:
     try:
-        _send_with_fresh_secret(channel, job.notify())
+        answer = _send_with_fresh_secret(channel, job.notify())
     except DeadlineExceeded:
         return _unfinished(job, begun=False)
     except TransientError as error:
@@ -139,33 +144,43 @@ def _attempt(job: Job, channel: ConfiguredChannel) -> Delivery:
         # The exception of a broken plugin may hold its secrets, so only its type is logged.
         log.error("channel %s: its plugin raised %s", job.config.name, type(error).__name__)  # noqa: TRY400
         return Delivery(job.dispatch, Outcome.FAILED, f"the plugin raised {type(error).__name__}")
-    return Delivery(job.dispatch, Outcome.SENT)
+    return Delivery(job.dispatch, Outcome.SENT, remote=memory_of(answer, channel))
 
 
-def _send_with_fresh_secret(channel: ConfiguredChannel, notification: Notification) -> None:
+def _send_with_fresh_secret(channel: ConfiguredChannel, notification: Notification) -> object:
     """Sends, and once more if the remote refused the secret and it was rotated meanwhile."""
     try:
-        _send(channel.open()[1], notification)
+        return _send(channel.open()[1], notification)
     except ChannelError as error:
         if error.status not in _UNAUTHORISED or not channel.reload_secrets():
             raise
-        _send(channel.open()[1], notification)
+        return _send(channel.open()[1], notification)
 
 
-def _send(channel: Channel, notification: Notification) -> None:
+def _send(channel: Channel, notification: Notification) -> object:
+    """What the plugin returned. Sends once more, without the channel's memory, if what it remembers is gone."""
     try:
-        _write(channel, channel.render(notification))
+        return _send_in_a_layout(channel, notification)
+    except RemoteGone:
+        if not notification.remote:
+            raise
+        return _send_in_a_layout(channel, replace(notification, remote={}))
+
+
+def _send_in_a_layout(channel: Channel, notification: Notification) -> object:
+    try:
+        return _write(channel, channel.render(notification))
     except PayloadRejected:
         plain: Callable[[Notification], dict[str, Any]] | None = getattr(channel, "render_plain", None)
         if plain is None:
             raise
-        _write(channel, plain(notification))
+        return _write(channel, plain(notification))
 
 
-def _write(channel: Channel, payload: dict[str, Any]) -> None:
+def _write(channel: Channel, payload: dict[str, Any]) -> object:
     """Raises the channel's error, or DeadlineExceeded: a thread may come here long after its invocation ended."""
     time_left(0.0)
-    channel.send(payload)
+    return channel.send(payload)
 
 
 def _retry(job: Job, why: str, retry_after: float | None = None, *, unanswered: bool) -> Delivery:

@@ -41,6 +41,7 @@ from router.selfcheck.metrics import MetricsRecorder
 from router.text import visible
 from router.understand import no_flags
 from router.verify import verify
+from router.version import VERSION
 
 ROOT = Path(__file__).parent.parent
 _WITHOUT_CONTEXT = 60.0  # seconds for an invocation without a Lambda context
@@ -54,7 +55,7 @@ def log_line(record: Mapping[str, Any]) -> str:
 
 log = logging.getLogger("ecs-alert-router.handler")
 # It formats the lines of all loggers below this name.
-logger = Logger(service="ecs-alert-router", json_serializer=log_line)
+logger = Logger(service="ecs-alert-router", json_serializer=log_line, version=VERSION)
 meter = MetricsRecorder()
 
 

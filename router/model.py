@@ -711,6 +711,9 @@ class Notification:
         remote: the channel's memory of the incident: what `send` returned last, such as a message's id. Empty if there
             is none, and in a message about many incidents.
         revision: numbers what there was to say of the incident to this channel; the attempts to say it share a number.
+        in_doubt: an earlier attempt to notify the channel of the incident may have reached the remote: it got no
+            answer, or the process died.
+        remembered: in a message about many incidents, the notifications about those of them that have a memory.
     """
 
     kind: Kind
@@ -722,6 +725,8 @@ class Notification:
     reason: Reason = Reason.FIRST
     remote: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
+    in_doubt: bool = False
+    remembered: "tuple[Notification, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,8 @@ def bundle_jobs(jobs: Iterable[Job]) -> list[Job]:
             messages.append(job)
     for first, *others in bundled.values():
         members = tuple((job.state, job.dispatch) for job in (first, *others))
-        render = partial(bundle, members, first.config)
+        singles = [job.notify for job in (first, *others) if job.dispatch.remote]
+        render = partial(bundle, members, first.config, singles)
         messages.append(first._replace(bundled_with=members[1:], notify=render))
     return messages
 

@@ -9,15 +9,26 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 
-from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
+from router import (
+    ChannelConfig,
+    Notification,
+    PayloadRejected,
+    PermanentError,
+    RemoteGone,
+    TransientError,
+    post_json,
+)
+from router.channels.configured import ConfiguredChannel
+from router.channels.memory import memory_of
 from router.channels.plugins import Channel
+from router.model import Reason
 from router_conformance.notifications import notifications
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
 
@@ -56,11 +67,14 @@ class RenderConformance:
         limit: bytes of compact JSON in UTF-8 that the remote accepts; None if there is no limit.
         forbidden: regular expressions for the remote's mentions and formatting, which must not match any text of the
             payload.
+        memory: for a channel whose `send` returns what to remember, an example of it; empty for all others. Every
+            notification is then also rendered with it, and in doubt.
     """
 
     factory: ClassVar[type[Any]]
     limit: ClassVar[int | None] = None
     forbidden: ClassVar[tuple[str, ...]] = ()
+    memory: ClassVar[Mapping[str, str]] = {}
 
     def options(self, server: str) -> Mapping[str, Any]:
         """The options of a channel that sends to `server`, such as `http://127.0.0.1:8000`."""
@@ -71,30 +85,47 @@ class RenderConformance:
         channel: Channel = self.factory(ChannelConfig("conformance", "conformance", dict(self.options(server))))
         return channel
 
+    def _told(self, name: str) -> list[Notification]:
+        """The notification as the first one about its incident, and as a later one if the channel has a memory."""
+        first = NOTIFICATIONS[name]
+        return [first, *self._later(first)]
+
+    def _later(self, first: Notification) -> list[Notification]:
+        """With the channel's memory, and in doubt. A message about many incidents has those that have a memory."""
+        if not self.memory:
+            return []
+        later = replace(first, bundled=(), remote=self.memory, revision=2, reason=Reason.WORSE)
+        if first.bundled:
+            return [replace(first, remembered=(later, later))]
+        return [later, replace(later, in_doubt=True), replace(first, in_doubt=True)]
+
     @every_notification
     def test_render_is_pure_and_json(self, name: str) -> None:
         """The payload is the same each time and JSON without NaN; the notification is not changed."""
-        before = copy.deepcopy(NOTIFICATIONS[name])
-        for render in _renders(self.channel()):
-            payload = render(NOTIFICATIONS[name])
-            assert isinstance(payload, dict)
-            assert payload == render(NOTIFICATIONS[name])
-            assert json.loads(json.dumps(payload, allow_nan=False)) == payload
-        assert NOTIFICATIONS[name] == before
+        for notification in self._told(name):
+            before = copy.deepcopy(notification)
+            for render in _renders(self.channel()):
+                payload = render(notification)
+                assert isinstance(payload, dict)
+                assert payload == render(notification)
+                assert json.loads(json.dumps(payload, allow_nan=False)) == payload
+            assert notification == before
 
     @every_notification
     def test_render_fits(self, name: str) -> None:
         """No payload is larger than the remote accepts."""
-        for render in _renders(self.channel()):
-            size = len(_compact(render(NOTIFICATIONS[name])))
-            assert size <= (self.limit or size)
+        for notification in self._told(name):
+            for render in _renders(self.channel()):
+                size = len(_compact(render(notification)))
+                assert size <= (self.limit or size)
 
     @every_notification
     def test_outside_text_is_text(self, name: str) -> None:
         """Text from outside becomes neither a mention nor formatting."""
-        for render in _renders(self.channel()):
-            for text in _texts(render(NOTIFICATIONS[name])):
-                assert not any(re.search(pattern, text) for pattern in self.forbidden), text[:200]
+        for notification in self._told(name):
+            for render in _renders(self.channel()):
+                for text in _texts(render(notification)):
+                    assert not any(re.search(pattern, text) for pattern in self.forbidden), text[:200]
 
     def test_nothing_shows_a_secret(self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
         """Payloads are shown in logs, previews and history, and a channel's repr in tracebacks."""
@@ -126,11 +157,13 @@ class ChannelConformance(RenderConformance):
         accepted: responses that mean success.
         unaccepted: responses of status 2xx that do not mean success, such as one with an error in its body.
         rejected: responses that mean that the remote rejects the layout.
+        gone: for a channel with a memory, responses that mean that what it remembers is gone.
     """
 
     accepted: ClassVar[tuple[Answer, ...]] = (Answer(200, "ok"),)
     unaccepted: ClassVar[tuple[Answer, ...]] = ()
     rejected: ClassVar[tuple[Answer, ...]] = ()
+    gone: ClassVar[tuple[Answer, ...]] = ()
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +177,11 @@ class ChannelConformance(RenderConformance):
         """Sends one message to a server with this behaviour and returns the error; nothing may show a secret."""
         caplog.set_level(logging.DEBUG)
 
-        def attempt(behaviour: Behaviour, certificate: Path | None = None) -> Exception | None:
+        def attempt(
+            behaviour: Behaviour, certificate: Path | None = None, notification: Notification = _ORDINARY
+        ) -> Exception | None:
             with ScriptedServer(behaviour, certificate=certificate) as server:
-                error = self._send(server.url(""))
+                error = self._send(server.url(""), notification)
                 assert len(server.requests) <= 1, "send must post once: only the router retries"
                 output = capfd.readouterr()
                 shown = "\n".join([_everything(error), caplog.text, output.out, output.err])
@@ -180,6 +215,51 @@ class ChannelConformance(RenderConformance):
                 ((head, body),) = server.requests
             assert head.startswith("POST ")
             assert isinstance(json.loads(body.decode()), dict)
+
+    def test_what_send_returns_can_be_kept(self) -> None:
+        """It is None, or a mapping of texts, at most 1 KB as JSON, without secrets; never None with a memory."""
+        for accepted in self.accepted:
+            with ScriptedServer(accepted.behave()) as server:
+                channel = self.channel(server.url(""))
+                answer: object = channel.send(channel.render(_ORDINARY))
+                config = ChannelConfig("conformance", "conformance", dict(self.options(server.url(""))))
+                kept = memory_of(answer, ConfiguredChannel.of(config, channel))
+            assert kept == answer, "the router would not keep this; its log says why"
+            assert kept or not self.memory, "`memory` is set, and send returns nothing to remember"
+
+    @every_notification
+    def test_later_messages_arrive(self, name: str) -> None:
+        """With a memory, the channel sends POSTs of JSON, and raises nothing if the remote accepts all of them."""
+        for later in self._later(NOTIFICATIONS[name]):
+            for accepted in self.accepted:
+                with ScriptedServer(accepted.behave()) as server:
+                    assert self._send(server.url(""), later) is None
+                    assert server.requests
+                assert all(head.startswith("POST ") for head, _ in server.requests)
+                assert all(isinstance(json.loads(body.decode()), dict) for _, body in server.requests)
+
+    def test_a_later_message_stops_at_the_first_failure(self) -> None:
+        """With a memory, a failed request ends the send. What came before is repeated later, so edits come first."""
+        for later in self._later(_ORDINARY):
+            for accepted in self.accepted:
+                for before in range(len(self._requests(later, accepted))):
+                    script = [*[accepted.behave()] * before, answer(503, "busy")]
+                    with ScriptedServer(*script) as server:
+                        assert isinstance(self._send(server.url(""), later), TransientError)
+                        assert len(server.requests) == before + 1
+
+    def _requests(self, notification: Notification, accepted: Answer) -> list[tuple[str, bytes]]:
+        with ScriptedServer(accepted.behave()) as server:
+            self._send(server.url(""), notification)
+            return server.requests
+
+    def test_what_is_gone_is_remote_gone(self, attempt: "Attempt") -> None:
+        """The error is RemoteGone, so that the router sends the message once more, without the memory."""
+        for gone in self.gone:
+            later, *_ = self._later(_ORDINARY)
+            assert isinstance(attempt(gone.behave(), notification=later), RemoteGone), gone
+            with ScriptedServer(self.accepted[0].behave()) as server:
+                assert self._send(server.url(""), replace(later, remote={})) is None
 
     def test_only_success_is_success(self, attempt: "Attempt") -> None:
         """A response of status 2xx that does not mean success is an error."""
@@ -247,7 +327,7 @@ def _renders(channel: Channel) -> list[Callable[[Notification], dict[str, Any]]]
     return [channel.render, plain] if plain else [channel.render]
 
 
-def _in_time(send: Callable[[], None]) -> Exception | None:
+def _in_time(send: Callable[[], object]) -> Exception | None:
     """The exception that `send` raised. It runs in a thread, as in the router, so that it can be abandoned."""
     done: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 

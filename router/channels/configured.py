@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -64,7 +64,8 @@ class ConfiguredChannel:
     @property
     def endpoint(self) -> str:
         """Identifies what the channel sends to, without showing a secret. Two channels may share a webhook."""
-        names = secret_names(self.factory) or tuple(self.config.options)
+        named: tuple[str, ...] = getattr(self.factory, "endpoint_options", ())
+        names = named or secret_names(self.factory) or tuple(self.config.options)
         values = (str(self.config.options.get(name, "")) for name in sorted(names))
         return short_hash(self.config.kind, *values) if self.config.options else self.config.name
 
@@ -105,6 +106,17 @@ class ConfiguredChannel:
     def without_secrets(self, text: str) -> str:
         """The text without the values of the channel's options; see `without_values`."""
         return without_values(text, (self._opened[0] if self._opened else self.config).options)
+
+    def secret_options_in(self, texts: Iterable[str]) -> list[str]:
+        """The names of the secret options whose value, or a part of whose URL, is in one of the texts.
+
+        A plugin that does not say which of its options are secrets may be given one in any of them.
+        """
+        options = (self._opened[0] if self._opened else self.config).options
+        names = secret_names(self._opened[1] if self._opened else self.factory) or tuple(options)
+        leaves = [leaf for name in names for leaf in _leaves(name, options.get(name, ""))]
+        text = "\n".join(texts)
+        return [name for name, value in leaves if text != without_known(text, known_parts(str(value)))]
 
     def _make(self, config: ChannelConfig) -> Channel:
         def make() -> Channel:

@@ -55,7 +55,8 @@ class Response(NamedTuple):
     """A response with a status of 200 to 299.
 
     Attributes:
-        text: the first 64 KiB of the body, with "…" in place of any part of the URL, headers or payload that it echoes.
+        text: the body, at most `answer_limit` bytes of it, with "…" in place of any part of the URL, headers or payload
+            that it echoes.
     """
 
     status: int
@@ -74,6 +75,7 @@ def post_json(  # noqa: PLR0913 - what a post may need, each by its name
     timeout: float = 10,
     sign: Sign | None = None,
     method: str = "POST",
+    answer_limit: int = _BODY_LIMIT,
 ) -> Response:
     """Posts once, without retries, redirects and cookies. Safe to call from several threads.
 
@@ -87,6 +89,7 @@ def post_json(  # noqa: PLR0913 - what a post may need, each by its name
         timeout: seconds for the whole exchange, or the time left before the invocation's deadline if that is less. It
             takes at most twice as long if the body arrives byte by byte. For headers that arrive byte by byte it limits
             the wait for each byte only; the deliver step abandons such a thread.
+        answer_limit: bytes of the response's body that are read; the rest is left out.
 
     Raises:
         TransientError: status 408, 425, 429 or 5xx; no response in time; no connection; no time left. `retry_after` is
@@ -94,7 +97,7 @@ def post_json(  # noqa: PLR0913 - what a post may need, each by its name
         PermanentError: any other status, including redirects; a malformed URL; a certificate that does not verify; a
             payload that is not JSON.
     """
-    outcome = _exchange(_Post(method, url, payload, headers or {}, timeout, sign))
+    outcome = _exchange(_Post(method, url, payload, headers or {}, timeout, sign, answer_limit))
     if isinstance(outcome, ChannelError):
         raise outcome
     return outcome
@@ -109,6 +112,7 @@ class _Post(NamedTuple):
     headers: Mapping[str, str]
     timeout: float
     sign: Sign | None
+    answer_limit: int
 
 
 def _exchange(post: _Post) -> Response | ChannelError:
@@ -129,14 +133,16 @@ def _exchange(post: _Post) -> Response | ChannelError:
         with applies(deadline.leaving(min(_TIME_TO_ANSWER, post.timeout / 5))):
             response = _connections.send(_request(post, body, signed), timeout=deadline.left())
         with response:
-            text = _read(response, deadline).decode(errors="replace")
+            text = _read(response, deadline, post.answer_limit).decode(errors="replace")
     except DeadlineExceeded:
         return TransientError(f"no time was left to send it to {host}", unsent=True)
     except (OSError, HTTPError, ValueError, TypeError) as error:
         return _transport_error(host, error)
     if len(text) >= SHORTEST_KNOWN:
         texts = (value for value in post.payload.values() if isinstance(value, str))
-        text = without_known(text, known_parts(post.url, *post.headers.values(), *signed.values(), *texts), "…")
+        tokens = (word for value in post.headers.values() for word in value.split())  # the one after "Bearer"
+        known = known_parts(post.url, *post.headers.values(), *tokens, *signed.values(), *texts)
+        text = without_known(text, known, "…")
     return _by_status(host, response, text)
 
 
@@ -163,13 +169,13 @@ def _host(url: str) -> str:
     return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
 
 
-def _read(response: requests.Response, deadline: Deadline) -> bytes:
-    """The first 64 KiB of the body.
+def _read(response: requests.Response, deadline: Deadline, limit: int) -> bytes:
+    """The first `limit` bytes of the body.
 
     `read1` returns what has arrived, so that the deadline can be checked; `response.content` would wait for all of it.
     """
     body = b""
-    while len(body) < _BODY_LIMIT and (chunk := response.raw.read1(_BODY_LIMIT - len(body))):
+    while len(body) < limit and (chunk := response.raw.read1(limit - len(body))):
         body += chunk
         if not deadline.left():
             raise requests.ReadTimeout

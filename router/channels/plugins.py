@@ -49,6 +49,9 @@ class Channel(Protocol):
         secret_options: tuple of the names of options that are secrets. Production refuses literals for them, other
             stages warn. Two channels of one kind with the same secrets share an endpoint. Default: all options
             identify the endpoint, and every URL and token among them counts as a secret.
+        endpoint_options: tuple of the names of the options that identify the endpoint, if those are not its secrets: a
+            token, for example, and the room that it posts to.
+        route_option: the name of an option that a route may set, by naming the channel as `CHANNEL#VALUE`; "" for none.
         budget: (messages, seconds), the rate limit of an endpoint: (4, 60.0) is 4 messages within 60 seconds. Messages
             above it are bundled into one, or sent later if the channel is stateful. Default: (1, 1.0).
     """
@@ -60,12 +63,17 @@ class Channel(Protocol):
         the markup of the channel's own format needs to be escaped.
         """
 
-    def send(self, payload: dict[str, Any]) -> None:
+    def send(self, payload: dict[str, Any]) -> Mapping[str, str] | None:
         """Sends once; never sleeps, retries or ignores an error.
+
+        Returns:
+            What to remember of the incident, such as a message's id, at most 1 KB as JSON and without secrets: the next
+            notification about it has this as its `remote`. None keeps what is remembered already.
 
         Raises:
             TransientError: the same payload may be accepted later.
-            PermanentError: it will never be accepted. PayloadRejected, a subclass: another layout may be.
+            PermanentError: it will never be accepted. PayloadRejected, a subclass: another layout may be. RemoteGone,
+                a subclass: what `remote` names is gone, so a payload that was rendered without it may be.
         """
 
 

@@ -21,10 +21,11 @@ from router.cli.send_test import send_test_command
 from router.cli.silence import silence_group
 from router.cli.simulate import simulate_command
 from router.cli.stack import stack_command
+from router.version import VERSION
 
 
 @click.group(cls=RouterGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ecs-alert-router")
+@click.version_option(VERSION)
 def main() -> None:
     """Classifies every Amazon ECS event, keeps a history of them, and alerts the right people once per incident."""
 

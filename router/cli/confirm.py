@@ -4,12 +4,14 @@ import sys
 
 import click
 
+from router.cli.output import ask
+
 
 def confirm(question: str) -> None:
     """Raises click.Abort on a no, and click.UsageError where nobody can be asked."""
     if not is_terminal():
         raise click.UsageError("nobody can be asked here, because stdin is not a terminal: pass --yes to do it")
-    click.confirm(question, abort=True, err=True)
+    ask(question)
 
 
 def is_terminal() -> bool:

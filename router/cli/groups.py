@@ -1,17 +1,14 @@
 """Groups of commands: their help shows whole sentences, and whatever is printed fits the encoding of the terminal."""
 
-import codecs
-import sys
 from typing import Any
 
 import click
 
 from router.cli.aws_errors import explained, is_from_aws
-from router.cli.output import shown
+from router.cli.output import fit_encoding, shown
 from router.errors import ConfigError, RouterError
 
 _WHOLE = 1000  # characters of a command's first sentence, which the list of commands then wraps
-_ESCAPED = "ecs-alert-router.escaped"
 
 
 class CommandGroup(click.Group):
@@ -32,10 +29,7 @@ class RouterGroup(CommandGroup):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Runs the command line. What the encoding of the output lacks is written as JSON writes it, as `\\u2026`."""
-        codecs.register_error(_ESCAPED, _escaped)
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors=_ESCAPED)
+        fit_encoding()
         return super().main(*arguments, **options)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
@@ -58,11 +52,3 @@ class RouterGroup(CommandGroup):
             if not is_from_aws(error):
                 raise
             raise shown(click.ClickException(explained(error) or " ".join(str(error).split()))) from error
-
-
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Replaces characters that an encoding lacks by escapes that are valid in JSON too."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)), error.end

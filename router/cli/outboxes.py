@@ -57,9 +57,17 @@ def counted(all_owed: Iterable[Owed], configured: Iterable[str]) -> list[dict[st
     return sorted(rows.values(), key=lambda row: (row["configured"], row["channel"]))
 
 
-def dropped(stack: Stack, channel: str, *, dry_run: bool) -> Mapping[str, str]:
-    """Drops what the channel has yet to be sent. Returns the outcome in words by incident."""
-    incidents = [each.incident for each in owed(stack.history, time.time()) if each.channel == channel]
+def dropped(stack: Stack, channel: str, since: float, *, dry_run: bool) -> Mapping[str, str]:
+    """Drops what the channel has yet to be sent, and what failed for good. Returns the outcome in words by incident.
+
+    Args:
+        since: clock time of the earliest failure.
+    """
+    now = time.time()
+    failed = [item["incident"] for item in stack.history.failed_deliveries(since, now) if item["channel"] == channel]
+    incidents = dict.fromkeys(
+        [*(each.incident for each in owed(stack.history, now) if each.channel == channel), *failed]
+    )
     return {incident: _dropped(stack.history, incident, channel, dry_run=dry_run) for incident in incidents}
 
 

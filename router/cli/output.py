@@ -5,6 +5,8 @@ them, and bidirectional marks would make a line read differently from what it sa
 these as `\\u202e`, in tables and in JSON alike. A test checks that no other module of the command line prints.
 """
 
+import codecs
+import io
 import json
 import re
 import sys
@@ -18,6 +20,7 @@ from rich.text import Text
 
 from router.text import clean, visible
 
+_ESCAPED = "ecs-alert-router.escaped"
 _PIPED_WIDTH = 200  # columns if the output is not a terminal
 # What a spreadsheet takes for a formula, also after spaces, and in full width.
 _FORMULA = re.compile(r"\s*[\t\r\n=+\-@|%\uff1d\uff0b\uff0d\uff20]")
@@ -98,3 +101,24 @@ def shown(error: click.ClickException) -> click.ClickException:
 def row_json(row: Mapping[str, Any], hidden: set[str]) -> str:
     """One line of JSON without these fields."""
     return to_json({key: value for key, value in row.items() if key not in hidden})
+
+
+def ask(question: str) -> None:
+    """Asks on the terminal. Raises click.Abort unless the answer is yes."""
+    click.confirm(visible(question), abort=True, err=True)
+
+
+def fit_encoding() -> None:
+    """From now on, what the encoding of the output lacks is written as an escape."""
+    codecs.register_error(_ESCAPED, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Replaces characters that an encoding lacks by escapes that are valid in JSON too."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)), error.end

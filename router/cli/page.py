@@ -176,7 +176,7 @@ def _html_mail(payload: Payload) -> str:
     shown = payload.get("html") or f"<pre>{_text(payload['text'])}</pre>"
     return (
         f'<div class="mail"><h2>{_text(payload["subject"])}</h2>'
-        '<iframe sandbox="" title="mail" style="border:0;height:520px;width:100%" '
+        '<iframe sandbox="" title="mail" style="border:0;height:640px;width:100%" '
         f'srcdoc="{_text(shown)}"></iframe></div>'
     )
 

@@ -99,13 +99,13 @@ def redrive_command(
     Before a channel is removed from alert-router.toml, --due lists what it has yet to be sent, and --drop drops that.
     """
     configured = {*stack.settings.channels, *stack.settings.unset, *stack.settings.disabled}
-    _check_names(stack, [*channels, *([drop] if drop else ())], configured)
+    _check_names(stack, [*channels, *([drop] if drop else ())], configured, since)
     if list_due:
         rows = counted(owed(stack.history, time.time()), configured)
         show_rows(rows, _DUE_COLUMNS, "No channel has anything yet to be sent.", as_json=as_json)
         return
     if drop:
-        context.exit(_drop(stack, drop, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
+        context.exit(_drop(stack, drop, since, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
     begin = time.time() - since
     with Progress(console=console(stderr=True), disable=not console(stderr=True).is_terminal) as progress:
         done = list(_failed_deliveries(stack, channels, begin, progress, dry_run=dry_run))
@@ -124,23 +124,23 @@ def redrive_command(
     context.exit(1 if left else 0)
 
 
-def _check_names(stack: Stack, names: Sequence[str], configured: set[str]) -> None:
+def _check_names(stack: Stack, names: Sequence[str], configured: set[str], since: float) -> None:
     """Raises click.UsageError for a channel that neither the configuration nor history knows."""
     if {*names} <= configured:
         return
     now = time.time()
-    failed = {item["channel"] for item in stack.history.failed_deliveries(0.0, now)}
+    failed = {item["channel"] for item in stack.history.failed_deliveries(now - since, now)}
     known = configured | failed | {each.channel for each in owed(stack.history, now)}
     for name in names:
         if name not in known:
             raise click.UsageError(f"there is no channel {name!r}; known channels: {', '.join(sorted(known))}")
 
 
-def _drop(stack: Stack, channel: str, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+def _drop(stack: Stack, channel: str, since: float, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Drops what the channel has yet to be sent. Returns the exit code."""
     if not yes:
         confirm(f"Drop everything that channel {channel} has yet to be sent? It cannot be undone.")
-    outcomes = dropped(stack, channel, dry_run=dry_run)
+    outcomes = dropped(stack, channel, time.time() - since, dry_run=dry_run)
     rows = [{"what": incident, "channel": channel, "outcome": outcome} for incident, outcome in outcomes.items()]
     nothing = f"Channel {channel} has nothing yet to be sent."
     show_rows(rows, _DROP_COLUMNS, nothing, as_json=as_json)

@@ -159,8 +159,10 @@ class _Channels:
         self.usable: dict[str, ConfiguredChannel] = {}
         self.unset: dict[str, str] = {}
         self.disabled: dict[str, str] = {}
+        self._added: dict[str, tuple[Mapping[str, Any], ChannelConfig]] = {}
 
     def add(self, name: str, content: Mapping[str, Any], defaults: ChannelConfig) -> None:
+        self._added[name] = content, defaults
         kind = content["kind"]
         written = {option: value for option, value in content.items() if option not in CHANNEL.keys}
         options = from_environment(written, self.environ)
@@ -175,6 +177,16 @@ class _Channels:
             self.disabled[name] = f"no plugin provides the kind {kind!r}"
         elif not self._has_malformed_reference(name, written):
             self._make(ConfiguredChannel(config, self.plugins.kinds[kind], self.secrets), unset)
+
+    def add_for_route(self, name: str) -> None:
+        """Adds `CHANNEL#PLACE`: the channel of that name, with another value of its kind's `route_option`."""
+        base, mark, place = name.partition("#")
+        if name in self._added or base not in self._added or not (mark and place):
+            return
+        content, defaults = self._added[base]
+        option = getattr(self.plugins.kinds.get(content["kind"]), "route_option", "")
+        if option:
+            self.add(name, {**content, option: place}, defaults)
 
     def _has_malformed_reference(self, name: str, written: Mapping[str, Any]) -> bool:
         found = {option: problems_of(value, self.environ) for option, value in written.items()}
@@ -268,6 +280,8 @@ def _expectation(values: Mapping[str, Any], place: Place) -> Expectation | None:
 def _route(values: Mapping[str, Any], channels: _Channels, place: Place) -> Route:
     fields = {name: value for name, value in values.items() if name in Route._fields}
     route = Route(**{**fields, "match": _given(values["match"])}, continues=values["continue"])
+    for channel in route.channels:
+        channels.add_for_route(channel)
     declared = {*channels.usable, *channels.unset, *channels.disabled}
     for channel in route.channels:
         if channel not in declared:

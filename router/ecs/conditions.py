@@ -16,6 +16,7 @@ from typing import Final
 
 from router.ecs.health_events import lasts
 from router.ecs.reasons import wording
+from router.incident.state import HEALTH_GRACE
 from router.model import (
     CHANNEL_HEALTH,
     RUN_OVERDUE,
@@ -42,8 +43,6 @@ HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
 HEALTH_EVENT = "health/"
 """Prefix of `health/ARN`."""
-HEALTH_GRACE = 24 * 3600.0
-"""Seconds after the end time of a Health event, in which AWS may still move or close it."""
 
 ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
 _NAME_LIMIT = 255

@@ -327,6 +327,7 @@ OUTBOX_ENTRY = Record(
         "in_doubt": Field(FLAG, default=False),
         "outcome": Field(Optional(OUTCOME), None),
         "response": Field(TEXT, ""),
+        "remote": Field(MapOf(TEXT), EMPTY),
     },
 )
 ROUTE_TARGET = Record(

@@ -176,6 +176,8 @@ def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendM
         alert=_described(state, incident, reason),
         continuing=continuing(state),
         of_outage=entry.outage_alert and incident.over and entry.last_kind_sent is Kind.RESOLVED,
+        remote=entry.remote,
+        in_doubt=entry.in_doubt,
     )
 
 
@@ -226,7 +228,7 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
     )
     match delivery.outcome:
         case Outcome.SENT:
-            entry = _sent(entry, delivery.dispatch, now)
+            entry = _sent(_with_memory(entry, delivery), delivery.dispatch, now)
         case Outcome.RETRY:
             entry = entry._replace(due_at=now + retry_delay(entry.attempt, delivery.retry_after, jitter))
         case Outcome.FAILED:
@@ -239,6 +241,12 @@ def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: flo
     return state._replace(
         outbox={**state.outbox, delivery.dispatch.channel: entry}, latest_sent=state.latest_sent or sent
     )
+
+
+def _with_memory(entry: OutboxEntry, delivery: Delivery) -> OutboxEntry:
+    """The entry with what the channel is to remember. A bundle never takes the place of an incident's own message."""
+    bundled = delivery.dispatch.mode is SendMode.BUNDLED
+    return entry if delivery.remote is None or (bundled and entry.remote) else entry._replace(remote=delivery.remote)
 
 
 def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:

@@ -8,10 +8,10 @@ known, so the order in which they arrive does not matter.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from router.incident.state import HOUR, Condition, SubjectState, Timing
+from router.incident.state import HEALTH_GRACE, HOUR, Condition, SubjectState, Timing
 from router.model import Alert, Begun, DeploymentStep, EndedBy, Incident, IncidentStatus
 
 LAPSE_AFTER = 24 * HOUR
@@ -282,14 +282,16 @@ def expire_conditions(state: SubjectState, now: float, timing: Timing) -> Subjec
         state = state._replace(incident=incident)
     without_data = any(each.uncertain_since is not None for each in expired.values())
     doubt = EndedBy.WITHOUT_DATA if without_data else EndedBy.UNCONFIRMED
-    by = doubt if unconfirmed else _deadline_passed(by_deadline)
-    at = now if unconfirmed else max(by_deadline.values())
+    by, at = (doubt, now) if unconfirmed else _deadline_passed(by_deadline)
     return reassess(state, by, at, now, timing)
 
 
-def _deadline_passed(keys: Iterable[str]) -> EndedBy:
-    of_health = all(key.startswith(_HEALTH_EVENT) for key in keys)
-    return EndedBy.HEALTH_EVENT_EXPIRED if of_health else EndedBy.APPROVAL_TIMED_OUT
+def _deadline_passed(deadlines: Mapping[str, float]) -> tuple[EndedBy, float]:
+    """What ended the conditions with these keys, and the clock time of that."""
+    last = max(deadlines.values())
+    if all(key.startswith(_HEALTH_EVENT) for key in deadlines):
+        return EndedBy.HEALTH_EVENT_EXPIRED, last - HEALTH_GRACE
+    return EndedBy.APPROVAL_TIMED_OUT, last
 
 
 Findings = Mapping[str, EndedBy | None]

@@ -59,6 +59,8 @@ UNCERTAIN_FOR = 24 * HOUR
 """The same for an alarm without data."""
 DEADLINE_GRACE = 900.0
 """Seconds after a deadline, in which AWS may still report what became of it."""
+HEALTH_GRACE = 24 * HOUR
+"""Seconds after the end time of a Health event, in which AWS may still move or close it. They are in its deadline."""
 
 
 class OutboxEntry(NamedTuple):
@@ -90,6 +92,7 @@ class OutboxEntry(NamedTuple):
         outage_alert: the channel was notified without history, of incident number 0, and keeps an alert open for it.
         in_doubt: an attempt since the last success may have reached the remote (it timed out or its process died).
         outcome, response: of the last attempt.
+        remote: the channel's memory: what its `send` returned last; see `router.model.Notification`.
     """
 
     # route target
@@ -123,6 +126,8 @@ class OutboxEntry(NamedTuple):
     in_doubt: bool = False
     outcome: Outcome | None = None
     response: str = ""
+    # channel memory
+    remote: Mapping[str, str] = MappingProxyType({})
 
     @property
     def is_behind(self) -> bool:
@@ -344,6 +349,7 @@ class Dispatch(NamedTuple):
         alert: the one that the message describes; None for the incident's worst.
         continuing: by cause, how many conditions and causes continue.
         of_outage: it resolves what the channel was sent without history, as incident number 0.
+        remote, in_doubt: of the outbox entry at that time.
         opens_window: a window begins once it is sent; not if it is only about what tasks report of themselves.
     """
 
@@ -361,6 +367,8 @@ class Dispatch(NamedTuple):
     alert: Alert | None = None
     continuing: Mapping[str, int] = MappingProxyType({})
     of_outage: bool = False
+    remote: Mapping[str, str] = MappingProxyType({})
+    in_doubt: bool = False
 
 
 class Timing(NamedTuple):
@@ -385,6 +393,7 @@ class Delivery(NamedTuple):
         rejected: the remote refused the content of this message, which says nothing about the channel's health.
         seconds: how long rendering and sending took; None if the channel was not called or did not return.
         waited: seconds since then, spent waiting for other channels.
+        remote: what the channel is to remember of the incident from now on; None for what it remembers already.
     """
 
     dispatch: Dispatch
@@ -395,3 +404,4 @@ class Delivery(NamedTuple):
     rejected: bool = False
     seconds: float | None = None
     waited: float = 0.0
+    remote: Mapping[str, str] | None = None

@@ -5,7 +5,7 @@ Accounts and clusters take turns with their lines, so that a flood in one leaves
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 from router.causes import cause_words, mid_sentence
@@ -32,10 +32,17 @@ _ORDER = {Kind.OPENED: 0, Kind.UPDATED: 1, Kind.RESOLVED: 2}
 Member = tuple[Incident, Dispatch]
 
 
-def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig) -> Notification:
+def bundle(
+    parts: Sequence[tuple[SubjectState, Dispatch]],
+    config: ChannelConfig,
+    singles: Sequence[Callable[[], Notification]] = (),
+) -> Notification:
     """What a channel is asked to say of many incidents at once.
 
     Its kind is `opened` as soon as one of them is new, `resolved` only if all are over; `bundled` holds them all.
+
+    Args:
+        singles: render the notifications about those of the incidents of which the channel has a memory.
     """
     members = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
     worst, dispatch = members[0]
@@ -64,6 +71,7 @@ def bundle(parts: Sequence[tuple[SubjectState, Dispatch]], config: ChannelConfig
             mention=mention,
             bundled=incidents,
             revision=dispatch.revision,
+            remembered=tuple(single() for single in singles),
         )
     )
 

@@ -148,7 +148,9 @@ def notification(
             incident=incident,
             mention=mention,
             reason=dispatch.reason,
+            remote=dispatch.remote,
             revision=dispatch.revision,
+            in_doubt=dispatch.in_doubt,
         )
     )
 
@@ -202,7 +204,8 @@ def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
     key = f"title_{kind}"
     if kind is Kind.RESOLVED and story.incident.status is IncidentStatus.UNCONFIRMED:
         key = "title_unconfirmed"
-    if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR):
+    planned = story.alert.subject.kind is SubjectKind.HEALTH_EVENT  # nothing fails yet
+    if kind is Kind.UPDATED and story.incident.severity.at_least(Severity.ERROR) and not planned:
         key = "title_updated_failure"
     where = _where(subject, story)
     return story.phrase(key, cause=cause if kind is Kind.OPENED else mid_sentence(cause), subject=where)

@@ -16,6 +16,7 @@ from router.context import Answered, Deliver, Job
 from router.deadline import Deadline
 from router.incident.state import Delivery
 from router.model import Decision, Outcome
+from router.version import VERSION
 
 _OUTCOMES = {Outcome.SENT: "Sent", Outcome.RETRY: "Retry", Outcome.FAILED: "Failed"}
 _DECISIONS = {
@@ -84,6 +85,9 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
         line.add_metric("Latency", "Milliseconds", latency)
     for name, count in counts.items():
         line.add_metric(name, "Count", count)
+    line.add_metadata(
+        "version", VERSION
+    )  # a property of the line, no dimension: each dimension would make another metric
     line.flush_metrics()
     line.clear_metrics()  # Powertools keeps the values if POWERTOOLS_METRICS_DISABLED is set
 

@@ -1,6 +1,7 @@
 """The life of a stack: deployed, updated, updated back, removed, and deployed again with its history."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove
+from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove, run_osls, stack_of
 from local_aws.events import Raw, container_exited
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
+from release.__main__ import release
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
@@ -52,6 +54,14 @@ def eventually(condition: Callable[[], Any], aws: LocalAws, stack: Stack) -> Non
         if time.monotonic() > deadline:
             raise AssertionError("".join(function_logs(aws, stack)[-40:]))
         time.sleep(0.1)
+
+
+def deployments(aws: LocalAws) -> list[str]:
+    """The timestamps of the deployments that can be returned to, the earliest first."""
+    s3 = aws.client("s3")
+    names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    keys = [item["Key"] for name in names for item in s3.list_objects_v2(Bucket=name).get("Contents", [])]
+    return sorted({match[1] for key in keys if (match := re.search(r"/(\d{13})-", key))})
 
 
 def another_table(aws: LocalAws) -> str:
@@ -97,12 +107,20 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
     assert back == first
     assert owned(aws, "HistoryTable") == first.table_name
 
+    # A rollback deploys an earlier template with the values of its time, and takes none from the shell.
+    run_osls(aws, "rollback", "--stage", "dev", "--timestamp", deployments(aws)[1], environment={})
+    assert [subscription["Endpoint"] for subscription in subscriptions(aws, changed)] == ["b@example.com"]
+    assert owned(aws, "HistoryTable") == first.table_name
+
     remove(aws)
     assert aws.client("dynamodb").list_tables()["TableNames"] == [first.table_name]
     assert len(aws.client("kms").list_keys()["Keys"]) == 1
 
-    again = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
+    lean = SETTINGS | {"HISTORY_TABLE": first.table_name, "PROFILE": "lean"}
+    again = deploy(aws, environment=lean, configuration=CONFIGURATION)
     assert again.table_name == first.table_name
+    assert len(aws.client("kms").list_keys()["Keys"]) == 1  # no second one: the table keeps its own
+    assert own_alarms(aws) == {"dead-letters", "oldest-event", "tick-silent"}
     assert owned(aws, "HistoryTable") is None
     put(stamped(died("late"), time.time()), aws.client("events"))
     eventually(lambda: alerts_of(aws, first.table_name, "late"), aws, again)
@@ -116,6 +134,53 @@ def test_a_stack_can_be_updated_removed_and_reattached_to_its_history(aws: Local
         assert f"Set HISTORY_TABLE={first.table_name} in .env" in str(raised.value)
     again = deploy(aws, environment=SETTINGS | {"HISTORY_TABLE": first.table_name}, configuration=CONFIGURATION)
     assert again.table_name == first.table_name
+
+
+def own_alarms(aws: LocalAws, stage: str = "dev") -> set[str]:
+    """The alarms of the router itself, without what they have in common."""
+    prefix = f"alert-router-{stage}-"
+    alarms = aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    return {alarm["AlarmName"].removeprefix(prefix) for alarm in alarms}
+
+
+def test_the_released_template_is_deployed_by_cloudformation_alone(aws: LocalAws, tmp_path: Path) -> None:
+    """In the lean profile and without any tool but an AWS client, as docs/deploy.md says."""
+    release(aws, tmp_path)
+    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    s3.create_bucket(Bucket="releases")
+    for name in ("template.json", "function.zip", "layer.zip"):
+        s3.upload_file(str(tmp_path / name), "releases", f"0.1.0/{name}")
+    with SlackDouble() as slack:
+        aws.client("ssm").put_parameter(Name="/released/slack", Value=slack.webhook_url, Type="SecureString")
+        parameters = {
+            "AlertEmails": "first@example.com,second@example.com",
+            "CodeBucket": "releases",
+            "FunctionKey": "0.1.0/function.zip",
+            "LayerKey": "0.1.0/layer.zip",
+            "Profile": "lean",
+            "SlackWebhookUrl": "ssm:/released/slack",
+            "Stage": "released",
+        }
+        keys = len(aws.client("kms").list_keys()["Keys"])
+        cloudformation.create_stack(
+            StackName="released",
+            TemplateURL="https://s3.us-east-1.amazonaws.com/releases/0.1.0/template.json",
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="released", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+        stack = stack_of(aws, "released")
+        assert len(aws.client("kms").list_keys()["Keys"]) == keys
+        assert own_alarms(aws, "released") == {"dead-letters", "oldest-event", "tick-silent"}
+        endpoints = [subscription["Endpoint"] for subscription in subscriptions(aws, stack)]
+        assert endpoints == ["first@example.com", "second@example.com"]
+        put(stamped(died("shop"), time.time()), aws.client("events"))
+        eventually(lambda: slack.received, aws, stack)
+        (message,) = slack.received
+        assert "service shop " in str(message.payload["text"])
+    cloudformation.delete_stack(StackName="released")
 
 
 def self_report(service: str) -> Raw:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -406,7 +405,10 @@ RUNBOOK = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/operate.md").read_text
 
 
 def test_the_runbook_works_as_typed_in_a_fresh_shell(deployed: Deployed, tmp_path: Path) -> None:
-    """Nothing is set but the operator's credentials, region and stage. `doctor` may find something."""
+    """Nothing is set but the operator's credentials, region and stage. `doctor` may find something.
+
+    The aws commands are compared with AWS's models in unit/docs, as version 1 of its CLI knows no AWS_ENDPOINT_URL.
+    """
     deployed.happen(died("runbook"))
     incident = eventually(lambda: deployed.history("list", "--service", "runbook"), deployed)[0]["incident"]
     words = ("silence", "add", "--service", "x", "--for", "1h", "--reason", "y", "--json")
@@ -415,9 +417,7 @@ def test_the_runbook_works_as_typed_in_a_fresh_shell(deployed: Deployed, tmp_pat
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**deployed.operator, "PATH": path, "HOME": str(tmp_path), "ECS_ALERT_ROUTER_STAGE": "dev"}
     for block in RUNBOOK:
-        script = "\n".join(
-            line for line in block.splitlines() if not line.startswith("aws ") or shutil.which("aws", path=path)
-        )
+        script = "\n".join(line for line in block.splitlines() if not line.startswith("aws "))
         for placeholder, name in names.items():
             script = re.sub(rf"{placeholder}\b(?!-)", name, script)
         script = script.replace("ecs-alert-router doctor", "ecs-alert-router doctor || [ $? = 1 ]")

@@ -219,3 +219,22 @@ def test_builds_in_two_directories_are_identical(tmp_path: Path, wheel: Path) ->
         layers.append({str(file.relative_to(layer)): file.read_bytes() for file in layer.rglob("*") if file.is_file()})
     assert layers[0] == layers[1]
     assert any(name.endswith(".dist-info/METADATA") for name in layers[0])
+
+
+@pytest.mark.parametrize(("architecture", "platform"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
+def test_pip_gets_the_wheels_of_the_functions_architecture(
+    architecture: str, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "layer"))
+    monkeypatch.setenv("FUNCTION_ARCHITECTURE", architecture)
+    build_script = runpy.run_path(str(ROOT / "layer" / "build.py"))
+    assert f"--platform=manylinux2014_{platform}" in build_script["TARGET"]
+
+
+def test_a_layer_for_another_architecture_is_built_again(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(checkout / "layer"))
+    fingerprints = set()
+    for architecture in ("arm64", "x86_64"):
+        monkeypatch.setenv("FUNCTION_ARCHITECTURE", architecture)
+        fingerprints.add(runpy.run_path(str(checkout / "layer" / "build.py"))["_fingerprint"]())
+    assert len(fingerprints) == 2

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import ministack.app
 from ministack.core import lambda_runtime
 from ministack.services import eventbridge, lambda_svc
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 
 def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> None:
@@ -21,5 +22,9 @@ def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> No
         lambda_svc._execute_function_provided_warm: ["func", "event", "request_id"],
         eventbridge._put_events: ["data", "allow_aws_source"],
         ministack.app.pin_request_origin: ["source_ip", "secure_transport"],
+        engine._evaluate_conditions: ["template", "params"],
+        engine._resolve_refs: ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"],
     }
     assert {name: list(inspect.signature(name).parameters) for name in signatures} == signatures
+    imported = [module._evaluate_conditions for module in (changesets, handlers, stacks)]
+    assert imported == [engine._evaluate_conditions] * 3

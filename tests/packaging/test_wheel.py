@@ -5,13 +5,13 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import ecs_alert_router
 import router
+from router.version import VERSION
 from tests.packaging.conftest import ROOT, SUPPORTED, Installed, interpreter
 
 pytestmark = pytest.mark.xdist_group("packaging")
@@ -116,7 +116,7 @@ def test_the_command_line_works_on_each_supported_python(
         pytest.skip(f"no Python {python} on this machine")
     made = environment(found)
     shown = made.run("ecs-alert-router", "--version", cwd=directory)
-    assert (shown.returncode, shown.stdout) == (0, f"ecs-alert-router, version {version('ecs-alert-router')}\n")
+    assert (shown.returncode, shown.stdout) == (0, f"ecs-alert-router, version {VERSION}\n")
     assert classified(made, directory) == "service_task_placement_failure"
 
 

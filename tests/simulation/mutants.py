@@ -227,6 +227,7 @@ MUTANTS = (
         "ecs/conditions.py",
         "ends=(Ended(TOO_FEW_TASKS, EndedBy.STEADY_STATE),)",
         "ends=(Ended(CONTAINER, EndedBy.STEADY_STATE),)",
+        first=5,
     ),
     Mutant(
         "missing data end an alarm",
@@ -278,12 +279,14 @@ MUTANTS = (
         "incident/recovery.py",
         "        if findings.get(key) is None\n",
         "",
+        first=16,
     ),
     Mutant(
         "nobody is reminded",
         "incident/state.py",
         "        return max(self.sent_at, self.reminded_at or 0.0) + self.remind\n",
         "        return None\n",
+        first=12,
     ),
     Mutant(
         "a reminder that fails is due again at once",
@@ -310,12 +313,14 @@ MUTANTS = (
         "incident/outbox.py",
         "due_at=entry.due_at if scheduled else now)",
         "due_at=entry.due_at if scheduled else now + 1800.0 * (entry.last_kind_sent is Kind.RESOLVED))",
+        first=11,
     ),
     Mutant(
         "a subject that flaps has no quiet time",
         "incident/recovery.py",
         "    if not incident.reopened:\n        return timing.resolve_after\n",
         "    if True:\n        return timing.resolve_after\n",
+        first=1,
     ),
     Mutant(
         "an end that nobody has begun to send becomes an update",
@@ -342,6 +347,7 @@ MUTANTS = (
         "incident/outbox.py",
         "        if tried and before.is_behind and not entry.is_behind:\n",
         "        if False:\n",
+        first=11,
     ),
 )
 

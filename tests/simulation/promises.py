@@ -828,7 +828,8 @@ def deliveries_are_recorded_with_their_incident(outcome: Outcome) -> Iterator[st
     for write, item in _deliveries(outcome.run):
         if sent := tries.get((write.by, item["channel"])):
             unsent = item["answer"].startswith(("no time", "not tried"))
-            if not unsent and (item["incident"], item["attempt"]) not in sent:
+            given_up = item["outcome"] == "failed" and item["incident"] not in {incident for incident, _ in sent}
+            if not unsent and not given_up and (item["incident"], item["attempt"]) not in sent:
                 yield f"a delivery of {item['incident']} to {item['channel']} is recorded, but {sent} was sent"
 
 

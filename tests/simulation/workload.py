@@ -146,9 +146,19 @@ def workload(seed: int, start: float, storm: float) -> Workload:
         for happened, late, raw in story.emitted:
             if chance.random() >= _LOST:
                 found += _ways(chance, happened + late, raw)
+    found += _steady_meanwhile(Random(f"steady {seed}"), lasting)
     if chance.random() < 0.3:
         found += [Arrival(start + chance.uniform(0, storm), junk) for junk in chance.sample(_JUNK, 2)]
     return Workload(sorted(found, key=lambda arrival: arrival.comes), Truth(lasting))
+
+
+def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
+    """Steady states of services while a container is dead or an approval waits, which end neither."""
+    for each in lasting:
+        if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
+            story = _Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
+            _steady(story)
+            yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
 
 
 def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:

@@ -1,10 +1,12 @@
 """Packages the stack once for all tests of this directory."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local_aws import LocalAws, running
+from release.__main__ import release
 from tests.template.packaged import EVERYTHING, Packaged, package
 
 
@@ -33,13 +35,22 @@ def everything(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def least(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """Packaged with everything turned off that can be, with named operators, and without secrets."""
+    """Packaged in the lean profile, with everything turned off that can be, named operators, and no secrets."""
     settings = {
         "ALARM_NAME_PREFIX": "",
-        "DASHBOARD": "off",
+        "DEPLOYMENT_BUCKET": "packages",
         "HEARTBEAT_SCHEDULE": "off",
         "OPERATOR_EMAILS": "operator@example.com",
         "PAGERDUTY_ROUTING_KEY": "",
+        "PROFILE": "lean",
         "SLACK_WEBHOOK_URL": "",
     }
     return package(local_aws, tmp_path_factory.mktemp("least"), **settings)
+
+
+@pytest.fixture(scope="session")
+def dist(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make release` writes."""
+    directory = tmp_path_factory.mktemp("dist")
+    release(local_aws, directory)
+    return directory

@@ -30,7 +30,12 @@ EVERYTHING = {
     "KMS_KEY_ARN": "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "LIFECYCLE_EVENTS": "on",
     "OPERATOR_EMAILS": "operator@example.com",
+    "PERMISSIONS_BOUNDARY": "arn:aws:iam::000000000000:policy/boundary",
     "PRODUCTION": "on",
+    "ROLE_PATH": "/applications/",
+    "STACK_TAGS": "team=platform, cost-center=4=2",
+    "VPC_SECURITY_GROUPS": "sg-0123abcd",
+    "VPC_SUBNETS": "subnet-0123abcd,subnet-4567abcd",
     "WATCHED_SERVICES": "prod/checkout,prod/api,prod/api",
     "SECRETS_KMS_KEY_ARNS": "arn:aws:kms:us-east-1:000000000000:key/abcd1234-12ab-34cd-56ef-1234567890ab",
 }

@@ -218,7 +218,16 @@ def settings(stage: str = "dev", **values: str) -> tuple[dict[str, Any], list[st
         ("historyTable", "a/b", "HISTORY_TABLE"),
         ("kmsKeyArn", "alias/mine", "KMS_KEY_ARN"),
         ("lifecycleEvents", "2", "LIFECYCLE_EVENTS"),
+        ("architecture", "x86", "FUNCTION_ARCHITECTURE"),
+        ("deploymentBucket", "My_Bucket", "DEPLOYMENT_BUCKET"),
+        ("permissionsBoundary", "boundary", "PERMISSIONS_BOUNDARY"),
         ("production", "perhaps", "PRODUCTION"),
+        ("profile", "cheap", "PROFILE"),
+        ("rolePath", "applications", "ROLE_PATH"),
+        ("tags", "team", "STACK_TAGS"),
+        ("tags", "aws:team=x", "STACK_TAGS"),
+        ("vpcSecurityGroups", "sg-0123abcd", "VPC_SUBNETS"),
+        ("vpcSubnets", "subnet-0123abcd", "VPC_SECURITY_GROUPS"),
         ("secretsKeyArns", "mine", "SECRETS_KMS_KEY_ARNS"),
         ("watchedServices", "checkout", "WATCHED_SERVICES"),
         ("watchedServices", "prod/", "WATCHED_SERVICES"),
@@ -231,6 +240,21 @@ def test_an_invalid_setting_is_reported_with_its_variable(setting: str, value: s
     assert problem.startswith(f"{variable}: ")
 
 
+@pytest.mark.parametrize(
+    ("profile", "dashboard", "expected"), [("", "", True), ("lean", "", False), ("lean", "on", True)]
+)
+def test_a_lean_stack_has_a_dashboard_only_if_asked_for(profile: str, dashboard: str, *, expected: bool) -> None:
+    assert settings(profile=profile, dashboard=dashboard)[0]["dashboard"] is expected
+
+
+def test_the_dashboard_can_be_turned_off() -> None:
+    assert settings(dashboard="off")[0]["dashboard"] is False
+
+
+def test_a_tag_may_contain_an_equals_sign() -> None:
+    assert settings(tags="team=platform, cost=4=2")[0]["tags"] == {"team": "platform", "cost": "4=2"}
+
+
 def test_an_empty_setting_counts_as_unset() -> None:
     names = [
         "alarmNamePrefix",
@@ -241,6 +265,10 @@ def test_an_empty_setting_counts_as_unset() -> None:
         "heartbeat",
         "eventLogDays",
         "historyTable",
+        "profile",
+        "rolePath",
+        "tags",
+        "vpcSubnets",
     ]
     assert settings(**dict.fromkeys(names, " ")) == settings()
     assert settings()[1] == []

@@ -359,10 +359,11 @@ def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
-    """But for one: AWS shows composite alarms only to who may see every alarm (DescribeAlarms)."""
+    """But for two: AWS shows composite alarms only to who may see all, and interfaces in a VPC have no name yet."""
     statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
-    assert unbounded == [["cloudwatch:DescribeAlarms"]]
+    assert unbounded[:1] == [["cloudwatch:DescribeAlarms"]]
+    assert all(action.startswith("ec2:") for actions in unbounded[1:] for action in actions)
 
 
 def test_the_delayed_checks_of_the_due_queue_are_not_taken_for_a_loop(packaged: Packaged) -> None:
@@ -478,16 +479,22 @@ def of_schema(kind: str) -> dict[str, Any]:
     return schema
 
 
-def test_no_setting_replaces_a_resource(packaged: Packaged, everything: Packaged) -> None:
+ONLY_AT_FIRST = {("IamRoleLambdaExecution", "Path")}  # ROLE_PATH, which docs/deploy.md says cannot be changed
+
+
+@pytest.mark.parametrize("variant", ["everything", "least"])
+def test_no_setting_replaces_a_resource(variant: str, packaged: Packaged, request: pytest.FixtureRequest) -> None:
     """CloudFormation's own schemas list the properties that cannot be updated in place."""
-    common = packaged.template["Resources"].keys() & everything.template["Resources"].keys()
+    other = request.getfixturevalue(variant)
+    common = packaged.template["Resources"].keys() & other.template["Resources"].keys()
     for name in common:
         kind = packaged.resource(name)["Type"]
         if kind == "AWS::Lambda::LayerVersion":  # a layer version is never updated; each deployment creates a new one
             continue
         for pointer in of_schema(kind).get("createOnlyProperties", []):
             path = pointer.split("/")[2:]
-            assert at(packaged.properties(name), path) == at(everything.properties(name), path), (name, path)
+            same = at(packaged.properties(name), path) == at(other.properties(name), path)
+            assert same or (name, *path) in ONLY_AT_FIRST, (name, path)
 
 
 def at(properties: Any, path: list[str]) -> Any:
@@ -511,6 +518,50 @@ def test_no_number_is_turned_into_text(variant: str, request: pytest.FixtureRequ
     places = numbers(resources, "")
     allowed = re.compile(r".*/Environment/Variables/(MAX_RECEIVES|PRODUCTION)|.*/aws:SecureTransport")
     assert [place for place in places if not allowed.fullmatch(place)] == []
+
+
+# --- PROFILE=lean, and what organizations require ---------------------------------------------------------------------
+
+
+def test_a_lean_stack_has_no_key_and_encrypts_all_but_its_topics_with_keys_of_aws(least: Packaged) -> None:
+    """AWS encrypts tables and logs by itself."""
+    text = least.template_file.read_text()
+    assert [word for word in ("EncryptionKey", "KmsKeyId", "KmsMasterKeyId", "kms:") if word in text] == []
+    for queue in least.of_type("AWS::SQS::Queue").values():
+        assert queue["SqsManagedSseEnabled"] is True
+
+
+def test_a_lean_stack_has_three_alarms_and_the_same_tick(packaged: Packaged, least: Packaged) -> None:
+    alarms = {alarm["AlarmName"].rpartition("-dev-")[2] for alarm in least.of_type("AWS::CloudWatch::Alarm").values()}
+    assert alarms == {"dead-letters", "oldest-event", "tick-silent"}
+    schedules = [
+        [rule["ScheduleExpression"] for rule in stack.of_type("AWS::Events::Rule").values() if "Name" in rule]
+        for stack in (packaged, least)
+    ]
+    assert schedules == [["rate(1 minute)"]] * 2
+
+
+def test_the_role_and_the_function_meet_what_an_organization_requires(everything: Packaged) -> None:
+    role = everything.properties("IamRoleLambdaExecution")
+    assert role["PermissionsBoundary"] == EVERYTHING["PERMISSIONS_BOUNDARY"]
+    assert role["Path"] == EVERYTHING["ROLE_PATH"]
+    assert everything.properties("RouterLambdaFunction")["VpcConfig"] == {
+        "SecurityGroupIds": ["sg-0123abcd"],
+        "SubnetIds": ["subnet-0123abcd", "subnet-4567abcd"],
+    }
+
+
+def test_an_existing_bucket_is_used_instead_of_a_new_one(packaged: Packaged, least: Packaged) -> None:
+    assert packaged.of_type("AWS::S3::Bucket")
+    assert not least.of_type("AWS::S3::Bucket")
+    assert least.properties("RouterLambdaFunction")["Code"]["S3Bucket"] == "packages"
+
+
+def test_in_a_vpc_the_role_permits_network_interfaces_and_no_other_log_group(everything: Packaged) -> None:
+    """AWS's managed policy for it permits every log group of the account."""
+    assert "ManagedPolicyArns" not in everything.properties("IamRoleLambdaExecution")
+    (network,) = [statement for statement in role_statements(everything) if statement["Action"][0].startswith("ec2:")]
+    assert {"ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"} < set(network["Action"])
 
 
 # --- deploy/forwarder.yml ---------------------------------------------------------------------------------------------

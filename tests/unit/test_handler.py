@@ -22,6 +22,7 @@ from router.config.settings import EnrichSettings
 from router.enrichment.task_definitions import TaskDefinitions
 from router.errors import ConfigError
 from router.handler import lambda_handler, logger, make_router
+from router.version import VERSION
 from router_conformance.server import ScriptedServer, answer
 from tests.doubles.dynamodb import create_history_table
 from tests.doubles.hang import Hanging, deaf, silent
@@ -285,7 +286,7 @@ def test_every_line_of_the_routers_log_is_json_with_the_id_of_its_request(stack:
         ("second", "WARNING"),
     ]
     assert all(line["message"].startswith("put on the dead-letter queue: not JSON") for line in lines())
-    assert {line["service"] for line in lines()} == {"ecs-alert-router"}
+    assert {(line["service"], line["version"]) for line in lines()} == {("ecs-alert-router", VERSION)}
 
 
 def test_the_log_begins_at_info(stack: Stack, lines: Lines) -> None:

@@ -64,7 +64,9 @@ def show_incident_of(history: History, incident_id: str, now: float, *, as_json:
     state = history.incident(incident_id, now)
     if state is None or state.incident is None:
         return False
-    _show_incident(incident_row(state.incident), history.deliveries(incident_id, now), as_json=as_json)
+    memory = {name: dict(entry.remote) for name, entry in state.outbox.items() if entry.remote}
+    row = {**incident_row(state.incident), "remote": memory}
+    _show_incident(row, history.deliveries(incident_id, now), as_json=as_json)
     return True
 
 

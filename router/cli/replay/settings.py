@@ -39,7 +39,7 @@ def settings_of(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
     table = read(path)
     config, complete = parse_table(table), parse_table(filled(table, parse_table))
     channels = {
-        name: config.channels.get(name) or _unset(channel, table["channels"][name])
+        name: config.channels.get(name) or _unset(channel, table["channels"][name.partition("#")[0]])
         for name, channel in complete.channels.items()
     }
     missing = (
@@ -51,6 +51,8 @@ def settings_of(path: Path, loaded: Plugins) -> tuple[Config, tuple[str, ...]]:
 
 def _unset(channel: ConfiguredChannel, content: Mapping[str, Any]) -> ConfiguredChannel:
     stand_in = _Unset(channel.config, channel.factory, channel.secrets)
-    options = getattr(channel.factory, "secret_options", ()) or tuple(channel.config.options)
-    stand_in.written = "\x1f".join(str(content.get(option, "")) for option in sorted(options))
+    named = getattr(channel.factory, "endpoint_options", ()) or getattr(channel.factory, "secret_options", ())
+    _, _, place = channel.config.name.partition("#")  # as a route names it
+    values = (str(content.get(option, "")) for option in sorted(named or channel.config.options))
+    stand_in.written = "\x1f".join((*values, place))
     return stand_in

@@ -317,12 +317,13 @@ def test_what_is_dropped_is_never_sent_and_other_channels_keep_theirs(account: A
 
 
 def test_a_delivery_to_a_removed_channel_is_left_with_what_to_type(account: Account) -> None:
-    account.decisions(died())
-    channels = {name: each for name, each in account.world.router.config.channels.items() if name != "slack"}
-    account.world.router = account.world.router._replace(config=account.world.router.config._replace(channels=channels))
-    account.decisions(steady())
-    account.world.now = time.time() + 600
-    account.world.tick()
+    account.world.now -= 600
+    account.world.receive(died())
+    config = account.world.router.config
+    channels = {name: each for name, each in config.channels.items() if name != "slack"}
+    account.world.router = account.world.router._replace(config=config._replace(channels=channels))
+    account.world.receive(steady())
+    account.world.wait(400)
     assert outcomes(account) == [
         ("slack", "left: this channel is no longer configured; --drop slack drops it, --channel slack tries again")
     ]

@@ -38,6 +38,12 @@ class Chat:
         """Nothing is sent here."""
 
 
+class Rooms(Chat):
+    """A route may name the room."""
+
+    route_option = "room"
+
+
 def broken(config: ChannelConfig) -> Chat:
     raise RuntimeError(f"cannot be, with {config.options['url']}")
 
@@ -46,7 +52,7 @@ def leaking(config: ChannelConfig) -> Chat:
     raise KeyError(config.options["url"])
 
 
-PLUGINS = Plugins(no_plugins().manager, {"chat": Chat, "broken": broken, "leaking": leaking}, ())
+PLUGINS = Plugins(no_plugins().manager, {"chat": Chat, "rooms": Rooms, "broken": broken, "leaking": leaking}, ())
 CHAT = {"kind": "chat", "url": SECRET}
 TO_CHAT = {"channels": ["chat"]}
 
@@ -554,3 +560,33 @@ def test_a_wrong_expected_run_is_a_problem_and_expects_nothing(fields: dict[str,
 def test_two_expected_runs_of_one_name_are_a_problem() -> None:
     config = parsed({"expect": [{**NIGHTLY, "every": "1h"}] * 2})
     assert config.problems == ("expect[2].name: is another table's name, too: nightly",)
+
+
+# --- a route names a place of a channel -------------------------------------------------------------------------------
+
+ROOMS = {"kind": "rooms", "url": SECRET, "room": "general", "language": "ja"}
+
+
+def test_a_route_may_set_one_option_of_a_channel_whose_kind_allows_it() -> None:
+    config = parsed(channels={"ops": ROOMS}, routes=[{"channels": ["ops#payments", "ops"]}])
+    assert config.problems == ()
+    assert config.routes[0].channels == ("ops#payments", "ops")
+    settings = config.channels["ops#payments"].config
+    assert (settings.options, settings.language) == ({"url": SECRET, "room": "payments"}, "ja")
+    assert config.channels["ops"].config.options["room"] == "general"
+
+
+def test_two_routes_that_name_the_same_place_share_the_channel() -> None:
+    routes = [{"channels": ["ops#a"], "continue": True}, {"channels": ["ops#a"]}]
+    assert list(parsed(channels={"ops": ROOMS}, routes=[*routes, TO_CHAT]).channels) == ["chat", "ops", "ops#a"]
+
+
+@pytest.mark.parametrize("name", ["chat#room", "nobody#room", "ops#", "#room"])
+def test_other_channels_have_no_places(name: str) -> None:
+    config = parsed(channels={"ops": ROOMS}, routes=[{"channels": [name]}])
+    assert any(f"there is no channel {name!r}" in problem for problem in config.problems)
+
+
+def test_a_place_of_an_unset_channel_is_unset() -> None:
+    config = parsed(channels={"ops": {**ROOMS, "url": "env:NOT_SET"}}, routes=[{"channels": ["ops#a", "chat"]}])
+    assert (config.unset, config.problems) == ({"ops": "url", "ops#a": "url"}, ())

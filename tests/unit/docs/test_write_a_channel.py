@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.doubles.alerts import alert_of
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/write-a-channel.md").read_text("utf-8")
-PLUGIN, KIT, OWNERS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PLUGIN, MEMORY, KIT, OWNERS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 TOML, PYPROJECT, OWNERS_TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
@@ -115,3 +116,64 @@ def test_the_plugin_without_a_channel_works_as_the_page_says(tmp_path: Path) -> 
     assert [problem for problem in config.problems if problem.startswith("plugins")] == []
     alert = alert_of(task_stopped(service="payments"))
     assert [answer for _, answer in loaded.ask("enrich_alert", alert=alert)] == [{"Owner": "team-pay"}]
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+MEMORY_KIT = """
+from plugins.rocket_chat import RocketChat
+from router_conformance import Answer, ChannelConformance
+
+
+class TestRocketChat(ChannelConformance):
+    factory = RocketChat
+    memory = {"message": "BaE62jfDLXK3Xo6BA"}
+    accepted = (Answer(200, '{"success":true,"message":{"_id":"BaE62jfDLXK3Xo6BA"}}'),)
+    unaccepted = (Answer(200), Answer(200, '{"success":false}'), Answer(204))
+    gone = (Answer(400, '{"success":false,"error":"No message found with the id of \\\\"BaE\\\\"."}'),)
+
+    def options(self, server):
+        return {"url": server, "room": "GENERAL", "user": "rbAXPnMktTFbNpwtJ", "token": "a-secret-of-sixteen"}
+"""
+
+
+@pytest.fixture
+def rocket_chat(tmp_path: Path) -> Path:
+    """`plugins/`, with the page's channel with a memory dropped into it."""
+    directory = tmp_path / "plugins"
+    directory.mkdir()
+    (directory / "__init__.py").touch()
+    (directory / "rocket_chat.py").write_text(MEMORY, "utf-8")
+    return directory
+
+
+def test_the_page_quotes_the_example_with_a_memory() -> None:
+    assert (ROOT / "examples/rocket_chat.py").read_text("utf-8") == MEMORY
+
+
+def test_the_example_with_a_memory_passes_the_kit(rocket_chat: Path) -> None:
+    (rocket_chat.parent / "test_rocket_chat.py").write_text(MEMORY_KIT, "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", rocket_chat.parent, "."],
+        cwd=rocket_chat.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{rocket_chat.parent}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_example_edits_its_message_and_replies_below_it(rocket_chat: Path) -> None:
+    config = router.ChannelConfig("x", "x", {"url": "", "room": "GENERAL", "user": "u", "token": "t"})
+    posted = answer(200, '{"success":true,"message":{"_id":"BaE"}}')
+    with ScriptedServer(posted) as server:
+        options = {**config.options, "url": server.url("")}
+        channel = load(rocket_chat).kinds["rocket-chat"](replace(config, options=options))
+        first = NOTIFICATIONS["opened, critical"]
+        memory = channel.send(channel.render(first))
+        assert memory == {"message": "BaE"}
+        assert channel.send(channel.render(replace(first, remote=memory))) is None
+        calls = [(head.split()[1].rpartition("/")[2], json.loads(body)) for head, body in server.requests]
+    assert [method for method, _ in calls] == ["chat.postMessage", "chat.update", "chat.postMessage"]
+    assert (calls[1][1]["msgId"], calls[2][1]["tmid"]) == ("BaE", "BaE")

@@ -344,7 +344,7 @@ OTHERS = {
     "hook failed": (events.hook("HOOK_FAILED"), "error hook_failed"),
     "hook timed out": (events.hook("HOOK_TIMED_OUT"), "error hook_timed_out"),
     "hook waits for somebody": (events.hook("HOOK_AWAITING_ACTION"), "warning hook_awaiting_action"),
-    "hook succeeded": (events.hook("HOOK_SUCCEEDED"), "info hook_succeeded"),
+    "hook succeeded": (events.hook("HOOK_SUCCEEDED"), "info hook_succeeded!"),
     "event type ERROR": (
         events.service_action("SERVICE_TASK_PLACEMENT_FAILURE", "ERROR"),
         "error service_task_placement_failure",
@@ -431,6 +431,7 @@ OTHERS = {
         events.health(code="AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED", service="EC2"),
         "info aws_ec2_instance_retirement_scheduled",
     ),
+    "a deleted alarm": (events.alarm_deleted(), "info cloudwatch_alarm!"),
     "a changed alarm is no alarm": (
         events.alarm("ALARM") | {"detail-type": "CloudWatch Alarm Configuration Change"},
         "info cloudwatch_alarm_configuration_change",

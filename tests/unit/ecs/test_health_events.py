@@ -166,6 +166,13 @@ class TestOneIncident:
         assert told.incident.status is IncidentStatus.RESOLVED
         assert told.incident.ended_by is EndedBy.HEALTH_EVENT_EXPIRED
         assert "approval" not in told.message.text
+        assert told.incident.ended_at == end
+
+    def test_a_reminder_does_not_say_that_something_fails(self) -> None:
+        world = World()
+        world.receive(message(TASK))
+        world.wait(25 * HOUR, step=10 * MINUTE)
+        assert world.slack.told[-1].message.title == "Ongoing: standalone task batch/30d5ec8e (AWS will retire tasks)"
 
     def test_an_issue_without_an_end_time_is_given_up_after_a_week(self) -> None:
         world = World()

@@ -30,7 +30,8 @@ ADVICE = {
     "SOMETHING NEW": "Nothing starts this task again",
 }
 ERRORS = {
-    "AccessDenied: User: arn:aws:sts::1:role/r is not authorized to perform: ecs:RunTask": "Grant ecs:RunTask",
+    "AccessDenied: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: iam:PassRole": "Grant iam:Pass",
+    "AccessDenied: User: arn:aws:iam::1:user/u is not authorized to perform: ecs:RunTask": "lacks a permission",
     "AccessDeniedException": "lacks a permission",
     "ClusterNotFoundException: Cluster not found.": "cluster that does not exist",
     "InvalidParameterException: No Container Instances were found in your cluster.": "Auto Scaling group",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import ClassVar
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -37,6 +38,19 @@ class TestSlack(ChannelConformance):
 
     def options(self, server: str) -> dict[str, str]:
         return {"webhook_url": f"{server}/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"}
+
+
+class TestSlackWithAToken(ChannelConformance):
+    factory = Slack
+    memory: ClassVar = {"channel": "C1", "ts": "1760000000.000001", "to": "C0000000001"}
+    accepted = (Answer(200, '{"ok":true,"channel":"C1","ts":"1760000000.000001"}'),)
+    unaccepted = (Answer(200), Answer(200, '{"ok":false,"error":"not_in_channel"}'), Answer(204))
+    rejected = (Answer(200, '{"ok":false,"error":"invalid_blocks"}'),)
+    gone = (Answer(200, '{"ok":false,"error":"message_not_found"}'),)
+    forbidden = TestSlack.forbidden
+
+    def options(self, server: str) -> dict[str, str]:
+        return {"token": "xoxb-0000000000-placeholder", "channel": "C0000000001", "api_url": f"{server}/api/"}
 
 
 class TestTeams(ChannelConformance):
@@ -210,6 +224,43 @@ BAD = {
         {"every_message"},
     ),
     "AcceptsAnything": ("", {"only_success"}),
+    "RemembersTooMuch": (
+        """
+        def send(self, payload):
+            super().send(payload)
+            return {"answer": "x" * 2000}
+        """,
+        {"send_returns"},
+    ),
+    "RemembersTheUrl": (
+        """
+        def send(self, payload):
+            super().send(payload)
+            return {"where": self.url}
+        """,
+        {"send_returns"},
+    ),
+    "RemembersNothing": ("", {"send_returns"}),
+    "ShowsItsMemoryUnescaped": (
+        """
+        def render(self, notification):
+            return {"text": notification.remote.get("id", "")}
+        """,
+        {"outside_text"},
+    ),
+    "EditsAndIgnoresTheFailure": (
+        """
+        def send(self, payload):
+            try:
+                super().send(payload)
+            except TransientError:
+                pass
+            super().send(payload)
+            return {"id": "1"}
+        """,
+        {"first_failure"},
+    ),
+    "KnowsNotWhatIsGone": ("", {"remote_gone"}),
     "HasNoLayout": ("", {"layout"}),
 }
 # The attributes that such a channel's author sets in the kit.
@@ -218,6 +269,10 @@ SAID = {
     "LetsMentionsThrough": "forbidden = ('@everyone',)",
     "AcceptsAnything": "unaccepted = (Answer(200, 'error'),)",
     "HasNoLayout": "rejected = (Answer(400, 'bad'),)",
+    "RemembersNothing": "memory = {'id': '1'}",
+    "ShowsItsMemoryUnescaped": "memory = {'id': '<@1>'}; forbidden = ('<@',)",
+    "EditsAndIgnoresTheFailure": "memory = {'id': '1'}",
+    "KnowsNotWhatIsGone": "memory = {'id': '1'}; gone = (Answer(404, 'unknown message'),)",
 }
 
 

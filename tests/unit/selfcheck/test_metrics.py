@@ -13,6 +13,7 @@ from router.errors import TransientError
 from router.incident.state import Delivery, Dispatch, SubjectState
 from router.model import ChannelConfig, Decision, Kind, Outcome, Severity, Subject, SubjectKind
 from router.selfcheck.metrics import MetricsRecorder
+from router.version import VERSION
 from tests.doubles.world import World
 
 Attempt = tuple[str, Outcome, float | None]
@@ -67,6 +68,15 @@ def test_outcomes_of_deliveries_are_counted_and_nothing_else(outcome: Outcome, n
     told(("slack", outcome, None), ("slack", outcome, None)).write("dev")
     (line,) = printed()
     assert values(line) == {name: [2.0]}
+
+
+def test_a_line_states_the_version_which_is_no_dimension(printed: Printed) -> None:
+    """With a dimension, each version would have metrics of its own, which alarms and dashboards do not know."""
+    told(("slack", Outcome.SENT, None)).write("dev")
+    (line,) = printed()
+    assert line["version"] == VERSION
+    (metrics,) = line["_aws"]["CloudWatchMetrics"]
+    assert "version" not in metrics["Dimensions"][0]
 
 
 def test_disabled_metrics_are_neither_printed_nor_kept(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
