@@ -1,8 +1,8 @@
 """Rejects an invalid alert-router.toml before anything is deployed.
 
 deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
-`[enrich]` settings, the topics of channels besides the stack's own, the event buses, and the senders of e-mail. This
-script needs no installed package: the layer that has just been built has everything it imports.
+`[enrich]` and `[poll]` settings, the topics of channels besides the stack's own, the event buses, and the senders of
+e-mail. This script needs no installed package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -69,6 +69,8 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
     needs = {
         "taskDefinition": config.enrich.task_definition,
         "logGroups": config.enrich.log_groups,
+        "services": config.poll.services,
+        "expect": bool(config.expect),
         "topics": sorted(used["sns"].keys() - {os.environ.get("SNS_TOPIC_ARN", "")}),
         "buses": sorted(used["eventbridge"]),
         "senders": sorted({sender.rpartition("<")[2].strip("> ") for sender in used["ses"]}),

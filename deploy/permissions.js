@@ -47,6 +47,13 @@ function enrichStatements({ taskDefinition, logGroups }) {
   return statements;
 }
 
+// What `[poll]` and `[[expect]]` of alert-router.toml turn on beyond the verification, which serverless.yml permits. Listing
+// supports no resources but container instances, which Fargate does not have.
+function pollStatements({ services, expect }) {
+  const actions = [...(services ? ['ecs:ListClusters', 'ecs:ListServices'] : []), ...(expect ? ['ecs:ListTasks'] : [])];
+  return actions.length ? [{ Effect: 'Allow', Action: actions, Resource: '*' }] : [];
+}
+
 // The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must let the role in.
 function topicStatements({ topics }) {
   return topics.length ? [{ Effect: 'Allow', Action: ['sns:Publish'], Resource: topics }] : [];
@@ -75,4 +82,4 @@ function channelStatements(needs) {
   return [...topicStatements(needs), ...busStatements(needs), ...senderStatements(needs)];
 }
 
-module.exports = { channelStatements, enrichStatements, secretStatements };
+module.exports = { channelStatements, enrichStatements, pollStatements, secretStatements };

@@ -12,7 +12,7 @@ const path = require('node:path');
 const { Aws } = require('./aws');
 const { leaveOut, leaveOutAlarms, leaveOutKey, replace } = require('./optional');
 const { patterns, tooLong } = require('./patterns');
-const { channelStatements, enrichStatements, secretStatements } = require('./permissions');
+const { channelStatements, enrichStatements, pollStatements, secretStatements } = require('./permissions');
 const { read } = require('./settings');
 const { allowNewerRuntimes } = require('./runtimes');
 const { runningTasksAlarms } = require('./watched');
@@ -72,6 +72,7 @@ class Prepare {
     service.provider.iam.role.statements.push(
       ...this.secrets(environment, settings.secretsKeyArns),
       ...enrichStatements(configured.needs),
+      ...pollStatements(configured.needs),
       ...channelStatements(configured.needs),
     );
     this.adapt(service, settings, eventPatterns, table);

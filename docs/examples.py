@@ -62,6 +62,17 @@ def _channel(value: str, reason: str) -> Raw:
     return event("Channel Health", detail, source="ecs-alert-router", resources=[])
 
 
+def _count(state: str, running: int, reason: str = "") -> Raw:
+    """What the router makes when it has polled service:checkout in prod."""
+    detail = {
+        "clusterArn": arn("cluster/prod"),
+        "state": {"value": state, "reason": reason},
+        "runningCount": str(running),
+        "desiredCount": "3",
+    }
+    return event("Service Below Count", detail, source="ecs-alert-router", resources=[arn("service/prod/checkout")])
+
+
 def _issue(status: str) -> Raw:
     return health(
         code="AWS_ECS_OPERATIONAL_ISSUE",
@@ -419,6 +430,42 @@ EXAMPLES: tuple[Example, ...] = (
         "alarm contributor",
         "one time series of an alarm that watches several goes off or is OK again; the alarm's own event follows",
         alarm_contributor(),
+    ),
+    Example(
+        "no tasks running",
+        "the poll of services found one that has run no task for five minutes, with no deployment in progress",
+        _count(
+            "NONE_RUNNING",
+            0,
+            "(service checkout) was unable to place a task because no container instance met all of its requirements.",
+        ),
+    ),
+    Example(
+        "too few tasks",
+        "the same, while some of the desired tasks are running",
+        _count("TOO_FEW", 1),
+    ),
+    Example(
+        "enough tasks again",
+        "it runs as many tasks as desired, or was deleted; resolves",
+        _count("ENOUGH", 3),
+    ),
+    Example(
+        "run overdue",
+        "a run of an `[[expect]]` table did not start or finish in time; a completed run of the family ends it",
+        event(
+            "Run Overdue",
+            {
+                "clusterArn": arn("cluster/prod"),
+                "family": "nightly-report",
+                "expected": "nightly-report",
+                "state": {"value": "NOT_STARTED"},
+                "dueAt": "2026-11-20T03:00:00+00:00",
+                "taskId": "",
+            },
+            source="ecs-alert-router",
+            resources=[],
+        ),
     ),
     Example(
         "call refused",

@@ -118,6 +118,9 @@ CAUSES: Mapping[str, Words] = {
         "Container instance registration failed", "コンテナインスタンスの登録に失敗"
     ),
     "container_instance_deregistering": Words("Container instance deregistering", "コンテナインスタンスの登録解除中"),
+    # What the router finds when it polls
+    "too_few_tasks": Words("Too few tasks running", "実行中のタスクが不足"),
+    "task_overdue": Words("Scheduled task is overdue", "定期実行タスクの遅延"),
     # What no ECS event says
     "task_not_started": Words("Task not started", "タスクが開始されず"),
     "retirement_scheduled": Words("AWS will retire tasks", "AWS によるタスクの廃止予定"),
@@ -136,6 +139,7 @@ CAUSES: Mapping[str, Words] = {
 _OVER: Mapping[str, Words] = {
     "instance_impaired": Words("Container instance is healthy again", "コンテナインスタンスが正常に復帰"),
     "channel_failing": Words("Alert channel recovered", "通知チャネルが復旧"),
+    "too_few_tasks": Words("Enough tasks running again", "実行中のタスク数が回復"),
     "retirement_scheduled": Words("AWS closed the task retirement", "AWS によるタスクの廃止が終了"),
     "aws_issue": Words("AWS closed the issue with ECS", "ECS に関する AWS の障害情報が終了"),
     "cloudwatch_alarm": Words("CloudWatch alarm is OK again", "CloudWatch アラームが OK に復帰"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from router.aws.home import Home
 from router.aws.queues import Queues
 from router.channels.configured import ConfiguredChannel
 from router.channels.plugins import Plugins
@@ -191,6 +192,7 @@ class Dependencies(NamedTuple):
         count_unusable: called at each tick with the number of channels that cannot send (`router.selfcheck.probe`).
         unconfirmed_subscriptions: asks AWS for the e-mail addresses that have yet to confirm their subscription.
         verify: what AWS says about the conditions of these states (`router.verify`).
+        home: where AWS can be polled; None if it cannot be.
         enrich: what is known of alerts beyond their events, by alert id, within that many seconds.
         configuration: the name of the packaged alert-router.toml.
         essential: container name to the task definition's `essential` flag; empty if it cannot be read.
@@ -207,6 +209,7 @@ class Dependencies(NamedTuple):
     count_unusable: Callable[[int], None] = lambda _: None
     unconfirmed_subscriptions: Callable[[], Sequence[str]] = lambda: ()
     verify: Callable[[Sequence[SubjectState]], Mapping[Key, Findings]] = lambda _states: {}
+    home: Home | None = None
     enrich: Callable[[Sequence[Alert], float], Mapping[str, Enrichment]] = lambda _alerts, _seconds: {}
     essential: Callable[[Event], Mapping[str, bool]] = lambda _event: {}
     configuration: str = "alert-router.toml"

@@ -18,13 +18,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from router.aws import clients
+from router.aws.home import Home
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
 from router.coldstart import garbage_collection
 from router.coldstart.lazy_client import LazyClient
 from router.config.parse import load as load_config
-from router.config.settings import EnrichSettings
+from router.config.settings import Config, EnrichSettings
 from router.config.silences import Silences, read_ahead
 from router.context import Dependencies, OutageMemory, Runtime
 from router.deadline import Deadline
@@ -39,7 +40,7 @@ from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
 from router.text import visible
 from router.understand import no_flags
-from router.verify import Home, verify
+from router.verify import verify
 from router.version import VERSION
 
 ROOT = Path(__file__).parent.parent
@@ -88,12 +89,15 @@ def make_router() -> Dependencies:
     for problem in settings.problems:
         log.error("configuration: %s", problem)
     history = History(table, settings.retention, settings.retention_by_severity, meter.count_damaged)
+    home = _home(environ["DUE_QUEUE_URL"], settings)
     runtime = Runtime(
         history=history,
         clock=time.time,
         jitter=random.random,
         pause=lambda attempt: time.sleep(backoff(attempt, random.random())),  # noqa: S311 - spreads writers
-        timing=Timing(settings.resolve_after, verify=settings.poll.verify),
+        timing=Timing(
+            settings.resolve_after, verify=settings.poll.verify or settings.poll.services or bool(settings.expect)
+        ),
         silences=Silences(silences, settings.maintenance),
     )
     topics = [topic for name in ("SNS_TOPIC_ARN", "OPERATORS_TOPIC_ARN") if (topic := environ.get(name))]
@@ -109,7 +113,8 @@ def make_router() -> Dependencies:
         count_decision=meter.count_decision,
         count_unusable=meter.count_unusable,
         unconfirmed_subscriptions=partial(_unconfirmed, topics),
-        verify=partial(verify, home=_home(environ["DUE_QUEUE_URL"])),
+        verify=partial(verify, home=home),
+        home=home,
         enrich=partial(enrich.enrich, enrichers=enrichers(settings.enrich, definitions, loaded)),
         essential=definitions.essential if settings.enrich.task_definition else no_flags,
         configuration=configuration,
@@ -126,11 +131,14 @@ def enrichers(on: EnrichSettings, definitions: TaskDefinitions, loaded: plugins.
     return tuple(enricher for enricher, is_on in switches.items() if is_on)
 
 
-def _home(queue_url: str) -> Home:
+def _home(queue_url: str, settings: Config) -> Home:
     """The function's own account and region; the URL of a queue ends with `ACCOUNT/NAME`."""
     account = queue_url.rstrip("/").split("/")[-2]
     region = os.environ.get("AWS_REGION", "")
-    return Home(account, region, lambda: clients.ecs_of(region), clients.cloudwatch)
+    ecs = partial(clients.ecs_of, region)
+    expected = frozenset(each.name for each in settings.expect)
+    poll = settings.poll
+    return Home(account, region, ecs, clients.cloudwatch, poll.services, expected, poll.verify)
 
 
 def _unconfirmed(topics: Sequence[str]) -> Sequence[str]:

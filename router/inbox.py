@@ -17,7 +17,7 @@ from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import CHANNEL_HEALTH, CHECK, HEARTBEAT, OWN_SOURCE, SEND_TEST, Decision, Outcome
+from router.model import CHECK, HEARTBEAT, OWN_DETAIL_TYPES, OWN_SOURCE, SEND_TEST, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -27,7 +27,7 @@ from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
-_FORGED = f"{CHANNEL_HEALTH} is never accepted from outside: the router makes such events itself"
+_FORGED = "such an event is never accepted from outside: the router makes it itself"
 _NOT_INVOKED = "only who may invoke the function may ask for this, and nothing takes it from a queue"
 _BY_INVOCATION = frozenset({SEND_TEST.lower(), CHECK.lower()})
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
@@ -61,7 +61,7 @@ def _is_own(event: Any, detail_type: str) -> bool:
 
 def _is_forged(event: Any) -> bool:
     """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
-    return _own_type(event) == CHANNEL_HEALTH.lower()
+    return _own_type(event) in OWN_DETAIL_TYPES
 
 
 def _own_type(event: Any) -> str:

@@ -22,6 +22,12 @@ CHECK = "Router Check"
 """The detail-type of what `ecs-alert-router doctor` invokes the function with."""
 CHANNEL_HEALTH = "Channel Health"
 """The detail-type of the events that the router sends itself when a channel starts failing or works again."""
+SERVICE_COUNT = "Service Below Count"
+"""The detail-type of the events that the router makes when a service runs too few tasks, or enough again."""
+RUN_OVERDUE = "Run Overdue"
+"""The detail-type of the events that the router makes when an expected run does not start or finish in time."""
+OWN_DETAIL_TYPES = frozenset({CHANNEL_HEALTH.lower(), SERVICE_COUNT.lower(), RUN_OVERDUE.lower()})
+"""Detail-types, in lower case, of the events that the router only ever makes and handles within one invocation."""
 
 
 class Severity(enum.StrEnum):
@@ -345,6 +351,9 @@ class EndedBy(enum.StrEnum):
     INSTANCE_HEALTHY = "instance_healthy"
     INSTANCE_GONE = "instance_gone"
     CHANNEL_WORKS = "channel_works"
+    ENOUGH_TASKS = "enough_tasks"
+    SERVICE_DELETED = "service_deleted"
+    NOT_EXPECTED = "not_expected"
     HEALTH_EVENT_CLOSED = "health_event_closed"
     HEALTH_EVENT_EXPIRED = "health_event_expired"
     VERIFIED = "verified"

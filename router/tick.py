@@ -1,4 +1,4 @@
-"""The tick, every minute: sends what is due, reports failing channels, and probes whether all channels could send.
+"""The tick, every minute: sends what is due, reports failing channels, asks AWS, and probes the channels.
 
 A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
@@ -18,7 +18,8 @@ from router.selfcheck.probe import probe
 
 _TIME_TO_PROBE = 10.0  # seconds
 _TIME_TO_VERIFY = 15.0  # seconds
-_TIME_LEFT = 20.0  # seconds that must be left before the conditions are verified, and before the channels are probed
+_TIME_TO_POLL = 10.0  # seconds
+_TIME_LEFT = 20.0  # seconds that must be left before AWS is asked, and before the channels are probed
 NO_FINDINGS: Findings = {}
 
 
@@ -32,6 +33,8 @@ def tick(deps: Dependencies, deadline: Deadline) -> int:
     attempts = len(process_due(due, deps, deadline, all_due=True)) + _report_health(deps, deadline)
     if deadline.left() >= _TIME_LEFT:
         attempts += _verify(due, deps, deadline)
+    if deadline.left() >= _TIME_LEFT:
+        attempts += _poll(deps, deadline)
     if deadline.left() >= _TIME_LEFT:
         until = Deadline.after(_TIME_TO_PROBE, deadline.clock)
         deps.count_unusable(probe(deps.config, deps.runtime.clock(), until))
@@ -52,6 +55,18 @@ def _verify(due: Sequence[SubjectState], deps: Dependencies, deadline: Deadline)
         answers = deps.verify(unchecked)
     findings = {**{key_of(state): NO_FINDINGS for state in unchecked}, **answers}
     return len(process_due(unchecked, deps, deadline, findings, all_due=False))
+
+
+def _poll(deps: Dependencies, deadline: Deadline) -> int:
+    """Asks AWS for what no event says, if that is switched on; after everything that is due has been sent."""
+    home, config = deps.home, deps.config
+    if home is None or not (config.poll.services or config.expect):
+        return 0
+    from router.polling import poll_runs, poll_services  # noqa: PLC0415 - most stacks do not poll, and start without it
+
+    until = Deadline.after(_TIME_TO_POLL, deadline.clock)
+    attempts = poll_runs(deps, home, until, deadline) if config.expect else 0
+    return attempts + (poll_services(deps, home, until, deadline) if config.poll.services else 0)
 
 
 def _report_health(deps: Dependencies, deadline: Deadline) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, TOO_FEW_TASKS
+from router.aws.home import Home
+from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, OVERDUE, TOO_FEW_TASKS
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.recovery import Findings
@@ -29,15 +30,6 @@ _ANSWERED: Final[Mapping[str, EndedBy]] = MappingProxyType(
 )
 _DEPLOYMENT_OVER = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 _INSTANCE_GONE = frozenset({"DEREGISTERING", "INACTIVE"})
-
-
-class Home(NamedTuple):
-    """Where AWS can be asked: the router's own account and region, with its clients."""
-
-    account: str
-    region: str
-    ecs: Callable[[], Any]
-    cloudwatch: Callable[[], Any]
 
 
 class _Open(NamedTuple):
@@ -67,6 +59,8 @@ def verify(states: Iterable[SubjectState], home: Home) -> dict[Key, Findings]:
         if (subject.account, subject.region) == (home.account, home.region):
             for key, condition in state.conditions.items():
                 kind = key.partition("/")[0]
+                if not home.verifies and kind not in _POLLED:
+                    continue
                 cluster = "" if kind in _WITHOUT_CLUSTER else subject.cluster
                 questions.setdefault((kind, cluster), []).append(_Open(key_of(state), key, subject, condition.arn))
     for (kind, cluster), conditions in questions.items():
@@ -170,6 +164,10 @@ def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterato
 
 
 def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
+    """Only the poll begins this condition; once it is switched off, nothing says any more whether it continues."""
+    if not home.services:
+        yield from ((condition, EndedBy.UNCONFIRMED) for condition in conditions)
+        return
     names = sorted({condition.subject.name for condition in conditions})
     answer = home.ecs().describe_services(cluster=cluster, services=names)
     services = {each["serviceName"]: each for each in answer.get("services", ())}
@@ -184,6 +182,12 @@ def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator
             yield condition, EndedBy.VERIFIED if enough else None
 
 
+def _overdue_runs(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
+    """It lasts until a run completes, which an event says, or until no run is expected any more."""
+    for condition in conditions:
+        yield condition, None if condition.key.removeprefix(OVERDUE) in home.expected else EndedBy.NOT_EXPECTED
+
+
 _Check = Callable[[Sequence[_Open], str, Home], Iterator[_Answer]]
 _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
     {
@@ -192,12 +196,22 @@ _CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
         HOOK.rstrip("/"): _hooks,
         INSTANCE: _instances,
         TOO_FEW_TASKS: _services,
+        OVERDUE.rstrip("/"): _overdue_runs,
     }
 )
 _BATCH: Final[Mapping[str, int]] = MappingProxyType(
-    {ALARM: 100, CONTAINER.rstrip("/"): 100, HOOK.rstrip("/"): 20, INSTANCE: 100, TOO_FEW_TASKS: 10}
+    {
+        ALARM: 100,
+        CONTAINER.rstrip("/"): 100,
+        HOOK.rstrip("/"): 20,
+        INSTANCE: 100,
+        TOO_FEW_TASKS: 10,
+        OVERDUE.rstrip("/"): 100,
+    }
 )
 """How many each call takes at most: API references of Amazon CloudWatch and Amazon ECS."""
+_POLLED: Final = frozenset({TOO_FEW_TASKS, OVERDUE.rstrip("/")})
+"""The conditions that only a poll begins. They are checked as long as it is switched on, whatever `verify` says."""
 _WITHOUT_CLUSTER: Final = frozenset({ALARM, HOOK.rstrip("/")})
 
 

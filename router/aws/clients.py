@@ -177,6 +177,14 @@ def logs_of(region: str) -> Any:
     return aws_client("logs", region, **_BRIEF)
 
 
+def scheduler_of(region: str) -> Any:
+    return aws_client("scheduler", region, **_PATIENT)
+
+
+def events_of(region: str) -> Any:
+    return aws_client("events", region, **_PATIENT)
+
+
 def stack_outputs(stage: str) -> dict[str, str]:
     """The outputs of the stack of a stage, by name. Raises what the client raises."""
     (stack,) = stacks().describe_stacks(StackName=f"ecs-alert-router-{stage}")["Stacks"]

@@ -10,6 +10,7 @@ from router.cli.classify import classify_command
 from router.cli.config import config_group
 from router.cli.demo import demo_command
 from router.cli.doctor import doctor_command
+from router.cli.expect import expect_group
 from router.cli.groups import RouterGroup
 from router.cli.history import history_group
 from router.cli.incident import incident_group
@@ -32,6 +33,7 @@ def main() -> None:
 main.add_command(classify_command)
 main.add_command(config_group)
 main.add_command(demo_command)
+main.add_command(expect_group)
 main.add_command(doctor_command)
 main.add_command(history_group)
 main.add_command(incident_group)

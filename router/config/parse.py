@@ -7,7 +7,7 @@ option is absent, and a channel without an option that it requires is not config
 
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from router.config.silences import Silence
 from router.config.tables import CHANNEL, SETTINGS, alert_router_toml
 from router.errors import ChannelError, ConfigError, PermanentError
 from router.model import ChannelConfig
+from router.poll.state import Expectation
 
 
 def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secrets | None = None) -> Config:
@@ -110,6 +111,7 @@ def parse(
         routes=tuple(routes),
         rules=tuple(rules),
         maintenance=tuple(window for window in windows if window),
+        expect=_expectations(values["expect"], file.key("expect")),
         unset=channels.unset,
         disabled=channels.disabled,
     )
@@ -239,6 +241,37 @@ def _configure(name: str, written: Mapping[str, Any], plugins: Plugins, channels
         pass  # only the function reads them
     except ChannelError as error:
         place.report(str(error))
+
+
+# --- expected runs ----------------------------------------------------------------------------------------------------
+
+
+def _expectations(tables: Sequence[Mapping[str, Any]], place: Place) -> tuple[Expectation, ...]:
+    """Those that are right; the others are problems."""
+    names = [each["name"] for each in tables]
+    for at, name in enumerate(names, 1):
+        if name and name in names[: at - 1]:
+            place.item(at).key("name").report(f"is another table's name, too: {name}")
+    expected = [_expectation(each, place.item(at)) for at, each in enumerate(tables, 1)]
+    return tuple(each for each in expected if each)
+
+
+def _expectation(values: Mapping[str, Any], place: Place) -> Expectation | None:
+    from router.poll.schedule import every, parse_schedule  # noqa: PLC0415 - most files expect no runs
+
+    fields = {name: values[name] for name in ("name", "family", "cluster", "grace", "max_runtime")}
+    if (values["every"] is None) == (values["schedule"] is None):
+        if not place.is_wrong:
+            place.report('must have either every, such as "24h", or schedule')
+        return None
+    try:
+        schedule = (
+            every(values["every"]) if values["every"] else parse_schedule(values["schedule"], values["time_zone"])
+        )
+    except ValueError as error:
+        place.key("schedule").report(str(error))
+        return None
+    return None if place.is_wrong else Expectation(schedule=schedule, **fields)
 
 
 # --- routes, rules, maintenance ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from router.config.match import Match
 from router.config.rules import UserRule
 from router.config.silences import Silence
 from router.model import Severity
+from router.poll.state import Expectation
 
 
 class Route(NamedTuple):
@@ -73,6 +74,7 @@ class Config(NamedTuple):
         channels: usable channels by name.
         rules: the user's rules, applied after the built-in classification.
         maintenance: windows; alerts that match one are silenced while it is active.
+        expect: the runs that are expected.
         unset: channel name to the required option that is unset, which is why the channel is not configured.
         disabled: channel name to the reason it cannot work. Its deliveries fail with that reason; other channels work.
         problems: everything that `config check` and a deployment reject.
@@ -91,6 +93,7 @@ class Config(NamedTuple):
     rules: tuple[UserRule, ...] = ()
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Silence, ...] = ()
+    expect: tuple[Expectation, ...] = ()
     unset: Mapping[str, str] = MappingProxyType({})
     disabled: Mapping[str, str] = MappingProxyType({})
     problems: tuple[str, ...] = ()

@@ -33,6 +33,7 @@ from router.config.forms import (
 from router.config.match import FACTS, SILENCE_FACTS
 from router.config.settings import Config, EnrichSettings, Poll
 from router.model import ChannelConfig, Option, Severity
+from router.poll.state import Expectation, Schedule
 
 LANGUAGES = ("en", "ja")
 MIN_RETENTION = "7d"
@@ -47,6 +48,7 @@ OptionsByKind = Mapping[str, Sequence[Option] | None]
 
 _NO_ROUTE = "there is none, so nothing would ever be sent; add a [[routes]] table"
 _SHIPPED, _POLL, _ENRICH = Config(), Poll(), EnrichSettings()
+_EXPECTED = Expectation("", "", "", Schedule(""))
 _CHANNEL = ChannelConfig(name="", kind="", options={})
 _SEVERITY = choice(*Severity, make=Severity)
 _LANGUAGE = choice(*LANGUAGES)
@@ -140,6 +142,31 @@ POLL = Table(
         "every": Key(duration(TICK), "How often the services are looked at.", _POLL.every),
     }
 )
+_WITHOUT_GLOBS = r"[^*?\s]+"
+EXPECT = Table(
+    {
+        "name": Key(
+            matching("[A-Za-z0-9_.-]{1,64}", "a name of letters, digits, _, . and -"),
+            "The name that messages show.",
+            "",
+            "is missing",
+        ),
+        "family": Key(
+            matching(_WITHOUT_GLOBS, "the name of a task family, without * and ?"), "The family.", "", "is missing"
+        ),
+        "cluster": Key(
+            matching(_WITHOUT_GLOBS, "the name of a cluster, without * and ?"), "Its cluster.", "", "is missing"
+        ),
+        "every": Key(
+            matching(r"[1-9][0-9]{0,5}[mhd]", "a duration such as 15m, 24h or 7d"),
+            "How often it runs; instead of schedule.",
+        ),
+        "schedule": Key(TEXT, "When it runs: rate(…), cron(…) or at(…), as in EventBridge; instead of every."),
+        "time_zone": Key(TIME_ZONE, "The time zone of schedule.", "UTC"),
+        "grace": Key(duration(), "How late it may start.", _EXPECTED.grace),
+        "max_runtime": Key(duration(), "How long it may run; any time, if not given.", 0.0),
+    }
+)
 RETENTION_BY_SEVERITY = Table(
     {severity: Key(duration(MIN_RETENTION_BY_SEVERITY), f"History of {severity} alerts.") for severity in Severity}
 )
@@ -180,6 +207,7 @@ def alert_router_toml(options: OptionsByKind) -> Table:
             ),
             "rules": Key(array_of(RULE), "Your own severities and runbooks; the first rule that matches.", []),
             "maintenance": Key(array_of(MAINTENANCE), "Silences by schedule.", []),
+            "expect": Key(array_of(EXPECT), "Runs that must start and finish in time.", []),
         }
     )
 

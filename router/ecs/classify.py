@@ -18,7 +18,18 @@ from router.ecs.health_events import STANDALONE, is_issue, is_retirement
 from router.ecs.normalise import TASK_EVENTS
 from router.ecs.reasons import STOP_CODES, error_name, wording
 from router.ecs.stop_reason import parse
-from router.model import CHANNEL_HEALTH, Alert, Classification, Container, Event, Severity, SubjectKind, short_hash
+from router.model import (
+    CHANNEL_HEALTH,
+    RUN_OVERDUE,
+    SERVICE_COUNT,
+    Alert,
+    Classification,
+    Container,
+    Event,
+    Severity,
+    SubjectKind,
+    short_hash,
+)
 from router.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -286,6 +297,8 @@ _codedeploy = of_type("codedeploy deployment state-change notification")
 _health = of_type("ecs container instance health change")
 _instance = of_type("ecs container instance state change")
 _channel = of_type(CHANNEL_HEALTH.lower())
+_count = of_type(SERVICE_COUNT.lower())
+_overdue = of_type(RUN_OVERDUE.lower())
 _call = lambda case: starts_tasks(case.event)  # noqa: E731
 _retirement = lambda case: is_retirement(case.event)  # noqa: E731
 _issue = lambda case: is_issue(case.event)  # noqa: E731
@@ -383,6 +396,11 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm", resolves=True),
     # One of the time series of an alarm that watches several. The alarm's own event says whether it is in ALARM.
     Rule("alarm contributor", (_contributor,), INFO, "cloudwatch_alarm_contributor_state_change"),
+    # What the router found when it polled.
+    Rule("no tasks running", (_count, in_state("NONE_RUNNING")), CRITICAL, "too_few_tasks"),
+    Rule("too few tasks", (_count, in_state("TOO_FEW")), ERROR, "too_few_tasks"),
+    Rule("enough tasks again", (_count, in_state("ENOUGH", "GONE")), INFO, "too_few_tasks", resolves=True),
+    Rule("run overdue", (_overdue,), ERROR, "task_overdue"),
     # What no ECS event says. Calls that ECS accepted, and those of the service scheduler, are any other event.
     Rule("call refused", (_call, in_state(REFUSED)), ERROR, "task_not_started"),
     # AWS Health. Nothing replaces a standalone task.
@@ -501,7 +519,7 @@ def alert(
         partition=event.partition,
         exited=exited,
         self_reported=event.self_reported,
-        effects=effects_of(event, exited),
+        effects=effects_of(event, exited, completed=cause == "task_completed" or classification.resolves),
         detail_type=event.detail_type,
         event_name=event.name,
         event_reason="" if event.reason == reason else event.reason,

@@ -17,7 +17,18 @@ from typing import Final
 from router.ecs.health_events import lasts
 from router.ecs.reasons import wording
 from router.incident.state import HEALTH_GRACE
-from router.model import CHANNEL_HEALTH, Begun, DeploymentStep, Effects, Ended, EndedBy, Event, SubjectKind
+from router.model import (
+    CHANNEL_HEALTH,
+    RUN_OVERDUE,
+    SERVICE_COUNT,
+    Begun,
+    DeploymentStep,
+    Effects,
+    Ended,
+    EndedBy,
+    Event,
+    SubjectKind,
+)
 from router.text import clean
 
 ALARM = "alarm"
@@ -26,6 +37,8 @@ CHANNEL = "channel"
 TOO_FEW_TASKS = "too_few_tasks"
 CONTAINER = "container/"
 """Prefix of `container/TASK/NAME`."""
+OVERDUE = "overdue/"
+"""Prefix of `overdue/NAME`, the name of an `[[expect]]` table."""
 HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
 HEALTH_EVENT = "health/"
@@ -38,16 +51,17 @@ _ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
 _NOTHING: Final = Effects()
 
 
-def effects_of(event: Event, exited: Iterable[str]) -> Effects:
+def effects_of(event: Event, exited: Iterable[str], *, completed: bool = False) -> Effects:
     """Which conditions an event begins and ends, and what it says about a deployment.
 
     Args:
         exited: names of the containers whose failed exit the event reports, in a task that goes on.
+        completed: the event reports that a run has completed.
     """
     if event.self_reported:
         return Effects(begins=tuple(Begun(container_key(event.task, name)) for name in exited))
     if event.task:
-        return _of_task(event, exited)
+        return _of_task(event, exited, completed=completed)
     if event.subject.kind is SubjectKind.ALARM:
         return _of_alarm(event)
     reader = _BY_DETAIL_TYPE.get(event.detail_type.lower())
@@ -72,11 +86,11 @@ def alarm_deleted(event: Event) -> bool:
 # --- one kind of event each -------------------------------------------------------------------------------------------
 
 
-def _of_task(event: Event, exited: Iterable[str]) -> Effects:
+def _of_task(event: Event, exited: Iterable[str], *, completed: bool) -> Effects:
     if event.status == "STOPPED":
-        return Effects(
-            ends=(Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED),), recovery=EndedBy.RUN_COMPLETED
-        )
+        overdue = (Ended(OVERDUE, EndedBy.RUN_COMPLETED),) if completed else ()
+        stopped = Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED)
+        return Effects(ends=(stopped, *overdue), recovery=EndedBy.RUN_COMPLETED)
     if event.status != "RUNNING":
         return _NOTHING
     running = (container.name for container in event.containers if container.status == "RUNNING")
@@ -124,6 +138,21 @@ def _of_channel(event: Event) -> Effects:
     return _NOTHING
 
 
+def _of_service_count(event: Event) -> Effects:
+    match event.state:
+        case "NONE_RUNNING" | "TOO_FEW":
+            return Effects(begins=(Begun(TOO_FEW_TASKS),))
+        case "ENOUGH":
+            return _end(TOO_FEW_TASKS, EndedBy.ENOUGH_TASKS)._replace(ends_occurrences=False)
+        case "GONE":
+            return _end(TOO_FEW_TASKS, EndedBy.SERVICE_DELETED)
+    return _NOTHING
+
+
+def _of_overdue_run(event: Event) -> Effects:
+    return Effects(begins=(Begun(OVERDUE + event.details.get("expected", "")),))
+
+
 def _of_codedeploy(event: Event) -> Effects:
     step = {"FAILURE": DeploymentStep.FAILED, "SUCCESS": DeploymentStep.COMPLETED}.get(event.state)
     if step is None:
@@ -147,6 +176,8 @@ _BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyT
         "ecs container instance state change": _of_instance,
         "codedeploy deployment state-change notification": _of_codedeploy,
         CHANNEL_HEALTH.lower(): _of_channel,
+        SERVICE_COUNT.lower(): _of_service_count,
+        RUN_OVERDUE.lower(): _of_overdue_run,
         "aws health event": _of_health,
     }
 )

@@ -28,13 +28,23 @@ from router.ecs.health_events import SOURCE as HEALTH
 from router.ecs.health_events import with_health
 from router.ecs.reasons import stop_code
 from router.errors import UnreadableEvent
-from router.model import CHANNEL_HEALTH, OWN_SOURCE, Container, Event, Subject, SubjectKind, short_hash
+from router.model import (
+    CHANNEL_HEALTH,
+    OWN_DETAIL_TYPES,
+    OWN_SOURCE,
+    RUN_OVERDUE,
+    Container,
+    Event,
+    Subject,
+    SubjectKind,
+    short_hash,
+)
 from router.redaction import redacted
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", HEALTH, OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.
 TASK_EVENTS = frozenset({"ecs task state change", "container exited"})
-_OWN_TYPES = frozenset({"container exited", CHANNEL_HEALTH.lower()})
+_OWN_TYPES = frozenset({"container exited", *OWN_DETAIL_TYPES})
 
 DEPTH_LIMIT = 64  # real events nest 6 deep; much deeper ones would cause a RecursionError in a later step
 CLOCK_SKEW = 3600.0  # seconds that an event's clock may be ahead of ours
@@ -52,6 +62,11 @@ _SHOWN = (
     "availabilityZone",
     "capacityProviderName",
     "startedBy",
+    "runningCount",
+    "desiredCount",
+    "expected",
+    "dueAt",
+    "taskId",
 )
 # ECS ARN resource type to the subject's kind and the position of its name in the ARN's path.
 _SUBJECT_IN_ARN = {
@@ -366,6 +381,8 @@ def _kind_and_name(
         return _task_owner(detail)
     if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == CHANNEL_HEALTH:
         return SubjectKind.CHANNEL, line(detail, "channel") or "-"
+    if envelope["source"] == OWN_SOURCE and envelope["detail-type"] == RUN_OVERDUE:
+        return SubjectKind.FAMILY, line(detail, "family") or "-"
     instance = _named_in(SubjectKind.INSTANCE, arns)
     candidates = (
         # Events say `serviceName` for a service that is created and `service` for one that is updated.

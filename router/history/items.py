@@ -7,6 +7,8 @@
     subject#SUBJECT    delivery#NNNNNN#TIME#ATTEMPT     an attempt to tell a channel of incident NNNNNN, and others that
                                                         were recorded together with it
     channels           condition                        what was sent to the channels lately, and which of them fail
+    poll               services                         how far the poll of all services has come
+    poll               runs                             when each expected run is due next
     silences           TIME#ID                          a silence; TIME is the end that it was given when it was added
     PK                 damaged#TIME#SK                  a copy of an item (PK, SK) that could not be read
 
@@ -87,6 +89,7 @@ from router.model import (
     Silenced,
     Subject,
 )
+from router.poll.state import RunPoll, RunWatch, ServicePoll, Shortfall
 from router.redaction import REDACTED, redacted_value
 from router.redaction import redacted as redacted_text
 
@@ -103,6 +106,8 @@ SHARDS = 10
 EVENT_LIMIT = 32_768
 """Bytes of a compressed event in its row. A larger event is left out; its classification and containers are stored."""
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
+SERVICE_POLL_KEY: Key = ("poll", "services")
+RUN_POLL_KEY: Key = ("poll", "runs")
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
@@ -435,6 +440,42 @@ CHANNEL_STATES = Record(  # without `version`, which is increased when it is wri
         "failures": Field(MapOf(FAILURE), EMPTY),
     },
 )
+SHORTFALL = Record(
+    Shortfall,
+    {
+        "cluster": Field(TEXT),
+        "since": Field(NUMBER),
+        "reported": Field(TEXT, ""),
+        "reported_at": Field(NUMBER, 0.0),
+    },
+    identity="since",
+)
+SERVICE_POLL = Record(  # without `version`, which is increased when it is written
+    dict,
+    {
+        "started_at": Field(NUMBER, 0.0),
+        "clusters": Field(TupleOf(TEXT), ()),
+        "token": Field(Optional(TEXT), ""),
+        "services": Field(TupleOf(TEXT), ()),
+        "unseen": Field(TupleOf(TEXT), ()),
+        "complete": Field(FLAG, default=True),
+        "shortfalls": Field(MapOf(SHORTFALL), EMPTY),
+    },
+)
+RUN_WATCH = Record(
+    RunWatch,
+    {
+        "schedule": Field(TEXT),
+        "since": Field(NUMBER),
+        "due_at": Field(Optional(NUMBER), None),
+        "started_at": Field(NUMBER, 0.0),
+        "wait_until": Field(NUMBER, 0.0),
+        "running": Field(MapOf(NUMBER), EMPTY),
+        "late": Field(TupleOf(TEXT), ()),
+    },
+    identity="since",
+)
+RUN_POLL = Record(dict, {"watches": Field(MapOf(RUN_WATCH), EMPTY)})  # without `version`, as above
 SILENCE = Record(  # times are stored as text; `planned_end` is in the key
     dict,
     {
@@ -864,6 +905,39 @@ def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
     refuse_newer(item)
     values, unknown = CHANNEL_STATES.read(_without_made(item, {"version"}))
     return ChannelStates(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+
+
+# --- what is polled ---------------------------------------------------------------------------------------------------
+
+
+def service_poll_item(poll: ServicePoll) -> Item:
+    pk, sk = SERVICE_POLL_KEY
+    content = SERVICE_POLL.write(poll, poll.unknown)
+    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+
+
+def to_service_poll(item: Mapping[str, Any] | None) -> ServicePoll:
+    """The inverse of `service_poll_item`; raises as `to_channel_states` does."""
+    if item is None:
+        return ServicePoll()
+    refuse_newer(item)
+    values, unknown = SERVICE_POLL.read(_without_made(item, {"version"}))
+    return ServicePoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+
+
+def run_poll_item(poll: RunPoll) -> Item:
+    pk, sk = RUN_POLL_KEY
+    content = RUN_POLL.write(poll, poll.unknown)
+    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+
+
+def to_run_poll(item: Mapping[str, Any] | None) -> RunPoll:
+    """The inverse of `run_poll_item`; raises as `to_channel_states` does."""
+    if item is None:
+        return RunPoll()
+    refuse_newer(item)
+    values, unknown = RUN_POLL.read(_without_made(item, {"version"}))
+    return RunPoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from router.config.silences import Silence
 from router.errors import Conflict, Contended, DamagedItem, HistoryUnavailable, NewerItem
 from router.history.items import (
     CHANNEL_STATES_KEY,
+    RUN_POLL_KEY,
+    SERVICE_POLL_KEY,
     SHARDS,
     SILENCES,
     AlertRecord,
@@ -32,11 +34,15 @@ from router.history.items import (
     restarted_state,
     row_item,
     row_key,
+    run_poll_item,
     seconds,
+    service_poll_item,
     silence_item,
     state_item,
     state_key,
     to_channel_states,
+    to_run_poll,
+    to_service_poll,
     to_silence,
     to_state,
     version_of,
@@ -45,6 +51,7 @@ from router.history.items import (
 from router.history.table import MAX_PUTS, Item, Key, Page, Put, Query, Table
 from router.incident.state import Delivery, SubjectState
 from router.model import Severity, Subject
+from router.poll.state import RunPoll, ServicePoll
 
 log = logging.getLogger("ecs-alert-router.history.store")
 
@@ -166,6 +173,41 @@ class History(NamedTuple):
     def channel_states(self, now: float) -> ChannelStates:
         """The states of the channels, read consistently. Raises as `states` does."""
         return self._channel_states(self.table.get([CHANNEL_STATES_KEY], now).get(CHANNEL_STATES_KEY), now)
+
+    def service_poll(self, now: float) -> ServicePoll:
+        """How far the poll of all services has come. A damaged item is set aside, and the poll begins anew.
+
+        Raises:
+            NewerItem: this version is too old to read it.
+            HistoryUnavailable: nothing is known.
+        """
+        item = self.table.get([SERVICE_POLL_KEY], now).get(SERVICE_POLL_KEY)
+        try:
+            return to_service_poll(item)
+        except DamagedItem as error:
+            assert item is not None  # a missing item is not damaged
+            fresh = ServicePoll(version_of(item))
+            self._set_aside(item, error, service_poll_item(fresh), now)
+        return fresh._replace(version=fresh.version + 1)
+
+    def put_service_poll(self, poll: ServicePoll, now: float) -> None:
+        """Raises Conflict if another invocation has polled since it was read, and HistoryUnavailable."""
+        self.table.commit([Put(service_poll_item(poll), poll.version)], now)
+
+    def run_poll(self, now: float) -> RunPoll:
+        """When each expected run is due next; read as `service_poll`."""
+        item = self.table.get([RUN_POLL_KEY], now).get(RUN_POLL_KEY)
+        try:
+            return to_run_poll(item)
+        except DamagedItem as error:
+            assert item is not None  # a missing item is not damaged
+            fresh = RunPoll(version_of(item))
+            self._set_aside(item, error, run_poll_item(fresh), now)
+        return fresh._replace(version=fresh.version + 1)
+
+    def put_run_poll(self, poll: RunPoll, now: float) -> None:
+        """Raises as `put_service_poll` does."""
+        self.table.commit([Put(run_poll_item(poll), poll.version)], now)
 
     def due(self, now: float) -> list[SubjectState]:
         """The states for which something must be done now, the longest overdue first; read as `load` does."""

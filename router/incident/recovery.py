@@ -311,5 +311,9 @@ def apply_findings(state: SubjectState, findings: Findings, now: float, timing: 
         if findings.get(key) is None
     }
     ended = next((by for key, by in findings.items() if by and key in state.conditions), None)
+    unconfirmed = sum(by is EndedBy.UNCONFIRMED for key, by in findings.items() if key in state.conditions)
+    if unconfirmed and state.incident and not state.incident.over:
+        incident = replace(state.incident, unconfirmed=state.incident.unconfirmed + unconfirmed)
+        state = state._replace(incident=incident)
     state = without_stale_mute(state._replace(conditions=conditions, verify_at=now + VERIFY_EVERY))
     return reassess(state, ended or EndedBy.VERIFIED, now, now, timing)

@@ -1749,6 +1749,24 @@ HINTS: Mapping[str, tuple[Hint, ...]] = {
             _INSTANCE,
         ),
     ),
+    "task_overdue": (
+        Hint(
+            "Check whether its schedule is enabled and may run it: the schedule's dead-letter queue, its TargetErrorCount "
+            "or FailedInvocations, and RunTask in CloudTrail name the reason.",
+            "スケジュールが有効か、実行権限があるかを確認してください。スケジュールのデッドレターキュー、"
+            "TargetErrorCount や FailedInvocations のメトリクス、CloudTrail の RunTask に理由が記録されています。",
+            "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html",
+        ),
+    ),
+    "too_few_tasks": (
+        Hint(
+            "Check why its tasks stop or do not start: aws ecs describe-services shows the service's events, with the "
+            "last reason. If it is meant to be down, set its desired count to 0.",
+            "タスクが停止または起動しない理由を確認してください。サービスのイベント (aws ecs describe-services) に直近の"
+            "理由が記録されています。意図的な停止であれば、必要なタスク数を 0 にしてください。",
+            f"{_GUIDE}service-event-messages.html",
+        ),
+    ),
     "cloudwatch_alarm": (
         Hint(
             "Check why its tasks stop or do not start: the service's events name the last reason.",

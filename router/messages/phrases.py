@@ -69,6 +69,20 @@ PHRASES: dict[str, dict[str, str]] = {
         "ja": "この通知チャネルに 15 分以上送信できていません。復旧後に各インシデントの最新の状態を送信します。"
         "`{command}` で確認してください。",
     },
+    "about_too_few_tasks": {
+        "en": "The service has run {running} of {desired} desired tasks for 5 minutes or longer, and no deployment in "
+        "progress explains it.",
+        "ja": "必要なタスク {desired} 個に対し、実行中のタスクは {running} 個です。5 分以上続いており、"
+        "進行中のデプロイによるものではありません。",
+    },
+    "about_task_overdue": {
+        "en": "The run {expected} was due at {due}, and has not started.",
+        "ja": "{expected} は {due} に開始される予定でしたが、開始されていません。",
+    },
+    "about_task_overdue_running": {
+        "en": "The run {expected} started at {due}, and has not finished in time (task {task}).",
+        "ja": "{expected} は {due} に開始されましたが、想定の時間内に完了していません (タスク {task})。",
+    },
     "call_refused": {
         "en": "{caller} called {call}, and ECS refused it.",
         "ja": "{caller} による {call} の呼び出しが ECS に拒否されました。",
@@ -350,6 +364,15 @@ PHRASES: dict[str, dict[str, str]] = {
     "ended_channel_works": {
         "en": "The channel accepts messages again.",
         "ja": "チャネルへの送信が再び成功しました。",
+    },
+    "ended_enough_tasks": {
+        "en": "The service runs as many tasks as desired.",
+        "ja": "実行中のタスク数が必要な数に達しました。",
+    },
+    "ended_service_deleted": {"en": "The service was deleted.", "ja": "サービスが削除されました。"},
+    "ended_not_expected": {
+        "en": "The run is not expected any more.",
+        "ja": "この実行は監視対象から外されました。",
     },
     "ended_health_event_closed": {
         "en": "AWS closed the Health event.",

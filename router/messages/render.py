@@ -345,12 +345,7 @@ def _lead(story: _MessageContext) -> str:
     """What happened, in one or two sentences."""
     match story.dispatch.kind:
         case Kind.OPENED:
-            what_died = _culprit_sentence(story) or phrase(
-                f"about_{story.alert.cause}",
-                story.config.language,
-                default="",
-                command=command("send-test", story.config),
-            )
+            what_died = _culprit_sentence(story) or _about_the_cause(story)
             reporter = story.phrase("self_reported") if story.alert.self_reported else ""
             sentences = [
                 what_died,
@@ -369,6 +364,24 @@ def _lead(story: _MessageContext) -> str:
             return _over(story)
         case _:
             assert_never(story.dispatch.kind)
+
+
+def _about_the_cause(story: _MessageContext) -> str:
+    """The sentence that some causes have, with what a poll found."""
+    details, key = story.alert.details, f"about_{story.alert.cause}"
+    if details.get("taskId"):
+        key = f"{key}_running"
+    return phrase(
+        key,
+        story.config.language,
+        default="",
+        running=details.get("runningCount", "0"),
+        desired=details.get("desiredCount", "0"),
+        expected=details.get("expected", ""),
+        due=_moment(details.get("dueAt", ""), story),
+        task=details.get("taskId", ""),
+        command=command("send-test", story.config),
+    )
 
 
 def _news(story: _MessageContext) -> str:

@@ -386,6 +386,24 @@ def test_enabling_task_definitions_permits_describing_them() -> None:
     assert statements == [{"Effect": "Allow", "Action": ["ecs:DescribeTaskDefinition"], "Resource": "*"}]
 
 
+def polled(enabled: dict[str, Any]) -> Any:
+    """The statements for what `[poll]` of alert-router.toml turns on."""
+    script = """
+        const {pollStatements} = require('./deploy/permissions');
+        console.log(JSON.stringify(pollStatements(JSON.parse(process.argv[1]))));
+    """
+    command = ["node", "-e", script, json.dumps(enabled)]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_polling_services_permits_listing_them_and_only_where_it_is_on() -> None:
+    assert polled({"services": False}) == []
+    (statement,) = polled({"services": False, "expect": True})
+    assert statement["Action"] == ["ecs:ListTasks"]
+    (statement,) = polled({"services": True})
+    assert statement["Action"] == ["ecs:ListClusters", "ecs:ListServices"]
+
+
 def test_only_configured_log_groups_can_be_read() -> None:
     (statement,) = enriched({"logGroups": ["/ecs/*", "web"]})
     assert statement["Action"] == ["logs:GetLogEvents"]

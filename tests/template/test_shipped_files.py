@@ -150,8 +150,15 @@ OF_THE_KEY = {
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 }
-# [enrich], and channels of the kinds eventbridge and ses
-WHERE_IT_IS_ON = {"ecs:DescribeTaskDefinition", "logs:GetLogEvents", "events:PutEvents", "sesv2:SendEmail"}
+WHERE_IT_IS_ON = {
+    "ecs:DescribeTaskDefinition",  # [enrich]
+    "logs:GetLogEvents",
+    "ecs:ListClusters",  # [poll]
+    "ecs:ListServices",
+    "ecs:ListTasks",  # [[expect]]
+    "events:PutEvents",  # channels of the kinds eventbridge and ses
+    "sesv2:SendEmail",
+}
 BY_ANOTHER_NAME = {"dynamodb:TransactWriteItems": "dynamodb:PutItem"}  # a transaction of puts
 
 

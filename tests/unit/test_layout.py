@@ -15,6 +15,8 @@ TESTED_ELSEWHERE = {
     "router/causes.py": "a table; messages/test_render.py and docs/test_docs.py read it",
     "router/config/settings.py": "data; config/test_parse.py",
     "router/errors.py": "exception classes",
+    "router/poll/state.py": "data; poll/test_services.py",
+    "router/aws/home.py": "data; test_verify.py and test_polling.py",
     "router/channels/state.py": "data; channels/test_rate_limit.py and test_health.py",
     "router/config/time_zones.py": "config/test_hours.py and config/test_parse.py",
     "router/config/forms.py": "config/test_parse.py and config/test_schema.py, for each kind of value",

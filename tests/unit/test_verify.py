@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from local_aws.events import ACCOUNT, REGION
+from router.aws.home import Home
 from router.history.items import key_of
 from router.incident.recovery import VERIFY_EVERY, Findings
 from router.incident.state import Condition, SubjectState
 from router.model import EndedBy, Kind, Severity, Subject, SubjectKind
 from router.tick import tick
-from router.verify import Home, verify
+from router.verify import verify
 from tests.doubles.service_events import in_alarm, sidecar_died
 from tests.doubles.world import HOUR, MINUTE, START, World
 
@@ -37,7 +38,7 @@ class Aws:
 
     @property
     def home(self) -> Home:
-        return Home(ACCOUNT, REGION, lambda: self, lambda: self)
+        return Home(ACCOUNT, REGION, lambda: self, lambda: self, services=True)
 
 
 def state(kind: SubjectKind, name: str, key: str, arn: str = "", *, account: str = ACCOUNT) -> SubjectState:

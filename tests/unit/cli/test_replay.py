@@ -137,6 +137,21 @@ def test_each_message_is_a_line_with_the_documented_fields() -> None:
         assert {name for name, kind in FIELDS.items() if isinstance(message.get(name), kind)} == FIELDS.keys()
 
 
+def test_what_a_poll_found_is_replayed_and_resolved() -> None:
+    def count(value: str, after: float) -> events.Raw:
+        detail = {"state": {"value": value}, "runningCount": "0", "desiredCount": "2"}
+        raw = events.event(
+            "Service Below Count", detail, source="ecs-alert-router", resources=[events.arn("service/prod/web")]
+        )
+        return timed({**raw, "id": f"{value}-{after}"}, after)
+
+    messages, _ = replayed(count("NONE_RUNNING", 0), count("ENOUGH", 1800))
+    assert [(each["kind"], each["after"]) for each in messages if each["channel"] == "slack"] == [
+        ("opened", 0.0),
+        ("resolved", 2100.0),
+    ]
+
+
 def test_a_line_has_channel_message_and_time() -> None:
     messages, _ = replayed(crash(0), options=["--for", "1h"])
     assert [message["channel"] for message in messages] == CHANNELS

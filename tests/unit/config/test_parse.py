@@ -516,6 +516,52 @@ def test_an_invalid_account_or_name_is_a_problem_and_the_others_are_used(account
     assert [problem.partition(":")[0] for problem in config.problems] == [f"accounts.{account}"]
 
 
+# --- expected runs ----------------------------------------------------------------------------------------------------
+
+NIGHTLY = {"name": "nightly", "family": "report", "cluster": "prod"}
+
+
+def test_an_expected_run_has_an_interval_or_a_schedule() -> None:
+    config = parsed(
+        {
+            "expect": [
+                {**NIGHTLY, "schedule": "cron(0 3 * * ? *)", "time_zone": "Asia/Tokyo", "max_runtime": "2h"},
+                {**NIGHTLY, "name": "hourly", "every": "1h", "grace": "5m"},
+            ]
+        }
+    )
+    nightly, hourly = config.expect
+    assert config.problems == ()
+    assert (nightly.schedule.cron, nightly.schedule.time_zone, nightly.grace) == ("0 3 * * ? *", "Asia/Tokyo", 900.0)
+    assert (hourly.schedule.period, hourly.grace, hourly.max_runtime) == (3600.0, 300.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, 'expect[1]: must have either every, such as "24h", or schedule'),
+        ({"every": "1h", "schedule": "rate(1 hour)"}, 'expect[1]: must have either every, such as "24h", or schedule'),
+        ({"every": "0h"}, "expect[1].every: must be a duration such as 15m, 24h or 7d, not '0h'"),
+        ({"schedule": "cron(0 3 * * * *)"}, "expect[1].schedule: must have ? as exactly one of day-of-month and"),
+        (
+            {"every": "1h", "family": "nightly-*"},
+            "expect[1].family: must be the name of a task family, without *",
+        ),
+        ({"every": "1h", "name": "a/b"}, "expect[1].name: must be a name of letters, digits, _, . and -, not 'a/b'"),
+        ({"every": "1h", "zone": "UTC"}, "expect[1].zone: is not a key of this table"),
+    ],
+)
+def test_a_wrong_expected_run_is_a_problem_and_expects_nothing(fields: dict[str, str], problem: str) -> None:
+    config = parsed({"expect": [{**NIGHTLY, **fields}]})
+    assert [each[: len(problem)] for each in config.problems] == [problem]
+    assert config.expect == ()
+
+
+def test_two_expected_runs_of_one_name_are_a_problem() -> None:
+    config = parsed({"expect": [{**NIGHTLY, "every": "1h"}] * 2})
+    assert config.problems == ("expect[2].name: is another table's name, too: nightly",)
+
+
 # --- a route names a place of a channel -------------------------------------------------------------------------------
 
 ROOMS = {"kind": "rooms", "url": SECRET, "room": "general", "language": "ja"}

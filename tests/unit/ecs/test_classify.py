@@ -309,6 +309,18 @@ def channel_health(value: str) -> events.Raw:
     return {"id": "1", "source": "ecs-alert-router", "detail-type": "Channel Health", "detail": detail}
 
 
+def service_count(value: str) -> events.Raw:
+    detail = {"state": {"value": value}}
+    resources = [events.arn("service/prod/web")]
+    return {
+        "id": "1",
+        "source": "ecs-alert-router",
+        "detail-type": "Service Below Count",
+        "resources": resources,
+        "detail": detail,
+    }
+
+
 OTHERS = {
     "deployment failed": (events.deployment("SERVICE_DEPLOYMENT_FAILED"), "critical deployment_failed"),
     "deployment failed, as a service action": (
@@ -373,6 +385,18 @@ OTHERS = {
     "instance draining": (events.instance_state("DRAINING"), "info container_instance_draining"),
     "channel failing": (channel_health("FAILING"), "error channel_failing"),
     "channel works again": (channel_health("WORKING"), "info channel_failing!"),
+    "run overdue": (
+        {
+            "id": "1",
+            "source": "ecs-alert-router",
+            "detail-type": "Run Overdue",
+            "detail": {"family": "report", "expected": "nightly", "state": {"value": "NOT_STARTED"}},
+        },
+        "error task_overdue",
+    ),
+    "no tasks running": (service_count("NONE_RUNNING"), "critical too_few_tasks"),
+    "too few tasks": (service_count("TOO_FEW"), "error too_few_tasks"),
+    "enough tasks again": (service_count("ENOUGH"), "info too_few_tasks!"),
     "alarm": (events.alarm("ALARM"), "error cloudwatch_alarm"),
     "alarm over": (events.alarm("OK"), "info cloudwatch_alarm!"),
     "alarm without data": (events.alarm("INSUFFICIENT_DATA"), "info cloudwatch_alarm"),

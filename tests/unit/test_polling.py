@@ -1,0 +1,351 @@
+"""What the poll finds goes through the pipeline: it is announced once, and resolved."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from local_aws.events import ACCOUNT, REGION, container, task_stopped
+from router.aws.home import Home
+from router.config.settings import Poll
+from router.errors import HistoryUnavailable
+from router.history.items import SERVICE_POLL_KEY, iso
+from router.incident.lifecycle import close
+from router.model import EndedBy, IncidentStatus, Kind, Severity
+from router.poll.schedule import every, parse_schedule
+from router.poll.state import Expectation
+from router.tick import tick
+from router.verify import verify
+from tests.doubles.ecs_account import EcsAccount, Throttled, service_arn
+from tests.doubles.inbox import receive, record
+from tests.doubles.service_events import steady
+from tests.doubles.world import DAY, HOUR, MINUTE, World
+
+
+def polling(account: EcsAccount, **poll: Any) -> World:
+    world = World(poll=Poll(**{"services": True, **poll}))
+    switch(world, account, world.config.poll)
+    return world
+
+
+def switch(world: World, account: EcsAccount, poll: Poll) -> None:
+    expected = frozenset(each.name for each in world.config.expect)
+    home = Home(ACCOUNT, REGION, lambda: account, lambda: None, poll.services, expected, poll.verify)
+    world.router = world.router._replace(
+        config=world.config._replace(poll=poll), home=home, verify=lambda states: verify(states, home)
+    )
+
+
+def expecting(account: EcsAccount, *expected: Expectation) -> World:
+    world = World(expect=expected)
+    switch(world, account, world.config.poll)
+    return world
+
+
+def wait(world: World, seconds: float) -> None:
+    for _ in range(int(seconds // MINUTE)):
+        world.now += MINUTE
+        tick(world.router, world.deadline())
+
+
+def down(running: int = 0, **fields: Any) -> dict[str, Any]:
+    return {"runningCount": running, "desiredCount": 2, **fields}
+
+
+def change(account: EcsAccount, fields: Mapping[str, Any]) -> None:
+    account.services["prod"]["web"] = dict(fields)
+
+
+@pytest.mark.parametrize(("running", "severity"), [(0, Severity.CRITICAL), (1, Severity.ERROR)])
+def test_a_service_below_its_count_for_five_minutes_is_announced_once(running: int, severity: Severity) -> None:
+    world = polling(EcsAccount(prod={"web": down(running), "api": {}}))
+    wait(world, 5 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 12 * HOUR)
+    (told,) = world.slack.told
+    assert (told.alert.cause, told.alert.severity) == ("too_few_tasks", severity)
+    assert told.alert.subject.text == "service:web"
+    assert f"has run {running} of 2 desired tasks" in told.message.text
+
+
+def test_a_service_that_lost_its_last_task_is_announced_as_worse() -> None:
+    account = EcsAccount(prod={"web": down(1)})
+    world = polling(account)
+    wait(world, 15 * MINUTE)
+    change(account, down(0))
+    wait(world, 10 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.UPDATED]
+    assert world.slack.told[-1].incident.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("end", "ended_by"),
+    [
+        ({}, EndedBy.ENOUGH_TASKS),
+        ({"runningCount": 0, "desiredCount": 0}, EndedBy.ENOUGH_TASKS),
+        ({"status": "INACTIVE"}, EndedBy.SERVICE_DELETED),
+    ],
+)
+def test_enough_tasks_no_desired_tasks_and_no_service_end_it(end: Mapping[str, Any], ended_by: EndedBy) -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    wait(world, 15 * MINUTE)
+    change(account, end)
+    wait(world, 20 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+    assert world.slack.told[-1].incident.ended_by is ended_by
+
+
+def test_it_does_not_lapse_while_it_lasts() -> None:
+    world = polling(EcsAccount(prod={"web": down()}), verify=False, every=HOUR)
+    for _ in range(16 * 24):
+        world.now += HOUR
+        tick(world.router, world.deadline())
+    assert Kind.RESOLVED not in world.slack.kinds
+    assert world.pager.kinds[0] is Kind.OPENED
+
+
+def test_a_steady_state_ends_it_and_a_new_shortfall_is_announced_again() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    wait(world, 15 * MINUTE)
+    world.receive(steady(world.now))
+    wait(world, 4 * MINUTE)  # and fails again between two polls
+    assert world.slack.kinds == [Kind.OPENED]
+    wait(world, 30 * MINUTE)
+    (state,) = [world.history.state(told.alert.subject, world.now) for told in world.slack.told[:1]]
+    assert "too_few_tasks" in state.conditions
+    assert state.incident is not None
+    assert state.incident.causes == {"too_few_tasks": 2}
+
+
+def test_what_a_person_closed_stays_closed() -> None:
+    world = polling(EcsAccount(prod={"web": down()}))
+    wait(world, 15 * MINUTE)
+    state = world.history.state(world.slack.told[0].alert.subject, world.now)
+    world.history.commit(world.now, state=close(state, "ann", "it is meant to be down", world.now))
+    rows = len(world.rows("alert#"))
+    wait(world, 2 * HOUR)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+    assert len(world.rows("alert#")) == rows
+
+
+def test_once_polling_is_switched_off_it_ends_as_unconfirmed() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    wait(world, 15 * MINUTE)
+    switch(world, account, Poll(services=False))
+    wait(world, 70 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+    assert world.slack.told[-1].incident.status is IncidentStatus.UNCONFIRMED
+    calls = account.calls.total()
+    wait(world, HOUR)
+    assert account.calls.total() == calls
+
+
+def test_it_is_announced_once_more_when_polling_is_switched_on_again() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    wait(world, 15 * MINUTE)
+    switch(world, account, Poll(services=False))
+    wait(world, 70 * MINUTE)
+    switch(world, account, Poll(services=True))
+    wait(world, 30 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED, Kind.OPENED]
+
+
+def test_a_report_that_history_refused_is_made_again() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    wait(world, 5 * MINUTE)
+    poll = world.history.service_poll(world.now)
+
+    commit = world.table.commit
+
+    def refuse(puts: Any, now: float) -> None:
+        if not any(put.key == SERVICE_POLL_KEY for put in puts):
+            raise HistoryUnavailable("throttled")
+        commit(puts, now)
+
+    world.table.commit = refuse  # type: ignore[method-assign]
+    world.now = poll.started_at + 300
+    tick(world.router, world.deadline())
+    world.table.commit = commit  # type: ignore[method-assign]
+    wait(world, 6 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+
+
+def test_nothing_is_asked_unless_it_is_switched_on() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account, services=False)
+    wait(world, DAY)
+    assert account.calls.total() == 0
+
+
+def test_sends_come_before_the_poll_and_a_late_tick_does_not_poll() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    tick(world.router, world.deadline(19))
+    assert account.calls.total() == 0
+
+
+@pytest.mark.parametrize("detail_type", ["Service Below Count", "service below count "])
+def test_such_an_event_from_outside_is_refused(detail_type: str) -> None:
+    world = World()
+    forged = {
+        "id": "1",
+        "source": "ecs-alert-router",
+        "detail-type": detail_type,
+        "resources": [service_arn("prod", "web")],
+        "detail": {"state": {"value": "ENOUGH"}},
+    }
+    assert receive(world, record("a", forged)) == []
+    assert len(world.sqs.on("dead-letters")) == 1
+    assert world.rows("alert#") == []
+
+
+def test_a_silence_holds_it_back_and_its_end_announces_what_continues() -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account)
+    world.silence(world.now + HOUR, service="web")
+    wait(world, 50 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 15 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+
+
+# --- expected runs ----------------------------------------------------------------------------------------------------
+
+HOURLY = Expectation("hourly-report", "report", "prod", every("1h"))
+
+
+def completed(task: str, at: float, started: float, family: str = "report", code: int = 0) -> dict[str, Any]:
+    return task_stopped(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        container("app", code),
+        task=task,
+        family=family,
+        stoppedAt=iso(at),
+        createdAt=iso(started),
+        startedAt=iso(started),
+        service=None,
+        event_id=task,
+    )
+
+
+def test_a_run_that_does_not_start_is_announced_and_the_next_completed_run_ends_it() -> None:
+    world = expecting(EcsAccount(), HOURLY)
+    wait(world, 70 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 10 * MINUTE)
+    (told,) = world.slack.told
+    assert (told.alert.cause, told.alert.severity) == ("task_overdue", Severity.ERROR)
+    assert told.alert.subject.text == "family:report"
+    assert told.message.text.startswith("The run hourly-report was due at ")
+    world.receive(completed("failed", world.now, world.now - 60, code=1))
+    world.receive(completed("other", world.now, world.now - 60, family="other"))
+    assert "overdue/hourly-report" in world.history.state(told.alert.subject, world.now).conditions
+    world.now += 2 * MINUTE
+    world.receive(completed("good", world.now, world.now - 60))
+    assert world.history.state(told.alert.subject, world.now).conditions == {}
+    wait(world, 10 * MINUTE)
+    assert world.slack.kinds[-1] is Kind.RESOLVED
+    assert world.slack.told[-1].incident.ended_by is EndedBy.RUN_COMPLETED
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_run_that_history_or_ecs_knows_is_not_overdue_even_if_it_failed(code: int) -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    wait(world, 55 * MINUTE)
+    world.receive(completed("t1", world.now, world.now - 60, code=code))
+    wait(world, 60 * MINUTE)
+    account.run("report", "t2", world.now)
+    wait(world, 60 * MINUTE)
+    assert not [told for told in world.slack.told if told.alert.cause == "task_overdue"]
+
+
+def test_a_task_of_a_service_is_no_run() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    account.run("report", "t1", world.now + HOUR, group="service:web")
+    wait(world, 80 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+
+
+def test_a_run_that_does_not_finish_is_announced_with_its_task() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY._replace(max_runtime=30 * MINUTE))
+    wait(world, HOUR)
+    account.run("report", "t1", world.now)
+    wait(world, 29 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 2 * MINUTE)
+    (told,) = world.slack.told
+    assert "has not finished in time (task t1)" in told.message.text
+    world.receive(completed("t1", world.now, world.now - HOUR))
+    wait(world, 10 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+
+
+def test_a_router_that_was_away_reads_its_queue_before_it_reports() -> None:
+    world = expecting(EcsAccount(), HOURLY)
+    wait(world, MINUTE)
+    started = world.now + 50 * MINUTE
+    world.now += 2 * HOUR
+    tick(world.router, world.deadline())
+    assert world.slack.kinds == []
+    world.receive(completed("t1", started + 60, started))  # it waited in the queue
+    wait(world, 9 * MINUTE)
+    assert world.slack.kinds == []
+    wait(world, 5 * MINUTE)
+    (told,) = world.slack.told  # the run after it is missing
+    assert told.alert.at >= started + HOUR
+
+
+def test_a_run_is_not_reported_while_ecs_does_not_answer() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    account.run("report", "t1", world.now + HOUR)
+    account.fail("list_tasks", [Throttled()] * 3)
+    wait(world, 85 * MINUTE)
+    assert account.calls["list_tasks"] == 5
+    assert world.slack.kinds == []
+
+
+def test_a_run_that_is_not_expected_any_more_ends_within_the_hour() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    wait(world, 80 * MINUTE)
+    world.config = world.config._replace(expect=())
+    switch(world, account, world.config.poll)
+    wait(world, 70 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+    assert world.slack.told[-1].incident.ended_by is EndedBy.NOT_EXPECTED
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+def test_a_nightly_run_is_followed_for_months_across_both_changes_of_the_clocks(zone: str) -> None:
+    """At 02:30, which the clocks skip in spring in both zones, and which occurs twice in autumn in Berlin."""
+    account = EcsAccount()
+    world = World(expect=(Expectation("nightly", "report", "prod", parse_schedule("cron(30 2 * * ? *)", zone)),))
+    world.now = datetime(2026, 1, 15, 12, 30, tzinfo=UTC).timestamp()
+    switch(world, account, world.config.poll)
+    end = datetime(2026, 12, 1, 12, 30, tzinfo=UTC).timestamp()
+    missed = datetime(2026, 7, 1, tzinfo=ZoneInfo(zone)).date()
+    last, runs = None, 0
+    while world.now < end:
+        world.now += 16 * MINUTE if world.now % HOUR == 30 * MINUTE else 44 * MINUTE
+        local = datetime.fromtimestamp(world.now, ZoneInfo(zone))
+        if (local.hour, local.minute) == (2, 30) and local.date() not in {last, missed}:  # what Scheduler does
+            last, runs = local.date(), runs + 1
+            account.tasks.clear()  # ECS forgets the last one
+            account.run("report", f"t{runs}", world.now)
+        if local.hour in {1, 2, 3}:
+            tick(world.router, world.deadline())
+    told = [each for each in world.slack.told if each.kind is Kind.OPENED]
+    assert [datetime.fromtimestamp(each.alert.at, ZoneInfo(zone)).date() for each in told] == [missed]
+    assert runs == (end - datetime(2026, 1, 15, 12, 30, tzinfo=UTC).timestamp()) // DAY - 2  # without the two skipped
