@@ -311,7 +311,7 @@ def test_an_unreadable_event_is_reported_and_the_others_are_simulated() -> None:
 
 
 def test_problems_of_the_configuration_are_reported_and_the_rest_is_simulated(tmp_path: Path) -> None:
-    wrong = 'colour = "red"\n' + ONE.replace('["elsewhere"]', '["elsewhere"]\nseverity = "fatal"')
+    wrong = 'colour = "red"\n' + ONE.replace('"elsewhere" }', '"elsewhere" }\nseverity = "fatal"')
     wrong += '[channels.odd]\nkind = "odd"\n[[routes]]\nchannels = ["odd"]\n'
     result = run("--config", written(tmp_path, wrong), "--json")
     assert result.exit_code == 1
