@@ -1,6 +1,8 @@
 """examples/channels/discord.py: what Discord accepts, and one message per incident."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -26,6 +28,8 @@ class TestDiscord(ChannelConformance):
     factory = Discord
     accepted = (Answer(200, '{"id": "112233445566778899"}'),)
     unaccepted = (Answer(204), Answer(200, "ok"), Answer(200, "{}"))
+    memory: ClassVar[Mapping[str, str]] = {"message_id": "112233445566778899"}
+    gone = (Answer(404, '{"message": "Unknown Message", "code": 10008}'),)
     rejected = (Answer(400, '{"message": "Invalid Form Body", "code": 50035}'),)
     # What Discord reads as a mention, a link or markup is escaped; or in the block of code, where it is read as text.
     forbidden = tuple(
