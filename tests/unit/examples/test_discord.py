@@ -1,6 +1,8 @@
 """examples/channels/discord.py: what Discord accepts, and one message per incident."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -8,8 +10,11 @@ from examples.channels.discord import Discord
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, RemoteGone
 from router_conformance import Answer, ChannelConformance
 from router_conformance.channel import NOTIFICATIONS
+from tests.doubles.delegate import WorldWith
 from tests.doubles.discord import PATH, invalid
 from tests.doubles.discord import Discord as Double
+from tests.doubles.service_events import crash, steady
+from tests.doubles.world import MINUTE, START
 
 OPENED, UPDATED, RESOLVED = (NOTIFICATIONS[f"{kind}, critical"] for kind in ("opened", "updated", "resolved"))
 
@@ -23,6 +28,8 @@ class TestDiscord(ChannelConformance):
     factory = Discord
     accepted = (Answer(200, '{"id": "112233445566778899"}'),)
     unaccepted = (Answer(204), Answer(200, "ok"), Answer(200, "{}"))
+    memory: ClassVar[Mapping[str, str]] = {"message_id": "112233445566778899"}
+    gone = (Answer(404, '{"message": "Unknown Message", "code": 10008}'),)
     rejected = (Answer(400, '{"message": "Invalid Form Body", "code": 50035}'),)
     # What Discord reads as a mention, a link or markup is escaped; or in the block of code, where it is read as text.
     forbidden = tuple(
@@ -82,6 +89,21 @@ def test_a_message_that_somebody_deleted_is_gone() -> None:
             chat.send(edit)
         chat.send(chat.render(RESOLVED))  # as the router does then
         assert len(discord.messages) == 1
+
+
+def test_the_router_edits_one_message_and_posts_anew_if_somebody_deleted_it() -> None:
+    with Double() as discord:
+        world = WorldWith(channel(discord.url))
+        world.receive(crash("t1", START))
+        world.receive(crash("t2", world.now))
+        world.wait(20 * MINUTE)
+        assert discord.posted == 1
+        discord.messages.clear()
+        world.receive(steady(world.now))
+        world.wait(20 * MINUTE)
+        (message,) = discord.messages.values()
+    assert discord.posted == 2
+    assert message["embeds"][0]["color"] == 0x2EB67D
 
 
 def test_a_webhook_that_is_gone_is_no_message_that_is_gone() -> None:

@@ -116,6 +116,7 @@ class TestSes(RenderConformance):
 
     factory = Ses
     limit = 300_000
+    memory: ClassVar = {"message_id": "<0102018f-1@eu-west-1.amazonses.com>"}
 
     def options(self, server: str) -> dict[str, object]:
         del server

@@ -27,7 +27,10 @@ from router.messages.hygiene import cleaned
 from router.messages.render import notification as rendered
 from router.model import Incident, Kind, Message, Reason, Severity
 from router_conformance.channel import NOTIFICATIONS
+from tests.doubles.delegate import WorldWith
 from tests.doubles.oom import ALERT, INCIDENT
+from tests.doubles.service_events import crash, steady
+from tests.doubles.world import MINUTE, START
 
 REGION = "eu-west-1"
 OPTIONS = {"from": "ECS alerts <alerts@example.com>", "to": ["ops@example.org", "lead@example.net"]}
@@ -188,6 +191,21 @@ def test_later_mails_reply_to_the_id_that_ses_gave_to_the_first() -> None:
         assert channel.send(payload) is None  # what is remembered stays
         assert mails()[-1]["In-Reply-To"] == given
         assert str(mails()[-1]["References"]).split() == [ROOT, given]
+
+
+def test_the_router_remembers_the_first_mail_of_an_incident() -> None:
+    world = WorldWith(ses())
+    world.receive(crash("t1", START))
+    world.receive(crash("t2", world.now))
+    world.wait(20 * MINUTE)
+    world.receive(steady(world.now))
+    world.wait(20 * MINUTE)
+    first = ses_backends["123456789012"][REGION].sent_messages[0]
+    given = f"<{first.id}@{REGION}.amazonses.com>"
+    opened, updated, resolved = mails()
+    assert given not in str(opened["References"])
+    assert [updated["In-Reply-To"], resolved["In-Reply-To"]] == [given, given]
+    assert updated["Subject"] == resolved["Subject"] == f"Re: {opened['Subject']}"
 
 
 def test_the_id_that_ses_gives_in_virginia_has_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
