@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from docs.examples import EXAMPLES
 from local_aws import events
 from local_aws.pagerduty import PagerDutyDouble
 from local_aws.pagerduty import judge as pagerduty_judge
@@ -156,6 +157,13 @@ def test_each_line_has_the_fields_that_scripts_rely_on(event: Any, subject: str)
 def test_an_event_that_notifies_no_one_is_one_line_without_a_channel(event: Any, decision: str, tmp_path: Path) -> None:
     (line,) = told("--config", written(tmp_path, ONE), event=event)
     assert (line["decision"], line["channel"]) == (decision, None)
+
+
+@pytest.mark.parametrize("rule", ["no tasks running", "too few tasks", "run overdue"])
+def test_what_a_poll_finds_is_simulated_like_any_other_event(rule: str) -> None:
+    (example,) = (each for each in EXAMPLES if each.rule == rule)
+    (line,) = told("--channel", "slack", event=example.event)
+    assert (line["rule"], line["decision"], line["kind"]) == (rule, "announced", "opened")
 
 
 def test_a_route_is_named_by_its_position_in_the_file(tmp_path: Path) -> None:
@@ -311,7 +319,7 @@ def test_an_unreadable_event_is_reported_and_the_others_are_simulated() -> None:
 
 
 def test_problems_of_the_configuration_are_reported_and_the_rest_is_simulated(tmp_path: Path) -> None:
-    wrong = 'colour = "red"\n' + ONE.replace('"elsewhere" }', '"elsewhere" }\nseverity = "fatal"')
+    wrong = 'colour = "red"\n' + ONE.replace('"elsewhere" }', '"elsewhere" }\n    severity = "fatal"')
     wrong += '[channels.odd]\nkind = "odd"\n[[routes]]\nchannels = ["odd"]\n'
     result = run("--config", written(tmp_path, wrong), "--json")
     assert result.exit_code == 1
