@@ -60,7 +60,7 @@ test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit
 
 WORKFLOWS := $(wildcard .github/workflows)
 # bandit from medium severity on; ruff's S310 and S704 are its B310 and B704, with the reason beside each exception.
-BANDIT := -q -ll --skip B310,B704 -r router plugins router_conformance sidecar deploy layer local_aws
+BANDIT := -q -ll --skip B310,B704 -r router plugins router_conformance sidecar deploy layer local_aws release
 lint: $(VENV)/.installed node_modules/.installed ## Runs ruff, bandit, and zizmor and actionlint on workflow files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
