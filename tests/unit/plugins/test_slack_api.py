@@ -1,8 +1,11 @@
 """plugins._slack_api: one message for each incident, on a double that behaves as Slack's Web API."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +25,8 @@ from tests.doubles.world import DAY, MINUTE, START, World
 MESSAGE = Message("Out of memory", "Container app was killed.", status="CRITICAL", headline="Out of memory: web")
 OPENED = Notification(Kind.OPENED, MESSAGE, ALERT, INCIDENT, revision=1)
 GREEN = "#2eb67d"
+WEBHOOK = "https://hooks.slack.com/services/T0/B0/x"
+ROOT = Path(__file__).parents[3]
 
 
 def update(remote: Any, revision: int = 2, **fields: Any) -> Notification:
@@ -526,6 +531,22 @@ def test_each_channel_of_a_token_has_its_own_rate_limit() -> None:
         return ConfiguredChannel(config, Slack, None).endpoint  # type: ignore[arg-type]
 
     assert endpoint("C1") == endpoint("C1") != endpoint("C2")
+
+
+@pytest.mark.parametrize(
+    ("options", "loaded"), [({"webhook_url": WEBHOOK}, False), ({"token": "x", "channel": "C1"}, True)]
+)
+def test_only_a_token_loads_the_web_api(options: dict[str, str], *, loaded: bool) -> None:
+    """Each cold start of a webhook's users would pay for it."""
+    code = f"""
+import sys
+from plugins.slack import Slack
+from router import ChannelConfig
+Slack(ChannelConfig("ops", "slack", {options}))
+print("plugins._slack_api" in sys.modules)
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str(loaded)
 
 
 def test_metadata_keeps_to_slacks_form() -> None:
