@@ -209,6 +209,16 @@ def test_show_prints_everything_about_an_incident(world: World) -> None:
     assert all(word in text for word in (incident["id"], "service:web", *TASKS[1:3], "no such service"))
 
 
+def test_show_an_incident_has_what_each_channel_remembers_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = world.slack.send
+    monkeypatch.setattr(world.slack, "send", lambda payload: take(payload) or {"ts": "1760000000.000001"})
+    world.receive(died(1, MINUTE))
+    (incident,) = lines("open")
+    (shown,) = lines("show", incident["id"])
+    assert shown["remote"] == {"slack": {"ts": "1760000000.000001"}}
+    assert "1760000000.000001" in run("show", incident["id"]).stdout
+
+
 def test_show_prints_everything_about_an_alert_except_secrets(world: World) -> None:
     environment = [{"name": "TOKEN", "value": SECRET}]
     raw = died(1, MINUTE, overrides={"containerOverrides": [{"name": "app", "environment": environment}]})
