@@ -12,6 +12,7 @@ import click
 
 from router.aws import clients
 from router.cli.config import config_option, load_plugins
+from router.cli.groups import CommandGroup
 from router.cli.output import echo, echo_json
 from router.cli.stack import Stack, reaches_stack
 from router.config.parse import parse, read
@@ -27,7 +28,7 @@ _RUN_TASK = re.compile(r"arn:[^:]+:scheduler:::aws-sdk:ecs:runTask", re.IGNORECA
 _LOOKED_BACK = 90 * 86_400.0  # seconds
 
 
-@click.group("expect")
+@click.group("expect", cls=CommandGroup)
 def expect_group() -> None:
     """The runs that must start and finish in time ([[expect]] in alert-router.toml)."""
 

@@ -37,7 +37,8 @@ def checkout(tmp_path: Path) -> Path:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of docs/write-a-channel.md, built as the page says."""
     source, dist = tmp_path_factory.mktemp("acme-chat"), tmp_path_factory.mktemp("dist")
-    _, pyproject = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (pyproject,) = (block for block in blocks if "[project]" in block)
     (source / "pyproject.toml").write_text(pyproject)
     shutil.copy(ROOT / "examples" / "mattermost.py", source / "acme_chat.py")
     offline = ("--no-index", "--no-deps", "--no-build-isolation")

@@ -1,5 +1,6 @@
 """plugins.webhook: CloudEvents that the official packages accept, signed as Standard Webhooks says."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_during_a_rotation_either_secret_verifies() -> None:
 def test_each_attempt_is_signed_with_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver refuses what was signed more than five minutes ago, and retries go on for a day."""
     now = iter([1_700_000_000.0, 1_700_003_600.0])
-    monkeypatch.setattr("plugins.webhook.time.time", lambda: next(now))
+    monkeypatch.setattr(time, "time", lambda: next(now))
     payload, channel = webhook().render(notification()), webhook()
     first, second = (channel._signed_headers(payload, b"{}") for _ in "ab")  # noqa: SLF001 - no second is waited for
     assert (first["webhook-timestamp"], second["webhook-timestamp"]) == ("1700000000", "1700003600")
@@ -187,6 +188,6 @@ def test_a_url_without_a_scheme_is_refused() -> None:
 
 def test_the_example_of_the_specification_has_its_signature(monkeypatch: pytest.MonkeyPatch) -> None:
     """https://www.standardwebhooks.com: id msg_p5jXN8AQM9LWM0D4loKWxJek at 1614265330."""
-    monkeypatch.setattr("plugins.webhook.time.time", lambda: 1_614_265_330.0)
+    monkeypatch.setattr(time, "time", lambda: 1_614_265_330.0)
     headers = webhook()._signed_headers({"id": "msg_p5jXN8AQM9LWM0D4loKWxJek"}, b'{"test": 2432232314}')  # noqa: SLF001
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
