@@ -74,7 +74,7 @@ types: $(VENV)/.installed ## Runs mypy, strict
 contracts: $(VENV)/.installed ## Checks the import rules
 	$(BIN)/lint-imports
 
-check: export SIMULATION_SEEDS := 200
+check: export SIMULATION_SEEDS := 120
 check: lint types contracts test ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
 
 SECONDS ?= 300

@@ -226,13 +226,13 @@ class TestFlapping:
         assert world.slack.told[-1].incident.flapping
         assert "recovered and failed again 3 times" in world.slack.told[-1].message.text
 
-    @pytest.mark.parametrize("minutes", [5, 9, 20, 45, 61, 90, 121, 179, 240])
+    @pytest.mark.parametrize("minutes", [20, 240])
     def test_a_subject_that_fails_at_least_every_four_hours_sends_six_messages_a_day_at_most(
         self, world: World, minutes: int
     ) -> None:
         assert most_in_a_day(world, minutes) <= 6
 
-    @pytest.mark.parametrize("minutes", [245, 300, 420, 700])
+    @pytest.mark.parametrize("minutes", [245])
     def test_a_subject_that_fails_less_often_sends_twelve_messages_a_day_at_most(
         self, world: World, minutes: int
     ) -> None:
