@@ -130,6 +130,7 @@ CAUSES: Mapping[str, Words] = {
     "test_alert": Words("TEST alert, nothing is wrong", "TEST (テスト通知、対応は不要)"),
     # CloudWatch
     "cloudwatch_alarm": Words("CloudWatch alarm", "CloudWatch アラーム"),
+    "cloudwatch_alarm_deleted": Words("CloudWatch alarm deleted", "CloudWatch アラームが削除されました"),
     "cloudwatch_alarm_contributor_state_change": Words(
         "One time series of a CloudWatch alarm changed", "CloudWatch アラームのコントリビューターの状態変化"
     ),

@@ -393,7 +393,7 @@ RULES: tuple[Rule, ...] = (
     Rule("alarm over", (_alarm, in_state("OK")), INFO, "cloudwatch_alarm", resolves=True),
     Rule("alarm without data", (_alarm,), INFO, "cloudwatch_alarm"),
     # No OK follows, even if the alarm's state was ALARM.
-    Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm", resolves=True),
+    Rule("alarm deleted", (lambda case: alarm_deleted(case.event),), INFO, "cloudwatch_alarm_deleted", resolves=True),
     # One of the time series of an alarm that watches several. The alarm's own event says whether it is in ALARM.
     Rule("alarm contributor", (_contributor,), INFO, "cloudwatch_alarm_contributor_state_change"),
     # What the router found when it polled.

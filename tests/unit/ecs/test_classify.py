@@ -431,7 +431,7 @@ OTHERS = {
         events.health(code="AWS_EC2_INSTANCE_RETIREMENT_SCHEDULED", service="EC2"),
         "info aws_ec2_instance_retirement_scheduled",
     ),
-    "a deleted alarm": (events.alarm_deleted(), "info cloudwatch_alarm!"),
+    "a deleted alarm": (events.alarm_deleted(), "info cloudwatch_alarm_deleted!"),
     "a changed alarm is no alarm": (
         events.alarm("ALARM") | {"detail-type": "CloudWatch Alarm Configuration Change"},
         "info cloudwatch_alarm_configuration_change",
