@@ -14,6 +14,8 @@ STOPS_REMEMBERED = 20
 """Of these tasks, how many may be known for their stop alone: a crash loop must not make the state large."""
 
 _UNKNOWN = KnownTask()
+_STOPPED_BY_ECS = frozenset({None, 0, 130, 137, 143})
+"""Exit codes of containers that ended well, or that a signal of ECS has ended: SIGINT, SIGKILL, SIGTERM."""
 
 
 def exits_of(state: SubjectState, task: str) -> Mapping[str, Severity]:
@@ -37,7 +39,8 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
 
     Args:
         before: the state without the alert. Of a task that is not known yet, the stop alone is remembered only if it
-            changed anything: most tasks stop because a service scales in.
+            changed anything, or if the exit of one of its containers may be reported later: most tasks stop because a
+            service scales in.
     """
     if not alert.task:
         return state
@@ -49,12 +52,18 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
         exits = dict.fromkeys(alert.exited, alert.severity)
         left = {name: report for name, report in known.self_reports.items() if name not in exits}
         known = known._replace(exits={**known.exits, **exits}, self_reports=left)
-    elif alert.stopped and (alert.task in state.tasks or state != before):
+    elif alert.stopped and (alert.task in state.tasks or state != before or _may_have_gone_on(alert)):
         known = known._replace(stopped_at=alert.at)
     if known == state.tasks.get(alert.task, _UNKNOWN):
         return state
     others = {task: other for task, other in state.tasks.items() if task != alert.task}
     return state._replace(tasks=_bounded({**others, alert.task: known}))
+
+
+def _may_have_gone_on(alert: Alert) -> bool:
+    """Whether a container of a stopped task may have ended before the others; the report of that may still come."""
+    containers = alert.containers
+    return len(containers) > 1 and any(each.reason or each.exit_code not in _STOPPED_BY_ECS for each in containers)
 
 
 def _with_restarts(known: KnownTask, alert: Alert) -> KnownTask:

@@ -16,6 +16,10 @@ from tests.doubles.inbox import bare, buried, receive, record
 from tests.doubles.service_events import SPOT, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
+REASONS = {
+    "SpotInterruption": SPOT,
+    "ServiceSchedulerInitiated": "Scaling activity initiated by (deployment ecs-svc/1)",
+}
 OOM = "OutOfMemoryError: container killed due to memory usage"
 APP, OTHER = "a" * 32, "b" * 32
 DEAD_AGENT = events.container("agent", 137, OOM)
@@ -33,7 +37,7 @@ def running(at: float, *containers: events.Raw, task: str = APP, **fields: Any) 
 
 
 def stopped(at: float, *containers: events.Raw, task: str = APP, code: str = "EssentialContainerExited") -> events.Raw:
-    raw = events.task_stopped(code, SPOT if code == "SpotInterruption" else "Essential container in task exited")
+    raw = events.task_stopped(code, REASONS.get(code, "Essential container in task exited"))
     resource = events.arn(f"task/prod/{task}")
     times = {"updatedAt": iso(at), "stoppedAt": iso(at), "startedAt": iso(at - HOUR)}
     detail = {**raw["detail"], **times, "taskArn": resource, "containers": [*containers]}
@@ -190,6 +194,17 @@ class TestEndings:
         world.wait(HOUR)
         assert world.slack.kinds[-1] is Kind.RESOLVED
         assert len([row for row in world.rows("alert#") if row["decision"] != "resolving"]) == 2
+
+    @pytest.mark.parametrize("code", ["ServiceSchedulerInitiated", "SpotInterruption"])
+    def test_it_is_over_at_once_even_if_the_stop_itself_was_no_news(self, world: World, code: str) -> None:
+        """A service that scales in is not announced, and the stop after a Spot notice is known already."""
+        sidecar = events.container("sidecar", 1)
+        notice = running(START - 120, stopCode=code, stoppedReason=SPOT, desiredStatus="STOPPED")
+        stop = stopped(START, events.container(exit_code=143), sidecar, code=code)
+        spot = [(START - 120, notice)] if code == "SpotInterruption" else []
+        story(world, *spot, (START, stop), (START + 1, steady(START + 1)), (START + 60, running(START - 180, sidecar)))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds[-1] is Kind.RESOLVED
 
 
 @settings(max_examples=40, deadline=None)

@@ -19,6 +19,7 @@ from tests.doubles.alerts import alert_of
 
 EXITED = alert_of(events.task_event(containers=[events.container("envoy", 1), events.container(status="RUNNING")]))
 STOPPED = alert_of(events.task_stopped())
+SCALED_IN = ("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/1)")
 
 
 def remembered(state: SubjectState, alert: Alert) -> SubjectState:
@@ -42,6 +43,18 @@ def test_the_stop_of_a_task_is_known(state: SubjectState) -> None:
 
 def test_a_stop_that_changes_nothing_is_not_remembered(state: SubjectState) -> None:
     assert remember(state, state, STOPPED) == state
+
+
+def test_a_stop_is_remembered_if_the_exit_of_a_container_may_be_reported_later(state: SubjectState) -> None:
+    for sidecar in (events.container("envoy", 1), events.container("envoy", 137, "OutOfMemoryError: killed")):
+        stop = alert_of(events.task_stopped(*SCALED_IN, events.container(exit_code=143), sidecar))
+        assert stopped_at(remember(state, state, stop), stop.task) == stop.at
+
+
+@pytest.mark.parametrize("code", [0, 137, 143])
+def test_a_stop_whose_containers_were_all_asked_to_stop_is_not_remembered(state: SubjectState, code: int) -> None:
+    stop = alert_of(events.task_stopped(*SCALED_IN, events.container(exit_code=143), events.container("envoy", code)))
+    assert remember(state, state, stop) == state
 
 
 def test_the_most_recent_tasks_are_remembered(state: SubjectState) -> None:
