@@ -1,7 +1,7 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke release docs-pages docs-images clean
+.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -74,8 +74,12 @@ types: $(VENV)/.installed ## Runs mypy, strict
 contracts: $(VENV)/.installed ## Checks the import rules
 	$(BIN)/lint-imports
 
-check: export SIMULATION_SEEDS := 120
+check: export SIMULATION_SEEDS := 40
 check: lint types contracts test ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
+
+thorough: export THOROUGH := 1
+thorough: export SIMULATION_SEEDS := 500
+thorough: lint types contracts test ## Runs `check` with everything that takes long: before a release
 
 SECONDS ?= 300
 soak: $(VENV)/.installed ## Runs the fault simulation for a given time: make soak SECONDS=3600

@@ -27,11 +27,17 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-xdist's own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lets `xdist_group` hold: else every worker deploys a stack, packages the templates and seeds a table for itself.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the thorough tests to `make thorough`, and lets `xdist_group` hold.
+
+    Otherwise every worker would deploy a stack, package the templates and seed a table for itself.
 
     pytest-xdist 3.8 writes the group where pytest 9.2 no longer looks (pytest-xdist issue 1386).
     """
+    left = [item for item in items if "THOROUGH" not in os.environ and item.get_closest_marker("thorough")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if grouped := vars(item).get("_nodeid"):
             item._id = type(item._id).parse(grouped)  # noqa: SLF001 - there is no public way

@@ -50,6 +50,7 @@ def test_the_policy_is_enough_to_deploy_and_to_remove(aws: LocalAws) -> None:
     assert stacks["StackSummaries"] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sid", ["Stacks", "DeploymentBucket"])
 def test_without_a_part_of_it_the_deployment_fails(aws: LocalAws, sid: str) -> None:
     """So the local AWS does check what is called."""

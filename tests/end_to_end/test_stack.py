@@ -406,6 +406,7 @@ ROOT = Path(__file__).parents[2]
 RUNBOOK = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/operate.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.thorough  # in process, tests/unit/docs types the same commands
 def test_the_runbook_works_as_typed_in_a_fresh_shell(deployed: Deployed, tmp_path: Path) -> None:
     """Nothing is set but the operator's credentials, region and stage. `doctor` may find something.
 
