@@ -63,7 +63,7 @@ def _channel(value: str, reason: str) -> Raw:
 
 
 def _count(state: str, running: int, reason: str = "") -> Raw:
-    """What the router makes when it has polled service:checkout in prod."""
+    """The event that the router creates after it has polled the service checkout in prod."""
     detail = {
         "clusterArn": arn("cluster/prod"),
         "state": {"value": state, "reason": reason},

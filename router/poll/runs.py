@@ -4,7 +4,8 @@ A run is looked up when it should have started, and not before: in ECS, which kn
 history, which knows the stops before that. So nothing has to follow each event, and a router that was away for a while
 finds out what happened meanwhile before it reports a run as overdue.
 
-Any start within the window counts, whoever started the task. A run that failed has run; its own alert says so.
+Any start within the window counts; who started the task does not matter. A run that failed has run; its own alert says
+so.
 """
 
 from collections.abc import Iterable, Iterator
