@@ -29,10 +29,15 @@ TOML, PYPROJECT, OWNERS_TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTA
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """`plugins/`, with the page's plugin dropped into it."""
+    return dropped_in(tmp_path, "mattermost.py", PLUGIN)
+
+
+def dropped_in(tmp_path: Path, name: str, source: str) -> Path:
+    """`plugins/` with one more file."""
     directory = tmp_path / "plugins"
     directory.mkdir()
     (directory / "__init__.py").touch()
-    (directory / "mattermost.py").write_text(PLUGIN, "utf-8")
+    (directory / name).write_text(source, "utf-8")
     return directory
 
 
@@ -140,11 +145,7 @@ class TestRocketChat(ChannelConformance):
 @pytest.fixture
 def rocket_chat(tmp_path: Path) -> Path:
     """`plugins/`, with the page's channel with a memory dropped into it."""
-    directory = tmp_path / "plugins"
-    directory.mkdir()
-    (directory / "__init__.py").touch()
-    (directory / "rocket_chat.py").write_text(MEMORY, "utf-8")
-    return directory
+    return dropped_in(tmp_path, "rocket_chat.py", MEMORY)
 
 
 def test_the_page_quotes_the_example_with_a_memory() -> None:
