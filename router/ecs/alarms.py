@@ -13,10 +13,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
+from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, moment, text
 from router.model import Alarm
 from router.redaction import redacted
 from router.text import single_line
@@ -268,7 +267,7 @@ def _suppression(
         )
     if muted:
         name = line(muted, "mutedByArn", 2048).rpartition(":alarm-mute-rule:")[2][:NAME_LIMIT]
-        return name or "CloudWatch", "CloudWatch alarm mute rule", _time(line(muted, "muteWindowEnd"))
+        return name or "CloudWatch", "CloudWatch alarm mute rule", moment(line(muted, "muteWindowEnd"))
     return "", "", None
 
 
@@ -298,13 +297,3 @@ def _numbers(text: str) -> tuple[float, ...]:
     except ValueError:
         return ()
     return numbers if all(map(math.isfinite, numbers)) else ()
-
-
-def _time(text: str) -> float | None:
-    """ISO 8601 as clock time; UTC if it has no zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return seconds if seconds > 0 else None

@@ -10,10 +10,9 @@ Reference; "CloudTrail record contents" and "CloudTrail userIdentity element" in
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
+from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, moment, text
 from router.model import Event, SubjectKind, short_hash
 from router.redaction import redacted
 
@@ -54,7 +53,7 @@ def with_call(event: Event) -> Event:
         "refusal": next(iter(reasons), "").partition(":")[0] if line(detail, "errorCode") else next(iter(reasons), ""),
     }
     return event._replace(
-        at=min(_called_at(detail) or event.at, event.at),
+        at=min(moment(line(detail, "eventTime")) or event.at, event.at),
         subject=event.subject._replace(cluster=cluster, kind=kind, name=name),
         occurrence=short_hash(line(detail, "eventID")) if line(detail, "eventID") else event.occurrence,
         reason=redacted("; ".join(reasons)[:TEXT_LIMIT]),
@@ -62,14 +61,6 @@ def with_call(event: Event) -> Event:
         state=REFUSED if refused else "",
         details={key: value for key, value in details.items() if value},
     )
-
-
-def _called_at(detail: Mapping[str, Any]) -> float | None:
-    try:
-        called_at = datetime.fromisoformat(line(detail, "eventTime")).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-    return called_at if called_at > 0 else None
 
 
 def _task_definition(stated: str) -> tuple[str, str]:

@@ -10,10 +10,10 @@ Guide; those of `router.ecs.health_events`.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from router.ecs.fields import line, moment
 from router.ecs.health_events import lasts
 from router.ecs.reasons import wording
 from router.incident.state import HEALTH_GRACE
@@ -29,7 +29,6 @@ from router.model import (
     Event,
     SubjectKind,
 )
-from router.text import clean
 
 ALARM = "alarm"
 INSTANCE = "instance"
@@ -45,7 +44,6 @@ HEALTH_EVENT = "health/"
 """Prefix of `health/ARN`."""
 
 ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
-_NAME_LIMIT = 255
 _ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
 
 _NOTHING: Final = Effects()
@@ -80,7 +78,7 @@ def rolls_back(event: Event) -> bool:
 
 def alarm_deleted(event: Event) -> bool:
     """Whether a CloudWatch alarm was deleted. No OK follows, even if its state was ALARM."""
-    return event.detail_type.lower() == ALARM_CONFIGURATION and _text(event.detail, "operation").lower() == "delete"
+    return event.detail_type.lower() == ALARM_CONFIGURATION and line(event.detail, "operation").lower() == "delete"
 
 
 # --- one kind of event each -------------------------------------------------------------------------------------------
@@ -166,7 +164,7 @@ def _of_health(event: Event) -> Effects:
         return _end(key, EndedBy.HEALTH_EVENT_CLOSED)
     if not lasts(event):
         return _NOTHING
-    ends_at = _time(event.details.get("endTime", ""))
+    ends_at = moment(event.details.get("endTime", ""))
     return Effects(begins=(Begun(key, deadline=None if ends_at is None else ends_at + HEALTH_GRACE),))
 
 
@@ -220,9 +218,9 @@ _HOOK_ENDS: Final[Mapping[str, EndedBy]] = MappingProxyType(
 
 
 def _of_hook(event: Event) -> Effects:
-    key = HOOK + _text(event.detail, "hookId")
+    key = HOOK + line(event.detail, "hookId")
     if event.name == "HOOK_AWAITING_ACTION":
-        begun = Begun(key, arn=_arn(event, "serviceDeploymentArn"), deadline=_time(event.details.get("expiresAt", "")))
+        begun = Begun(key, arn=_arn(event, "serviceDeploymentArn"), deadline=moment(event.details.get("expiresAt", "")))
         return Effects(begins=(begun,), ends_occurrences=False, immediate=True)
     by = _HOOK_ENDS.get(event.name)
     return Effects(ends=(Ended(key, by),), ends_occurrences=False) if by else _NOTHING
@@ -235,19 +233,6 @@ def _end(key: str, by: EndedBy) -> Effects:
     return Effects(ends=(Ended(key, by),), recovery=by)
 
 
-def _text(fields: Mapping[str, object], key: str) -> str:
-    value = fields.get(key)
-    return " ".join(clean(value).split())[:_NAME_LIMIT] if isinstance(value, str) else ""
-
-
 def _arn(event: Event, key: str) -> str:
-    text = _text(event.detail, key)
-    return text if text.startswith("arn:") else ""
-
-
-def _time(text: str) -> float | None:
-    """ISO 8601 as clock time, or None."""
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
+    stated = line(event.detail, key)
+    return stated if stated.startswith("arn:") else ""

@@ -1,6 +1,7 @@
 """Reads fields of an event whose types are not known: AWS's events and whatever else arrives in their place."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from router.text import clean, single_line
@@ -33,3 +34,13 @@ def mappings(fields: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]
     """The mappings in the list under that key; none if it is missing or of another type."""
     value = fields.get(key)
     return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
+
+
+def moment(stated: str) -> float | None:
+    """ISO 8601 as seconds since 1970; UTC if it has no zone. None for 0001-01-01, Go's "never"."""
+    try:
+        at = datetime.fromisoformat(stated)
+        seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if seconds > 0 else None

@@ -16,14 +16,13 @@ import math
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from router.ecs.alarms import parse_alarm
 from router.ecs.api_calls import starts_tasks, with_call
 from router.ecs.conditions import ALARM_CONFIGURATION
-from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, text
+from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, moment, text
 from router.ecs.health_events import SOURCE as HEALTH
 from router.ecs.health_events import with_health
 from router.ecs.reasons import stop_code
@@ -440,12 +439,12 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
 
     No time that a task reports itself counts beyond that of its envelope.
     """
-    sent_at = _moment(text(envelope, "time"))
+    sent_at = moment(text(envelope, "time"))
     stated = (text(detail, key) for key in ("stoppedAt", "updatedAt", "createdAt"))
     # A change of an alarm's configuration repeats the alarm's state, whose time is that of an earlier event.
     of_state = "" if "operation" in detail else text(mapping(detail, "state"), "timestamp")
-    moments = (*map(_moment, (*stated, of_state)), sent_at)
-    at = next((moment for moment in moments if moment is not None and moment <= now + CLOCK_SKEW), now)
+    moments = (*map(moment, (*stated, of_state)), sent_at)
+    at = next((each for each in moments if each is not None and each <= now + CLOCK_SKEW), now)
     return min(at, now, sent_at or now) if own else at
 
 
@@ -455,17 +454,7 @@ def _no_later_than(at: float, time: float | None) -> float | None:
 
 
 def _first_time(*texts: str) -> float | None:
-    return next((moment for moment in map(_moment, texts) if moment is not None), None)
-
-
-def _moment(text: str) -> float | None:
-    """ISO 8601 as seconds since 1970; UTC if it has no zone. None for 0001-01-01, Go's "never"."""
-    try:
-        moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return seconds if seconds > 0 else None
+    return next((each for each in map(moment, texts) if each is not None), None)
 
 
 def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subject: Subject) -> str:
