@@ -16,7 +16,7 @@ from router.history.items import AlertRecord, Recorded, recorded_alert, row_key
 from router.history.table import Item, Key
 from router.incident.known_tasks import exits_of, replaced_report, restarted_at, stopped_at
 from router.incident.lifecycle import apply_alert, apply_repeat
-from router.incident.state import Replaced, SubjectState, Timing
+from router.incident.state import Replaced, SubjectState, Timing, container_key
 from router.incident.suppression import Suppression
 from router.model import Alert, Decision, Severity, short_hash
 
@@ -136,7 +136,7 @@ def _apply_known(
 
 def _replaced_exit(state: SubjectState, alert: Alert) -> Replaced | None:
     """The alert about the exits that this one reports again, as something worse; None if none of them continues."""
-    keys = (f"container/{alert.task}/{container.name}" for container in alert.containers)
+    keys = (container_key(alert.task, container.name) for container in alert.containers)
     causes = (state.conditions[key].cause for key in keys if key in state.conditions)
     return next(map(Replaced, causes), None) if state.is_open else None
 

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from router.aws.home import Home
-from router.ecs.conditions import ALARM, CONTAINER, HOOK, INSTANCE, OVERDUE, TOO_FEW_TASKS
+from router.ecs.conditions import ALARM, HOOK, INSTANCE, OVERDUE, TOO_FEW_TASKS
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.recovery import Findings
-from router.incident.state import SubjectState
+from router.incident.state import CONTAINER, SubjectState
 from router.model import EndedBy, Subject
 
 log = logging.getLogger("ecs-alert-router.verify")

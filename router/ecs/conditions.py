@@ -16,7 +16,7 @@ from typing import Final
 from router.ecs.fields import line, moment
 from router.ecs.health_events import lasts
 from router.ecs.reasons import wording
-from router.incident.state import HEALTH_GRACE
+from router.incident.state import HEALTH_EVENT, HEALTH_GRACE, container_key
 from router.model import (
     CHANNEL_HEALTH,
     RUN_OVERDUE,
@@ -34,14 +34,10 @@ ALARM = "alarm"
 INSTANCE = "instance"
 CHANNEL = "channel"
 TOO_FEW_TASKS = "too_few_tasks"
-CONTAINER = "container/"
-"""Prefix of `container/TASK/NAME`."""
 OVERDUE = "overdue/"
 """Prefix of `overdue/NAME`, the name of an `[[expect]]` table."""
 HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
-HEALTH_EVENT = "health/"
-"""Prefix of `health/ARN`."""
 
 ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
 _ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
@@ -64,11 +60,6 @@ def effects_of(event: Event, exited: Iterable[str], *, completed: bool = False) 
         return _of_alarm(event)
     reader = _BY_DETAIL_TYPE.get(event.detail_type.lower())
     return reader(event) if reader else _of_service(event)
-
-
-def container_key(task: str, name: str) -> str:
-    """The key of the condition that a container is dead while its task goes on."""
-    return f"{CONTAINER}{task}/{name}"
 
 
 def rolls_back(event: Event) -> bool:

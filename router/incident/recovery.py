@@ -11,7 +11,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from router.incident.state import HEALTH_GRACE, HOUR, Condition, SubjectState, Timing
+from router.incident.state import (
+    CONTAINER,
+    HEALTH_EVENT,
+    HEALTH_GRACE,
+    HOUR,
+    Condition,
+    SubjectState,
+    Timing,
+    container_key,
+)
 from router.model import Alert, Begun, DeploymentStep, EndedBy, Incident, IncidentStatus
 
 LAPSE_AFTER = 24 * HOUR
@@ -32,8 +41,6 @@ FAILED_DEPLOYMENT = "deployment_failed"
 """The key of failed deployments among the causes, whatever a plugin or a user rule calls them."""
 OTHERS = "others"
 """The key of the conditions beyond `CONDITIONS_REMEMBERED`."""
-_CONTAINER = "container/"
-_HEALTH_EVENT = "health/"
 _SMALLEST = 0.001  # seconds: stored times have this precision
 
 
@@ -55,7 +62,7 @@ def continuing(state: SubjectState) -> dict[str, int]:
 def continues(state: SubjectState, alert: Alert) -> bool:
     """Whether what an alert of the incident reports has not ended."""
     if alert.exited:
-        return any(f"{_CONTAINER}{alert.task}/{name}" in state.conditions for name in alert.exited)
+        return any(container_key(alert.task, name) in state.conditions for name in alert.exited)
     if any(condition.cause == alert.cause for condition in state.conditions.values()):
         return True
     return cause_key(alert) in continuing_causes(state)
@@ -196,7 +203,7 @@ def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
         for key, condition in state.conditions.items()
         if condition.reported_at > alert.at or not any(_names(ended.key, key) for ended in ends)
     }
-    lasting = [ended.key for ended in ends if not ended.key.startswith(_CONTAINER)]
+    lasting = [ended.key for ended in ends if not ended.key.startswith(CONTAINER)]
     known = {key: at for key, at in state.ended.items() if key not in lasting}
     ended = dict([*known.items(), *((key, max(alert.at, state.ended.get(key, 0.0))) for key in lasting)])
     return without_stale_mute(
@@ -290,7 +297,7 @@ def expire_conditions(state: SubjectState, now: float, timing: Timing) -> Subjec
 def _deadline_passed(deadlines: Mapping[str, float]) -> tuple[EndedBy, float]:
     """What ended the conditions with these keys, and the clock time of that."""
     last = max(deadlines.values())
-    if all(key.startswith(_HEALTH_EVENT) for key in deadlines):
+    if all(key.startswith(HEALTH_EVENT) for key in deadlines):
         return EndedBy.HEALTH_EVENT_EXPIRED, last - HEALTH_GRACE
     return EndedBy.APPROVAL_TIMED_OUT, last
 

@@ -155,6 +155,17 @@ class OutboxEntry(NamedTuple):
         return bool(self.lease_owner) and self.lease_ends_at > now
 
 
+CONTAINER = "container/"
+"""Prefix of the keys of conditions `container/TASK/NAME`; `router.ecs.conditions` has those of the others."""
+HEALTH_EVENT = "health/"
+"""Prefix of `health/ARN`."""
+
+
+def container_key(task: str, name: str) -> str:
+    """The key of the condition that a container is dead while its task goes on."""
+    return f"{CONTAINER}{task}/{name}"
+
+
 class Condition(NamedTuple):
     """A state of the subject that lasts until an event ends it, or until it can be neither seen nor checked.
 
