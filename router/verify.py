@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from router.aws.home import Home
-from router.ecs.conditions import ALARM, HOOK, INSTANCE, OVERDUE, TOO_FEW_TASKS
+from router.ecs.conditions import ALARM, HOOK, HOOK_ENDS, INSTANCE, INSTANCE_GONE, OVERDUE, TOO_FEW_TASKS
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.recovery import Findings
@@ -21,15 +21,7 @@ from router.model import EndedBy, Subject
 log = logging.getLogger("ecs-alert-router.verify")
 
 _GONE = "MISSING"  # the reason of a failure in ECS's answer
-_ANSWERED: Final[Mapping[str, EndedBy]] = MappingProxyType(
-    {
-        "SUCCEEDED": EndedBy.APPROVED,
-        "FAILED": EndedBy.REJECTED,
-        "TIMED_OUT": EndedBy.APPROVAL_TIMED_OUT,
-    }
-)
 _DEPLOYMENT_OVER = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
-_INSTANCE_GONE = frozenset({"DEREGISTERING", "INACTIVE"})
 
 
 class _Open(NamedTuple):
@@ -70,10 +62,9 @@ def verify(states: Iterable[SubjectState], home: Home) -> dict[Key, Findings]:
 
 
 def _answers(kind: str, cluster: str, conditions: Sequence[_Open], home: Home) -> Iterator[_Answer]:
-    check = _CHECKS.get(kind)
-    if check is None or cluster == "-":
+    if kind not in _CHECKS or cluster == "-":
         return
-    size = _BATCH[kind]
+    check, size = _CHECKS[kind]
     for start in range(0, len(conditions), size):
         batch = conditions[start : start + size]
         try:
@@ -133,13 +124,13 @@ def _hooks(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_
         if deployment is None:
             continue
         hooks = {each.get("hookId"): each.get("status") for each in deployment.get("lifecycleHookDetails", ())}
-        status = str(hooks.get(condition.key.removeprefix(HOOK)))
+        status = hooks.get(condition.key.removeprefix(HOOK))
         if deployment.get("status") in _DEPLOYMENT_OVER:
             yield condition, EndedBy.DEPLOYMENT_ENDED
         elif status == "AWAITING_ACTION":
             yield condition, None
-        elif status in _ANSWERED:
-            yield condition, _ANSWERED[status]
+        elif ended := HOOK_ENDS.get(f"HOOK_{status}"):
+            yield condition, ended
 
 
 def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
@@ -153,7 +144,7 @@ def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterato
     gone = _missing(answer)
     for condition in conditions:
         instance = instances.get(condition.arn)
-        if _last(condition.arn) in gone or (instance and instance.get("status") in _INSTANCE_GONE):
+        if _last(condition.arn) in gone or (instance and instance.get("status") in INSTANCE_GONE):
             yield condition, EndedBy.INSTANCE_GONE
         elif instance:
             match instance.get("healthStatus", {}).get("overallStatus"):
@@ -189,27 +180,18 @@ def _overdue_runs(conditions: Sequence[_Open], _cluster: str, home: Home) -> Ite
 
 
 _Check = Callable[[Sequence[_Open], str, Home], Iterator[_Answer]]
-_CHECKS: Final[Mapping[str, _Check]] = MappingProxyType(
+_CHECKS: Final[Mapping[str, tuple[_Check, int]]] = MappingProxyType(
     {
-        ALARM: _alarms,
-        CONTAINER.rstrip("/"): _containers,
-        HOOK.rstrip("/"): _hooks,
-        INSTANCE: _instances,
-        TOO_FEW_TASKS: _services,
-        OVERDUE.rstrip("/"): _overdue_runs,
+        ALARM: (_alarms, 100),
+        CONTAINER.rstrip("/"): (_containers, 100),
+        HOOK.rstrip("/"): (_hooks, 20),
+        INSTANCE: (_instances, 100),
+        TOO_FEW_TASKS: (_services, 10),
+        OVERDUE.rstrip("/"): (_overdue_runs, 100),
     }
 )
-_BATCH: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        ALARM: 100,
-        CONTAINER.rstrip("/"): 100,
-        HOOK.rstrip("/"): 20,
-        INSTANCE: 100,
-        TOO_FEW_TASKS: 10,
-        OVERDUE.rstrip("/"): 100,
-    }
-)
-"""How many each call takes at most: API references of Amazon CloudWatch and Amazon ECS."""
+"""By kind of condition, how it is checked, and how many one call takes at most: API references of Amazon CloudWatch and
+Amazon ECS."""
 _POLLED: Final = frozenset({TOO_FEW_TASKS, OVERDUE.rstrip("/")})
 """The conditions that only a poll begins. They are checked as long as it is switched on, whatever `verify` says."""
 _WITHOUT_CLUSTER: Final = frozenset({ALARM, HOOK.rstrip("/")})

@@ -39,6 +39,8 @@ OVERDUE = "overdue/"
 HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
 
+INSTANCE_GONE = frozenset({"DEREGISTERING", "INACTIVE"})
+"""Statuses of a container instance that has left its cluster."""
 ALARM_CONFIGURATION = "cloudwatch alarm configuration change"
 _ROLLING_BACK = re.compile(r"\broll(ing|ed|s)?[- ]?back")
 
@@ -114,8 +116,7 @@ def _of_instance_health(event: Event) -> Effects:
 
 
 def _of_instance(event: Event) -> Effects:
-    gone = event.status in {"DEREGISTERING", "INACTIVE"}
-    return _end(INSTANCE, EndedBy.INSTANCE_GONE) if gone else _NOTHING
+    return _end(INSTANCE, EndedBy.INSTANCE_GONE) if event.status in INSTANCE_GONE else _NOTHING
 
 
 def _of_channel(event: Event) -> Effects:
@@ -199,7 +200,7 @@ _STEPS: Final[Mapping[str, DeploymentStep]] = MappingProxyType(
         "SERVICE_DEPLOYMENT_COMPLETED": DeploymentStep.COMPLETED,
     }
 )
-_HOOK_ENDS: Final[Mapping[str, EndedBy]] = MappingProxyType(
+HOOK_ENDS: Final[Mapping[str, EndedBy]] = MappingProxyType(
     {
         "HOOK_SUCCEEDED": EndedBy.APPROVED,
         "HOOK_FAILED": EndedBy.REJECTED,
@@ -213,7 +214,7 @@ def _of_hook(event: Event) -> Effects:
     if event.name == "HOOK_AWAITING_ACTION":
         begun = Begun(key, arn=_arn(event, "serviceDeploymentArn"), deadline=moment(event.details.get("expiresAt", "")))
         return Effects(begins=(begun,), ends_occurrences=False, immediate=True)
-    by = _HOOK_ENDS.get(event.name)
+    by = HOOK_ENDS.get(event.name)
     return Effects(ends=(Ended(key, by),), ends_occurrences=False) if by else _NOTHING
 
 
