@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from router.channels.state import BundleState, ChannelFailure, ChannelStates
 from router.config.match import SILENCE_FACTS
@@ -888,9 +888,7 @@ def _closed_incident(item: Item, subject: Subject, number: int, now: float) -> I
 
 def channel_states_item(channel_states: ChannelStates) -> Item:
     """The one item that all invocations share."""
-    pk, sk = CHANNEL_STATES_KEY
-    content = CHANNEL_STATES.write(channel_states, channel_states.unknown)
-    return {**content, "pk": pk, "sk": sk, **STAMP, "version": channel_states.version + 1}
+    return _shared_item(CHANNEL_STATES_KEY, CHANNEL_STATES, channel_states)
 
 
 def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
@@ -900,44 +898,44 @@ def to_channel_states(item: Mapping[str, Any] | None) -> ChannelStates:
         NewerItem: this version is too old to read the item.
         DamagedItem: a part of it cannot be read.
     """
-    if item is None:
-        return ChannelStates()
-    refuse_newer(item)
-    values, unknown = CHANNEL_STATES.read(_without_made(item, {"version"}))
-    return ChannelStates(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+    return _from_shared_item(ChannelStates, CHANNEL_STATES, item)
 
 
 # --- what is polled ---------------------------------------------------------------------------------------------------
 
 
 def service_poll_item(poll: ServicePoll) -> Item:
-    pk, sk = SERVICE_POLL_KEY
-    content = SERVICE_POLL.write(poll, poll.unknown)
-    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+    return _shared_item(SERVICE_POLL_KEY, SERVICE_POLL, poll)
 
 
 def to_service_poll(item: Mapping[str, Any] | None) -> ServicePoll:
     """The inverse of `service_poll_item`; raises as `to_channel_states` does."""
-    if item is None:
-        return ServicePoll()
-    refuse_newer(item)
-    values, unknown = SERVICE_POLL.read(_without_made(item, {"version"}))
-    return ServicePoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+    return _from_shared_item(ServicePoll, SERVICE_POLL, item)
 
 
 def run_poll_item(poll: RunPoll) -> Item:
-    pk, sk = RUN_POLL_KEY
-    content = RUN_POLL.write(poll, poll.unknown)
-    return {**content, "pk": pk, "sk": sk, **STAMP, "version": poll.version + 1}
+    return _shared_item(RUN_POLL_KEY, RUN_POLL, poll)
 
 
 def to_run_poll(item: Mapping[str, Any] | None) -> RunPoll:
     """The inverse of `run_poll_item`; raises as `to_channel_states` does."""
+    return _from_shared_item(RunPoll, RUN_POLL, item)
+
+
+_Shared = TypeVar("_Shared", ChannelStates, ServicePoll, RunPoll)
+
+
+def _shared_item(key: Key, record: Record, value: ChannelStates | ServicePoll | RunPoll) -> Item:
+    pk, sk = key
+    return {**record.write(value, value.unknown), "pk": pk, "sk": sk, **STAMP, "version": value.version + 1}
+
+
+def _from_shared_item(make: type[_Shared], record: Record, item: Mapping[str, Any] | None) -> _Shared:
     if item is None:
-        return RunPoll()
+        return make()
     refuse_newer(item)
-    values, unknown = RUN_POLL.read(_without_made(item, {"version"}))
-    return RunPoll(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
+    values, unknown = record.read(_without_made(item, {"version"}))
+    return make(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
 # --- silences ---------------------------------------------------------------------------------------------------------

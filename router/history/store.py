@@ -71,6 +71,7 @@ _TIME_TO_TRY = 0.5  # seconds that must be left for another attempt
 
 _Part = TypeVar("_Part")
 _Snapshot = TypeVar("_Snapshot")
+_SharedItem = TypeVar("_SharedItem", ChannelStates, ServicePoll, RunPoll)
 _Result = TypeVar("_Result")
 
 
@@ -182,13 +183,7 @@ class History(NamedTuple):
             HistoryUnavailable: nothing is known.
         """
         item = self.table.get([SERVICE_POLL_KEY], now).get(SERVICE_POLL_KEY)
-        try:
-            return to_service_poll(item)
-        except DamagedItem as error:
-            assert item is not None  # a missing item is not damaged
-            fresh = ServicePoll(version_of(item))
-            self._set_aside(item, error, service_poll_item(fresh), now)
-        return fresh._replace(version=fresh.version + 1)
+        return self._shared(item, now, to_service_poll, ServicePoll, service_poll_item)
 
     def put_service_poll(self, poll: ServicePoll, now: float) -> None:
         """Raises Conflict if another invocation has polled since it was read, and HistoryUnavailable."""
@@ -197,13 +192,7 @@ class History(NamedTuple):
     def run_poll(self, now: float) -> RunPoll:
         """When each expected run is due next; read as `service_poll`."""
         item = self.table.get([RUN_POLL_KEY], now).get(RUN_POLL_KEY)
-        try:
-            return to_run_poll(item)
-        except DamagedItem as error:
-            assert item is not None  # a missing item is not damaged
-            fresh = RunPoll(version_of(item))
-            self._set_aside(item, error, run_poll_item(fresh), now)
-        return fresh._replace(version=fresh.version + 1)
+        return self._shared(item, now, to_run_poll, RunPoll, run_poll_item)
 
     def put_run_poll(self, poll: RunPoll, now: float) -> None:
         """Raises as `put_service_poll` does."""
@@ -276,12 +265,23 @@ class History(NamedTuple):
         return state and state._replace(version=state.version + 1)
 
     def _channel_states(self, item: Item | None, now: float) -> ChannelStates:
+        return self._shared(item, now, to_channel_states, ChannelStates, channel_states_item)
+
+    def _shared(
+        self,
+        item: Item | None,
+        now: float,
+        read: Callable[[Item | None], _SharedItem],
+        make: type[_SharedItem],
+        write: Callable[[_SharedItem], Item],
+    ) -> _SharedItem:
+        """What an item of all invocations holds. A damaged one is set aside, and a fresh one takes its place."""
         try:
-            return to_channel_states(item)
+            return read(item)
         except DamagedItem as error:
             assert item is not None  # a missing item is not damaged
-            fresh = ChannelStates(version_of(item))
-            self._set_aside(item, error, channel_states_item(fresh), now)
+            fresh = make(version_of(item))
+            self._set_aside(item, error, write(fresh), now)
         return fresh._replace(version=fresh.version + 1)
 
     def _set_aside(self, item: Item, error: DamagedItem, replacement: Item, now: float) -> None:
