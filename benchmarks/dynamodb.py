@@ -181,7 +181,7 @@ def _bytes(value: Mapping[str, Any]) -> int:
         case "N":
             return len(content) // 2 + 1
         case "B":
-            return len(content) * 3 // 4
+            return len(content) if isinstance(content, bytes) else len(content) * 3 // 4
         case "S":
             return len(content.encode())
     return 1

@@ -36,8 +36,9 @@ from plugins.sns import Sns
 from plugins.teams import Teams
 from router.aws.queues import TICK
 from router.config.silences import Silences
+from router.errors import HistoryUnavailable
 from router.history.items import each_delivery, is_delivery_key, is_row_key, to_state
-from router.history.table import Item, Key, Page, Put, Query, plain_item
+from router.history.table import Item, Key, Page, Put, Query, plain_item, put_alone
 from router.inbox import handle
 from router.model import OWN_SOURCE, Kind
 from tests.doubles.world import START, Recorder, World
@@ -236,6 +237,9 @@ class CountingTable:
                 self.decisions[put.item["decision"]] += 1
             elif not is_delivery_key(put.key):
                 self._store(put.key, put.item)
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        return put_alone(self.commit, puts, now)
 
     def _store(self, key: Key, item: Item) -> None:
         before = self._stored.get(key, {})

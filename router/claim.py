@@ -1,21 +1,26 @@
-"""Claim: records alerts, each once, and decides who sends what.
+"""Claim: applies alerts to their subjects' states, each once, and decides who sends what.
 
-One transaction writes the alerts' rows, the states of their subjects and of the channels, and with the states the
-leases of what is to be sent now. A row must not be there yet, unless a repeat is more severe than the row says. A state
-must not have been changed by another writer. So an alert is counted exactly once, a row always has its decision, no
-rate limit is charged twice, and if this process dies, its dispatches become due again when their leases end:
+The state comes first, the rows of the alerts second, the acknowledgement last:
 
-    read ─► apply alerts ─► allocate sends ─► take leases ─► commit ─┬─ written: this invocation sends
-      ▲                          ▲                                   ├─ a row was there: it is a repeat ───────┐
-      │                          └───────────────────────────────────┼─────────────────────────────────────────┘
-      └── again ◄────────────────────────────────────────────────────┴─ a state changed meanwhile
+    read ─► apply alerts ─► allocate sends ─► take leases ─► put the state ─► put the rows ─► send, record, acknowledge
+      ▲                                                      │
+      └── again, until the deadline ◄── somebody changed it ─┘
 
-A batch is one transaction. If that fails, it is repeated subject by subject (`router.history.store`).
+One consistent read finds the states, the channel states and the alerts' rows. An alert that has a row is a repeat, and
+needs no write. The state remembers what was decided about its most recent alerts (`router.incident.recent`), and its
+put has one condition: nobody has changed it since. So an alert is applied once, however often and wherever its event is
+received. Where something is sent, states and channel states are one transaction, which also takes the leases; so no
+rate limit is charged twice. If the process dies,
+
+- before the put of the state, nothing has happened;
+- before the rows are there, the event is received again, the state knows it, and only the row is written;
+- later, what is leased becomes due again when the leases end. The event is received again and has a row.
+
+`router.history.store` reads, commits and repeats.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
@@ -33,12 +38,13 @@ from router.context import (
     RoutedAlert,
     Runtime,
 )
-from router.errors import Conflict, HistoryUnavailable
-from router.history.items import CHANNEL_STATES_KEY, DECISION, AlertRecord, key_of, row_key
-from router.history.store import Attempt, Change, SubjectWrite, is_due, update_in_batches
-from router.history.table import MAX_PUTS, Item, Key
+from router.errors import HistoryUnavailable
+from router.history.items import AlertRecord, key_of, row_key
+from router.history.store import Attempt, Change, Changes, Snapshot, Stored, SubjectWrite, is_due
+from router.history.table import Key
 from router.incident.lifecycle import advance
 from router.incident.outbox import due_channels, next_kind, postpone, take_lease
+from router.incident.recent import with_decision
 from router.incident.recovery import Findings, apply_findings
 from router.incident.recurrence import DEPLOYMENT_STARTED
 from router.incident.state import Dispatch, LeaseGrant, SendMode, SubjectState
@@ -48,12 +54,10 @@ from router.occurrence import Moment, Reclassify, Rows, apply_routed
 
 log = logging.getLogger("ecs-alert-router.claim")
 
-_MAX_FAILURES = 3  # of history in a row; then the rest of a long list is left to the next tick
 _DUE_TRIES = 3  # at sharing the rate limits among what is due, while others send as well
+_KNOWN = Decision.HELD_BACK
+"""The decision about an alert that is a repeat in other words, so that it has no row."""
 
-_KNOWN_BY_THE_STATE: Item = {"decision": Decision.HELD_BACK.value}  # a repeat in other words, so without a row
-
-_Snapshot = tuple[dict[Subject, SubjectState], ChannelStates]
 Channels = Mapping[str, ConfiguredChannel]
 
 
@@ -68,15 +72,24 @@ def invocation_lease(owner: str, now: float, remaining: float) -> InvocationLeas
 
 
 class _Group(NamedTuple):
-    """Alerts of one subject by event time, as many as fit into one transaction."""
+    """Alerts of one subject, by event time."""
 
     subject: Subject
     alerts: Sequence[RoutedAlert]
 
-    @property
-    def puts(self) -> int:
-        """Items: the rows, the subject's state, and the state that it may replace."""
-        return len(self.alerts) + 2
+
+class _Claimed(NamedTuple):
+    """What applying a group means, once its state is written.
+
+    Attributes:
+        claim: None if nothing is written.
+        decisions, reclassified: see `Claims`.
+    """
+
+    claim: Claim | None
+    allocation: Allocation
+    decisions: Mapping[str, Decision]
+    reclassified: Mapping[tuple[str, str], RoutedAlert]
 
 
 def claim_alerts(
@@ -86,75 +99,49 @@ def claim_alerts(
     runtime: Runtime,
     reclassify: Reclassify,
 ) -> Claims:
-    """Records a batch of alerts, and leases what must be sent because of them."""
-    claim = partial(_claim, lease=lease, channels=channels, runtime=runtime, reclassify=reclassify)
+    """Applies a batch of alerts, and leases what must be sent because of them."""
+    history = runtime.history
+
+    def read(groups: Sequence[_Group], attempt: Attempt) -> Snapshot:
+        concerned = [group.subject for group in groups if any(map(_concerns_subject, group.alerts))]
+        alert_ids = [routed.alert.id for group in groups for routed in group.alerts]
+        return history.snapshot(concerned, alert_ids, attempt.now)
+
+    def change(snapshot: Snapshot, groups: Sequence[_Group], attempt: Attempt) -> Changes[_Claimed]:
+        apply = partial(_apply_group, runtime=runtime, reclassify=reclassify, now=attempt.now)
+        transitions = [apply(group, snapshot) for group in groups]
+        return _lease(transitions, snapshot.channel_states, lease, channels, attempt.now)
+
+    groups = _groups(batch)
     claims = Claims()
-    for groups, outcome in update_in_batches(_groups(batch), lambda group: group.puts, claim, MAX_PUTS - 1):
-        if isinstance(outcome, HistoryUnavailable):
-            errors = {routed.alert.id: outcome for group in groups for routed in group.alerts}
-            claims = claims.joined(Claims(errors=errors))
-        else:
-            claims = claims.joined(outcome)
+    outcomes = history.update_all(groups, read, change, runtime.clock, runtime.pause)
+    for group, outcome in zip(groups, outcomes, strict=True):
+        claims = claims.joined(_claims_of(group, outcome))
     return claims
 
 
-def _groups(batch: Sequence[RoutedAlert]) -> Iterator[_Group]:
+def _groups(batch: Sequence[RoutedAlert]) -> list[_Group]:
     by_subject: dict[Subject, dict[tuple[str, str], RoutedAlert]] = {}
     for routed in batch:
         identity = routed.alert.id, routed.event.id
         by_subject.setdefault(routed.alert.subject, {}).setdefault(identity, routed)
-    most = MAX_PUTS - 3  # rows, beside the subject's states and the channels
-    for subject, by_id in by_subject.items():
-        alerts = list(by_id.values())
-        for start in range(0, len(alerts), most):
-            yield _Group(subject, sorted(alerts[start : start + most], key=lambda routed: routed.alert.at))
+    return [
+        _Group(subject, sorted(by_id.values(), key=lambda routed: routed.alert.at))
+        for subject, by_id in by_subject.items()
+    ]
 
 
-def _claim(  # noqa: PLR0913, PLR0917 - everything that a claim depends on
-    groups: Sequence[_Group],
-    tries: int,
-    lease: InvocationLease,
-    channels: Channels,
-    runtime: Runtime,
-    reclassify: Reclassify,
-) -> Claims:
-    """Raises HistoryUnavailable: nothing was written, or nothing is known."""
-    history = runtime.history
-    concerned = [group.subject for group in groups if any(_concerns_subject(routed.alert) for routed in group.alerts)]
-
-    def read(attempt: Attempt) -> _Snapshot:
-        return history.states(concerned, attempt.now) if concerned else ({}, ChannelStates())
-
-    def change(snapshot: _Snapshot, attempt: Attempt) -> Change[_Claimed]:
-        states, channel_states = snapshot
-        transitions = [
-            _apply_alerts(states.get(subject, SubjectState(subject)), alerts, attempt, runtime, reclassify)
-            for subject, alerts in groups
-        ]
-        new = [transition for transition in transitions if transition.is_news]
-        claims, writes, changed_channels = _lease(new, channel_states, lease, channels, attempt.now)
-        final = {key: routed for transition in transitions for key, routed in transition.final.items()}
-        return Change(_Claimed(claims, attempt.existing, final), writes, changed_channels)
-
-    (claims, existing, final), stored = history.update(read, change, runtime.clock, runtime.pause, tries)
-    committed = tuple(
-        claim._replace(state=state or claim.state) for claim, state in zip(claims.claims, stored, strict=True)
-    )
-    decisions = {row.alert.id: row.decision for claim in committed for row in claim.rows}
-    recorded_before = {routed.alert.id for routed in final.values()} - decisions.keys()
-    decisions |= _recorded_decisions(recorded_before, existing, runtime)
-    return claims._replace(claims=committed, decisions=decisions, reclassified=final)
+def _claims_of(group: _Group, outcome: Stored[_Claimed] | HistoryUnavailable) -> Claims:
+    if isinstance(outcome, HistoryUnavailable):
+        return Claims(errors={routed.alert.id: outcome for routed in group.alerts})
+    claim, allocation, decisions, reclassified = outcome.result
+    claims = _claims([claim._replace(state=outcome.state or claim.state)] if claim else [], allocation)
+    return claims._replace(decisions=decisions, reclassified=reclassified, errors=outcome.missing_rows)
 
 
-class _Claimed(NamedTuple):
-    claims: Claims
-    existing: Mapping[Key, Item | None]
-    final: Mapping[tuple[str, str], RoutedAlert]
-
-
-def _concerns_subject(alert: Alert) -> bool:
-    """Whether an alert can change its subject's state. All others are only recorded, which needs no read."""
-    effects = alert.effects
+def _concerns_subject(routed: RoutedAlert) -> bool:
+    """Whether an alert can change its subject's state. All others are only recorded, whatever the state is."""
+    alert, effects = routed.alert, routed.alert.effects
     begun = alert.cause == DEPLOYMENT_STARTED or effects.deployment is not None
     ends = alert.resolves or alert.stopped or bool(alert.exited or effects.ends or effects.uncertain)
     return begun or ends or alert.severity.at_least(Severity.WARNING)
@@ -165,6 +152,7 @@ class _Transition(NamedTuple):
 
     Attributes:
         final: the alerts as they are classified with the state known; see `Claims.reclassified`.
+        known: what was decided before about those of them that are repeats.
         is_news: something must be written.
     """
 
@@ -172,14 +160,38 @@ class _Transition(NamedTuple):
     state: SubjectState
     rows: tuple[AlertRecord, ...]
     final: Mapping[tuple[str, str], RoutedAlert]
+    known: Mapping[str, Decision]
     is_news: bool
 
 
-def _apply_alerts(
-    before: SubjectState, alerts: Iterable[RoutedAlert], attempt: Attempt, runtime: Runtime, reclassify: Reclassify
+def _apply_group(
+    group: _Group, snapshot: Snapshot, runtime: Runtime, reclassify: Reclassify, now: float
 ) -> _Transition:
-    now = attempt.now
+    """Applies a group. Raises HistoryUnavailable.
 
+    The state can give an alert another id than its event does. The few rows of such alerts are read now; nobody writes
+    one before he has changed the state.
+    """
+    before = snapshot.states.get(group.subject, SubjectState(group.subject))
+    existing = dict(snapshot.rows)
+    read = {key for routed in group.alerts if (key := row_key(routed.alert.id))}
+    while True:
+        rows = Rows(existing, read, {}, set())
+        transition = _apply_alerts(before, group.alerts, rows, runtime, reclassify, now)
+        if not rows.unread:
+            return transition
+        existing |= runtime.history.table.get(sorted(rows.unread), now)
+        read |= rows.unread
+
+
+def _apply_alerts(  # noqa: PLR0913, PLR0917 - everything that it depends on
+    before: SubjectState,
+    alerts: Iterable[RoutedAlert],
+    rows: Rows,
+    runtime: Runtime,
+    reclassify: Reclassify,
+    now: float,
+) -> _Transition:
     def suppression(routed: RoutedAlert) -> Suppression:
         if not routed.targets or not routed.alert.severity.at_least(Severity.WARNING):
             return NOT_SUPPRESSED  # no channel is notified anyway
@@ -187,12 +199,14 @@ def _apply_alerts(
 
     moment = Moment(now, runtime.timing, suppression, reclassify)
     advanced = state = _advanced(before, runtime, now)
-    rows, final = Rows(attempt.existing, {}), {}
+    final = {}
     for routed in alerts:
         state, final[routed.event.id, routed.alert.id] = apply_routed(state, routed, rows, moment)
-    is_news = bool(rows.new) or state != advanced
-    postponed = _postponed_by_silence(state, runtime, now) if is_news else state
-    return _Transition(before, postponed, tuple(rows.new.values()), final, is_news)
+    is_news = state != advanced or any(not row.is_repeat for row in rows.new.values())
+    after = _postponed_by_silence(state, runtime, now) if is_news else before
+    recorded = {routed.alert.id: rows.find(after, routed.alert.id) for routed in final.values()}
+    known = {alert_id: each.decision if each else _KNOWN for alert_id, each in recorded.items()}
+    return _Transition(before, after, tuple(rows.new.values()), final, known, is_news)
 
 
 def _suppression(alert: Alert, runtime: Runtime, now: float) -> Suppression:
@@ -227,21 +241,31 @@ def _lease(
     lease: InvocationLease,
     channels: Channels,
     now: float,
-) -> Change[Claims]:
+) -> Changes[_Claimed]:
     """Takes leases as far as rate limits grant sends, and lists what must be written for that."""
     allocation = Allocation(channel_states)
     if now < lease.begin_by:  # else what is due stays due, for an invocation that has the time
-        states = [transition.state for transition in transitions]
+        states = [transition.state for transition in transitions if transition.is_news]
         allocation = _allocate(states, channel_states, channels, now, all_due=False)
-    claims, writes = [], []
-    for transition in transitions:
-        grant = _lease_grant(transition.state, lease, allocation, allocation.retry_at)
-        state, dispatches = take_lease(transition.state, now, grant)
-        rows = tuple(_with_final_decision(row, dispatches, state) for row in transition.rows)
-        writes.append(SubjectWrite(rows, state if state != transition.before else None))
-        claims.append(Claim(state, rows, dispatches, transition.before.next_check_at))
-    changed = _changed_channel_states(channel_states, allocation)
-    return Change(_claims(claims, channel_states, allocation), writes, changed)
+    changes = [_change(transition, allocation, lease, now) for transition in transitions]
+    return Changes(changes, _changed_channel_states(channel_states, allocation))
+
+
+def _change(transition: _Transition, allocation: Allocation, lease: InvocationLease, now: float) -> Change[_Claimed]:
+    state = transition.state
+    dispatches: tuple[Dispatch, ...] = ()
+    is_independent = not (transition.is_news and due_channels(state, now))
+    if transition.is_news:
+        grant = _lease_grant(state, lease, allocation, allocation.retry_at)
+        state, dispatches = take_lease(state, now, grant)
+    rows = tuple(_with_final_decision(row, dispatches, state) for row in transition.rows)
+    for row in rows:
+        state = state if row.is_repeat else with_decision(state, row.alert.id, row.decision)
+    claim = Claim(state, rows, dispatches, transition.before.next_check_at)
+    decisions = {**transition.known, **{row.alert.id: row.decision for row in rows}}
+    changed = state if transition.is_news and state != transition.before else None
+    result = _Claimed(claim if changed or rows else None, allocation, decisions, transition.final)
+    return Change(result, SubjectWrite(rows, changed, is_independent=is_independent))
 
 
 def _lease_grant(
@@ -252,28 +276,16 @@ def _lease_grant(
 
 def _with_final_decision(row: AlertRecord, dispatches: Iterable[Dispatch], state: SubjectState) -> AlertRecord:
     """If no channel announces the alert on its own, it is recorded as gathered, now or when a bundle is sent."""
-    if row.decision is not Decision.ANNOUNCED or any(dispatch.mode is SendMode.SINGLE for dispatch in dispatches):
+    if (
+        row.is_repeat
+        or row.decision is not Decision.ANNOUNCED
+        or any(dispatch.mode is SendMode.SINGLE for dispatch in dispatches)
+    ):
         return row
     gathered = any(dispatch.mode is SendMode.BUNDLED for dispatch in dispatches) or any(
         entry.throttled and not entry.stateful for entry in state.outbox.values()
     )
     return row._replace(decision=Decision.GATHERED) if gathered else row
-
-
-def _recorded_decisions(
-    alert_ids: Iterable[str], existing: Mapping[Key, Item | None], runtime: Runtime
-) -> dict[str, Decision]:
-    """The decisions of alerts that were known before, as far as their rows can be read now.
-
-    Args:
-        existing: the rows that a refused commit returned, which need not be read again.
-    """
-    rows = {alert_id: row for alert_id in alert_ids if (key := row_key(alert_id)) and (row := existing.get(key))}
-    with suppress(HistoryUnavailable):  # the claim is committed: this must not fail it
-        missing = sorted({*alert_ids} - rows.keys())
-        if missing:
-            rows |= dict.fromkeys(missing, _KNOWN_BY_THE_STATE) | runtime.history.rows(missing, runtime.clock())
-    return {alert_id: Decision(DECISION.or_default(row.get("decision"))) for alert_id, row in rows.items()}
 
 
 # --- work is due ------------------------------------------------------------------------------------------------------
@@ -297,85 +309,75 @@ def claim_due(  # noqa: PLR0913 - everything that a claim depends on
         findings: what AWS says about the conditions of these subjects, by the keys of their states.
         all_due: whether `due` is everything that is due; see `router.channels.rate_limit`.
     """
-    for number in range(_DUE_TRIES):
-        try:
-            return _claim_due_once(due, lease, channels, runtime, findings, all_due=all_due)
-        except Conflict:
-            runtime.pause(number)
-        now = runtime.clock()
-        due = [state for state in runtime.history.load([key_of(state) for state in due], now) if is_due(state, now)]
-    log.warning("left to the next tick: others charged rate limits %s times in a row", _DUE_TRIES)
-    return Claims()
+    history = runtime.history
+    states = {key_of(state): state for state in due}
+    keys: Sequence[Key | None] = [*states] or [None]  # without any, the channel states may still change
 
+    def read(parts: Sequence[Key | None], attempt: Attempt) -> _Due:
+        known = [states[key] for key in parts if key]
+        if attempt.number or len(parts) < len(keys):
+            loaded = history.load([key for key in parts if key], attempt.now)
+            known = [state for state in loaded if is_due(state, attempt.now)]
+        return _Due({key_of(state): state for state in known}, history.channel_states(attempt.now))
 
-def _claim_due_once(  # noqa: PLR0913 - as `claim_due`
-    due: Sequence[SubjectState],
-    lease: InvocationLease,
-    channels: Channels,
-    runtime: Runtime,
-    findings: Mapping[Key, Findings],
-    *,
-    all_due: bool,
-) -> Claims:
-    """Raises Conflict: another invocation has charged rate limits meanwhile, and nothing was written."""
-    now = runtime.clock()
-    if now >= lease.begin_by:
-        return Claims()
-    channel_states = runtime.history.channel_states(now)
-    checked = [
-        apply_findings(state, findings[key], now, runtime.timing) if (key := key_of(state)) in findings else state
-        for state in due
-    ]
-    advanced = [_postponed_by_silence(_advanced(state, runtime, now), runtime, now) for state in checked]
-    allocation = _allocate(advanced, channel_states, channels, now, all_due=all_due)
-    claims, writes = [], []
-    for before, state in zip(due, advanced, strict=True):
-        grant = _lease_grant(state, lease, allocation, {})  # what waits for a bundle already needs no write
-        leased, dispatches = take_lease(state, now, grant)
-        if leased != before:
-            writes.append(SubjectWrite((), leased))
-            claims.append(Claim(before, (), dispatches, before.next_check_at))
-    stored = _commit_due(writes, _changed_channel_states(channel_states, allocation), runtime, now)
-    committed = [claim._replace(state=stored[key]) for claim in claims if (key := key_of(claim.state)) in stored]
-    return _claims(committed, channel_states, allocation)
+    def change(snapshot: _Due, parts: Sequence[Key | None], attempt: Attempt) -> Changes[_Claimed]:
+        now, (before, channel_states) = attempt.now, snapshot
+        if now >= lease.begin_by:
+            return Changes([_nothing(channel_states)] * len(parts))
+        advanced = {key: _advanced_due(state, findings.get(key), runtime, now) for key, state in before.items()}
+        is_whole = all_due and len(parts) == len(keys)
+        allocation = _allocate(list(advanced.values()), channel_states, channels, now, all_due=is_whole)
+        changes = [
+            _lease_due(before[key], advanced[key], allocation, lease, now, is_whole)
+            if key and key in before
+            else _nothing(channel_states)
+            for key in parts
+        ]
+        return Changes(changes, _changed_channel_states(channel_states, allocation))
 
-
-def _commit_due(
-    writes: Sequence[SubjectWrite], channel_states: ChannelStates | None, runtime: Runtime, now: float
-) -> dict[Key, SubjectState]:
-    """Writes as many states in one transaction as possible, and leaves out those that others have changed.
-
-    Returns:
-        The states that were stored, by key.
-
-    Raises:
-        Conflict: another invocation has charged rate limits meanwhile, and nothing was written.
-    """
-    written: dict[Key, SubjectState] = {}
-    left, failures = list(writes), 0
-    while left or channel_states:
-        batch = left[: 1 if failures else MAX_PUTS - 1]
-        try:
-            stored = runtime.history.commit_all(now, batch, channel_states)
-        except Conflict as conflict:
-            if CHANNEL_STATES_KEY in conflict.keys:
-                raise
-            left = [write for write in left if write.state and key_of(write.state) not in conflict.keys]
-            if not conflict.keys:  # two transactions collided; none of them tells on which item
-                failures += 1
-                runtime.pause(failures)
-            if failures > _MAX_FAILURES:
-                return written
-        except HistoryUnavailable as error:
-            log.warning("left to the next tick: %s", error)
-            failures += 1
-            left = left[len(batch) :] if len(batch) == 1 else left
-            if failures > _MAX_FAILURES or not left:
-                return written
+    claims = Claims()
+    for outcome in history.update_all(keys, read, change, runtime.clock, runtime.pause, _DUE_TRIES):
+        if isinstance(outcome, HistoryUnavailable):
+            log.warning("left to the next tick: %s", outcome)
         else:
-            written |= {key_of(state): state for state in stored if state}
-            left, channel_states, failures = left[len(batch) :], None, 0
-    return written
+            claim, allocation, *_ = outcome.result
+            claims = claims.joined(
+                _claims([claim._replace(state=outcome.state or claim.state)] if claim else [], allocation)
+            )
+    return claims
+
+
+class _Due(NamedTuple):
+    """The states that are due, by key, and the channel states."""
+
+    states: Mapping[Key, SubjectState]
+    channel_states: ChannelStates
+
+
+def _advanced_due(state: SubjectState, found: Findings | None, runtime: Runtime, now: float) -> SubjectState:
+    checked = state if found is None else apply_findings(state, found, now, runtime.timing)
+    return _postponed_by_silence(_advanced(checked, runtime, now), runtime, now)
+
+
+def _lease_due(  # noqa: PLR0913, PLR0917 - everything that it depends on
+    before: SubjectState,
+    state: SubjectState,
+    allocation: Allocation,
+    lease: InvocationLease,
+    now: float,
+    is_whole: bool,  # noqa: FBT001
+) -> Change[_Claimed]:
+    """Leases what is due of one subject. The tick also moves what is not due yet to its place in the due index."""
+    grant = _lease_grant(state, lease, allocation, {})  # what waits for a bundle already needs no write
+    leased, dispatches = take_lease(state, now, grant)
+    if leased == before and (is_due(before, now) or not is_whole):
+        return _nothing(allocation.channel_states)
+    claim = Claim(leased, (), dispatches, before.next_check_at)
+    return Change(_Claimed(claim, allocation, {}, {}), SubjectWrite(state=leased))
+
+
+def _nothing(channel_states: ChannelStates) -> Change[_Claimed]:
+    return Change(_Claimed(None, Allocation(channel_states), {}, {}))
 
 
 # --- rate limits ------------------------------------------------------------------------------------------------------
@@ -415,7 +417,5 @@ def _changed_channel_states(before: ChannelStates, allocation: Allocation) -> Ch
     return allocation.channel_states if changed else None
 
 
-def _claims(claims: Iterable[Claim], before: ChannelStates, allocation: Allocation) -> Claims:
-    bundles = allocation.channel_states.bundles.items()
-    new_bundles = tuple(bundle.at for name, bundle in bundles if before.bundles.get(name) != bundle)
-    return Claims(tuple(claims), allocation.channel_states, new_bundles, allocation.granted_at)
+def _claims(claims: Iterable[Claim], allocation: Allocation) -> Claims:
+    return Claims(tuple(claims), allocation.channel_states, allocation.new_bundles, allocation.granted_at)

@@ -60,7 +60,7 @@ class Claim(NamedTuple):
     """What was committed for one subject.
 
     Attributes:
-        rows: the alerts that were new. dispatches: what this invocation has leased and must send.
+        rows: the alerts whose rows were missing. dispatches: what this invocation has leased and must send.
         checked_at: when the subject was due to be checked before (clock time).
     """
 
@@ -77,9 +77,9 @@ class Claims(NamedTuple):
         channel_states: as far as they are known.
         bundle_at: clock times of the bundles that this batch scheduled.
         granted_at: by endpoint, when rate limits granted a send.
-        decisions: by alert id. An alert without one was recorded before, and its row cannot be read now.
+        decisions: by alert id, of those whose state was written.
         reclassified: by the ids of event and alert, the alerts as they were classified once the state was known.
-        errors: by alert id, why its state could not be written.
+        errors: by alert id, why its state or its row could not be written. With a decision, only its row is missing.
     """
 
     claims: tuple[Claim, ...] = ()
@@ -136,8 +136,8 @@ class EventResult(NamedTuple):
 
     Attributes:
         routed: None if the event is unreadable; `reason` says why.
-        decision: None if the state could not be written, or if the decision of an earlier receive cannot be read.
-        error: why the state could not be written; None once it is safe.
+        decision: None if the state could not be written.
+        error: why the state or the row could not be written; None once both are safe.
         deliveries: the attempts to announce the alert.
     """
 

@@ -125,14 +125,15 @@ def _events(
     final = {key for key in events if _receives(received[key]) >= max_receives}
     contended = {key for key, result in results.items() if isinstance(result.error, Contended)}
     last = [key for key, result in results.items() if result.error and key in final - contended]
-    lost = [routed for key in last if (routed := results[key].routed)]
+    # What the state counts already is announced from there; only its row is missing.
+    lost = [routed for key in last if (routed := results[key].routed) and results[key].decision is None]
     deliveries = _without_history(lost, deps, deadline) if lost else {}
     again: list[str] = []
     for message_id, result in results.items():
         if result.routed is None:
             again += _dead_letter(message_id, received[message_id], result.reason, deps)
         elif message_id in last:
-            attempts = deliveries[result.routed.alert.id]
+            attempts = deliveries.get(result.routed.alert.id, result.deliveries)
             announced = [attempt.dispatch.channel for attempt in attempts if attempt.outcome is Outcome.SENT]
             again += _dead_letter(message_id, received[message_id], WITHOUT_HISTORY, deps, announced)
         elif message_id in contended:

@@ -1,7 +1,7 @@
 """Occurrence: tells what is new from what is known already, and applies it to its subject's state. Pure functions.
 
-    alert ─► containers that ended before are left out ─┬─ none is left, or its row is there ─┬─ more severe ─► worse
-                                                        │                                     └─ repeat: ends states
+    alert ─► containers that ended before are left out ─┬─ none is left, or it is known ─┬─ more severe ─► worse
+                                                        │  (by the state or its row)     └─ repeat: ends states
                                                         └─ new ─► `router.incident.lifecycle.apply_alert`
 
 A task ends once, and each of its containers may end before it. Several events report each of these endings.
@@ -16,6 +16,7 @@ from router.history.items import AlertRecord, Recorded, recorded_alert, row_key
 from router.history.table import Item, Key
 from router.incident.known_tasks import exits_of, replaced_report, restarted_at, stopped_at
 from router.incident.lifecycle import apply_alert, apply_repeat
+from router.incident.recent import find_recent, with_changed_id, with_recent
 from router.incident.state import Replaced, SubjectState, Timing, container_key
 from router.incident.suppression import Suppression
 from router.model import Alert, Decision, Severity, short_hash
@@ -27,26 +28,70 @@ _COUNTED = {Decision.ANNOUNCED, Decision.HELD_BACK, Decision.GATHERED}
 
 
 class Rows(NamedTuple):
-    """The rows of alerts that are known: in the table, and of this very transaction."""
+    """The rows of alerts that are known, and those to be written.
 
-    existing: Mapping[Key, Item | None]
+    Attributes:
+        existing: those in the table, of the keys that were read.
+        read: the keys that were read.
+        new: those to be written.
+        unread: keys that turned out to be needed: the alert's id depends on the state.
+    """
+
+    existing: Mapping[Key, Item]
+    read: Collection[Key]
     new: dict[Key, AlertRecord]
+    unread: set[Key]
 
-    def find(self, alert_id: str) -> Recorded | None:
-        """What is recorded of that alert, or None if no row is known."""
+    def find(self, state: SubjectState, alert_id: str) -> Recorded | None:
+        """What is known of that alert, or None if it is new. The state knows more than a row that is yet to follow."""
         key = row_key(alert_id)
         if key is None:
             return None
         if key in self.new:
             alert, decision, incident, *_ = row = self.new[key]
             return Recorded(alert.severity, alert.cause, decision, incident, row.version)
-        return recorded_alert(self.existing[key]) if key in self.existing else None
+        if key not in self.read:
+            self.unread.add(key)
+        recorded = recorded_alert(self.existing[key]) if key in self.existing else None
+        recent = find_recent(state, alert_id)
+        if recent is None or (recorded and not recent.severity.worse_than(recorded.severity)):
+            return recorded
+        incident = f"{state.subject.key}-{recent.incident}" if recent.incident else ""
+        version = recorded.version if recorded else 0
+        return Recorded(
+            recent.severity,
+            recent.cause,
+            recent.decision,
+            incident,
+            version,
+            is_written=False,
+            silenced_by=recent.silenced_by,
+        )
 
     def add(self, row: AlertRecord) -> None:
-        """Adds a row to the transaction, or replaces one."""
+        """Adds a row to be written, or replaces one."""
         key = row_key(row.alert.id)
         assert key is not None  # an alert's own id
         self.new[key] = row
+
+    def restore(self, routed: RoutedAlert, recorded: Recorded) -> None:
+        """Adds the row of an alert that the state knows, if the process that applied it died before writing the row.
+
+        An older row is replaced only by the alert that made it out of date.
+        """
+        if recorded.is_written or (recorded.version and routed.alert.severity is not recorded.severity):
+            return
+        self.add(
+            AlertRecord(
+                routed.alert,
+                recorded.decision,
+                recorded.incident,
+                routed.event,
+                recorded.silenced_by,
+                recorded.version,
+                is_repeat=True,
+            )
+        )
 
 
 class Moment(NamedTuple):
@@ -76,11 +121,13 @@ def apply_routed(
         return _apply_known(state, routed, rows, moment)
     new = new._replace(alert=_of_this_run(state, new.alert))
     alert = new.alert
-    recorded = rows.find(alert.id)
+    recorded = rows.find(state, alert.id)
     if recorded is None:
-        return _apply(state, new, rows, moment, replaced_report(state, alert)), new
+        after = _apply(state, new, rows, moment, replaced_report(state, alert))
+        return with_changed_id(after, routed.event.id, alert) if alert.id != routed.alert.id else after, new
     if alert.severity.worse_than(recorded.severity):
         return _apply_worse(state, new, rows, moment, recorded), new
+    rows.restore(new, recorded)
     return apply_repeat(state, alert, moment.now, moment.timing), new
 
 
@@ -114,11 +161,17 @@ def _apply_known(
     state: SubjectState, routed: RoutedAlert, rows: Rows, moment: Moment
 ) -> tuple[SubjectState, RoutedAlert]:
     """Applies an alert about containers that are all known to have ended."""
+    recent = find_recent(state, routed.event.id)
+    if recent and recent.alert_id:
+        again = moment.reclassify(routed, recent.ended) if recent.ended else routed
+        routed = again._replace(alert=replace(again.alert, id=recent.alert_id))
     event, alert, _ = routed
-    recorded = rows.find(alert.id)
+    recorded = rows.find(state, alert.id)
     if alert.self_reported:
         if recorded is None:
             rows.add(AlertRecord(alert, Decision.HELD_BACK, "", event))
+        else:
+            rows.restore(routed, recorded)
         return state, routed
     known = exits_of(state, alert.task)
     named = [known[container.name] for container in alert.containers if container.name in known]
@@ -126,6 +179,7 @@ def _apply_known(
     if recorded is not None:
         if alert.severity.worse_than(recorded.severity):
             return _apply_worse(state, routed, rows, moment, recorded), routed
+        rows.restore(routed, recorded)
     elif alert.severity.worse_than(before):
         return _apply(state, routed, rows, moment, _replaced_exit(state, alert)), routed
     elif alert.stopped:
@@ -144,13 +198,28 @@ def _replaced_exit(state: SubjectState, alert: Alert) -> Replaced | None:
 def _apply(
     state: SubjectState, routed: RoutedAlert, rows: Rows, moment: Moment, replaces: Replaced | None
 ) -> SubjectState:
+    after, row = _applied(state, routed, moment, replaces)
+    rows.add(row)
+    return _remembered(state, after, row)
+
+
+def _applied(
+    state: SubjectState, routed: RoutedAlert, moment: Moment, replaces: Replaced | None
+) -> tuple[SubjectState, AlertRecord]:
     event, alert, targets = routed
     suppression = moment.suppression(routed)
     after, decision = apply_alert(state, alert, targets, moment.now, moment.timing, suppression, replaces)
     counts = decision in _COUNTED | {Decision.RESOLVING}
     incident = after.incident.id if counts and after.incident else ""
-    rows.add(AlertRecord(alert, decision, incident, event, suppression.by if decision is Decision.SILENCED else {}))
-    return after
+    return after, AlertRecord(alert, decision, incident, event, suppression.by if decision is Decision.SILENCED else {})
+
+
+def _remembered(before: SubjectState, after: SubjectState, row: AlertRecord) -> SubjectState:
+    """The state that knows the alert. One that the alert has not changed need not be written, and stays as it is."""
+    if after == before:
+        return before
+    number = after.incident.number if row.incident and after.incident else 0
+    return with_recent(after, row.alert, row.decision, number, row.silenced_by)
 
 
 def _apply_worse(
@@ -164,11 +233,9 @@ def _apply_worse(
         and not incident.over
         and recorded.incident == incident.id
     )
-    after = _apply(state, routed, rows, moment, Replaced(recorded.cause) if counted else None)
-    key = row_key(routed.alert.id)
-    assert key is not None  # it has a row
-    row = rows.new[key]._replace(version=recorded.version)
+    after, row = _applied(state, routed, moment, Replaced(recorded.cause) if counted else None)
+    row = row._replace(version=recorded.version)
     if counted and row.decision is not Decision.ANNOUNCED:
         row = row._replace(decision=recorded.decision, incident=recorded.incident, silenced_by={})
     rows.add(row)
-    return after
+    return _remembered(state, after, row)

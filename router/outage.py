@@ -16,14 +16,16 @@ from router.claim import endpoint_limits, send_requests
 from router.config.settings import Config
 from router.context import Answered, Job, OutageMemory, RoutedAlert, Runtime
 from router.history.items import AlertRecord, key_of, row_key
-from router.history.store import Attempt, Change, SubjectWrite
+from router.history.store import Attempt, Change, Snapshot, SubjectWrite
 from router.incident.lifecycle import advance, apply_alert, apply_late
-from router.incident.outbox import record_outage_sends, take_lease
+from router.incident.outbox import record_outage_sends, request_outage_end, take_lease
+from router.incident.recent import with_recent
 from router.incident.state import Delivery, LeaseGrant, SubjectState
 from router.incident.suppression import NOT_SUPPRESSED, suppressed_by
 from router.messages.phrases import phrase
 from router.model import Decision, Notification, Outcome
 from router.notify import bundle_jobs, jobs_for
+from router.occurrence import Rows
 
 _REMEMBERED = 1_000  # subjects and channels; the oldest are forgotten first
 
@@ -126,9 +128,17 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
     history = runtime.history
     event, alert, targets = routed
 
-    def change(stored: SubjectState, attempt: Attempt) -> Change[Decision | None]:
-        if row_key(alert.id) in attempt.existing:
-            return Change(None)
+    def read(attempt: Attempt) -> Snapshot:
+        return history.snapshot([alert.subject], [alert.id], attempt.now)
+
+    def change(snapshot: Snapshot, attempt: Attempt) -> Change[Decision | None]:
+        stored = snapshot.states[alert.subject]
+        rows = Rows(snapshot.rows, {key for key in [row_key(alert.id)] if key}, {}, set())
+        recorded = rows.find(stored, alert.id)
+        if recorded is not None:  # it was written after all, though the answer was lost
+            rows.restore(routed, recorded)
+            known = request_outage_end(stored, announced, attempt.now)
+            return Change(None, SubjectWrite([*rows.new.values()], known if known != stored else None))
         before = advance(stored, attempt.now, runtime.timing)
         suppression = NOT_SUPPRESSED if announced else suppressed_by(alert, attempt.now)
         state, decision = apply_alert(before, alert, targets, attempt.now, runtime.timing, suppression)
@@ -136,12 +146,17 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
             state, decision = apply_late(state, alert, targets, attempt.now, runtime.timing), Decision.ANNOUNCED
         counts = decision in {Decision.ANNOUNCED, Decision.HELD_BACK}
         after, deliveries = record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())
-        incident = after.incident.id if counts and after.incident else ""
-        row = AlertRecord(alert, decision, incident, event, suppression.by if decision is Decision.SILENCED else {})
-        return Change(decision, [SubjectWrite([row], after if after != stored else None, deliveries)])
+        incident = after.incident if counts else None
+        row = AlertRecord(
+            alert,
+            decision,
+            incident.id if incident else "",
+            event,
+            suppression.by if decision is Decision.SILENCED else {},
+        )
+        if after == stored:
+            return Change(decision, SubjectWrite([row]))
+        remembered = with_recent(after, alert, decision, incident.number if incident else 0, row.silenced_by)
+        return Change(decision, SubjectWrite([row], remembered, deliveries))
 
-    def read(attempt: Attempt) -> SubjectState:
-        return history.state(alert.subject, attempt.now)
-
-    decision, _ = history.update(read, change, runtime.clock, runtime.pause)
-    return decision
+    return history.update(read, change, runtime.clock, runtime.pause).result

@@ -51,7 +51,8 @@ def process(raws: Sequence[object], deps: Dependencies, deadline: Deadline) -> l
         claims = claim_alerts(alerts, lease, deps.config.channels, deps.runtime, again)
     for claim in claims.claims:
         for row in claim.rows:
-            deps.count_decision(row.decision)
+            if not row.is_repeat:
+                deps.count_decision(row.decision)
     sent = _notify(claims, lease, deps, deadline)
     results = [_result(event, claims, sent) for event in understood]
     observe(results, deps.plugins)

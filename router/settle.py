@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from router.channels.state import ChannelStates
 from router.context import Answered, Claims, Runtime
 from router.errors import HistoryUnavailable
 from router.history.items import key_of
-from router.history.store import BACKGROUND_TRIES, Attempt, Change, History, SubjectWrite, update_in_batches
+from router.history.store import BACKGROUND_TRIES, Attempt, Change, Changes, History, SubjectWrite
 from router.history.table import MAX_PUTS, Key
 from router.incident.outbox import apply_delivery, fail_if_exhausted
 from router.incident.state import Delivery, SubjectState
@@ -87,36 +86,40 @@ def _settlements(
 
 def _record(settlements: Sequence[_Settlement], owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
     """Returns the states that were stored."""
+    history = runtime.history
+
+    def read(parts: Sequence[_Settlement], attempt: Attempt) -> list[SubjectState]:
+        known = [settlement.state for settlement in parts]  # since the claim: mostly nobody has changed it
+        first = attempt.number == 0 and len(parts) == len(settlements)
+        return known if first else _reload(known, history, attempt.now)
+
+    def change(states: list[SubjectState], parts: Sequence[_Settlement], attempt: Attempt) -> Changes[None]:
+        return Changes(
+            [
+                Change(None, _settled(state, settlement.deliveries, owner, attempt.now, runtime.jitter))
+                for state, settlement in zip(states, parts, strict=True)
+            ]
+        )
+
     stored: dict[Key, SubjectState] = {}
-    update = partial(_record_batch, owner=owner, runtime=runtime)
-    for batch, outcome in update_in_batches(settlements, lambda settlement: 1 + len(settlement.deliveries), update):
+    outcomes = history.update_all(settlements, read, change, runtime.clock, runtime.pause)
+    for settlement, outcome in zip(settlements, outcomes, strict=True):
         if isinstance(outcome, HistoryUnavailable):
-            lost = [settlement.deliveries for settlement in batch]
+            lost = settlement.deliveries
             log.error("not recorded, so it may be sent again when the lease ends: %s", lost, exc_info=outcome)
-        else:
-            stored |= outcome
+        elif outcome.state:
+            stored[settlement.key] = outcome.state
     return stored
 
 
-def _record_batch(batch: Sequence[_Settlement], tries: int, owner: str, runtime: Runtime) -> dict[Key, SubjectState]:
-    history = runtime.history
-
-    def read(attempt: Attempt) -> list[SubjectState]:
-        known = [settlement.state for settlement in batch]  # since the claim: mostly nobody has changed it
-        return known if attempt.number == 0 else _reload(known, history, attempt.now)
-
-    def change(states: list[SubjectState], attempt: Attempt) -> Change[None]:
-        writes = []
-        for state, settlement in zip(states, batch, strict=True):
-            deliveries = [fail_if_exhausted(state, delivery, attempt.now) for delivery in settlement.deliveries]
-            settled = state
-            for delivery in deliveries:
-                settled = apply_delivery(settled, delivery, owner, attempt.now, runtime.jitter())
-            writes.append(SubjectWrite((), settled, deliveries))
-        return Change(None, writes)
-
-    _, stored = history.update(read, change, runtime.clock, runtime.pause, tries)
-    return {settlement.key: state for settlement, state in zip(batch, stored, strict=True) if state}
+def _settled(
+    state: SubjectState, attempts: Sequence[Delivery], owner: str, now: float, jitter: Callable[[], float]
+) -> SubjectWrite:
+    deliveries = [fail_if_exhausted(state, delivery, now) for delivery in attempts]
+    settled = state
+    for delivery in deliveries:
+        settled = apply_delivery(settled, delivery, owner, now, jitter())
+    return SubjectWrite((), settled, deliveries)
 
 
 def _reload(states: Sequence[SubjectState], history: History, now: float) -> list[SubjectState]:
@@ -146,20 +149,20 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
     history = runtime.history
     deliveries = [delivery for _, delivery in results.answers]
 
-    def read(attempt: Attempt) -> ChannelStates:
+    def read(_: Sequence[None], attempt: Attempt) -> ChannelStates:
         return history.channel_states(attempt.now)
 
-    def change(before: ChannelStates, attempt: Attempt) -> Change[None]:
+    def change(before: ChannelStates, _: Sequence[None], attempt: Attempt) -> Changes[None]:
         outcomes = record_outcomes(before, deliveries, attempt.now)
         after = charge_at_completion(outcomes, claims.granted_at, results.finished_at)
-        return Change(None, channel_states=after if after != before else None)
+        return Changes([Change(None)], after if after != before else None)
 
-    if change(claims.channel_states, Attempt(runtime.clock())).channel_states is None:
+    if change(claims.channel_states, [None], Attempt(runtime.clock())).channel_states is None:
         return
-    try:  # on the states as they are now: those of the claim may be seconds old
-        history.update(read, change, runtime.clock, runtime.pause, BACKGROUND_TRIES)
-    except HistoryUnavailable as error:
-        log.warning("the next attempt to send will record it: %s", error)
+    # On the states as they are now: those of the claim may be seconds old.
+    (outcome,) = history.update_all([None], read, change, runtime.clock, runtime.pause, BACKGROUND_TRIES)
+    if isinstance(outcome, HistoryUnavailable):
+        log.warning("the next attempt to send will record it: %s", outcome)
 
 
 def schedule_checks(results: SendResults, claims: Claims, queues: Queues, clock: Callable[[], float]) -> None:

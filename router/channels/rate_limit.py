@@ -74,12 +74,14 @@ class Allocation(NamedTuple):
         grants: by key of the subject's state and by channel, how it is sent.
         retry_at: by channel, the clock time of the next try for the entries that were not granted.
         granted_at: by endpoint that was granted messages, the clock time.
+        new_bundles: clock times of the bundled messages that it schedules.
     """
 
     channel_states: ChannelStates
     grants: Mapping[Key, Mapping[str, SendMode]] = MappingProxyType({})
     retry_at: Mapping[str, float] = MappingProxyType({})
     granted_at: Mapping[str, float] = MappingProxyType({})
+    new_bundles: tuple[float, ...] = ()
 
 
 def allocate(
@@ -126,7 +128,9 @@ def allocate(
             if share.entries < len(due):
                 retry_at[channel] = share.bundle.at
     sent_at = {endpoint: times for endpoint, times in sent_at.items() if times}
-    return Allocation(channel_states._replace(sent_at=sent_at, bundles=bundles), grants, retry_at, granted_at)
+    new_bundles = tuple(bundle.at for name, bundle in bundles.items() if channel_states.bundles.get(name) != bundle)
+    changed = channel_states._replace(sent_at=sent_at, bundles=bundles)
+    return Allocation(changed, grants, retry_at, granted_at, new_bundles)
 
 
 def charge_at_completion(

@@ -71,10 +71,10 @@ def _closed(incident_id: str, author: str, reason: str, stack: Stack) -> Subject
         if state.incident.over:
             raise HistoryError(f"{incident_id} is over already: {state.incident.status}")
         closed = close(state, author, reason, attempt.now)
-        return Change(closed, [SubjectWrite(state=closed)])
+        return Change(closed, SubjectWrite(state=closed))
 
     try:
-        closed, (stored,) = stack.history.update(read, change, time.time, pause)
+        closed, stored, _ = stack.history.update(read, change, time.time, pause)
     except Contended:
         raise HistoryError(f"{incident_id} keeps being changed by the router at the same time; try again") from None
     return stored or closed

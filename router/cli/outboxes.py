@@ -83,9 +83,9 @@ def _dropped(history: History, incident_id: str, channel: str, *, dry_run: bool)
             return Change(f"left: {why_not}")
         if dry_run:
             return Change("would be dropped")
-        return Change("dropped", [SubjectWrite(state=changed)])
+        return Change("dropped", SubjectWrite(state=changed))
 
     try:
-        return history.update(read, change, time.time, pause)[0]
+        return history.update(read, change, time.time, pause).result
     except Contended:
         return "left: the router kept changing its incident at the same time; try again"

@@ -192,13 +192,13 @@ def _requeued(stack: Stack, incident_id: str, channel: str, *, dry_run: bool, is
             return Change(f"{_LEFT}: {NOT_CONFIGURED}; --drop {channel} drops it, --channel {channel} tries again")
         if dry_run:
             return Change("would be due again")
-        return Change("due again", [SubjectWrite(state=requeued)])
+        return Change("due again", SubjectWrite(state=requeued))
 
     try:
-        outcome, stored = stack.history.update(read, change, time.time, pause)
+        outcome, stored, _ = stack.history.update(read, change, time.time, pause)
     except Contended:
         return f"{_LEFT}: the router kept changing its incident at the same time; try again"
-    return f"{outcome}: notifying {stack.hint(stored[0])}" if stored and stored[0] else outcome
+    return f"{outcome}: notifying {stack.hint(stored)}" if stored else outcome
 
 
 # --- the dead-letter queue --------------------------------------------------------------------------------------------

@@ -30,11 +30,13 @@ Versions that run side by side read each other's items by these rules:
 
 import json
 import logging
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
-from types import MappingProxyType
+from itertools import groupby
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, NamedTuple, TypeVar
 
 from router.channels.state import BundleState, ChannelFailure, ChannelStates
@@ -67,6 +69,7 @@ from router.incident.state import (
     MessageOptions,
     MutedAlert,
     OutboxEntry,
+    RecentAlert,
     RouteTarget,
     SelfReport,
     SendMode,
@@ -108,6 +111,7 @@ EVENT_LIMIT = 32_768
 CHANNEL_STATES_KEY: Key = ("channels", "condition")
 SERVICE_POLL_KEY: Key = ("poll", "services")
 RUN_POLL_KEY: Key = ("poll", "runs")
+_NEVER = 253_402_300_799  # the year 9999
 _SILENCED_BY = ("silence", "silence_reason")  # of a row
 
 
@@ -117,7 +121,8 @@ class AlertRecord(NamedTuple):
     Attributes:
         event: the event that the alert was made from, or None where it is not known.
         silenced_by: id and reason of the silence that held the alert back, if one did.
-        version: of the row that it replaces; 0 if there must be none.
+        version: of the row that it replaces; 0 if there is none.
+        is_repeat: the state knew the alert before; only its row was missing.
     """
 
     alert: Alert
@@ -126,16 +131,26 @@ class AlertRecord(NamedTuple):
     event: Event | None = None
     silenced_by: Mapping[str, str] = MappingProxyType({})
     version: int = 0
+    is_repeat: bool = False
 
 
 class Recorded(NamedTuple):
-    """What an alert's row says that decides whether a repeat of the alert is news."""
+    """What is known of an alert that decides whether a repeat of it is news.
+
+    Attributes:
+        incident: the id of the incident that counts it, or "".
+        version: of its row; 0 if there is none.
+        is_written: its row says all of this.
+        silenced_by: see `AlertRecord`; known only of a row that is not written.
+    """
 
     severity: Severity
     cause: str
     decision: Decision
     incident: str
     version: int
+    is_written: bool = True
+    silenced_by: Mapping[str, str] = MappingProxyType({})
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -383,6 +398,48 @@ CONDITION = Record(
     },
     identity="reported_at",
 )
+RECENT_ALERTS = Record(  # those that follow each other and have the same
+    dict,
+    {
+        "decision": Field(DECISION),
+        "severity": Field(ANNOUNCED_SEVERITY),  # so that a repeat is announced rather than held back
+        "cause": Field(TEXT),
+        "incident": Field(COUNT, 0),
+        "alert_id": Field(TEXT, ""),
+        "ended": Field(TupleOf(TEXT), ()),
+        "silenced_by": Field(MapOf(TEXT), EMPTY),
+        "ids": Field(TEXT),
+    },
+    identity="ids",
+)
+_ID_LENGTH = 8  # characters of `router.incident.recent.recent_id`
+
+
+class _Recent:
+    """The most recent alerts, with the ids of those that are alike in one text: ids cannot be compressed."""
+
+    accepts = None
+    _codec = TupleOf(RECENT_ALERTS)
+
+    def read(self, stored: Any) -> tuple[Any, Any]:
+        groups, unknown = self._codec.read(stored)
+        recent: dict[str, RecentAlert] = {}
+        for group in groups:
+            ids = group.pop("ids")
+            if len(ids) % _ID_LENGTH:
+                raise DamagedItem(f"{ids[-40:]!r} is not a list of ids")
+            entry = RecentAlert(**group)
+            recent |= {ids[start : start + _ID_LENGTH]: entry for start in range(0, len(ids), _ID_LENGTH)}
+        return recent, unknown
+
+    def write(self, value: Any, unknown: Any) -> Any:
+        groups = [
+            SimpleNamespace(**entry._asdict(), ids="".join(key for key, _ in alike))
+            for entry, alike in groupby(value.items(), lambda known: known[1])
+        ]
+        return self._codec.write(groups, unknown)
+
+
 STATE = Record(  # without `subject` and `version`, which are attributes of the item
     dict,
     {
@@ -402,6 +459,7 @@ STATE = Record(  # without `subject` and `version`, which are attributes of the 
         "deployments": Field(MapOf(NUMBER), EMPTY),
         "muted": Field(Optional(MUTED), None),
         "tasks": Field(MapOf(KNOWN_TASK), EMPTY),
+        "recent": Field(_Recent(), EMPTY),
         "archived": Field(FLAG, default=False),
         "outbox": Field(MapOf(OUTBOX_ENTRY), EMPTY),
         "incident": Field(Optional(INCIDENT), None),
@@ -490,9 +548,21 @@ SILENCE = Record(  # times are stored as text; `planned_end` is in the key
     },
 )
 
+_OF_INDEXES = {"due_shard", "due_at", "only_pages_until", "open_shard"}
 # Attributes that are made from others each time an item is written, so that none of them is unknown.
 _KEYS_AND_STAMP = {"pk", "sk", "schema", "min_reader", "ttl"}
-_MADE_FOR_QUERIES = {"fingerprint", "state", "id", "cause", "title", "opened_at", "open_shard", "due_shard", "due_at"}
+_MADE_FOR_QUERIES = {
+    "fingerprint",
+    "state",
+    "id",
+    "cause",
+    "title",
+    "opened_at",
+    "open_shard",
+    "due_shard",
+    "due_at",
+    "only_pages_until",
+}
 
 _ALERT_ROW: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -600,10 +670,14 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
     }
 
 
-def state_item(state: SubjectState, ttl: int) -> Item:
+def state_item(state: SubjectState, ttl: int, now: float = math.inf) -> Item:
     """A subject's item: attributes that people query, and the router's own state, packed, as `state`.
 
     While an incident is open, the item does not expire: its channels are still to be told of the end.
+
+    Args:
+        now: clock time. The due index also finds the subject when a window ends that is open then, though nothing may
+            have been held back: so an alert that is held back need not move it there, which costs two write units.
     """
     pk, sk = key_of(state)
     incident, unknown = state.incident, _unknown_of(state)
@@ -630,9 +704,31 @@ def state_item(state: SubjectState, ttl: int) -> Item:
         item["open_shard"] = f"open#{shard(pk)}"
     else:
         item["ttl"] = ttl
-    if state.due_at is not None:
-        item |= {"due_shard": f"due#{shard(pk)}", "due_at": state.due_at}
+    due_at = min((time for time in (state.due_at, *_windows(state, now)) if time is not None), default=None)
+    if due_at is not None:
+        item |= {"due_shard": f"due#{shard(pk)}", "due_at": due_at}
+    if (until := _only_pages_until(state)) is not None:
+        item["only_pages_until"] = until
     return item
+
+
+def _windows(state: SubjectState, now: float) -> Iterator[float]:
+    """When the windows end that are open now."""
+    for entry in state.outbox.values() if state.is_open else ():
+        if entry.window_ends_at is not None and entry.window_ends_at > now:
+            yield entry.window_ends_at
+
+
+def _only_pages_until(state: SubjectState) -> float | None:
+    """When something else is due than pages that wait for their rate limit; None if no page waits.
+
+    Thousands of them may wait for many minutes. They must not hide from the tick what is due on other channels.
+    """
+    waiting = {name for name, entry in state.outbox.items() if entry.throttled and entry.stateful}
+    if not waiting:
+        return None
+    others = {name: entry for name, entry in state.outbox.items() if name not in waiting}
+    return state._replace(outbox=others, lapse_at=None).due_at or _NEVER
 
 
 _NOTHING_UNKNOWN: Final[Mapping[str, Any]] = MappingProxyType(
@@ -798,7 +894,7 @@ def damaged_item(item: Item, reason: str, ttl: int, now: float) -> Item:
 
 def without_index_keys(item: Item) -> Item:
     """The same item, one version on, where no query for due subjects or open incidents finds it."""
-    kept = {name: value for name, value in item.items() if name not in {"due_shard", "due_at", "open_shard"}}
+    kept = {name: value for name, value in item.items() if name not in _OF_INDEXES}
     return {**kept, "version": version_of(item) + 1}
 
 
@@ -830,6 +926,7 @@ def restarted_state(item: Item, now: float, subject: Subject | None = None) -> S
         "occurrences",
         "deployments",
         "tasks",
+        "recent",
     )
     number = _number_of(item)
     return SubjectState(
@@ -995,16 +1092,30 @@ DICTIONARIES: Final[Mapping[int, bytes]] = MappingProxyType(
             b'"ended_at":17,"recurrence":{"last_day":1,"last_week":1,"previous":17,"deployed_at":17},"details":{"runbook_url":"",'
             b'"silenced":{"since":17,"last_at":17,"count":1,"by":{"rollbacks":["ecs-svc/","deployments":{"ecs-svc/":17,'
             b'"deployment_resolved_at":17,"quiet_from":17,"lease_owner":"","lease_ends_at":17,"in_doubt":true,'
-            b'"throttled":true,"first_attempt_at":17,"attempt":1,"response":"","outcome":"retry","suppressed":{"'
+            b'"throttled":true,"first_attempt_at":17,"attempt":1,"response":"","outcome":"retry",'
             b'"options":{"mention":"","language":"ja","time_zone":"Asia/Tokyo"},"last_at":17,"opened_at":17,'
-            b'"deployment":"ecs-svc/","task_definition":":1","stop_code":"TaskFailedToStart",'
-            b'"stop_code":"EssentialContainerExited","reason":"","memory":512,"digest":"sha256:",'
-            b'"image":".dkr.ecr..amazonaws.com/","exit_code":1,"status":"STOPPED","containers":[{"name":"","stopped":true,'
-            b'"started_at":17,"task":"","title":" in ","rule":"","resolves":false,"severity":"critical","cause":"",'
-            b'"at":17,"event_id":"","alert":{"id":"","tasks":["incident":{"causes":{"cause_times":{"","lapse_at":17,'
+            b'"self_reported":true,"exited":["exits":{"restarted":{"conditions":{"container/"reported_at":17,"seen_at":17,'
+            b'"event_name":"SERVICE_DEPLOYMENT_FAILED","detail_type":"ECS Deployment State Change",'
+            b'"event_reason":"Scaling activity initiated by (deployment ecs-svc/","rule":"health checks failed",'
+            b'"cause":"task_failed_to_start","cause":"image_pull_failed","cause":"health_check_failed",'
+            b'"cause":"cloudwatch_alarm","cause":"essential_container_exited","cause":"out_of_memory",'
+            b'"reason":"CannotPullContainerError: ","reason":"OutOfMemoryError: Container killed due to memory usage",'
+            b'"stop_code":"TaskFailedToStart","recent":[{"decision":"already resolved","decision":"resolving",'
+            b'"decision":"announced","severity":"critical","cause":"essential_container_exited","incident":1,"ids":"'
+            b'"},{"decision":"held back by window","tasks":{"":{"stopped_at":17},"latest_sent":true,'
+            b'"event_reason":"Essential container in task exited","detail_type":"ECS Task State Change",'
+            b'"partition":"aws",'
+            b'"details":{"launchType":"FARGATE","startedBy":"ecs-svc/"},"deployment":"ecs-svc/","task_definition":":1",'
+            b'"stop_code":"EssentialContainerExited","reason":"","culprits":["app"],"memory":512,"digest":"sha256:",'
+            b'"image":".dkr.ecr..amazonaws.com/","exit_code":1,"status":"STOPPED","containers":[{"name":"app",'
+            b'"created_at":17,"started_at":17,"stopped":true,"task":"","title":" in ",'
+            b'"rule":"essential container exited",'
+            b'"resolves":false,"severity":"critical","cause":"","at":17,"event_id":"",".task-ended.","alert":{"id":"",'
+            b'"tasks":["incident":{"causes":{"suppressed":{"cause_times":{"","lapse_at":17,'
             b'"resolve_at":17,"occurrences":{"":[[17,1]]},"outbox":{"teams":{"pagerduty":{"stateful":true,"email":{'
-            b'"slack":{"dedup_window":900.0,"wanted_revision":1,"sent_revision":1,"last_kind_sent":"opened",'
-            b'"announced_severity":"critical","window_step":1,"window_ends_at":17,"outcome":"sent"},'
+            b'"slack":{"dedup_window":900.0,"remind":86400.0,"wanted_revision":1,"sent_revision":1,'
+            b'"last_kind_sent":"opened","announced_severity":"critical","sent_at":17,"window_step":1,'
+            b'"window_ends_at":17,"due_at":17,"outcome":"sent"},'
         )
     }
 )
@@ -1016,7 +1127,7 @@ def packed_state(value: Any) -> bytes:
     Floats are rounded to the millisecond as the table does, so that the state and the due index name the same time.
     """
     text = json.dumps(_to_the_millisecond(value), ensure_ascii=False, separators=(",", ":"))
-    compressor = zlib.compressobj(zdict=_dictionary(SCHEMA))
+    compressor = zlib.compressobj(level=9, zdict=_dictionary(SCHEMA))
     return compressor.compress(text.encode("utf-8", "replace")) + compressor.flush()
 
 

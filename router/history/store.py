@@ -5,12 +5,13 @@ affects only itself: see `History.load`.
 """
 
 import logging
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import groupby, islice
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from router import deadline
 from router.channels.state import ChannelStates
@@ -27,7 +28,6 @@ from router.history.items import (
     damaged_item,
     delivery_items,
     each_delivery,
-    is_row_key,
     iso,
     readable_open_incident,
     readable_row,
@@ -55,6 +55,8 @@ from router.poll.state import RunPoll, ServicePoll
 
 log = logging.getLogger("ecs-alert-router.history.store")
 
+_DUE_LISTED = 2000  # entries of each shard of the due index
+_DUE_LOADED = 1000  # states that are due: as many as an invocation has time for
 _PAGE = 1000  # items; as many index entries are less than the 1 MB that DynamoDB reads at once
 _KEPT_DAMAGED = 30 * 86400  # seconds for which a copy of a damaged item is kept at least
 MapPages = Callable[[Callable[[Query], Page], Iterable[Query]], Iterable[Page]]
@@ -76,11 +78,35 @@ _Result = TypeVar("_Result")
 
 
 class SubjectWrite(NamedTuple):
-    """What is written about one subject, all of it or nothing."""
+    """What is written about one subject: the state with its deliveries, all of it or nothing; then the rows.
+
+    Attributes:
+        is_independent: the state neither takes a lease nor waits for a rate limit, so it need not be written together
+            with the channel states. That costs half.
+    """
 
     rows: Sequence[AlertRecord] = ()
     state: SubjectState | None = None
     deliveries: Sequence[Delivery] = ()
+    is_independent: bool = False
+
+    @property
+    def puts(self) -> int:
+        """How many items are written together, at most."""
+        state = self.state
+        return 1 + bool(state.superseded) + len(self.deliveries) + len(state.given_up) if state else 0
+
+
+class Snapshot(NamedTuple):
+    """What one consistent read found.
+
+    Attributes:
+        rows: of the alerts that have one.
+    """
+
+    states: Mapping[Subject, SubjectState]
+    channel_states: ChannelStates
+    rows: Mapping[Key, Item]
 
 
 class Attempt(NamedTuple):
@@ -88,20 +114,38 @@ class Attempt(NamedTuple):
 
     Attributes:
         now: clock time. number: 0 for the first attempt.
-        existing: alert rows that earlier attempts found in the table; the item is None if DynamoDB did not return it.
     """
 
     now: float
     number: int = 0
-    existing: Mapping[Key, Item | None] = MappingProxyType({})
 
 
 class Change(NamedTuple, Generic[_Result]):
-    """What one transaction writes (nothing is allowed), and what that means to the caller."""
+    """What is written of one part of an update (nothing is allowed), and what that means to the caller."""
 
     result: _Result
-    writes: Sequence[SubjectWrite] = ()
+    write: SubjectWrite = SubjectWrite()
+
+
+class Changes(NamedTuple, Generic[_Result]):
+    """What is written of all parts, in their order, and of the channels: None where that does not change."""
+
+    parts: Sequence[Change[_Result]]
     channel_states: ChannelStates | None = None
+
+
+class Stored(NamedTuple, Generic[_Result]):
+    """A part of an update that was written.
+
+    Attributes:
+        result: the change's.
+        state: as it is now stored; None if it was not written.
+        missing_rows: by alert id, why its row could not be written.
+    """
+
+    result: _Result
+    state: SubjectState | None = None
+    missing_rows: Mapping[str, HistoryUnavailable] = MappingProxyType({})
 
 
 class AlertQuery(NamedTuple):
@@ -156,20 +200,29 @@ class History(NamedTuple):
         return self.states([subject], now)[0][subject]
 
     def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], ChannelStates]:
-        """The states of subjects and of the channels, read consistently; one request for up to 99 subjects.
+        """The states of subjects and of the channels; see `snapshot`."""
+        found = self.snapshot(subjects, (), now)
+        return dict(found.states), found.channel_states
 
-        A damaged item is set aside, and its subject starts again from what can still be read.
+    def snapshot(self, subjects: Sequence[Subject], alert_ids: Iterable[str], now: float) -> Snapshot:
+        """The states of subjects and of the channels, and the rows of alerts, in one consistent read.
+
+        Without subjects, the channels' states are not read either. A damaged item is set aside, and its subject starts
+        again from what can still be read.
 
         Raises:
             NewerItem: this version is too old to read one of them.
             HistoryUnavailable: nothing is known.
         """
-        found = self.table.get([CHANNEL_STATES_KEY, *(state_key(subject) for subject in subjects)], now)
+        keys = [CHANNEL_STATES_KEY, *(state_key(subject) for subject in subjects)] if subjects else []
+        row_keys = [key for alert_id in alert_ids if (key := row_key(alert_id))]
+        found = self.table.get([*keys, *row_keys], now) if keys or row_keys else {}
         states = {}
         for subject in subjects:
             item = found.get(state_key(subject))
             states[subject] = (self._state(item, now, subject) if item else None) or SubjectState(subject)
-        return states, self._channel_states(found.get(CHANNEL_STATES_KEY), now)
+        rows = {key: found[key] for key in row_keys if key in found}
+        return Snapshot(states, self._channel_states(found.get(CHANNEL_STATES_KEY), now), rows)
 
     def channel_states(self, now: float) -> ChannelStates:
         """The states of the channels, read consistently. Raises as `states` does."""
@@ -199,29 +252,37 @@ class History(NamedTuple):
         self.table.commit([Put(run_poll_item(poll), poll.version)], now)
 
     def due(self, now: float) -> list[SubjectState]:
-        """The states for which something must be done now, the longest overdue first; read as `load` does."""
-        keys = [
-            (item["pk"], item["sk"])
+        """The states that the due index finds now, the longest overdue first; read as `load` does.
+
+        Those for which only pages wait for their rate limit come last, as far as there is room. A state whose window
+        has ended without anything held back is not due: it needs another place in the index (`state_item`).
+        """
+        found = [
+            item
             for shard in range(SHARDS)
-            for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=100), now).items
+            for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=_DUE_LISTED), now).items
         ]
-        states = self.load(keys, now) if keys else []
-        return sorted((state for state in states if is_due(state, now)), key=_due_at)
+        found.sort(key=lambda item: (item.get("only_pages_until", 0) > now, item["due_at"]))
+        keys = [(item["pk"], item["sk"]) for item in found[:_DUE_LOADED]]
+        states = self._loaded(keys, now) if keys else ()
+        return sorted((state for item, state in states if is_due(state, now) or _is_early(item, now)), key=_due_at)
 
     def load(self, keys: Sequence[Key], now: float) -> list[SubjectState]:
         """The states with those keys that exist and can be read, read consistently.
 
         A damaged item is set aside. An item that only a newer version can read is left out, with a warning.
         """
-        states = []
+        return [state for _, state in self._loaded(keys, now)]
+
+    def _loaded(self, keys: Sequence[Key], now: float) -> Iterator[tuple[Item, SubjectState]]:
         for item in self.table.get(keys, now).values():
             try:
                 state = self._state(item, now)
             except HistoryUnavailable as error:
                 log.warning("left out: %s", error)
             else:
-                states += [state] if state else []
-        return states
+                if state:
+                    yield item, state
 
     def archived(self, subject: Subject, number: int, now: float) -> SubjectState | None:
         """The state of an incident that a later one has replaced."""
@@ -314,13 +375,19 @@ class History(NamedTuple):
         state: SubjectState | None = None,
         deliveries: Sequence[Delivery] = (),
     ) -> SubjectState | None:
-        """Writes about one subject, as `commit_all` does. Returns the state as it is now stored."""
-        return self.commit_all(now, [SubjectWrite(rows, state, deliveries)])[0]
+        """Writes about one subject: the state as `commit_all` does, then the rows that are missing.
+
+        Returns the state as it is now stored.
+        """
+        (stored,) = self.commit_all(now, [SubjectWrite((), state, deliveries)])
+        for error in self._put_rows(rows, now).values():
+            raise error
+        return stored
 
     def commit_all(
         self, now: float, changes: Sequence[SubjectWrite], channel_states: ChannelStates | None = None
     ) -> list[SubjectState | None]:
-        """Writes everything or nothing: rows and states that nobody has written since they were read, deliveries.
+        """Writes everything or nothing: states that nobody has written since they were read, and deliveries. No rows.
 
         Args:
             changes: of different subjects; at most `MAX_PUTS` items in all.
@@ -330,8 +397,8 @@ class History(NamedTuple):
             The states as they are now stored, for the next commit.
 
         Raises:
-            Conflict: a row exists already (or a delivery of the same millisecond), or a state has been changed by
-                another writer; its keys say which.
+            Conflict: a state has been changed by another writer (or there is a delivery of the same millisecond); its
+                keys say which.
             HistoryUnavailable: nothing is known.
         """
         puts = [put for change in changes for put in self._puts(change, now)]
@@ -348,54 +415,139 @@ class History(NamedTuple):
         clock: Callable[[], float],
         pause: Callable[[int], None],
         tries: int = TRIES,
-    ) -> tuple[_Result, list[SubjectState | None]]:
-        """Reads, applies a change and commits it; starts again when another writer was faster.
+    ) -> Stored[_Result]:
+        """Updates one subject; see `update_all`.
 
-        A conflict on alert rows alone says that the states are still as they were read: only the change is repeated,
-        which finds those rows in `Attempt.existing`.
+        Raises:
+            Contended: every attempt met another writer, until there were `tries` of them or the deadline came.
+            HistoryUnavailable: nothing is known about what was written, or a row is missing.
+        """
+
+        def change_all(snapshot: _Snapshot, _: Sequence[None], attempt: Attempt) -> Changes[_Result]:
+            return Changes([change(snapshot, attempt)])
+
+        (outcome,) = self.update_all([None], lambda _, attempt: read(attempt), change_all, clock, pause, tries)
+        if isinstance(outcome, HistoryUnavailable):
+            raise outcome
+        for error in outcome.missing_rows.values():
+            raise error
+        return outcome
+
+    def update_all(  # noqa: PLR0913, PLR0917 - a loop is given everything that it does
+        self,
+        parts: Sequence[_Part],
+        read: Callable[[Sequence[_Part], Attempt], _Snapshot],
+        change: Callable[[_Snapshot, Sequence[_Part], Attempt], Changes[_Result]],
+        clock: Callable[[], float],
+        pause: Callable[[int], None],
+        tries: int = TRIES,
+    ) -> list[Stored[_Result] | HistoryUnavailable]:
+        """Reads, applies a change and commits it: the only loop that does. Parts that met another writer start again.
+
+        What fails for several parts together is repeated one by one, so that one part's failure leaves the others
+        alone: each has its share of the time. If DynamoDB did not answer at all, no part gets an answer, and the time
+        is needed for other things.
 
         Args:
-            change: pure; may raise to give up.
+            parts: what there is to update, one for each subject.
+            read, change: are called with the parts that are left. `change` may raise to give up.
             pause: waits before attempt n + 1 (from 0), so that writers of one subject do not keep colliding.
 
         Returns:
-            The change's result, and the states that its writes stored.
-
-        Raises:
-            Contended: every attempt met another writer, until there were `tries` of them or the deadline came. Nothing
-                was written.
-            HistoryUnavailable: nothing is known about what was written.
+            For each part what was stored, or why nothing is known to be.
         """
-        snapshot: Any = None
-        must_read = True
-        existing: dict[Key, Item | None] = {}
+        outcomes: dict[int, Stored[_Result] | HistoryUnavailable] = {}
+        left = list(range(len(parts)))
         for number in range(tries):
-            attempt = Attempt(clock(), number, existing)
-            if must_read:
-                snapshot = read(attempt)
-            result, writes, channel_states = change(snapshot, attempt)
-            try:
-                return result, self.commit_all(attempt.now, writes, channel_states)
-            except Conflict as conflict:
-                existing |= {key: conflict.items.get(key) for key in conflict.keys if is_row_key(key)}
-                must_read = not conflict.keys or not all(map(is_row_key, conflict.keys))
+            attempt = Attempt(clock(), number)
+            tried = self._try([parts[place] for place in left], read, change, attempt)
+            results = dict(zip(left, tried, strict=True))
+            contended = [place for place, result in results.items() if isinstance(result, Conflict)]
+            alone = [place for place, result in results.items() if len(left) > 1 and _failed_together(result)]
+            if len(contended) > 1 and number + 1 >= BATCH_TRIES:
+                alone, contended = alone + contended, []
+            outcomes |= {n: each for n, each in results.items() if not isinstance(each, Conflict)}
+            for position, place in enumerate(alone):
+                until = deadline.current()
+                with deadline.applies(until and until.share(len(alone) - position)):
+                    (outcomes[place],) = self.update_all([parts[place]], read, change, clock, pause, tries)
+            left = contended
+            if not left or number + 1 == tries:
+                break
             pause(number)
-            current = deadline.current()
-            if current and current.left() < _TIME_TO_TRY:
-                raise Contended(number + 1)
-        raise Contended(tries)
+            until = deadline.current()
+            if until and until.left() < _TIME_TO_TRY:
+                break
+        outcomes |= {place: Contended(number + 1) for place in left}
+        return [outcomes[place] for place in range(len(parts))]
+
+    def _try(
+        self,
+        parts: Sequence[_Part],
+        read: Callable[[Sequence[_Part], Attempt], _Snapshot],
+        change: Callable[[_Snapshot, Sequence[_Part], Attempt], Changes[_Result]],
+        attempt: Attempt,
+    ) -> list[Stored[_Result] | Conflict | HistoryUnavailable]:
+        """One attempt. A part whose state is written has its rows written at once, before other parts are repeated."""
+        try:
+            changes, channel_states = change(read(parts, attempt), parts, attempt)
+        except HistoryUnavailable as error:
+            return [error] * len(parts)
+        writes = [each.write for each in changes]
+        failures = self._commit_states(writes, channel_states, attempt.now)
+        rows = [row for place, write in enumerate(writes) if place not in failures for row in write.rows]
+        missing = self._put_rows(rows, attempt.now)
+        return [
+            failures.get(place)
+            or Stored(
+                result,
+                write.state and _as_stored(write.state),
+                {row.alert.id: missing[row.alert.id] for row in write.rows if row.alert.id in missing},
+            )
+            for place, (result, write) in enumerate(changes)
+        ]
+
+    def _commit_states(
+        self, writes: Sequence[SubjectWrite], channel_states: ChannelStates | None, now: float
+    ) -> dict[int, Conflict | HistoryUnavailable]:
+        """Writes the states in as few units as possible. Returns why some of them were not written, by their place.
+
+        What takes leases is written together with the channel states; what does not fit into that transaction, after
+        it. So no lease is taken without its share of the rate limits.
+        """
+        failures: dict[int, Conflict | HistoryUnavailable] = {}
+        places = list(range(len(writes)))
+        independent = [[place] for place in places if writes[place].is_independent and writes[place].puts]
+        others = [place for place in places if not writes[place].is_independent]
+        batches = [*independent, *_in_transactions(others, writes)] if others else independent
+        for number, batch in enumerate(batches):
+            is_first = number == len(independent)
+            try:
+                self.commit_all(now, [writes[place] for place in batch], channel_states if is_first else None)
+            except (Conflict, HistoryUnavailable) as error:
+                is_over = isinstance(error, HistoryUnavailable) and not error.answered
+                needed = is_over or (is_first and channel_states)
+                failed = [place for each in (batches[number:] if needed else [batch]) for place in each]
+                failures |= dict.fromkeys(failed, error)
+                if needed:
+                    return failures
+        return failures
 
     def _puts(self, change: SubjectWrite, now: float) -> Iterator[Put]:
         state = change.state
-        for row in change.rows:
-            yield Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)
         if state:
-            yield Put(state_item(state, self._longest_ttl(now)), state.version)
+            yield Put(state_item(state, self._longest_ttl(now), now), state.version)
             if state.superseded:  # without a condition: after a state has expired, numbers begin again at 1
-                yield Put(state_item(state.superseded, self._ttl_of(state.superseded, now)))
+                yield Put(state_item(state.superseded, self._ttl_of(state.superseded, now), now))
             if deliveries := (*change.deliveries, *state.given_up):
                 ttl = self._ttl_of(state, now)
                 yield from (Put(item, 0) for item in delivery_items(state, deliveries, ttl, now))
+
+    def _put_rows(self, rows: Sequence[AlertRecord], now: float) -> dict[str, HistoryUnavailable]:
+        """Writes the rows that nobody has written since they were read. Returns why others are missing, by alert id."""
+        puts = [Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version) for row in rows]
+        failures = self.table.put_each(puts, now) if puts else {}
+        return {row.alert.id: failures[put.key] for row, put in zip(rows, puts, strict=True) if put.key in failures}
 
     def _longest_ttl(self, now: float) -> int:
         return int(now + max(self.retention, *self.by_severity.values(), 0.0))
@@ -526,61 +678,22 @@ def _ttl_in(item: Item) -> int:
     return ttl if isinstance(ttl, int) and not isinstance(ttl, bool) else 0
 
 
-def update_in_batches(
-    parts: Iterable[_Part],
-    puts: Callable[[_Part], int],
-    update: Callable[[Sequence[_Part], int], _Result],
-    most: int = MAX_PUTS,
-) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
-    """Updates many subjects with as few transactions as possible.
+def _failed_together(result: object) -> bool:
+    """Whether an attempt failed in a way that may concern only some of its parts."""
+    return isinstance(result, HistoryUnavailable) and result.answered
 
-    A batch that fails is repeated subject by subject, so that one subject's failure leaves the others alone: each has
-    its share of the time. If DynamoDB did not answer at all, no subject gets an answer, and the time is needed.
 
-    Args:
-        parts: what there is to update, one for each subject.
-        puts: how many items one of them writes; at most `most` go into one transaction.
-        update: updates these parts in one transaction, with that many attempts (`History.update`).
-
-    Yields:
-        The parts of each transaction, and what `update` returned for them, or why it failed.
-    """
-    batch: list[_Part] = []
-    size = 0
-    for part in parts:
-        if batch and size + puts(part) > most:
-            yield from _update_batch(batch, update)
+def _in_transactions(places: Sequence[int], writes: Sequence[SubjectWrite]) -> Iterator[list[int]]:
+    """The places of the writes of each transaction; at least one, for the channel states may be all there is."""
+    batch: list[int] = []
+    size = 1  # the channel states
+    for place in places:
+        if batch and size + writes[place].puts > MAX_PUTS:
+            yield batch
             batch, size = [], 0
-        batch.append(part)
-        size += puts(part)
-    if batch:
-        yield from _update_batch(batch, update)
-
-
-def _update_batch(
-    batch: Sequence[_Part], update: Callable[[Sequence[_Part], int], _Result]
-) -> Iterator[tuple[Sequence[_Part], _Result | HistoryUnavailable]]:
-    alone = len(batch) == 1
-    outcome = _outcome(batch, update, TRIES if alone else BATCH_TRIES, None)
-    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:
-        yield batch, outcome
-        return
-    for position, part in enumerate(batch):
-        current = deadline.current()
-        yield [part], _outcome([part], update, TRIES, current and current.share(len(batch) - position))
-
-
-def _outcome(
-    batch: Sequence[_Part],
-    update: Callable[[Sequence[_Part], int], _Result],
-    tries: int,
-    until: deadline.Deadline | None,
-) -> _Result | HistoryUnavailable:
-    with deadline.applies(until):
-        try:
-            return update(batch, tries)
-        except HistoryUnavailable as error:
-            return error
+        batch.append(place)
+        size += writes[place].puts
+    yield batch
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -657,6 +770,11 @@ def _incident_keys(incident_id: str) -> list[Key]:
 def is_due(state: SubjectState, now: float) -> bool:
     """Whether something must be done for the subject now."""
     return state.due_at is not None and state.due_at <= now
+
+
+def _is_early(item: Item, now: float) -> bool:
+    """Whether the index finds the item now, as it is stored: the index may lag behind."""
+    return bool(item.get("due_at", math.inf) <= now)
 
 
 def _due_at(state: SubjectState) -> float:

@@ -4,7 +4,8 @@ Three rules hold for every reader and writer:
 
 - An expired item is absent. DynamoDB's TTL deletes late ("within a few days", DynamoDB guide, "Time to Live"), so
   nothing here trusts deletion: expiry is compared in each condition and on each read.
-- A commit is written whole or not at all, and only if every one of its conditions holds.
+- A commit is written whole or not at all, and only if every one of its conditions holds. `put_each` writes items that
+  do not belong together, for half of what a transaction costs.
 - `HistoryUnavailable` means that nothing is known; `Conflict` means that someone else was faster.
 
 Values are plain Python: str, int, float, bool, None, bytes, list and dict. A float keeps milliseconds.
@@ -20,6 +21,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from router import deadline
 from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
 
 Item = dict[str, Any]
@@ -27,6 +29,7 @@ Key = tuple[str, str]
 
 MAX_PUTS = 100  # of one TransactWriteItems
 _MAX_KEYS = 100  # of one BatchGetItem
+_AT_ONCE = 10  # puts; as many connections as botocore keeps by default
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4)  # seconds before each try of a batch: DynamoDB may leave keys for later
 _WRITE_ID = "write_id"
 _FAILURES = (BotoCoreError, ClientError, DeadlineExceeded)
@@ -78,7 +81,7 @@ INDEXES: Mapping[str, Index] = {
     "alerts_by_cluster": Index("cluster_day", "at", projects=(*_ALERT, "subject", "ttl")),
     "alerts_by_severity": Index("severity_day", "at", projects=(*_ALERT, "subject", "ttl")),
     "open_incidents": Index("open_shard", "opened_at", projects=_OPEN),
-    "due": Index("due_shard", "due_at", "N", projects=("ttl",)),
+    "due": Index("due_shard", "due_at", "N", projects=("only_pages_until", "ttl")),
     "failed_deliveries": Index("failed_day", "at", projects=_FAILED),
 }
 
@@ -165,8 +168,30 @@ class Table(Protocol):
             Conflict: a condition failed (its `keys` say whose), or another transaction held an item (no `keys`).
         """
 
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        """Write each item whose condition holds, whatever becomes of the others. The keys differ.
+
+        An item whose condition fails is left to whoever has written it. Returns why the others were not written.
+        """
+
     def query(self, query: Query, now: float) -> Page:
         """The items of one partition that have not expired. Reads on until the limit is reached or nothing is left."""
+
+
+def put_alone(
+    commit: Callable[[Sequence[Put], float], None], puts: Sequence[Put], now: float
+) -> dict[Key, HistoryUnavailable]:
+    """`Table.put_each`, one commit after the other."""
+    failures: dict[Key, HistoryUnavailable] = {}
+    for put in puts:
+        try:
+            commit([put], now)
+        except Conflict as conflict:
+            if not conflict.keys:
+                failures[put.key] = HistoryUnavailable("a transaction held the item; try again later")
+        except HistoryUnavailable as error:
+            failures[put.key] = error
+    return failures
 
 
 class DynamoTable:
@@ -211,6 +236,21 @@ class DynamoTable:
                 self._client.transact_write_items(TransactItems=[{"Put": request} for request in requests])
         except _FAILURES as error:
             _raise_for_commit_failure(error, puts, write_id)
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        """BatchWriteItem knows no conditions, and whoever may call it may delete items. So these are single puts."""
+        if len(puts) == 1:
+            return put_alone(self.commit, puts, now)
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most invocations write one item
+
+        until = deadline.current()  # which a new thread does not have
+
+        def put(each: Put) -> dict[Key, HistoryUnavailable]:
+            with deadline.applies(until):
+                return put_alone(self.commit, [each], now)
+
+        with ThreadPoolExecutor(min(len(puts), _AT_ONCE) or 1) as pool:
+            return {key: error for failed in pool.map(put, puts) for key, error in failed.items()}
 
     def query(self, query: Query, now: float) -> Page:
         return query.page(self._walk(self._query_request(query)), now)

@@ -216,6 +216,7 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
         occurrences={},
         deployments={},
         tasks={},
+        recent={},
         verify_at=None,
     )
     incident = Incident(

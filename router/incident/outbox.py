@@ -360,6 +360,22 @@ def record_outage_sends(
     return state._replace(outbox=entries), tuple(deliveries)
 
 
+def request_outage_end(state: SubjectState, announced: Collection[str], now: float) -> SubjectState:
+    """The state of an alert that was counted, and announced without history as well: each such alert has an end.
+
+    Args:
+        announced: the channels that were notified without history. Those that are stateful show an alert of their own.
+    """
+    entries = dict(state.outbox)
+    for name in announced:
+        entry = entries.get(name)
+        if entry and entry.stateful and not entry.outage_alert:
+            entry = entry._replace(outage_alert=True)
+            is_told = entry.last_kind_sent is Kind.RESOLVED and not entry.is_behind
+            entries[name] = request_send(entry, now) if is_told and not state.is_open else entry
+    return state._replace(outbox=entries)
+
+
 def _window_length(entry: OutboxEntry) -> float:
     """Seconds of the window that begins now: `dedup_window`, then `WINDOW_STEPS`, but never below `dedup_window`."""
     if entry.window_step == 0:

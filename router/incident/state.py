@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, assert_never
 
-from router.model import Alert, Incident, Kind, Outcome, Reason, Recurrence, Severity, Silenced, Subject
+from router.model import Alert, Decision, Incident, Kind, Outcome, Reason, Recurrence, Severity, Silenced, Subject
 
 
 class MessageOptions(NamedTuple):
@@ -244,6 +244,27 @@ class KnownTask(NamedTuple):
     stopped_at: float | None = None
 
 
+class RecentAlert(NamedTuple):
+    """What was decided about an alert. Its row is written after the state, so it may be missing.
+
+    Attributes:
+        decision: the final one.
+        severity, cause: of the alert; a repeat may turn out to be more severe.
+        incident: number of the incident that its row names; 0 for none.
+        alert_id: the id of its row, if the state has changed the one that the event alone gives it; else "".
+        ended: the containers that were left out then, since they had ended before.
+        silenced_by: id and reason of the silence that held it back, if one did.
+    """
+
+    decision: Decision
+    severity: Severity
+    cause: str
+    incident: int = 0
+    alert_id: str = ""
+    ended: tuple[str, ...] = ()
+    silenced_by: Mapping[str, str] = MappingProxyType({})
+
+
 class Replaced(NamedTuple):
     """An alert of the open incident whose place another alert about the same ending takes.
 
@@ -277,6 +298,7 @@ class SubjectState(NamedTuple):
         deployments: event time at which each began, by id.
         muted: the alert that opens an incident when its silence ends, or None.
         tasks: what is known of the most recent tasks, by id; see `router.incident.known_tasks`.
+        recent: the alerts that changed the state most recently, the newest last; see `router.incident.recent`.
         archived: a later incident has replaced this one; its open sends are still completed.
         superseded: the state with the previous incident, to be archived in the same write; not stored.
         given_up: sends that were tried and became pointless, to be recorded in the same write; not stored.
@@ -303,6 +325,7 @@ class SubjectState(NamedTuple):
     deployments: Mapping[str, float] = MappingProxyType({})
     muted: MutedAlert | None = None
     tasks: Mapping[str, KnownTask] = MappingProxyType({})
+    recent: Mapping[str, RecentAlert] = MappingProxyType({})
     archived: bool = False
     superseded: "SubjectState | None" = None
     given_up: "tuple[Delivery, ...]" = ()

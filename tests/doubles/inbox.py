@@ -10,7 +10,7 @@ from router.config.settings import Route
 from router.errors import Conflict, HistoryUnavailable, TransientError
 from router.history.items import state_key
 from router.history.store import History
-from router.history.table import Item, Key, Page, Put, Query
+from router.history.table import Item, Key, Page, Put, Query, put_alone
 from router.inbox import handle
 from router.model import Severity, Subject
 from tests.doubles.world import World
@@ -70,6 +70,9 @@ class Outage:
         if self._refuses is None or self._refuses(puts):
             raise HistoryUnavailable("DynamoDB does not answer")
         self._table.commit(puts, now)
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        return put_alone(self.commit, puts, now)
 
     def query(self, query: Query, now: float) -> Page:
         if self._refuses is None:

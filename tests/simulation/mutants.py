@@ -34,20 +34,38 @@ MUTANTS = (
     Mutant(
         "rows are written without a condition",
         "history/store.py",
-        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)",
-        "yield Put(row_item(row, self._ttl(row.alert.severity, now), now))",
+        "Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)",
+        "Put(row_item(row, self._ttl(row.alert.severity, now), now))",
     ),
     Mutant(
         "the state is written without a condition",
         "history/store.py",
-        "Put(state_item(state, self._longest_ttl(now)), state.version)",
-        "Put(state_item(state, self._longest_ttl(now)))",
+        "Put(state_item(state, self._longest_ttl(now), now), state.version)",
+        "Put(state_item(state, self._longest_ttl(now), now))",
+    ),
+    Mutant(
+        "a state does not know its most recent alerts",
+        "incident/recent.py",
+        "    return state.recent.get(recent_id(id_)) if state.recent else None\n",
+        "    return None\n",
+    ),
+    Mutant(
+        "a row that a crash has left missing is never written",
+        "occurrence.py",
+        "        if recorded.is_written or (recorded.version",
+        "        if True or (recorded.version",
+    ),
+    Mutant(
+        "an event is acknowledged although its row is missing",
+        "claim.py",
+        "errors=outcome.missing_rows)",
+        "errors={})",
     ),
     Mutant(
         "a dispatch is recorded as sent before it is sent",
         "claim.py",
-        "        state, dispatches = take_lease(transition.state, now, grant)\n",
-        "        state, dispatches = take_lease(transition.state, now, grant)\n"
+        "        state, dispatches = take_lease(state, now, grant)\n",
+        "        state, dispatches = take_lease(state, now, grant)\n"
         "        from router.incident.outbox import Delivery, Outcome, apply_delivery\n"
         "        for dispatch in dispatches:\n"
         "            state = apply_delivery(state, Delivery(dispatch, Outcome.SENT), lease.owner, now, 0.0)\n",
@@ -119,8 +137,8 @@ MUTANTS = (
     Mutant(
         "a duplicate is counted once more",
         "occurrence.py",
-        "    if recorded is None:\n        return _apply(state, new",
-        "    if True:\n        return _apply(state, new",
+        "    if recorded is None:\n        after = _apply(state, new",
+        "    if True:\n        after = _apply(state, new",
     ),
     Mutant(
         "quiet_from is ignored",
@@ -156,8 +174,8 @@ MUTANTS = (
     Mutant(
         "one subject's failure fails the whole batch",
         "history/store.py",
-        "    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:\n",
-        "    if True:\n",
+        "if len(left) > 1 and _failed_together(result)]",
+        "if False]",
         first=5_500,
     ),
     Mutant(

@@ -6,7 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 from router.cli.replay.memory_table import MemoryTable
 from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
-from router.history.table import Item, Key, Page, Put, Query, expired
+from router.history.table import Item, Key, Page, Put, Query, expired, put_alone
 from tests.simulation.boundary import Boundary, Unanswered
 from tests.simulation.scheduler import Process
 
@@ -67,7 +67,7 @@ class SimulatedTable:
         self._boundary = boundary
         self._table = _SharedTable()
         self._watch = watch
-        self._due: dict[Key, tuple[str, float, float]] = {}
+        self._due: dict[Key, tuple[Item, float]] = {}
         self.writes: list[Write] = []
 
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
@@ -75,6 +75,10 @@ class SimulatedTable:
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         self._call(lambda: self._commit(puts, now), "commit", *(put.key[1] for put in puts))
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        """One call after the other, so that the process can die between any two of them."""
+        return put_alone(self.commit, puts, now)
 
     def query(self, query: Query, now: float) -> Page:
         if query.index_name != "due":
@@ -93,7 +97,7 @@ class SimulatedTable:
 
     def next_due(self) -> float | None:
         """When a subject is due next."""
-        return min((due for _, due, _ in self._due.values()), default=None)
+        return min((item["due_at"] for item, _ in self._due.values()), default=None)
 
     def _call(self, do: Callable[[], T], *what: object) -> T:
         boundary = self._boundary
@@ -125,16 +129,15 @@ class SimulatedTable:
 
     def _note_due(self, key: Key, item: Item, at: float) -> None:
         if "due_at" in item:
-            self._due[key] = (item["due_shard"], item["due_at"], at)
+            self._due[key] = (item, at)
         else:
             self._due.pop(key, None)
 
     def _query_due(self, query: Query) -> Page:
         """The current content of the index."""
-        due = sorted(
-            (due, key, written) for key, (shard, due, written) in self._due.items() if shard == query.partition
-        )
-        return Page(tuple({"pk": key[0], "sk": key[1]} for due, key, written in due if self._shows(due, written)))
+        found = [(item, at) for item, at in self._due.values() if item["due_shard"] == query.partition]
+        found.sort(key=lambda each: (each[0]["due_at"], each[0]["pk"], each[0]["sk"]))
+        return Page(tuple(item for item, written in found if self._shows(item["due_at"], written)))
 
     def _shows(self, due: float, written: float) -> bool:
         now = self._boundary.scheduler.now

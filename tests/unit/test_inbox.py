@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from local_aws import events
+from router.aws.queues import WITHOUT_HISTORY
 from router.errors import TransientError
+from router.history.items import is_row_key
 from router.history.store import History
 from router.model import Kind
 from tests.doubles.alerts import alert_of
@@ -131,6 +133,16 @@ def test_a_contended_record_that_cannot_be_given_back_waits_for_the_visibility_t
     world = without_queues(hot_and_cold())
     for receives in (1, MAX_RECEIVES):
         assert receive(world, record("a", died(service="hot"), receives=receives)) == ["a"]
+
+
+def test_an_alert_whose_row_alone_is_missing_is_not_announced_again_without_history() -> None:
+    """The state counts it, and its lease was used: only its row is left to redrive."""
+    world = without_history(World(), lambda puts: is_row_key(puts[0].key))
+    assert receive(world, record("a", died(), receives=1)) == ["a"]
+    assert receive(world, record("a", died(), receives=MAX_RECEIVES)) == []
+    assert world.slack.kinds == [Kind.OPENED]
+    (copy,) = world.sqs.on("dead-letters")
+    assert copy["MessageAttributes"]["reason"]["StringValue"] == WITHOUT_HISTORY
 
 
 # --- (b) a bare event -------------------------------------------------------------------------------------------------

@@ -10,7 +10,21 @@ from threading import Lock
 from typing import Any
 
 from router.errors import Conflict, HistoryUnavailable
-from router.history.table import INDEXES, MAX_PUTS, TABLE, Index, Item, Key, Page, Put, Query, expired, plain, typed
+from router.history.table import (
+    INDEXES,
+    MAX_PUTS,
+    TABLE,
+    Index,
+    Item,
+    Key,
+    Page,
+    Put,
+    Query,
+    expired,
+    plain,
+    put_alone,
+    typed,
+)
 
 _MAX_BYTES = 400 * 1024  # of one item (DynamoDB guide, "Quotas")
 _EXACT = 10**12  # a smaller number has thousandths as a float, and is the same when it has been a text
@@ -42,6 +56,9 @@ class MemoryTable:
                 raise Conflict(refused, {key: _copy(self._stored[key]) for key in refused if key in self._stored})
             for put in copies:
                 self._store(put.item)
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        return put_alone(self.commit, puts, now)
 
     def query(self, query: Query, now: float) -> Page:
         if query.between is not None and query.between[0] > query.between[1]:

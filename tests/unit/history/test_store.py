@@ -8,24 +8,26 @@ from typing import Any
 import pytest
 
 from local_aws import events
+from router.channels.state import ChannelStates
 from router.cli.replay.memory_table import MemoryTable
-from router.deadline import Deadline, applies, time_left
+from router.deadline import Deadline, applies
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.errors import Conflict, Contended, HistoryUnavailable, PermanentError, TransientError
-from router.history.items import AlertRecord, iso, row_key, state_key
+from router.history.items import CHANNEL_STATES_KEY, AlertRecord, iso, row_key, state_key
 from router.history.store import (
     BATCH_TRIES,
     TRIES,
     AlertQuery,
     Attempt,
     Change,
+    Changes,
     History,
+    Stored,
     SubjectWrite,
     backoff,
-    update_in_batches,
 )
-from router.history.table import Item, Query
+from router.history.table import MAX_PUTS, Item, Key, Put, Query
 from router.incident.state import SubjectState
 from router.model import Decision, IncidentStatus, Severity, Subject, SubjectKind
 from tests.doubles.world import DAY, HOUR, MINUTE, World
@@ -226,13 +228,12 @@ def test_due_subjects_are_found_with_the_longest_overdue_first() -> None:
 # --- commits ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_existing_row_refuses_the_whole_commit() -> None:
+def test_a_row_that_exists_is_left_as_it_is_and_the_others_are_written() -> None:
     history = history_with(row(1, AT))
-    with pytest.raises(Conflict) as caught:
-        history.commit(AT, [row(1, AT), row(2, AT)], SubjectState(WEB))
-    assert caught.value.keys == {(f"alert#{1:032x}", row(1, AT).alert.id.partition(".")[2])}
-    assert ask(history) == [1]
-    assert history.state(WEB, AT) == SubjectState(WEB)
+    again = row(1, AT)._replace(decision=Decision.HELD_BACK)
+    assert history.commit(AT, [again, row(2, AT)], SubjectState(WEB)) is not None
+    assert ask(history) == [2, 1]
+    assert [item["decision"] for item in history.alerts(AlertQuery(AT - HOUR, AT), AT)] == ["announced", "announced"]
 
 
 def test_a_changed_state_refuses_the_commit() -> None:
@@ -322,16 +323,16 @@ class Rivals:
             self._left -= 1
             self._history.commit(AT, state=state._replace(rollbacks=(*state.rollbacks, f"rival {attempt.number}")))
         own = state._replace(rollbacks=(*state.rollbacks, "own"))
-        return Change(attempt.number, [SubjectWrite(state=own)])
+        return Change(attempt.number, SubjectWrite(state=own))
 
 
-def update(history: History, rivals: Rivals, tries: int = TRIES) -> tuple[int, list[SubjectState | None]]:
+def update(history: History, rivals: Rivals, tries: int = TRIES) -> Stored[int]:
     return history.update(rivals.read, rivals.change, lambda: AT, lambda _: None, tries)
 
 
 def test_an_update_starts_again_from_the_state_that_another_writer_stored() -> None:
     history = history_with()
-    number, (stored,) = update(history, Rivals(history, commits=2))
+    number, stored, _ = update(history, Rivals(history, commits=2))
     assert number == 2
     assert stored == history.state(WEB, AT)
     assert stored.rollbacks == ("rival 0", "rival 1", "own")
@@ -349,23 +350,6 @@ def test_an_update_waits_before_each_new_attempt() -> None:
     rivals = Rivals(history, commits=2)
     history.update(rivals.read, rivals.change, lambda: AT, waits.append)
     assert waits == [0, 1]
-
-
-def test_existing_rows_are_passed_to_the_next_attempt_without_another_read() -> None:
-    history = history_with(row(1, AT))
-    reads: list[float] = []
-
-    def read(attempt: Attempt) -> None:
-        reads.append(attempt.now)
-
-    def change(_: None, attempt: Attempt) -> Change[list[str]]:
-        existing = [str(item["decision"]) for item in attempt.existing.values() if item]
-        left = [each for each in (row(1, AT), row(2, AT)) if row_key(each.alert.id) not in attempt.existing]
-        return Change(existing, [SubjectWrite(left)])
-
-    existing, _ = history.update(read, change, lambda: AT, lambda _: None)
-    assert (existing, len(reads)) == (["announced"], 1)
-    assert ask(history, hours=1) == [2, 1]
 
 
 def test_an_update_goes_on_until_the_deadline_and_is_then_contended() -> None:
@@ -387,50 +371,175 @@ def test_writers_wait_by_chance_longer_after_each_attempt_and_at_most_a_second(a
     assert [backoff(attempt, chance) for chance in (0.0, 0.5, 1.0)] == [0.0, longest / 2, longest]
 
 
-def test_a_contended_subject_takes_no_time_from_the_others_of_its_batch() -> None:
-    now = 0.0
+# --- updates of many subjects -----------------------------------------------------------------------------------------
 
-    def write(batch: Sequence[int], _tries: int) -> None:
-        nonlocal now
-        if 0 in batch:
-            now += time_left(1000.0, enough=-1.0) if len(batch) == 1 else 1.0
-            raise Contended(2)
-        time_left(1000.0, enough=9.0)
+SUBJECTS = [WEB._replace(name=name) for name in SERVICES]
 
-    with applies(Deadline(41.0, lambda: now)):
-        outcomes = list(update_in_batches(range(4), lambda _: 1, write))
-    assert [outcome is None for _, outcome in outcomes] == [False, True, True, True]
+
+class Watched(MemoryTable):
+    """Notes what each commit writes, and refuses some keys.
+
+    Attributes:
+        commits: the names of the subjects (`channels` for the channel states) of each commit, in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[list[str]] = []
+        self.refused: dict[Key, Exception] = {}
+
+    def commit(self, puts: Sequence[Put], now: float) -> None:
+        self.commits.append([put.item.get("subject", "service:channels").partition(":")[2] for put in puts])
+        for put in puts:
+            if put.key in self.refused:
+                raise self.refused[put.key]
+        super().commit(puts, now)
+
+
+def update_all(
+    history: History,
+    *names: str,
+    independent: bool = False,
+    channel_states: ChannelStates | None = None,
+    pause: Any = lambda _: None,
+) -> list[str]:
+    """Writes the states of these services together. Returns the names of those that were written."""
+    subjects = [subject for subject in SUBJECTS if subject.name in names]
+
+    def read(parts: Sequence[Subject], attempt: Attempt) -> dict[Subject, SubjectState]:
+        return history.states(parts, attempt.now)[0]
+
+    def change(states: dict[Subject, SubjectState], parts: Sequence[Subject], attempt: Attempt) -> Changes[int]:
+        changes = [
+            Change(attempt.number, SubjectWrite(state=states[part], is_independent=independent)) for part in parts
+        ]
+        return Changes(changes, channel_states)
+
+    outcomes = history.update_all(subjects, read, change, lambda: AT, pause)
+    return [part.name for part, each in zip(subjects, outcomes, strict=True) if isinstance(each, Stored)]
+
+
+def watched() -> tuple[History, Watched]:
+    table = Watched()
+    return History(table, RETENTION), table
+
+
+def test_leases_are_taken_in_one_transaction_with_the_channel_states() -> None:
+    history, table = watched()
+    assert update_all(history, "web", "api", channel_states=ChannelStates()) == ["web", "api"]
+    assert table.commits == [["web", "api", "channels"]]
+
+
+def test_what_needs_no_transaction_is_written_alone_which_costs_half() -> None:
+    history, table = watched()
+    assert update_all(history, "web", "api", independent=True) == ["web", "api"]
+    assert table.commits == [["web"], ["api"]]
+
+
+def test_what_met_another_writer_starts_again_alone_and_the_rest_is_not_written_twice() -> None:
+    history, table = watched()
+
+    def pause(_: int) -> None:
+        table.refused.clear()
+
+    table.refused[state_key(SUBJECTS[1])] = Conflict([state_key(SUBJECTS[1])])
+    assert update_all(history, "web", "api", "mail", independent=True, pause=pause) == ["web", "api", "mail"]
+    assert table.commits == [["web"], ["api"], ["mail"], ["api"]]
+
+
+def test_a_transaction_that_keeps_meeting_another_writer_is_split() -> None:
+    history, table = watched()
+    table.refused[state_key(SUBJECTS[1])] = Conflict([state_key(SUBJECTS[1])])
+    assert update_all(history, "web", "api", "mail") == ["web", "mail"]
+    assert table.commits[:BATCH_TRIES] == [["web", "api", "mail"]] * BATCH_TRIES
+    assert {*map(tuple, table.commits[BATCH_TRIES:])} == {("web",), ("api",), ("mail",)}
+
+
+def test_a_failed_transaction_is_repeated_one_by_one_so_that_a_failure_affects_only_itself() -> None:
+    history, table = watched()
+    table.refused[state_key(SUBJECTS[1])] = HistoryUnavailable("too large")
+    assert update_all(history, "web", "api", "mail") == ["web", "mail"]
+    assert table.commits == [["web", "api", "mail"], ["web"], ["api"], ["mail"]]
 
 
 def test_a_batch_that_gets_no_answer_is_not_asked_for_one_by_one() -> None:
     """Each subject would wait as long as the batch did, and there would be no time left to announce them."""
-    asked: list[Sequence[int]] = []
-
-    def write(batch: Sequence[int], _tries: int) -> None:
-        asked.append(batch)
-        raise HistoryUnavailable("no answer", answered=False)
-
-    ((batch, outcome),) = update_in_batches(range(10), lambda _: 1, write)
-    assert (list(batch), len(asked)) == (list(range(10)), 1)
-    assert isinstance(outcome, HistoryUnavailable)
+    history, table = watched()
+    table.refused[CHANNEL_STATES_KEY] = HistoryUnavailable("no answer", answered=False)
+    assert update_all(history, *SERVICES, channel_states=ChannelStates()) == []
+    assert len(table.commits) == 1
 
 
-def batches_of(sizes: Sequence[int], *refused: int) -> list[tuple[list[int], bool]]:
-    """The batches that are updated, and whether each was written; one with a refused number never is."""
+def test_a_contended_subject_takes_no_time_from_the_others_of_its_batch() -> None:
+    now = 0.0
+    history, table = watched()
+    table.refused[state_key(WEB)] = Conflict([state_key(WEB)])
 
-    def write(batch: Sequence[int], tries: int) -> None:
-        assert tries == (TRIES if len(batch) == 1 else BATCH_TRIES)
-        if any(number in refused for number in batch):
-            raise HistoryUnavailable("refused")
+    def pause(_: int) -> None:
+        nonlocal now
+        now += 1.0
 
-    outcomes = update_in_batches(range(len(sizes)), sizes.__getitem__, write, most=10)
-    return [(list(batch), outcome is None) for batch, outcome in outcomes]
-
-
-def test_a_batch_holds_as_many_subjects_as_one_transaction_takes() -> None:
-    assert batches_of([4, 4, 2, 1, 9, 10]) == [([0, 1, 2], True), ([3, 4], True), ([5], True)]
+    with applies(Deadline(40.0, lambda: now)):
+        assert update_all(history, *SERVICES, pause=pause) == [*SERVICES[1:]]
+    assert now < 10
 
 
-def test_a_failed_batch_is_updated_one_by_one_so_that_a_failure_affects_only_itself() -> None:
-    outcomes = batches_of([4, 4, 2, 5], 1)
-    assert outcomes == [([0], True), ([1], False), ([2], True), ([3], True)]
+def test_what_does_not_fit_into_a_transaction_follows_the_one_that_charges_the_rate_limits() -> None:
+    history, table = watched()
+    subjects = [WEB._replace(name=f"s{number}") for number in range(MAX_PUTS + 1)]
+
+    def change(_: None, parts: Sequence[Subject], attempt: Attempt) -> Changes[int]:
+        writes = [Change(attempt.number, SubjectWrite(state=SubjectState(part))) for part in parts]
+        return Changes(writes, ChannelStates())
+
+    table.refused[CHANNEL_STATES_KEY] = Conflict([CHANNEL_STATES_KEY])
+    outcomes = history.update_all(subjects, lambda *_: None, change, lambda: AT, lambda _: None, tries=1)
+    assert not any(isinstance(each, Stored) for each in outcomes)
+    table.refused.clear()
+    history.update_all(subjects, lambda *_: None, change, lambda: AT, lambda _: None, tries=1)
+    assert [("channels" in commit, len(commit)) for commit in table.commits[1:]] == [(True, MAX_PUTS), (False, 2)]
+
+
+# --- the state first, the rows second ---------------------------------------------------------------------------------
+
+
+def test_a_row_is_written_after_its_state_and_not_before() -> None:
+    history, table = watched()
+    stored = history.update(
+        lambda _: None, lambda *_: Change(1, SubjectWrite([row(1, AT)], SubjectState(WEB))), lambda: AT, lambda _: None
+    )
+    assert stored.state == SubjectState(WEB)._replace(version=1)
+    assert len(table.commits) == 2
+    assert ask(history) == [1]
+
+
+def test_a_row_whose_state_is_not_written_is_not_written_either() -> None:
+    history, table = watched()
+    table.refused[state_key(WEB)] = Conflict([state_key(WEB)])
+    (outcome,) = history.update_all(
+        [WEB],
+        lambda *_: None,
+        lambda *_: Changes([Change(1, SubjectWrite([row(1, AT)], SubjectState(WEB)))]),
+        lambda: AT,
+        lambda _: None,
+    )
+    assert isinstance(outcome, Contended)
+    assert ask(history) == []
+
+
+def test_a_row_that_cannot_be_written_does_not_undo_its_state() -> None:
+    """What the state leases must be sent all the same; only the event must come again."""
+    history, table = watched()
+    key = row_key(row(1, AT).alert.id)
+    assert key
+    table.refused[key] = HistoryUnavailable("refused")
+    (outcome,) = history.update_all(
+        [WEB],
+        lambda *_: None,
+        lambda *_: Changes([Change(1, SubjectWrite([row(1, AT)], SubjectState(WEB)))]),
+        lambda: AT,
+        lambda _: None,
+    )
+    assert isinstance(outcome, Stored)
+    assert outcome.missing_rows
+    assert history.state(WEB, AT).version == 1

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from router.cli.replay.memory_table import MemoryTable
+from router.deadline import Deadline, applies, time_left
 from router.errors import Conflict, HistoryUnavailable
 from router.history.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
 
@@ -266,7 +267,16 @@ def test_a_transaction_with_a_conflict_writes_nothing_and_returns_the_conflicts(
     assert stored(table, "a", "b", "c", "d") == {"b": item("b", version=5), "d": item("d")}
 
 
+def test_single_puts_are_written_whatever_becomes_of_the_others(table: Table) -> None:
+    table.commit([Put(item("b", text="first"), version=0)], NOW)
+    puts = [Put(item(name, text="second"), version=0) for name in "abc"]
+    assert table.put_each(puts, NOW) == {}
+    found = table.get([put.key for put in puts], NOW)
+    assert [found[put.key]["text"] for put in puts] == ["second", "first", "second"]
+
+
 def test_an_empty_commit_does_nothing(table: Table) -> None:
+    assert table.put_each([], NOW) == {}
     table.commit([], NOW)
     assert table.query(Query(None, "p"), NOW).items == ()
 
@@ -609,6 +619,23 @@ def test_a_cancelled_transaction_says_why(reasons: list[dict[str, str]], expecte
     with pytest.raises(expected) as refusal:
         DynamoTable(client, "history").commit([Put(item("a"), version=0), Put(item("b"), version=0)], NOW)
     assert getattr(refusal.value, "keys", None) == keys
+
+
+def test_a_single_put_that_is_not_written_says_why() -> None:
+    client = Scripted(put_item=refusing("TransactionConflictException"))
+    failures = DynamoTable(client, "history").put_each([Put(item("a"), version=0), Put(item("b"), version=0)], NOW)
+    assert failures.keys() == {("p", "a"), ("p", "b")}
+    client = Scripted(put_item=refusing("ThrottlingException"))
+    assert DynamoTable(client, "history").put_each([Put(item("a"), version=0)], NOW).keys() == {("p", "a")}
+
+
+def test_single_puts_keep_to_the_deadline_in_their_threads() -> None:
+    def put(**_request: Any) -> None:
+        time_left(1.0)
+
+    table = DynamoTable(Scripted(put_item=put), "history")
+    with applies(Deadline(NOW, lambda: NOW)):
+        assert len(table.put_each([Put(item("a"), version=0), Put(item("b"), version=0)], NOW)) == 2
 
 
 def test_a_put_during_a_transaction_is_a_conflict_without_a_key() -> None:

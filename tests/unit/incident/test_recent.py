@@ -1,0 +1,56 @@
+"""What a state remembers of its most recent alerts, while their rows may be missing."""
+
+from local_aws import events
+from router.incident.recent import REMEMBERED, find_recent, recent_id, with_changed_id, with_decision, with_recent
+from router.incident.state import SubjectState
+from router.model import Alert, Decision, Severity
+from tests.doubles.alerts import alert_of
+
+
+def crash(number: int) -> Alert:
+    return alert_of(events.task_stopped(task=f"{number:032x}"))
+
+
+EMPTY = SubjectState(crash(0).subject)
+
+
+def test_an_id_has_48_bits_in_eight_characters() -> None:
+    assert len({recent_id(crash(number).id) for number in range(100)}) == 100
+    assert {len(recent_id(crash(number).id)) for number in range(100)} == {8}
+
+
+def test_a_state_knows_what_was_decided_about_its_alerts() -> None:
+    known = find_recent(with_recent(EMPTY, crash(1), Decision.HELD_BACK, 7), crash(1).id)
+    assert known
+    assert (known.decision, known.severity, known.cause, known.incident) == (
+        Decision.HELD_BACK,
+        Severity.CRITICAL,
+        "essential_container_exited",
+        7,
+    )
+    assert find_recent(EMPTY, crash(1).id) is None
+
+
+def test_the_oldest_alert_is_forgotten_first() -> None:
+    state = EMPTY
+    for number in range(REMEMBERED):
+        state = with_recent(state, crash(number), Decision.HELD_BACK, 1)
+    state = with_recent(state, crash(0), Decision.ANNOUNCED, 1)  # the newest now
+    state = with_recent(state, crash(REMEMBERED), Decision.HELD_BACK, 1)
+    assert len(state.recent) == REMEMBERED
+    assert [find_recent(state, crash(number).id) is None for number in (0, 1, 2)] == [False, True, False]
+
+
+def test_the_decision_may_become_another_one() -> None:
+    state = with_decision(with_recent(EMPTY, crash(1), Decision.ANNOUNCED, 1), crash(1).id, Decision.GATHERED)
+    known = find_recent(state, crash(1).id)
+    assert known
+    assert known.decision is Decision.GATHERED
+    assert with_decision(EMPTY, crash(1).id, Decision.GATHERED) is EMPTY
+
+
+def test_an_event_leads_to_the_row_that_it_led_to_before() -> None:
+    state = with_changed_id(with_recent(EMPTY, crash(1), Decision.ANNOUNCED, 1), "event", crash(1))
+    known = find_recent(state, "event")
+    assert known
+    assert known.alert_id == crash(1).id
