@@ -464,7 +464,7 @@ class History(NamedTuple):
             results = dict(zip(left, tried, strict=True))
             contended = [place for place, result in results.items() if isinstance(result, Conflict)]
             alone = [place for place, result in results.items() if len(left) > 1 and _failed_together(result)]
-            if len(contended) > 1 and number + 1 >= BATCH_TRIES:
+            if len(contended) > 1 and number + 1 >= BATCH_TRIES and not any(map(_met_at_the_channels, tried)):
                 alone, contended = alone + contended, []
             outcomes |= {n: each for n, each in results.items() if not isinstance(each, Conflict)}
             for position, place in enumerate(alone):
@@ -681,6 +681,11 @@ def _ttl_in(item: Item) -> int:
 def _failed_together(result: object) -> bool:
     """Whether an attempt failed in a way that may concern only some of its parts."""
     return isinstance(result, HistoryUnavailable) and result.answered
+
+
+def _met_at_the_channels(result: object) -> bool:
+    """Whether another writer changed the channel states, which all parts share: one by one they would meet more."""
+    return isinstance(result, Conflict) and CHANNEL_STATES_KEY in result.keys
 
 
 def _in_transactions(places: Sequence[int], writes: Sequence[SubjectWrite]) -> Iterator[list[int]]:

@@ -455,6 +455,13 @@ def test_a_transaction_that_keeps_meeting_another_writer_is_split() -> None:
     assert {*map(tuple, table.commits[BATCH_TRIES:])} == {("web",), ("api",), ("mail",)}
 
 
+def test_a_transaction_that_meets_another_writer_at_the_channels_is_repeated_as_a_whole() -> None:
+    history, table = watched()
+    table.refused[CHANNEL_STATES_KEY] = Conflict([CHANNEL_STATES_KEY])
+    assert update_all(history, "web", "api", channel_states=ChannelStates()) == []
+    assert table.commits == [["web", "api", "channels"]] * TRIES
+
+
 def test_a_failed_transaction_is_repeated_one_by_one_so_that_a_failure_affects_only_itself() -> None:
     history, table = watched()
     table.refused[state_key(SUBJECTS[1])] = HistoryUnavailable("too large")
