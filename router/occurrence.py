@@ -5,6 +5,7 @@
                                                         └─ new ─► `router.incident.lifecycle.apply_alert`
 
 A task ends once, and each of its containers may end before it. Several events report each of these endings.
+AWS Health sends several messages about one thing, each of which says something else: each of them has its row.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from router.context import RoutedAlert
+from router.ecs.health_events import SOURCE as HEALTH
 from router.history.items import AlertRecord, Recorded, recorded_alert, row_key
 from router.history.table import Item, Key
 from router.incident.known_tasks import exits_of, replaced_report, restarted_at, stopped_at
@@ -67,6 +69,14 @@ class Rows(NamedTuple):
             is_written=False,
             silenced_by=recent.silenced_by,
         )
+
+    def event_of(self, alert_id: str) -> str | None:
+        """The id of the event whose row that is; None if it is not known."""
+        key = row_key(alert_id)
+        row = self.new.get(key) if key else None
+        if row:
+            return row.event.id if row.event else None
+        return (self.existing.get(key) or {}).get("event_id") if key else None
 
     def add(self, row: AlertRecord) -> None:
         """Adds a row to be written, or replaces one."""
@@ -127,8 +137,19 @@ def apply_routed(
         return with_changed_id(after, routed.event.id, alert) if alert.id != routed.alert.id else after, new
     if alert.severity.worse_than(recorded.severity):
         return _apply_worse(state, new, rows, moment, recorded), new
-    rows.restore(new, recorded)
+    if new.event.source == HEALTH and rows.event_of(alert.id) not in {None, new.event.id}:
+        new = _recorded_message(state, new, rows)
+    else:
+        rows.restore(new, recorded)
     return apply_repeat(state, alert, moment.now, moment.timing), new
+
+
+def _recorded_message(state: SubjectState, routed: RoutedAlert, rows: Rows) -> RoutedAlert:
+    """Another page of a message of AWS Health that is known, or a copy of it: it has a row, and no channel is told."""
+    own = routed._replace(alert=_with_own_id(routed.alert, routed.event.id))
+    if rows.find(state, own.alert.id) is None:
+        rows.add(AlertRecord(own.alert, Decision.HELD_BACK, "", own.event))
+    return own
 
 
 def _about_what_is_new(state: SubjectState, routed: RoutedAlert, reclassify: Reclassify) -> RoutedAlert | None:
@@ -153,8 +174,13 @@ def _of_this_run(state: SubjectState, alert: Alert) -> Alert:
     restarted = restarted_at(state, alert.task, alert.exited) if alert.exited and not alert.self_reported else None
     if restarted is None:
         return alert
+    return _with_own_id(alert, str(int(restarted)))
+
+
+def _with_own_id(alert: Alert, distinction: str) -> Alert:
+    """The alert with another id, by what distinguishes it from others of its occurrence."""
     occurrence, what, subject = alert.id.rsplit(".", 2)
-    return replace(alert, id=f"{occurrence}.{what}-{short_hash(str(int(restarted)))}.{subject}")
+    return replace(alert, id=f"{occurrence}.{what}-{short_hash(distinction)}.{subject}")
 
 
 def _apply_known(

@@ -121,6 +121,19 @@ class TestOneIncident:
         world.wait(HOUR)
         assert world.slack.kinds == [Kind.OPENED]
 
+    def test_each_page_and_each_copy_has_its_row_and_a_redelivery_has_none(self) -> None:
+        first, second = page(1, "prod|web"), page(2, "prod|api")
+        world = World()
+        decisions = world.decisions(first, second, copied(first), copied(second) | {"id": "copy-2"})
+        assert decisions == [Decision.ANNOUNCED] + [Decision.HELD_BACK] * 3
+        assert world.decisions(second, first) == [Decision.HELD_BACK, Decision.ANNOUNCED]
+        rows = world.rows("alert#")
+        assert sorted(row["event_id"] for row in rows) == sorted([first["id"], second["id"], "copy", "copy-2"])
+        assert [row["decision"] for row in rows if row["incident"]] == [Decision.ANNOUNCED]
+        world.wait(HOUR)
+        assert world.slack.kinds == [Kind.OPENED]
+        assert world.slack.told[0].incident.causes == {"retirement_scheduled": 1}
+
     def test_a_page_with_standalone_tasks_after_one_of_services_is_announced_as_worse(self) -> None:
         world = World()
         world.receive(page(1, "prod|web"))
