@@ -18,7 +18,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from router.aws import clients
-from router.aws.home import Home
+from router.aws.home import ExpectedRun, Home
 from router.aws.queues import Queues
 from router.channels import plugins
 from router.channels.secrets import Secrets
@@ -136,7 +136,7 @@ def _home(queue_url: str, settings: Config) -> Home:
     account = queue_url.rstrip("/").split("/")[-2]
     region = os.environ.get("AWS_REGION", "")
     ecs = partial(clients.ecs_of, region)
-    expected = frozenset(each.name for each in settings.expect)
+    expected = frozenset(ExpectedRun(each.name, each.family, each.cluster) for each in settings.expect)
     poll = settings.poll
     return Home(account, region, ecs, clients.cloudwatch, poll.services, expected, poll.verify)
 

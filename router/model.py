@@ -377,10 +377,16 @@ class Begun(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A condition that an event ends. A `key` with a slash at its end stands for all keys that begin with it."""
+    """A condition that an event ends.
+
+    Attributes:
+        key: one with a slash at its end stands for all keys that begin with it.
+        until: event time up to which it ends what was reported; None for the event's own.
+    """
 
     key: str
     by: EndedBy
+    until: float | None = None
 
 
 class DeploymentStep(enum.StrEnum):

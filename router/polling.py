@@ -5,7 +5,7 @@ has the judgements; this module has the table and the pipeline.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,9 @@ log = logging.getLogger("ecs-alert-router.polling")
 
 _ENOUGH = 2.0  # seconds that must be left to look up another family
 _ROWS = 100  # the most stops of one family that are read
+PAGES = 10
+"""The most pages of one family's tasks that are read: 1,000 tasks that run, and as many that have stopped. A family
+that also belongs to a service may have so many."""
 REPORTS = 50
 """The most services that one tick reports; the next round reports the others."""
 _ENDS_UNSEEN = frozenset({EndedBy.VERIFIED, EndedBy.UNCONFIRMED})  # what ends a condition without an event
@@ -102,32 +105,46 @@ def _judged(
     at = judge_at(watch, expected) or now
     if now - at > AWAY_AFTER and not watch.wait_until:
         return watch._replace(wait_until=now + CATCH_UP), []
+    recorded = {run.task: run for run in _recorded(expected, home, deps, lookup_since(watch, expected), now)}
     try:
-        found = _tasks(expected, home.ecs())
+        runs = recorded | {run.task: run for run in _tasks(expected, home.ecs())}
     except Exception as error:  # noqa: BLE001 - whatever AWS answers, the alerts come first
         log.warning("the runs of %s could not be looked up: %s", expected.name, error)
         if now - at < AWAY_AFTER:
             return watch, []
-        found = []
-    known = {run.task for run in found}
-    since = lookup_since(watch, expected)
-    recorded = [run for run in _recorded(expected, home, deps, since, now) if run.task not in known]
-    return judge(watch, expected, [*found, *recorded], now)
+        running = {task: Run(task, started_at, running=True) for task, started_at in watch.running.items()}
+        runs = running | recorded  # as far as is known, what has not stopped still runs
+    return judge(watch, expected, runs.values(), now)
 
 
 def _tasks(expected: Expectation, ecs: Any) -> list[Run]:
-    """The tasks of the family that ECS knows: those that run, and those that stopped within the last hour."""
-    runs = []
-    for status in ("RUNNING", "STOPPED"):
-        answer = ecs.list_tasks(cluster=expected.cluster, family=expected.family, desiredStatus=status, maxResults=100)
-        arns = answer.get("taskArns", ())
-        tasks = ecs.describe_tasks(cluster=expected.cluster, tasks=arns).get("tasks", ()) if arns else ()
-        runs += [
-            Run(task["taskArn"].rpartition("/")[2], task["createdAt"].timestamp(), task.get("lastStatus") != "STOPPED")
-            for task in tasks
-            if not str(task.get("group", "")).startswith("service:") and task.get("createdAt")
-        ]
-    return runs
+    """The tasks of the family that ECS knows: those that run, and those that stopped within the last hour.
+
+    Raises:
+        LookupError: there are too many, so that a run may not be among those that were read.
+        Exception: what the client raises.
+    """
+    return [
+        Run(task["taskArn"].rpartition("/")[2], task["createdAt"].timestamp(), task.get("lastStatus") != "STOPPED")
+        for status in ("RUNNING", "STOPPED")
+        for arns in _pages(expected, status, ecs)
+        for task in (ecs.describe_tasks(cluster=expected.cluster, tasks=arns).get("tasks", ()) if arns else ())
+        if not str(task.get("group", "")).startswith("service:") and task.get("createdAt")
+    ]
+
+
+def _pages(expected: Expectation, status: str, ecs: Any) -> Iterator[Sequence[str]]:
+    """ARNs of the family's tasks with that desired status, up to 100 at once. Raises as `_tasks` does."""
+    token: Mapping[str, str] = {}
+    for _ in range(PAGES):
+        page = ecs.list_tasks(
+            cluster=expected.cluster, family=expected.family, desiredStatus=status, maxResults=100, **token
+        )
+        yield page.get("taskArns", ())
+        if not page.get("nextToken"):
+            return
+        token = {"nextToken": page["nextToken"]}
+    raise LookupError(f"the family {expected.family} has more than {PAGES * 100} {status.lower()} tasks")
 
 
 def _recorded(expected: Expectation, home: Home, deps: Dependencies, since: float, now: float) -> list[Run]:

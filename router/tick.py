@@ -3,18 +3,21 @@
 A delayed message can also start a tick, for a bundle that is due before the next minute.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 
 from router.channels.health import health_events
 from router.context import Dependencies
 from router.deadline import Deadline, applies
-from router.errors import Conflict
+from router.errors import Conflict, NewerItem
 from router.history.items import key_of
 from router.incident.recovery import Findings
 from router.incident.state import SubjectState
 from router.pipeline import process, process_due
 from router.selfcheck.probe import probe
+
+log = logging.getLogger("ecs-alert-router.tick")
 
 _TIME_TO_PROBE = 10.0  # seconds
 _TIME_TO_VERIFY = 15.0  # seconds
@@ -65,8 +68,14 @@ def _poll(deps: Dependencies, deadline: Deadline) -> int:
     from router.polling import poll_runs, poll_services  # noqa: PLC0415 - most stacks do not poll, and start without it
 
     until = Deadline.after(_TIME_TO_POLL, deadline.clock)
-    attempts = poll_runs(deps, home, until, deadline) if config.expect else 0
-    return attempts + (poll_services(deps, home, until, deadline) if config.poll.services else 0)
+    polls = {poll_runs: bool(config.expect), poll_services: config.poll.services}
+    attempts = 0
+    for poll in (poll for poll, is_on in polls.items() if is_on):
+        try:
+            attempts += poll(deps, home, until, deadline)
+        except NewerItem as error:  # the other poll and the probe of the channels do not need it
+            log.warning("not polled: %s", error)
+    return attempts
 
 
 def _report_health(deps: Dependencies, deadline: Deadline) -> int:

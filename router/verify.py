@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from router.aws.home import Home
-from router.ecs.conditions import ALARM, HOOK, HOOK_ENDS, INSTANCE, INSTANCE_GONE, OVERDUE, TOO_FEW_TASKS
+from router.aws.home import ExpectedRun, Home
+from router.ecs.conditions import ALARM, HOOK, HOOK_ENDS, INSTANCE, INSTANCE_GONE, OVERDUE, TOO_FEW_TASKS, UNFINISHED
 from router.history.items import key_of
 from router.history.table import Key
 from router.incident.recovery import Findings
@@ -174,9 +174,11 @@ def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator
 
 
 def _overdue_runs(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
-    """It lasts until a run completes, which an event says, or until no run is expected any more."""
+    """It lasts until a run completes, which an event says, or until no run of the family is expected any more."""
     for condition in conditions:
-        yield condition, None if condition.key.removeprefix(OVERDUE) in home.expected else EndedBy.NOT_EXPECTED
+        subject = condition.subject
+        run = ExpectedRun(condition.key.partition("/")[2], subject.name, subject.cluster)
+        yield condition, None if run in home.expected else EndedBy.NOT_EXPECTED
 
 
 _Check = Callable[[Sequence[_Open], str, Home], Iterator[_Answer]]
@@ -188,11 +190,12 @@ _CHECKS: Final[Mapping[str, tuple[_Check, int]]] = MappingProxyType(
         INSTANCE: (_instances, 100),
         TOO_FEW_TASKS: (_services, 10),
         OVERDUE.rstrip("/"): (_overdue_runs, 100),
+        UNFINISHED.rstrip("/"): (_overdue_runs, 100),
     }
 )
 """By kind of condition, how it is checked, and how many one call takes at most: API references of Amazon CloudWatch and
 Amazon ECS."""
-_POLLED: Final = frozenset({TOO_FEW_TASKS, OVERDUE.rstrip("/")})
+_POLLED: Final = frozenset({TOO_FEW_TASKS, OVERDUE.rstrip("/"), UNFINISHED.rstrip("/")})
 """The conditions that only a poll begins. They are checked as long as it is switched on, whatever `verify` says."""
 _WITHOUT_CLUSTER: Final = frozenset({ALARM, HOOK.rstrip("/")})
 

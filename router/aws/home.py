@@ -4,12 +4,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
+class ExpectedRun(NamedTuple):
+    """The run of a task family that an `[[expect]]` table of that name expects in a cluster."""
+
+    name: str
+    family: str
+    cluster: str
+
+
 class Home(NamedTuple):
     """Where AWS can be asked: the router's own account and region, with its clients.
 
     Attributes:
         services: the services are polled, so a shortfall of one can be judged (`[poll] services`).
-        expected: names of the runs that are expected (`[[expect]]`).
+        expected: the runs that are expected (`[[expect]]`).
         verifies: other conditions may be checked, too (`[poll] verify`).
     """
 
@@ -18,5 +26,5 @@ class Home(NamedTuple):
     ecs: Callable[[], Any]
     cloudwatch: Callable[[], Any]
     services: bool = False
-    expected: frozenset[str] = frozenset()
+    expected: frozenset[ExpectedRun] = frozenset()
     verifies: bool = True

@@ -35,7 +35,9 @@ INSTANCE = "instance"
 CHANNEL = "channel"
 TOO_FEW_TASKS = "too_few_tasks"
 OVERDUE = "overdue/"
-"""Prefix of `overdue/NAME`, the name of an `[[expect]]` table."""
+"""Prefix of `overdue/NAME`, the name of an `[[expect]]` table: a run of it has not started."""
+UNFINISHED = "unfinished/"
+"""Prefix of `unfinished/NAME`: a run of it has not finished in time."""
 HOOK = "hook/"
 """Prefix of `hook/HOOKID`."""
 
@@ -79,7 +81,9 @@ def alarm_deleted(event: Event) -> bool:
 
 def _of_task(event: Event, exited: Iterable[str], *, completed: bool) -> Effects:
     if event.status == "STOPPED":
-        overdue = (Ended(OVERDUE, EndedBy.RUN_COMPLETED),) if completed else ()
+        began = event.started_at if event.created_at is None else event.created_at
+        missing, unfinished = Ended(OVERDUE, EndedBy.RUN_COMPLETED, began), Ended(UNFINISHED, EndedBy.RUN_COMPLETED)
+        overdue = (missing, unfinished) if completed else ()  # what began before a run was due does not stand for it
         stopped = Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED)
         return Effects(ends=(stopped, *overdue), recovery=EndedBy.RUN_COMPLETED)
     if event.status != "RUNNING":
@@ -140,7 +144,8 @@ def _of_service_count(event: Event) -> Effects:
 
 
 def _of_overdue_run(event: Event) -> Effects:
-    return Effects(begins=(Begun(OVERDUE + event.details.get("expected", "")),))
+    prefix = UNFINISHED if event.state == "NOT_FINISHED" else OVERDUE
+    return Effects(begins=(Begun(prefix + event.details.get("expected", "")),))
 
 
 def _of_codedeploy(event: Event) -> Effects:

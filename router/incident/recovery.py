@@ -21,7 +21,7 @@ from router.incident.state import (
     Timing,
     container_key,
 )
-from router.model import Alert, Begun, DeploymentStep, EndedBy, Incident, IncidentStatus
+from router.model import Alert, Begun, DeploymentStep, Ended, EndedBy, Incident, IncidentStatus
 
 LAPSE_AFTER = 24 * HOUR
 VERIFY_EVERY = HOUR
@@ -201,14 +201,19 @@ def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
     left = {
         key: condition
         for key, condition in state.conditions.items()
-        if condition.reported_at > alert.at or not any(_names(ended.key, key) for ended in ends)
+        if not any(_names(ended.key, key) and condition.reported_at <= _until(ended, alert) for ended in ends)
     }
-    lasting = [ended.key for ended in ends if not ended.key.startswith(CONTAINER)]
+    lasting = {ended.key: _until(ended, alert) for ended in ends if not ended.key.startswith(CONTAINER)}
     known = {key: at for key, at in state.ended.items() if key not in lasting}
-    ended = dict([*known.items(), *((key, max(alert.at, state.ended.get(key, 0.0))) for key in lasting)])
+    ended = known | {key: max(at, state.ended.get(key, 0.0)) for key, at in lasting.items()}
     return without_stale_mute(
         state._replace(conditions=left, ended=dict(list(ended.items())[-ENDED_REMEMBERED:])),
     )
+
+
+def _until(ended: Ended, alert: Alert) -> float:
+    """Event time up to which an event ends a condition."""
+    return alert.at if ended.until is None else ended.until
 
 
 def _names(ended: str, key: str) -> bool:

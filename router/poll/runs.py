@@ -54,8 +54,8 @@ class Overdue(NamedTuple):
 
 
 def watched(watch: RunWatch | None, expected: Expectation, now: float) -> RunWatch:
-    """The watch of an expectation; a new one if its schedule is new. The first run is due one interval from now."""
-    schedule = f"{expected.schedule.text} {expected.schedule.time_zone}"
+    """The watch of an expectation, or a new one for another expectation: its first run is due an interval from now."""
+    schedule = f"{expected.cluster}/{expected.family} {expected.schedule.text} {expected.schedule.time_zone}"
     if watch and watch.schedule == schedule:
         return watch
     return RunWatch(schedule, now, next_due(expected.schedule, now))
@@ -121,7 +121,10 @@ def _judge_starts(
 def overdue_events(
     expected: Expectation, found: Iterable[Overdue], account: str, region: str, now: float
 ) -> Iterator[dict[str, Any]]:
-    """What is overdue, as EventBridge events. A repetition has the same id, so that dedup recognises it."""
+    """What is overdue, as EventBridge events. A repetition has the same id, so that dedup recognises it.
+
+    The time of a run that is missing is when it was due: a later run that has completed in the meantime ends it.
+    """
     cluster = f"arn:{_partition(region)}:ecs:{region}:{account}:cluster/{expected.cluster}"
     for each in found:
         name = short_hash(account, region, expected.cluster, expected.family, expected.name)
@@ -129,7 +132,7 @@ def overdue_events(
             "id": f"{name}-{each.at:.0f}-{each.task or each.state}",
             "source": OWN_SOURCE,
             "detail-type": RUN_OVERDUE,
-            "time": datetime.fromtimestamp(now, UTC).isoformat(),
+            "time": datetime.fromtimestamp(each.at if each.state == NOT_STARTED else now, UTC).isoformat(),
             "account": account,
             "region": region,
             "resources": [],

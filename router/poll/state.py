@@ -91,7 +91,7 @@ class RunWatch(NamedTuple):
     """What is known of the runs of one expectation.
 
     Attributes:
-        schedule: the expectation's schedule and time zone; another one begins anew.
+        schedule: what is expected: cluster, family, schedule and time zone; anything else begins anew.
         since: clock time of the first tick that saw it.
         due_at: clock time at which the next run is due; None if none is due any more.
         started_at: when the newest known run started; 0.0 if none is known.

@@ -60,14 +60,23 @@ class EcsAccount:
         created = {"createdAt": datetime.fromtimestamp(at, UTC), "lastStatus": "RUNNING"}
         self.tasks[task] = {"family": family, "taskArn": f"{_ARN}:task/prod/{task}", **created, **fields}
 
-    def list_tasks(self, cluster: str, family: str, desiredStatus: str, maxResults: int = 100) -> dict[str, Any]:  # noqa: N803
+    def list_tasks(
+        self,
+        cluster: str,
+        family: str,
+        desiredStatus: str,  # noqa: N803
+        maxResults: int = 100,  # noqa: N803
+        nextToken: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
         self._call("list_tasks")
-        del cluster, maxResults
+        del cluster
         tasks = [each for each in self.tasks.values() if each["family"] == family]
-        return {"taskArns": [each["taskArn"] for each in tasks if each["lastStatus"] == desiredStatus]}
+        arns = [each["taskArn"] for each in tasks if each["lastStatus"] == desiredStatus]
+        return _page(arns, "taskArns", maxResults, nextToken)
 
     def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
         self._call("describe_tasks")
+        assert len(tasks) <= 100  # the API reference
         del cluster
         return {"tasks": [self.tasks[arn.rpartition("/")[2]] for arn in tasks]}
 

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from local_aws.events import ACCOUNT, REGION, container, task_stopped
-from router.aws.home import Home
+from router.aws.home import ExpectedRun, Home
 from router.config.settings import Poll
 from router.errors import HistoryUnavailable
-from router.history.items import SERVICE_POLL_KEY, iso
+from router.history.items import RUN_POLL_KEY, SERVICE_POLL_KEY, iso
+from router.history.table import Key, Put
 from router.incident.lifecycle import close
 from router.model import EndedBy, IncidentStatus, Kind, Severity
-from router.poll.schedule import every, parse_schedule
+from router.poll.schedule import every, next_due, parse_schedule
 from router.poll.state import Expectation
 from router.tick import tick
 from router.verify import verify
@@ -24,14 +25,14 @@ from tests.doubles.service_events import steady
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 
-def polling(account: EcsAccount, **poll: Any) -> World:
-    world = World(poll=Poll(**{"services": True, **poll}))
+def polling(account: EcsAccount, expect: tuple[Expectation, ...] = (), **poll: Any) -> World:
+    world = World(expect=expect, poll=Poll(**{"services": True, **poll}))
     switch(world, account, world.config.poll)
     return world
 
 
 def switch(world: World, account: EcsAccount, poll: Poll) -> None:
-    expected = frozenset(each.name for each in world.config.expect)
+    expected = frozenset(ExpectedRun(each.name, each.family, each.cluster) for each in world.config.expect)
     home = Home(ACCOUNT, REGION, lambda: account, lambda: None, poll.services, expected, poll.verify)
     world.router = world.router._replace(
         config=world.config._replace(poll=poll), home=home, verify=lambda states: verify(states, home)
@@ -216,8 +217,36 @@ def test_a_silence_holds_it_back_and_its_end_announces_what_continues() -> None:
     assert world.slack.kinds == [Kind.OPENED]
 
 
+SHARED = {SERVICE_POLL_KEY: "shortfalls", RUN_POLL_KEY: "watches"}
+
+
+@pytest.mark.parametrize("key", SHARED)
+def test_a_damaged_item_is_set_aside_and_its_poll_begins_anew(key: Key) -> None:
+    account = EcsAccount(prod={"web": down()})
+    world = polling(account, expect=(HOURLY,))
+    wait(world, 2 * MINUTE)
+    damaged = {**world.table.get([key], world.now)[key], SHARED[key]: "?"}
+    world.table.commit([Put(damaged)], world.now)
+    wait(world, 3 * HOUR)
+    assert {told.alert.cause for told in world.slack.told} == {"too_few_tasks", "task_overdue"}
+    (copy,) = [item for item in world.rows("poll") if item["sk"].startswith("damaged#")]
+    assert copy["item"] == damaged
+    assert world.table.get([key], world.now)[key][SHARED[key]] != "?"
+
+
+@pytest.mark.parametrize(("key", "cause"), [(SERVICE_POLL_KEY, "task_overdue"), (RUN_POLL_KEY, "too_few_tasks")])
+def test_an_item_of_a_newer_version_is_left_alone_and_the_rest_of_the_tick_goes_on(key: Key, cause: str) -> None:
+    world = polling(EcsAccount(prod={"web": down()}), expect=(HOURLY,))
+    newer = {"pk": key[0], "sk": key[1], "schema": 99, "min_reader": 99, "version": 7}
+    world.table.commit([Put(newer)], world.now)
+    wait(world, 3 * HOUR)
+    assert {told.alert.cause for told in world.slack.told} == {cause}
+    assert world.table.get([key], world.now)[key] == newer
+
+
 # --- expected runs ----------------------------------------------------------------------------------------------------
 
+NIGHTLY = Expectation("nightly-report", "report", "prod", parse_schedule("cron(0 3 * * ? *)"))
 HOURLY = Expectation("hourly-report", "report", "prod", every("1h"))
 
 
@@ -280,15 +309,27 @@ def test_a_run_that_does_not_finish_is_announced_with_its_task() -> None:
     account = EcsAccount()
     world = expecting(account, HOURLY._replace(max_runtime=30 * MINUTE))
     wait(world, HOUR)
-    account.run("report", "t1", world.now)
+    began = world.now
+    account.run("report", "t1", began)
     wait(world, 29 * MINUTE)
     assert world.slack.kinds == []
     wait(world, 2 * MINUTE)
     (told,) = world.slack.told
     assert "has not finished in time (task t1)" in told.message.text
-    world.receive(completed("t1", world.now, world.now - HOUR))
+    world.receive(completed("t1", world.now, began))
     wait(world, 10 * MINUTE)
     assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+
+
+def test_a_run_that_does_not_finish_is_announced_although_ecs_does_not_answer_any_more() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY._replace(max_runtime=40 * MINUTE))
+    account.run("report", "t1", world.now + HOUR)
+    wait(world, 80 * MINUTE)
+    account.fail("list_tasks", [Throttled()] * 1000)
+    wait(world, 26 * MINUTE)
+    (told,) = world.slack.told
+    assert "has not finished in time (task t1)" in told.message.text
 
 
 def test_a_router_that_was_away_reads_its_queue_before_it_reports() -> None:
@@ -306,6 +347,30 @@ def test_a_router_that_was_away_reads_its_queue_before_it_reports() -> None:
     assert told.alert.at >= started + HOUR
 
 
+def test_a_run_behind_hundreds_of_tasks_of_a_service_is_found() -> None:
+    """ListTasks returns 100 at once, in no order, and cannot leave out those of services."""
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    for number in range(990):
+        account.run("report", f"s{number}", world.now, group="service:report")
+    account.run("report", "t1", world.now + HOUR)
+    wait(world, 85 * MINUTE)
+    assert world.slack.kinds == []
+    assert account.calls == {"list_tasks": 10 + 1, "describe_tasks": 10}
+
+
+def test_a_family_with_more_tasks_than_are_read_is_judged_by_history() -> None:
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    for number in range(1001):
+        account.run("report", f"s{number}", world.now, group="service:report")
+    wait(world, 78 * MINUTE)
+    assert world.slack.kinds == []  # it tries again for five minutes
+    assert account.calls["list_tasks"] == 3 * 10
+    wait(world, 5 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+
+
 def test_a_run_is_not_reported_while_ecs_does_not_answer() -> None:
     account = EcsAccount()
     world = expecting(account, HOURLY)
@@ -316,15 +381,31 @@ def test_a_run_is_not_reported_while_ecs_does_not_answer() -> None:
     assert world.slack.kinds == []
 
 
-def test_a_run_that_is_not_expected_any_more_ends_within_the_hour() -> None:
+@pytest.mark.parametrize("expected", [(), (HOURLY._replace(family="renamed"),), (HOURLY._replace(cluster="dev"),)])
+def test_a_run_that_is_not_expected_any_more_ends_within_the_hour(expected: tuple[Expectation, ...]) -> None:
+    """The table was removed, or the same table now expects something else."""
     account = EcsAccount()
     world = expecting(account, HOURLY)
     wait(world, 80 * MINUTE)
-    world.config = world.config._replace(expect=())
+    world.config = world.config._replace(expect=expected)
     switch(world, account, world.config.poll)
     wait(world, 70 * MINUTE)
     assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
     assert world.slack.told[-1].incident.ended_by is EndedBy.NOT_EXPECTED
+
+
+def test_a_late_run_that_completes_before_the_report_has_ended_it() -> None:
+    """The router was away; the run came an hour late and completed, and only then the router finds it missing."""
+    account = EcsAccount()
+    world = expecting(account, NIGHTLY)
+    due = next_due(NIGHTLY.schedule, world.now)
+    assert due is not None
+    wait(world, MINUTE)
+    world.now = due + 2 * HOUR
+    world.receive(completed("late", world.now - MINUTE, due + HOUR))
+    wait(world, 20 * MINUTE)
+    assert world.slack.kinds == []
+    assert [row["decision"] for row in world.rows("alert#") if row["cause"] == "task_overdue"] == ["already resolved"]
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
@@ -349,3 +430,22 @@ def test_a_nightly_run_is_followed_for_months_across_both_changes_of_the_clocks(
     told = [each for each in world.slack.told if each.kind is Kind.OPENED]
     assert [datetime.fromtimestamp(each.alert.at, ZoneInfo(zone)).date() for each in told] == [missed]
     assert runs == (end - datetime(2026, 1, 15, 12, 30, tzinfo=UTC).timestamp()) // DAY - 2  # without the two skipped
+
+
+def test_a_run_that_began_before_the_due_time_is_not_the_next_one() -> None:
+    """Runs overlap: one takes longer than the interval, and the one that was due meanwhile is missing."""
+    account = EcsAccount()
+    world = expecting(account, HOURLY)
+    wait(world, 30 * MINUTE)
+    began = world.now
+    account.run("report", "long", began)
+    wait(world, 65 * MINUTE)
+    account.run("report", "long", began, lastStatus="STOPPED")
+    world.receive(completed("long", world.now, began))  # five minutes after the next one was due
+    wait(world, 11 * MINUTE)
+    (told,) = world.slack.told
+    assert told.alert.at == began + HOUR
+    world.receive(completed("earlier", world.now, began + 30 * MINUTE))
+    assert "overdue/hourly-report" in world.history.state(told.alert.subject, world.now).conditions
+    world.receive(completed("next", world.now, began + 70 * MINUTE))
+    assert world.history.state(told.alert.subject, world.now).conditions == {}

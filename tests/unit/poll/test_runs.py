@@ -28,6 +28,12 @@ def test_another_schedule_begins_anew_and_the_same_one_does_not() -> None:
     assert watched(watch, HOURLY._replace(schedule=every("2h")), START + DAY).due_at == START + DAY + 2 * HOUR
 
 
+@pytest.mark.parametrize("other", [HOURLY._replace(family="invoices"), HOURLY._replace(cluster="dev")])
+def test_another_family_and_another_cluster_begin_anew(other: Expectation) -> None:
+    watch = watched(None, HOURLY, START)._replace(started_at=START - MINUTE, late=("t1",))
+    assert watched(watch, other, START + DAY) == watched(None, other, START + DAY)
+
+
 def test_any_start_since_the_last_one_counts_and_sets_the_next_due_time() -> None:
     watch = watched(None, HOURLY, START)
     watch, overdue = judge(watch, HOURLY, [run(START + 50 * MINUTE)], START + 75 * MINUTE)
