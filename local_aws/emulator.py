@@ -1,4 +1,4 @@
-"""The process behind `running()`: MiniStack, patched in four places to behave like AWS.
+"""The process behind `running()`: MiniStack, patched in five places to behave like AWS.
 
 Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
 input. It patches private names of MiniStack, so the version is pinned, and a test checks the names.
@@ -9,6 +9,7 @@ input. It patches private names of MiniStack, so the version is pinned, and a te
 import functools
 import hashlib
 import io
+import json
 import os
 import shlex
 import signal
@@ -16,13 +17,16 @@ import sys
 import tempfile
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ministack.app
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
+
+from local_aws.server import CLOCK
 
 # Variables of this process that a function must not see (server.py).
 PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNTIME_PYTHON", "TMPDIR")
@@ -30,9 +34,9 @@ PRIVATE_SETTINGS = ("AUTH", "BIND_HOST", "GATEWAY_PORT", "MINISTACK_HOST", "RUNT
 # Lambda looks for modules in the function's code, then in its layers, then in the runtime's own packages.
 BOOTSTRAP = """#!/bin/sh
 unset {private}
-export PYTHONPATH="$LAMBDA_TASK_ROOT:{layers}" TZ=:UTC LANG=en_US.UTF-8
+export PYTHONPATH="$LAMBDA_TASK_ROOT:{layers}:{clock}" TZ=:UTC LANG=en_US.UTF-8
 export AWS_EXECUTION_ENV=AWS_Lambda_{runtime} AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/{function}
-exec {python} -m awslambdaric "$_HANDLER"
+exec {python} -m function_clock "$_HANDLER"
 """
 
 
@@ -47,6 +51,7 @@ class RuntimeClientWorker(lambda_runtime.ProvidedWorker):  # type: ignore[misc] 
         script = BOOTSTRAP.format(
             private=" ".join(PRIVATE_SETTINGS),
             layers=":".join(shlex.quote(str(layer / "python")) for layer in layers),
+            clock=shlex.quote(str(Path(tempfile.gettempdir(), CLOCK))),
             runtime=config["Runtime"],
             function=func_name,
             python=shlex.quote(os.environ["RUNTIME_PYTHON"]),
@@ -104,6 +109,44 @@ def pass_for_encrypted() -> None:
     ministack.app.pin_request_origin = pin_request_origin
 
 
+# The parameter of an ECS action that names what the action reads, and the type of that resource ("Actions, resources,
+# and condition keys for Amazon Elastic Container Service", Service Authorization Reference).
+READ_BY = {
+    "DescribeContainerInstances": ("containerInstances", "container-instance"),
+    "DescribeServiceDeployments": ("serviceDeploymentArns", "service-deployment"),
+    "DescribeServices": ("services", "service"),
+    "DescribeTasks": ("tasks", "task"),
+    "ListClusters": ("", ""),
+    "ListServices": ("", ""),
+    "ListTasks": ("", ""),
+}
+
+
+def authorize_ecs_by_resource() -> None:
+    """Let policies name what an ECS action reads, as on AWS; MiniStack compares each with the cluster's ARN."""
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(  # noqa: PLR0913, PLR0917  MiniStack's signature
+        service: str, method: str, path: str, headers: Any, body: bytes, query_params: Any, region: str, account_id: str
+    ) -> str:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        if service == "ecs" and operation in READ_BY:
+            return ecs_resource(operation, json.loads(body), f"arn:aws:ecs:{region}:{account_id}")
+        return str(original(service, method, path, headers, body, query_params, region, account_id))
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def ecs_resource(operation: str, request: Mapping[str, Any], prefix: str) -> str:
+    """The ARN of the first resource that a request reads, or "*" for an action that supports no resources."""
+    parameter, kind = READ_BY[operation]
+    named = next(iter(request.get(parameter, ())), "")
+    if named.startswith("arn:"):
+        return str(named)
+    cluster = str(request.get("cluster", "default")).rpartition("/")[2]
+    return f"{prefix}:{kind}/{cluster}/{named}" if named else "*"
+
+
 def accept_functions_in_conditions() -> None:
     """Let Fn::Equals compare what Fn::Join, Fn::Select and Fn::Split make of parameters, as AWS does."""
     for module in (changesets, engine, handlers, stacks):
@@ -152,6 +195,7 @@ def main() -> None:
     pass_for_encrypted()
     use_runtime_client()
     accept_functions_in_conditions()
+    authorize_ecs_by_resource()
     ministack.app.main()
 
 

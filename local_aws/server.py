@@ -1,6 +1,7 @@
 """Starts and stops the local AWS."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ import boto3
 
 from local_aws.runtime import ROOT, StartError, runtime_python
 
+CLOCK = "clock"  # the directory of function_clock.py, in the scratch directory
 START_SECONDS = 30.0  # usually 0.3 to 1; more on a busy machine
 PORT_ATTEMPTS = 3
 LOG_TAIL = 20  # lines
@@ -30,6 +32,7 @@ class LocalAws:
 
     endpoint: str
     log: Path  # the emulator's log; removed when it stops
+    ahead: Path  # by how many seconds the functions' clock is ahead of the machine's (function_clock.py)
     region: str = "us-east-1"
     access_key: str = "test"
     secret_key: str = "test"  # noqa: S105  not a secret: any text works
@@ -40,6 +43,16 @@ class LocalAws:
             aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key, region_name=self.region
         )
         return session.client(service, endpoint_url=self.endpoint)
+
+    def now(self) -> float:
+        """Epoch seconds by the functions' clock."""
+        return time.time() + float(self.ahead.read_text())
+
+    def advance(self, seconds: float) -> None:
+        """Move the functions' clock ahead. That of the local AWS does not move, since it checks signatures by it."""
+        moved = self.ahead.with_suffix(".new")
+        moved.write_text(str(float(self.ahead.read_text()) + seconds))
+        moved.replace(self.ahead)  # a function that reads it at the same time finds it whole
 
 
 @contextmanager
@@ -58,10 +71,13 @@ def running(*, enforce_iam: bool = False) -> Iterator[LocalAws]:
 
 
 def _start(python: Path, scratch: Path, *, enforce_iam: bool) -> tuple[subprocess.Popen[bytes], LocalAws]:
-    log = scratch / "emulator.log"
+    log, ahead = scratch / "emulator.log", scratch / CLOCK / "ahead"
+    ahead.parent.mkdir()
+    ahead.write_text("0")
+    shutil.copy(ROOT / "local_aws" / "function_clock.py", ahead.parent)
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        aws = LocalAws(endpoint=f"http://127.0.0.1:{port}", log=log)
+        aws = LocalAws(endpoint=f"http://127.0.0.1:{port}", log=log, ahead=ahead)
         environment = _environment(port, python, scratch, enforce_iam=enforce_iam)
         process = _launch(environment, log)
         try:

@@ -1,4 +1,4 @@
-"""The local AWS patches private names of MiniStack; this test pins them, and the version."""
+"""The local AWS patches private names of MiniStack; a test pins them, and the version."""
 
 # ruff: noqa: SLF001  the test is about private names
 
@@ -6,9 +6,12 @@ import inspect
 from importlib.metadata import version
 
 import ministack.app
-from ministack.core import lambda_runtime
+import pytest
+from ministack.core import iam_actions, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
+
+from local_aws.emulator import ecs_resource
 
 
 def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> None:
@@ -22,9 +25,40 @@ def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> No
         lambda_svc._execute_function_provided_warm: ["func", "event", "request_id"],
         eventbridge._put_events: ["data", "allow_aws_source"],
         ministack.app.pin_request_origin: ["source_ip", "secure_transport"],
+        iam_actions.extract_resource_arn: [
+            "service",
+            "method",
+            "path",
+            "headers",
+            "body",
+            "query_params",
+            "region",
+            "account_id",
+        ],
         engine._evaluate_conditions: ["template", "params"],
         engine._resolve_refs: ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"],
     }
     assert {name: list(inspect.signature(name).parameters) for name in signatures} == signatures
     imported = [module._evaluate_conditions for module in (changesets, handlers, stacks)]
     assert imported == [engine._evaluate_conditions] * 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "resource"),
+    [
+        ("DescribeServices", {"cluster": "prod", "services": ["web", "api"]}, "arn:service/prod/web"),
+        ("DescribeServices", {"services": ["web"]}, "arn:service/default/web"),
+        (
+            "DescribeServices",
+            {"cluster": "prod", "services": ["arn:other:service/prod/web"]},
+            "arn:other:service/prod/web",
+        ),
+        ("DescribeTasks", {"cluster": "arn:cluster/prod", "tasks": ["t1"]}, "arn:task/prod/t1"),
+        ("DescribeTasks", {"cluster": "prod", "tasks": []}, "*"),
+        ("ListTasks", {"cluster": "prod", "family": "web"}, "*"),
+        ("ListClusters", {}, "*"),
+    ],
+)
+def test_a_policy_can_name_what_an_ecs_action_reads(operation: str, request_: dict[str, object], resource: str) -> None:
+    """As on AWS: "Actions, resources, and condition keys for Amazon Elastic Container Service"."""
+    assert ecs_resource(operation, request_, "arn") == resource
