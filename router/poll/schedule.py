@@ -51,11 +51,7 @@ def parse_schedule(text: str, time_zone: str = "UTC") -> Schedule:
     if kind == "cron":
         _parse_cron(body)
         return Schedule(text, time_zone, cron=body)
-    try:
-        local = datetime.strptime(body, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=_zone(time_zone))
-    except ValueError:
-        raise ValueError("must be a time such as at(2026-11-20T13:00:00)") from None
-    return Schedule(text, time_zone, at=local.timestamp())
+    return Schedule(text, time_zone, at=_at(body, time_zone))
 
 
 def every(text: str) -> Schedule:
@@ -73,14 +69,26 @@ def next_due(schedule: Schedule, after: float) -> float | None:
     if schedule.at is not None:
         return schedule.at if schedule.at > after else None
     cron, zone = _parse_cron(schedule.cron), _zone(schedule.time_zone)
-    begin = datetime.fromtimestamp(after, zone).date()
-    for day in _matching_days(cron, begin):
-        for hour in cron.hours:
-            for minute in cron.minutes:
-                moment = _moment(day, hour, minute, zone)
-                if moment is not None and moment > after:
-                    return moment
+    begin = datetime.fromtimestamp(after, zone)
+    shown = begin.date(), begin.hour, begin.minute  # what the clocks show no later than that cannot be due after it
+    days = _matching_days(cron, begin.date())
+    for local in ((day, hour, minute) for day in days for hour in cron.hours for minute in cron.minutes):
+        moment = _moment(*local, zone) if local > shown else None
+        if moment is not None and moment > after:
+            return moment
     return None
+
+
+def _at(body: str, time_zone: str) -> float:
+    """Clock time of the only run. AWS does not say what becomes of one at a time that the clocks skip."""
+    try:
+        local = datetime.strptime(body, "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - of the zone below
+    except ValueError:
+        raise ValueError("must be a time such as at(2026-11-20T13:00:00)") from None
+    at = _moment(local.date(), local.hour, local.minute, _zone(time_zone))
+    if at is None:
+        raise ValueError(f"has a time that the clocks skip in {time_zone}")
+    return at + local.second
 
 
 def _moment(day: date, hour: int, minute: int, zone: tzinfo) -> float | None:
@@ -112,6 +120,8 @@ def _parse_cron(body: str) -> _Cron:
     minutes, hours, days, months, weekdays, *years = fields
     if (days == "?") == (weekdays == "?"):
         raise ValueError("must have ? as exactly one of day-of-month and day-of-week")
+    if "#" in weekdays and "," in weekdays:
+        raise ValueError("must have one expression in day-of-week if that has a #")
     cron = _Cron(
         minutes=_numbers(minutes, 0, 59),
         hours=_numbers(hours, 0, 23),

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router.poll.schedule import every, next_due, parse_schedule
-from tests.doubles.world import DAY, HOUR, START
+from tests.doubles.world import DAY, HOUR, MINUTE, START
 
 
 def moment(text: str, zone: str = "UTC") -> float:
@@ -74,10 +76,39 @@ def test_a_time_that_occurs_twice_is_due_once_at_the_first(zone: str, hour: int,
     assert next_due(schedule, at) == at + 25 * HOUR
 
 
+CHANGES = ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]  # of the clocks
+ZONES = ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Antarctica/Troll", "Asia/Tokyo", "UTC"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    zone=st.sampled_from(ZONES),
+    day=st.sampled_from(CHANGES),
+    minutes=st.integers(-DAY // MINUTE, 2 * DAY // MINUTE),
+    hours=st.sets(st.integers(0, 4), min_size=1),
+    minute=st.sampled_from([0, 1, 30, 59]),
+)
+def test_due_times_are_those_that_the_clocks_show_for_the_first_time(
+    zone: str, day: str, minutes: int, hours: set[int], minute: int
+) -> None:
+    """Around every change of the clocks: as somebody finds out who looks at a clock of the zone each minute."""
+    after = moment(day) + minutes * MINUTE
+    schedule = parse_schedule(f"cron({minute} {','.join(map(str, sorted(hours)))} * * ? *)", zone)
+    shown = (datetime.fromtimestamp(after + number * MINUTE, ZoneInfo(zone)) for number in range(1, 49 * 60))
+    seen = (clock for clock in shown if clock.hour in hours and clock.minute == minute and not clock.fold)
+    assert next_due(schedule, after) == next(seen).timestamp()
+
+
 def test_a_run_that_is_due_once_is_never_due_again() -> None:
     schedule = parse_schedule("at(2026-12-01T09:00:00)", "Asia/Tokyo")
     assert next_due(schedule, moment("2026-11-30T00:00")) == moment("2026-12-01T00:00")
     assert next_due(schedule, moment("2026-12-01T00:00")) is None
+
+
+def test_a_run_at_a_time_that_the_clocks_skip_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"has a time that the clocks skip in America/New_York"):
+        parse_schedule("at(2026-03-08T02:30:00)", "America/New_York")
+    assert parse_schedule("at(2026-11-01T01:30:00)", "America/New_York").at == moment("2026-11-01T05:30")  # the first
 
 
 def test_a_schedule_whose_years_are_over_is_never_due() -> None:
@@ -104,6 +135,10 @@ def test_an_interval_is_clock_time() -> None:
         "cron(0 3 32 * ? *)",
         "cron(0 3 9-5 * ? *)",
         "cron(0/0 3 * * ? *)",
+        "cron(0 3 ? * 3#1,6#3 *)",
+        "cron(0 3 ? * 3#6 *)",
+        "cron(0 3 W * ? *)",
+        "cron(0 3 L-3 * ? *)",
         "rate(0 minutes)",
         "rate(5 weeks)",
         "at(tomorrow)",
