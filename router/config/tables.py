@@ -142,7 +142,7 @@ POLL = Table(
         "every": Key(duration(TICK), "How often the services are looked at.", _POLL.every),
     }
 )
-_WITHOUT_GLOBS = r"[^*?\s]+"
+_ECS_NAME = "[A-Za-z0-9_-]{1,255}"  # of clusters and task families (API reference of Amazon ECS)
 EXPECT = Table(
     {
         "name": Key(
@@ -152,10 +152,13 @@ EXPECT = Table(
             "is missing",
         ),
         "family": Key(
-            matching(_WITHOUT_GLOBS, "the name of a task family, without * and ?"), "The family.", "", "is missing"
+            matching(_ECS_NAME, "the name of a task family, not its ARN, without revision, * and ?"),
+            "The family.",
+            "",
+            "is missing",
         ),
         "cluster": Key(
-            matching(_WITHOUT_GLOBS, "the name of a cluster, without * and ?"), "Its cluster.", "", "is missing"
+            matching(_ECS_NAME, "the name of a cluster, not its ARN, without * and ?"), "Its cluster.", "", "is missing"
         ),
         "every": Key(
             matching(r"[1-9][0-9]{0,5}[mhd]", "a duration such as 15m, 24h or 7d"),

@@ -545,7 +545,12 @@ def test_an_expected_run_has_an_interval_or_a_schedule() -> None:
         ({"schedule": "cron(0 3 * * * *)"}, "expect[1].schedule: must have ? as exactly one of day-of-month and"),
         (
             {"every": "1h", "family": "nightly-*"},
-            "expect[1].family: must be the name of a task family, without *",
+            "expect[1].family: must be the name of a task family, not its ARN, without revision, *",
+        ),
+        ({"every": "1h", "family": "report:7"}, "expect[1].family: must be the name of a task family"),
+        (
+            {"every": "1h", "cluster": "arn:aws:ecs:eu-west-1:1:cluster/prod"},
+            "expect[1].cluster: must be the name of a",
         ),
         ({"every": "1h", "name": "a/b"}, "expect[1].name: must be a name of letters, digits, _, . and -, not 'a/b'"),
         ({"every": "1h", "zone": "UTC"}, "expect[1].zone: is not a key of this table"),
