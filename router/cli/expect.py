@@ -101,7 +101,9 @@ class Learned(NamedTuple):
     """A schedule that runs an ECS task.
 
     Attributes:
+        family, cluster: "" if the schedule does not tell.
         flexible: minutes within which EventBridge may start it.
+        ends_at: clock time after which it runs nothing any more, or None.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Learned(NamedTuple):
     expression: str
     time_zone: str = "UTC"
     flexible: int = 0
+    ends_at: float | None = None
 
 
 def from_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Learned]:
@@ -123,7 +126,7 @@ def from_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Learned]:
             definition, cluster = request.get("taskdefinition", ""), request.get("cluster", "default")
         else:
             continue
-        window = schedule.get("FlexibleTimeWindow", {})
+        window, ends = schedule.get("FlexibleTimeWindow", {}), schedule.get("EndDate")
         yield Learned(
             schedule.get("Name", ""),
             _family(definition),
@@ -131,6 +134,7 @@ def from_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Learned]:
             schedule.get("ScheduleExpression", ""),
             schedule.get("ScheduleExpressionTimezone") or "UTC",
             int(window.get("MaximumWindowInMinutes") or 0) if window.get("Mode") == "FLEXIBLE" else 0,
+            ends.timestamp() if ends else None,
         )
 
 
@@ -185,6 +189,8 @@ def _names(name: str) -> Iterator[str]:
 
 
 def _table(learned: Learned) -> str:
+    if not (learned.family and learned.cluster):
+        return f"# {learned.name}: its target does not say which task family it runs\n"
     fields = {
         "name": learned.name,
         "family": learned.family,
@@ -202,6 +208,6 @@ def _next(learned: Learned) -> str:
         due = next_due(parse_schedule(learned.expression, learned.time_zone), time.time())
     except (ValueError, KeyError) as error:
         return f"remove this table: the schedule {error}"
-    if due is None:
+    if due is None or (learned.ends_at is not None and due > learned.ends_at):
         return "remove this table: it is never due again"
     return f"due next {datetime.fromtimestamp(due, UTC):%Y-%m-%d %H:%M} UTC"

@@ -3,6 +3,7 @@
 import json
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,36 @@ def test_learn_prints_tables_that_the_configuration_takes(monkeypatch: pytest.Mo
         "schedule": "cron(0 3 * * ? *)",
         "grace": "20m",
     }
+
+
+CALL = "arn:aws:scheduler:::aws-sdk:ecs:runTask"
+TARGET = {"Arn": CLUSTER, "EcsParameters": {"TaskDefinitionArn": FAMILY}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "comment"),
+    [
+        ({"Target": {"Arn": CALL, "Input": "no JSON"}}, "# s1: its target does not say which task family it runs"),
+        ({"Target": {"Arn": CALL, "Input": "{}"}}, "# s1: its target does not say which task family it runs"),
+        ({"EndDate": datetime(2025, 1, 1, tzinfo=UTC)}, "# remove this table: it is never due again"),
+        ({"ScheduleExpression": "at(2025-01-01T00:00:00)"}, "# remove this table: it is never due again"),
+        (
+            {"ScheduleExpression": "cron(0 3 ? * 3#1,6#3 *)"},
+            "# remove this table: the schedule must have one expression",
+        ),
+        ({"EndDate": datetime(2100, 1, 1, tzinfo=UTC)}, "# due next 20"),
+    ],
+)
+def test_what_will_not_run_is_not_to_be_expected(
+    fields: dict[str, Any], comment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = Pages()
+    pages.get_schedule = lambda Name, **_: schedule(Name=Name, **{"Target": TARGET, **fields})  # type: ignore[method-assign]
+    monkeypatch.setattr("router.aws.clients.scheduler_of", lambda _: pages)
+    monkeypatch.setattr("router.aws.clients.events_of", lambda _: pages)
+    result = CliRunner().invoke(main, ["expect", "learn"])
+    assert comment in result.stdout
+    tomllib.loads(result.stdout)
 
 
 def test_a_rule_has_each_of_its_ecs_targets() -> None:
