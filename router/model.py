@@ -369,11 +369,13 @@ class Begun(NamedTuple):
         key: unique among the conditions of a subject (`router.ecs.conditions`).
         arn: of what AWS can be asked about it; "" if the subject and the key tell.
         deadline: clock time at which it ends by itself, or None.
+        starts_at: clock time at which it takes effect, if that is announced; until then, it is not given up.
     """
 
     key: str
     arn: str = ""
     deadline: float | None = None
+    starts_at: float | None = None
 
 
 class Ended(NamedTuple):

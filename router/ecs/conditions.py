@@ -161,8 +161,9 @@ def _of_health(event: Event) -> Effects:
         return _end(key, EndedBy.HEALTH_EVENT_CLOSED)
     if not lasts(event):
         return _NOTHING
-    ends_at = moment(event.details.get("endTime", ""))
-    return Effects(begins=(Begun(key, deadline=None if ends_at is None else ends_at + HEALTH_GRACE),))
+    starts_at, ends_at = (moment(event.details.get(name, "")) for name in ("startTime", "endTime"))
+    deadline = None if ends_at is None else ends_at + HEALTH_GRACE
+    return Effects(begins=(Begun(key, deadline=deadline, starts_at=starts_at),))
 
 
 _BY_DETAIL_TYPE: Final[Mapping[str, Callable[[Event], Effects]]] = MappingProxyType(

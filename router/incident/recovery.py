@@ -139,7 +139,7 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
         cause=alert.cause,
         severity=alert.severity,
         reported_at=known.reported_at if known and late else alert.at,
-        seen_at=now,
+        seen_at=max(now, begun.starts_at or 0.0),
         arn=begun.arn or (known.arn if known else ""),
         deadline=begun.deadline,
         uncertain_since=known.uncertain_since if known and late else None,

@@ -172,7 +172,8 @@ class Condition(NamedTuple):
     Attributes:
         cause, severity: of the alert that reported it.
         reported_at: event time of the newest event that reported it. What is older is not its end.
-        seen_at: clock time at which an event reported it, or AWS was asked, for the last time.
+        seen_at: clock time at which an event reported it, or AWS was asked, for the last time; of what is announced, no
+            earlier than it takes effect.
         arn: of what AWS can be asked about it; "" if the subject and the condition's key tell.
         deadline: clock time at which it ends by itself, or None.
         uncertain_since: clock time at which AWS stopped knowing, such as an alarm without data, or None.

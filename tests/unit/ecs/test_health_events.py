@@ -193,6 +193,26 @@ class TestOneIncident:
         world.wait(8 * DAY, step=HOUR)
         assert world.slack.told[-1].incident.status is IncidentStatus.UNCONFIRMED
 
+    def test_a_retirement_without_an_end_time_is_not_given_up_before_it_takes_place(self) -> None:
+        world = World()
+        world.receive(message(TASK, startTime=rfc1123(START + 14 * DAY), end=None))
+        world.wait(20 * DAY, step=HOUR)
+        assert Kind.RESOLVED not in world.slack.kinds
+        world.wait(2 * DAY, step=HOUR)
+        assert world.slack.told[-1].incident.status is IncidentStatus.UNCONFIRMED
+
+    def test_a_retirement_that_is_postponed_for_months_is_one_incident_with_a_reminder_a_day(self) -> None:
+        """Each update moves the end by 30 days. AWS closes the Health event after 100 days."""
+        world = World()
+        for _ in range(4):
+            world.receive(message(TASK, at=world.now, end=world.now + 30 * DAY, statusCode="open"))
+            world.wait(25 * DAY, step=HOUR)
+        assert 98 <= len(world.slack.told) <= 105
+        world.receive(message(TASK, at=world.now, statusCode="closed"))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds == [Kind.OPENED, *[Kind.UPDATED] * (len(world.slack.told) - 2), Kind.RESOLVED]
+        assert world.pager.kinds == [Kind.OPENED, *[Kind.UPDATED] * 3, Kind.RESOLVED]  # no reminders
+
     def test_two_health_events_are_two_incidents(self) -> None:
         world = World()
         world.receive(message("prod|web"), message("prod|web", eventArn="arn:aws:health:eu-west-1::event/ECS/X/Y"))
