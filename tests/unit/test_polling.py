@@ -14,7 +14,7 @@ from router.errors import HistoryUnavailable
 from router.history.items import RUN_POLL_KEY, SERVICE_POLL_KEY, iso
 from router.history.table import Key, Put
 from router.incident.lifecycle import close
-from router.model import EndedBy, IncidentStatus, Kind, Severity
+from router.model import EndedBy, IncidentStatus, Kind, Reason, Severity
 from router.poll.schedule import every, next_due, parse_schedule
 from router.poll.state import Expectation
 from router.tick import tick
@@ -22,7 +22,7 @@ from router.verify import verify
 from tests.doubles.ecs_account import EcsAccount, Throttled, service_arn
 from tests.doubles.inbox import receive, record
 from tests.doubles.service_events import steady
-from tests.doubles.world import DAY, HOUR, MINUTE, World
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 
 def polling(account: EcsAccount, expect: tuple[Expectation, ...] = (), **poll: Any) -> World:
@@ -99,13 +99,27 @@ def test_enough_tasks_no_desired_tasks_and_no_service_end_it(end: Mapping[str, A
     assert world.slack.told[-1].incident.ended_by is ended_by
 
 
-def test_it_does_not_lapse_while_it_lasts() -> None:
+def test_while_it_lasts_for_weeks_it_does_not_lapse_and_each_day_has_its_reminder() -> None:
     world = polling(EcsAccount(prod={"web": down()}), verify=False, every=HOUR)
-    for _ in range(16 * 24):
+    for _ in range(3 * 7 * 24):
         world.now += HOUR
         tick(world.router, world.deadline())
-    assert Kind.RESOLVED not in world.slack.kinds
-    assert world.pager.kinds[0] is Kind.OPENED
+    assert world.slack.kinds == [Kind.OPENED] + [Kind.UPDATED] * 20
+    assert {told.reason for told in world.slack.told[1:]} == {Reason.REMINDER}
+    assert world.pager.kinds == [Kind.OPENED]
+
+
+def test_a_service_that_comes_and_goes_each_hour_is_told_of_a_few_times_a_day() -> None:
+    account = EcsAccount(prod={"web": {}})
+    world = polling(account)
+    began = world.now
+    while world.now < began + 2 * DAY:
+        change(account, down(1) if (world.now - began) % HOUR < 20 * MINUTE else {})
+        world.now += 5 * MINUTE
+        tick(world.router, world.deadline())
+    assert len(world.rows("alert#")) == 2 * 48
+    assert len(world.slack.told) <= 8
+    assert "Flapping" in world.slack.told[-1].message.text
 
 
 def test_a_steady_state_ends_it_and_a_new_shortfall_is_announced_again() -> None:
@@ -449,3 +463,34 @@ def test_a_run_that_began_before_the_due_time_is_not_the_next_one() -> None:
     assert "overdue/hourly-report" in world.history.state(told.alert.subject, world.now).conditions
     world.receive(completed("next", world.now, began + 70 * MINUTE))
     assert world.history.state(told.alert.subject, world.now).conditions == {}
+
+
+def test_a_run_that_is_due_once_is_reported_once_and_never_again() -> None:
+    account = EcsAccount()
+    schedule = parse_schedule(f"at({iso(START + DAY)[:19]})")
+    world = expecting(account, Expectation("once", "report", "prod", schedule))
+    world.now += MINUTE
+    tick(world.router, world.deadline())
+    world.now = START + DAY + 14 * MINUTE
+    wait(world, 2 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED]
+    world.receive(completed("late", world.now, world.now - MINUTE))
+    wait(world, 10 * MINUTE)
+    assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+    calls = account.calls.total()
+    for _ in range(60 * 4):
+        world.now += 6 * HOUR
+        tick(world.router, world.deadline())
+    assert (len(world.slack.told), account.calls.total()) == (2, calls)
+
+
+def test_a_router_that_was_away_for_days_reports_the_newest_missing_run_of_a_rate() -> None:
+    """Meanwhile it ran each hour for a day, which history knows, and then stopped."""
+    world = expecting(EcsAccount(), HOURLY)
+    wait(world, MINUTE)
+    runs = [completed(f"t{hour}", START + hour * HOUR + 60, START + hour * HOUR) for hour in range(1, 25)]
+    world.now = START + 3 * DAY
+    world.receive(*runs)
+    wait(world, 12 * MINUTE)
+    (told,) = world.slack.told
+    assert told.alert.at == START + 71 * HOUR  # the newest whose grace has passed
