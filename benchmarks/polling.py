@@ -1,7 +1,8 @@
 """How long one round of `[poll] services` takes: `python -m benchmarks.polling`.
 
 The answers come from a server on loopback, in ECS's shapes, with the 100 events that a service keeps. So the CPU time
-is measured, and what AWS takes to answer is assumed (`SECONDS_PER_CALL`).
+is measured, and what AWS takes to answer is assumed (`SECONDS_PER_CALL`). The costs are those of Lambda, and of the
+item that DynamoDB stores after each tick of a round and reads at each tick.
 """
 
 import json
@@ -14,13 +15,16 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
+from router.history.items import service_poll_item
 from router.poll.services import continue_round
 from router.poll.state import ServicePoll
 
 SECONDS_PER_CALL = 0.05  # an assumption: what ECS takes within a region
 MEMORY = 0.5  # GB; serverless.yml
 PRICE = 0.0000133334  # dollars per GB-second on arm64, us-east-1
+PRICE_OF_WRITE, PRICE_OF_READ = 0.625e-6, 0.125e-6  # dollars per KB written and 4 KB read, on demand, us-east-1
 ROUNDS_A_MONTH = 30 * 24 * 12  # `every = "5m"`
+TICKS_A_MONTH = 30 * 24 * 60
 _ARN = "arn:aws:ecs:eu-west-1:123456789012"
 _EVENTS = [
     {"id": f"{number:036}", "createdAt": 1.76e9, "message": f"(service s) has started 1 tasks: (task {number:032x})."}
@@ -72,8 +76,8 @@ def _serve(services: int) -> ThreadingHTTPServer:
     return server
 
 
-def _round(services: int) -> tuple[int, int, float]:
-    """Calls, ticks, and seconds of the thread's CPU time."""
+def _round(services: int) -> tuple[int, int, float, int]:
+    """Calls, ticks, seconds of the thread's CPU time, and KB written to DynamoDB."""
     server = _serve(services)
     client = botocore.session.Session().create_client(
         "ecs",
@@ -90,23 +94,24 @@ def _round(services: int) -> tuple[int, int, float]:
         calls += 1
 
     client.meta.events.register("before-send", count)
-    poll, ticks = ServicePoll(), 0
-    began = time.thread_time()
+    poll, ticks, seconds, written = ServicePoll(), 0, 0.0, 0
     while poll.clusters or not ticks:
+        began = time.thread_time()
         poll, _ = continue_round(poll, client, 1.76e9 + 60 * ticks, 300.0, lambda: math.inf)
+        seconds += time.thread_time() - began
+        written += math.ceil(len(json.dumps(service_poll_item(poll))) / 1024)
         ticks += 1
-    seconds = time.thread_time() - began
     server.shutdown()
-    return calls, ticks, seconds
+    return calls, ticks, seconds, written
 
 
 def main() -> None:
     print("| services | calls a round | ticks | CPU a round | time a round | dollars a month |")
     print("|---:|---:|---:|---:|---:|---:|")
     for services in (50, 500, 5000):
-        calls, ticks, cpu = _round(services)
+        calls, ticks, cpu, written = _round(services)
         whole = cpu * 1769 / 512 + calls * SECONDS_PER_CALL  # at 512 MB, Lambda gives 512 / 1769 of a core
-        dollars = whole * MEMORY * PRICE * ROUNDS_A_MONTH
+        dollars = (whole * MEMORY * PRICE + written * PRICE_OF_WRITE) * ROUNDS_A_MONTH + TICKS_A_MONTH * PRICE_OF_READ
         print(f"| {services} | {calls} | {ticks} | {cpu:.2f} s | {whole:.1f} s | {dollars:.2f} |")
 
 
