@@ -26,6 +26,7 @@ from router.poll.state import Expectation
 _GRACE = 15  # minutes; the default of `grace`
 _RUN_TASK = re.compile(r"arn:[^:]+:scheduler:::aws-sdk:ecs:runTask", re.IGNORECASE)
 _LOOKED_BACK = 90 * 86_400.0  # seconds
+_ALERTS = 20  # of a family; those about a run that is missing or was refused say nothing of a start
 
 
 @click.group("expect", cls=CommandGroup)
@@ -67,7 +68,7 @@ def list_command(*, path: Path, stack: Stack, as_json: bool) -> None:
 def _last_start(expected: Expectation, stack: Stack, now: float) -> float:
     """When the newest run started that history knows; 0.0 for none."""
     subject = f"{SubjectKind.FAMILY.value}:{expected.family}"
-    query = AlertQuery(now - _LOOKED_BACK, now, 1, subject=subject, cluster=expected.cluster)
+    query = AlertQuery(now - _LOOKED_BACK, now, _ALERTS, subject=subject, cluster=expected.cluster)
     rows = stack.history.rows([row["id"] for row in stack.history.each_alert(query, now)], now).values()
     return max((float(row.get("started_at") or row.get("created_at") or 0.0) for row in rows), default=0.0)
 

@@ -22,6 +22,8 @@ AWAY_AFTER = 300.0
 """Seconds after which a judgement comes so late that the router must have been away."""
 CATCH_UP = 600.0
 """Seconds that it then waits for the events that are still in its queue."""
+WATCHED = 100
+"""The most runs of one expectation that are watched for `max_runtime`, the earliest first; the item has a limit."""
 _JUDGED_BACK = 2 * 86_400.0  # seconds; older due times are not judged, since only the newest is reported
 NOT_STARTED, NOT_FINISHED = "NOT_STARTED", "NOT_FINISHED"
 
@@ -81,7 +83,8 @@ def judge(watch: RunWatch, expected: Expectation, runs: Iterable[Run], now: floa
     runs = sorted(runs, key=lambda run: run.started_at)
     starts = [run.started_at for run in runs]
     after, overdue = _judge_starts(watch, expected, starts, now)
-    running = {run.task: run.started_at for run in runs if run.running} if expected.max_runtime else {}
+    watchable = [run for run in runs if run.running] if expected.max_runtime else []
+    running = {run.task: run.started_at for run in watchable[:WATCHED]}
     late = tuple(task for task in watch.late if task in running)
     too_long = [
         Overdue(NOT_FINISHED, at, task)

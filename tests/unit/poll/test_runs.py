@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.poll.runs import NOT_FINISHED, NOT_STARTED, Overdue, Run, judge, judge_at, watched
+from router.poll.runs import NOT_FINISHED, NOT_STARTED, WATCHED, Overdue, Run, judge, judge_at, watched
 from router.poll.schedule import every, parse_schedule
 from router.poll.state import Expectation, RunWatch
 from tests.doubles.world import DAY, HOUR, MINUTE, START
@@ -77,6 +77,14 @@ def test_a_run_that_takes_too_long_is_overdue_once_and_each_overlapping_one_by_i
     assert overdue == []
     watch, overdue = judge(watch, LIMITED, [first, second], START + 150 * MINUTE)
     assert overdue == [Overdue(NOT_FINISHED, START + 2 * HOUR, "b")]
+
+
+def test_of_very_many_runs_the_earliest_are_watched() -> None:
+    """DynamoDB stores 400 KB in one item, with the runs of all expectations."""
+    watch = RunWatch("1h UTC", START, START + HOUR)
+    runs = [run(START + HOUR + number, f"t{number}", running=True) for number in reversed(range(1000))]
+    watch, _ = judge(watch, LIMITED, runs, START + 75 * MINUTE)
+    assert list(watch.running) == [f"t{number}" for number in range(WATCHED)]
 
 
 def test_a_run_that_finished_in_time_is_not_overdue() -> None:
