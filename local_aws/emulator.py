@@ -109,28 +109,31 @@ def pass_for_encrypted() -> None:
     ministack.app.pin_request_origin = pin_request_origin
 
 
-# The parameter of an ECS action that names what the action reads, and the type of that resource ("Actions, resources,
-# and condition keys for Amazon Elastic Container Service", Service Authorization Reference).
-READ_BY = {
+# The parameter of an ECS action that names what it is about, and the type of that resource: "Actions, resources, and
+# condition keys for Amazon Elastic Container Service" in the Service Authorization Reference.
+ECS_RESOURCES = {
     "DescribeContainerInstances": ("containerInstances", "container-instance"),
     "DescribeServiceDeployments": ("serviceDeploymentArns", "service-deployment"),
     "DescribeServices": ("services", "service"),
     "DescribeTasks": ("tasks", "task"),
     "ListClusters": ("", ""),
+    "ListServiceDeployments": ("service", "service"),
     "ListServices": ("", ""),
     "ListTasks": ("", ""),
+    "StopTask": ("task", "task"),
+    "UpdateService": ("service", "service"),
 }
 
 
 def authorize_ecs_by_resource() -> None:
-    """Let policies name what an ECS action reads, as on AWS; MiniStack compares each with the cluster's ARN."""
+    """Let policies name what an ECS action is about, as on AWS; MiniStack compares each with the cluster's ARN."""
     original = iam_actions.extract_resource_arn
 
     def extract_resource_arn(  # noqa: PLR0913, PLR0917  MiniStack's signature
         service: str, method: str, path: str, headers: Any, body: bytes, query_params: Any, region: str, account_id: str
     ) -> str:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        if service == "ecs" and operation in READ_BY:
+        if service == "ecs" and operation in ECS_RESOURCES:
             return ecs_resource(operation, json.loads(body), f"arn:aws:ecs:{region}:{account_id}")
         return str(original(service, method, path, headers, body, query_params, region, account_id))
 
@@ -138,11 +141,12 @@ def authorize_ecs_by_resource() -> None:
 
 
 def ecs_resource(operation: str, request: Mapping[str, Any], prefix: str) -> str:
-    """The ARN of the first resource that a request reads, or "*" for an action that supports no resources."""
-    parameter, kind = READ_BY[operation]
-    named = next(iter(request.get(parameter, ())), "")
+    """The ARN of the (first) resource that a request names, or "*" for an action that supports no resources."""
+    parameter, kind = ECS_RESOURCES[operation]
+    stated = request.get(parameter, "")
+    named = str(stated if isinstance(stated, str) else next(iter(stated), ""))
     if named.startswith("arn:"):
-        return str(named)
+        return named
     cluster = str(request.get("cluster", "default")).rpartition("/")[2]
     return f"{prefix}:{kind}/{cluster}/{named}" if named else "*"
 

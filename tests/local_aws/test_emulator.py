@@ -55,10 +55,13 @@ def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> No
         ),
         ("DescribeTasks", {"cluster": "arn:cluster/prod", "tasks": ["t1"]}, "arn:task/prod/t1"),
         ("DescribeTasks", {"cluster": "prod", "tasks": []}, "*"),
+        ("StopTask", {"cluster": "prod", "task": "t1"}, "arn:task/prod/t1"),
         ("ListTasks", {"cluster": "prod", "family": "web"}, "*"),
         ("ListClusters", {}, "*"),
     ],
 )
-def test_a_policy_can_name_what_an_ecs_action_reads(operation: str, request_: dict[str, object], resource: str) -> None:
+def test_a_policy_can_name_what_an_ecs_action_is_about(
+    operation: str, request_: dict[str, object], resource: str
+) -> None:
     """As on AWS: "Actions, resources, and condition keys for Amazon Elastic Container Service"."""
     assert ecs_resource(operation, request_, "arn") == resource

@@ -41,3 +41,11 @@ def test_the_emulator_ends_when_its_parent_is_killed() -> None:
     while answers(endpoint) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not answers(endpoint)
+
+
+def test_the_clock_of_the_functions_moves_ahead() -> None:
+    with running() as aws:
+        before = time.time()
+        aws.advance(3600)
+        aws.advance(60)
+        assert 3660 <= aws.now() - before < 3700
