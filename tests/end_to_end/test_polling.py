@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from local_aws.deploy import Stack, deploy, function_logs
-from local_aws.events import Raw, alarm, container, health, run_task, task_stopped
+from local_aws.events import Raw, alarm, container, health, run_task, task_event, task_stopped
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import put, stamped
@@ -276,6 +276,23 @@ def test_an_alarm_whose_ok_never_came_is_ended_by_the_hourly_verification(deploy
     deployed.later(HOUR, RECOVERED)
     _, resolved = deployed.texts("ecs-cpu")
     assert resolved.startswith("✅ RESOLVED · CloudWatch alarm: ecs-cpu – The alarm is OK again.")
+
+
+def test_a_dead_container_whose_task_stopped_unseen_is_ended_by_the_hourly_verification(deployed: Deployed) -> None:
+    ecs = deployed.aws.client("ecs")
+    (task,) = ecs.run_task(cluster="prod", taskDefinition="web")["tasks"]
+    containers = [container("app", status="RUNNING"), container("sidecar", 1)]
+    task_id = task["taskArn"].rpartition("/")[2]
+    deployed.happen(task_event(containers=containers, service=None, family="web", task=task_id))
+    deployed.later(HOUR)
+    (opened,) = deployed.texts("family web")
+    assert opened.startswith("⚠️ WARNING · Container exited in a running task: task family web in prod – ")
+    ecs.stop_task(cluster="prod", task=task_id)
+    deployed.later(HOUR, RECOVERED)
+    _, resolved = deployed.texts("family web")
+    assert resolved.startswith(
+        "✅ RESOLVED · Container exited in a running task: task family web in prod – The task has stopped."
+    )
 
 
 def as_role(deployed: Deployed) -> LocalAws:
