@@ -14,6 +14,7 @@ from router.context import Dependencies, EventResult
 from router.deadline import Deadline, applies
 from router.ecs.conditions import TOO_FEW_TASKS
 from router.errors import Conflict
+from router.history.items import seconds
 from router.history.store import AlertQuery
 from router.incident.state import SubjectState
 from router.model import EndedBy, IncidentStatus, Subject, SubjectKind
@@ -105,7 +106,8 @@ def _judged(
     at = judge_at(watch, expected) or now
     if now - at > AWAY_AFTER and not watch.wait_until:
         return watch._replace(wait_until=now + CATCH_UP), []
-    recorded = {run.task: run for run in _recorded(expected, home, deps, lookup_since(watch, expected), now)}
+    stopped, known_since = _recorded(expected, home, deps, lookup_since(watch, expected), now)
+    recorded = {run.task: run for run in stopped}
     try:
         runs = recorded | {run.task: run for run in _tasks(expected, home.ecs())}
     except Exception as error:  # noqa: BLE001 - whatever AWS answers, the alerts come first
@@ -114,7 +116,7 @@ def _judged(
             return watch, []
         running = {task: Run(task, started_at, running=True) for task, started_at in watch.running.items()}
         runs = running | recorded  # as far as is known, what has not stopped still runs
-    return judge(watch, expected, runs.values(), now)
+    return judge(watch, expected, runs.values(), now, known_since)
 
 
 def _tasks(expected: Expectation, ecs: Any) -> list[Run]:
@@ -147,19 +149,27 @@ def _pages(expected: Expectation, status: str, ecs: Any) -> Iterator[Sequence[st
     raise LookupError(f"the family {expected.family} has more than {PAGES * 100} {status.lower()} tasks")
 
 
-def _recorded(expected: Expectation, home: Home, deps: Dependencies, since: float, now: float) -> list[Run]:
-    """The runs of the family that history knows to have stopped since then."""
+def _recorded(
+    expected: Expectation, home: Home, deps: Dependencies, since: float, now: float
+) -> tuple[list[Run], float]:
+    """The runs of the family that history knows to have stopped since then.
+
+    Returns:
+        The runs, and the clock time since which all of them are among the rows that were read.
+    """
     history = deps.runtime.history
     subject = f"{SubjectKind.FAMILY.value}:{expected.family}"
     query = AlertQuery(since, now, _ROWS, subject=subject, cluster=expected.cluster)
-    rows = history.rows([row["id"] for row in history.each_alert(query, now)], now).values()
-    return [
+    alerts = history.alerts(query, now)
+    rows = history.rows([alert["id"] for alert in alerts], now).values()
+    runs = [
         Run(row["task"], float(at), running=False)
         for row in rows
         if (row.get("account"), row.get("region")) == (home.account, home.region)
         and row.get("stopped")
         and (at := row.get("created_at") or row.get("started_at")) is not None
     ]
+    return runs, since if len(alerts) < _ROWS else seconds(alerts[-1]["at"])
 
 
 def _report(reports: Sequence[Report], deps: Dependencies, deadline: Deadline, now: float) -> Sequence[EventResult]:

@@ -78,11 +78,17 @@ def lookup_since(watch: RunWatch, expected: Expectation) -> float:
     return watch.due_at - EARLY
 
 
-def judge(watch: RunWatch, expected: Expectation, runs: Iterable[Run], now: float) -> tuple[RunWatch, list[Overdue]]:
-    """The watch after looking at the runs since `lookup_since`, and what is overdue."""
+def judge(
+    watch: RunWatch, expected: Expectation, runs: Iterable[Run], now: float, known_since: float = 0.0
+) -> tuple[RunWatch, list[Overdue]]:
+    """The watch after looking at the runs since `lookup_since`, and what is overdue.
+
+    Args:
+        known_since: clock time before which runs may be unknown, so that none is taken for missing.
+    """
     runs = sorted(runs, key=lambda run: run.started_at)
     starts = [run.started_at for run in runs]
-    after, overdue = _judge_starts(watch, expected, starts, now)
+    after, overdue = _judge_starts(watch, expected, starts, now, known_since)
     watchable = [run for run in runs if run.running] if expected.max_runtime else []
     running = {run.task: run.started_at for run in watchable[:WATCHED]}
     late = tuple(task for task in watch.late if task in running)
@@ -101,7 +107,7 @@ def judge(watch: RunWatch, expected: Expectation, runs: Iterable[Run], now: floa
 
 
 def _judge_starts(
-    watch: RunWatch, expected: Expectation, starts: list[float], now: float
+    watch: RunWatch, expected: Expectation, starts: list[float], now: float, known_since: float
 ) -> tuple[RunWatch, list[Overdue]]:
     """Goes through the due times whose grace has passed. If several runs are missing, the newest is reported."""
     schedule, due = expected.schedule, watch.due_at
@@ -116,8 +122,9 @@ def _judge_starts(
                 continue
             missing, due = Overdue(NOT_STARTED, due), due + schedule.period
         else:
-            in_time = any(due - EARLY <= at <= due + expected.grace for at in starts)
-            missing, due = None if in_time else Overdue(NOT_STARTED, due), next_due(schedule, due)
+            if due >= known_since and not any(due - EARLY <= at <= due + expected.grace for at in starts):
+                missing = Overdue(NOT_STARTED, due)
+            due = next_due(schedule, due)
     return watch._replace(due_at=due), [missing] if missing else []
 
 

@@ -494,3 +494,19 @@ def test_a_router_that_was_away_for_days_reports_the_newest_missing_run_of_a_rat
     wait(world, 12 * MINUTE)
     (told,) = world.slack.told
     assert told.alert.at == START + 71 * HOUR  # the newest whose grace has passed
+
+
+def test_runs_beyond_the_alerts_that_are_read_are_not_missing() -> None:
+    """The router was away for 30 hours, in which a run failed every ten minutes. Only the newest hundred are read."""
+    often = Expectation("often", "report", "prod", parse_schedule("cron(0/10 * * * ? *)"))
+    world = expecting(EcsAccount(), often)
+    wait(world, MINUTE)
+    due, runs = next_due(often.schedule, world.now), list[dict[str, Any]]()
+    while due is not None and due < START + 30 * HOUR:
+        runs.append(completed(f"t{due:.0f}", due + 30, due + 1, code=1))
+        due = next_due(often.schedule, due)
+    world.now = START + 30 * HOUR
+    for start in range(0, len(runs), 10):
+        world.receive(*runs[start : start + 10])
+    wait(world, 11 * MINUTE)
+    assert not [row for row in world.rows("alert#") if row["cause"] == "task_overdue"]

@@ -53,6 +53,23 @@ def test_of_several_missing_runs_the_newest_is_reported() -> None:
     assert judge(watch, HOURLY, [], START + 5 * HOUR)[1] == [Overdue(NOT_STARTED, START + 4 * HOUR)]
 
 
+def test_a_run_by_a_calendar_is_missing_although_the_next_one_started() -> None:
+    """The router was away for both. Whether the next one has made up for it, its completion says."""
+    watch = watched(None, NIGHTLY, START)
+    due = watch.due_at
+    assert due is not None
+    after, overdue = judge(watch, NIGHTLY, [run(due + DAY)], due + DAY + HOUR)
+    assert (overdue, after.due_at) == ([Overdue(NOT_STARTED, due)], due + 2 * DAY)
+
+
+def test_a_run_of_a_time_that_is_not_known_any_more_is_not_missing() -> None:
+    watch = watched(None, NIGHTLY, START)
+    due = watch.due_at
+    assert due is not None
+    after, overdue = judge(watch, NIGHTLY, [run(due + DAY)], due + DAY + HOUR, known_since=due + HOUR)
+    assert (overdue, after.due_at) == ([], due + 2 * DAY)
+
+
 @pytest.mark.parametrize(
     ("offset", "in_time"), [(-HOUR, False), (-30, True), (0, True), (14 * MINUTE, True), (16 * MINUTE, False)]
 )
