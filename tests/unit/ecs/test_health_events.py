@@ -189,7 +189,8 @@ class TestOneIncident:
 
     def test_an_issue_without_an_end_time_is_given_up_after_a_week(self) -> None:
         world = World()
-        world.receive(message(code="AWS_ECS_OPERATIONAL_ISSUE", category="issue", end=None, statusCode="open"))
+        issue: dict[str, Any] = {"code": "AWS_ECS_OPERATIONAL_ISSUE", "category": "issue", "statusCode": "open"}
+        world.receive(message(startTime=rfc1123(START), end=None, **issue))
         world.wait(8 * DAY, step=HOUR)
         assert world.slack.told[-1].incident.status is IncidentStatus.UNCONFIRMED
 
