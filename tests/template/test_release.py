@@ -7,13 +7,15 @@ import shlex
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore import xform_name
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from local_aws import LocalAws
 from release.__main__ import release
@@ -131,6 +133,68 @@ def test_an_existing_table_is_used_instead_of_a_new_one(dist: Path) -> None:
     text = json.dumps(evaluation.resources)
     assert "AlertHistory" not in text
     assert ":table/theirs/index/*" in text
+
+
+OTHERS = {
+    "Production": ("on", "off"),
+    "Profile": ("lean",),
+    "AlertEmails": ("a@example.com,b@example.com",),
+    "OperatorEmails": ("operator@example.com",),
+    "SlackWebhookUrl": ("ssm:/ops/slack", "secretsmanager:ops/chat#slack"),
+    "TeamsWebhookUrl": ("secretsmanager:ops/teams",),
+    "PagerdutyRoutingKey": ("ssm:/ops/pager",),
+    "EcsClusters": ("prod", "prod,batch-*"),
+    "LifecycleEvents": ("on",),
+    "ContainerExitedEvents": ("on",),
+    "EventLogDays": ("14",),
+    "EventBusSenders": ("111122223333,o-a1b2c3d4e5",),
+    "HeartbeatSchedule": ("off",),
+    "Dashboard": ("on", "off"),
+    "KmsKeyArn": (EVERYTHING["KMS_KEY_ARN"],),
+    "WatchedServices": ("prod/checkout,prod/api",),
+    "SecretsKmsKeyArns": (EVERYTHING["SECRETS_KMS_KEY_ARNS"],),
+    "HistoryTable": ("theirs",),
+    "PermissionsBoundary": (EVERYTHING["PERMISSIONS_BOUNDARY"],),
+    "RolePath": ("/applications/",),
+    "VpcSubnets": ("subnet-0123abcd",),
+    "VpcSecurityGroups": ("sg-0123abcd",),
+    "FunctionArchitecture": ("x86_64",),
+}
+"""Other values than the default of each parameter on which something depends."""
+
+
+def substitutes(text: str) -> set[str]:
+    """The names that `Fn::Sub` replaces in a text."""
+    return {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)}
+
+
+def references(node: Any) -> Iterator[str]:
+    """The names of resources that it refers to, and of pseudo parameters."""
+    if isinstance(node, list):
+        for element in node:
+            yield from references(element)
+    if isinstance(node, dict):
+        match node:
+            case {"Ref": name}:
+                yield name
+            case {"Fn::GetAtt": [name, _]}:
+                yield name
+            case {"Fn::Sub": [str(text), dict(own)]}:
+                yield from substitutes(text) - own.keys()
+            case {"Fn::Sub": str(text)}:
+                yield from substitutes(text)
+        depends = node.get("DependsOn", [])
+        yield from [depends] if isinstance(depends, str) else depends
+        for value in node.values():
+            yield from references(value)
+
+
+@given(st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in OTHERS.items()}))
+@settings(max_examples=60, deadline=None)
+def test_with_any_values_nothing_refers_to_a_resource_that_is_left_out(dist: Path, given_: dict[str, str]) -> None:
+    evaluation = Evaluation(template(dist), parameters() | given_)
+    used = {name for name in references([evaluation.resources, evaluation.outputs]) if not name.startswith("AWS::")}
+    assert used - evaluation.resources.keys() == set()
 
 
 def test_a_secret_of_each_kind_can_be_read_and_no_other(dist: Path) -> None:
@@ -256,6 +320,26 @@ def test_the_page_states_the_greatest_lengths() -> None:
         in text
     )
     assert LONGEST == {"AlertEmails": 10, "OperatorEmails": 10, "EventBusSenders": 5, "WatchedServices": 10}
+
+
+def test_the_page_states_the_sizes_of_the_archives(dist: Path) -> None:
+    """In megabytes, unpacked and zipped. They differ a little by the Python that compiles them."""
+    stated = re.search(
+        r"The layer is ([\d.]+) MB, ([\d.]+) MB zipped; the function ([\d.]+) MB, ([\d.]+) MB zipped", PAGE
+    )
+    assert stated
+    sizes = []
+    for name in ("layer.zip", "function.zip"):
+        with zipfile.ZipFile(dist / name) as archive:
+            sizes += [sum(file.file_size for file in archive.infolist()), (dist / name).stat().st_size]
+    assert [*map(float, stated.groups())] == pytest.approx([size / 1e6 for size in sizes], rel=0.1)
+
+
+def test_a_watched_service_costs_as_many_alarms_as_it_has_metrics(dist: Path) -> None:
+    """CloudWatch charges $0.10 for each metric of an alarm (its price list, "alarm metrics")."""
+    alarm = template(dist)["Resources"]["RunningTasks0"]["Properties"]
+    metrics = [each for each in alarm["Metrics"] if "MetricStat" in each]
+    assert f"can cost more than everything else | {len(metrics) * 0.10:.2f} |" in PAGE
 
 
 def test_the_costs_of_a_quiet_stage_add_up_and_the_readme_rounds_them() -> None:
