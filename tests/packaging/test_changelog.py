@@ -4,6 +4,9 @@ import re
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from release.notes import notes
 from router.version import VERSION
 from tests.golden.freeze import GOLDEN, READER
 
@@ -33,3 +36,12 @@ def test_the_version_of_the_code_has_a_section_unless_it_is_still_unreleased() -
 def test_each_release_has_frozen_items() -> None:
     """`python -m tests.golden.freeze` writes them: see CONTRIBUTING.md."""
     assert [version for version, _ in RELEASES if not (GOLDEN / version / READER).exists()] == []
+
+
+def test_the_notes_of_a_release_are_its_section_with_links_to_the_files_of_its_tag() -> None:
+    section = "## 0.2.0 – 2027-01-31\n\nSee [docs](docs/deploy.md), [web](https://a.example).\n"
+    text = f"# Changelog\n\n{section}\n## 0.1.0 – 2026-11-30\n"
+    url = "https://github.com/o/r/blob/v0.2.0"
+    assert notes(text, "0.2.0", url) == f"See [docs]({url}/docs/deploy.md), [web](https://a.example).\n"
+    with pytest.raises(ValueError, match=r"no section for 0\.3\.0"):
+        notes(text, "0.3.0", url)
