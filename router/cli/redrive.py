@@ -102,7 +102,7 @@ def redrive_command(
     _check_names(stack, [*channels, *([drop] if drop else ())], configured, since)
     if list_due:
         rows = counted(owed(stack.history, time.time()), configured)
-        show_rows(rows, _DUE_COLUMNS, "No channel has anything yet to be sent.", as_json=as_json)
+        show_rows(rows, _DUE_COLUMNS, "No channel is owed anything.", as_json=as_json)
         return
     if drop:
         context.exit(_drop(stack, drop, since, yes=yes or dry_run, dry_run=dry_run, as_json=as_json))
@@ -142,7 +142,7 @@ def _drop(stack: Stack, channel: str, since: float, *, yes: bool, dry_run: bool,
         confirm(f"Drop everything that channel {channel} has yet to be sent? It cannot be undone.")
     outcomes = dropped(stack, channel, time.time() - since, dry_run=dry_run)
     rows = [{"what": incident, "channel": channel, "outcome": outcome} for incident, outcome in outcomes.items()]
-    nothing = f"Channel {channel} has nothing yet to be sent."
+    nothing = f"Channel {channel} is owed nothing."
     show_rows(rows, _DROP_COLUMNS, nothing, as_json=as_json)
     return 1 if any(outcome.startswith(_LEFT) for outcome in outcomes.values()) else 0
 
