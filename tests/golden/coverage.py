@@ -10,11 +10,12 @@ from router.history.table import Item
 from router.model import Alert, Decision, EndedBy, IncidentStatus, Kind, Outcome, Reason, Severity
 from tests.golden.meaning import kind_of, written_back
 
+STORED_CHOICES = {name for name, value in vars(items).items() if isinstance(value, Choice)}
 _NAMES = {id(value): name for name, value in vars(items).items() if isinstance(value, (Choice, Record))}
 _RECORDS = {name: value for name, value in vars(items).items() if isinstance(value, Record)}
 _READ_FROM_ATTRIBUTES = {"SUBJECT_ITEM": "state", "SILENCE": "silence"}
 """Records that are the attributes of an item of this kind, and are not written as records."""
-_CHOICES = {
+CHOICES = {
     "SEVERITY": Severity,
     "ANNOUNCED_SEVERITY": Severity,
     "STATUS": IncidentStatus,
@@ -45,7 +46,7 @@ NEVER_STORED = {
 def wanted() -> set[str]:
     """Everything that frozen items must show, one of them at least."""
     stored = {f"{name}.{field}" for name, record in _RECORDS.items() for field in record.fields}
-    values = {f"{name}={value}" for name, members in _CHOICES.items() for value in members}
+    values = {f"{name}={value}" for name, members in CHOICES.items() for value in members}
     return (_KINDS | stored | values | {f"alert.{name}" for name in _ROW}) - NEVER_STORED
 
 

@@ -4,7 +4,7 @@ Each run is a short story. All that it writes is kept, also what is written over
 while only.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from local_aws import events
@@ -16,7 +16,7 @@ from router.config.silences import Silences
 from router.errors import PermanentError, TransientError
 from router.history.items import iso, state_key
 from router.history.store import History, SubjectWrite
-from router.history.table import Item, Put
+from router.history.table import Item
 from router.incident.lifecycle import close
 from router.model import HEARTBEAT, OWN_SOURCE, Severity, Subject, SubjectKind
 from router.poll.schedule import every
@@ -48,9 +48,13 @@ class WatchedTable(MemoryTable):
         super().__init__()
         self.written: list[Item] = []
 
-    def commit(self, puts: Sequence[Put], now: float) -> None:
-        super().commit(puts, now)
-        self.written += (put.item for put in puts)
+    def _store(self, item: Item) -> None:
+        super()._store(item)
+        self.written.append(item)
+
+    def damage(self, item: Item) -> None:
+        """Replaces an item by one that cannot be read, and that nobody has written."""
+        super()._store(item)
 
 
 class Chat(Recorder):
@@ -355,7 +359,7 @@ def beating() -> Run:
     run.happen({"source": OWN_SOURCE, "detail-type": HEARTBEAT, "detail": {}, "account": events.ACCOUNT})
     run.happen(_stopped("1" * 32, run.now))
     (item,) = (each for each in run.table.rows() if each["sk"] == "incident")
-    MemoryTable.commit(run.watched, [Put({**item, "state": b"damaged"})], run.now)
+    run.watched.damage({**item, "state": b"damaged"})
     run.happen(_stopped("2" * 32, run.now))
     return run
 

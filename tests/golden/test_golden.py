@@ -15,7 +15,7 @@ from router.history.table import Item, plain_item, typed_item
 from router.version import VERSION
 from tests.doubles.inbox import receive, record
 from tests.doubles.world import World
-from tests.golden.coverage import shown, wanted
+from tests.golden.coverage import CHOICES, STORED_CHOICES, shown, wanted
 from tests.golden.freeze import GOLDEN, ITEM, MEANING, MESSAGES, READER, fewest, pack_reader, runs, written
 from tests.golden.meaning import from_json, meaning, to_json, written_back
 
@@ -120,6 +120,10 @@ def test_a_release_understands_what_this_version_writes(items: list[Item], read_
     """So that it can go on with the same table during a deployment and after a rollback."""
     for item, answer in zip(items, read_by, strict=True):
         assert differences(answer["meaning"], json.loads(to_json(meaning(item)))) == [], (item["pk"], item["sk"])
+
+
+def test_every_closed_set_that_is_stored_is_covered() -> None:
+    assert CHOICES.keys() == STORED_CHOICES
 
 
 def test_nothing_is_lost_if_a_release_writes_an_item_of_this_version(items: list[Item], read_by: list[Any]) -> None:
