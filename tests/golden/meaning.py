@@ -54,9 +54,9 @@ def _row(item: Item) -> Any:
 
 def _state(item: Item) -> Any:
     """The state, and what the indexes of due subjects and of open incidents say of it."""
-    listed = _attributes(items.readable_open_incident(item)) if "open_shard" in item else {}
-    listed.pop("state", None)
-    return {"state": items.to_state(item), "due": {name: item.get(name) for name in _DUE}, "listed": listed}
+    row = items.readable_open_incident(item) if "open_shard" in item else {}
+    due, listed = ({name: of.get(name) for name in names} for names, of in ((_DUE, item), (_LISTED, row)))
+    return {"state": items.to_state(item), "due": due, "listed": listed}
 
 
 def _deliveries(item: Item) -> Any:
@@ -69,6 +69,7 @@ def _damaged(item: Item) -> Any:
 
 
 _DUE = ("due_shard", "due_at")
+_LISTED = ("id", "opened_at", "status", "severity", "cause", "title", "subject", "cluster", "account", "region")
 _READERS: Mapping[str, Callable[[Item], Any]] = {
     "alert": _row,
     "state": _state,

@@ -163,6 +163,7 @@ def dying_sidecars() -> Run:
     for proxy in (died, runs, died):
         run.happen(_running(task, run.now, proxy))
         run.wait(2 * MINUTE)
+    run.happen(_running(task, run.now, died, events.container("agent", 1)))
     run.happen(_running(task, run.now, events.container("envoy", 1)))
     run.happen(_reported(task, run.now))
     run.happen(_reported("b" * 32, run.now, service="api"))

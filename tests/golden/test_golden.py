@@ -45,6 +45,12 @@ def differences(known: Any, read: Any, place: str = "") -> list[str]:
     return [] if known == read else [f"{place}: {known!r} is now {read!r}"]
 
 
+def content(item: Item) -> Any:
+    """What it means, without the time at which the index finds it, which a version may choose when it writes."""
+    found = meaning(item)
+    return {name: each for name, each in found.items() if name != "due"} if isinstance(found, dict) else found
+
+
 def id_of(file: Path) -> str:
     return f"{file.parent.name}/{file.name.removesuffix(ITEM)}"
 
@@ -61,7 +67,7 @@ def test_an_item_of_a_release_means_what_it_meant(file: Path) -> None:
 def test_nothing_is_lost_if_this_version_writes_an_item_of_a_release(file: Path) -> None:
     item = stored(file)
     back = written_back(item)
-    assert back is None or meaning(plain_item(typed_item(back))) == meaning(item)
+    assert back is None or content(plain_item(typed_item(back))) == content(item)
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
@@ -129,4 +135,4 @@ def test_every_closed_set_that_is_stored_is_covered() -> None:
 def test_nothing_is_lost_if_a_release_writes_an_item_of_this_version(items: list[Item], read_by: list[Any]) -> None:
     for item, answer in zip(items, read_by, strict=True):
         back = answer["written_back"]
-        assert back is None or meaning(plain_item(back)) == meaning(item), (item["pk"], item["sk"])
+        assert back is None or content(plain_item(back)) == content(item), (item["pk"], item["sk"])
