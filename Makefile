@@ -109,4 +109,4 @@ docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of
 	$(BIN)/python -m docs.photos
 
 clean: ## Removes everything that was built
-	rm -rf $(VENV) node_modules .serverless3 .build build .serverless
+	rm -rf $(VENV) node_modules .serverless3 .build build dist .serverless
