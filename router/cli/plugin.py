@@ -125,7 +125,8 @@ def _in_checkout(name: str) -> tuple[dict[Path, str], str]:
     words = _words(name, module=f"plugins.{name}", facade="router")
     tests = Path("tests", "unit", "plugins", f"test_{name}.py")
     files = {Path("plugins", f"{name}.py"): CHANNEL, tests: TESTS}
-    return _filled(files, words), Template(NEXT).substitute(words, pytest=f"make .venv/.installed && .venv/bin/pytest {tests}")
+    pytest = f"make .venv/.installed && .venv/bin/pytest {tests}"
+    return _filled(files, words), Template(NEXT).substitute(words, pytest=pytest)
 
 
 def _as_package(name: str) -> tuple[dict[Path, str], str]:

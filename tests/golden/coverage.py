@@ -29,12 +29,14 @@ _ROW = {"source", "event", "silence", "silence_reason", "incident", *(field.name
 _KINDS = {
     *(f"kind {kind}" for kind in ("alert", "state", "silence", "channels", "services", "runs", "damaged", "heartbeat")),
     *("a state with an earlier incident", "a state that is due", "an open incident", "a state that expires"),
+    "a page that waits for its rate limit",
     *("deliveries recorded together", "a delivery that failed for good", "gathered=True", "gathered=False"),
 }
 _OF_STATE = {
     "a state that is due": "due_shard",
     "an open incident": "open_shard",
     "a state that expires": "ttl",
+    "a page that waits for its rate limit": "only_pages_until",
 }
 NEVER_STORED = {
     "DECISION=unreadable",  # such an event goes to the dead-letter queue, and history has no row of it

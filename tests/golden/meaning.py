@@ -68,7 +68,7 @@ def _damaged(item: Item) -> Any:
     return {"at": item["at"], "reason": item["reason"], "of": item["item"]["sk"]}
 
 
-_DUE = ("due_shard", "due_at")
+_DUE = ("due_shard", "due_at", "only_pages_until")
 _LISTED = ("id", "opened_at", "status", "severity", "cause", "title", "subject", "cluster", "account", "region")
 _READERS: Mapping[str, Callable[[Item], Any]] = {
     "alert": _row,

@@ -329,6 +329,7 @@ def crowded() -> Run:
     run.happen(*(_interrupted(f"{number:032x}", run.now, service=f"s{number}") for number in range(8)))
     run.wait(HOUR)
     run.email.failure = lambda: TransientError("503", status=503)
+    run.pager.budget = (1, 60.0)
     for number in range(8):
         run.happen(_stopped(f"{number:032x}", run.now, service=f"t{number}"))
     run.wait(HOUR)
