@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from router.cli.preview import lines
+from router.text import visible
 
 HERE = Path(__file__).parent
 RENDERER = HERE.parents[1] / "node_modules/adaptivecards/dist/adaptivecards.min.js"
@@ -74,17 +75,19 @@ def _section(story: Story) -> str:
     )
     drawn = "\n".join(map(_figure, drawings)) or "<p>No message is sent.</p>"
     return (
-        f'<section>\n<h1>{_text(story.title)}</h1>\n<p class="verdict">{_text(story.verdict)}</p>\n'
+        f'<section>\n<h1>{_text(visible(story.title))}</h1>\n<p class="verdict">{_text(visible(story.verdict))}</p>\n'
         f'<div class="messages">\n{drawn}\n</div>\n</section>'
     )
 
 
 def _figure(drawing: Drawing) -> str:
     if drawing.error:
-        drawn = f'<p class="wrong">{_text(drawing.error)}</p>'
+        drawn = f'<p class="wrong">{_text(visible(drawing.error))}</p>'
     else:
         drawn = _KINDS.get(drawing.kind, _plain)(drawing.payload)
-    return f'<figure><figcaption>{_text(drawing.caption)}</figcaption><div class="drawn">{drawn}</div></figure>'
+    return (
+        f'<figure><figcaption>{_text(visible(drawing.caption))}</figcaption><div class="drawn">{drawn}</div></figure>'
+    )
 
 
 def _plain(payload: Payload) -> str:

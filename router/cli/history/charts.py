@@ -9,6 +9,8 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
+from router.text import visible
+
 WIDTH = 380  # units of about a pixel: the width of a phone, or a third of a desktop window
 _LABEL = 13  # units: font size
 _BAR = 26  # units: height of each horizontal bar
@@ -105,6 +107,7 @@ def _svg(chart: Any, series: Mapping[str, Sequence[int]]) -> Markup:
 
 
 def _short(label: str) -> str:
+    label = visible(label)
     return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
 
 

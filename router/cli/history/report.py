@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import jinja2
+from markupsafe import Markup
 from rich.progress import Progress
 
 from router.causes import cause_words
@@ -26,6 +27,7 @@ from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
 from router.model import Decision, Outcome, Severity
+from router.text import visible
 
 SHOWN = 200  # incidents; a longer page is slow on a phone
 _TOP = 8
@@ -127,10 +129,11 @@ def _ranked(total: Figures, way: str, limit: int | None = _TOP) -> list[tuple[tu
 
 
 def page(total: Figures, language: str, table: str, now: float) -> str:
-    """The HTML page. The template escapes all text from outside, and the page needs no script."""
+    """The HTML page. All text from outside is escaped and nothing in it is hidden, and the page needs no script."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -157,6 +160,11 @@ def page(total: Figures, language: str, table: str, now: float) -> str:
         figures=_figures(total, words, language),
         shown=total.incidents[:SHOWN],
     )
+
+
+def _shown(value: object) -> object:
+    """What the template shows of a value: its text with what is hidden in it; the charts' SVG as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _figures(total: Figures, words: Callable[..., str], language: str) -> list[Mapping[str, Any]]:

@@ -2,26 +2,35 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
 from local_aws import events
 from local_aws.stories import OOM
+from router.cli.history import report
 from router.cli.history.charts import horizontal
-from router.cli.history.figures import DRAWN, figures
+from router.cli.history.figures import DRAWN, Channel, figures
 from router.cli.history.report_words import WORDS
+from router.cli.history.top import Tally
 from router.errors import PermanentError
 from router.history.items import iso
 from router.model import Decision, Kind, Outcome
+from router_conformance.notifications import HOSTILE as HOSTILE_TEXTS
 from tests.doubles.browser import DESK, PHONE, PROGRAM, browser, look_at
 from tests.doubles.history_cli import account, died, recording, run
+from tests.doubles.markup import Elements
+from tests.doubles.oom import INCIDENT
+from tests.doubles.text import ANY_TEXT, hidden_characters
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 pytestmark = pytest.mark.xdist_group("report")  # the shared data is created once
@@ -133,6 +142,36 @@ def test_the_page_needs_nothing_else_and_runs_nothing(week: Week) -> None:
     assert Page(text).active == []
     assert not re.search(r"url\(|@import", text)
     assert "default-src 'none'" in text
+
+
+def outline(page: str) -> list[tuple[str, list[str]]]:
+    """The elements, each with the names of its attributes."""
+    return [(tag, [*attributes]) for tag, attributes in Elements(page).found]
+
+
+def page_about(text: str) -> str:
+    """A page with the text in every place that one from outside can have."""
+    subject = INCIDENT.subject._replace(name=text, cluster=text)
+    alert = replace(INCIDENT.alert, subject=subject, cause=text, reason=text)
+    incident = replace(INCIDENT, subject=subject, alert=alert, causes={text: 1}, tasks=(text,))
+    delivery = {"at": iso(incident.last_at), "channel": text, "kind": "opened", "outcome": "failed", "attempt": 1}
+    total = figures(incident.opened_at - DAY, incident.last_at, UTC)
+    total.incidents = [(incident, ({**delivery, "answer": text},))]
+    total.channels = {text: Channel(Counter(failed=1), [{**delivery, "answer": text}])}
+    total.tops = {
+        "service": {(f"service:{text}", text): Tally(Counter(critical=1))},
+        "cause": {(text,): Tally(Counter(critical=1))},
+    }
+    return report.page(total, "en", text, incident.last_at)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([*HOSTILE_TEXTS.values()]) | ANY_TEXT)
+def test_no_text_adds_an_element_or_an_attribute_or_hides_anything(text: str) -> None:
+    """Also not what another program wrote to the table, which holds anything but halves of surrogate pairs."""
+    drawn = page_about(f"web{text[:5000]}".encode(errors="replace").decode())
+    assert outline(drawn) == outline(page_about("web"))
+    assert not hidden_characters(drawn)
 
 
 def test_text_from_outside_is_text(week: Week) -> None:
