@@ -12,7 +12,7 @@ and Slack then shows a warning beside the button (slackapi/node-slack-sdk issue 
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -154,9 +154,9 @@ class Slack:
         message = notification.message
         lines = (
             [_fit(_literal(_colour_and_title(notification)[1]), _TITLE)],
-            _kept(_pieces(message.text.strip(), _TEXT), _TEXT),
+            _kept(_pieces(message.text.strip(), _TEXT, _urls(message)), _TEXT),
             *([link] for link in _links(message.links)),
-            *(_pieces(f"{label}: {value}", _PLAIN) for label, value in message.facts),
+            *(_pieces(f"{label}: {value}", _PLAIN, _urls(message)) for label, value in message.facts),
         )
         mentions = "".join(f"{mention}\n" for mention in _mentions(notification))
         pieces = [piece for line in lines for piece in (*line, "\n")][:-1]
@@ -232,7 +232,7 @@ def _body(notification: Notification) -> list[dict[str, Any]]:
     link_text = "\n".join(_BETWEEN.join(row) for row in rows)
     blocks = [
         *map(_section, _paragraphs(message)),
-        *_facts(message.facts[:_FACT_COUNT]),
+        *_facts(message.facts[:_FACT_COUNT], _urls(message)),
         *map(_section, filter(None, [_log(message), link_text])),
     ]
     return [*blocks, {"type": "context", "elements": [_mrkdwn(_footer(notification))]}]
@@ -240,9 +240,10 @@ def _body(notification: Notification) -> list[dict[str, Any]]:
 
 def _paragraphs(message: Message) -> Iterator[str]:
     """Paragraphs that say what happened, quote ECS's reason as code, and say what to do."""
-    hint = _linked(message.hint, _HINT)
+    urls = _urls(message)
+    hint = _linked(message.hint, _HINT, urls)
     reason = _fit(_literal(" ".join(message.reason.split())), _REASON)
-    if lead := _linked(message.lead, _TEXT - len(hint) - len(reason)):
+    if lead := _linked(message.lead, _TEXT - len(hint) - len(reason), urls):
         yield lead
     if reason:
         yield f"`{reason}`"
@@ -258,12 +259,12 @@ def _log(message: Message) -> str:
     return f"{heading}```\n{log}\n```" if log else ""
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def _facts(facts: Sequence[tuple[str, str]], urls: Collection[str]) -> list[dict[str, Any]]:
     """Sections of facts. 2,000 characters is Slack's limit for one field; many facts share `_FACTS`."""
     share = min(2000, _FACTS // max(len(facts), 1)) - _LABEL - len("**\n")
     fields = [
         _mrkdwn(f"*{label}*\n{text}")
-        for label, text in ((_fit(_literal(label), _LABEL), _linked(value, share)) for label, value in facts)
+        for label, text in ((_fit(_literal(label), _LABEL), _linked(value, share, urls)) for label, value in facts)
         if label and text
     ]
     return [{"type": "section", "fields": fields[start : start + 10]} for start in range(0, len(fields), 10)]
@@ -321,23 +322,30 @@ def _replaced(text: str, table: Mapping[str, str]) -> str:
     return text
 
 
-def _linked(text: str, limit: int) -> str:
-    """The text as mrkdwn, at most `limit` UTF-16 code units, with its URLs as links and nothing else formatted."""
-    return "".join(_kept(_pieces(text.strip(), limit), limit))
+def _urls(message: Message) -> Collection[str]:
+    """The URLs that may be links in the texts, too. All others come from outside, and may lead anywhere."""
+    return {url for _, url in message.links}
 
 
-def _pieces(text: str, limit: int) -> list[str]:
-    """The text escaped, in pieces that may not be cut: a link for each URL, the other characters one by one.
+def _linked(text: str, limit: int, urls: Collection[str]) -> str:
+    """The text as mrkdwn, at most `limit` UTF-16 code units, with these URLs as links and nothing else formatted."""
+    return "".join(_kept(_pieces(text.strip(), limit, urls), limit))
+
+
+def _pieces(text: str, limit: int, urls: Collection[str]) -> list[str]:
+    """The text escaped, in pieces that may not be cut: a link for each of these URLs, the other characters one by one.
 
     Slack itself would link URLs only without `verbatim`, and would then link names of channels and people, too. Of a
     long text only the first `limit` characters are looked at; a letter stands for the rest.
     """
     window = text if len(text) <= limit else f"{text[: limit + 1]}x"
     parts = _URL.split(window)  # text and URL in turn
-    pieces = [_ESCAPES.get(char, char) for char in _unformatted(parts[0])]
-    for url, following in zip(parts[1::2], parts[2::2], strict=True):
-        pieces.append(f"<{_replaced(url, _ESCAPES)}>")
-        pieces += [_ESCAPES.get(char, char) for char in _unformatted(following)]
+    pieces: list[str] = []
+    for part in parts:
+        if part in urls and _ADDRESS.fullmatch(part):
+            pieces.append(f"<{_replaced(part, _ESCAPES)}>")
+        else:
+            pieces += [_ESCAPES.get(char, char) for char in _unformatted(part)]
     return pieces
 
 

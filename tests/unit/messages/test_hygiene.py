@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_aws import events
-from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
-from router.errors import UnreadableEvent
 from router.incident.state import Dispatch, MessageOptions, SubjectState
 from router.messages.bundle import bundle
 from router.messages.hygiene import cleaned
@@ -29,48 +27,9 @@ from router.model import (
     Silenced,
 )
 from router.text import clean
+from tests.doubles.hostile_events import alerts
 from tests.doubles.oom import ALERT, INCIDENT
 from tests.doubles.text import ANY_TEXT, hidden_characters, texts
-
-REALISTIC = [
-    events.task_event(),
-    events.task_stopped(None, "OutOfMemoryError", events.container("app", 137, "OutOfMemoryError: killed")),
-    events.task_stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/1)"),
-    events.container_exited(events.container("app", 1)),
-    events.service_action("SERVICE_TASK_START_IMPAIRED"),
-    events.deployment(reason="tasks failed to start"),
-    events.hook(),
-    events.daemon_action(),
-    events.instance_health(),
-    events.alarm(
-        metrics=(("RunningTaskCount", "ECS/ContainerInsights", {"ServiceName": "web", "ClusterName": "prod"}),)
-    ),
-    events.codedeploy(),
-]
-
-
-def with_texts(value: Any, draw: st.DrawFn) -> Any:
-    """The value with any text inserted into some of its texts."""
-    if isinstance(value, dict):
-        return {
-            key: item if key in {"source", "detail-type"} else with_texts(item, draw) for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [with_texts(item, draw) for item in value]
-    if not isinstance(value, str) or draw(st.integers(0, 3)):
-        return value
-    middle = draw(st.integers(0, len(value)))
-    return value[:middle] + draw(ANY_TEXT) + value[middle:]
-
-
-@st.composite
-def alerts(draw: st.DrawFn) -> Alert:
-    raw = with_texts(draw(st.sampled_from(REALISTIC)), draw)
-    try:
-        event = normalise(raw, now=2e9)
-    except UnreadableEvent:
-        return ALERT
-    return alert(event, classify(event))
 
 
 def incident_of(made: Alert, **changes: Any) -> Incident:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from email import policy
 from email.message import EmailMessage
-from html.parser import HTMLParser
 from typing import Any
 from unittest.mock import Mock
 
@@ -28,6 +27,7 @@ from router.messages.render import notification as rendered
 from router.model import Incident, Kind, Message, Reason, Severity
 from router_conformance.channel import NOTIFICATIONS
 from tests.doubles.delegate import WorldWith
+from tests.doubles.markup import MAIL_ATTRIBUTES, MAIL_TAGS, Elements
 from tests.doubles.oom import ALERT, INCIDENT
 from tests.doubles.service_events import crash, steady
 from tests.doubles.world import MINUTE, START
@@ -286,34 +286,14 @@ def test_an_encoded_word_in_a_subject_is_shown_as_it_is() -> None:
     assert "=?utf-8?q?a?=" in str(mail(cleaned(forged("=?utf-8?q?a?=")))["Subject"])
 
 
-class Tags(HTMLParser):
-    """Collects what a page consists of."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-
-ATTRIBUTES = {
-    "bgcolor", "cellpadding", "cellspacing", "charset", "class", "content", "href", "lang", "name", "role", "style",
-    "valign", "width",
-}  # fmt: skip
-TAGS = {"html", "head", "meta", "title", "style", "body", "div", "table", "tr", "td", "h1", "strong", "br", "a"}
-
-
 @pytest.mark.parametrize("name", NOTIFICATIONS)
 def test_text_from_outside_is_no_html(name: str) -> None:
     """The page has our tags only; its links are those of the message; nothing is loaded or run."""
     page = ses().render(NOTIFICATIONS[name])["html"]
-    found = Tags(page).found
-    assert {tag for tag, _ in found} <= TAGS
-    assert {attribute for _, attributes in found for attribute in attributes} <= ATTRIBUTES
-    links = {url for _, url in NOTIFICATIONS[name].message.links}
-    assert {attributes["href"] for tag, attributes in found if tag == "a"} <= links
+    elements = Elements(page)
+    assert elements.names <= MAIL_TAGS
+    assert elements.attributes <= MAIL_ATTRIBUTES
+    assert {*elements.hrefs} <= {url for _, url in NOTIFICATIONS[name].message.links}
 
 
 # --- what clients need ------------------------------------------------------------------------------------------------
@@ -330,7 +310,7 @@ def test_the_page_knows_dark_mode_and_needs_no_stylesheet() -> None:
     page = ses().render(told())["html"]
     assert "<meta name='color-scheme' content='light dark'>" in page
     assert ":root{color-scheme:light dark" in page
-    styled = [attributes["style"] or "" for _, attributes in Tags(page).found if "style" in attributes]
+    styled = [attributes["style"] or "" for _, attributes in Elements(page).found if "style" in attributes]
     for style in styled:
         if re.search(r"(?<!-)color:#ffffff", style):
             assert "background:#" in style

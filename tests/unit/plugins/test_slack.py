@@ -156,7 +156,7 @@ def test_empty_parts_are_left_out() -> None:
     ("text", "shown"),
     [
         ("<!channel> & <@U123>", "&lt;!channel&gt; &amp; &lt;@U123&gt;"),
-        ("<https://evil|click>", "&lt;<https://evil>|click&gt;"),
+        ("<https://evil|click>", "&lt;https://evil|click&gt;"),
         ("&lt;", "&amp;lt;"),
         ("@everyone @here @CHANNEL", "@\u2060everyone @\u2060here @\u2060CHANNEL"),
         ("@here_ @here*", f"@\u2060hereˍ @\u2060here{STAR}"),
@@ -208,25 +208,42 @@ def test_links_other_than_plain_https_urls_are_omitted(url: str) -> None:
     [
         ("Runbook https://wiki.example/a_b_?x=1&y=2.", "Runbook <https://wiki.example/a_b_?x=1&amp;y=2>."),
         ("手順はhttps://wiki.example/注文を参照", "手順は<https://wiki.example/>注文を参照"),
-        ("(see http://wiki/a_(b)), <!here>", "(see <http://wiki/a_(b)>), &lt;!here&gt;"),
-        ("<https://a.example|*bank*>", f"&lt;<https://a.example>|{STAR}bank{STAR}&gt;"),
-        ("https://a.example/@here", "<https://a.example/>@\u2060here"),
-        ("https://a.example*b* ftp://a mailto:a", f"<https://a.example*b>{STAR} ftp://a mailto:a"),
+        ("(see https://wiki/a_(b)), <!here>", "(see <https://wiki/a_(b)>), &lt;!here&gt;"),
+        ("<https://wiki.example/|*bank*>", f"&lt;<https://wiki.example/>|{STAR}bank{STAR}&gt;"),
+        ("https://wiki.example/@here", "<https://wiki.example/>@\u2060here"),
     ],
 )
-def test_urls_in_texts_are_links_and_nothing_else_is(text: str, shown: str) -> None:
-    """The runbook URL in an alarm's description can be opened, and its target is visible."""
+def test_a_url_in_a_text_is_a_link_if_it_is_one_of_the_messages_links(text: str, shown: str) -> None:
+    """The runbook in an alarm's description can be opened where it stands, and its target is visible."""
+    urls = ("https://wiki.example/a_b_?x=1&y=2", "https://wiki.example/", "https://wiki/a_(b)")
+    parts: Any = {"text": text, "links": tuple(("L", url) for url in urls), "facts": (("L", text),)}
+    payload = render(**parts)
+    assert blocks(payload, "section")[0]["text"]["text"] == shown
+    assert blocks(payload, "section")[1]["fields"][0]["text"] == f"*L*\n{shown}"
+    assert shown in SLACK.render_plain(notification(replace(MESSAGE, **parts)))["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("open https://evil.example/fix at once", "open https://evil.example/fix at once"),
+        ("http://evil.example", "http://evil.example"),
+        ("https://a.example*b* ftp://a mailto:a", f"https://a.example{STAR}b{STAR} ftp://a mailto:a"),
+    ],
+)
+def test_no_other_url_in_a_text_is_a_link(text: str, shown: str) -> None:
+    """Whoever names a service or an alarm could lead readers anywhere."""
     payload = render(text=text, facts=(("L", text),))
     assert blocks(payload, "section")[0]["text"]["text"] == shown
     assert blocks(payload, "section")[1]["fields"][0]["text"] == f"*L*\n{shown}"
-    assert shown in SLACK.render_plain(notification(replace(MESSAGE, text=text)))["text"]
 
 
 @given(st.integers(0, 200))
 def test_a_url_is_never_cut(before: int) -> None:
     """Part of a URL would lead elsewhere, so a URL is kept or omitted as a whole."""
     url = "https://wiki.example/" + "p" * 100
-    shown = blocks(render(text="x" * (2900 + before) + f" {url} " + "y" * 500), "section")[0]["text"]["text"]
+    payload = render(text="x" * (2900 + before) + f" {url} " + "y" * 500, links=(("L", url),))
+    shown = blocks(payload, "section")[0]["text"]["text"]
     assert len(shown) <= 3000
     assert "<" not in shown.replace(f"<{url}>", "")
 
