@@ -4,6 +4,7 @@
 
 const { CloudFormationClient, DescribeStackResourceCommand, DescribeStacksCommand } = require('@aws-sdk/client-cloudformation');
 const { DescribeTableCommand, DynamoDBClient } = require('@aws-sdk/client-dynamodb');
+const { InvokeCommand, LambdaClient } = require('@aws-sdk/client-lambda');
 const { ListSubscriptionsByTopicCommand, SNSClient } = require('@aws-sdk/client-sns');
 
 class Aws {
@@ -53,6 +54,17 @@ class Aws {
     } while (NextToken);
     const confirmed = subscriptions.filter(({ SubscriptionArn }) => SubscriptionArn?.startsWith('arn:'));
     return addresses.filter((address) => !confirmed.some(({ Endpoint }) => Endpoint === address));
+  }
+
+  // What each channel has yet to be sent, as the deployed function says; nothing before the first deployment.
+  async owed() {
+    const { FunctionName } = await this.outputs();
+    if (!FunctionName) return {};
+    const Payload = JSON.stringify({ source: 'ecs-alert-router', 'detail-type': 'Router Owed', detail: {} });
+    const answer = await this.ask(LambdaClient, new InvokeCommand({ FunctionName, Payload }));
+    const { owed, errorMessage } = JSON.parse(Buffer.from(answer.Payload).toString());
+    if (!owed) throw new Error(errorMessage ?? 'the deployed function does not know the question');
+    return owed;
   }
 
   async ask(Client, command) {

@@ -2,7 +2,8 @@
 
 deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
 `[enrich]` and `[poll]` settings, the topics of channels besides the stack's own, the event buses, and the senders of
-e-mail. This script needs no installed package: the layer that has just been built has everything it imports.
+e-mail. The names of the channels are there too, for the check that none is removed that is still owed a message. This
+script needs no installed package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, object]]:
-    """Problems, warnings, and what needs permissions."""
+    """Problems, warnings, and what the deployment needs to know."""
     from router.channels import plugins  # noqa: PLC0415  the path has to be set first
     from router.channels.secrets import is_reference  # noqa: PLC0415  the path has to be set first
     from router.config.parse import load  # noqa: PLC0415
@@ -67,6 +68,7 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
         if is_reference(value)
     ]
     needs = {
+        "channels": sorted(config.channels),
         "taskDefinition": config.enrich.task_definition,
         "logGroups": config.enrich.log_groups,
         "services": config.poll.services,

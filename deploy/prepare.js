@@ -11,6 +11,7 @@ const path = require('node:path');
 
 const { Aws } = require('./aws');
 const { leaveOut, leaveOutAlarms, leaveOutKey, replace } = require('./optional');
+const { removed } = require('./owed');
 const { patterns, tooLong } = require('./patterns');
 const { channelStatements, enrichStatements, pollStatements, secretStatements } = require('./permissions');
 const { read } = require('./settings');
@@ -40,7 +41,7 @@ class Prepare {
       'before:package:initialize': () => this.prepare(),
       'after:package:setupProviderConfiguration': () => this.narrowLogs(),
       'after:package:createDeploymentArtifacts': () => this.addBytecode(),
-      'before:deploy:deploy': () => this.settings && this.keepHistory(),
+      'before:deploy:deploy': () => this.settings && this.keepPromises(),
       'after:deploy:deploy': () => this.settings && this.warnOfUnconfirmed(), // without settings, a package was deployed
     };
   }
@@ -75,6 +76,7 @@ class Prepare {
       ...pollStatements(configured.needs),
       ...channelStatements(configured.needs),
     );
+    this.channels = configured.needs.channels;
     this.adapt(service, settings, eventPatterns, table);
     adaptProvider(service, settings);
     this.settings = settings;
@@ -162,6 +164,26 @@ class Prepare {
     } catch {
       return false; // to package takes no credentials
     }
+  }
+
+  async keepPromises() {
+    await this.keepHistory();
+    await this.keepChannels();
+  }
+
+  // A channel that is removed gets no more messages, so none may be due.
+  async keepChannels() {
+    let owed;
+    try {
+      owed = await this.aws().owed();
+    } catch (error) {
+      this.log.warning(`could not check what channels that this deployment removes are owed: ${error.message}`);
+      return;
+    }
+    const options = `--stage ${this.stage()} --region ${this.serverless.getProvider('aws').getRegion()}`;
+    const { problems, warnings } = removed(owed, this.channels, options);
+    for (const warning of warnings) this.log.warning(warning);
+    if (problems.length) throw this.error(problems.join('\n'));
   }
 
   // A deployment never changes the table of a stage: the new one would be empty, and open incidents would never be resolved.

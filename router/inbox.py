@@ -6,8 +6,9 @@ received again.
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from router.aws.queues import DUE, GIVE_BACK_AFTER, TICK, WITHOUT_HISTORY, Record
 from router.context import SETTLE_MARGIN, Answered, Dependencies, EventResult, Job, RoutedAlert
@@ -17,7 +18,7 @@ from router.errors import Contended, HistoryUnavailable, UnreadableEvent
 from router.history.items import is_state_key
 from router.history.table import Key
 from router.incident.state import Delivery
-from router.model import CHECK, HEARTBEAT, OWN_DETAIL_TYPES, OWN_SOURCE, SEND_TEST, Decision, Outcome
+from router.model import CHECK, HEARTBEAT, OWED, OWN_DETAIL_TYPES, OWN_SOURCE, SEND_TEST, Decision, Outcome
 from router.notify import summary
 from router.outage import announce_without_history, backfill
 from router.pipeline import process, process_due
@@ -29,7 +30,6 @@ log = logging.getLogger("ecs-alert-router.inbox")
 
 _FORGED = "such an event is never accepted from outside: the router makes it itself"
 _NOT_INVOKED = "only who may invoke the function may ask for this, and nothing takes it from a queue"
-_BY_INVOCATION = frozenset({SEND_TEST.lower(), CHECK.lower()})
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -48,11 +48,8 @@ def handle(event: Any, deps: Dependencies, deadline: Deadline, max_receives: int
             return {"deliveries": tick(deps, deadline)}
         if _is_own(event, HEARTBEAT):
             return {"deliveries": _heartbeat(event, deps, deadline)}
-        if _is_own(event, SEND_TEST):
-            return _send_test(event, deps, deadline)
-        if _is_own(event, CHECK):
-            return _check(deps, deadline)
-        return _bare(event, deps, deadline)
+        answer = next((answer for detail_type, answer in _INVOKED.items() if _is_own(event, detail_type)), _bare)
+        return answer(event, deps, deadline)
 
 
 def _is_own(event: Any, detail_type: str) -> bool:
@@ -269,10 +266,23 @@ def _send_test(event: Mapping[str, Any], deps: Dependencies, deadline: Deadline)
     return send_test(event, deps.config, deps.deliver, deadline, deps.runtime.clock())
 
 
-def _check(deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
+def _check(_event: Mapping[str, Any], deps: Dependencies, deadline: Deadline) -> dict[str, Any]:
     from router.selfcheck.doctor import check  # noqa: PLC0415 - as above
 
     return check(deps, deadline)
+
+
+def _owed(_event: Mapping[str, Any], deps: Dependencies, _deadline: Deadline) -> dict[str, Any]:
+    """What each channel has yet to be sent. Raises HistoryUnavailable."""
+    from router.selfcheck.owed import owed, totals  # noqa: PLC0415 - as above
+
+    return {"owed": totals(owed(deps.runtime.history, deps.runtime.clock()))}
+
+
+_INVOKED: Final[Mapping[str, Callable[[Mapping[str, Any], Dependencies, Deadline], dict[str, Any]]]] = MappingProxyType(
+    {SEND_TEST: _send_test, CHECK: _check, OWED: _owed}
+)
+_BY_INVOCATION = frozenset(detail_type.lower() for detail_type in _INVOKED)
 
 
 # --- (b) a bare event -------------------------------------------------------------------------------------------------

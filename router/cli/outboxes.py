@@ -1,60 +1,22 @@
-"""What each channel has yet to be sent, and how to drop it: for a channel that is to be removed from the configuration.
-
-A channel that is removed gets no more messages. Whoever is waiting on it for the end of an incident never hears of it.
-"""
+"""What each channel has yet to be sent, as a table, and how to drop it."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from router.cli.stack import Stack, pause
 from router.errors import Contended
 from router.history.store import Attempt, Change, History, SubjectWrite
 from router.incident.outbox import drop
 from router.incident.state import SubjectState
-
-_FAR = 366 * 86400.0  # seconds: everything that is due at all
-
-
-class Owed(NamedTuple):
-    """What a channel has yet to be sent of one incident.
-
-    Attributes:
-        due: a message is due, now or later; otherwise only the end of the incident is.
-    """
-
-    channel: str
-    incident: str
-    due: bool
-
-
-def owed(history: History, now: float) -> Iterator[Owed]:
-    """Each channel and incident of which the channel has yet to be sent something."""
-    for state in _states(history, now):
-        incident = state.incident
-        if incident is None:
-            continue
-        for channel, entry in state.outbox.items():
-            if entry.due_at is not None or entry.is_behind or (entry.knows_incident and not incident.over):
-                yield Owed(channel, incident.id, entry.due_at is not None)
-
-
-def _states(history: History, now: float) -> Iterable[SubjectState]:
-    keys = [(item["pk"], item["sk"]) for item in history.open_incidents(now)]
-    states = {state.subject: state for state in history.load(keys, now)} if keys else {}
-    return {**states, **{state.subject: state for state in history.due(now + _FAR)}}.values()
+from router.selfcheck.owed import Owed, owed, totals
 
 
 def counted(all_owed: Iterable[Owed], configured: Iterable[str]) -> list[dict[str, Any]]:
     """A row for each channel: how much it is owed, and whether this checkout's configuration has it."""
-    rows: dict[str, dict[str, Any]] = {}
     known = {*configured}
-    for each in all_owed:
-        row = rows.setdefault(
-            each.channel, {"channel": each.channel, "due": 0, "open_incidents": 0, "configured": each.channel in known}
-        )
-        row["due" if each.due else "open_incidents"] += 1
-    return sorted(rows.values(), key=lambda row: (row["configured"], row["channel"]))
+    rows = [{"channel": name, **total, "configured": name in known} for name, total in totals(all_owed).items()]
+    return sorted(rows, key=lambda row: (row["configured"], row["channel"]))
 
 
 def dropped(stack: Stack, channel: str, since: float, *, dry_run: bool) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from router.aws.queues import DUE, TICK, WITHOUT_HISTORY
 from router.cli.confirm import confirm
 from router.cli.history import show_rows
 from router.cli.history.options import Span
-from router.cli.outboxes import counted, dropped, owed
+from router.cli.outboxes import counted, dropped
 from router.cli.output import console, echo
 from router.cli.preview import printable
 from router.cli.stack import Stack, pause, reaches_stack
@@ -29,6 +29,7 @@ from router.incident.outbox import requeue
 from router.incident.state import SubjectState
 from router.model import OWN_SOURCE
 from router.notify import NOT_CONFIGURED
+from router.selfcheck.owed import owed
 
 HIDDEN = 300
 """Seconds for which a message being looked at is hidden from other readers (SQS visibility timeout)."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from local_aws.deploy import DeployError, Stack, deploy, function_logs, remove, run_osls, stack_of
 from local_aws.events import Raw, container_exited
@@ -17,6 +18,7 @@ from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import died, put, stamped
 from release.__main__ import release
+from router.cli import main
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
@@ -219,6 +221,30 @@ def owned(aws: LocalAws, logical_id: str) -> str | None:
     response = aws.client("cloudformation").describe_stack_resources(StackName="ecs-alert-router-dev")
     ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in response["StackResources"]}
     return ids.get(logical_id)
+
+
+def test_a_channel_is_not_removed_while_a_message_for_it_is_due(aws: LocalAws) -> None:
+    """Nobody answers at its address, so the message waits for its next attempt until it is dropped."""
+    with_slack = SETTINGS | {"SLACK_WEBHOOK_URL": "http://127.0.0.1:9/services/T0/B0/x"}
+    stack = deploy(aws, environment=with_slack, stage="test", configuration=CONFIGURATION)
+    put(stamped(died("owed"), time.time()), aws.client("events"))
+    eventually(lambda: alerts_of(aws, stack.table_name, "owed"), aws, stack)
+
+    without_slack = SETTINGS | {"SLACK_WEBHOOK_URL": ""}
+    with pytest.raises(DeployError) as raised:
+        deploy(aws, environment=without_slack, stage="test", configuration=CONFIGURATION)
+    assert "channels.slack: the configuration no longer has this channel" in str(raised.value)
+    command = re.search(r"ecs-alert-router (redrive --drop slack .*?)\. ", " ".join(str(raised.value).split()))
+    assert command
+    operator = {
+        "AWS_ACCESS_KEY_ID": aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_key,
+        "AWS_ENDPOINT_URL": aws.endpoint,
+    }
+    result = CliRunner().invoke(main, [*command[1].split(), "--yes"], env=operator)
+    assert result.exit_code == 0, result.output
+    assert deploy(aws, environment=without_slack, stage="test", configuration=CONFIGURATION) == stack
+    remove(aws, stage="test")
 
 
 def test_a_missing_history_table_stops_the_deployment_before_anything_is_created(aws: LocalAws) -> None:

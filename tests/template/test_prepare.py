@@ -131,6 +131,43 @@ def test_what_the_deployment_cannot_know_is_refused(channel: str, option: str, t
     assert result.stderr.startswith(f"channels.data.{option}: must be the value itself")
 
 
+def removed(owed: dict[str, dict[str, int]]) -> Any:
+    """What deploy/owed.js says of a configuration that has the channels `slack` and `email`."""
+    script = """
+        const {removed} = require('./deploy/owed');
+        const options = '--stage dev --region eu-west-1';
+        console.log(JSON.stringify(removed(JSON.parse(process.argv[1]), ['slack', 'email'], options)));
+    """
+    command = ["node", "-e", script, json.dumps(owed)]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_channel_that_is_removed_while_messages_are_due_stops_the_deployment() -> None:
+    found = removed({"slack": {"due": 9, "open_incidents": 9}, "pager": {"due": 2, "open_incidents": 3}})
+    (problem,) = found["problems"]
+    assert problem.startswith(
+        "channels.pager: the configuration no longer has this channel, but 2 messages for it are due"
+    )
+    assert "ecs-alert-router redrive --drop pager --stage dev --region eu-west-1" in problem
+    assert found["warnings"] == []
+
+
+def test_a_channel_that_is_removed_before_the_end_of_an_incident_is_only_warned_of() -> None:
+    """Or no deployment could remove one while an incident is open."""
+    found = removed({"pager": {"due": 0, "open_incidents": 1}})
+    assert found["problems"] == []
+    (warning,) = found["warnings"]
+    assert warning.startswith(
+        "channels.pager: the configuration no longer has this channel, which was notified of 1 open incident"
+    )
+
+
+def test_the_deployment_learns_the_names_of_all_usable_channels(tmp_path: Path) -> None:
+    """A channel whose value is unset gets no messages either."""
+    found = checked(tmp_path, 'kind = "sns"\ntopic_arn = "env:UNSET"').stdout
+    assert json.loads(found)["channels"] == ["email"]
+
+
 def test_a_deployment_without_any_usable_channel_is_refused() -> None:
     """The check that deploy/prepare.js runs, without an address for the topic."""
     environment = {"ALERT_ROUTER_CONFIG": "alert-router.toml", "PATH": os.defpath, "SNS_TOPIC_ARN": ""}

@@ -7,7 +7,7 @@ import pytest
 
 from router.errors import PermanentError
 from router.inbox import handle
-from router.model import CHECK, OWN_SOURCE, SEND_TEST
+from router.model import CHECK, OWED, OWN_SOURCE, SEND_TEST
 from tests.doubles.inbox import MAX_RECEIVES, buried, receive, record
 from tests.doubles.world import World
 
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_answered_and_nothing_is_sent(detail: dict[str, Any], e
     assert world.slack.told == []
 
 
-@pytest.mark.parametrize("detail_type", [SEND_TEST, CHECK, SEND_TEST.upper(), f" {CHECK} "])
+@pytest.mark.parametrize("detail_type", [SEND_TEST, CHECK, OWED, SEND_TEST.upper(), f" {CHECK} "])
 def test_a_queue_cannot_ask_for_it(detail_type: str) -> None:
     """Whoever may put events could page everybody otherwise."""
     world = World()
