@@ -127,7 +127,7 @@ class Bot:
         token, self._channel = options["token"], options["channel"]
         if "webhook_url" in options:
             raise ValueError("webhook_url and token exclude each other: remove one of them")
-        if token.startswith(("xapp-", "https:")):
+        if token.startswith(("xapp-", "xoxp-", "xoxe.xoxp-", "https:")):
             raise ValueError("token must be the app's bot token, which starts with xoxb-")
         if re.search(r"[\s/]", self._channel):
             raise ValueError("channel must be the channel's id, such as C0123456789: it is at the end of its details")

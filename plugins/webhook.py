@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,7 @@ from router import (
 )
 
 _CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+_URL = r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?(?:[/?#]|\Z)"  # the router itself refuses plain http
 _PREFIX = "whsec_"
 _KEY_LENGTH = range(24, 65)  # bytes, as Standard Webhooks asks for
 _SCHEMA = "urn:ecs-alert-router:incident:1"
@@ -50,8 +52,8 @@ class Webhook:
 
     def __init__(self, config: ChannelConfig) -> None:
         self._url = config.options["url"]
-        if not str(self._url).startswith(("https://", "http://")):  # the router itself refuses plain http
-            raise ValueError("url must look like https://host/path")
+        if not re.match(_URL, str(self._url)):
+            raise ValueError("url must look like https://host/path, without a user name or password")
         self._keys = [_key(secret) for secret in str(config.options["secret"]).split() or [""]]
 
     def render(self, notification: Notification) -> dict[str, Any]:

@@ -5,7 +5,9 @@ People and deployments ask for it. The function does not: nothing here keeps it 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
+from router.channels.configured import OptionMissing, call_plugin
 from router.channels.plugins import Plugins
 from router.config.forms import Place, known
 from router.config.hours import Hours
@@ -15,7 +17,9 @@ from router.config.settings import Config, Route
 from router.config.silences import Silence
 from router.config.unmatchable import BUILT_IN, Known, doubtful, unmatchable
 from router.config.unreachable import Taker, unreachable
+from router.errors import PermanentError
 from router.model import Severity
+from router.poll.schedule import has_no_day
 
 _DAY = 24 * 60
 _WEEK = 7 * _DAY  # minutes
@@ -34,6 +38,9 @@ def check(config: Config, windows: Sequence[Silence | None], plugins: Plugins, f
         *((routes.item(at), route.match, after) for at, route in enumerate(config.routes, 1)),
         *((maintenance.item(at), window.match, after) for at, window in enumerate(windows, 1) if window),
     ]
+    _check_channels(config, file.key("channels"))
+    _check_options(config, file.key("channels"))
+    _check_schedules(config, file.key("expect"))
     _check_rules(config, rules)
     _check_routes(config, routes)
     for place, match, names in matches:
@@ -62,16 +69,44 @@ def _at(place: Place, fact: str) -> Place:
 
 
 def _report_duplicates(names: Sequence[str], place: Place) -> None:
-    counts = Counter(names)
+    """Names that differ only in case are the same to a `match`."""
+    lower = [name.lower() for name in names]
+    counts = Counter(lower)
     for at, name in enumerate(names, 1):
-        if name and counts[name] > 1:
+        if name and counts[name.lower()] > 1:
             place.item(at).key("name").report(
-                f"{name!r} is the name of another one too, at {place.path}[{_first(names, name, at)}]"
+                f"{name!r} is the name of another one too, at {place.path}[{_first(lower, name.lower(), at)}]"
             )
 
 
 def _first(names: Sequence[str], name: str, but: int) -> int:
     return next(at for at, each in enumerate(names, 1) if each == name and at != but)
+
+
+def _check_channels(config: Config, place: Place) -> None:
+    """Two names that differ only in case are mixed up by whoever reads them."""
+    names: dict[str, str] = {}
+    for name in (*config.channels, *config.unset, *config.disabled):
+        if (other := names.setdefault(name.lower(), name)) != name:
+            place.key(name).report(f"differs only in case from the channel {other!r}: give it another name")
+
+
+def _check_options(config: Config, place: Place) -> None:
+    """A channel with secrets is made by the function only. That an option is missing is known without them."""
+    for name, channel in config.channels.items():
+        if channel.has_secret_references:
+            try:
+                call_plugin(partial(channel.factory, channel.config), channel.config.options)
+            except OptionMissing as error:
+                place.key(name).report(str(error))
+            except PermanentError:
+                pass  # a reference is no secret of the right form
+
+
+def _check_schedules(config: Config, place: Place) -> None:
+    for at, expected in enumerate(config.expect, 1):
+        if has_no_day(expected.schedule):
+            place.item(at).key("schedule").report("never runs: there is no such day")
 
 
 def _check_rules(config: Config, place: Place) -> None:

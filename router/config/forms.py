@@ -198,14 +198,15 @@ def choice(*choices: str, make: Callable[[str], Any] = str) -> Form:
     return Form(read, lambda: {"type": "string", "enum": list(choices)})
 
 
-def duration(at_least: str = "1s", *, off: bool = False) -> Form:
+def duration(at_least: str = "1s", at_most: str = "30d", *, off: bool = False) -> Form:
     """Seconds.
 
     Args:
         at_least: the shortest that is allowed.
+        at_most: the longest; what is longer is a slip, such as 15d for 15m.
         off: "0" is allowed too, and means never.
     """
-    minimum = _seconds(at_least)
+    minimum, maximum = _seconds(at_least), _seconds(at_most)
     means_never = '; "0" means never' if off else ""
 
     def read(value: Any, _place: Place) -> float:
@@ -213,31 +214,58 @@ def duration(at_least: str = "1s", *, off: bool = False) -> Form:
             return 0.0
         if not isinstance(value, str) or not _DURATION.fullmatch(value):
             raise ValueError(f"must be a duration such as 30s, 15m, 4h or 90d, not {shown(value)}{means_never}")
-        if (seconds := _seconds(value)) < minimum:
-            raise ValueError(f"must be at least {at_least}, not {shown(value)}{means_never}")
+        seconds = _seconds(value)
+        if not minimum <= seconds <= maximum:
+            limit = f"at least {at_least}" if seconds < minimum else f"at most {at_most}"
+            raise ValueError(f"must be {limit}, not {shown(value)}{means_never}")
         return seconds
 
     def schema() -> Schema:
-        numbers = [f"(?:{_at_least(-int(-minimum // length))}){unit}" for unit, length in _SECONDS.items()]
-        return {"type": "string", "pattern": f"^(?:{'|'.join([*(['0'] if off else []), *numbers])})$"}
+        return {"type": "string", "pattern": f"^(?:{'0|' if off else ''}{_durations(minimum, maximum)})$"}
 
     return Form(read, schema)
+
+
+def whole_duration(at_most: str) -> Form:
+    """A duration of whole minutes, as text, such as 24h."""
+    pattern = _durations(60.0, _seconds(at_most), "mhd")
+    return matching(pattern, f"a duration such as 15m, 24h or 7d, at most {at_most}")
 
 
 def _seconds(text: str) -> float:
     return int(text[:-1]) * _SECONDS[text[-1]]
 
 
-def _at_least(least: int) -> str:
-    """A regular expression for the numbers from `least` up to six digits, without leading zeros."""
-    digits = str(max(least, 1))
-    same_length = [
-        f"{digits[:at]}[{int(digit) + 1}-9][0-9]{{{len(digits) - at - 1}}}"
-        for at, digit in enumerate(digits)
-        if digit != "9"
-    ]
-    longer = [f"[1-9][0-9]{{{len(digits)},5}}"] if len(digits) < 6 else []  # noqa: PLR2004 - as _DURATION
-    return "|".join([digits, *same_length, *longer])
+def _durations(minimum: float, maximum: float, units: str = "smhd") -> str:
+    """A regular expression for the durations between two, in seconds, with numbers of at most six digits."""
+    ranges = {unit: (-int(-minimum // _SECONDS[unit]), int(maximum // _SECONDS[unit])) for unit in units}
+    return "|".join(
+        f"(?:{_numbers(max(least, 1), min(most, 999_999))}){unit}" for unit, (least, most) in ranges.items() if most
+    )
+
+
+def _numbers(least: int, most: int) -> str:
+    """A regular expression for the whole numbers between two, without leading zeros."""
+    lengths = range(len(str(least)), len(str(most)) + 1)
+    ends = ((max(least, 10 ** (length - 1)), min(most, 10**length - 1)) for length in lengths)
+    return "|".join(_digits(str(low), str(high)) for low, high in ends)
+
+
+def _digits(low: str, high: str) -> str:
+    """The same for two numbers of the same length."""
+    first, last, more = low[0], high[0], len(low) - 1
+    if (low[1:], high[1:]) == ("0" * more, "9" * more):
+        return _digit(first, last) + "[0-9]" * more
+    if first == last:
+        return f"{first}(?:{_digits(low[1:], high[1:])})"
+    lowest, highest = _digits(low, first + "9" * more), _digits(last + "0" * more, high)
+    if int(last) - int(first) == 1:
+        return f"{lowest}|{highest}"
+    return f"{lowest}|{_digit(str(int(first) + 1), str(int(last) - 1))}{'[0-9]' * more}|{highest}"
+
+
+def _digit(low: str, high: str) -> str:
+    return low if low == high else f"[{low}-{high}]"
 
 
 def _flag(value: Any, _place: Place) -> bool:
@@ -284,7 +312,7 @@ TIME_ZONE = Form(_time_zone, lambda: {"type": "string", "minLength": 1})
 HOURS = Form(_hours, _hours_schema)
 ANYTHING = Form(lambda value, _place: value, dict)
 SLUG = matching("[a-z0-9_]+", "a slug such as nightly_batch_failed")
-HTTPS = matching(r"https://[^\s/?#]+(?:[/?#]\S*)?", "a URL that begins with https://")
+HTTPS = matching(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#]\S*)?", "a URL such as https://wiki.example.com/page")
 
 
 def list_of(form: Form, *, empty: bool = True) -> Form:

@@ -30,7 +30,7 @@ from router.config.references import from_environment, problems_of
 from router.config.rules import UserRule
 from router.config.settings import Config, EnrichSettings, Poll, Route
 from router.config.silences import Silence
-from router.config.tables import CHANNEL, SETTINGS, alert_router_toml
+from router.config.tables import CHANNEL, MATCHES_EVERYTHING, SETTINGS, alert_router_toml
 from router.errors import ChannelError, ConfigError, PermanentError
 from router.model import ChannelConfig
 from router.poll.state import Expectation
@@ -248,7 +248,7 @@ def _configure(name: str, written: Mapping[str, Any], plugins: Plugins, channels
 
 def _expectations(tables: Sequence[Mapping[str, Any]], place: Place) -> tuple[Expectation, ...]:
     """Those that are right; the others are problems."""
-    names = [each["name"] for each in tables]
+    names = [each["name"].lower() for each in tables]
     for at, name in enumerate(names, 1):
         if name and name in names[: at - 1]:
             place.item(at).key("name").report(f"is another table's name, too: {name}")
@@ -320,4 +320,4 @@ def _given(match: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _refuse_everything(match: Mapping[str, tuple[str, ...]], place: Place, does: str) -> None:
     """Whoever means everything has to say so; but a table whose `match` is wrong does not mean it."""
     if everything(match) and not accepts_all(match.get("cluster", ())) and not place.is_wrong:
-        place.key("match").report(f'matches everything: name what it {does}, or write match = {{ cluster = "*" }}')
+        place.key("match").report(MATCHES_EVERYTHING.format(does=does))

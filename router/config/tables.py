@@ -29,6 +29,7 @@ from router.config.forms import (
     shown,
     table_of,
     table_schema,
+    whole_duration,
 )
 from router.config.match import FACTS, SILENCE_FACTS
 from router.config.settings import Config, EnrichSettings, Poll
@@ -38,6 +39,7 @@ from router.poll.state import Expectation, Schedule
 LANGUAGES = ("en", "ja")
 MIN_RETENTION = "7d"
 """History is asked for a week (recurrence), and an incident that is neither seen nor verified ends after a week."""
+MAX_RETENTION = "3650d"
 MIN_RETENTION_BY_SEVERITY = "2d"
 """Events can be repeated, and incidents lapse, after a day."""
 TICK = "1m"
@@ -46,11 +48,14 @@ TICK = "1m"
 OptionsByKind = Mapping[str, Sequence[Option] | None]
 """Kind of channel to the options that it declares; None if it declares none, and takes any."""
 
+MATCHES_EVERYTHING = 'matches everything: name what it {does}, or write match = {{ cluster = "*" }}'
 _NO_ROUTE = "there is none, so nothing would ever be sent; add a [[routes]] table"
 _SHIPPED, _POLL, _ENRICH = Config(), Poll(), EnrichSettings()
 _EXPECTED = Expectation("", "", "", Schedule(""))
 _CHANNEL = ChannelConfig(name="", kind="", options={})
 _SEVERITY = choice(*Severity, make=Severity)
+_WINDOW = duration(at_most="7d")
+_KEPT = duration(MIN_RETENTION_BY_SEVERITY, MAX_RETENTION)
 _LANGUAGE = choice(*LANGUAGES)
 
 
@@ -83,14 +88,14 @@ ROUTE = Table(
         "mention": Key(TEXT, "A mention such as <!here>, for channels that know mentions.", ""),
         "language": Key(_LANGUAGE, "The language of the messages; the channel's, if not given.", ""),
         "time_zone": Key(TIME_ZONE, "The time zone of the messages and of hours; the channel's, if not given.", ""),
-        "dedup_window": Key(duration(), "The first window of an incident; the channel's, if not given.", 0.0),
+        "dedup_window": Key(_WINDOW, "The first window of an incident; the channel's, if not given.", 0.0),
     },
     hint=_hint,
 )
 RULE = Table(
     {
         "name": Key(TEXT, "Shown as the rule that decided.", ""),
-        "match": Key(MATCH, "Which alerts it changes.", {}),
+        "match": Key(MATCH, "Which alerts it changes.", {}, MATCHES_EVERYTHING.format(does="changes")),
         "severity": Key(_SEVERITY, "Their new severity."),
         "cause": Key(SLUG, "Their new cause: any slug."),
         "resolves": Key(FLAG, "Whether they end the problems of their subject."),
@@ -101,7 +106,7 @@ RULE = Table(
 MAINTENANCE = Table(
     {
         "name": Key(TEXT, "Shown where history names what silenced an alert.", ""),
-        "match": Key(MATCH, "Which alerts it silences.", {}),
+        "match": Key(MATCH, "Which alerts it silences.", {}, MATCHES_EVERYTHING.format(does="silences")),
         "hours": Key(
             HOURS,
             "When, such as sat 22:00-02:00.",
@@ -116,7 +121,7 @@ MAINTENANCE = Table(
 SETTINGS: Mapping[str, Key] = {
     "language": Key(_LANGUAGE, "The language of messages."),
     "time_zone": Key(TIME_ZONE, "The time zone of messages and hours."),
-    "dedup_window": Key(duration(), "The first window of an incident; the next are 1 h, 4 h, then daily."),
+    "dedup_window": Key(_WINDOW, "The first window of an incident; the next are 1 h, 4 h, then daily."),
 }
 """What the file as a whole, a kind and a channel can each have."""
 CHANNEL = Table(
@@ -139,7 +144,7 @@ POLL = Table(
     {
         "verify": Key(FLAG, "Whether AWS is asked hourly if an open state still holds.", default=_POLL.verify),
         "services": Key(FLAG, "Whether services with too few tasks are looked for.", default=_POLL.services),
-        "every": Key(duration(TICK), "How often the services are looked at.", _POLL.every),
+        "every": Key(duration(TICK, "1d"), "How often the services are looked at.", _POLL.every),
     }
 )
 _ECS_NAME = "[A-Za-z0-9_-]{1,255}"  # of clusters and task families (API reference of Amazon ECS)
@@ -161,18 +166,16 @@ EXPECT = Table(
             matching(_ECS_NAME, "the name of a cluster, not its ARN, without * and ?"), "Its cluster.", "", "is missing"
         ),
         "every": Key(
-            matching(r"[1-9][0-9]{0,5}[mhd]", "a duration such as 15m, 24h or 7d"),
+            whole_duration("366d"),
             "How often it runs; instead of schedule.",
         ),
         "schedule": Key(TEXT, "When it runs: rate(…), cron(…) or at(…), as in EventBridge; instead of every."),
         "time_zone": Key(TIME_ZONE, "The time zone of schedule.", "UTC"),
-        "grace": Key(duration(), "How late it may start.", _EXPECTED.grace),
+        "grace": Key(duration(at_most="7d"), "How late it may start.", _EXPECTED.grace),
         "max_runtime": Key(duration(), "How long it may run; any time, if not given.", 0.0),
     }
 )
-RETENTION_BY_SEVERITY = Table(
-    {severity: Key(duration(MIN_RETENTION_BY_SEVERITY), f"History of {severity} alerts.") for severity in Severity}
-)
+RETENTION_BY_SEVERITY = Table({severity: Key(_KEPT, f"History of {severity} alerts.") for severity in Severity})
 ACCOUNTS = Table({}, others=TEXT, names=("[0-9]{12}", "an account id of 12 digits, in quotes"))
 PLUGIN = Table({}, others=ANYTHING)
 
@@ -183,14 +186,14 @@ def alert_router_toml(options: OptionsByKind) -> Table:
         {
             **SETTINGS,
             "resolve_after": Key(
-                duration(), "Quiet time after a recovery before it is announced.", _SHIPPED.resolve_after
+                duration(at_most="1d"), "Quiet time after a recovery before it is announced.", _SHIPPED.resolve_after
             ),
             "remind": Key(
                 duration(TICK, off=True),
                 'A continuing problem is mentioned again this long after the last message; "0" for never.',
                 _SHIPPED.remind,
             ),
-            "retention": Key(duration(MIN_RETENTION), "How long history is kept.", _SHIPPED.retention),
+            "retention": Key(duration(MIN_RETENTION, MAX_RETENTION), "How long history is kept.", _SHIPPED.retention),
             "retention_by_severity": Key(
                 table_of(RETENTION_BY_SEVERITY), "Another retention for the alerts of a severity.", {}
             ),

@@ -79,6 +79,15 @@ def next_due(schedule: Schedule, after: float) -> float | None:
     return None
 
 
+def has_no_day(schedule: Schedule) -> bool:
+    """Whether a cron expression names only days that do not exist, such as 31 February."""
+    if not schedule.cron:
+        return False
+    cron = _parse_cron(schedule.cron)
+    begins = range(min(cron.years), max(cron.years) + 1, _DAYS_SEARCHED // 366)
+    return not any(any(True for _ in _matching_days(cron, date(year, 1, 1))) for year in begins)
+
+
 def _at(body: str, time_zone: str) -> float:
     """Clock time of the only run. AWS does not say what becomes of one at a time that the clocks skip."""
     try:

@@ -77,6 +77,51 @@ def test_any_other_route_may_be_reached(routes: list[dict[str, Any]]) -> None:
     assert [each for each in routed(*routes) if "never reached" in each] == []
 
 
+def test_names_that_differ_only_in_case_are_the_same() -> None:
+    """A `match` ignores case, and whoever reads them mixes them up."""
+    rules = [{"name": name, "match": PROD, "severity": "info"} for name in ("Quiet", "quiet")]
+    expect = [{"name": name, "family": "f", "cluster": "c", "every": "1h"} for name in ("Nightly", "nightly")]
+    found = problems(rules=rules, expect=expect)
+    assert "rules[2].name: 'quiet' is the name of another one too, at rules[1]" in found
+    assert "expect[2].name: is another table's name, too: nightly" in found
+
+
+def slack_problems(**channels: dict[str, str]) -> list[str]:
+    tables = {name: {"kind": "slack", **options} for name, options in channels.items()}
+    table = {"channels": tables, "routes": [{"channels": [*tables]}]}
+    return [*parse(table, load(ROOT / "plugins"), {}).problems]
+
+
+def test_channels_whose_names_differ_only_in_case_are_a_problem() -> None:
+    secret = {"webhook_url": "ssm:/slack"}
+    assert slack_problems(ops=secret, Ops=secret) == [
+        "channels.Ops: differs only in case from the channel 'ops': give it another name"
+    ]
+
+
+def test_an_option_that_is_missing_beside_a_secret_is_a_problem() -> None:
+    """Although only the function can read the secret, and so make the channel."""
+    assert slack_problems(ops={"token": "ssm:/slack"}) == ["channels.ops: 'channel' is missing"]
+    assert slack_problems(ops={"token": "ssm:/slack", "channel": "C1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "runs"),
+    [
+        ("cron(0 3 31 2 ? *)", False),
+        ("cron(0 3 30 2 ? 2027)", False),
+        ("cron(0 3 29 2 ? 2027)", False),
+        ("cron(0 3 29 2 ? *)", True),
+        ("cron(0 3 ? 2 FRI#5 *)", True),
+        ("cron(0 3 31 * ? *)", True),
+        ("rate(1 hour)", True),
+    ],
+)
+def test_an_expected_run_on_a_day_that_never_comes_is_a_problem(schedule: str, *, runs: bool) -> None:
+    found = problems(expect=[{"name": "n", "family": "f", "cluster": "c", "schedule": schedule}])
+    assert found == ([] if runs else ["expect[1].schedule: never runs: there is no such day"])
+
+
 def test_a_rule_behind_one_that_matches_all_of_its_alerts_is_never_reached() -> None:
     rules = [{"match": PROD, "severity": "info"}, {"match": {"cluster": "prod-eu"}, "cause": "mine"}]
     assert problems(rules=rules) == [

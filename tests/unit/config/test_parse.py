@@ -110,13 +110,31 @@ def test_omitted_settings_have_their_documented_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("15m", 900), ("4h", 14400), ("90d", 7_776_000), ("999999d", 86_399_913_600)]
+    ("text", "seconds"), [("30s", 30), ("15m", 900), ("4h", 14400), ("1d", 86_400), ("86400s", 86_400)]
 )
 def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
     config = parsed({"dedup_window": text, "resolve_after": text})
     assert config.problems == ()
     settings, _ = config.channels["chat"].open()
     assert settings.dedup_window == config.resolve_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({"dedup_window": "15d"}, "dedup_window: must be at most 7d, not '15d'"),
+        ({"resolve_after": "5d"}, "resolve_after: must be at most 1d, not '5d'"),
+        ({"remind": "24d"}, ""),
+        ({"remind": "31d"}, "remind: must be at most 30d, not '31d'; \"0\" means never"),
+        ({"retention": "36500d"}, "retention: must be at most 3650d, not '36500d'"),
+        ({"retention_by_severity": {"info": "9999d"}}, "retention_by_severity.info: must be at most 3650d"),
+        ({"poll": {"every": "5d"}}, "poll.every: must be at most 1d"),
+    ],
+)
+def test_a_duration_that_is_too_long_to_be_meant_is_a_problem(table: dict[str, Any], problem: str) -> None:
+    """Such as 15d for 15m: nobody would be told for two weeks."""
+    found = parsed(table).problems
+    assert [each for each in found if each.startswith(problem)] if problem else found == ()
 
 
 def test_history_is_kept_for_a_week_at_least() -> None:
@@ -541,7 +559,7 @@ def test_an_expected_run_has_an_interval_or_a_schedule() -> None:
     [
         ({}, 'expect[1]: must have either every, such as "24h", or schedule'),
         ({"every": "1h", "schedule": "rate(1 hour)"}, 'expect[1]: must have either every, such as "24h", or schedule'),
-        ({"every": "0h"}, "expect[1].every: must be a duration such as 15m, 24h or 7d, not '0h'"),
+        ({"every": "0h"}, "expect[1].every: must be a duration such as 15m, 24h or 7d, at most 366d, not '0h'"),
         ({"schedule": "cron(0 3 * * * *)"}, "expect[1].schedule: must have ? as exactly one of day-of-month and"),
         (
             {"every": "1h", "family": "nightly-*"},

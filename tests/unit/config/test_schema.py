@@ -99,9 +99,12 @@ def table(keys: Mapping[str, Values], required: Mapping[str, Values] | None = No
     return mostly(known, wrong | WRONG)
 
 
+lengths = ("25h", "86401s", "8d", "604801s", "31d", "721h", "3651d", "999999d", "999999s", "527040m", "527041m", "367d")
 durations = mostly(
-    some("1m", "60s", "61s", "120s", "2d", "48h", "7d", "168h", "999999d", "10080m"),
-    some("0", "0s", "1s", "59s", "015m", "15", "m", "1.5h", "-5m", "15 m", "47h", "6d", "167h", "1000000d") | WRONG,
+    some("1m", "60s", "61s", "120s", "1d", "24h", "7d", "168h", "10080m", "604800s"),
+    some("0", "0s", "1s", "59s", "015m", "15", "m", "1.5h", "-5m", "15 m", "47h", "6d", "167h", "1000000d")
+    | some(*lengths)
+    | WRONG,
 )
 flags = mostly(st.booleans())
 texts = mostly(some("x", "prod-*", "!prod", "#ops", "ü", "a\nb"), some("", " ", "!", 5) | WRONG)
@@ -128,7 +131,8 @@ routes = table(
 )
 slugs = mostly(some("a_slug", "oom2"), some("Not One", "") | WRONG)
 urls = mostly(
-    some("https://x.example", "https://x.example/a?b#c"), some("https://", "http://x", "https://x/a b", "https:///x")
+    some("https://x.example", "https://x.example/a?b#c"),
+    some("https://", "http://x", "https://x/a b", "https:///x", "https://a@x/"),
 )
 rules = table(
     {"name": texts, "match": matches, "severity": severities, "cause": slugs, "resolves": flags, "runbook_url": urls}

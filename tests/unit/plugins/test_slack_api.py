@@ -514,6 +514,7 @@ def test_a_token_needs_a_channel(options: dict[str, str], missing: str) -> None:
     [
         ({"webhook_url": "https://hooks.slack.com/services/T/B/x"}, "webhook_url"),
         ({"token": "xapp-1-A0-0"}, "token"),
+        ({"token": "xoxp-1-2-3"}, "token"),
         ({"token": "https://hooks.slack.com/services/T/B/x"}, "token"),
         ({"channel": "https://example.slack.com/archives/C1"}, "channel"),
     ],

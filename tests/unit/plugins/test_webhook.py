@@ -181,9 +181,19 @@ def test_an_option_that_is_missing_leaves_the_channel_unconfigured() -> None:
             Webhook(ChannelConfig("tickets", "webhook", options))
 
 
-def test_a_url_without_a_scheme_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "receiver.example/incidents",
+        "https:///incidents",
+        "ftp://receiver.example/",
+        "https://me:pass@receiver.example/",
+    ],
+)
+def test_a_url_without_a_plain_host_is_refused(url: str) -> None:
+    """The router sends no user name and no password, so the receiver would refuse each post."""
     with pytest.raises(ValueError, match="url must look like"):
-        webhook("receiver.example/incidents")
+        webhook(url)
 
 
 def test_the_example_of_the_specification_has_its_signature(monkeypatch: pytest.MonkeyPatch) -> None:
