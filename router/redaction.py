@@ -83,6 +83,7 @@ _TOKENS: Mapping[str, str] = {
     "fm1r_": r"[\w+/=-]{40,800}",
     "fm2_": r"[\w+/=-]{40,800}",
     "fio-u-": r"[\w=-]{40,80}",
+    "gsk_": r"[A-Za-z0-9]{40,60}",  # Groq
     "glc_": r"[\w+/=-]{30,420}",
     "glsa_": r"\w{30,60}",
     "pat.": r"[\w-]{20,24}\.\w{20,26}\.\w{16,24}",
@@ -186,7 +187,7 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("Q~", r"(?<![\w.~-])[\w.~]{3}[0-9]Q~[\w.~-]{31,34}"),  # Azure AD
     ("_mmk", r"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),  # MaxMind
     (".atlasv1.", r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\."),  # Terraform Cloud
-    (":A", r"(?<![0-9A-Za-z])[0-9]{5,16}:A[\w-]{34}(?![\w-])"),  # Telegram
+    (":A", r"(?:(?<![0-9A-Za-z])|(?<=/bot))[0-9]{5,16}:A[\w-]{34}(?![\w-])"),  # Telegram
     (".", r"(?<![\w.-])[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])"),  # Discord
     ("|", r"(?<![0-9])[0-9]{15,16}\|[\w-]{27,40}(?![\w-])"),  # Facebook
     ("%", r"(?<![0-9])[0-9]{15,16}%[\w-]{27,40}(?![\w-])"),
@@ -195,6 +196,10 @@ _SHAPES: tuple[tuple[str, str], ...] = (
     ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =\t]{0,8}[\"']?([^\s:\"']{0,100}:[^\s\"']{1,200})"),
     ("aws", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
     ("AWS", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
+    (
+        "%40",
+        r"(?i)%3A%2F%2F(?:[\w.~-]|%(?!3A|40)[0-9A-F]{2}){0,100}%3A((?:[^\s%&\"'<>]|%(?!40)[0-9A-F]{2}){1,200})%40",
+    ),
     ("=", _COMPARED),
     ("!", _COMPARED),
     ("BEGIN", r"BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?"),
@@ -232,8 +237,8 @@ _WORDS: Mapping[str, _Kind] = {
     **dict.fromkeys(("password", "passwd", "passphrase", "passcode", "passwort", "pwd", "contraseña"), _PASSWORD),
     **dict.fromkeys(("contrasena", "otp"), _PASSWORD),
     **dict.fromkeys(("secret", "token", "credential", "credentials", "creds", "signature", "salt", "pepper"), _SECRET),
-    **dict.fromkeys(("key", "auth", "access", "api", "session", "sessionid", "sid", "code", "pw"), _MAYBE),
-    "pass": _Kind(6),
+    **dict.fromkeys(("key", "auth", "access", "api", "session", "sessionid", "sid", "code"), _MAYBE),
+    **dict.fromkeys(("pass", "pw"), _Kind(6)),
     "sig": _Kind(10),
 }
 _ENDINGS = tuple(
@@ -330,7 +335,8 @@ _OPERATOR = (
     r"(?:[ \t]{0,20}(?::?[ \t]{0,3}[Ss]tr(?:ing)?[ \t]{0,3}=|:{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?"
     r"|(?P<colon>::?(?!//)|\uff1a)|\uff1d|(?P<call>(?:\.\w{1,12})?\((?=[\"'\\])))"
     r"|(?P<element>>)\s{0,40}"
-    r"|(?P<pair>[ \t,]{0,20}[\\\"']{0,4}value[\\\"']{0,4}[ \t]{0,3}[:=])"
+    r"|(?P<pair>[ \t,]{0,20}(?:\n[ \t]{0,40})?[\\\"']{0,4}value[\\\"']{0,4}[ \t]{0,3}[:=])"
+    r"|(?:は|が)?[「『](?=[!-~]{0,60}[0-9][!-~]{0,200}[」』])|は(?=[!-~]{8})(?=[!-~]{0,40}[0-9])"
     r"|(?P<comma>[ \t]{0,3},[ \t]{0,3})"
     r"|(?P<bare>[ \t]{1,20}))"
     r"(?:[ \t]{0,3}[|>][+-]?[ \t]{0,4}\n[ \t]{1,40})?"
@@ -531,6 +537,8 @@ def _kind(name: str) -> _Kind | None:
     """What a name says about its value; None if it speaks of no secret."""
     words = [word.lower() for word in re.findall(_NAME_WORD, name)]
     named = [word for word in words if not word.isdigit()]
+    if named[-2:] == ["pass", "word"]:  # PassWord
+        return _PASSWORD
     if not named or named[-1] in _ABOUT:
         return None
     if (contained := re.search(_CONTAINED, name.lower())) and "public" not in named:

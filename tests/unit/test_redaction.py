@@ -57,6 +57,8 @@ def test_what_looks_like_a_secret_is_taken_out(line: str, secret: str) -> None:
         "GET https://example.com/health 500 in 12 ms",
         "psycopg.errors.UndefinedColumn: column orders.currency does not exist",
         "the password was wrong",
+        "パスワードは8文字以上で入力してください",
+        "トークンは有効期限切れです",
         "2024-08-08T17:19:02.670Z level=error msg=failed",
     ],
 )
@@ -74,6 +76,8 @@ def test_ordinary_lines_are_left_alone(line: str) -> None:
         ("パスワード\uff1ahunter2pass", "hunter2pass"),
         ("パスワード: hunter2pass", "hunter2pass"),
         ("APIキー=ab12cd34ef", "ab12cd34ef"),
+        ("パスワード「hunter2pass」が違います", "hunter2pass"),
+        ("パスワードはhunter2passです", "hunter2pass"),
         # JSON inside JSON, escaped quotes, and what other languages print
         ('{"msg":"{\\"password\\":\\"hunter2pass\\"}"}', "hunter2pass"),
         ('{"a":"{\\\\\\"password\\\\\\":\\\\\\"hunter2pass\\\\\\"}"}', "hunter2pass"),
@@ -81,6 +85,12 @@ def test_ordinary_lines_are_left_alone(line: str) -> None:
         ("'password' => 'hunter2pass'", "hunter2pass"),
         ("<Password>hunter2pass</Password>", "hunter2pass"),
         ('{"name": "DB_PASSWORD", "value": "hunter2pass"}', "hunter2pass"),
+        ('"name": "DB_PASSWORD",\n  "value": "hunter2pass"', "hunter2pass"),
+        ("- name: DB_PASSWORD\n  value: hunter2pass", "hunter2pass"),
+        # names as people write them
+        ("PassWord=hunter2pass", "hunter2pass"),
+        ("dbPassWord: hunter2pass", "hunter2pass"),
+        ("pw=hunter2pass", "hunter2pass"),
         ('{"config.ini": "X_TOKEN=ab12cd34\\nBACKUP=true"}', "ab12cd34"),
         # headers of any scheme
         ("Authorization: Negotiate YIIGhgYGKwYBBQUC", "YIIGhg"),
@@ -92,6 +102,8 @@ def test_ordinary_lines_are_left_alone(line: str) -> None:
         ("Set-Cookie: sid=abcdefgh12345678; HttpOnly", "abcdefgh12345678"),
         # URLs
         ("postgres://app:hunt/er2@p@ss@db:5432/x", "er2@p@ss"),
+        ("https://x/?url=https%3A%2F%2Fapp%3Ahunter2pass%40db", "hunter2pass"),
+        (f"https://api.telegram.org/bot123456789:A{'aB3' * 11}x/sendMessage", "aB3aB3"),
         ("redis://:hunter2pass@cache:6379/0", "hunter2pass"),
         ("https://0123456789abcdef0123@o1.ingest.sentry.io/1", "0123456789abcdef0123"),
         ("GET /x?X-Amz-Security-Token=IQoJb3JpZ2luX2VjEJr&X-Amz-Expires=60", "IQoJb3"),
