@@ -202,7 +202,9 @@ class VirtualRouter:
         except Exception as error:  # noqa: BLE001 - a plugin may have caused it; the other channels are still notified
             self.failures.append(f"{iso(self.now)}: {job.config.name}: no message could be made: {error!r}")
             sent = _unrendered(job)
-        dispatch = next(dispatch for state, dispatch in job.members if state.incident is sent.incident)
+        dispatch = next(
+            dispatch for state, dispatch in job.members if state.incident and state.incident.id == sent.incident.id
+        )
         bundled = [incident.subject.text for incident in sent.bundled]
         return {
             "at": iso(self.now),

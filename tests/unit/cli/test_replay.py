@@ -180,6 +180,13 @@ def test_the_last_line_counts_messages_rows_decisions_and_unreadable_lines() -> 
     }
 
 
+def test_names_of_the_configuration_may_have_any_white_space(tmp_path: Path) -> None:
+    """Messages show them on one line, so the incident of a message is not the one that is stored."""
+    rule = '[[rules]]\nname = "two  spaces"\nmatch = { cluster = "*" }\nseverity = "critical"\n'
+    messages, _ = replayed(events.task_stopped(), options=("--config", file(tmp_path, SLACK + rule)))
+    assert [each["reason"] for each in messages] == ["first", "ended"]
+
+
 def test_a_copy_of_an_event_adds_no_row() -> None:
     _, summary = replayed(crash(0), crash(0), options=["--for", "1m"])
     assert (summary["rows"], summary["messages"]["slack"]) == (1, 1)
