@@ -1,7 +1,9 @@
-"""Every command that shows history, with hostile names and reasons in it: no control character gets through."""
+"""Every command with hostile names and reasons in what it reads: no control character gets through."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -77,3 +79,64 @@ def test_no_command_of_history_prints_what_is_hidden(command: str, incident: str
     assert not hidden_characters(re.sub(r"\x1b\[[0-9;]*m", "", result.output))
     if command in {"list", "list --json", f"show {TASK}", "export", "export --format jsonl", "top"}:
         assert r"\u202eEVIL" in re.sub(r"\s", "", result.output)
+
+
+CONFIGURATION = """
+[channels.slack]
+kind = "slack"
+webhook_url = "env:SLACK_WEBHOOK_URL"
+[channels."TEXT"]
+kind = "TEXT"
+[[routes]]
+severity = "warning"
+match = { cluster = "TEXT" }
+channels = ["slack", "TEXT"]
+[[routes]]
+severity = "warning"
+channels = ["slack"]
+[[rules]]
+name = TEXT
+match = { cluster = "*" }
+severity = "error"
+[[expect]]
+name = TEXT
+family = TEXT
+cluster = "c"
+every = TEXT
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "classify EVENTS",
+        "classify EVENTS --config CONFIGURATION",
+        "simulate EVENTS",
+        "simulate EVENTS --json",
+        "simulate EVENTS --config CONFIGURATION --kind resolved",
+        "replay EVENTS",
+        "replay EVENTS --json",
+        "replay EVENTS --config CONFIGURATION",
+        "replay EVENTS --compare CONFIGURATION",
+        "config check --config CONFIGURATION",
+        "config check --config CONFIGURATION --json",
+    ],
+)
+def test_no_command_prints_what_is_hidden_in_events_and_configurations(command: str, tmp_path: Path) -> None:
+    events, configuration = tmp_path / "events.json", tmp_path / "alert-router.toml"
+    alarm = {"alarmName": HOSTILE, "state": {"value": "ALARM", "reason": HOSTILE}}
+    envelope = {"id": HOSTILE, "account": "111122223333", "region": "eu-west-1", "time": "2026-11-30T06:00:00Z"}
+    unknown = {"eventName": HOSTILE, "eventType": "ERROR"}
+    found = [
+        {**envelope, "source": "aws.cloudwatch", "detail-type": "CloudWatch Alarm State Change", "detail": alarm},
+        {**envelope, "source": "aws.ecs", "detail-type": HOSTILE, "detail": unknown},
+        {**envelope, "source": HOSTILE, "detail-type": HOSTILE, "detail": {}},
+    ]
+    events.write_text("\n".join(map(json.dumps, found if "classify" in command else found[:2])), "utf-8")
+    written = json.dumps(HOSTILE).replace("\x7f", "\\u007f")
+    configuration.write_text(re.sub('"?TEXT"?', lambda _: written, CONFIGURATION), "utf-8")
+    words = [str({"EVENTS": events, "CONFIGURATION": configuration}.get(word, word)) for word in command.split()]
+    result = without_place(CliRunner().invoke(main, words, env={"COLUMNS": "200"}))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "EVIL" in result.output
+    assert not hidden_characters(re.sub(r"\x1b\[[0-9;]*m", "", result.output))
