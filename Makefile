@@ -55,8 +55,8 @@ demo-runtime:
 demo-layer:
 	@$(PYTHON) layer/build.py
 
-test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` simulates more seeds
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` tries more examples and seeds
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder # in the order of directories: deployments first
 
 WORKFLOWS := $(wildcard .github/workflows)
 # bandit from medium severity on; ruff's S310 and S704 are its B310 and B704, with the reason beside each exception.
@@ -74,10 +74,11 @@ types: $(VENV)/.installed ## Runs mypy, strict
 contracts: $(VENV)/.installed ## Checks the import rules
 	$(BIN)/lint-imports
 
+check: export TESTS := check
 check: export SIMULATION_SEEDS := 40
 check: lint types contracts test ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
 
-thorough: export THOROUGH := 1
+thorough: export TESTS := thorough
 thorough: export SIMULATION_SEEDS := 500
 thorough: lint types contracts test ## Runs `check` with everything that takes long: before a release
 

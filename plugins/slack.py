@@ -371,7 +371,7 @@ def _kept(pieces: list[str], limit: int) -> list[str]:
 
     An emoji is two code units. Slack does not document how it counts; this is the strictest way.
     """
-    sizes = list(accumulate(len(piece) + sum(char > "\uffff" for char in piece) for piece in pieces))
+    sizes = list(accumulate(len(piece.encode("utf-16-le", "surrogatepass")) // 2 for piece in pieces))
     if sizes and sizes[-1] > limit:
         return [*pieces[: bisect_right(sizes, limit - 1)], "…"]
     return pieces

@@ -1,4 +1,7 @@
-"""For all tests: a property holds however busy the machine is; no test speaks to AWS with the session of another."""
+"""For all tests: how much of them runs, and what no test must notice of the others or of a busy machine.
+
+The variable TESTS says how much: `make test` leaves it unset, `make check` and `make thorough` set it to their names.
+"""
 
 import functools
 import os
@@ -13,8 +16,14 @@ from hypothesis import settings
 
 from router.aws import clients
 
-settings.register_profile("whole", deadline=None)
-settings.load_profile("whole")
+EXAMPLES = {"test": 20, "check": 100, "thorough": 100}
+"""By extent, the smallest first: hypothesis's examples of each property. The tests marked with its name begin there."""
+EXTENT = os.environ.get("TESTS", "test")
+UNIT = Path(__file__).parent / "unit"
+
+for _extent, _examples in EXAMPLES.items():
+    settings.register_profile(_extent, deadline=None, max_examples=_examples)  # however busy the machine is
+settings.load_profile(EXTENT)
 
 _SHIPPED = str(Path(botocore.__file__).parent)
 _load_file = JSONFileLoader.load_file
@@ -26,18 +35,24 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-xdist's own
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the thorough tests to `make thorough`, and lets `xdist_group` hold.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Leaves tests to `make check` and `make thorough`, and lets a worker keep what belongs together.
 
-    Otherwise every worker would deploy a stack, package the templates and seed a table for itself.
+    Otherwise every worker would deploy a stack, package the templates and seed a table for itself. Of the unit tests, a
+    worker gets a file at a time: 10,000 single tests would cost pytest-xdist more than some of them take.
 
     pytest-xdist 3.8 writes the group where pytest 9.2 no longer looks (pytest-xdist issue 1386).
     """
-    left = [item for item in items if "THOROUGH" not in os.environ and item.get_closest_marker("thorough")]
+    larger = [*EXAMPLES][[*EXAMPLES].index(EXTENT) + 1 :]
+    left = [item for item in items if any(map(item.get_closest_marker, larger))]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
+    for item in items:
+        if item.path.is_relative_to(UNIT) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(UNIT))))
+    yield  # to pytest-xdist
     for item in items:
         if grouped := vars(item).get("_nodeid"):
             item._id = type(item._id).parse(grouped)  # noqa: SLF001 - there is no public way

@@ -18,6 +18,7 @@ from router.history.items import iso
 from router.history.store import History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
+from tests.doubles.moto_tables import copy_no_items
 from tests.doubles.place import without_place
 from tests.doubles.world import DAY, World
 
@@ -33,6 +34,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with mock_aws(), zone("UTC"):
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        copy_no_items()
         create_history_table(boto3.client("dynamodb"), TABLE)
         yield
 

@@ -42,6 +42,7 @@ def without(sid: str) -> Any:
     return POLICY | {"Statement": [statement for statement in POLICY["Statement"] if statement["Sid"] != sid]}
 
 
+@pytest.mark.check  # tests/template compares the policy with what CloudFormation calls
 def test_the_policy_is_enough_to_deploy_and_to_remove(aws: LocalAws) -> None:
     deployer = user(aws, "deployer", POLICY)
     deploy(deployer, environment=SETTINGS)

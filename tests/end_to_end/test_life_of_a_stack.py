@@ -23,7 +23,7 @@ from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
+pytestmark = [pytest.mark.check, pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_life")]
 
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 PARAMETER = "/ecs-alert-router/life/slack"

@@ -55,7 +55,7 @@ OWN_CHANNELS = {
     "smoke": 'family = "ecs-alert-router-smoke-*"',
 }
 """What matches the route to the channel `slack-NAME`. The channel `slack` gets everything else."""
-PATIENCE = 60.0  # seconds; the longest wait is for a cold start on a busy machine
+PATIENCE = 180.0  # seconds; the longest wait is for a cold start on a busy machine
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,7 @@ def test_a_plugin_package_registers_its_kind(environment: Callable[..., Installe
 # --- plugins of one's own ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.check  # tests/unit/cli/test_plugin.py runs the same tests in the checkout
 def test_the_tests_of_a_new_plugin_pass_with_plain_pytest(
     environment: Callable[..., Installed], directory: Path
 ) -> None:

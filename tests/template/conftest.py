@@ -1,13 +1,16 @@
 """Packages the stack once for all tests of this directory."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local_aws import LocalAws, running
+from local_aws.deploy import VISIBLE, run_osls
+from local_aws.runtime import ROOT
 from release.__main__ import release
-from tests.template.packaged import EVERYTHING, Packaged, package
+from tests.template.packaged import ENVIRONMENT, EVERYTHING, Packaged, package
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +26,26 @@ def packaged(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def packaged_again(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    return package(local_aws, tmp_path_factory.mktemp("package-again"))
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout in which another process has written bytecode."""
+    copy = tmp_path_factory.mktemp("checkout")
+    without_bytecode = shutil.ignore_patterns("__pycache__")
+    for name in ("layer", "plugins", "router"):
+        shutil.copytree(ROOT / name, copy / name, ignore=without_bytecode)
+    for name in ("plugins", "router"):
+        (copy / name / "__pycache__").mkdir()
+        (copy / name / "__pycache__" / "other.cpython-313.pyc").write_bytes(b"of another process")
+    for name in {*VISIBLE, "node_modules"} - {"layer", "plugins", "router"}:
+        (copy / name).symlink_to(ROOT / name)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def packaged_again(local_aws: LocalAws, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """The same, packaged from the copy."""
+    directory = tmp_path_factory.mktemp("package-again")
+    run_osls(local_aws, "package", "--package", str(directory), environment=ENVIRONMENT, checkout=checkout)
+    return Packaged(directory)
 
 
 @pytest.fixture(scope="session")

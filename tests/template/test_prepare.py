@@ -180,7 +180,7 @@ def test_a_deployment_without_any_usable_channel_is_refused() -> None:
 LITERAL = "https://hooks.slack.com/services/T00000000/B00000000/confidential"
 
 
-@pytest.mark.parametrize("stage", ["production", "prod-eu"])
+@pytest.mark.parametrize("stage", ["production", pytest.param("prod-eu", marks=pytest.mark.check)])
 def test_a_literal_secret_stops_the_deployment_of_every_stage_that_is_not_for_tests(
     local_aws: LocalAws, tmp_path: Path, stage: str
 ) -> None:

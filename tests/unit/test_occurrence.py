@@ -12,6 +12,7 @@ from router.channels.plugins import Plugins
 from router.config.rules import UserRule
 from router.history.items import iso
 from router.model import CHANNEL_HEALTH, OWN_SOURCE, Decision, Kind, Severity
+from tests.doubles.examples import share
 from tests.doubles.inbox import bare, buried, receive, record
 from tests.doubles.service_events import SPOT, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
@@ -207,7 +208,7 @@ class TestEndings:
         assert world.slack.kinds[-1] is Kind.RESOLVED
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share(40), deadline=None)
 @given(order=st.lists(st.integers(0, 3), max_size=4).flatmap(lambda more: st.permutations([0, 1, 2, 3, *more])))
 def test_every_ending_of_a_task_is_recorded_and_counted_once_in_any_order(order: Sequence[int]) -> None:
     a, b = events.container("a", 1), events.container("b", 139)
@@ -360,7 +361,7 @@ _CLAIMED = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=share(40), deadline=None)
 @given(claims=st.lists(st.tuples(st.integers(0, 3), _CLAIMED, _FIELDS, st.sampled_from([APP, OTHER])), max_size=4))
 def test_no_claim_lowers_silences_or_resolves_what_aws_reports(
     claims: list[tuple[int, list[events.Raw], dict[str, str], str]],

@@ -422,7 +422,7 @@ def test_a_late_run_that_completes_before_the_report_has_ended_it() -> None:
     assert [row["decision"] for row in world.rows("alert#") if row["cause"] == "task_overdue"] == ["already resolved"]
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin"])
+@pytest.mark.parametrize("zone", [pytest.param("America/New_York", marks=pytest.mark.check), "Europe/Berlin"])
 def test_a_nightly_run_is_followed_for_months_across_both_changes_of_the_clocks(zone: str) -> None:
     """At 02:30, which the clocks skip in spring in both zones, and which occurs twice in autumn in Berlin."""
     account = EcsAccount()

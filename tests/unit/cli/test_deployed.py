@@ -33,7 +33,7 @@ COMMANDS = (
     ["history", "open"],
     ["history", "top"],
     ["history", "timeline", "web"],
-    ["history", "report", "--json"],
+    pytest.param(["history", "report", "--json"], marks=pytest.mark.check),
     ["history", "forget", "--service", "web"],
     ["silence", "list"],
     ["silence", "add", "--service", "web", "--for", "1w", "--reason", "x", "--json"],

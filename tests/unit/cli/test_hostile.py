@@ -17,12 +17,18 @@ HOSTILE = "\x1b]0;OWNED\x07\x1b[2J\x1b]8;;http://evil\x1b\\y\x9b31m\u202eEVIL\u2
 TASK = "a" * 32
 
 
-@pytest.fixture
-def incident(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")  # the commands change nothing
+def incident(patch: pytest.MonkeyPatch) -> Iterator[str]:
     """The id of an incident whose rows hold the hostile text in every field, as a foreign writer could leave it."""
     import boto3  # noqa: PLC0415 - made within the fixture's account
 
-    for _ in account(monkeypatch):
+    for _ in account(patch):
         world = recording()
         arn = "arn:aws:ecs:eu-west-1:111122223333"
         detail = {

@@ -18,6 +18,7 @@ from router.config.match import FACTS
 from router.config.schema import json_schema
 from router.config.tables import alert_router_toml
 from router.model import Option, Severity
+from tests.doubles.examples import share
 from tests.doubles.world import no_plugins
 
 ROOT = Path(__file__).parents[3]
@@ -159,7 +160,7 @@ A_ROUTE = {"routes": [{"channels": ["x"]}]}
 
 
 @pytest.mark.parametrize("part", parts)
-@settings(max_examples=200)
+@settings(max_examples=share(200))
 @given(data=st.data())
 def test_the_reader_accepts_a_file_if_and_only_if_it_is_valid(part: str, data: st.DataObject) -> None:
     written = {**A_ROUTE, part: data.draw(parts[part])}

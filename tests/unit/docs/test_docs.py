@@ -189,7 +189,10 @@ def test_the_demo_and_the_tests_see_no_setting_of_the_developers_shell() -> None
 RUNBOOK = blocks("docs/operate.md", "sh")
 TYPED = [line for block in RUNBOOK for line in block.splitlines()]
 SHELL = ("export ", 'eval "$(')  # what end_to_end/ runs
-TO_RUN = [block for block in (*RUNBOOK, *blocks("README.md", "sh")) if "ecs-alert-router " in block]
+TO_RUN = [
+    *(block for block in blocks("README.md", "sh") if "ecs-alert-router " in block),
+    *(pytest.param(block, marks=pytest.mark.check) for block in RUNBOOK if "ecs-alert-router " in block),
+]
 
 
 @pytest.fixture

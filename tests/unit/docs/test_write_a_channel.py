@@ -152,6 +152,7 @@ def test_the_page_quotes_the_example_with_a_memory() -> None:
     assert (ROOT / "examples/rocket_chat.py").read_text("utf-8") == MEMORY
 
 
+@pytest.mark.check  # the kit's own rules for a memory are tested with our channels
 def test_the_example_with_a_memory_passes_the_kit(rocket_chat: Path) -> None:
     (rocket_chat.parent / "test_rocket_chat.py").write_text(MEMORY_KIT, "utf-8")
     run = subprocess.run(

@@ -14,6 +14,7 @@ from local_aws import events
 from router.ecs.classify import alert, classify
 from router.ecs.normalise import normalise
 from router.model import Decision, EndedBy, Event, IncidentStatus, Kind
+from tests.doubles.examples import share
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "facts" / "samples"
@@ -109,7 +110,7 @@ class TestWhatIsAffected:
 
 
 class TestOneIncident:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=share(30), deadline=None)
     @given(st.permutations(range(4)))
     def test_pages_and_copies_are_announced_once_in_whatever_order_they_arrive(self, order: Sequence[int]) -> None:
         first, second = page(1, "prod|web"), page(2, "prod|api")

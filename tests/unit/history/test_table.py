@@ -31,6 +31,7 @@ from router.cli.replay.memory_table import MemoryTable
 from router.deadline import Deadline, applies, time_left
 from router.errors import Conflict, HistoryUnavailable
 from router.history.table import INDEXES, MAX_PUTS, TABLE, DynamoTable, Index, Item, Put, Query, Table, plain, typed
+from tests.doubles.examples import share
 
 NOW = 1_800_000_000.0
 REFUSAL = "test_a_commit_that_dynamodb_refuses_is_unavailable_and_writes_nothing"
@@ -340,7 +341,7 @@ def test_a_value_survives_typed_json(value: Any) -> None:
     assert plain(typed(value)) == value
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=values)
 def test_a_value_survives_the_table(table: Table, value: Any) -> None:
     table.commit([Put(item("a", value=value))], NOW)
@@ -513,7 +514,7 @@ histories = st.lists(
 partitions = count()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
 def test_the_double_decides_every_commit_as_dynamodb_does(
     dynamo: DynamoTable, history: list[tuple[list[Put], float]]

@@ -24,6 +24,7 @@ from router.history.table import Item, Put, plain_item, typed_item
 from router.inbox import handle
 from router.incident.state import Condition, KnownTask, MessageOptions, OutboxEntry, SubjectState
 from router.model import Alert, Container, Incident, Outcome, Recurrence, Silenced
+from tests.doubles.examples import share
 from tests.doubles.world import DAY, HOUR, MINUTE, World
 
 TICK = {"source": "ecs-alert-router", "detail-type": "Router Tick", "detail": {}}
@@ -130,7 +131,7 @@ def of_a_newer_version(draw: st.DrawFn) -> Item:
     return closed(item)
 
 
-@settings(max_examples=60)
+@settings(max_examples=share(60))
 @given(of_a_newer_version())
 def test_a_newer_versions_state_is_written_back_with_everything_unknown(newer: Item) -> None:
     again = opened(state_item(to_state(newer), newer.get("ttl", 0)))
@@ -218,7 +219,7 @@ def test_each_field_of_stored_data_has_an_entry_in_the_storage_module(
     assert record.fields.keys() == names - elsewhere
 
 
-@settings(max_examples=60)
+@settings(max_examples=share(60))
 @given(st.sampled_from(STATES), st.data())
 def test_a_state_without_a_field_that_has_a_default_is_read(item: Item, data: st.DataObject) -> None:
     opened_item = opened(item)
@@ -337,7 +338,7 @@ def test_a_damaged_state_affects_only_its_subject_whose_next_alert_is_announced(
     assert len(counted) == len([item for item in world.rows("subject#") if item["sk"].startswith("damaged#")])
 
 
-@settings(max_examples=60)
+@settings(max_examples=share(60))
 @given(st.sampled_from(STATES), st.randoms(use_true_random=False))
 def test_a_state_with_any_value_in_a_field_is_either_read_or_damaged(item: Item, chance: random.Random) -> None:
     odd = opened(item)

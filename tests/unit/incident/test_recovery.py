@@ -14,6 +14,7 @@ from router.history.items import iso
 from router.incident.recovery import CAUSES_REMEMBERED, CONDITIONS_REMEMBERED
 from router.incident.state import Timing
 from router.model import Decision, EndedBy, IncidentStatus, Kind, Reason
+from tests.doubles.examples import share
 from tests.doubles.service_events import crash, deployed, in_alarm, sidecar_died, steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
@@ -168,7 +169,7 @@ class TestRollbacks:
     BACK = deployed("SERVICE_DEPLOYMENT_IN_PROGRESS", START + 1, "ecs-svc/3", "rolling back to deploymentId ecs-svc/1.")
     DONE = deployed("SERVICE_DEPLOYMENT_COMPLETED", START + 100, "ecs-svc/3")
 
-    @settings(max_examples=24, deadline=None)
+    @settings(max_examples=share(24), deadline=None)
     @given(order=st.permutations([FAILED, BACK, DONE, steady(START + 90)]))
     def test_a_rollback_does_not_end_the_failed_deployment_in_whatever_order_its_events_arrive(
         self, order: Sequence[Raw]

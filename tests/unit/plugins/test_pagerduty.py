@@ -19,6 +19,7 @@ from router.incident.state import Dispatch, SubjectState
 from router.messages.hygiene import cleaned
 from router.model import Incident, Kind, Message, Outcome, PartLabels, Severity, SubjectKind
 from router.text import single_line
+from tests.doubles.examples import share
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 KEY = "R0UT1NGKEYTHATISSECRET0123456789"
@@ -206,7 +207,7 @@ def test_the_largest_event_is_within_pagerdutys_limit(char: str) -> None:
     assert len(json.dumps({"routing_key": KEY, **event}, ensure_ascii=False).encode()) < 512_000
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=share(50))
 @given(MESSAGES, NASTY, st.sampled_from(Kind))
 def test_pagerduty_accepts_the_event_for_any_text(message: Message, text: str, kind: Kind) -> None:
     """Any text anywhere gives a valid event in UTF-8."""

@@ -15,6 +15,7 @@ from plugins.teams import Teams
 from router import ChannelConfig, Notification, PayloadRejected, PermanentError, TransientError, post_json
 from router.messages.hygiene import cleaned
 from router.model import Kind, Message, PartLabels, Severity
+from tests.doubles.examples import share
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 JOINER, NBSP = "\N{WORD JOINER}", "\N{NO-BREAK SPACE}"
@@ -228,7 +229,7 @@ def test_no_text_formats_or_mentions(text: str) -> None:
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=share(50))
 @given(MESSAGES, st.sampled_from(Kind))
 def test_teams_can_post_the_card_for_any_text(message: Message, kind: Kind) -> None:
     """Any text anywhere gives a valid card of at most 20,000 bytes with the title and the history id."""
