@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local_aws import events
-from router.aws.home import Home
+from router.aws.home import ExpectedRun, Home
 from router.cli.replay.memory_table import MemoryTable
 from router.config.rules import UserRule
 from router.config.settings import Poll, Route
@@ -83,8 +83,8 @@ class Run(World):
     def poll(self, *expected: Expectation) -> None:
         """Expects these runs from now on."""
         self.config = self.config._replace(expect=expected)
-        names, services = frozenset(each.name for each in expected), self.config.poll.services
-        home = Home(events.ACCOUNT, events.REGION, lambda: self.account, lambda: None, services, names)
+        runs = frozenset(ExpectedRun(run.name, run.family, run.cluster) for run in expected)
+        home = Home(events.ACCOUNT, events.REGION, lambda: self.account, lambda: None, self.config.poll.services, runs)
         self.router = self.router._replace(config=self.config, home=home, verify=lambda states: verify(states, home))
 
     def wait(self, seconds: float, step: float = MINUTE) -> None:
