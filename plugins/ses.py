@@ -83,6 +83,7 @@ class Ses:
         Option("to", required=True, description="List of up to 50 addresses."),
         Option("reply_to", description="Address that answers, and wishes to get no more of these mails, go to."),
     )
+    threads = True
     budget = (1, 1.0)  # what an account in the sandbox may send
 
     def __init__(self, config: ChannelConfig) -> None:

@@ -107,6 +107,7 @@ class Slack:
     )
     secret_options = ("webhook_url", "token")
     route_option = "channel"
+    threads = "token"
     endpoint_options = ("webhook_url", "token", "channel", "api_url")
     # https://docs.slack.dev/apis/web-api/rate-limits: one message per second, for each webhook, and for each channel
     budget = (1, 1.0)

@@ -27,6 +27,7 @@ class GoogleChat:
     limit = 32_000  # bytes
     options = (Option("webhook_url", required=True, secret=True, description="URL of a webhook, with key and token."),)
     secret_options = ("webhook_url",)
+    threads = True
     budget = (1, 1.0)  # for a space, shared by all apps in it
 
     def __init__(self, config: ChannelConfig) -> None:

@@ -57,6 +57,12 @@ class ConfiguredChannel:
         """See `router.channels.plugins.Channel`."""
         return bool(self._plugin_attribute("stateful", default=False))
 
+    @property
+    def threads(self) -> bool:
+        """Whether later messages about an incident edit the first or reply to it; see `Channel`."""
+        threads: bool | str = self._plugin_attribute("threads", default=False)
+        return bool(self.config.options.get(threads)) if isinstance(threads, str) else bool(threads)
+
     def _plugin_attribute(self, attribute: str, *, default: Any) -> Any:
         """An optional attribute of the channel; of its class, if the channel has not been made yet."""
         return getattr(self._opened[1] if self._opened else self.factory, attribute, default)

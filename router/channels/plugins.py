@@ -54,6 +54,8 @@ class Channel(Protocol):
         route_option: the name of an option that a route may set, by naming the channel as `CHANNEL#VALUE`; "" for none.
         budget: (messages, seconds), the rate limit of an endpoint: (4, 60.0) is 4 messages within 60 seconds. Messages
             above it are bundled into one, or sent later if the channel is stateful. Default: (1, 1.0).
+        threads: True if later messages about an incident edit the first or reply to it; or the name of the option with
+            which they do. `replay` shows it. Default: False.
     """
 
     def render(self, notification: Notification) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _MESSAGE_COLUMNS = {
     "Subject": "subject",
     "Title": "title",
 }
-_SAME_EVENT = ("at", "kind", "reason", "incident", "severity", "title", "bundled")
+_SAME_EVENT = ("at", "kind", "reason", "incident", "severity", "title", "bundled", "continues")
 """Messages that agree in these fields share one line, which lists their channels."""
 _SAME_MESSAGE = ("at", "channel", "kind", "reason", "incident", "severity", "cause", "bundled")
 """Messages that agree in these fields are the same message, even if their wording differs."""
@@ -120,7 +120,7 @@ def _row(line: Line, channels: Sequence[str]) -> dict[str, str]:
         "when": datetime.fromisoformat(line["at"]).strftime("%Y-%m-%d %H:%M:%S"),
         "after": f"+{span(line['after'], 'en')}",
         "channels": ", ".join(channels),
-        "message": f"{line['kind']} ({line['reason']})",
+        "message": f"{line['kind']} ({line['reason']})" + (", same thread" if line["continues"] else ""),
         "severity": line["severity"],
         "subject": printable(line["subject"]) + (f" and {others:,} more" if others > 0 else ""),
         "title": printable(line["title"]),

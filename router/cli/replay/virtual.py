@@ -100,6 +100,8 @@ class VirtualRouter:
         self._tell = tell
         self._every_minute = every_minute
         self._minutes = 0  # the last tick that has run, or was skipped
+        self._threads: set[tuple[str, str]] = set()
+        """Channel and incident id of the messages that a later one can edit or reply to."""
         self._delayed: list[tuple[float, int, str]] = []
         self._numbers = itertools.count(1)
         self._table = _WatchedTable()
@@ -220,7 +222,17 @@ class VirtualRouter:
             "title": sent.message.title,
             "text": sent.message.text,
             "bundled": bundled if len(bundled) > 1 else [],
+            "continues": len(bundled) <= 1 and self._continues(job, sent.incident),
         }
+
+    def _continues(self, job: Job, incident: Incident) -> bool:
+        """Whether the message edits or replies to an earlier one about the incident."""
+        thread = job.config.name, incident.id
+        if thread in self._threads:
+            return True
+        if job.channel and job.channel.threads:
+            self._threads.add(thread)
+        return False
 
 
 def _seconds(span: float) -> float:

@@ -44,6 +44,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "title": str,
     "text": str,
     "bundled": list,
+    "continues": bool,
 }
 SLACK = """
     [channels.chat]
@@ -458,6 +459,59 @@ def test_mail_webhooks_and_buses_take_part(tmp_path: Path) -> None:
     messages, _ = replayed(crash(0), options=["--config", file(tmp_path, OUTWARD), "--for", "1m"])
     told = {(each["channel"], each["channel_kind"], each["kind"]) for each in messages}
     assert told == {("mail", "ses", "opened"), ("programs", "webhook", "opened"), ("bus", "eventbridge", "opened")}
+
+
+LIVING = """
+    [channels.bot]
+    kind = "slack"
+    token = "env:SLACK_TOKEN"
+    channel = "C0123456789"
+
+    [channels.hook]
+    kind = "slack"
+    webhook_url = "env:SLACK_WEBHOOK_URL"
+
+    [channels.mail]
+    kind = "ses"
+    from = "alerts@example.com"
+    to = "env:OPERATORS"
+
+    [[routes]]
+    channels = ["bot", "hook", "mail"]
+"""
+
+
+def test_messages_that_edit_or_reply_to_an_earlier_one_of_their_incident_continue_it(tmp_path: Path) -> None:
+    messages, _ = replayed(crash(0), steady(300), options=["--config", file(tmp_path, LIVING), "--for", "30m"])
+    assert {(each["channel"], each["kind"], each["continues"]) for each in messages} == {
+        ("bot", "opened", False),
+        ("bot", "resolved", True),
+        ("hook", "opened", False),
+        ("hook", "resolved", False),
+        ("mail", "opened", False),
+        ("mail", "resolved", True),
+    }
+
+
+def test_an_incident_that_was_only_in_a_bundle_has_no_message_to_continue(tmp_path: Path) -> None:
+    crashes = [crash(0, service=f"web-{number}") for number in range(5)]
+    messages, _ = replayed(*crashes, options=["--config", file(tmp_path, LIVING), "--for", "5m"])
+    assert any(each["bundled"] for each in messages)
+    assert not any(each["continues"] for each in messages)
+
+
+def test_the_table_marks_messages_that_continue_an_earlier_one(tmp_path: Path) -> None:
+    arguments = ("--config", file(tmp_path, LIVING), "--for", "30m")
+    result = run(*arguments, text=json_lines([crash(0), steady(300)]))
+    resolved = [line for line in result.output.splitlines() if "resolved (ended)" in line]
+    assert [
+        (channel in line, "same thread" in line)
+        for channel, line in zip(("bot", "hook", "mail"), resolved, strict=True)
+    ] == [
+        (True, True),
+        (True, False),
+        (True, True),
+    ]
 
 
 def test_every_channel_of_a_configuration_takes_part_under_its_own_name(tmp_path: Path) -> None:
