@@ -93,7 +93,9 @@ class Case(NamedTuple):
         """The reasons that name an error: the containers', else the stopped task's."""
         own = (self.event.reason,) if self.event.status == "STOPPED" else ()
         older = self.ended_before_a_crash
-        of_containers = tuple(each.reason for each in self.reporting_containers if each.name not in older)
+        of_containers = tuple(
+            container.reason for container in self.reporting_containers if container.name not in older
+        )
         for reasons in (of_containers, own):
             named = tuple(filter(error_of, reasons))
             if named:
@@ -109,9 +111,9 @@ class Case(NamedTuple):
         """
         if self.event.stop_code != "EssentialContainerExited":
             return frozenset()
-        older = [each for each in self.containers if _names("out_of_memory", each.reason)]
-        crashed = any(each.exit_code in CRASH_SIGNALS for each in self.containers if each not in older)
-        return frozenset(each.name for each in older) if crashed else frozenset()
+        older = [container for container in self.containers if _names("out_of_memory", container.reason)]
+        crashed = any(container.exit_code in CRASH_SIGNALS for container in self.containers if container not in older)
+        return frozenset(container.name for container in older) if crashed else frozenset()
 
     @property
     def exit_codes(self) -> frozenset[int]:
@@ -574,22 +576,24 @@ def _title(classification: Classification, event: Event) -> str:
 def _best_reason(case: Case, cause: str, blamed: Collection[Container]) -> str:
     """The reason that explains most: of the cause's error, of a culprit or what waited for it, of the task.
 
-    Where the task's own says no more than the cause does, what ECS says of its attachments comes before it.
+    What ECS says of the task's attachments comes before the task's own reason where a volume kept it from starting, as
+    in "Timeout waiting for EBS volume attachment", and where that reason says no more than the cause does.
     """
     event = case.event
     decisive = [reason for reason in case.reasons if _names(cause, reason)]
     names = {container.name for container in blamed}
     own = [container.reason for container in blamed]
-    waiting = [each.reason for each in case.containers if names & set(parse(each.reason).blamed)]
+    waiting = [container.reason for container in case.containers if names & set(parse(container.reason).blamed)]
     every = [container.reason for container in case.containers]
-    telling = [] if _SAYS_LITTLE.fullmatch(event.reason.lower()) else [event.reason]
+    of_attachments = event.details.get("statusReason", "")
+    says_little = (cause == "task_failed_to_start" and of_attachments) or _SAYS_LITTLE.fullmatch(event.reason.lower())
     explain = bool(case.reporting_containers)
     candidates = (
         *(reason for reason in own if reason in decisive),
         *decisive,
         *(own + waiting if explain else []),
-        *telling,
-        event.details.get("statusReason", ""),
+        *([] if says_little else [event.reason]),
+        of_attachments,
         *(every if explain and not blamed else []),
         event.reason,
         *every,

@@ -550,6 +550,17 @@ def test_what_is_over_is_not_said_in_the_words_of_the_trouble() -> None:
     assert cause_words("task_completed", "en", over=True) == "Task completed"
 
 
+VOLUME_FAILED = [
+    {
+        "type": "AmazonElasticBlockStorage",
+        "status": "FAILED",
+        "details": [
+            {"name": "statusReason", "value": "ECS was unable to assume the configured ECS Infrastructure Role"}
+        ],
+    }
+]
+
+
 # --- alerts -----------------------------------------------------------------------------------------------------------
 
 
@@ -587,6 +598,11 @@ def test_the_title_says_what_and_where() -> None:
         (task_event(containers=[container("sidecar", 1, "DockerStateError: x")]), "DockerStateError: x"),
         (task_stopped("SomeNewCode", None, container(reason="gone")), "gone"),
         (events.deployment(), "ECS deployment circuit breaker: tasks failed to start."),
+        (
+            task_stopped("TaskFailedToStart", "Timeout waiting for EBS volume attachment", attachments=VOLUME_FAILED),
+            "AmazonElasticBlockStorage FAILED: ECS was unable to assume the configured ECS Infrastructure Role",
+        ),
+        (task_stopped("TaskFailedToStart", INIT, attachments=VOLUME_FAILED), INIT),
     ],
 )
 def test_the_reason_is_the_one_that_tells_most(raw: Raw, expected: str) -> None:
