@@ -96,9 +96,9 @@ def main() -> int:
         print(text)
     else:
         table = Table("what", "measured", "least – most", "goal", "")
-        for each in figures:
-            met = {True: "met", False: "missed", None: ""}[each.met]
-            table.add_row(each.what, each.shown, each.spread, each.goal, met)
+        for figure in figures:
+            met = {True: "met", False: "missed", None: ""}[figure.met]
+            table.add_row(figure.what, figure.shown, figure.spread, figure.goal, met)
         Console().print(table)
     if options.docs:
         page = _PAGE.read_text("utf-8")

@@ -83,7 +83,7 @@ def _realistic(samples: Samples) -> Iterator[Figure]:
         yield _value(samples, f"realistic delays: an event, {name}", name, "wall", "ms")
     bound = time_ms(_WAIT)
     ratio = samples.median("unlimited", "wall") / bound
-    values = [each / bound for each in samples.values["unlimited"]["wall"]]
+    values = [wall / bound for wall in samples.values["unlimited"]["wall"]]
     yield Figure(
         f"realistic delays: to {ROUND_TRIPS} round trips and the slowest channel ({bound:.0f} ms)",
         f"{ratio:.3f} ×",
@@ -105,14 +105,16 @@ def _storm(samples: Samples) -> Iterator[Figure]:
 
 
 def _calls(samples: Samples) -> Iterator[Figure]:
-    for kind, each in samples.values.items():
-        if "calls" not in each:
+    for kind, measured in samples.values.items():
+        if "calls" not in measured:
             continue
         made = ", ".join(
-            f"{name} {values[0]:g}" for name, values in each.items() if name not in {"calls", "read", "write", "cpu"}
+            f"{name} {values[0]:g}"
+            for name, values in measured.items()
+            if name not in {"calls", "read", "write", "cpu"}
         )
-        units = f"{each['read'][0]:g} read and {each['write'][0]:g} write units"
-        yield Figure(f"DynamoDB: an event that is {kind}", f"{each['calls'][0]:.3g} calls ({made}), {units}")
+        units = f"{measured['read'][0]:g} read and {measured['write'][0]:g} write units"
+        yield Figure(f"DynamoDB: an event that is {kind}", f"{measured['calls'][0]:.3g} calls ({made}), {units}")
 
 
 def _memory(samples: Samples) -> Iterator[Figure]:
@@ -200,8 +202,8 @@ def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
 def _uneventful(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
     """Of ours, and of the blog's."""
     calls = measured["calls"]
-    cpu, made, writes, reads = (calls.median("uneventful", each) for each in ("cpu", "calls", "write", "read"))
-    blog_cpu, told = (calls.median("uneventful, blog", each) for each in ("cpu", "told"))
+    cpu, made, writes, reads = (calls.median("uneventful", measure) for measure in ("cpu", "calls", "write", "read"))
+    blog_cpu, told = (calls.median("uneventful, blog", measure) for measure in ("cpu", "told"))
     waiting = told * _BLOG_WAIT + (1 - told) * REALISTIC["dynamodb"]
     return (
         Use(billed(cpu / 1000, made * REALISTIC["dynamodb"], memory), memory, writes, reads, sqs_requests=3),

@@ -134,11 +134,11 @@ def _warm(bench: Bench, names: Sequence[str], events: int, rounds: int) -> Sampl
         for name in names:
             bench.servers.reset()
             with bench.function(name) as function:
-                for each in range(3):
-                    function.invoke(batch([crash(f"before-{each}")]))
+                for repeat in range(3):
+                    function.invoke(batch([crash(f"before-{repeat}")]))
                 cpu, walls = function.cpu, []
-                for each in range(events):
-                    answer = function.invoke(batch([crash(f"web-{number}-{each}")]))
+                for repeat in range(events):
+                    answer = function.invoke(batch([crash(f"web-{number}-{repeat}")]))
                     assert not answer.value["batchItemFailures"], function.said()
                     walls.append(answer.wall)
                 used = function.cpu - cpu
@@ -239,7 +239,7 @@ def _uneventful(bench: Bench, function: Function, samples: Samples, deployments:
     of_each = {name: (after[name] - before[name]) / count for name in ("read", "write")}
     made = {name: (calls - before["calls"].get(name, 0)) / count for name, calls in after["calls"].items()}
     samples.add("uneventful", calls=sum(made.values()), cpu=time_ms((function.cpu - cpu) / count), **of_each)
-    samples.add("uneventful", **{name: each for name, each in made.items() if each})
+    samples.add("uneventful", **{name: value for name, value in made.items() if value})
     with bench.function("blog") as blog:
         for number in range(5):
             bench.servers.reset()
@@ -339,12 +339,12 @@ def _silences(count: int) -> list[dict[str, Any]]:
         )
         for number in range(count)
     )
-    return [typed_item(silence_item(each, int(now + 7200))) for each in silences]
+    return [typed_item(silence_item(silence, int(now + 7200))) for silence in silences]
 
 
 def _open_incidents(function: Function) -> None:
     for number in range(0, 1000, 50):
-        function.invoke(batch([crash(f"open-{number + each}") for each in range(50)]))
+        function.invoke(batch([crash(f"open-{number + offset}") for offset in range(50)]))
 
 
 def time_ms(seconds: float) -> float:

@@ -116,10 +116,10 @@ def deployed(count: int, progress: Console) -> Figures:
         _until_drained(aws, stack, progress)
         taken = time.time() - began
         said = {
-            "slack": [(each.at, str(each.payload["text"])) for each in slack.received],
-            "teams": [(each.at, json.dumps(each.payload)) for each in teams.received],
+            "slack": [(message.at, str(message.payload["text"])) for message in slack.received],
+            "teams": [(message.at, json.dumps(message.payload)) for message in teams.received],
             "email": [(mail.at, mail.subject) for mail in mailbox.mails],
-            "pagerduty": [(each.at, "") for each in pagerduty.received],
+            "pagerduty": [(message.at, "") for message in pagerduty.received],
         }
         return _of_table(count, taken, aws, stack, said)
 
@@ -182,10 +182,10 @@ def _of_table(
     items = list(_scan(aws.client("dynamodb"), stack.table_name))
     rows = [item for item in items if item["pk"]["S"].startswith("alert#")]
     named: dict[str, set[str]] = {name: set() for name in said if name != "pagerduty"}
-    ledger = (each for each in map(plain_item, items) if is_delivery_key((each["pk"], each["sk"])))
-    for each in (attempt for item in ledger for attempt in each_delivery(item)):
-        if each["outcome"] == "sent" and each["channel"] in named:
-            named[each["channel"]].add(each["incident"])
+    ledger = (item for item in map(plain_item, items) if is_delivery_key((item["pk"], item["sk"])))
+    for delivery in (attempt for item in ledger for attempt in each_delivery(item)):
+        if delivery["outcome"] == "sent" and delivery["channel"] in named:
+            named[delivery["channel"]].add(delivery["incident"])
     dead = aws.client("sqs").get_queue_attributes(
         QueueUrl=stack.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -196,10 +196,10 @@ def _of_table(
         incidents=sum("number" in item for item in items),
         buried=int(dead["Attributes"]["ApproximateNumberOfMessages"]),
         decisions=dict(Counter(row["decision"]["S"] for row in rows)),
-        messages={name: len(each) for name, each in said.items()},
-        gathering={name: sum(bool(_GATHERING.search(text)) for _, text in each) for name, each in said.items()},
-        busiest={name: busiest([at for at, _ in each], BUDGETS[name][1]) for name, each in said.items()},
-        named={name: len(each) for name, each in named.items()},
+        messages={name: len(messages) for name, messages in said.items()},
+        gathering={name: sum(bool(_GATHERING.search(text)) for _, text in messages) for name, messages in said.items()},
+        busiest={name: busiest([at for at, _ in messages], BUDGETS[name][1]) for name, messages in said.items()},
+        named={name: len(services) for name, services in named.items()},
     )
 
 

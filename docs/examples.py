@@ -44,13 +44,13 @@ class Example(NamedTuple):
     Attributes:
         rule: of `router.ecs.classify.RULES`.
         when: when the rule matches, in words.
-        found: what `[enrich]` would have found out (`simulate --enrichment`).
+        enrichment: what `[enrich]` would have found out (`simulate --enrichment`).
     """
 
     rule: str
     when: str
     event: Raw
-    found: Mapping[str, Any] | None = None
+    enrichment: Mapping[str, Any] | None = None
 
 
 def _died(code: int, reason: str | None = None, **fields: Any) -> Raw:

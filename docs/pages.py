@@ -31,19 +31,27 @@ def alert_of(raw: Raw) -> Alert:
     return alert(event, classify(event))
 
 
-def message(raw: Raw, language: str, found: Mapping[str, object] | None = None) -> Message:
+def message(raw: Raw, language: str, enrichment: Mapping[str, object] | None = None) -> Message:
     """The `opened` message of an event."""
-    made = alert_of(raw)
+    first = alert_of(raw)
     incident = Incident(
-        1, IncidentStatus.OPEN, made.subject, made.severity, {made.cause: 1}, (made.task,), made, made.at, made.at
+        1,
+        IncidentStatus.OPEN,
+        first.subject,
+        first.severity,
+        {first.cause: 1},
+        (first.task,),
+        first,
+        first.at,
+        first.at,
     )
-    known = dict(found or {})
+    known = dict(enrichment or {})
     recurrence = known.pop("recurrence", None)
-    enrichment = Enrichment(**known, recurrence=Recurrence(**recurrence) if isinstance(recurrence, dict) else None)  # type: ignore[arg-type]
+    enriched = Enrichment(**known, recurrence=Recurrence(**recurrence) if isinstance(recurrence, dict) else None)  # type: ignore[arg-type]
     time_zone = "Asia/Tokyo" if language == "ja" else "UTC"
     config = ChannelConfig("docs", "docs", {}, language=language, time_zone=time_zone)
-    dispatch = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=made.severity, suppressed={})
-    return notification(dispatch, incident, config, enrichment).message
+    dispatch = Dispatch("docs", Kind.OPENED, 1, 1, is_first=True, severity=first.severity, suppressed={})
+    return notification(dispatch, incident, config, enriched).message
 
 
 # --- classification.md ------------------------------------------------------------------------------------------------
@@ -95,8 +103,8 @@ def _row(rule: Rule, example: Example) -> str:
 
 
 def _cause_made(rule: Rule) -> str:
-    made = {"task state": "`task_` and the status", "instance state": "`container_instance_` and the status"}
-    return made.get(rule.name, _BY_NAME)
+    names = {"task state": "`task_` and the status", "instance state": "`container_instance_` and the status"}
+    return names.get(rule.name, _BY_NAME)
 
 
 def _anchor(name: str) -> str:
@@ -104,13 +112,13 @@ def _anchor(name: str) -> str:
 
 
 def _example(example: Example) -> str:
-    made = alert_of(example.event)
-    resolves = ", resolves" if made.resolves else ""
+    alert = alert_of(example.event)
+    resolves = ", resolves" if alert.resolves else ""
     return "\n".join(
         [
             f"### {example.rule}\n",
-            f"{made.severity}{resolves}, `{made.cause}`, `{made.subject.fingerprint}`\n",
-            _quoted(message(example.event, "en", example.found)),
+            f"{alert.severity}{resolves}, `{alert.cause}`, `{alert.subject.fingerprint}`\n",
+            _quoted(message(example.event, "en", example.enrichment)),
             "<details><summary>event</summary>\n",
             f"```json\n{json.dumps(example.event, indent=1)}\n```\n",
             "</details>\n",
@@ -209,7 +217,7 @@ def _pictured() -> Iterator[str]:
 
 
 def _message(picture: Picture, language: str) -> Message:
-    return message(picture.event, language, picture.found)
+    return message(picture.event, language, picture.enrichment)
 
 
 def _hints() -> Iterator[str]:

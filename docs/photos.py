@@ -91,10 +91,10 @@ def _now_and_then(error: Exception, fails: bool) -> Exception | None:  # noqa: F
 
 def draw(world: World, language: str, zone: Any) -> str:
     """The report of that month."""
-    made = figures(NOW - DAYS * DAY, NOW, zone)
-    alerts = world.history.each_alert(AlertQuery(made.since, made.until, None), NOW)
-    add_incidents(made, world.history, add_alerts(made, alerts, lambda _: None), NOW)
-    return page(made, language, "ecs-alert-router-prod-HistoryTable", NOW)
+    report = figures(NOW - DAYS * DAY, NOW, zone)
+    alerts = world.history.each_alert(AlertQuery(report.since, report.until, None), NOW)
+    add_incidents(report, world.history, add_alerts(report, alerts, lambda _: None), NOW)
+    return page(report, language, "ecs-alert-router-prod-HistoryTable", NOW)
 
 
 def take(opened: Browser, text: str, name: str, size: ViewportSize, colours: Literal["light", "dark"]) -> None:

@@ -39,25 +39,28 @@ class Picture(NamedTuple):
     """What is drawn.
 
     Attributes:
-        found: the enrichment of the event, for `simulate --found`.
+        enrichment: the enrichment of the event, for `simulate --found`.
         options: further options of `simulate`.
         others: more events, for a message about several incidents.
     """
 
     event: Raw
-    found: Mapping[str, Any]
+    enrichment: Mapping[str, Any]
     options: Sequence[str] = ()
     others: Sequence[Raw] = ()
 
 
 def announced() -> dict[str, Picture]:
     """One event of each cause that is announced, by cause."""
-    found: dict[str, Picture] = {}
-    for raw, known in [*((each.event, each.found) for each in EXAMPLES), *((raw, None) for raw in MORE.values())]:
+    by_cause: dict[str, Picture] = {}
+    for raw, known in [
+        *((example.event, example.enrichment) for example in EXAMPLES),
+        *((raw, None) for raw in MORE.values()),
+    ]:
         verdict = classify(normalise(raw))
         if verdict.severity.at_least(Severity.WARNING):
-            found.setdefault(verdict.cause, Picture(raw, known or {}))
-    return found
+            by_cause.setdefault(verdict.cause, Picture(raw, known or {}))
+    return by_cause
 
 
 def pictures() -> dict[str, Picture]:
@@ -69,7 +72,9 @@ def pictures() -> dict[str, Picture]:
         **{f"{cause}.png": picture for cause, picture in causes.items()},
         "chat.png": causes["out_of_memory"]._replace(options=["--channel", "slack", "--channel", "teams"]),
         "updated.png": crash._replace(options=["--kind", "updated"]),
-        "gathered.png": crash._replace(options=["--kind", "gathered"], others=[each.event for each in causes.values()]),
+        "gathered.png": crash._replace(
+            options=["--kind", "gathered"], others=[example.event for example in causes.values()]
+        ),
         "resolved.png": crash._replace(options=["--kind", "resolved"]),
         "mail.png": causes["out_of_memory"]._replace(options=["--config", str(DOCS / "mail.toml")]),
         "japanese.png": causes["out_of_memory"]._replace(options=japanese),
@@ -81,12 +86,12 @@ def pictures() -> dict[str, Picture]:
 def page(picture: Picture) -> str:
     """The page that `simulate --html` makes of it."""
     with tempfile.TemporaryDirectory() as directory:
-        files = {"event": [picture.event, *picture.others], "found": picture.found}
-        event, found = (Path(directory, f"{name}.json") for name in files)
-        for path, content in zip((event, found), files.values(), strict=True):
+        files = {"event": [picture.event, *picture.others], "found": picture.enrichment}
+        event, enrichment = (Path(directory, f"{name}.json") for name in files)
+        for path, content in zip((event, enrichment), files.values(), strict=True):
             path.write_text(json.dumps(content), "utf-8")
         out = Path(directory, "page.html")
-        arguments = ["simulate", str(event), "--enrichment", str(found), "--html", str(out), *picture.options]
+        arguments = ["simulate", str(event), "--enrichment", str(enrichment), "--html", str(out), *picture.options]
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return out.read_text("utf-8")
@@ -123,9 +128,9 @@ def _trimmed(image: Image.Image) -> Image.Image:
 def stale(drawn: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """The name, page and digest of each picture that is out of date."""
     for name, picture in pictures().items():
-        made = page(picture)
-        if drawn.get(name) != digest(made) or not (IMAGES / name).is_file():
-            yield name, made, digest(made)
+        html = page(picture)
+        if drawn.get(name) != digest(html) or not (IMAGES / name).is_file():
+            yield name, html, digest(html)
 
 
 def remembered() -> dict[str, str]:
@@ -134,13 +139,13 @@ def remembered() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    found_browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found_browser is None:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
         sys.exit("no Chromium is installed: apt-get install chromium fonts-noto-cjk fonts-noto-color-emoji fonts-inter")
     IMAGES.mkdir(exist_ok=True)
     known = remembered()
-    for name, made, of_page in track(list(stale(known)), "Drawing"):
-        draw(made, IMAGES / name, found_browser)
+    for name, html, of_page in track(list(stale(known)), "Drawing"):
+        draw(html, IMAGES / name, browser)
         known[name] = of_page
     DRAWN.write_text(json.dumps({name: known[name] for name in pictures()}, indent=1) + "\n", "utf-8")
     for path in IMAGES.iterdir():

@@ -167,8 +167,8 @@ class Bot:
         self, notification: Notification, lay_out: Callable[[Notification], Mapping[str, Any]], *, plain: bool
     ) -> list[dict[str, Any]]:
         """The payloads about a bundle's incidents that have a root of their own: it is edited, and nobody notified."""
-        roots = [each for each in notification.remembered if (self._thread(each.remote) or {}).get("edit")]
-        return [self.payload(lay_out(each), each, lay_out, plain=plain) for each in roots[:_UPDATED_OF_A_BUNDLE]]
+        roots = [member for member in notification.remembered if (self._thread(member.remote) or {}).get("edit")]
+        return [self.payload(lay_out(member), member, lay_out, plain=plain) for member in roots[:_UPDATED_OF_A_BUNDLE]]
 
     def _thread(self, remote: Mapping[str, str]) -> dict[str, Any] | None:
         """Where the incident goes on, and whether that message is its own root; None if it starts with a new message.
@@ -264,25 +264,29 @@ class Bot:
         Anybody can post such metadata, but only our own messages can be edited: so it is edited in any case.
         """
         place = {"channel": self._id, "oldest": address["since"]}
-        for found in self._search("conversations.history", place, address):
-            if found.get("thread_ts", found["ts"]) != found["ts"]:
+        for candidate in self._search("conversations.history", place, address):
+            if candidate.get("thread_ts", candidate["ts"]) != candidate["ts"]:
                 continue  # a reply that is shown in the channel
-            thread = {"channel": self._id, "ts": found["ts"], "edit": True}
+            thread = {"channel": self._id, "ts": candidate["ts"], "edit": True}
             try:
-                if _revision(found) != address["revision"]:
+                if _revision(candidate) != address["revision"]:
                     return self._continue(thread, message, {**address, "broadcast": True})
                 self._update(thread, message)
             except RemoteGone:
                 continue
-            return self._memory(self._id, found["ts"])
+            return self._memory(self._id, candidate["ts"])
         return None
 
     def _has_replied(self, thread: Mapping[str, Any], message: Mapping[str, Any], address: Mapping[str, Any]) -> bool:
         place = {"channel": thread["channel"], "ts": thread["ts"], "oldest": address["since"]}
-        for found in self._search("conversations.replies", place, address):
-            if _revision(found) == address["revision"] and found["ts"] != thread["ts"] and "thread_ts" in found:
+        for candidate in self._search("conversations.replies", place, address):
+            if (
+                _revision(candidate) == address["revision"]
+                and candidate["ts"] != thread["ts"]
+                and "thread_ts" in candidate
+            ):
                 try:
-                    self._update({"channel": thread["channel"], "ts": found["ts"]}, message)
+                    self._update({"channel": thread["channel"], "ts": candidate["ts"]}, message)
                 except RemoteGone:
                     continue
                 return True
@@ -304,9 +308,13 @@ class Bot:
             arguments |= {"cursor": cursor} if cursor else {}
             # Reading methods are documented with a query; some take JSON as well.
             answer = self._call(f"{method}?{urlencode(arguments)}", arguments)
-            for found in answer.get("messages") or ():
-                if isinstance(found, dict) and isinstance(found.get("ts"), str) and _is_about(found, address):
-                    yield found
+            for candidate in answer.get("messages") or ():
+                if (
+                    isinstance(candidate, dict)
+                    and isinstance(candidate.get("ts"), str)
+                    and _is_about(candidate, address)
+                ):
+                    yield candidate
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return

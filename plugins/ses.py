@@ -188,18 +188,18 @@ def _address(option: str, value: Any) -> str:
 
 def _sender(value: Any) -> tuple[str, str]:
     """The name, or "", and the address."""
-    found = re.fullmatch(_SENDER, value.strip()) if isinstance(value, str) and value.isprintable() else None
-    if found is None:
+    match = re.fullmatch(_SENDER, value.strip()) if isinstance(value, str) and value.isprintable() else None
+    if match is None:
         raise ValueError("from must be an address such as alerts@example.com, or ECS alerts <alerts@example.com>")
-    return (found[1] or "").strip(), found[2] or found[3]
+    return (match[1] or "").strip(), match[2] or match[3]
 
 
 def _recipients(value: Any) -> tuple[str, ...]:
     """A list, or one text with commas, as a variable can hold it."""
-    addresses = [each for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+    addresses = [address for address in value.split(",") if address.strip()] if isinstance(value, str) else value
     if not isinstance(addresses, list | tuple) or not 1 <= len(addresses) <= _RECIPIENTS:
         raise ValueError(f'to must be a list of 1 to {_RECIPIENTS} addresses, as ["ops@example.com"]')
-    return tuple(_address("to", each) for each in addresses)
+    return tuple(_address("to", address) for address in addresses)
 
 
 def _with_advice(error: PermanentError) -> PermanentError:

@@ -95,8 +95,8 @@ def _subject(notification: Notification) -> str:
     title = next(filter(None, map(_visible, (message.headline, message.title, notification.alert.cause))), "?")
     line = f"[{status}] {title}" if (status := _visible(message.status)) else title
     for name in filter(None, (subject.name, subject.cluster)):
-        before, found, after = line.rpartition(name)
-        if found and _length(line) > _SUBJECT:
+        before, separator, after = line.rpartition(name)
+        if separator and _length(line) > _SUBJECT:
             line = before + _middle_cut(name, max(_NAME, len(name) - (_length(line) - _SUBJECT))) + after
     return _middle_cut(line, _SUBJECT).strip()
 
@@ -151,7 +151,7 @@ def _mail(notification: Notification, limit: int) -> str:
     message, incident = notification.message, notification.incident
     title = message.headline or message.title or notification.alert.title or notification.alert.cause
     heading = f"[{message.status}] {title}" if message.status else title
-    said = f"{heading}\n{message.lead}\n{'' if notification.bundled else incident.id}"
+    shown_above = f"{heading}\n{message.lead}\n{'' if notification.bundled else incident.id}"
     log = message.log_excerpt.strip()
     parts = [
         heading,
@@ -161,7 +161,7 @@ def _mail(notification: Notification, limit: int) -> str:
         "\n".join(f"{label[:_LABEL]}: {url}" for label, url in message.links),
         _table(message.facts),
         f"{message.labels.log[:_LABEL]}:\n{log}" if log else "",
-        _table([(label, value) for label, value in message.details if not _is_said(value, said)]),
+        _table([(label, value) for label, value in message.details if not _is_shown(value, shown_above)]),
         "\n".join(map(_row, notification.bundled)),
     ]
     footer = "\n" if notification.bundled else f"\n\n-- \n{incident.id}\n"
@@ -175,7 +175,7 @@ def _row(incident: Incident) -> str:
     return "  ".join(("-", incident.severity, _line(incident.alert.cause), _line(subject.text), *where))
 
 
-def _is_said(value: str, text: str) -> bool:
+def _is_shown(value: str, text: str) -> bool:
     """Tells whether the text contains the value as a separate word."""
     return bool(re.search(rf"(?<!\w){re.escape(value.casefold()[:_VALUE])}(?!\w)", text.casefold()[:_PLAIN]))
 

@@ -264,37 +264,37 @@ def conditions() -> dict[str, Expression]:
 
 
 def _of_secrets() -> dict[str, Expression]:
-    found: dict[str, Expression] = {}
+    conditions: dict[str, Expression] = {}
     for name in SECRETS:
-        found[f"{name}IsParameter"] = starts_with(name, "ssm:/")
-        found[f"{name}IsSecret"] = starts_with(name, "secretsmanager:")
+        conditions[f"{name}IsParameter"] = starts_with(name, "ssm:/")
+        conditions[f"{name}IsSecret"] = starts_with(name, "secretsmanager:")
     for kind in ("Parameter", "Secret"):
-        found[f"Reads{kind}s"] = any_of(*({"Condition": f"{name}Is{kind}"} for name in SECRETS))
-    found["ReadsAny"] = any_of({"Condition": "ReadsParameters"}, {"Condition": "ReadsSecrets"})
-    found["DecryptsSecrets"] = all_of({"Condition": "ReadsAny"}, {"Condition": "HasSecretsKeys"})
-    return found
+        conditions[f"Reads{kind}s"] = any_of(*({"Condition": f"{name}Is{kind}"} for name in SECRETS))
+    conditions["ReadsAny"] = any_of({"Condition": "ReadsParameters"}, {"Condition": "ReadsSecrets"})
+    conditions["DecryptsSecrets"] = all_of({"Condition": "ReadsAny"}, {"Condition": "HasSecretsKeys"})
+    return conditions
 
 
 def _of_slots() -> dict[str, Expression]:
     def taken(name: str, index: int) -> Expression:
         return negated(equals(slot(name, index), ""))
 
-    found: dict[str, Expression] = {}
+    conditions: dict[str, Expression] = {}
     for index in range(LONGEST["AlertEmails"]):
-        found[f"HasAlertEmail{index}"] = taken("AlertEmails", index)
-        found[f"HasOperatorEmail{index}"] = any_of(
+        conditions[f"HasAlertEmail{index}"] = taken("AlertEmails", index)
+        conditions[f"HasOperatorEmail{index}"] = any_of(
             taken("OperatorEmails", index),
             all_of(negated({"Condition": "HasOperatorEmails"}), {"Condition": f"HasAlertEmail{index}"}),
         )
     for index in range(LONGEST["EventBusSenders"]):
         organization = equals(head("-", slot("EventBusSenders", index)), "o")
-        found[f"Sender{index}IsOrganization"] = organization
-        found[f"Sender{index}IsAccount"] = all_of(
+        conditions[f"Sender{index}IsOrganization"] = organization
+        conditions[f"Sender{index}IsAccount"] = all_of(
             taken("EventBusSenders", index), negated({"Condition": f"Sender{index}IsOrganization"})
         )
     for index in range(LONGEST["WatchedServices"]):
-        found[f"HasWatchedService{index}"] = taken("WatchedServices", index)
-    return found
+        conditions[f"HasWatchedService{index}"] = taken("WatchedServices", index)
+    return conditions
 
 
 def rules_section() -> dict[str, Any]:

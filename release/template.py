@@ -124,7 +124,7 @@ def released(
             outputs[name] = {**output, "Condition": "HasKey" if on == {"CreatesKey"} else _joined(on)}
     resources, outputs = (_existing(_renamed(part)) for part in (resources, outputs))
     conjunctions = {
-        _joined(on): {"Fn::And": [{"Condition": each} for each in sorted(on)]}
+        _joined(on): {"Fn::And": [{"Condition": condition} for condition in sorted(on)]}
         for on in combined.values()
         if len(on) > 1
     }
@@ -270,21 +270,21 @@ def _set_senders(policy: Template) -> None:
 
 def _conditions_of(resources: Template) -> dict[str, frozenset[str]]:
     """The conditions of each optional resource."""
-    found = {
+    conditions = {
         "HistoryTable": frozenset({"CreatesTable"}),
         SELF_REPORTS_MAPPING: frozenset({CONDITIONS["containerExitedEvents"]}),
     }
     for part, names in PARTS["resources"].items():
         for name in names:
-            found[name] = found.get(name, frozenset()) | {CONDITIONS[part]}
+            conditions[name] = conditions.get(name, frozenset()) | {CONDITIONS[part]}
     watched = _named(resources, SERVICE.replace("/", "-"))
     for name, resource in resources.items():
         if resource["Type"] == "AWS::CloudWatch::Alarm" and name not in {watched, *PARTS["leanAlarms"]}:
-            found[name] = found.get(name, frozenset()) | {"IsNotLean"}
-    unknown = found.keys() - resources.keys()
+            conditions[name] = conditions.get(name, frozenset()) | {"IsNotLean"}
+    unknown = conditions.keys() - resources.keys()
     if unknown:
         raise ValueError(f"deploy/parts.json: no such resource: {', '.join(sorted(unknown))}")
-    return found
+    return conditions
 
 
 def _joined(on: frozenset[str]) -> str:
@@ -383,8 +383,8 @@ def _existing(node: Any) -> Any:
         if isinstance(node, list):
             return [replaced(element) for element in node]
         if isinstance(node, dict):
-            found = replacements.get(text_of(node)) if len(node) == 1 else None
-            return found or {name: replaced(value) for name, value in node.items()}
+            replacement = replacements.get(text_of(node)) if len(node) == 1 else None
+            return replacement or {name: replaced(value) for name, value in node.items()}
         return node
 
     return replaced(node)

@@ -55,7 +55,7 @@ def current() -> Deadline | None:
 def applies(deadline: Deadline | None) -> Iterator[None]:
     """This thread's calls keep to the deadline, or to the one that applies already if that is earlier."""
     outer = _current.get()
-    both = [each for each in (outer, deadline) if each]
+    both = [limit for limit in (outer, deadline) if limit]
     token = _current.set(min(both, key=Deadline.left) if both else None)
     try:
         yield

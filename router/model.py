@@ -492,12 +492,16 @@ class Alert:
     @property
     def remaining(self) -> tuple[Container, ...]:
         """The containers that had not ended before, by name."""
-        return tuple(each for each in self.containers if each.name not in self.ended)
+        return tuple(container for container in self.containers if container.name not in self.ended)
 
     @property
     def blamed(self) -> tuple[Container, ...]:
         """The containers that caused the alert, by name."""
-        return tuple(each for each in self.containers if each.name in self.culprits and each.status != "RUNNING")
+        return tuple(
+            container
+            for container in self.containers
+            if container.name in self.culprits and container.status != "RUNNING"
+        )
 
     @property
     def culprit(self) -> Container | None:

@@ -573,7 +573,7 @@ def _kind_of(word: str, before: str, name: str) -> _Kind | None:  # noqa: C901, 
     return _WORDS.get(longer)
 
 
-class _Found(NamedTuple):
+class _Context(NamedTuple):
     """What stands around a value: the operator before it, the character before the name, and the text after it."""
 
     operator: re.Match[str]
@@ -600,8 +600,8 @@ def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
     value = text[begin:close] if close > begin else plain[0] if plain else ""
     value = value[:_DECIDES]
     after = begin + len(value)
-    found = _Found(operator, text[max(0, start - 1) : start], text[after : after + 400], bool(marks))
-    if not value or not _is_secret(value, kind, text[start:end], found):
+    context = _Context(operator, text[max(0, start - 1) : start], text[after : after + 400], bool(marks))
+    if not value or not _is_secret(value, kind, text[start:end], context):
         return None
     if close > begin:
         return _Span(begin, close)
@@ -640,36 +640,36 @@ def _is_token(word: str) -> bool:
     return bool(re.search("[0-9=]", word)) or (len(word) > 20 and not word.endswith(":"))  # noqa: PLR2004
 
 
-def _is_secret(value: str, kind: _Kind, name: str, found: _Found) -> bool:  # noqa: PLR0911 - one for each rule
+def _is_secret(value: str, kind: _Kind, name: str, context: _Context) -> bool:  # noqa: PLR0911 - one for each rule
     """Whether the value after a name is a secret, by how sure the name and the operator make it."""
-    if _is_ordinary(value, kind, name, found):
+    if _is_ordinary(value, kind, name, context):
         return False
-    operator = found.operator
+    operator = context.operator
     if operator["bare"] and not name.startswith("-"):
-        ended = found.quoted and found.after[:2] in {'";', "';", "`;"}
+        ended = context.quoted and context.after[:2] in {'";', "';", "`;"}
         return (ended and not kind.random) or _looks_random(value, 32 if kind.random else 20)
     if kind is _VENDOR:
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
     if not kind.random and re.compile(_UUID).fullmatch(value):
         return True
-    doubtful = (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in found.after)
+    doubtful = (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in context.after)
     if kind.random or doubtful:
         return _looks_random(value, max(kind.least, 10)) and not _is_harmless(value)
-    if operator["colon"] and not found.quoted and not operator["closed"]:
-        return _is_secret_in_prose(value, kind, found)
+    if operator["colon"] and not context.quoted and not operator["closed"]:
+        return _is_secret_in_prose(value, kind, context)
     return kind.plain or (not (value.isdigit() and len(value) < 6) and not _is_harmless(value))  # noqa: PLR2004
 
 
-def _is_secret_in_prose(value: str, kind: _Kind, found: _Found) -> bool:
+def _is_secret_in_prose(value: str, kind: _Kind, context: _Context) -> bool:
     """Whether the value of `name: value` without quotation marks is one, and no sentence."""
     if kind.plain:
-        return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(found.after))
+        return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(context.after))
     return not _is_prose(value) and not value.endswith(":") and not re.fullmatch(r"[0-9:.,-]{1,200}", value)
 
 
-def _is_ordinary(value: str, kind: _Kind, name: str, found: _Found) -> bool:
+def _is_ordinary(value: str, kind: _Kind, name: str, context: _Context) -> bool:
     """Whether it is none, whatever its name says: a word, a reference, a part of an ARN, a printed object."""
-    operator, word = found.operator, value.lower().strip(" .,;:!?*")
+    operator, word = context.operator, value.lower().strip(" .,;:!?*")
     attached = operator["colon"] and not operator["open"] and not operator["closed"]
     return bool(
         not re.search("[A-Za-z0-9]", value)
@@ -678,9 +678,9 @@ def _is_ordinary(value: str, kind: _Kind, name: str, found: _Found) -> bool:
         or value.lower().startswith(_REFERENCES)
         or (name == "Key" and operator["colon"])
         or (name in {"PWD", "OLDPWD"} and value.startswith("/"))
-        or (found.after[:1] in {"{", "("} and not found.quoted)
+        or (context.after[:1] in {"{", "("} and not context.quoted)
         or (operator["call"] and re.match(_ASKING, name))
-        or (attached and (kind.random or found.before == ":"))
+        or (attached and (kind.random or context.before == ":"))
     )
 
 
@@ -710,12 +710,12 @@ def redacted_value(value: Any) -> Any:
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
-        return {key: redacted_value(each) for key, each in value.items()}
+        return {key: redacted_value(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         asked = [False, *map(_asks_for_secret, value)]
         return [
-            REDACTED if secret and isinstance(each, str) else redacted_value(each)
-            for secret, each in zip(asked, value, strict=False)
+            REDACTED if secret and isinstance(element, str) else redacted_value(element)
+            for secret, element in zip(asked, value, strict=False)
         ]
     return value
 

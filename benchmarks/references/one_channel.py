@@ -40,7 +40,7 @@ def notify(event: Any) -> None:
 
 
 def mark_as_notified(findings: Any) -> None:
-    found = [{"Id": each["Id"], "ProductArn": each["ProductArn"]} for each in findings]
+    found = [{"Id": finding["Id"], "ProductArn": finding["ProductArn"]} for finding in findings]
     SECURITY_HUB.batch_update_findings(FindingIdentifiers=found, Workflow={"Status": "NOTIFIED"})
 
 

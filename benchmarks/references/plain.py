@@ -71,13 +71,13 @@ class PagerDuty(Webhook):
 plugins = pluggy.PluginManager("alerts")
 plugins.add_hookspecs(Specification)
 plugins.load_setuptools_entrypoints("alerts")
-for each in (
+for channel in (
     Email(),
     Webhook(os.environ["SLACK_WEBHOOK_URL"]),
     Teams(os.environ["TEAMS_WEBHOOK_URL"]),
     PagerDuty(os.environ["PAGERDUTY_EVENTS_URL"]),
 ):
-    plugins.register(each)
+    plugins.register(channel)
 pool = ThreadPoolExecutor(4)
 
 

@@ -166,17 +166,17 @@ def with_secrets(value: Any, read: Callable[[str], str]) -> Any:
     if is_reference(value):
         return read(value)
     if isinstance(value, Mapping):
-        return {key: with_secrets(each, read) for key, each in value.items()}
+        return {key: with_secrets(option, read) for key, option in value.items()}
     if isinstance(value, list):
-        return [with_secrets(each, read) for each in value]
+        return [with_secrets(option, read) for option in value]
     return value
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The values inside of an option's tables and lists, each with the option's name."""
     if isinstance(value, Mapping | list):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _leaves(name, each)
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(name, member)
     else:
         yield name, value
 

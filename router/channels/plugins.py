@@ -189,9 +189,9 @@ def load(directory: Path) -> Plugins:
 
 def _configurable(manager: pluggy.PluginManager) -> dict[str, object]:
     """Plugins by the names that `[plugins.NAME]` gives them; a file wins over an installed plugin of its name."""
-    modules = [each.plugin for each in reversed(manager.hook.configure_plugin.get_hookimpls())]
+    modules = [hook.plugin for hook in reversed(manager.hook.configure_plugin.get_hookimpls())]
     entry_names = {plugin.module: plugin.name for plugin in installed()} if modules else {}
-    named = ((getattr(each, "__name__", ""), each) for each in reversed(modules))
+    named = ((getattr(module, "__name__", ""), module) for module in reversed(modules))
     return {entry_names.get(name) or name.rpartition(".")[2]: module for name, module in named}
 
 

@@ -65,5 +65,5 @@ def router_importable() -> Iterator[None]:
 
 
 def _taken_out(name: str) -> dict[str, ModuleType]:
-    names = [each for each in sys.modules if each == name or each.startswith(f"{name}.")]
-    return {each: sys.modules.pop(each) for each in names}
+    names = [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]
+    return {loaded: sys.modules.pop(loaded) for loaded in names}

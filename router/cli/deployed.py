@@ -113,8 +113,10 @@ def find(stage: str, named: Mapping[str, str] | None = None) -> Deployed:
     named = named or {}
     try:
         region = str(clients.dynamodb().meta.region_name)
-        found = "" if "TableName" in named else stage
-        deployed = Deployed(found, region, named if not found else {**clients.stack_outputs(stage), **named})
+        asked_stage = "" if "TableName" in named else stage
+        deployed = Deployed(
+            asked_stage, region, named if not asked_stage else {**clients.stack_outputs(stage), **named}
+        )
     except Exception as error:
         reason = explained(error, stage) or f"cannot find the stack of stage {stage}: {error}"
         raise click.ClickException(reason) from error

@@ -48,11 +48,11 @@ def doctor_command(context: click.Context, *, stage: str, as_json: bool) -> None
     Each finding says what to type. Nothing is sent and nothing is changed. The exit code is 1 if there is a finding.
     """
     deployed = find(stage)
-    found = False
+    has_findings = False
     for checked in _all(deployed):
-        found = found or not checked.ok
+        has_findings = has_findings or not checked.ok
         echo(to_json(checked._asdict()) if as_json else _lines(checked))
-    context.exit(1 if found else 0)
+    context.exit(1 if has_findings else 0)
 
 
 def _lines(checked: Checked) -> str:

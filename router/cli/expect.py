@@ -86,16 +86,16 @@ def learn_command(*, region: str) -> None:
     """Print [[expect]] tables for the ECS tasks that EventBridge Scheduler and EventBridge rules run."""
     try:
         scheduler, events = clients.scheduler_of(region), clients.events_of(region)
-        found = [*from_schedules(_schedules(scheduler)), *from_rules(_rules(events))]
+        runs = [*from_schedules(_schedules(scheduler)), *from_rules(_rules(events))]
     except Exception as error:
         hint = "pass --region, and check the credentials"
         raise HistoryError(f"the schedules cannot be read ({error}): {hint}") from error
     names: set[str] = set()
-    for each in found:
-        unique = next(name for name in _names(each.name) if name not in names)
+    for run in runs:
+        unique = next(name for name in _names(run.name) if name not in names)
         names.add(unique)
-        echo(_table(each._replace(name=unique)))
-    echo(f"{len(found)} schedules run ECS tasks", err=True)
+        echo(_table(run._replace(name=unique)))
+    echo(f"{len(runs)} schedules run ECS tasks", err=True)
 
 
 class Learned(NamedTuple):

@@ -28,7 +28,7 @@ def dropped(stack: Stack, channel: str, since: float, *, dry_run: bool) -> Mappi
     now = time.time()
     failed = [item["incident"] for item in stack.history.failed_deliveries(since, now) if item["channel"] == channel]
     incidents = dict.fromkeys(
-        [*(each.incident for each in owed(stack.history, now) if each.channel == channel), *failed]
+        [*(entry.incident for entry in owed(stack.history, now) if entry.channel == channel), *failed]
     )
     return {incident: _dropped(stack.history, incident, channel, dry_run=dry_run) for incident in incidents}
 

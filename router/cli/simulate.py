@@ -225,7 +225,7 @@ def simulate(
     for dispatch in dispatches:
         if dispatch.channel in chosen:
             shown = dispatch._replace(kind=kind, is_first=False, suppressed=suppressed, reason=_REASONS[kind])
-            bodies.append(_body(shown.channel, partial(notification, shown, incident, found=enrichment), config))
+            bodies.append(_body(shown.channel, partial(notification, shown, incident, enrichment=enrichment), config))
     return Simulated(alert, decision, routes, tuple(bodies), window)
 
 

@@ -80,7 +80,7 @@ def _report_duplicates(names: Sequence[str], place: Place) -> None:
 
 
 def _first(names: Sequence[str], name: str, but: int) -> int:
-    return next(at for at, each in enumerate(names, 1) if each == name and at != but)
+    return next(at for at, other in enumerate(names, 1) if other == name and at != but)
 
 
 def _check_channels(config: Config, place: Place) -> None:
@@ -158,10 +158,10 @@ def _severities(match: Match) -> frozenset[Severity]:
 def _always(hours: Iterable[Hours]) -> bool:
     """Whether the hours are the whole week."""
     minutes: set[int] = set()
-    for each in hours:
-        length = (each.end - each.begin) % _DAY or _DAY
-        for day in each.days:
-            minutes.update((day * _DAY + each.begin + minute) % _WEEK for minute in range(length))
+    for period in hours:
+        length = (period.end - period.begin) % _DAY or _DAY
+        for day in period.days:
+            minutes.update((day * _DAY + period.begin + minute) % _WEEK for minute in range(length))
     return len(minutes) == _WEEK
 
 

@@ -116,7 +116,7 @@ def known(names: Collection[str], name: str = "") -> str:
     """The end of a problem with an unknown name: the one that it is probably meant to be, else those that exist."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a wrong file needs it
 
-    by_lower = {each.lower(): each for each in names}
+    by_lower = {known.lower(): known for known in names}
     close = get_close_matches(name.lower(), by_lower, 1)
     return f"did you mean {by_lower[close[0]]}?" if close else f"there are {', '.join(sorted(names)) or 'none'}"
 
@@ -290,9 +290,9 @@ def _text(value: Any, _place: Place) -> str:
 
 def _hours(value: Any, _place: Place) -> tuple[Any, ...]:
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(each, str) for each in values):
+    if not isinstance(values, list) or not values or not all(isinstance(text, str) for text in values):
         raise ValueError(f"must be hours such as mon-fri 09:00-18:00, or a list of them, not {shown(value)}")
-    return tuple(parse_hours(each) for each in values)
+    return tuple(parse_hours(text) for text in values)
 
 
 def _any_case(words: Collection[str]) -> str:
@@ -321,9 +321,9 @@ def list_of(form: Form, *, empty: bool = True) -> Form:
     def read(value: Any, place: Place) -> tuple[Any, ...]:
         if not isinstance(value, list) or not (value or empty):
             raise ValueError(f"must be a list{'' if empty else ' with at least one entry'}, not {shown(value)}")
-        items = tuple(form.read(each, place) for each in value)
-        for each in {each for each in value if value.count(each) > 1}:
-            place.report(f"has {shown(each)} more than once")
+        items = tuple(form.read(item, place) for item in value)
+        for repeated in {item for item in value if value.count(item) > 1}:
+            place.report(f"has {shown(repeated)} more than once")
         return items
 
     def schema() -> Schema:
@@ -337,10 +337,10 @@ def _globs(value: Any, *, numbers: bool) -> tuple[str, ...]:
     kinds = (str, int) if numbers else (str,)
     if not values:
         raise ValueError("is an empty list, which matches nothing: leave the key out, or name what it matches")
-    for each in values:
-        if not isinstance(each, kinds) or isinstance(each, bool) or each in {"", "!"}:
+    for glob in values:
+        if not isinstance(glob, kinds) or isinstance(glob, bool) or glob in {"", "!"}:
             what = "a number, a glob such as 13? or !0" if numbers else "a glob such as prod-* or !staging"
-            raise ValueError(f"must be {what}, or a list of them, not {shown(each)}")
+            raise ValueError(f"must be {what}, or a list of them, not {shown(glob)}")
     return tuple(map(str, values))
 
 

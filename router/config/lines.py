@@ -11,14 +11,14 @@ _PLACE = re.compile(r"(?:[^\s:.\[\]]+|\[[0-9]+\]|\.)+(?=: )")
 def with_lines(problems: Iterable[str], text: str) -> tuple[str, ...]:
     """The problems in the order of the file, each with the line of its place, if the file has it."""
     lines = _lines(text)
-    placed = sorted(((_line(problem, lines), problem) for problem in problems), key=lambda found: found[0])
+    placed = sorted(((_line(problem, lines), problem) for problem in problems), key=lambda pair: pair[0])
     return tuple(f"{problem} (line {line})" if line else problem for line, problem in placed)
 
 
 def _line(problem: str, lines: dict[str, int]) -> int:
     """The line of the place, or of the smallest table around it; 0 if there is none."""
-    found = _PLACE.match(problem)
-    place = found[0] if found else ""
+    match = _PLACE.match(problem)
+    place = match[0] if match else ""
     while place and place not in lines:
         place = place.rpartition(".")[0]
     return lines.get(place, 0)
@@ -31,7 +31,7 @@ def _lines(text: str) -> dict[str, int]:
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.fullmatch(line):
-            table = re.sub(r"""\s*\.\s*|["']""", lambda found: "." if "." in found[0] else "", header[2])
+            table = re.sub(r"""\s*\.\s*|["']""", lambda match: "." if "." in match[0] else "", header[2])
             if header[1] == "[[":
                 counts[table] = counts.get(table, 0) + 1
                 lines.setdefault(table, number)

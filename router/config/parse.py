@@ -92,11 +92,11 @@ def parse(
         channels.add(name, content, by_kind.get(content["kind"], defaults))
     for name, options in values["plugins"].items():
         _configure(name, options, plugins, channels, file.key("plugins"))
-    routes = [_route(each, channels, file.key("routes").item(at)) for at, each in enumerate(values["routes"], 1)]
-    rules = [_rule(each, file.key("rules").item(at)) for at, each in enumerate(values["rules"], 1)]
+    routes = [_route(table, channels, file.key("routes").item(at)) for at, table in enumerate(values["routes"], 1)]
+    rules = [_rule(table, file.key("rules").item(at)) for at, table in enumerate(values["rules"], 1)]
     windows = [
-        _window(each, defaults.time_zone, file.key("maintenance").item(at))
-        for at, each in enumerate(values["maintenance"], 1)
+        _window(table, defaults.time_zone, file.key("maintenance").item(at))
+        for at, table in enumerate(values["maintenance"], 1)
     ]
     config = Config(
         resolve_after=values["resolve_after"],
@@ -189,8 +189,8 @@ class _Channels:
             self.add(name, {**content, option: place}, defaults)
 
     def _has_malformed_reference(self, name: str, written: Mapping[str, Any]) -> bool:
-        found = {option: problems_of(value, self.environ) for option, value in written.items()}
-        for option, problems in found.items():
+        problems_by_option = {option: problems_of(value, self.environ) for option, value in written.items()}
+        for option, problems in problems_by_option.items():
             for problem in problems:
                 self.place.key(name).key(option).report(problem)
                 self.disabled[name] = f"{option}: {problem}"
@@ -248,12 +248,12 @@ def _configure(name: str, written: Mapping[str, Any], plugins: Plugins, channels
 
 def _expectations(tables: Sequence[Mapping[str, Any]], place: Place) -> tuple[Expectation, ...]:
     """Those that are right; the others are problems."""
-    names = [each["name"].lower() for each in tables]
+    names = [table["name"].lower() for table in tables]
     for at, name in enumerate(names, 1):
         if name and name in names[: at - 1]:
             place.item(at).key("name").report(f"is another table's name, too: {name}")
-    expected = [_expectation(each, place.item(at)) for at, each in enumerate(tables, 1)]
-    return tuple(each for each in expected if each)
+    expected = [_expectation(table, place.item(at)) for at, table in enumerate(tables, 1)]
+    return tuple(expectation for expectation in expected if expectation)
 
 
 def _expectation(values: Mapping[str, Any], place: Place) -> Expectation | None:

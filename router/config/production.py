@@ -106,12 +106,12 @@ def _tables(table: Mapping[str, Any], plugins: Plugins) -> Iterator[tuple[str, M
 
 def _values(path: tuple[str, ...], node: Any, environ: Mapping[str, str]) -> Iterator[_Value]:
     if isinstance(node, Mapping):
-        for key, each in node.items():
+        for key, member in node.items():
             if path or key not in _SETTINGS:
-                yield from _values((*path, str(key)), each, environ)
+                yield from _values((*path, str(key)), member, environ)
     elif isinstance(node, list):
-        for each in node:
-            yield from _values(path, each, environ)
+        for member in node:
+            yield from _values(path, member, environ)
     elif isinstance(node, str):
         yield _Value(path, environ.get(node.removeprefix("env:"), "").strip() if node.startswith("env:") else node)
 
@@ -119,8 +119,8 @@ def _values(path: tuple[str, ...], node: Any, environ: Mapping[str, str]) -> Ite
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
-    for each in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
-        yield from _texts(each)
+    for member in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _texts(member)
 
 
 def _secret_options(declaring: object) -> frozenset[str] | None:

@@ -44,9 +44,9 @@ def from_environment(value: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(value, str) and value.startswith("env:"):
         return environ.get(value.removeprefix("env:"), "").strip()
     if isinstance(value, Mapping):
-        return {key: from_environment(each, environ) for key, each in value.items()}
+        return {key: from_environment(option, environ) for key, option in value.items()}
     if isinstance(value, list):
-        return [from_environment(each, environ) for each in value]
+        return [from_environment(option, environ) for option in value]
     return value
 
 
@@ -54,7 +54,7 @@ def problems_of(value: Any, environ: Mapping[str, str]) -> list[str]:
     """What is wrong with the references in an option's value. None of them shows the value, which may be a secret."""
     if isinstance(value, Mapping | list):
         inner = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
-        return [f"{key}: {problem}" for key, each in inner for problem in problems_of(each, environ)]
+        return [f"{key}: {problem}" for key, option in inner for problem in problems_of(option, environ)]
     if not isinstance(value, str):
         return []
     if problem := problem_of(value):

@@ -100,8 +100,8 @@ _OPENING = {")": "(", "]": "[", "}": "{"}
 
 def alarm_name(arn_or_name: str) -> str:
     """The name in an alarm's ARN, or the text itself. Names may hold colons and slashes."""
-    prefix, found, name = arn_or_name.partition(":alarm:")
-    return name if found and prefix.startswith("arn:") else arn_or_name
+    prefix, separator, name = arn_or_name.partition(":alarm:")
+    return name if separator and prefix.startswith("arn:") else arn_or_name
 
 
 # --- what it watches --------------------------------------------------------------------------------------------------

@@ -83,7 +83,8 @@ def _reasons(detail: Mapping[str, Any], answer: Mapping[str, Any]) -> list[str]:
         message = text(detail, "errorMessage")
         return [f"{code}: {message}" if message else code]
     failures = (
-        (line(each, "reason", TEXT_LIMIT), line(each, "detail", TEXT_LIMIT)) for each in mappings(answer, "failures")
+        (line(failure, "reason", TEXT_LIMIT), line(failure, "detail", TEXT_LIMIT))
+        for failure in mappings(answer, "failures")
     )
     return list(dict.fromkeys(f"{reason} ({more})" if more else reason for reason, more in failures if reason))
 

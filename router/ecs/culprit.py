@@ -53,10 +53,10 @@ def culprits(ending: Ending) -> tuple[Container, ...]:
     """The containers that caused the ending, by name; empty where the event does not tell."""
     stopped = [container for container in ending.containers if _has_stopped(container, ending)]
     steps = (_by_health,) if ending.health_check else (_by_error, _by_reason, _by_exit_code)
-    found = next(filter(None, (step(stopped, ending) for step in steps)), [])
-    if not found and len(stopped) == 1:
-        found = stopped
-    return tuple(sorted(set(found), key=lambda container: (container.name, repr(container))))
+    chosen = next(filter(None, (step(stopped, ending) for step in steps)), [])
+    if not chosen and len(stopped) == 1:
+        chosen = stopped
+    return tuple(sorted(set(chosen), key=lambda container: (container.name, repr(container))))
 
 
 def _has_stopped(container: Container, ending: Ending) -> bool:
@@ -95,7 +95,7 @@ def _by_exit_code(stopped: Sequence[Container], ending: Ending) -> list[Containe
     coded = [container for container in stopped if container.exit_code is not None]
     coded = [container for container in coded if ending.essential.get(container.name)] or coded
     asked = [container for container in coded if asked_to_stop(container.exit_code or 0)]
-    own = [each for each in coded if each.exit_code not in {0, SIGKILL} and each not in asked]
+    own = [container for container in coded if container.exit_code not in {0, SIGKILL} and container not in asked]
     killed = [container for container in coded if container.exit_code == SIGKILL]
     finished = [container for container in coded if container.exit_code == 0]
     if own:
@@ -117,18 +117,18 @@ def _blamed(reason: str, stopped: Sequence[Container]) -> list[Container]:
         return by_name
     by_image = [container for container in stopped if _has_image(container, wanted)]
     by_digest = [container for container in by_image if wanted.digest and wanted.digest in _digests(container)]
-    found = by_digest or by_image
-    return found if len(found) == 1 else []
+    having_it = by_digest or by_image
+    return having_it if len(having_it) == 1 else []
 
 
 def _awaited(reason: str, stopped: Sequence[Container]) -> list[Container]:
     """The container at the end of the chain of dependencies that begins with this reason."""
-    found: list[Container] = []
+    chain: list[Container] = []
     while True:
         named = _named(parse(reason).blamed, stopped)
-        if not named or named[0] in found:
-            return found[-1:]
-        found.append(named[0])
+        if not named or named[0] in chain:
+            return chain[-1:]
+        chain.append(named[0])
         reason = named[0].reason
 
 

@@ -118,16 +118,16 @@ def _details(detail: Mapping[str, Any]) -> dict[str, str]:
 def _affected(detail: Mapping[str, Any]) -> tuple[list[str], str]:
     """What is affected, each once, as `CLUSTER/NAME`; and whether it is tasks or services."""
     resources = detail.get("resources")
-    listed = [each for each in resources if isinstance(each, str)] if isinstance(resources, list) else []
+    listed = [arn for arn in resources if isinstance(arn, str)] if isinstance(resources, list) else []
     entities = list(filter(None, map(single_line, listed or _entities(detail))))
-    affects = OF_SERVICES if any("|" in each for each in entities) else ""
+    affects = OF_SERVICES if any("|" in entity for entity in entities) else ""
     if any(map(_TASK.fullmatch, entities)):
         affects = STANDALONE
     return list(dict.fromkeys(map(_shown, entities))), affects
 
 
 def _entities(detail: Mapping[str, Any]) -> Iterable[str]:
-    return (line(each, "entityValue", TEXT_LIMIT) for each in mappings(detail, "affectedEntities"))
+    return (line(entity, "entityValue", TEXT_LIMIT) for entity in mappings(detail, "affectedEntities"))
 
 
 def _shown(entity: str) -> str:
@@ -138,7 +138,10 @@ def _shown(entity: str) -> str:
 
 def _description(detail: Mapping[str, Any]) -> str:
     """AWS's own words, in English if there are several languages; AWS writes line breaks as a backslash and n."""
-    texts = {line(each, "language"): each.get("latestDescription") for each in mappings(detail, "eventDescription")}
+    texts = {
+        line(description, "language"): description.get("latestDescription")
+        for description in mappings(detail, "eventDescription")
+    }
     described = texts.get("en_US") or next(iter(texts.values()), "")
     return clean(described.replace("\\n", "\n")).strip()[:TEXT_LIMIT] if isinstance(described, str) else ""
 

@@ -444,7 +444,7 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
     # A change of an alarm's configuration repeats the alarm's state, whose time is that of an earlier event.
     of_state = "" if "operation" in detail else text(mapping(detail, "state"), "timestamp")
     moments = (*map(moment, (*stated, of_state)), sent_at)
-    at = next((each for each in moments if each is not None and each <= now + CLOCK_SKEW), now)
+    at = next((happened for happened in moments if happened is not None and happened <= now + CLOCK_SKEW), now)
     return min(at, now, sent_at or now) if own else at
 
 
@@ -454,7 +454,7 @@ def _no_later_than(at: float, time: float | None) -> float | None:
 
 
 def _first_time(*texts: str) -> float | None:
-    return next((each for each in map(moment, texts) if each is not None), None)
+    return next((happened for happened in map(moment, texts) if happened is not None), None)
 
 
 def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subject: Subject) -> str:

@@ -133,7 +133,7 @@ class Image(NamedTuple):
             return Registry.ECR
         if host == "public.ecr.aws":
             return Registry.ECR_PUBLIC
-        if not host or host in _DOCKER_HUB or host.endswith(tuple(f".{each}" for each in _DOCKER_HUB)):
+        if not host or host in _DOCKER_HUB or host.endswith(tuple(f".{domain}" for domain in _DOCKER_HUB)):
             return Registry.DOCKER_HUB
         return Registry.GHCR if host in {"ghcr.io", "docker.pkg.github.com"} else Registry.OTHER
 
@@ -673,29 +673,29 @@ def _tokens(text: str) -> Iterator[_Token]:
 class _Names(NamedTuple):
     """The names by kind, in order, and the words that are left of the text."""
 
-    found: Mapping[str, list[str]]
+    by_kind: Mapping[str, list[str]]
     words: tuple[str, ...]
     wording: str
 
 
 def _split(text: str) -> _Names:
     """Takes the names out of the text."""
-    found: dict[str, list[str]] = {}
+    by_kind: dict[str, list[str]] = {}
     commands = [match[2] for match in _COMMAND.finditer(text)]
     if commands:
-        found["command"] = commands
+        by_kind["command"] = commands
     tokens = list(_tokens(_ASSIGNED.sub("= ", _COMMAND.sub(f"exec: {NAME}", text))))
     words: list[str] = []
     shown: list[str] = []
     for place, token in enumerate(tokens):
         kind = _kind(tokens, place, words)
         if kind:
-            found.setdefault(kind, []).append(token.core)
+            by_kind.setdefault(kind, []).append(token.core)
         word = NAME if kind or token.core == NAME else token.key
         if word:
             words.append(word)
         shown.append(f"{token.opening}{word}{token.closing.rstrip('.')}")
-    return _Names(found, tuple(words), " ".join(shown).lower())
+    return _Names(by_kind, tuple(words), " ".join(shown).lower())
 
 
 def _kind(tokens: list[_Token], place: int, words: list[str]) -> str:
@@ -776,18 +776,18 @@ def _action(text: str) -> str:
     return f"{service}:{match[2]}" if match and service else ""
 
 
-def _hosts(found: Mapping[str, list[str]]) -> tuple[str, ...]:
-    of_urls = (url.split("/")[2] if url.count("/") > 1 else "" for url in found.get("url", ()))
-    of_mounts = (mount.partition(":")[0] for mount in found.get("mount", ()))
-    hosts = (host.partition(":")[0].lower() for host in (*of_urls, *found.get("host", ()), *of_mounts))
+def _hosts(by_kind: Mapping[str, list[str]]) -> tuple[str, ...]:
+    of_urls = (url.split("/")[2] if url.count("/") > 1 else "" for url in by_kind.get("url", ()))
+    of_mounts = (mount.partition(":")[0] for mount in by_kind.get("mount", ()))
+    hosts = (host.partition(":")[0].lower() for host in (*of_urls, *by_kind.get("host", ()), *of_mounts))
     return tuple(host for host in hosts if _HOST.fullmatch(host))
 
 
-def _image(found: Mapping[str, list[str]]) -> Image | None:
-    for reference in found.get("image", ()):
+def _image(by_kind: Mapping[str, list[str]]) -> Image | None:
+    for reference in by_kind.get("image", ()):
         if not reference.endswith((".", "…")):  # ECS cut the text inside the name
             return image(reference)
-    for url in found.get("url", ()):
+    for url in by_kind.get("url", ()):
         match = _MANIFEST.match(url)
         if match:
             tag, digest = ("", match[3]) if match[3].startswith("sha256:") else (match[3], "")
@@ -795,34 +795,34 @@ def _image(found: Mapping[str, list[str]]) -> Image | None:
     return None
 
 
-def _arns(found: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+def _arns(by_kind: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
     """Service and resource of each ARN."""
-    for text in found.get("arn", ()):
+    for text in by_kind.get("arn", ()):
         match = _ARN.match(text)
         if match:
             yield match[1].lower(), match[2]
 
 
-def _resource(found: Mapping[str, list[str]], service: str, kind: str) -> str:
-    for of_service, resource in _arns(found):
+def _resource(by_kind: Mapping[str, list[str]], service: str, kind: str) -> str:
+    for of_service, resource in _arns(by_kind):
         if of_service == service and resource.lower().startswith(kind):
             return resource[len(kind) :].partition(":")[0] if service == "logs" else resource[len(kind) :]
     return ""
 
 
-def _role(found: Mapping[str, list[str]]) -> str:
-    assumed = _resource(found, "sts", "assumed-role/").partition("/")[0]
-    return assumed or _resource(found, "iam", "role/").rpartition("/")[2]
+def _role(by_kind: Mapping[str, list[str]]) -> str:
+    assumed = _resource(by_kind, "sts", "assumed-role/").partition("/")[0]
+    return assumed or _resource(by_kind, "iam", "role/").rpartition("/")[2]
 
 
-def _blamed(found: Mapping[str, list[str]]) -> tuple[str, ...]:
+def _blamed(by_kind: Mapping[str, list[str]]) -> tuple[str, ...]:
     """Those of `dependency [migrate(IMAGE) …] for target [app(IMAGE) …]` but the target, and those named in words."""
-    *of_graph, _target = [text.partition("(")[0] for text in found.get("dependency", ())] or [""]
-    return tuple(dict.fromkeys((*of_graph, *reversed(found.get("blamed", ())))))
+    *of_graph, _target = [text.partition("(")[0] for text in by_kind.get("dependency", ())] or [""]
+    return tuple(dict.fromkeys((*of_graph, *reversed(by_kind.get("blamed", ())))))
 
 
-def _first(found: Mapping[str, list[str]], kind: str) -> str:
-    return next(iter(found.get(kind, ())), "")
+def _first(by_kind: Mapping[str, list[str]], kind: str) -> str:
+    return next(iter(by_kind.get(kind, ())), "")
 
 
 # --- how and what -----------------------------------------------------------------------------------------------------
@@ -840,22 +840,24 @@ _WORDS |= {
 _ERROR_NAME = re.compile(r"(?:^|: |[(\[]|[)\]] |- )[\"']?(\w+error|cannot(?:pull|start|create)\w+)\b")
 
 
-def _failure(found: Mapping[str, list[str]], words: str) -> Failure | None:
-    said = next((meaning for meaning, phrases in _FAILURES if any(f" {phrase} " in words for phrase in phrases)), None)
-    for_windows = any(name.lower().startswith("windows/") for name in found.get("platform", ()))
-    return Failure.HOST_OS if said is Failure.PLATFORM and for_windows else said
+def _failure(by_kind: Mapping[str, list[str]], words: str) -> Failure | None:
+    failure = next(
+        (meaning for meaning, phrases in _FAILURES if any(f" {phrase} " in words for phrase in phrases)), None
+    )
+    for_windows = any(name.lower().startswith("windows/") for name in by_kind.get("platform", ()))
+    return Failure.HOST_OS if failure is Failure.PLATFORM and for_windows else failure
 
 
-def _target_said(words: str) -> Target | None:
+def _target_in(words: str) -> Target | None:
     return next((meaning for meaning, phrases in _TARGETS if any(f" {phrase} " in words for phrase in phrases)), None)
 
 
 def _target(names: _Names, words: str, error: str, action: str) -> Target | None:
     """What the action, the files and hosts, and then the words name; of a pull that names nothing else, the image."""
-    found = names.found
-    files = [name for kind in ("path", "host", "command", "other") for name in found.get(kind, ())]
+    by_kind = names.by_kind
+    files = [name for kind in ("path", "host", "command", "other") for name in by_kind.get(kind, ())]
     service = action.partition(":")[0].lower()
-    said = _ALONE.get(words.strip().removeprefix("taskfailedtostart ")) or _target_said(words)
+    target = _ALONE.get(words.strip().removeprefix("taskfailedtostart ")) or _target_in(words)
     if any(path.lower().endswith(_USER_FILES) for path in files):
         return Target.USER
     if any(path.lower().startswith(_GPU_FILES) for path in files):
@@ -863,12 +865,12 @@ def _target(names: _Names, words: str, error: str, action: str) -> Target | None
     if service in _OF_SERVICE:
         return _OF_SERVICE[service]
     pulls = error.startswith("cannotpull")
-    if pulls and said not in {Target.SECRETS_MANAGER, Target.ROLE}:
-        layers = any(host.startswith("s3.") or ".s3." in host for host in _hosts(found))
+    if pulls and target not in {Target.SECRETS_MANAGER, Target.ROLE}:
+        layers = any(host.startswith("s3.") or ".s3." in host for host in _hosts(by_kind))
         return Target.IMAGE_LAYERS if layers else Target.IMAGE
-    of_hosts = (_of_host(host) for host in _hosts(found))
-    of_arns = (_OF_ARN.get(of_service) for of_service, _ in _arns(found))
-    return said or next(filter(None, of_hosts), None) or next(filter(None, of_arns), None)
+    of_hosts = (_of_host(host) for host in _hosts(by_kind))
+    of_arns = (_OF_ARN.get(of_service) for of_service, _ in _arns(by_kind))
+    return target or next(filter(None, of_hosts), None) or next(filter(None, of_arns), None)
 
 
 def _of_host(host: str) -> Target | None:
@@ -889,7 +891,7 @@ def parse(text: str) -> StopReason:
     """
     line = _GLUED_ERROR.sub(r"\1: ", _SERVICE_PREFIX.sub("", " ".join(text[:LOOKED_AT].replace("\u2019", "'").split())))
     names = _split(line)
-    found = names.found
+    by_kind = names.by_kind
     joined = f" {' '.join(names.words)} ".replace(f" {_FIXED} ", " ")
     match = _ERROR_NAME.search(names.wording)
     error = match[1] if match else ""
@@ -897,28 +899,28 @@ def parse(text: str) -> StopReason:
     target = _target(names, joined, error, action)
     port = _PORT.search(line) if target is Target.PORT else None
     answered = _HTTP_STATUS.search(line)
-    secret = _resource(found, "secretsmanager", "secret:") or _first(found, "secret")
+    secret = _resource(by_kind, "secretsmanager", "secret:") or _first(by_kind, "secret")
     return StopReason(
         wording=names.wording,
         error=error,
-        failure=_failure(found, joined),
+        failure=_failure(by_kind, joined),
         target=target,
         action=action,
-        role=_role(found),
-        image=_image(found),
-        blamed=_blamed(found),
+        role=_role(by_kind),
+        image=_image(by_kind),
+        blamed=_blamed(by_kind),
         secret=secret,
-        parameter=_resource(found, "ssm", "parameter") or _first(found, "parameter"),
-        log_group=_resource(found, "logs", "log-group:") or _first(found, "log_group"),
-        file_system=_resource(found, "elasticfilesystem", "file-system/") or _file_system(_hosts(found)),
-        path=_first(found, "path"),
-        user=_first(found, "user"),
-        key=_first(found, "key"),
-        command=_first(found, "command"),
-        port=port[1] if port else _first(found, "port"),
+        parameter=_resource(by_kind, "ssm", "parameter") or _first(by_kind, "parameter"),
+        log_group=_resource(by_kind, "logs", "log-group:") or _first(by_kind, "log_group"),
+        file_system=_resource(by_kind, "elasticfilesystem", "file-system/") or _file_system(_hosts(by_kind)),
+        path=_first(by_kind, "path"),
+        user=_first(by_kind, "user"),
+        key=_first(by_kind, "key"),
+        command=_first(by_kind, "command"),
+        port=port[1] if port else _first(by_kind, "port"),
         http_status=answered[1] if answered else "",
-        function=_resource(found, "lambda", "function:").partition(":")[0],
-        hosts=_hosts(found),
+        function=_resource(by_kind, "lambda", "function:").partition(":")[0],
+        hosts=_hosts(by_kind),
     )
 
 

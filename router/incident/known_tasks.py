@@ -63,7 +63,9 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
 def _may_have_gone_on(alert: Alert) -> bool:
     """Whether a container of a stopped task may have ended before the others; the report of that may still come."""
     containers = alert.containers
-    return len(containers) > 1 and any(each.reason or each.exit_code not in _STOPPED_BY_ECS for each in containers)
+    return len(containers) > 1 and any(
+        container.reason or container.exit_code not in _STOPPED_BY_ECS for container in containers
+    )
 
 
 def _with_restarts(known: KnownTask, alert: Alert) -> KnownTask:
@@ -103,11 +105,11 @@ def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
     A channel that was told of that report at this severity need not be told again.
     """
     reports = state.tasks.get(alert.task, _UNKNOWN).self_reports
-    found = [reports[name] for name in alert.exited if name in reports]
+    replaced = [reports[name] for name in alert.exited if name in reports]
     incident = state.incident
-    if alert.self_reported or not found or len(found) < len(alert.exited) or incident is None or incident.over:
+    if alert.self_reported or not replaced or len(replaced) < len(alert.exited) or incident is None or incident.over:
         return None
-    if any(report.incident != incident.number for report in found):
+    if any(report.incident != incident.number for report in replaced):
         return None
     told = {
         channel
@@ -116,7 +118,7 @@ def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
             report.severity.at_least(alert.severity)
             and channel in report.revisions
             and entry.sent_revision >= report.revisions[channel]
-            for report in found
+            for report in replaced
         )
     }
-    return Replaced(found[0].cause, frozenset(told))
+    return Replaced(replaced[0].cause, frozenset(told))

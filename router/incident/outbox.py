@@ -322,7 +322,7 @@ def drop(state: SubjectState, channel: str, now: float) -> tuple[SubjectState, s
     entry = state.outbox.get(channel)
     if entry and entry.is_leased(now):
         return state, "it is being sent now"
-    return state._replace(outbox={name: each for name, each in state.outbox.items() if name != channel}), ""
+    return state._replace(outbox={name: entry for name, entry in state.outbox.items() if name != channel}), ""
 
 
 def record_outage_sends(

@@ -288,12 +288,16 @@ def expire_conditions(state: SubjectState, now: float, timing: Timing) -> Subjec
         return state
     left = {key: condition for key, condition in state.conditions.items() if key not in expired}
     state = without_stale_mute(state._replace(conditions=left))
-    by_deadline = {key: each.deadline for key, each in expired.items() if each.deadline and each.deadline <= now}
+    by_deadline = {
+        key: condition.deadline
+        for key, condition in expired.items()
+        if condition.deadline and condition.deadline <= now
+    }
     unconfirmed = len(expired) - len(by_deadline)
     if state.incident and not state.incident.over and unconfirmed:
         incident = replace(state.incident, unconfirmed=state.incident.unconfirmed + unconfirmed)
         state = state._replace(incident=incident)
-    without_data = any(each.uncertain_since is not None for each in expired.values())
+    without_data = any(condition.uncertain_since is not None for condition in expired.values())
     doubt = EndedBy.WITHOUT_DATA if without_data else EndedBy.UNCONFIRMED
     by, at = (doubt, now) if unconfirmed else _deadline_passed(by_deadline)
     return reassess(state, by, at, now, timing)

@@ -95,25 +95,25 @@ def _children(alarm: Alarm, language: str) -> str:
 
 
 def _measured(alert: Alert, alarm: Alarm, language: str) -> str:
-    said = {"metric": _metric(alarm, language), "during": _during(alarm, language)}
+    words = {"metric": _metric(alarm, language), "during": _during(alarm, language)}
     if alarm.missing_tasks and alarm.values and (service := service_of(alert)):
         missing = _range(tuple(map(abs, alarm.values)))  # below zero if the alarm subtracts the desired tasks
         return phrase(
-            "alarm_tasks_missing", language, service=subject_in_cluster(service, language), count=missing, **said
+            "alarm_tasks_missing", language, service=subject_in_cluster(service, language), count=missing, **words
         )
     if alarm.no_data:
         key = "alarm_data_missing" if alarm.state == "ALARM" else "alarm_insufficient_data"
-        return phrase(key, language, **said)
+        return phrase(key, language, **words)
     if not alarm.values:
         return ""
     unit = unit_of(alarm)
-    said["values"] = _range(alarm.values) + unit
+    words["values"] = _range(alarm.values) + unit
     if alarm.lower is not None and alarm.upper is not None:
         band = f"{number(alarm.lower)}{unit}", f"{number(alarm.upper)}{unit}"
-        return phrase("alarm_outside_band", language, lower=band[0], upper=band[1], **said)
+        return phrase("alarm_outside_band", language, lower=band[0], upper=band[1], **words)
     if alarm.threshold is None:
-        return phrase("alarm_value", language, **said)
-    return phrase("alarm_threshold", language, threshold=f"{number(alarm.threshold)}{unit}", **said)
+        return phrase("alarm_value", language, **words)
+    return phrase("alarm_threshold", language, threshold=f"{number(alarm.threshold)}{unit}", **words)
 
 
 def _metric(alarm: Alarm, language: str) -> str:

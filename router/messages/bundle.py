@@ -44,7 +44,7 @@ def bundle(
     Args:
         singles: render the notifications about those of the incidents of which the channel has a memory.
     """
-    members = sorted(((each.incident, dispatch) for each, dispatch in parts if each.incident), key=_worst_first)
+    members = sorted(((state.incident, dispatch) for state, dispatch in parts if state.incident), key=_worst_first)
     worst, dispatch = members[0]
     incidents = tuple(incident for incident, _ in members)
     language = dispatch.options.language or config.language
@@ -122,9 +122,9 @@ def _places(incidents: Sequence[Incident], language: str) -> str:
 def _severities(incidents: Iterable[Incident], language: str) -> str:
     counts = Counter(incident.severity for incident in incidents)
     return phrase("list_separator", language).join(
-        phrase("severity_count", language, count=counts[each], severity=phrase(f"severity_{each}", language))
-        for each in Severity
-        if counts[each]
+        phrase("severity_count", language, count=counts[severity], severity=phrase(f"severity_{severity}", language))
+        for severity in Severity
+        if counts[severity]
     )
 
 

@@ -26,7 +26,7 @@ def sentence(alert: Alert, language: str, limits: Mapping[str, int]) -> str:
         return _joined([_unhealthy(alert, language), _stopped(alert, language)], language)
     if not alert.blamed:
         return _none_started(alert, language)
-    ran = "" if all(each.exit_code is None for each in alert.blamed) else _ran(alert, "it_ran", language)
+    ran = "" if all(container.exit_code is None for container in alert.blamed) else _ran(alert, "it_ran", language)
     return _joined([_failed(alert, language, limits), ran], language)
 
 
@@ -61,13 +61,15 @@ def memory_limit(container: Container, limits: Mapping[str, int]) -> int | None:
 def codes_of_run(alert: Alert) -> frozenset[int]:
     """The exit codes of a standalone task that has stopped: if one of them is 0, its job may be done."""
     standalone = alert.stopped and alert.subject.kind is SubjectKind.FAMILY
-    return frozenset(each.exit_code for each in alert.remaining if standalone and each.exit_code is not None)
+    return frozenset(
+        container.exit_code for container in alert.remaining if standalone and container.exit_code is not None
+    )
 
 
 def reason_for_hint(alert: Alert, culprit: Container | None) -> str:
     """The container's reason that says more about what to do than the alert's does; or ""."""
     if alert.cause == HEALTH_CHECK:
-        reasons = [each.reason for each in ((culprit,) if culprit else alert.remaining)]
+        reasons = [container.reason for container in ((culprit,) if culprit else alert.remaining)]
         return next((reason for reason in reasons if parse(reason).failure is Failure.OUT_OF_MEMORY), "")
     return culprit.reason if culprit and len(alert.blamed) > 1 else ""
 
@@ -110,7 +112,8 @@ def _unhealthy(alert: Alert, language: str) -> str:
 
 def _none_started(alert: Alert, language: str) -> str:
     failed = alert.stopped and alert.stop_code == "TaskFailedToStart"
-    if not failed or len(alert.containers) < 2 or any(each.exit_code is not None for each in alert.containers):  # noqa: PLR2004
+    none_ran = all(container.exit_code is None for container in alert.containers)
+    if not (failed and none_ran and len(alert.containers) > 1):
         return ""
     return phrase("none_started", language, count=len(alert.containers))
 

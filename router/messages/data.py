@@ -78,7 +78,7 @@ def _alert(alert: Alert) -> dict[str, Any]:
         "stop_code": alert.stop_code[:_NAME],
         "task": alert.task,
         "task_definition": alert.task_definition[:_NAME],
-        "containers": [_container(each) for each in alert.blamed[:_CONTAINER_COUNT]],
+        "containers": [_container(container) for container in alert.blamed[:_CONTAINER_COUNT]],
         "runbook_url": alert.runbook_url[:_URL],
         "self_reported": alert.self_reported,
     }

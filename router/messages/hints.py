@@ -1793,7 +1793,7 @@ def hint(situation: Situation, known: Mapping[str, str]) -> Hint | None:
         known: what hints may name beyond what the reason does, such as `memory`; what is empty counts as not known.
     """
     names = {name for name, value in named(situation, known).items() if value} | {"execution_role"}
-    return next((each for each in HINTS.get(situation.cause, ()) if _fits(each, situation, names)), None)
+    return next((hint for hint in HINTS.get(situation.cause, ()) if _fits(hint, situation, names)), None)
 
 
 def _fits(each: Hint, situation: Situation, names: set[str]) -> bool:

@@ -79,7 +79,7 @@ class _MessageContext(NamedTuple):
     dispatch: Dispatch
     incident: Incident
     config: ChannelConfig
-    found: Enrichment
+    enrichment: Enrichment
     advice: Hint | None = None
 
     @property
@@ -114,19 +114,19 @@ def notification(
     dispatch: Dispatch,
     incident: Incident,
     config: ChannelConfig,
-    found: Enrichment | None = None,
-    made: dict[Any, Message] | None = None,
+    enrichment: Enrichment | None = None,
+    messages: dict[Any, Message] | None = None,
 ) -> Notification:
     """What a channel is asked to say, with the message in that channel's language.
 
     Args:
-        found: what is known beyond the event (`router.enrichment.enrich`).
-        made: messages of this incident so far; channels that are told the same, in the same words, share one.
+        enrichment: what is known beyond the event (`router.enrichment.enrich`).
+        messages: those of this incident so far; channels that are told the same, in the same words, share one.
     """
     language, time_zone = dispatch.options.language or config.language, dispatch.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
     described = (dispatch.alert or incident.alert).id
-    said = (
+    wording = (
         dispatch.kind,
         dispatch.reason,
         dispatch.is_first,
@@ -135,15 +135,15 @@ def notification(
         language,
         time_zone,
     )
-    made = {} if made is None else made
-    if said not in made:
-        made[said] = _message(_MessageContext(dispatch, incident, config, found or Enrichment()))
+    messages = {} if messages is None else messages
+    if wording not in messages:
+        messages[wording] = _message(_MessageContext(dispatch, incident, config, enrichment or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
     alert = dispatch.alert or incident.alert
     return cleaned(
         Notification(
             kind=dispatch.kind,
-            message=made[said],
+            message=messages[wording],
             alert=alert,
             incident=incident,
             mention=mention,
@@ -164,11 +164,11 @@ def _message(story: _MessageContext) -> Message:
         text="\n".join(filter(None, [_lead(story), _other_containers(story), reason, advice])),
         facts=(
             *_labelled(_facts(story), story),
-            *story.found.facts.items(),
+            *story.enrichment.facts.items(),
             *_labelled(_about_the_log(story), story),  # last, because channels show the log below the facts
         ),
         links=_links(story),
-        log_excerpt="" if story.over else story.found.log_excerpt,
+        log_excerpt="" if story.over else story.enrichment.log_excerpt,
         reason=reason,
         hint=advice,
         details=_labelled(_details(story), story),
@@ -256,7 +256,7 @@ def _where(subject: Subject, story: _MessageContext) -> str:
 
 def _memory(story: _MessageContext) -> int | None:
     """MiB at which the culprit is killed; None if several containers are culprits and their limits differ."""
-    limits = {containers.memory_limit(container, story.found.memory) for container in story.alert.blamed}
+    limits = {containers.memory_limit(container, story.enrichment.memory) for container in story.alert.blamed}
     return limits.pop() if len(limits) == 1 else None
 
 
@@ -269,7 +269,7 @@ def _hint_values(story: _MessageContext) -> dict[str, str]:
         "image": _short(_named_image(story.alert)),
         "memory": f"{memory:,}" if memory else "",
         "expires": _moment(expires, story),
-        "new_revision": story.alert.task_definition if _is_new(story.found.recurrence, story.alert) else "",
+        "new_revision": story.alert.task_definition if _is_new(story.enrichment.recurrence, story.alert) else "",
     }
 
 
@@ -493,7 +493,7 @@ def _culprit_sentence(story: _MessageContext) -> str:
     return (
         api_calls.sentence(alert, story.config.language)
         or health_events.sentence(alert, story.config.language, story.clock)
-        or containers.sentence(alert, story.config.language, story.found.memory)
+        or containers.sentence(alert, story.config.language, story.enrichment.memory)
     )
 
 
@@ -503,7 +503,7 @@ def _other_containers(story: _MessageContext) -> str:
 
 def _history_sentence(story: _MessageContext) -> str:
     """What history knows: how often it has been, and whether a deployment began it."""
-    past, alert = story.found.recurrence, story.alert
+    past, alert = story.enrichment.recurrence, story.alert
     if past is None:
         return ""
     if past.previous is None:
@@ -599,8 +599,8 @@ def _facts(story: _MessageContext) -> dict[str, str]:
 
 
 def _about_the_log(story: _MessageContext) -> dict[str, str]:
-    logged_at = story.found.logged_at
-    if story.over or not story.found.log_excerpt:
+    logged_at = story.enrichment.logged_at
+    if story.over or not story.enrichment.log_excerpt:
         return {}
     if logged_at is None:
         return {"log_lines": story.phrase("log_lines")}
@@ -612,7 +612,9 @@ def _may_be_memory(alert: Alert) -> bool:
     if alert.cause == "out_of_memory" or alert.stop_code in containers.STOPPED_FROM_OUTSIDE or not alert.blamed:
         return False
     job_done = 0 in containers.codes_of_run(alert)
-    return not job_done and all(each.exit_code == SIGKILL and each.health != "UNHEALTHY" for each in alert.blamed)
+    return not job_done and all(
+        container.exit_code == SIGKILL and container.health != "UNHEALTHY" for container in alert.blamed
+    )
 
 
 def _image(alert: Alert) -> str:
@@ -622,7 +624,7 @@ def _image(alert: Alert) -> str:
 
 
 def _essential(dead: Container | None, story: _MessageContext) -> str:
-    flag = story.found.essential.get(dead.name) if dead else None
+    flag = story.enrichment.essential.get(dead.name) if dead else None
     return "" if flag is None else story.phrase("yes" if flag else "no")
 
 
@@ -633,11 +635,11 @@ def _details(story: _MessageContext) -> dict[str, str]:
     return {
         "severity": story.phrase(f"severity_{incident.severity}"),
         "subject": subject_in_cluster(subject, story.config.language, alert.task),
-        "place": _place(subject, story.found.account_name),
+        "place": _place(subject, story.enrichment.account_name),
         "container": containers.joined(alert.blamed, story.config.language),
         "exit_code": str(next(iter(codes))) if len(codes) == 1 and codes != {None} else "",
         "essential": _essential(alert.culprit, story),
-        "log_group": story.found.logs[0],
+        "log_group": story.enrichment.logs[0],
         "task": alert.task,
         **_placement(alert),
         "more": command(f"history show {incident.id}", story.config),
@@ -685,12 +687,12 @@ def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
     alert = story.alert
     runbook = alert.runbook_url or (alert.alarm.runbook_url if alert.alarm else "")
     links = [(story.phrase("link_runbook"), runbook), *alarms.children_links(alert, story.config.language)]
-    links += [(story.phrase(f"link_{name}"), url) for name, url in pages(alert, story.found, over=story.over)]
+    links += [(story.phrase(f"link_{name}"), url) for name, url in pages(alert, story.enrichment, over=story.over)]
     links.append((story.phrase("link_source"), story.advice.source if story.advice else ""))
     return tuple((label, url) for label, url in links if url)[:LINKS]
 
 
-def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) -> Iterator[tuple[str, str]]:
+def pages(alert: Alert, enrichment: Enrichment | None = None, *, over: bool = False) -> Iterator[tuple[str, str]]:
     """(name, URL) of the pages of the AWS console about an alert, the most useful first; none if its place is unknown.
 
     They need no permission of the router: only the page of a log stream needs the names in `found`.
@@ -703,7 +705,7 @@ def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) 
     subject = _subject(alert)
     cluster = subject.cluster
     if cluster != "-":
-        yield from _task_pages(alert, site, found or Enrichment())
+        yield from _task_pages(alert, site, enrichment or Enrichment())
         if subject.kind is SubjectKind.SERVICE:
             yield from _service_pages(alert, site, subject)
         elif not alert.task and subject.kind is not SubjectKind.ALARM:
@@ -714,10 +716,10 @@ def pages(alert: Alert, found: Enrichment | None = None, *, over: bool = False) 
         yield from console.named_in(site, alert.reason)
 
 
-def _task_pages(alert: Alert, site: console.Site, found: Enrichment) -> Iterator[tuple[str, str]]:
+def _task_pages(alert: Alert, site: console.Site, enrichment: Enrichment) -> Iterator[tuple[str, str]]:
     cluster = alert.subject.cluster
-    if all(found.logs):
-        yield "logs", console.log_stream(site, *found.logs)
+    if all(enrichment.logs):
+        yield "logs", console.log_stream(site, *enrichment.logs)
     elif alert.task and alert.stop_code != "TaskFailedToStart":  # what never started has written nothing
         yield "logs", console.task_logs(site, cluster, alert.task)
     if alert.task:

@@ -80,12 +80,12 @@ def said(
     *,
     first: bool = True,
     held: dict[str, int] | None = None,
-    found: Enrichment | None = None,
+    enrichment: Enrichment | None = None,
     **settings: Any,
 ) -> Message:
     made = incident or incident_of()
     dispatch = Dispatch("chat", kind, 1, 1, first, made.severity, held or {})
-    return notification(dispatch, made, ChannelConfig("chat", "chat", {}, **settings), found).message
+    return notification(dispatch, made, ChannelConfig("chat", "chat", {}, **settings), enrichment).message
 
 
 @pytest.mark.parametrize(
@@ -426,22 +426,22 @@ def test_a_resolved_alarm_names_its_ok() -> None:
 
 
 def test_the_message_says_that_log_times_are_the_applications() -> None:
-    found = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
-    assert said(found=found).facts[-1] == ("Log lines", "times as the application wrote them")
+    enrichment = Enrichment({"Owner": "web"}, log_excerpt="17:19:02 boom")
+    assert said(enrichment=enrichment).facts[-1] == ("Log lines", "times as the application wrote them")
     assert "Log lines" not in dict(said().facts)
-    assert "Log lines" not in dict(said(kind=Kind.RESOLVED, found=found).facts)
+    assert "Log lines" not in dict(said(kind=Kind.RESOLVED, enrichment=enrichment).facts)
 
 
 def test_the_last_log_line_has_a_time_on_the_readers_clock() -> None:
-    found = Enrichment(log_excerpt="17:19:02 boom", logged_at=OPENED_AT)
-    here, there = said(found=found), said(found=found, time_zone="Asia/Tokyo")
+    enrichment = Enrichment(log_excerpt="17:19:02 boom", logged_at=OPENED_AT)
+    here, there = said(enrichment=enrichment), said(enrichment=enrichment, time_zone="Asia/Tokyo")
     assert here.facts[-1][1].endswith("; last line logged at 2024-08-08 17:19:02 UTC")
     assert there.facts[-1][1].endswith("; last line logged at 2024-08-09 02:19:02 JST")
 
 
 def test_facts_add_to_the_text_and_include_those_of_plugins() -> None:
     incident = incident_of(causes={"essential_container_exited": 2})
-    assert said(incident, found=Enrichment({"Owner": "web team"})).facts == (
+    assert said(incident, enrichment=Enrichment({"Owner": "web team"})).facts == (
         ("Image", "app:1.4.2"),
         ("Task definition", "web:42"),
         ("Since", "2024-08-08 17:19:02 UTC"),
@@ -465,8 +465,11 @@ def test_details_have_the_place_and_how_to_find_the_rest() -> None:
 
 
 def test_the_account_has_its_name_from_the_configuration() -> None:
-    found = Enrichment(account_name="production")
-    assert dict(said(incident_of(), found=found).details)["Account / Region"] == "production (123456789012) eu-west-1"
+    enrichment = Enrichment(account_name="production")
+    assert (
+        dict(said(incident_of(), enrichment=enrichment).details)["Account / Region"]
+        == "production (123456789012) eu-west-1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -724,16 +727,16 @@ incidents = st.builds(
 
 @given(
     incident=incidents,
-    found=enrichments,
+    enrichment=enrichments,
     kind=st.sampled_from(Kind),
     first=st.booleans(),
     language=st.sampled_from(["en", "ja"]),
     zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York"]),
 )
 def test_every_alert_can_be_rendered(
-    incident: Incident, found: Enrichment | None, kind: Kind, language: str, zone: str, *, first: bool
+    incident: Incident, enrichment: Enrichment | None, kind: Kind, language: str, zone: str, *, first: bool
 ) -> None:
-    message = said(incident, kind, first=first, found=found, language=language, time_zone=zone)
+    message = said(incident, kind, first=first, enrichment=enrichment, language=language, time_zone=zone)
     assert json.loads(json.dumps(asdict(message)))["title"] == message.title != ""
     assert all(label and value for label, value in message.facts)
     assert all(urlsplit(url).scheme == "https" for _, url in message.links)
@@ -747,7 +750,7 @@ def test_out_of_memory_names_the_limit_that_was_too_low() -> None:
     assert said(incident_of(OOM)).lead == (
         "Container app was killed for exceeding its 512 MiB memory limit. The task ran for 7 min 42 s."
     )
-    assert "1,024 MiB" in said(incident_of(OOM), found=Enrichment(memory={"app": 1024})).lead
+    assert "1,024 MiB" in said(incident_of(OOM), enrichment=Enrichment(memory={"app": 1024})).lead
     unknown = replace(OOM, containers=(OOM.containers[0]._replace(memory=None),))
     assert said(incident_of(unknown)).lead.startswith("Container app was killed for exceeding its memory limit.")
 
@@ -794,7 +797,7 @@ def test_exit_codes_are_omitted_if_ecs_stopped_the_task(raw: events.Raw, lead: s
 )
 def test_recurrence_and_the_preceding_deployment_come_from_history(recurrence: Recurrence, sentence: str) -> None:
     made = replace(DIED, at=OPENED_AT, started_at=None)
-    lead = said(incident_of(made), found=Enrichment(recurrence=recurrence)).lead
+    lead = said(incident_of(made), enrichment=Enrichment(recurrence=recurrence)).lead
     assert lead.removeprefix("Container app exited with code 137: killed (SIGKILL).").strip() == sentence
 
 
@@ -802,8 +805,8 @@ def test_a_failure_that_started_with_a_deployment_suggests_a_rollback() -> None:
     crash = replace(DIED, containers=(Container("app", "STOPPED", 1),), at=OPENED_AT)
     new = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 240))
     old = Enrichment(recurrence=Recurrence(deployed_at=OPENED_AT - 7200))
-    assert "roll back to the previous revision" in said(incident_of(crash), found=new).hint
-    assert said(incident_of(crash), found=old).hint == said(incident_of(crash)).hint
+    assert "roll back to the previous revision" in said(incident_of(crash), enrichment=new).hint
+    assert said(incident_of(crash), enrichment=old).hint == said(incident_of(crash)).hint
 
 
 def test_an_alarm_on_task_counts_is_about_the_service() -> None:
@@ -835,8 +838,8 @@ def test_any_alarms_description_is_shown() -> None:
 def test_the_end_has_no_reason_hint_or_log() -> None:
     """The problem is over, so they would not help."""
     over = incident_of(OOM, status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60)
-    found = Enrichment(log_excerpt="boom", logs=("/ecs/web", "web/app/1"))
-    message = said(over, Kind.RESOLVED, first=False, found=found)
+    enrichment = Enrichment(log_excerpt="boom", logs=("/ecs/web", "web/app/1"))
+    message = said(over, Kind.RESOLVED, first=False, enrichment=enrichment)
     assert (message.reason, message.hint, message.log_excerpt) == ("", "", "")
     assert dict(message.facts).keys() == {"Since", "Recovered"}
     assert [label for label, _ in message.links] == ["View logs", "View task", "View service"]
@@ -868,9 +871,11 @@ def test_images_have_the_shortest_name_that_identifies_them(image: str, digest: 
 
 def test_the_log_is_linked_if_it_is_known() -> None:
     """CloudWatch encodes names twice, with `$` instead of `%`."""
-    links = dict(said(found=Enrichment(logs=("/ecs/web", "web/app/1"))).links)
+    links = dict(said(enrichment=Enrichment(logs=("/ecs/web", "web/app/1"))).links)
     assert links["View logs"].endswith("#logsV2:log-groups/log-group/$252Fecs$252Fweb/log-events/web$252Fapp$252F1")
-    assert dict(said(found=Enrichment(logs=("/ecs/web", ""))).links)["View logs"].endswith("/logs?region=eu-west-1")
+    assert dict(said(enrichment=Enrichment(logs=("/ecs/web", ""))).links)["View logs"].endswith(
+        "/logs?region=eu-west-1"
+    )
 
 
 def test_a_task_without_a_name_is_named_by_its_id() -> None:
