@@ -275,7 +275,7 @@ class _Crashing:
             back_within=max(self.back, default=0.0),
             commits=table.commits,
             refused=table.refused,
-            without_history=sum(each.incident.number == 0 for each in told),
+            without_history=sum(notification.incident.number == 0 for notification in told),
             dead=self.dead,
         )
 
@@ -350,7 +350,7 @@ class _Crashing:
         router = self._router._replace(memory=OutageMemory())
         deadline = Deadline(self.scheduler.now + self.time_out, lambda: self.scheduler.now)
         answer = handle(event, router, deadline, MAX_RECEIVES)
-        again = {each["itemIdentifier"] for each in answer.get("batchItemFailures", ())}
+        again = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", ())}
         for record in records:
             if record.id in again:
                 self._again(record, self._back.pop(record.id, self.scheduler.now + 6 * TIME_OUT))

@@ -205,7 +205,7 @@ def _apply_alerts(  # noqa: PLR0913, PLR0917 - everything that it depends on
     is_news = state != advanced or any(not row.is_repeat for row in rows.new.values())
     after = _postponed_by_silence(state, runtime, now) if is_news else before
     recorded = {routed.alert.id: rows.find(after, routed.alert.id) for routed in final.values()}
-    known = {alert_id: each.decision if each else _KNOWN for alert_id, each in recorded.items()}
+    known = {alert_id: record.decision if record else _KNOWN for alert_id, record in recorded.items()}
     return _Transition(before, after, tuple(rows.new.values()), final, known, is_news)
 
 

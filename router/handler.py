@@ -136,7 +136,7 @@ def _home(queue_url: str, settings: Config) -> Home:
     account = queue_url.rstrip("/").split("/")[-2]
     region = os.environ.get("AWS_REGION", "")
     ecs = partial(clients.ecs_of, region)
-    expected = frozenset(ExpectedRun(each.name, each.family, each.cluster) for each in settings.expect)
+    expected = frozenset(ExpectedRun(run.name, run.family, run.cluster) for run in settings.expect)
     poll = settings.poll
     return Home(account, region, ecs, clients.cloudwatch, poll.services, expected, poll.verify)
 

@@ -109,7 +109,7 @@ def _containers(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterat
         if task_id in gone or (task and task.get("lastStatus") == "STOPPED"):
             yield condition, EndedBy.TASK_STOPPED
         elif task:
-            statuses = {each.get("name"): each.get("lastStatus") for each in task.get("containers", ())}
+            statuses = {container.get("name"): container.get("lastStatus") for container in task.get("containers", ())}
             yield condition, EndedBy.CONTAINER_RUNNING if statuses.get(name) == "RUNNING" else None
 
 
@@ -118,12 +118,14 @@ def _hooks(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_
     if not arns:
         return
     answer = home.ecs().describe_service_deployments(serviceDeploymentArns=arns)
-    deployments = {each["serviceDeploymentArn"]: each for each in answer.get("serviceDeployments", ())}
+    deployments = {
+        deployment["serviceDeploymentArn"]: deployment for deployment in answer.get("serviceDeployments", ())
+    }
     for condition in conditions:
         deployment = deployments.get(condition.arn)
         if deployment is None:
             continue
-        hooks = {each.get("hookId"): each.get("status") for each in deployment.get("lifecycleHookDetails", ())}
+        hooks = {hook.get("hookId"): hook.get("status") for hook in deployment.get("lifecycleHookDetails", ())}
         status = hooks.get(condition.key.removeprefix(HOOK))
         if deployment.get("status") in _DEPLOYMENT_OVER:
             yield condition, EndedBy.DEPLOYMENT_ENDED
@@ -140,7 +142,7 @@ def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterato
     answer = home.ecs().describe_container_instances(
         cluster=cluster, containerInstances=arns, include=["CONTAINER_INSTANCE_HEALTH"]
     )
-    instances = {each["containerInstanceArn"]: each for each in answer.get("containerInstances", ())}
+    instances = {instance["containerInstanceArn"]: instance for instance in answer.get("containerInstances", ())}
     gone = _missing(answer)
     for condition in conditions:
         instance = instances.get(condition.arn)
@@ -161,7 +163,7 @@ def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator
         return
     names = sorted({condition.subject.name for condition in conditions})
     answer = home.ecs().describe_services(cluster=cluster, services=names)
-    services = {each["serviceName"]: each for each in answer.get("services", ())}
+    services = {service["serviceName"]: service for service in answer.get("services", ())}
     gone = _missing(answer)
     for condition in conditions:
         name = condition.subject.name

@@ -131,7 +131,7 @@ def _check_names(stack: Stack, names: Sequence[str], configured: set[str], since
         return
     now = time.time()
     failed = {item["channel"] for item in stack.history.failed_deliveries(now - since, now)}
-    known = configured | failed | {each.channel for each in owed(stack.history, now)}
+    known = configured | failed | {entry.channel for entry in owed(stack.history, now)}
     for name in names:
         if name not in known:
             raise click.UsageError(f"there is no channel {name!r}; known channels: {', '.join(sorted(known))}")

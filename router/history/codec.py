@@ -161,7 +161,7 @@ class TupleOf:
             raise DamagedItem(f"{str(stored)[:40]!r} is not a list")
         values, unknown = stored, None
         if self._codec.accepts is None or not all(map(self._codec.accepts, stored)):
-            pairs = [self._codec.read(each) for each in stored]
+            pairs = [self._codec.read(element) for element in stored]
             values, unknown = [value for value, _ in pairs], _unknown(enumerate(pairs))
         return tuple(map(self._element, values) if self._element else values), unknown
 
@@ -169,7 +169,7 @@ class TupleOf:
         if self._codec.accepts is not None:
             return list(value)
         known = unknown or {}
-        return [self._codec.write(each, known.get(position)) for position, each in enumerate(value)]
+        return [self._codec.write(element, known.get(position)) for position, element in enumerate(value)]
 
 
 class MapOf:
@@ -191,7 +191,7 @@ class MapOf:
         if self._codec.accepts is not None:
             return dict(value)
         known = unknown or EMPTY
-        return {name: self._codec.write(each, known.get(name)) for name, each in value.items()}
+        return {name: self._codec.write(member, known.get(name)) for name, member in value.items()}
 
 
 class Field(NamedTuple):

@@ -666,7 +666,7 @@ def row_item(row: AlertRecord, ttl: int, now: float) -> Item:
         "at": at,
         **_subject_item(subject),
         **(_event_item(row.event) if row.event else {}),
-        **{name: value for each in row.silenced_by.items() for name, value in zip(_SILENCED_BY, each, strict=True)},
+        **{name: value for texts in row.silenced_by.items() for name, value in zip(_SILENCED_BY, texts, strict=True)},
     }
 
 
@@ -767,7 +767,7 @@ def delivery_items(state: SubjectState, deliveries: Sequence[Delivery], ttl: int
         else:
             together.append(attempt)
     if together:
-        first = next(each.dispatch for each in deliveries if each.outcome is not Outcome.FAILED)
+        first = next(delivery.dispatch for delivery in deliveries if delivery.outcome is not Outcome.FAILED)
         yield {**shared, "sk": f"{sk}{_attempt_key(first)}", "deliveries": together}
 
 
@@ -821,7 +821,11 @@ def _subject_item(subject: Subject) -> Item:
 def _alert_item(alert: Alert) -> Item:
     item = _fields(alert)
     del item["subject"], item["alarm"], item["effects"]  # the row holds the whole event
-    return {**item, "severity": alert.severity.value, "containers": [each._asdict() for each in alert.containers]}
+    return {
+        **item,
+        "severity": alert.severity.value,
+        "containers": [container._asdict() for container in alert.containers],
+    }
 
 
 def _fields(data: Alert) -> Item:
@@ -837,7 +841,7 @@ def to_state(item: Mapping[str, Any]) -> SubjectState:
         DamagedItem: a part of it cannot be read.
     """
     refuse_newer(item)
-    outer, outer_unknown = SUBJECT_ITEM.read(_without_made(item, _MADE_FOR_QUERIES))
+    outer, outer_unknown = SUBJECT_ITEM.read(_without_derived(item, _MADE_FOR_QUERIES))
     values, unknown = STATE.read(unpacked_state(item))
     subject = Subject.from_text(outer["account"], outer["region"], outer["cluster"], outer["subject"])
     if state_key(subject)[0] != item["pk"]:
@@ -879,8 +883,8 @@ def refuse_newer(item: Mapping[str, Any]) -> None:
         raise NewerItem((item["pk"], item["sk"]), f"needs schema {oldest}, and this version has {SCHEMA}")
 
 
-def _without_made(item: Mapping[str, Any], made: set[str]) -> Item:
-    return {name: value for name, value in item.items() if name not in made and name not in _KEYS_AND_STAMP}
+def _without_derived(item: Mapping[str, Any], derived: set[str]) -> Item:
+    return {name: value for name, value in item.items() if name not in derived and name not in _KEYS_AND_STAMP}
 
 
 # --- damaged items ----------------------------------------------------------------------------------------------------
@@ -1031,7 +1035,7 @@ def _from_shared_item(make: type[_Shared], record: Record, item: Mapping[str, An
     if item is None:
         return make()
     refuse_newer(item)
-    values, unknown = record.read(_without_made(item, {"version"}))
+    values, unknown = record.read(_without_derived(item, {"version"}))
     return make(version=VERSION.read(item.get("version"))[0], unknown=unknown or EMPTY, **values)
 
 
@@ -1069,7 +1073,7 @@ def to_silence(item: Mapping[str, Any]) -> Silence:
         DamagedItem: a part of it cannot be read.
     """
     refuse_newer(item)
-    values, unknown = SILENCE.read(_without_made(item, set()))
+    values, unknown = SILENCE.read(_without_derived(item, set()))
     if facts := values["match"].keys() - SILENCE_FACTS.keys():
         raise NewerItem((item["pk"], item["sk"]), f"matches {', '.join(sorted(facts))}")
     try:
@@ -1151,9 +1155,11 @@ def _to_the_millisecond(value: Any) -> Any:
     if kind is float:
         return round(value, 3)
     if kind is dict or isinstance(value, Mapping):
-        return {n: each if type(each) in _WITHOUT_FLOATS else _to_the_millisecond(each) for n, each in value.items()}
+        return {
+            n: member if type(member) in _WITHOUT_FLOATS else _to_the_millisecond(member) for n, member in value.items()
+        }
     if kind is list or kind is tuple:
-        return [each if type(each) in _WITHOUT_FLOATS else _to_the_millisecond(each) for each in value]
+        return [element if type(element) in _WITHOUT_FLOATS else _to_the_millisecond(element) for element in value]
     return value
 
 
@@ -1195,9 +1201,9 @@ def redacted(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):  # nearly all of it
         return value
     if isinstance(value, Mapping):
-        return {key: _REDACTIONS.get(key, redacted)(each) for key, each in value.items()}
+        return {key: _REDACTIONS.get(key, redacted)(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [redacted(each) for each in value]
+        return [redacted(element) for element in value]
     return value
 
 
@@ -1205,15 +1211,16 @@ def _names_alone(variables: Any) -> Any:
     if not isinstance(variables, list):
         return REDACTED
     return [
-        {"name": each.get("name"), "value": REDACTED} if isinstance(each, Mapping) else REDACTED for each in variables
+        {"name": variable.get("name"), "value": REDACTED} if isinstance(variable, Mapping) else REDACTED
+        for variable in variables
     ]
 
 
 def _without_overrides(value: Any) -> Any:
     """The parameters or the answer of an API call."""
     if isinstance(value, Mapping):
-        return {key: _IN_CALLS.get(key, _without_overrides)(each) for key, each in value.items()}
-    return [_without_overrides(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: _IN_CALLS.get(key, _without_overrides)(member) for key, member in value.items()}
+    return [_without_overrides(element) for element in value] if isinstance(value, list | tuple) else value
 
 
 _IN_CALLS: Mapping[str, Callable[[Any], Any]] = {"overrides": lambda _: REDACTED, "environment": _names_alone}

@@ -201,8 +201,8 @@ class History(NamedTuple):
 
     def states(self, subjects: Sequence[Subject], now: float) -> tuple[dict[Subject, SubjectState], ChannelStates]:
         """The states of subjects and of the channels; see `snapshot`."""
-        found = self.snapshot(subjects, (), now)
-        return dict(found.states), found.channel_states
+        snapshot = self.snapshot(subjects, (), now)
+        return dict(snapshot.states), snapshot.channel_states
 
     def snapshot(self, subjects: Sequence[Subject], alert_ids: Iterable[str], now: float) -> Snapshot:
         """The states of subjects and of the channels, and the rows of alerts, in one consistent read.
@@ -216,13 +216,13 @@ class History(NamedTuple):
         """
         keys = [CHANNEL_STATES_KEY, *(state_key(subject) for subject in subjects)] if subjects else []
         row_keys = [key for alert_id in alert_ids if (key := row_key(alert_id))]
-        found = self.table.get([*keys, *row_keys], now) if keys or row_keys else {}
+        items = self.table.get([*keys, *row_keys], now) if keys or row_keys else {}
         states = {}
         for subject in subjects:
-            item = found.get(state_key(subject))
+            item = items.get(state_key(subject))
             states[subject] = (self._state(item, now, subject) if item else None) or SubjectState(subject)
-        rows = {key: found[key] for key in row_keys if key in found}
-        return Snapshot(states, self._channel_states(found.get(CHANNEL_STATES_KEY), now), rows)
+        rows = {key: items[key] for key in row_keys if key in items}
+        return Snapshot(states, self._channel_states(items.get(CHANNEL_STATES_KEY), now), rows)
 
     def channel_states(self, now: float) -> ChannelStates:
         """The states of the channels, read consistently. Raises as `states` does."""
@@ -257,13 +257,13 @@ class History(NamedTuple):
         Those for which only pages wait for their rate limit come last, as far as there is room. A state whose window
         has ended without anything held back is not due: it needs another place in the index (`state_item`).
         """
-        found = [
+        due = [
             item
             for shard in range(SHARDS)
             for item in self.table.query(Query("due", f"due#{shard}", (0, now), limit=_DUE_LISTED), now).items
         ]
-        found.sort(key=lambda item: (item.get("only_pages_until", 0) > now, item["due_at"]))
-        keys = [(item["pk"], item["sk"]) for item in found[:_DUE_LOADED]]
+        due.sort(key=lambda item: (item.get("only_pages_until", 0) > now, item["due_at"]))
+        keys = [(item["pk"], item["sk"]) for item in due[:_DUE_LOADED]]
         states = self._loaded(keys, now) if keys else ()
         return sorted((state for item, state in states if is_due(state, now) or _is_early(item, now)), key=_due_at)
 
@@ -466,7 +466,7 @@ class History(NamedTuple):
             alone = [place for place, result in results.items() if len(left) > 1 and _failed_together(result)]
             if len(contended) > 1 and number + 1 >= BATCH_TRIES and not any(map(_met_at_the_channels, tried)):
                 alone, contended = alone + contended, []
-            outcomes |= {n: each for n, each in results.items() if not isinstance(each, Conflict)}
+            outcomes |= {n: result for n, result in results.items() if not isinstance(result, Conflict)}
             for position, place in enumerate(alone):
                 until = deadline.current()
                 with deadline.applies(until and until.share(len(alone) - position)):
@@ -493,7 +493,7 @@ class History(NamedTuple):
             changes, channel_states = change(read(parts, attempt), parts, attempt)
         except HistoryUnavailable as error:
             return [error] * len(parts)
-        writes = [each.write for each in changes]
+        writes = [change.write for change in changes]
         failures = self._commit_states(writes, channel_states, attempt.now)
         rows = [row for place, write in enumerate(writes) if place not in failures for row in write.rows]
         missing = self._put_rows(rows, attempt.now)
@@ -527,7 +527,7 @@ class History(NamedTuple):
             except (Conflict, HistoryUnavailable) as error:
                 is_over = isinstance(error, HistoryUnavailable) and not error.answered
                 needed = is_over or (is_first and channel_states)
-                failed = [place for each in (batches[number:] if needed else [batch]) for place in each]
+                failed = [place for places in (batches[number:] if needed else [batch]) for place in places]
                 failures |= dict.fromkeys(failed, error)
                 if needed:
                     return failures

@@ -133,9 +133,9 @@ class Query(NamedTuple):
             for name, allowed in self.filters.items()
         )
 
-    def page(self, found: Iterable[Item], now: float) -> "Page":
+    def page(self, items: Iterable[Item], now: float) -> "Page":
         """Of the items `found` in order from the cursor on, the live matching ones; reads one past the limit."""
-        wanted = (item for item in found if not expired(item, now) and self.matches(item))
+        wanted = (item for item in items if not expired(item, now) and self.matches(item))
         items = tuple(islice(wanted, None if self.limit is None else self.limit + 1))
         if self.limit is None or len(items) <= self.limit:
             return Page(items)
@@ -223,8 +223,8 @@ class DynamoTable:
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         wanted = list(dict.fromkeys(keys))  # DynamoDB refuses a batch that names a key twice
         batches = (wanted[start : start + _MAX_KEYS] for start in range(0, len(wanted), _MAX_KEYS))
-        found = (item for batch in batches for item in self._read(batch))
-        return {(item["pk"], item["sk"]): item for item in found if not expired(item, now)}
+        items = (item for batch in batches for item in self._read(batch))
+        return {(item["pk"], item["sk"]): item for item in items if not expired(item, now)}
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         write_id = self._new_write_id()

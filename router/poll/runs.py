@@ -101,7 +101,7 @@ def judge(
         started_at=max([after.started_at, *starts]),
         wait_until=0.0,
         running=running,
-        late=(*late, *(each.task for each in too_long)),
+        late=(*late, *(run.task for run in too_long)),
     )
     return after, [*overdue, *too_long]
 
@@ -129,20 +129,20 @@ def _judge_starts(
 
 
 def overdue_events(
-    expected: Expectation, found: Iterable[Overdue], account: str, region: str, now: float
+    expected: Expectation, missing: Iterable[Overdue], account: str, region: str, now: float
 ) -> Iterator[dict[str, Any]]:
     """What is overdue, as EventBridge events. A repetition has the same id, so that dedup recognises it.
 
     The time of a run that is missing is when it was due: a later run that has completed in the meantime ends it.
     """
     cluster = f"arn:{_partition(region)}:ecs:{region}:{account}:cluster/{expected.cluster}"
-    for each in found:
+    for overdue in missing:
         name = short_hash(account, region, expected.cluster, expected.family, expected.name)
         yield {
-            "id": f"{name}-{each.at:.0f}-{each.task or each.state}",
+            "id": f"{name}-{overdue.at:.0f}-{overdue.task or overdue.state}",
             "source": OWN_SOURCE,
             "detail-type": RUN_OVERDUE,
-            "time": datetime.fromtimestamp(each.at if each.state == NOT_STARTED else now, UTC).isoformat(),
+            "time": datetime.fromtimestamp(overdue.at if overdue.state == NOT_STARTED else now, UTC).isoformat(),
             "account": account,
             "region": region,
             "resources": [],
@@ -150,9 +150,9 @@ def overdue_events(
                 "clusterArn": cluster,
                 "family": expected.family,
                 "expected": expected.name,
-                "state": {"value": each.state},
-                "dueAt": datetime.fromtimestamp(each.at, UTC).isoformat(),
-                "taskId": each.task,
+                "state": {"value": overdue.state},
+                "dueAt": datetime.fromtimestamp(overdue.at, UTC).isoformat(),
+                "taskId": overdue.task,
             },
         }
 

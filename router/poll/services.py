@@ -99,7 +99,7 @@ def _begin(poll: ServicePoll, ecs: Any, now: float, every: float) -> tuple[Servi
         clusters += page.get("clusterArns", ())
         token, calls = page.get("nextToken") or "", calls + 1
     missed = now - poll.started_at > _FORGOTTEN_AFTER * max(every, BELOW_FOR)
-    known = {arn: each for arn, each in poll.shortfalls.items() if each.reported or not missed}
+    known = {arn: shortfall for arn, shortfall in poll.shortfalls.items() if shortfall.reported or not missed}
     begun = ServicePoll(
         version=poll.version,
         started_at=now,
@@ -117,7 +117,7 @@ def _step(poll: ServicePoll, ecs: Any, now: float) -> tuple[ServicePoll, list[Se
     if poll.services:
         batch = poll.services[:_BATCH]
         answer = ecs.describe_services(cluster=cluster, services=list(batch))
-        seen = [_service(each, now) for each in answer.get("services", ())]
+        seen = [_service(service, now) for service in answer.get("services", ())]
         return _advanced(poll._replace(services=poll.services[_BATCH:])), seen
     page = {"nextToken": poll.token} if poll.token else {}
     answer = ecs.list_services(cluster=cluster, maxResults=_PAGE, **page)
@@ -149,7 +149,7 @@ def _passes(error: Exception) -> bool:
 
 def _service(service: Mapping[str, Any], now: float) -> Service:
     running, desired = int(service.get("runningCount") or 0), int(service.get("desiredCount") or 0)
-    event = next((str(each.get("message", "")) for each in service.get("events") or ()), "")
+    event = next((str(message.get("message", "")) for message in service.get("events") or ()), "")
     return Service(
         arn=str(service.get("serviceArn", "")),
         cluster=str(service.get("clusterArn", "")),
@@ -180,10 +180,12 @@ def _deploys(service: Mapping[str, Any], now: float) -> bool:
     controller = (service.get("deploymentController") or {}).get("type") or "ECS"
     if controller != "ECS":
         sets = service.get("taskSets") or ()
-        return not sets or (len(sets) > 1 and any(_recent(each, now) for each in sets))
+        return not sets or (len(sets) > 1 and any(_recent(task_set, now) for task_set in sets))
     deployments = service.get("deployments") or ()
-    going_on = len(deployments) > 1 or any(each.get("rolloutState") == "IN_PROGRESS" for each in deployments)
-    return going_on and any(_recent(each, now) for each in deployments)
+    going_on = len(deployments) > 1 or any(
+        deployment.get("rolloutState") == "IN_PROGRESS" for deployment in deployments
+    )
+    return going_on and any(_recent(deployment, now) for deployment in deployments)
 
 
 def _recent(deployment: Mapping[str, Any], now: float) -> bool:
@@ -260,10 +262,10 @@ def restarted(poll: ServicePoll, ended: Mapping[str, float]) -> ServicePoll:
         ended: by the ARN of the service, when a steady state or a check ended its shortfall.
     """
     shortfalls = {
-        arn: Shortfall(each.cluster, max(ended[arn], each.since))
-        if arn in ended and ended[arn] > (each.reported_at or each.since)
-        else each
-        for arn, each in poll.shortfalls.items()
+        arn: Shortfall(shortfall.cluster, max(ended[arn], shortfall.since))
+        if arn in ended and ended[arn] > (shortfall.reported_at or shortfall.since)
+        else shortfall
+        for arn, shortfall in poll.shortfalls.items()
     }
     return poll._replace(shortfalls=shortfalls)
 

@@ -44,8 +44,8 @@ def _states(history: History, now: float) -> Iterable[SubjectState]:
 
 def totals(all_owed: Iterable[Owed]) -> Mapping[str, dict[str, Any]]:
     """By channel: of how many incidents there is news (`due`), of how many only the end is owed (`open_incidents`)."""
-    found: dict[str, dict[str, Any]] = {}
-    for each in all_owed:
-        total = found.setdefault(each.channel, {"due": 0, "open_incidents": 0})
-        total["due" if each.due else "open_incidents"] += 1
-    return found
+    by_channel: dict[str, dict[str, Any]] = {}
+    for entry in all_owed:
+        total = by_channel.setdefault(entry.channel, {"due": 0, "open_incidents": 0})
+        total["due" if entry.due else "open_incidents"] += 1
+    return by_channel
