@@ -48,18 +48,21 @@ MUTANTS = (
         "incident/recent.py",
         "    return state.recent.get(recent_id(id_)) if state.recent else None\n",
         "    return None\n",
+        first=10,
     ),
     Mutant(
         "a row that a crash has left missing is never written",
         "occurrence.py",
         "        if recorded.is_written or (recorded.version",
         "        if True or (recorded.version",
+        first=10,
     ),
     Mutant(
         "an event is acknowledged although its row is missing",
         "claim.py",
         "errors=outcome.missing_rows)",
         "errors={})",
+        first=18,
     ),
     Mutant(
         "a dispatch is recorded as sent before it is sent",
