@@ -1,4 +1,4 @@
-"""The process behind `running()`: MiniStack, patched in five places to behave like AWS.
+"""The process behind `running()`: MiniStack, patched in six places to behave like AWS.
 
 Runs as `python -m local_aws.emulator`, with its settings in the environment and a pipe from its parent as standard
 input. It patches private names of MiniStack, so the version is pinned, and a test checks the names.
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,21 @@ def use_runtime_client() -> None:
 
     lambda_runtime._worker_class_for = worker_class_for
     lambda_svc._execute_function_warm = lambda_svc._execute_function_provided_warm
+
+
+def let_invocations_end() -> None:
+    """Let each environment that a deployment replaces end its invocation first, with the code that it has."""
+    kill = lambda_runtime.kill_workers
+
+    def kill_after_its_invocation(worker: Any) -> None:
+        with worker._lock:  # held while the function runs
+            kill([worker])
+
+    def retire(workers: Iterable[Any]) -> None:
+        for worker in workers:
+            threading.Thread(target=kill_after_its_invocation, args=(worker,), daemon=True).start()
+
+    lambda_runtime.kill_workers = retire
 
 
 def accept_events_of_aws() -> None:
@@ -198,6 +213,7 @@ def main() -> None:
     accept_events_of_aws()
     pass_for_encrypted()
     use_runtime_client()
+    let_invocations_end()
     accept_functions_in_conditions()
     authorize_ecs_by_resource()
     ministack.app.main()

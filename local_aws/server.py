@@ -33,6 +33,7 @@ class LocalAws:
     endpoint: str
     log: Path  # the emulator's log; removed when it stops
     ahead: Path  # by how many seconds the functions' clock is ahead of the machine's (function_clock.py)
+    process_group: int  # of the emulator and the processes in which its functions run
     region: str = "us-east-1"
     access_key: str = "test"
     secret_key: str = "test"  # noqa: S105  not a secret: any text works
@@ -77,12 +78,12 @@ def _start(python: Path, scratch: Path, *, enforce_iam: bool) -> tuple[subproces
     shutil.copy(ROOT / "local_aws" / "function_clock.py", ahead.parent)
     for _ in range(PORT_ATTEMPTS):
         port = _free_port()
-        aws = LocalAws(endpoint=f"http://127.0.0.1:{port}", log=log, ahead=ahead)
+        endpoint = f"http://127.0.0.1:{port}"
         environment = _environment(port, python, scratch, enforce_iam=enforce_iam)
         process = _launch(environment, log)
         try:
-            if _is_ready(process, aws.endpoint):
-                return process, aws
+            if _is_ready(process, endpoint):
+                return process, LocalAws(endpoint, log, ahead, process.pid)
         except BaseException:
             _kill(process)
             raise

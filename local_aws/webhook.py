@@ -36,7 +36,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One response: the server's own, or a scripted one. `lost`: the server's own, which never arrives."""
+    """One response: the server's own, or a scripted one.
+
+    Attributes:
+        lost: the server's own, which never arrives: a reset comes in its place, or nothing if it is `withheld`.
+    """
 
     status: int
     body: str = ""
@@ -44,6 +48,7 @@ class Step:
     stall: float = 0.0
     reset: bool = False
     lost: bool = False
+    withheld: bool = False
 
 
 class WebhookDouble:
@@ -129,6 +134,10 @@ class WebhookDouble:
         """Handles the next requests as usual, and sends a TCP reset in place of the answer."""
         self._plan(Step(0, lost=True), times)
 
+    def withhold_answer(self, *, times: int = 1) -> None:
+        """Handles the next requests as usual, and never answers: the client waits until it gives up or is killed."""
+        self._plan(Step(0, lost=True, withheld=True), times)
+
     def _plan(self, step: Step, times: int) -> None:
         with self._changed:
             self._script.extend([step] * times)
@@ -138,7 +147,7 @@ class WebhookDouble:
         at = time.time()
         with self._changed:
             step = self._script.popleft() if self._script else None
-        lost = step is not None and step.lost
+        lost = step if step is not None and step.lost else None
         if step is not None and (step.stall or lost):
             self._closing.wait(step.stall)
             step = None
@@ -149,7 +158,7 @@ class WebhookDouble:
             if self.accepts(step.status, step.body):
                 self.arrive(Received(json.loads(body), at))
             self._changed.notify_all()
-        return Step(0, reset=True) if lost else step
+        return Step(0, reset=not lost.withheld, withheld=lost.withheld) if lost else step
 
 
 class _Server(ThreadingHTTPServer):
@@ -197,6 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         double = self.server.double
         step = double.answer(self.path, dict(self.headers), body)
+        if step.withheld:
+            self.connection.recv(1)  # returns when the client has gone
+            self.close_connection = True
+            return
         if step.reset:
             # Linger of 0 s: close() then sends a reset instead of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -3,7 +3,10 @@
 # ruff: noqa: SLF001  the test is about private names
 
 import inspect
+import queue
+import threading
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import ministack.app
 import pytest
@@ -11,6 +14,7 @@ from ministack.core import iam_actions, lambda_runtime
 from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
+from local_aws import emulator
 from local_aws.emulator import ecs_resource
 
 
@@ -20,6 +24,7 @@ def test_ministack_still_has_the_private_names_that_the_emulator_patches() -> No
     signatures = {
         lambda_runtime.ProvidedWorker.__init__: ["self", "func_name", "config", "code_zip"],
         lambda_runtime._worker_class_for: ["config"],
+        lambda_runtime.kill_workers: ["workers"],
         lambda_svc._resolve_layer_zip: ["attachment"],
         lambda_svc._execute_function_warm: ["func", "event", "request_id"],
         lambda_svc._execute_function_provided_warm: ["func", "event", "request_id"],
@@ -65,3 +70,15 @@ def test_a_policy_can_name_what_an_ecs_action_is_about(
 ) -> None:
     """As on AWS: "Actions, resources, and condition keys for Amazon Elastic Container Service"."""
     assert ecs_resource(operation, request_, "arn") == resource
+
+
+def test_an_environment_that_is_replaced_ends_its_invocation_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: queue.SimpleQueue[object] = queue.SimpleQueue()
+    monkeypatch.setattr(lambda_runtime, "kill_workers", lambda workers: killed.put(*workers))
+    emulator.let_invocations_end()
+    busy, idle = (SimpleNamespace(_lock=threading.Lock()) for _ in range(2))
+    with busy._lock:
+        lambda_runtime.kill_workers([busy, idle])
+        assert killed.get(timeout=10) is idle
+        assert killed.empty()
+    assert killed.get(timeout=10) is busy
