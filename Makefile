@@ -55,8 +55,9 @@ demo-runtime:
 demo-layer:
 	@$(PYTHON) layer/build.py
 
+# In the order of the directories: deployments, which wait for most of the time, come first.
 test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` tries more examples and seeds
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder # in the order of directories: deployments first
+	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 WORKFLOWS := $(wildcard .github/workflows)
 # bandit from medium severity on; ruff's S310 and S704 are its B310 and B704, with the reason beside each exception.
