@@ -29,7 +29,7 @@ from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 from router.model import OWN_SOURCE
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_polling")]
+pytestmark = [pytest.mark.check, pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_polling")]
 
 CONFIGURATION = """
 resolve_after = "5s"
