@@ -24,19 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from deploy.smoke import Smoke
-from local_aws.deploy import Stack, deploy, function_logs
-from local_aws.events import Raw, codedeploy, container, service_action, task_stopped
+from local_aws.deploy import deploy, function_logs
+from local_aws.events import codedeploy, container, service_action, task_stopped
 from local_aws.mailbox import Mail, Mailbox
-from local_aws.server import LocalAws, running
+from local_aws.server import running
 from local_aws.slack import SlackDouble
 from local_aws.stories import OOM, died, put, stamped
 from router.channels.rate_limit import SLOW_SEND
-from router.cli import main
 from router.history.store import History
 from router.history.table import DynamoTable
+from tests.doubles.deployed import DeployedStack, eventually
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end")]
 
@@ -55,19 +54,11 @@ OWN_CHANNELS = {
     "smoke": 'family = "ecs-alert-router-smoke-*"',
 }
 """What matches the route to the channel `slack-NAME`. The channel `slack` gets everything else."""
-PATIENCE = 180.0  # seconds; the longest wait is for a cold start on a busy machine
 
 
 @dataclass(frozen=True)
-class Deployed:
-    aws: LocalAws
-    stack: Stack
-    slack: SlackDouble
+class Deployed(DeployedStack):
     own_slack: Mapping[str, SlackDouble]
-    mailbox: Mailbox
-
-    def happen(self, raw: Raw) -> None:
-        put(stamped(raw, time.time()), self.aws.client("events"))
 
     def slack_of(self, name: str) -> list[str]:
         """The notification texts that Slack accepted in a service's own channel."""
@@ -78,27 +69,6 @@ class Deployed:
 
     def kinds_mailed(self, service: str) -> list[str]:
         return [mail.attributes["kind"] for mail in self.mails_about(service)]
-
-    def history(self, *words: str) -> Any:
-        exit_code, lines = self.type("history", *words, "--json")
-        assert exit_code == 0, lines
-        return lines
-
-    @property
-    def operator(self) -> dict[str, str]:
-        """The environment of an operator's shell."""
-        return {
-            "AWS_ENDPOINT_URL": self.aws.endpoint,
-            "AWS_REGION": self.aws.region,
-            "AWS_DEFAULT_REGION": self.aws.region,
-            "AWS_ACCESS_KEY_ID": self.aws.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.aws.secret_key,
-        }
-
-    def type(self, *words: str) -> tuple[int, Any]:
-        """Exit code and JSON Lines of a command, which finds the stack by its stage."""
-        result = CliRunner().invoke(main, words, env=self.operator)
-        return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def _texts(slack: SlackDouble) -> list[str]:
@@ -115,7 +85,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         aws.client("ssm").put_parameter(Name=PARAMETER, Value=slack.webhook_url, Type="SecureString")
         environment = {"SLACK_WEBHOOK_URL": f"ssm:{PARAMETER}", "ALERT_EMAILS": "oncall@example.com"}
         outputs = deploy(aws, environment=environment, configuration=configuration)
-        yield Deployed(aws, outputs, slack, own_slack, Mailbox(aws, outputs.alerts_topic_arn))
+        yield Deployed(aws, outputs, slack, Mailbox(aws, outputs.alerts_topic_arn), own_slack)
 
 
 def _with_own_channels(configuration: str, own_slack: Mapping[str, SlackDouble]) -> str:
@@ -129,17 +99,6 @@ def _with_own_channels(configuration: str, own_slack: Mapping[str, SlackDouble])
         before += f'[channels.slack-{name}]\nkind = "slack"\nwebhook_url = "{slack.webhook_url}"\n\n'
         before += f'[[routes]]\nmatch = {{ {OWN_CHANNELS[name]} }}\nseverity = "warning"\nchannels = {channels}\n\n'
     return before + route + after
-
-
-def eventually(condition: Callable[[], Any], deployed: Deployed) -> Any:
-    """The first true result of the condition; raises AssertionError with the function's logs if there is none."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.1)
-    logs = "".join(function_logs(deployed.aws, deployed.stack)[-40:])
-    raise AssertionError(f"not within {PATIENCE:.0f} s; the function's last log lines:\n{logs}")
 
 
 def test_an_out_of_memory_kill_reaches_slack_e_mail_and_history(deployed: Deployed) -> None:
@@ -168,18 +127,10 @@ def test_the_same_event_50_times_at_once_is_announced_once(deployed: Deployed) -
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: put(raw, deployed.aws.client("events")), range(50)))
     eventually(lambda: deployed.slack_of("twins") and deployed.kinds_mailed("twins"), deployed)
-    eventually(lambda: _is_drained(deployed), deployed)
+    eventually(deployed.is_drained, deployed)
     assert len(deployed.slack_of("twins")) == 1
     assert deployed.kinds_mailed("twins") == ["opened"]
     assert len(deployed.history("list", "--service", "twins")) == 1
-
-
-def _is_drained(deployed: Deployed) -> bool:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = deployed.aws.client("sqs").get_queue_attributes(
-        QueueUrl=deployed.stack.events_queue_url, AttributeNames=names
-    )
-    return all(answer["Attributes"][name] == "0" for name in names)
 
 
 def test_a_scale_in_notifies_no_one_and_is_recorded(deployed: Deployed) -> None:
@@ -228,7 +179,7 @@ def test_shuffled_and_repeated_real_events_open_one_incident_per_subject(deploye
     for raw in raws:
         put(raw, deployed.aws.client("events"))
     eventually(lambda: deployed.slack_of(STREAM_WEB), deployed)
-    eventually(lambda: _is_drained(deployed), deployed)
+    eventually(deployed.is_drained, deployed)
     rows = deployed.history("list", "--service", STREAM_WEB, "--since", "3650d", "--limit", "1000")
     assert Counter(row["cause"] for row in rows)["essential_container_exited"] == 4
     assert deployed.kinds_mailed(STREAM_WEB).count("opened") == 1
