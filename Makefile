@@ -1,7 +1,7 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants scale smoke release docs-pages docs-images clean
+.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants chaos scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -89,6 +89,9 @@ soak: $(VENV)/.installed ## Runs the fault simulation for a given time: make soa
 
 mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of the simulation that notices
 	$(BIN)/python -m tests.simulation.mutants
+
+chaos: $(VENV)/.installed node_modules/.installed ## Injects real faults into the deployed stack: make chaos SCENARIOS="kill hang"
+	@$(BIN)/python -m tests.chaos.chaos $(SCENARIOS)
 
 smoke: $(VENV)/.installed ## Verifies a deployed stage by running a task that fails: make smoke STAGE=dev
 	@STAGE=$(STAGE) CLUSTER=$(CLUSTER) SUBNETS=$(SUBNETS) $(BIN)/python -m deploy.smoke

@@ -29,6 +29,7 @@ from local_aws.mailbox import Mailbox
 from local_aws.pagerduty import PagerDutyDouble
 from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
+from local_aws.stories import put_together
 from local_aws.teams import TeamsDouble
 from plugins.pagerduty import PagerDuty
 from plugins.slack import Slack
@@ -41,6 +42,7 @@ from router.history.items import each_delivery, is_delivery_key, is_row_key, to_
 from router.history.table import Item, Key, Page, Put, Query, plain_item, put_alone
 from router.inbox import handle
 from router.model import OWN_SOURCE, Kind
+from tests.doubles.deployed import settings
 from tests.doubles.world import START, Recorder, World
 
 BUDGETS = {"slack": Slack.budget, "teams": Teams.budget, "email": Sns.budget, "pagerduty": PagerDuty.budget}
@@ -101,13 +103,7 @@ def busiest(times: Sequence[float], period: float) -> int:
 
 def deployed(count: int, progress: Console) -> Figures:
     with SlackDouble() as slack, TeamsDouble() as teams, PagerDutyDouble() as pagerduty, running() as aws:
-        environment = {
-            "SLACK_WEBHOOK_URL": slack.webhook_url,
-            "TEAMS_WEBHOOK_URL": teams.webhook_url,
-            "PAGERDUTY_ROUTING_KEY": pagerduty.routing_key,
-            "PAGERDUTY_EVENTS_URL": pagerduty.events_url,
-            "ALERT_EMAILS": "oncall@example.com",
-        }
+        environment = settings(slack, teams, pagerduty)
         progress.print("deploying the stack to a local AWS")
         stack = deploy(aws, environment=environment)
         mailbox = Mailbox(aws, stack.alerts_topic_arn)
@@ -126,17 +122,7 @@ def deployed(count: int, progress: Console) -> Figures:
 
 def _send(events: Sequence[tuple[float, Raw]], aws: LocalAws, progress: Console) -> None:
     def put(lot: Sequence[tuple[float, Raw]]) -> None:
-        stamped = [at(raw, happened) for happened, raw in lot]
-        entries = [
-            {
-                "Source": raw["source"],
-                "DetailType": raw["detail-type"],
-                "Detail": json.dumps(raw["detail"]),
-                "Resources": raw["resources"],
-            }
-            for raw in stamped
-        ]
-        assert not client.put_events(Entries=entries)["FailedEntryCount"]
+        put_together([at(raw, happened) for happened, raw in lot], client)
 
     client = aws.client("events")
     # Each in a millisecond of its own: two steady states of one service in the same one would be one occurrence.

@@ -75,15 +75,24 @@ def send(events: Sequence[tuple[float, Raw]], client: Any) -> None:
 
 def put(raw: Mapping[str, Any], client: Any) -> None:
     """Puts one event on the default bus, as ECS would."""
-    entry = {
-        "Source": raw["source"],
-        "DetailType": raw["detail-type"],
-        "Detail": json.dumps(raw["detail"]),
-        "Resources": raw["resources"],
-    }
-    answer = client.put_events(Entries=[entry])
+    put_together([raw], client)
+
+
+def put_together(raws: Iterable[Mapping[str, Any]], client: Any) -> None:
+    """Puts up to ten events on the default bus in one call."""
+    entries = [
+        {
+            "Source": raw["source"],
+            "DetailType": raw["detail-type"],
+            "Detail": json.dumps(raw["detail"]),
+            "Resources": raw["resources"],
+        }
+        for raw in raws
+    ]
+    answer = client.put_events(Entries=entries)
     if answer["FailedEntryCount"]:
-        raise RuntimeError(f"EventBridge refused an event: {answer['Entries'][0].get('ErrorMessage')}")
+        refused = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
+        raise RuntimeError(f"EventBridge refused an event: {refused.get('ErrorMessage')}")
 
 
 def died(service: str, *containers: Raw) -> Raw:

@@ -138,6 +138,11 @@ class WebhookDouble:
         """Handles the next requests as usual, and never answers: the client waits until it gives up or is killed."""
         self._plan(Step(0, lost=True, withheld=True), times)
 
+    def answer_as_usual(self) -> None:
+        """Forgets what was planned for the next requests."""
+        with self._changed:
+            self._script.clear()
+
     def _plan(self, step: Step, times: int) -> None:
         with self._changed:
             self._script.extend([step] * times)

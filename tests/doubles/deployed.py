@@ -12,9 +12,11 @@ from click.testing import CliRunner
 from local_aws.deploy import Stack, function_logs
 from local_aws.events import Raw
 from local_aws.mailbox import Mailbox
+from local_aws.pagerduty import PagerDutyDouble
 from local_aws.server import LocalAws
 from local_aws.slack import SlackDouble
 from local_aws.stories import put, stamped
+from local_aws.teams import TeamsDouble
 from router.cli import main
 
 PATIENCE = 180.0  # seconds; the longest wait is for a cold start on a busy machine
@@ -62,9 +64,20 @@ class DeployedStack:
         return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
 
+def settings(slack: SlackDouble, teams: TeamsDouble, pagerduty: PagerDutyDouble) -> dict[str, str]:
+    """The environment of a shell that deploys with all channels."""
+    return {
+        "SLACK_WEBHOOK_URL": slack.webhook_url,
+        "TEAMS_WEBHOOK_URL": teams.webhook_url,
+        "PAGERDUTY_ROUTING_KEY": pagerduty.routing_key,
+        "PAGERDUTY_EVENTS_URL": pagerduty.events_url,
+        "ALERT_EMAILS": "oncall@example.com",
+    }
+
+
 def lines_about(service: str, payload: Any) -> list[str]:
     """The lines of a message's texts that name the service: the title of its own message, or its line of a bundle."""
-    named = re.compile(rf"\bservice {service}\b")
+    named = re.compile(rf"\bservice {service}(?![\w-])")
     return [line for text in _texts(payload) for line in text.splitlines() if named.search(line)]
 
 

@@ -1,0 +1,53 @@
+"""`make chaos`: the deployed stack under real faults, counted at the channels' doubles."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from tests.chaos import hot_service, kill, new_version, outage
+from tests.chaos.result import Result
+from tests.chaos.stage import Report
+
+SCENARIOS: Mapping[str, Callable[[Report], Result]] = {
+    "kill": kill.run,
+    "hang": outage.hang,
+    "refuse": outage.refuse,
+    "hot": hot_service.run,
+    "deploy": new_version.run,
+}
+_progress = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """Runs the scenarios that are named, or all. Exit code 1 if a promise did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.chaos", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all if none")
+    names = parser.parse_args().scenarios or [*SCENARIOS]
+    if unknown := {*names} - {*SCENARIOS}:
+        parser.error(f"there is no scenario {', '.join(sorted(unknown))}")
+    results = [_run(name) for name in names]
+    sys.exit(any(result.broken for result in results))
+
+
+def _run(name: str) -> Result:
+    began, doing = time.monotonic(), ""
+
+    def report(what: str) -> None:
+        nonlocal doing
+        doing = what
+        _progress.print(f"{time.monotonic() - began:6.1f} s  {name}: {what}", soft_wrap=True)
+
+    try:
+        result = SCENARIOS[name](report)
+    except AssertionError as error:
+        _progress.print(str(error), markup=False, soft_wrap=True)
+        result = Result(name, "stopped", (f"it took too long: {doing}",))
+    print(f"{result.line} ({time.monotonic() - began:.0f} s)", flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main()
