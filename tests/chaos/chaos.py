@@ -44,7 +44,7 @@ def _run(name: str) -> Result:
         result = SCENARIOS[name](report)
     except AssertionError as error:
         _progress.print(str(error), markup=False, soft_wrap=True)
-        result = Result(name, "stopped", (f"it took too long: {doing}",))
+        result = Result(name, "given up", (f"while {doing}",))
     print(f"{result.line} ({time.monotonic() - began:.0f} s)", flush=True)
     return result
 

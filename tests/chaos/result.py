@@ -50,7 +50,7 @@ def told_of(stage: Stage, services: Sequence[str]) -> str:
     for channel in CHANNELS:
         counts = [stage.told(channel, service).announced for service in services]
         again = sum(count > 1 for count in counts)
-        parts.append(f"{channel} {sum(map(bool, counts))}/{len(services)}{f' ({again} twice)' if again else ''}")
+        parts.append(f"{channel} {sum(map(bool, counts))}/{len(services)}{f' ({again} repeated)' if again else ''}")
     return ", ".join(parts)
 
 

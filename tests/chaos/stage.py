@@ -55,8 +55,6 @@ class Stage(Deployed):
     environment: Mapping[str, str]
     report: Report
 
-    # --- what happens ---------------------------------------------------------------------------------------------
-
     def happen_together(self, raws: Sequence[Raw]) -> None:
         """All of them at once, as far as EventBridge takes them."""
         client = self.aws.client("events")
@@ -103,8 +101,6 @@ class Stage(Deployed):
         for process in processes:
             os.kill(process, signal.SIGKILL)
         return len(processes)
-
-    # --- what came of it ------------------------------------------------------------------------------------------
 
     def until(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
         """The first true result of the condition. Raises AssertionError after so many seconds."""

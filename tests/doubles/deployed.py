@@ -20,7 +20,7 @@ from local_aws.teams import TeamsDouble
 from router.cli import main
 
 PATIENCE = 180.0  # seconds; the longest wait is for a cold start on a busy machine
-_COUNTS = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+_COUNTS = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class DeployedStack:
         return self.messages_on(self.stack.events_queue_url) == 0
 
     def messages_on(self, queue_url: str) -> int:
-        """The messages of a queue, received or not."""
+        """The messages of a queue: visible, delayed, or received and not deleted."""
         answer = self.aws.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=_COUNTS)
         return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
