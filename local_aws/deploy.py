@@ -134,7 +134,7 @@ def run_osls(
         returncode, output = _run((str(program), *words), directory, _environment(aws, environment))
     if returncode:
         tail = "\n".join(output.splitlines()[-OUTPUT_TAIL:])
-        raise DeployError(f"{program.name} {words[0]} failed:\n{tail}")
+        raise DeployError(f"{program.name} {words[0]} failed with exit code {returncode}:\n{tail}")
     return output
 
 

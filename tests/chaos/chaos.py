@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
+from local_aws.deploy import DeployError
 from tests.chaos import hot_service, kill, new_version, outage
 from tests.chaos.result import Result
 from tests.chaos.stage import Report
@@ -42,7 +43,7 @@ def _run(name: str) -> Result:
 
     try:
         result = SCENARIOS[name](report)
-    except AssertionError as error:
+    except (AssertionError, DeployError) as error:
         _progress.print(str(error), markup=False, soft_wrap=True)
         result = Result(name, "given up", (f"while {doing}",))
     print(f"{result.line} ({time.monotonic() - began:.0f} s)", flush=True)
