@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_aws.deploy import OSLS, VISIBLE, deploy, function_logs
+from local_aws.deploy import OSLS, VISIBLE, function_logs
 from local_aws.runtime import ROOT
 from local_aws.stories import died
 from tests.chaos.result import Result, dead_letters, misses_and_repeats, recover, told_of
-from tests.chaos.stage import CHANNELS, CONFIGURATION, Report, Stage, deployed
+from tests.chaos.stage import CHANNELS, Report, Stage, deployed
 
 _OPEN = "open"  # its incident is open before the first deployment, and it goes on crashing
 _VERSION = "0.1.0+chaos"
@@ -23,18 +23,18 @@ _NEW_SERVICE_AFTER = 8  # crashes
 
 def run(report: Report) -> Result:
     with deployed(report) as stage, tempfile.TemporaryDirectory(prefix="checkout-") as directory:
-        checkout, configuration = _new_version(Path(directory))
+        _copy_of_checkout(Path(directory))
         stage.slack.answer_with(500, "internal_error", times=1000)
         stage.happen(died(_OPEN))
         others = [channel for channel in CHANNELS if channel != "slack"]
         stage.until("an incident opens", lambda: all(stage.told(channel, _OPEN).announced for channel in others))
         with _crashing(stage) as crashes:
             report("deploying a new version and configuration while tasks crash")
-            deploy(stage.aws, environment=stage.environment, checkout=checkout, configuration=configuration)
+            stage.deploy_again(Path(directory), dedup_window="20m")
             stage.slack.answer_as_usual()
             stage.until("Slack works again, and its retries are due", lambda: stage.told("slack", _OPEN).announced)
             report("deploying the version before while tasks crash")
-            deploy(stage.aws, environment=stage.environment, configuration=CONFIGURATION)
+            stage.deploy_again(ROOT)
         crashes[_OPEN] += 1
         services = [*crashes]
         stage.until("every channel is told", lambda: stage.all_told(services))
@@ -47,17 +47,14 @@ def run(report: Report) -> Result:
         return Result("deploy", counts, tuple(broken))
 
 
-def _new_version(directory: Path) -> tuple[Path, Path]:
-    """A checkout with changed code, and a changed configuration."""
+def _copy_of_checkout(directory: Path) -> None:
+    """With another version of the code."""
     for name in (*VISIBLE, OSLS.parts[0]):
         if name != "router":
             (directory / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "router", directory / "router", ignore=shutil.ignore_patterns("__pycache__"))
     version = directory / "router" / "version.py"
     version.write_text(re.sub('VERSION = ".*"', f'VERSION = "{_VERSION}"', version.read_text("utf-8")), "utf-8")
-    configuration = directory / "changed.toml"
-    configuration.write_text(f'dedup_window = "20m"\n{CONFIGURATION.read_text("utf-8")}', "utf-8")
-    return directory, configuration
 
 
 @contextmanager

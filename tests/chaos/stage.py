@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_aws.deploy import deploy, function_logs
+from local_aws.deploy import Stack, deploy, function_logs
 from local_aws.events import Raw
 from local_aws.mailbox import Mailbox
 from local_aws.pagerduty import PagerDutyDouble
-from local_aws.server import running
+from local_aws.runtime import ROOT
+from local_aws.server import LocalAws, running
 from local_aws.slack import SlackDouble
 from local_aws.stories import put_together, stamped
 from local_aws.teams import TeamsDouble
@@ -24,7 +26,6 @@ from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
 from tests.doubles.deployed import Deployed, eventually, lines_about, settings
 
-CONFIGURATION = Path(__file__).with_name("chaos.toml")
 CHANNELS = ("email", "slack", "teams", "pagerduty")
 PATIENCE = 240.0  # seconds; what waits longest is a lease of 64 s and the tick after it
 _SOON = 120.0  # seconds
@@ -48,12 +49,13 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage(Deployed):
-    """`environment`: that of the deploying shell."""
-
     teams: TeamsDouble
     pagerduty: PagerDutyDouble
-    environment: Mapping[str, str]
     report: Report
+
+    def deploy_again(self, checkout: Path, **changed: str) -> None:
+        """Deploys a version, with other values of some settings of alert-router.toml."""
+        _deploy(self.aws, settings(self.slack, self.teams, self.pagerduty), checkout, **changed)
 
     def happen_together(self, raws: Sequence[Raw]) -> None:
         """All of them at once, as far as EventBridge takes them."""
@@ -177,6 +179,17 @@ def deployed(report: Report) -> Iterator[Stage]:
         running(enforce_iam=True) as aws,
     ):
         report("deploying the stack to a local AWS")
-        environment = settings(slack, teams, pagerduty)
-        stack = deploy(aws, environment=environment, configuration=CONFIGURATION)
-        yield Stage(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn), teams, pagerduty, environment, report)
+        stack = _deploy(aws, settings(slack, teams, pagerduty), ROOT)
+        yield Stage(aws, stack, slack, Mailbox(aws, stack.alerts_topic_arn), teams, pagerduty, report)
+
+
+def _deploy(aws: LocalAws, environment: Mapping[str, str], checkout: Path, **changed: str) -> Stack:
+    """Deploys with alert-router.toml as shipped, but for the quiet time after a recovery and what is changed."""
+    text = (checkout / "alert-router.toml").read_text("utf-8")
+    for name, value in {"resolve_after": "5s", **changed}.items():
+        text, found = re.subn(f'^{name} = "[^"]*"', f'{name} = "{value}"', text, flags=re.MULTILINE)
+        assert found, name
+    with tempfile.TemporaryDirectory(prefix="configuration-") as directory:
+        configuration = Path(directory, "alert-router.toml")
+        configuration.write_text(text, "utf-8")
+        return deploy(aws, environment=environment, checkout=checkout, configuration=configuration)
