@@ -16,6 +16,7 @@ SCENARIOS: Mapping[str, Callable[[Report], Result]] = {
     "kill": kill.run,
     "hang": outage.hang,
     "refuse": outage.refuse,
+    "lost": outage.lost,
     "hot": hot_service.run,
     "deploy": new_version.run,
 }

@@ -49,6 +49,19 @@ def test_what_hangs_answers_no_one_and_is_cut_when_it_is_back(proxy: Proxy) -> N
         assert is_answered(client)
 
 
+def test_the_answer_to_the_last_request_before_it_hangs_is_lost() -> None:
+    with SlackDouble() as behind, Proxy() as proxy:
+        proxy.forward_to(behind.host)
+        proxy.hang_after(b"X-Last: yes")
+        with connect(proxy) as client:
+            assert is_answered(client)
+            client.settimeout(0.2)
+            client.sendall(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Last: yes\r\n\r\n"))
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+        assert [request.headers.get("X-Last") for request in behind.requests] == [None, "yes"]
+
+
 def closed(client: socket.socket) -> bool:
     try:
         return client.recv(1) == b""

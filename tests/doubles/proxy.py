@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ class Proxy:
         self._address = self._reserved.getsockname()
         self._target = ("", 0)
         self._hangs = False
+        self._last_request = b""
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -48,6 +49,10 @@ class Proxy:
         """From now on everybody can connect, and nothing that is sent arrives, in neither direction."""
         self._hangs = True
 
+    def hang_after(self, request: bytes) -> None:
+        """Hangs as soon as a request that contains this is answered: the request arrives, and its answer is lost."""
+        self._last_request = request
+
     def refuse(self) -> None:
         """From now on nobody can connect. Connections that are open are cut."""
         self._run(self._close())
@@ -55,7 +60,7 @@ class Proxy:
     def restore(self) -> None:
         """From now on new connections work. Those that hung are cut."""
         self._run(self._close())
-        self._hangs = False
+        self._hangs, self._last_request = False, b""
         self._run(self._listen())
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -81,15 +86,38 @@ class Proxy:
             await self._pass()
             upstream, to_upstream = await asyncio.open_connection(*self._target)
             writers.append(to_upstream)
-            await asyncio.gather(self._forward(reader, to_upstream), self._forward(upstream, writer))
+            await asyncio.gather(*self._both_ways(reader, to_upstream, upstream, writer))
         except (OSError, asyncio.CancelledError):
             for each in writers:
                 each.transport.abort()
         finally:
             self._connections.discard(task)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _both_ways(
+        self,
+        reader: asyncio.StreamReader,
+        to_upstream: asyncio.StreamWriter,
+        upstream: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        is_last = asyncio.Event()
+
+        def request(data: bytes) -> None:
+            if self._last_request and self._last_request in data:
+                is_last.set()
+
+        def answer(_data: bytes) -> None:
+            if is_last.is_set():
+                self.hang()
+
+        yield self._forward(reader, to_upstream, request)
+        yield self._forward(upstream, writer, answer)
+
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]
+    ) -> None:
         while data := await reader.read(_CHUNK):
+            note(data)
             await self._pass()
             writer.write(data)
             await writer.drain()
