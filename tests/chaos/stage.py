@@ -24,7 +24,7 @@ from local_aws.teams import TeamsDouble
 from local_aws.webhook import WebhookDouble
 from router.history.store import AlertQuery, History
 from router.history.table import DynamoTable
-from tests.doubles.deployed import Deployed, eventually, lines_about, settings
+from tests.doubles.deployed import DeployedStack, eventually, lines_about, settings
 
 CHANNELS = ("email", "slack", "teams", "pagerduty")
 PATIENCE = 240.0  # seconds; what waits longest is a lease of 64 s and the tick after it
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stage(Deployed):
+class Stage(DeployedStack):
     teams: TeamsDouble
     pagerduty: PagerDutyDouble
     report: Report
