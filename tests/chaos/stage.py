@@ -89,13 +89,12 @@ class Stage(DeployedStack):
         )
 
     def processes(self) -> list[int]:
-        """The processes in which the function runs."""
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=", "-o", "pgid=", "-o", "args="], capture_output=True, text=True, check=True
-        )
-        columns = (line.split(maxsplit=2) for line in listed.stdout.splitlines())
-        ours = (column for column in columns if int(column[1]) == self.aws.process_group)
-        return [int(pid) for pid, _, command in ours if "awslambdaric" in command]
+        """The processes in which the function runs: all that the emulator, which leads their group, has started."""
+        columns = ["-o", "pid=", "-o", "pgid=", "-o", "stat="]
+        listed = subprocess.run(["ps", "-A", *columns], capture_output=True, text=True, check=True)
+        rows = (line.split() for line in listed.stdout.splitlines())
+        group = self.aws.process_group
+        return [int(pid) for pid, of, state in rows if int(of) == group != int(pid) and not state.startswith("Z")]
 
     def kill_function(self) -> int:
         """Ends every process of the function as a failing host would. Returns how many there were."""
