@@ -43,7 +43,7 @@ def apply_incident_end(entry: OutboxEntry, now: float) -> OutboxEntry:
     """
     if entry.is_leased(now):
         return entry  # `apply_delivery` calls this again
-    if entry.knows_incident:
+    if entry.knows_incident or entry.outage_alert:
         owed = True
     else:
         owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
@@ -344,7 +344,10 @@ def record_outage_sends(
             or entry.is_leased(now)
             or not (entry.wanted_revision > previous.wanted_revision or name in announced)
         ):
-            entries[name] = entry._replace(suppressed=previous.suppressed, due_at=previous.due_at)
+            keeps_alert = entry.outage_alert or (entry.stateful and name in announced)
+            entries[name] = entry._replace(
+                suppressed=previous.suppressed, due_at=previous.due_at, outage_alert=keeps_alert
+            )
             continue
         wanted = max(entry.wanted_revision, entry.sent_revision + 1)
         owed = entry._replace(wanted_revision=wanted, suppressed=previous.suppressed)

@@ -21,8 +21,8 @@ from tests.doubles.inbox import (
     without_history,
     without_queues,
 )
-from tests.doubles.service_events import crash, steady
-from tests.doubles.world import HOUR, MINUTE, START, World
+from tests.doubles.service_events import crash, spot, steady
+from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 
 def test_without_history_the_last_receive_announces_the_event_with_a_note_and_dead_letters_a_copy() -> None:
@@ -175,3 +175,42 @@ class TestTheEnd:
         world.wait(HOUR)
         last = {told.incident.number: told.kind for told in world.pager.told}
         assert last == {0: Kind.RESOLVED, 1: Kind.RESOLVED}
+
+    @pytest.mark.parametrize("ended", [False, True])
+    def test_an_alert_that_was_recorded_all_the_same_leaves_nothing_open(self, *, ended: bool) -> None:
+        """Its event was received once more, by a copy or by a commit whose answer was lost."""
+        world = World()
+        world.receive(crash("t1", START))
+        world.wait(MINUTE)
+        if ended:
+            world.receive(steady(world.now))
+            world.wait(HOUR)
+        receive(world, redriven("m1", crash("t1", START), "slack,pager"))
+        world.receive(steady(world.now))
+        world.wait(HOUR)
+        assert {told.incident.number: told.kind for told in world.pager.told} == {0: Kind.RESOLVED, 1: Kind.RESOLVED}
+        assert world.slack.kinds == [Kind.OPENED, Kind.RESOLVED]
+
+    def test_an_incident_that_reopened_for_others_alone_leaves_nothing_open(self) -> None:
+        world = World()
+        world.receive(crash("t1", START))
+        world.receive(steady(START + 1))
+        world.wait(10 * MINUTE)
+        world.receive(spot("t2", world.now))
+        receive(world, redriven("m1", crash("t1", START), "slack,pager"))
+        world.wait(2 * DAY)
+        assert {told.incident.number: told.kind for told in world.pager.told} == {0: Kind.RESOLVED, 1: Kind.RESOLVED}
+
+    def test_a_backfill_while_the_incident_is_told_leaves_nothing_open(self) -> None:
+        world = World()
+
+        def meanwhile() -> None:
+            world.pager.failure = lambda: None
+            receive(world, redriven("m2", crash("t2", START + 1), "pager"))
+
+        world.pager.failure = meanwhile
+        world.receive(crash("t1", START))
+        world.wait(MINUTE)
+        world.receive(steady(world.now))
+        world.wait(HOUR)
+        assert {told.incident.number for told in world.pager.told if told.kind is Kind.RESOLVED} == {0, 1}
