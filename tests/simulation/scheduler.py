@@ -1,8 +1,8 @@
 """Virtual time, and threads that take turns: exactly one runs, and only virtual time decides which one is next.
 
-The code under test is ordinary blocking code, so each invocation has a real thread. A thread gives up its turn only
-where it would wait for another system, and the thread that gives it up runs the loop. So there are no races, no thread
-waits for a real clock, and a run depends only on its seed.
+The code under test is ordinary blocking code, so each of its threads is a greenlet, which has a stack and context
+variables of its own. It gives up its turn only where it would wait for another system. So there are no races, nothing
+waits for a real clock, and a run depends only on its seed. (Real threads do the same, and need twice the time.)
 """
 
 import heapq
@@ -11,7 +11,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 Action = Callable[[], None]
 
@@ -21,38 +24,29 @@ class Crashed(BaseException):
 
 
 class Process:
-    """An invocation, its threads and the memory that they share, which all die together."""
+    """An invocation, its threads and the memory that they share, which all die together.
+
+    Attributes:
+        frozen: its threads get no turn, as those that a Lambda invocation has left behind.
+        left: earlier processes whose threads it has thawed, and which die with it.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
-
-
-class _Worker:
-    """A real thread that runs one function after the other, since starting one takes longer than an invocation."""
-
-    def __init__(self) -> None:
-        self.turn = threading.Lock()
-        self.turn.acquire()
-        self.work: Action = lambda: None
-
-    def serve(self) -> None:
-        while True:
-            self.turn.acquire()
-            self.work()
+        self.frozen = False
+        self.left: list[Process] = []
 
 
 class Thread:
     """A simulated thread. `pause` numbers its waits, so that each wait ends only once."""
 
-    def __init__(self, name: str, process: Process, turn: threading.Lock) -> None:
+    def __init__(self, name: str, process: Process, stack: greenlet) -> None:
         self.name = name
         self.process = process
-        self.turn = turn
+        self.stack = stack
         self.pause = 0
-
-
-_idle: list[_Worker] = []
+        self.missed = False  # its turn came while it was frozen
 
 
 class Scheduler:
@@ -65,12 +59,11 @@ class Scheduler:
     def __init__(self, start: float) -> None:
         self.now = start
         self.current: Thread | None = None
-        self._main = Thread("main", Process("main"), threading.Lock())
-        self._main.turn.acquire()
         self._threads: dict[Thread, None] = {}
         self._order = itertools.count()
         self._agenda: list[tuple[float, int, Thread | Action, int]] = []
         self._failure: BaseException | None = None
+        self._loop = getcurrent()
 
     def at(self, when: float, action: Action) -> None:
         """Schedules an outside action."""
@@ -78,10 +71,8 @@ class Scheduler:
 
     def spawn(self, name: str, process: Process, function: Action) -> None:
         """Starts a thread, whose turn comes after those that are already waiting for theirs."""
-        worker = _idle.pop() if _idle else _started()
-        thread = Thread(name, process, worker.turn)
+        thread = Thread(name, process, greenlet(partial(self._serve, function), self._loop))
         self._threads[thread] = None
-        worker.work = lambda: self._serve(worker, thread, function)
         self.wake(thread)
 
     def sleep(self, seconds: float) -> None:
@@ -90,7 +81,7 @@ class Scheduler:
         if me is None:
             raise RuntimeError("only a simulated thread can sleep")
         heapq.heappush(self._agenda, (self.now + seconds, next(self._order), me, me.pause))
-        self._next(me)
+        self._loop.switch()
         if me.process.dead:
             raise Crashed
 
@@ -100,49 +91,61 @@ class Scheduler:
     def kill(self, process: Process) -> None:
         """Ends every thread of a process by raising `Crashed` from its wait."""
         process.dead = True
-        for thread in self._threads:
-            if thread.process is process and thread is not self.current:
+        for thread in self.threads(process):
+            if thread is not self.current:
+                self.wake(thread)
+        for other in process.left:
+            self.kill(other)
+
+    def freeze(self, process: Process) -> None:
+        """From now on the threads of a process get no turn, until it is thawed."""
+        process.frozen = True
+
+    def thaw(self, process: Process) -> None:
+        """Wakes the threads of a process whose waits have ended meanwhile."""
+        process.frozen = False
+        for thread in self.threads(process):
+            if thread.missed:
+                thread.missed = False
                 self.wake(thread)
 
     def run(self) -> None:
         """Runs until nothing is scheduled. If an action or thread raised, ends every thread and raises that error."""
-        self._next(self._main)
-        if self._failure:
-            failure, self._failure = self._failure, None
+        self._run()
+        failure, self._failure = self._failure, None
+        if failure:
             self._agenda.clear()
-            for thread in self._threads:
-                thread.process.dead = True
-                self.wake(thread)
-            self._next(self._main)
+        for thread in self._threads:  # those that failed to end, or are frozen for ever
+            thread.process.dead = True
+            self.wake(thread)
+        self._run()
+        if failure:
             raise failure
 
-    def _next(self, me: Thread | None) -> None:
-        """Runs the agenda until a thread has its turn; returns when it is `me`'s turn again (never for None)."""
-        thread = self._choose()
-        thread.pause += 1
-        self.current = thread
-        if thread is me:
-            return
-        thread.turn.release()
-        if me:
-            me.turn.acquire()
+    def threads(self, process: Process) -> list[Thread]:
+        """Those that have not ended."""
+        return [thread for thread in self._threads if thread.process is process]
 
-    def _choose(self) -> Thread:
+    def _run(self) -> None:
         while self._agenda and not self._failure:
             when, _, what, pause = heapq.heappop(self._agenda)
             self.now = max(self.now, when)
-            if isinstance(what, Thread):
-                if what.pause == pause:
-                    return what
-                continue
-            self.current = None
-            try:
-                what()
-            except BaseException as error:  # noqa: BLE001 - `run` raises it, whichever thread this is
-                self._failure = error
-        return self._main
+            if not isinstance(what, Thread):
+                self.current = None
+                try:
+                    what()
+                except BaseException as error:  # noqa: BLE001 - `run` raises it
+                    self._failure = error
+            elif what.process.frozen and not what.process.dead:
+                what.missed = what.missed or what.pause == pause
+            elif what.pause == pause:
+                what.pause += 1
+                self.current = what
+                what.stack.switch()
 
-    def _serve(self, worker: _Worker, thread: Thread, function: Action) -> None:
+    def _serve(self, function: Action) -> None:
+        thread = self.current
+        assert thread
         try:
             if not thread.process.dead:
                 function()
@@ -151,18 +154,10 @@ class Scheduler:
         except BaseException as error:  # noqa: BLE001 - as above
             self._failure = self._failure or error
         del self._threads[thread]
-        _idle.append(worker)
-        self._next(None)
-
-
-def _started() -> _Worker:
-    worker = _Worker()
-    threading.Thread(target=worker.serve, daemon=True).start()
-    return worker
 
 
 class ThreadingDouble:
-    """Replaces `threading` in `router.deliver`: threads of the same process, on the scheduler."""
+    """Replaces `threading`: threads of the same process, on the scheduler."""
 
     Event = threading.Event
 
