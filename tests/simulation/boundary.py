@@ -109,16 +109,17 @@ class Boundary:
 
     def crash(self) -> None:
         """Kills the calling process."""
-        process = self._caller()
+        process = self.caller()
         self.log.note("CRASH")
         process.troubles.append(self.scheduler.now)
         self.scheduler.kill(process)
         raise Crashed
 
     def trouble(self) -> None:
-        self._caller().troubles.append(self.scheduler.now)
+        self.caller().troubles.append(self.scheduler.now)
 
-    def _caller(self) -> Invocation:
+    def caller(self) -> Invocation:
+        """The invocation whose thread is running."""
         current = self.scheduler.current
         assert current
         assert isinstance(current.process, Invocation)

@@ -1,7 +1,8 @@
 """Shows that the simulation finds bugs: each mutant puts one bug into a copy of the router, and a seed catches it.
 
-`python -m tests.simulation.mutants [WORD]` prints the seed that catches each mutant whose name contains WORD, and the
-promise that it breaks. It exits with 1 if a mutant survives, and stops if the text to be mutated no longer exists.
+`python -m tests.simulation.mutants [WORD]` prints, of each mutant whose name contains WORD, the seed that catches it
+and the promise that it breaks, or the test that catches it. It exits with 1 if a mutant survives, and stops if the text
+to be mutated no longer exists.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+_WIDTH = 160  # characters of what a seed shows
 _RUNS = 1_000  # seeds until a mutant is taken to survive; not seconds, which are few on a busy machine
 
 
@@ -21,6 +23,7 @@ class Mutant(NamedTuple):
     """A bug: in `file`, `text` becomes `bug`.
 
     `first`: a seed that caught it, where the search begins. A change of the router may move it: enter the new one then.
+    `test`: the test that catches it instead, where no run of the simulation can get there.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Mutant(NamedTuple):
     text: str
     bug: str
     first: int = 0
+    test: str = ""
 
 
 MUTANTS = (
@@ -247,8 +251,7 @@ MUTANTS = (
         "a steady state ends a dead container",
         "ecs/conditions.py",
         "ends=(Ended(TOO_FEW_TASKS, EndedBy.STEADY_STATE),)",
-        "ends=(Ended(CONTAINER, EndedBy.STEADY_STATE),)",
-        first=5,
+        'ends=(Ended("container/", EndedBy.STEADY_STATE),)',
     ),
     Mutant(
         "missing data end an alarm",
@@ -370,32 +373,223 @@ MUTANTS = (
         "        if False:\n",
         first=11,
     ),
+    # leases, doubts and counts
+    Mutant(
+        "a lease ends before its invocation",
+        "claim.py",
+        "return InvocationLease(owner, ends + LEASE_MARGIN,",
+        "return InvocationLease(owner, now + LEASE_MARGIN,",
+    ),
+    Mutant(
+        "a process that died while it was sending leaves no doubt",
+        "incident/outbox.py",
+        "in_doubt=entry.in_doubt or bool(entry.lease_owner),",
+        "in_doubt=entry.in_doubt,",
+    ),
+    Mutant(
+        "a later answer forgets that an earlier one never came",
+        "incident/outbox.py",
+        "        in_doubt=entry.in_doubt or delivery.unanswered,\n        outcome=",
+        "        in_doubt=delivery.unanswered,\n        outcome=",
+    ),
+    Mutant(
+        "what comes while a message is sent is not counted",
+        "incident/outbox.py",
+        "suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},",
+        "suppressed={},",
+    ),
+    Mutant(
+        "what lapsed comes back as the same incident",
+        "incident/lifecycle.py",
+        "return incident.status is IncidentStatus.RESOLVED and alert.at <=",
+        "return alert.at <=",
+    ),
+    Mutant(
+        "what is due of an incident is dropped when the next one replaces it",
+        "incident/lifecycle.py",
+        "        version=0,\n        archived=True,\n",
+        "        version=0,\n        outbox={},\n        archived=True,\n",
+    ),
+    Mutant(
+        "the rate limits that others have charged meanwhile are ignored",
+        "history/store.py",
+        "puts.append(Put(channel_states_item(channel_states), channel_states.version))",
+        "puts.append(Put(channel_states_item(channel_states)))",
+    ),
+    Mutant(  # a transaction of three channels is never that large
+        "more deliveries than a transaction takes are recorded at once",
+        "settle.py",
+        "most = MAX_PUTS - 1",
+        "most = MAX_PUTS + 1",
+        test="tests/unit/test_settle.py",
+    ),
+    # what continues, and what ends it
+    Mutant(
+        "an incident resolves although a condition continues",
+        "incident/recovery.py",
+        "active = bool(state.conditions) or bool(continuing_causes(state))",
+        "active = bool(continuing_causes(state))",
+    ),
+    Mutant(
+        "the stop of another task ends a dead container",
+        "ecs/conditions.py",
+        'stopped = Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED)',
+        'stopped = Ended("container/", EndedBy.TASK_STOPPED)',
+    ),
+    Mutant(  # the pace is swept there: a seed has each pace once
+        "the quiet time of a subject that flaps does not grow",
+        "incident/recovery.py",
+        "QUIET_TIMES = (HOUR, 4 * HOUR)",
+        "QUIET_TIMES = (HOUR, HOUR)",
+        test="tests/simulation/test_flapping.py",
+    ),
+    # hanging, contention, and other versions
+    Mutant(
+        "a thread that was left behind sends when it thaws",
+        "deliver.py",
+        "    time_left(0.0)\n    return channel.send(payload)",
+        "    return channel.send(payload)",
+    ),
+    Mutant(
+        "a batch that gets no answer from DynamoDB is tried subject by subject",
+        "history/store.py",
+        "    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:\n",
+        "    if alone or not isinstance(outcome, HistoryUnavailable):\n",
+        test="tests/unit/history/test_store.py",
+    ),
+    Mutant(
+        "contention counts as an outage",
+        "inbox.py",
+        "last = [key for key, result in results.items() if result.error and key in final - contended]",
+        "last = [key for key, result in results.items() if result.error and key in final]",
+    ),
+    Mutant(
+        "a contended record waits for the visibility timeout",
+        "inbox.py",
+        "        deps.queues.give_back(record, delay)\n",
+        "",
+    ),
+    Mutant(
+        "an item of a newer version is read all the same",
+        "history/items.py",
+        "    refuse_newer(item)\n    outer, outer_unknown",
+        "    outer, outer_unknown",
+    ),
+    Mutant(
+        "what a newer version stored in an item is dropped",
+        "history/items.py",
+        '        **unknown["item"],\n        "pk": pk,',
+        '        "pk": pk,',
+    ),
+    Mutant(
+        "a value that only a newer version knows is replaced by the default",
+        "history/codec.py",
+        "return unknown if unknown is not None and value == self.default else str(value)",
+        "return str(value)",
+    ),
+    Mutant(
+        "a damaged item is overwritten, and not set aside",
+        "history/store.py",
+        "puts = [Put(damaged_item(item, str(error), ttl, now)), Put(replacement,",
+        "puts = [Put(replacement,",
+    ),
+    # an operator redrives
+    Mutant(
+        "what was announced without history is announced again when it is redriven",
+        "outage.py",
+        "record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())",
+        "(state, ())",
+    ),
+    Mutant(
+        "the alert that was opened without history stays open",
+        "incident/outbox.py",
+        "    if over and entry.outage_alert:",
+        "    if False:",
+    ),
+    Mutant(
+        "the alert that was opened without history stays open if history knew the event",
+        "outage.py",
+        "known = record_outage_alerts(stored, announced, attempt.now)",
+        "known = stored",
+    ),
+    # polls
+    Mutant(
+        "a service that is below its count for a moment is reported",
+        "poll/services.py",
+        "BELOW_FOR = 300.0",
+        "BELOW_FOR = 0.0",
+    ),
+    Mutant(
+        "a service that runs enough tasks again is forgotten",
+        "poll/services.py",
+        "            if before and before.reported:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "a service that falls short again is never reported",
+        "poll/services.py",
+        "        if service.state in {ENOUGH, GONE}:\n            shortfalls.pop(service.arn, None)\n",
+        "        if False:\n            shortfalls.pop(service.arn, None)\n",
+    ),
+    Mutant(
+        "a run that does not come is never reported",
+        "poll/runs.py",
+        "missing, due = Overdue(NOT_STARTED, due), due + schedule.period",
+        "missing, due = None, due + schedule.period",
+    ),
+    Mutant(
+        "the next completed run does not end what is overdue",
+        "ecs/conditions.py",
+        "overdue = (Ended(OVERDUE, EndedBy.RUN_COMPLETED),) if completed else ()",
+        "overdue = ()",
+    ),
+    Mutant(
+        "polls come before what is due",
+        "tick.py",
+        "    due = deps.runtime.history.due(deps.runtime.clock())\n",
+        "    _poll(deps, deadline)\n    due = deps.runtime.history.due(deps.runtime.clock())\n",
+    ),
 )
 
 
 def caught(mutant: Mutant) -> str:
-    """The line about the seed that catches the mutant; "" if it survives."""
+    """The line about the seed or test that catches the mutant; "" if it survives."""
     with tempfile.TemporaryDirectory() as directory:
         for part in ("router", "tests"):
-            shutil.copytree(ROOT / part, Path(directory, part), ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, Path(directory, part))  # with what Python has compiled, which saves seconds
+        shutil.copy(ROOT / "pyproject.toml", directory)
         path = Path(directory, "router", mutant.file)
         code = path.read_text("utf-8")
         if code.count(mutant.text) != 1:
             raise ValueError(f"{mutant.name}: its text is not in {mutant.file} (any more), or more than once")
         path.write_text(code.replace(mutant.text, mutant.bug), "utf-8")
-        soak = [sys.executable, "-m", "tests.simulation.soak", "--runs", str(_RUNS), "--seed", str(mutant.first)]
-        done = subprocess.run(
-            soak,
-            cwd=directory,
-            env={**os.environ, "PYTHONPATH": directory},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return _tested(mutant, directory) if mutant.test else _simulated(mutant, directory)
+
+
+def _tested(mutant: Mutant, directory: str) -> str:
+    done = _run(directory, "pytest", "-q", "-n", "0", "-x", "-p", "no:cacheprovider", mutant.test)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    return lines[0].removeprefix("FAILED ") if lines else ""
+
+
+def _simulated(mutant: Mutant, directory: str) -> str:
+    done = _run(directory, "tests.simulation.soak", "--runs", str(_RUNS), "--seed", str(mutant.first))
     lines = (done.stdout or done.stderr).splitlines()
     if done.returncode == 0 or not done.stdout:
         return "" if done.stdout else lines[-1]
-    return f"{lines[0].partition(':')[0]}: {lines[1].strip()}"
+    return f"{lines[0].partition(':')[0]}: {lines[1].strip()[:_WIDTH]}"
+
+
+def _run(directory: str, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environ = {**os.environ, "PYTHONPATH": directory}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=directory,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def main() -> int:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NoReturn, TypeVar
 
 from router.cli.replay.memory_table import MemoryTable
 from router.errors import Conflict, DeadlineExceeded, HistoryUnavailable
+from router.history.items import CHANNEL_STATES_KEY, is_state_key
 from router.history.table import Item, Key, Page, Put, Query, expired, put_alone
 from tests.simulation.boundary import Boundary, Unanswered
+from tests.simulation.plan import Contention
 from tests.simulation.scheduler import Process
 
 T = TypeVar("T")
@@ -89,6 +92,10 @@ class SimulatedTable:
         """Commits for another writer, without faults."""
         self._table.commit([put], now)
 
+    def stored(self, now: float) -> dict[Key, Item]:
+        """What another reader finds, without faults."""
+        return self._table.get([(item["pk"], item["sk"]) for item in self._table.rows()], now)
+
     def rows(self) -> list[Item]:
         return self._table.rows()
 
@@ -117,6 +124,9 @@ class SimulatedTable:
             raise HistoryUnavailable(f"DynamoDB: {error}", answered=False) from error
 
     def _commit(self, puts: Sequence[Put], now: float) -> None:
+        if any(self._is_contended(each) for each in self._boundary.plan.contention):
+            self._boundary.trouble()  # the result of a send may not be recorded in time
+            self._let_another_write(puts, now)
         self._table.commit(puts, now)
         at, thread = self._boundary.scheduler.now, self._boundary.scheduler.current
         assert thread
@@ -127,6 +137,20 @@ class SimulatedTable:
                 self._note_due(put.key, item, at)
                 self._watch(item)
 
+    def _is_contended(self, contention: Contention) -> bool:
+        is_now = contention.begins <= self._boundary.elapsed < contention.ends
+        return is_now and self._boundary.chance.random() < contention.chance
+
+    def _let_another_write(self, puts: Sequence[Put], now: float) -> None:
+        """Another writer changes the shared items that are about to be written; if there are none, it creates one."""
+        shared = [put.key for put in puts if is_state_key(put.key) or put.key == CHANNEL_STATES_KEY]
+        stored = self._table.get(shared, now)
+        self._boundary.log.note("another writer is faster")
+        for item in stored.values():
+            self._table.commit([Put({**item, "version": item["version"] + 1}, item["version"])], now)
+        if shared and not stored:
+            raise Conflict
+
     def _note_due(self, key: Key, item: Item, at: float) -> None:
         if "due_at" in item:
             self._due[key] = (item, at)
@@ -134,10 +158,14 @@ class SimulatedTable:
             self._due.pop(key, None)
 
     def _query_due(self, query: Query) -> Page:
-        """The current content of the index."""
+        """The current content of the index, as far as one page shows it."""
         found = [(item, at) for item, at in self._due.values() if item["due_shard"] == query.partition]
         found.sort(key=lambda each: (each[0]["due_at"], each[0]["pk"], each[0]["sk"]))
-        return Page(tuple(item for item, written in found if self._shows(item["due_at"], written)))
+        shown = (item for item, written in found if self._shows(item["due_at"], written))
+        page = tuple(islice(shown, self._boundary.plan.due_page))
+        if next(shown, None):
+            self._boundary.log.note("the due index has more than a page")
+        return Page(page)
 
     def _shows(self, due: float, written: float) -> bool:
         now = self._boundary.scheduler.now

@@ -3,8 +3,8 @@
 With every fault at once nothing gets far enough to fail in an interesting way.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 
 MINUTE = 60.0
@@ -12,6 +12,8 @@ HOUR = 3600.0
 
 CHANNELS = ("slack", "email", "pager")
 MOODS = ("busy", "broken", "gone", "picky", "mute", "deaf", "stuck", "buggy")
+RARE_MOODS = {"deaf": "late", "stuck": "slow"}
+"""What half of the runs have instead."""
 """How a channel's remote can answer, besides `fine`; see `tests.simulation.remotes`."""
 
 BUDGETS = {"slack": (1, 1.0), "email": (5, 1.0), "pager": (16, 10.0)}
@@ -42,6 +44,32 @@ class Muting:
 
 
 @dataclass(frozen=True, slots=True)
+class Contention:
+    """A period in which another writer is faster, with this chance for each commit."""
+
+    begins: float
+    ends: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A period in which only a newer version may read the item of a subject."""
+
+    name: str
+    begins: float
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """The item of a subject becomes unreadable."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The faults of one run. Times are seconds since its start; rates are per call.
 
@@ -59,6 +87,14 @@ class Plan:
         budgets: each channel's rate limit: messages, and the seconds in which it takes so many.
         silences: what operators silence for a while.
         verify: whether AWS is asked if conditions continue. blind: how often it does not answer.
+        world: what is special about the run, if anything; see `WORLDS`.
+        subjects: how many there are; 0 for a few, by chance.
+        due_page: how many entries a query of the due index returns at most.
+        contention: when another writer is faster.
+        newer: rate of execution environments that run the next version of the router.
+        reserved, damaged: what becomes of the items of some subjects.
+        redrives: when an operator runs `redrive`.
+        polls: whether ECS is polled. ecs: how often its calls fail.
     """
 
     seed: int
@@ -82,14 +118,109 @@ class Plan:
     silences: Sequence[Muting] = ()
     verify: bool = True
     blind: dict[str, float] = field(default_factory=dict)
+    world: str = ""
+    subjects: int = 0
+    due_page: int = 100
+    contention: Sequence[Contention] = ()
+    newer: float = 0.0
+    reserved: Sequence[Reservation] = ()
+    damaged: Sequence[Damage] = ()
+    redrives: Sequence[float] = ()
+    polls: bool = False
+    ecs: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def history_answers(self) -> bool:
+        """Whether nothing crashes, and the table answers every call."""
+        return not (self.table or self.send or self.outages or any("crash" in name for name in self.sqs))
 
     @property
     def history_is_sound(self) -> bool:
-        """Whether only channels, queues and ticks fail: nothing crashes, and every call to the table succeeds."""
-        return not (self.table or self.send or self.outages or any("crash" in name for name in self.sqs))
+        """Whether only channels, queues and ticks fail: every call to the table succeeds besides."""
+        return self.history_answers and not (self.contention or self.reserved or self.damaged)
 
 
 def plan(seed: int) -> Plan:
+    """The plan of a seed. Rare worlds change the usual plans of some seeds only."""
+    usual = _usual(seed)
+    chance = Random(f"world {seed}")
+    if Random(f"moods {seed}").random() < 0.5:
+        usual = _with_moods(usual, lambda mood: replace(mood, name=RARE_MOODS.get(mood.name, mood.name)))
+    if Random(f"long {seed}").random() < 0.7:  # days of attempts take most of the time, and are all alike
+        usual = _with_moods(usual, lambda mood: replace(mood, ends=min(mood.ends, mood.begins + 90 * MINUTE)))
+    world = chance.choices([*WORLDS], [weight for weight, _ in WORLDS.values()])[0]
+    if usual.steady and world not in _STEADY_WORLDS:
+        return usual
+    return replace(WORLDS[world][1](usual, chance), world=world)
+
+
+def _with_moods(usual: Plan, change: Callable[[Mood], Mood]) -> Plan:
+    return replace(usual, moods={name: tuple(map(change, moods)) for name, moods in usual.moods.items()})
+
+
+# --- rare worlds ------------------------------------------------------------------------------------------------------
+
+
+def _contended(usual: Plan, chance: Random) -> Plan:
+    """Nothing else fails in half of these runs, as it is then certain what contention itself does."""
+    periods, begins = [], chance.uniform(0, usual.storm / 4)
+    for _ in range(chance.randint(1, 3)):
+        lasts = chance.choice((20.0, 90.0, 5 * MINUTE))
+        periods.append(Contention(begins, begins + lasts, chance.choice((0.5, 0.9, 1.0))))
+        begins += lasts + chance.uniform(0, usual.storm / 4)
+    if chance.random() < 0.5:
+        usual = replace(usual, table={}, sqs={}, send={}, outages=())
+    return replace(usual, contention=tuple(periods))
+
+
+def _redriven(usual: Plan, chance: Random) -> Plan:
+    """DynamoDB is unreachable for longer than an event is retried, and an operator runs `redrive` several times."""
+    begins = chance.uniform(0, usual.storm / 2)
+    ends = begins + chance.choice((33 * MINUTE, 45 * MINUTE, HOUR))
+    times = [chance.uniform(0, ends + HOUR), *(ends + after for after in (chance.uniform(0, HOUR), HOUR, 5 * HOUR))]
+    return replace(usual, outages=((begins, ends),), redrives=tuple(times), retention=90 * 24 * HOUR)
+
+
+def _two_versions(usual: Plan, chance: Random) -> Plan:
+    periods = []
+    for name in chance.sample(_SUBJECTS, 2):
+        begins = chance.uniform(0, usual.storm)
+        periods.append(Reservation(name, begins, begins + chance.choice((MINUTE, 10 * MINUTE, 15 * MINUTE))))
+    return replace(usual, newer=0.5, reserved=tuple(periods))
+
+
+def _damaged(usual: Plan, chance: Random) -> Plan:
+    return replace(usual, damaged=tuple(Damage(name, chance.uniform(0, usual.storm)) for name in _SUBJECTS[:3]))
+
+
+def _crowd(usual: Plan, chance: Random) -> Plan:
+    return replace(usual, subjects=50, storm=min(usual.storm, 20 * MINUTE), due_page=chance.choice((100, 2)))
+
+
+def _polled(usual: Plan, chance: Random) -> Plan:
+    """Ticks come every minute, so the storm is short. ECS may hang, which must not delay any alert."""
+    kinds = chance.choice(({}, {"refused": 0.1}, {"hangs": 0.3}))
+    return replace(usual, storm=min(usual.storm, HOUR), polls=True, ecs=kinds)
+
+
+_SUBJECTS = tuple(f"s{number}" for number in range(5))
+WORLDS: Mapping[str, tuple[int, Callable[[Plan, Random], Plan]]] = {
+    "": (12, lambda usual, _: usual),
+    "contended": (2, _contended),
+    "redriven": (2, _redriven),
+    "two versions": (2, _two_versions),
+    "damaged": (2, _damaged),
+    "crowd": (1, _crowd),
+    "polled": (3, _polled),
+}
+"""What some runs are about, each with its weight: how many of 24 seeds have it."""
+_STEADY_WORLDS = {"polled"}
+
+
+# --- usual ones -------------------------------------------------------------------------------------------------------
+
+
+def _usual(seed: int) -> Plan:
     chance = Random(f"plan {seed}")
     storm = chance.choice((5 * MINUTE, 20 * MINUTE, 20 * MINUTE, HOUR, 3 * HOUR))
     verify = Random(f"verify {seed}").random() < 0.7

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
+from local_aws.events import CLUSTER
+from router.aws.queues import WITHOUT_HISTORY
 from router.context import RoutedAlert
 from router.errors import UnreadableEvent
 from router.history.items import (
@@ -20,12 +22,11 @@ from router.history.items import (
     unpacked,
 )
 from router.history.table import Item
-from router.incident.outbox import WINDOW_STEPS
+from router.incident.outbox import NOT_SENT_DURING_OUTAGE, SENT_DURING_OUTAGE, WINDOW_STEPS
 from router.incident.recent import recent_id
 from router.incident.recovery import LAPSE_AFTER, QUIET_TIMES, VERIFY_EVERY
 from router.incident.state import UNCERTAIN_FOR, UNSEEN_FOR, OutboxEntry, SubjectState
 from router.model import (
-    CHANNEL_HEALTH,
     OWN_SOURCE,
     Alert,
     Decision,
@@ -40,19 +41,22 @@ from router.model import (
     Outcome as Sent,
 )
 from router.understand import understand
+from tests.doubles.ecs_account import service_arn
 from tests.simulation.neighbours import Write
 from tests.simulation.plan import BUDGETS, Muting
 from tests.simulation.remotes import Try
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, RESOLVE_AFTER, START, Simulation
-from tests.simulation.workload import SECRET, Lasting
+from tests.simulation.workload import SECRET, Arrival, Lasting
 
 _COUNTED = {Decision.ANNOUNCED, Decision.GATHERED, Decision.HELD_BACK}
-_SLACK = 12 * 60.0  # seconds: lost delayed messages, several missing ticks, an invocation that waits for its turn
-_LONG = 30 * 86400.0  # seconds of retention: nothing expires in a run
-_ENOUGH_PROCESSES = 4
-_LONGEST_RETRY = 15 * 60 * 1.2
+SLACK = 12 * 60.0
+"""Seconds: lost delayed messages, several missing ticks, an invocation that waits for its turn."""
+LONG = 30 * 86400.0
+"""Seconds of retention: nothing expires in a run."""
+ENOUGH_PROCESSES = 4
+DAY = 86400.0
 _AT_ONCE = 60.0
-_DAY = 86400.0
+_LONGEST_RETRY = 15 * 60 * 1.2
 _TAKES_EFFECT = 150.0  # seconds: a minute until a silence is read, and invocations that started before that
 
 
@@ -91,14 +95,15 @@ class Outcome:
 
     def __init__(self, run: Simulation) -> None:
         self.run = run
+        self._restarted = {subject for _, subject in run.damaged.values()}
         self.understood: dict[str, RoutedAlert] = {}
         self.unreadable: list[str] = []
         self.event_ids: dict[str, str] = {}
-        for body in dict.fromkeys(arrival.body for arrival in run.accepted):
-            self._understand(body)
+        for arrival in {arrival.body: arrival for arrival in run.accepted}.values():
+            self._understand(arrival)
 
-    def _understand(self, body: str) -> None:
-        arrival = next(arrival for arrival in self.run.accepted if arrival.body == body)
+    def _understand(self, arrival: Arrival) -> None:
+        body = arrival.body
         if arrival.raw is None:
             self.unreadable.append(body)
             return
@@ -110,10 +115,24 @@ class Outcome:
         self.event_ids[body] = routed.event.id
 
     @cached_property
+    def writes(self) -> list[Write]:
+        """What was written, except about subjects that have started again because their item was damaged."""
+        return [
+            write
+            for write in self.run.table.writes
+            if write.item["pk"] not in self.run.damaged and write.item.get("subject") not in self._restarted
+        ]
+
+    def sent_to(self, channel: str) -> list[Try]:
+        """What reached a remote, with the same exception."""
+        tries = self.run.remotes[channel].tries
+        return [attempt for attempt in tries if f"subject#{subject_of(attempt)}" not in self.run.damaged]
+
+    @cached_property
     def _births(self) -> dict[str, list[float]]:
         """When each subject's incident numbers started at 1, which happens again after its item has expired."""
         births = defaultdict(list)
-        for write in self.run.table.writes:
+        for write in self.writes:
             if write.item["sk"] == "incident" and write.item["version"] == 1:
                 births[write.item["pk"].removeprefix("subject#")].append(write.at)
         return births
@@ -132,7 +151,7 @@ class Outcome:
         rows: list[Recorded] = []
         counts, last = Counter[str](), dict[str, SubjectState]()
         missing = dict(self._row_writes)
-        for write in self.run.table.writes:
+        for write in self.writes:
             item = write.item
             if item["sk"] == "incident":
                 before, state = last.get(item["pk"]), self._decoded[id(write)]
@@ -160,7 +179,7 @@ class Outcome:
     def _row_writes(self) -> dict[tuple[str, str], Write]:
         """The first write of each row, by the key of its subject and its id among the recent alerts."""
         first: dict[tuple[str, str], Write] = {}
-        for write in self.run.table.writes:
+        for write in self.writes:
             if is_row_key((write.item["pk"], write.item["sk"])):
                 first.setdefault(self._row_key(write.item), write)
         return first
@@ -169,7 +188,7 @@ class Outcome:
         return self._routed_of(item).alert.subject.key, recent_id(item["id"])
 
     def _routed_of(self, item: Item) -> RoutedAlert:
-        return self.understood.get(item["event_id"]) or self._channel_health(item)
+        return self.understood.get(item["event_id"]) or self._own_event(item)
 
     def _unmuted(
         self, before: SubjectState, state: SubjectState, write: Write, new: list[Write], rows: list[Recorded]
@@ -193,6 +212,11 @@ class Outcome:
         alerts = (routed.alert for routed in self.understood.values())
         return (alert for alert in alerts if row_key(alert.id) not in rows)
 
+    @property
+    def polled_subjects(self) -> set[Subject]:
+        """The subjects that a poll has reported."""
+        return {row.alert.subject for row in self.recorded if row.alert.cause in {"too_few_tasks", "task_overdue"}}
+
     @cached_property
     def rows_of(self) -> dict[str, list[Recorded]]:
         """The recorded alerts of each subject, by its fingerprint."""
@@ -210,13 +234,17 @@ class Outcome:
                 rows[row.incident].append(row)
         return rows
 
-    def _channel_health(self, item: Item) -> RoutedAlert:
-        """The router's own event about a channel that fails or has recovered."""
+    def _own_event(self, item: Item) -> RoutedAlert:
+        """The router's own event about a channel, or about what it has polled."""
+        name = item["subject"].partition(":")[2]
         raw = {
             "id": item["event_id"],
             "source": OWN_SOURCE,
-            "detail-type": CHANNEL_HEALTH,
+            "detail-type": item["detail_type"],
             "time": item["at"],
+            "account": item["account"],
+            "region": item["region"],
+            "resources": [service_arn(CLUSTER, name)],
             "detail": unpacked(item["event"]),
         }
         return self._routed(raw)
@@ -237,7 +265,7 @@ class Outcome:
     @cached_property
     def stored_states(self) -> list[tuple[Write, SubjectState]]:
         """Every stored state, with its write."""
-        return [(write, to_state(write.item)) for write in self.run.table.writes if "state" in write.item]
+        return [(write, to_state(write.item)) for write in self.writes if "state" in write.item]
 
     @cached_property
     def _decoded(self) -> dict[int, SubjectState]:
@@ -305,11 +333,20 @@ class Outcome:
                 yield incident_id, channel, incident, entry
 
     @cached_property
+    def backfilled(self) -> dict[str, set[str]]:
+        """The channels that announced an event without history, by its id; `redrive` has put it back since."""
+        announced: dict[str, set[str]] = {}
+        for letter in self.run.redriven:
+            if letter.reason == WITHOUT_HISTORY:
+                announced.setdefault(self.event_ids[letter.body], set()).update(letter.announced.split(","))
+        return announced
+
+    @cached_property
     def failed(self) -> dict[tuple[str, str], float]:
         """The latest permanent failure recorded for each incident and channel."""
         return {
             (self.identity(delivery["incident"], write.at), delivery["channel"]): write.at
-            for write, delivery in _deliveries(self.run)
+            for write, delivery in deliveries(self)
             if delivery["outcome"] == "failed"
         }
 
@@ -317,8 +354,8 @@ class Outcome:
     def tries(self) -> dict[tuple[str, str], list[Try]]:
         """What reached a remote, by incident and channel, except what was sent while history was unreachable."""
         tries = defaultdict(list)
-        for channel, remote in self.run.remotes.items():
-            for attempt in remote.tries:
+        for channel in self.run.remotes:
+            for attempt in self.sent_to(channel):
                 if not attempt.incident.endswith("-0"):
                     tries[self.identity(attempt.incident, attempt.at), channel].append(attempt)
         return tries
@@ -334,13 +371,18 @@ class Outcome:
         """Seconds within which a message is sent: more than `_AT_ONCE` if ticks or delayed messages can be missing."""
         plan = self.run.plan
         late = (
-            plan.sqs or plan.lost or plan.tick_missing or plan.processes < _ENOUGH_PROCESSES or plan.budgets != BUDGETS
+            plan.sqs or plan.lost or plan.tick_missing or plan.processes < ENOUGH_PROCESSES or plan.budgets != BUDGETS
         )
-        return _SLACK if late else _AT_ONCE
+        return SLACK if late else _AT_ONCE
 
     def undisturbed(self, channel: str) -> bool:
         """Whether this channel's remote, history and the function had no fault in this run."""
         return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
+
+
+def subject_of(attempt: Try) -> str:
+    """The key of the subject whose incident a channel was told of."""
+    return attempt.incident.rpartition("-")[0]
 
 
 def _recovers_from(alert: Alert) -> float:
@@ -350,11 +392,13 @@ def _recovers_from(alert: Alert) -> float:
 
 
 Promise = Callable[[Outcome], Iterable[str]]
+"""Yields its violations as sentences."""
 
 
 def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
     """An accepted event is in history or on the dead-letter queue."""
-    rows = {(row.item["pk"], row.item["sk"]) for row in outcome.recorded}
+    written = (write.item for write in outcome.run.table.writes)
+    rows = {key for item in written if is_row_key(key := (item["pk"], item["sk"]))}
     buried = {letter.body for letter in outcome.run.buried}
     for arrival in outcome.run.accepted:
         if arrival.raw is None or arrival in outcome.run.dropped:
@@ -367,7 +411,7 @@ def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
 def only_failures_make_dead_letters(outcome: Outcome) -> Iterator[str]:
     """A readable event goes to the dead-letter queue only if history failed or the function died."""
     plan = outcome.run.plan
-    if plan.history_is_sound:
+    if plan.history_answers and not plan.reserved:
         for buried in outcome.run.buried:
             often = not buried.reason and (plan.doubled or plan.undeleted)  # SQS itself counts receives, not failures
             if not often and buried.body not in {body or "-" for body in outcome.unreadable}:
@@ -379,7 +423,7 @@ def unreadable_input_is_a_dead_letter_with_its_reason(outcome: Outcome) -> Itera
     run = outcome.run
     sound = run.plan.history_is_sound and not (run.plan.sqs or run.plan.doubled or run.plan.undeleted)
     for body in outcome.unreadable:
-        copies = [letter for letter in run.buried if letter.body == (body or "-")]
+        copies = [letter for letter in (*run.buried, *run.redriven) if letter.body == (body or "-")]
         hint = "Router Due" in body
         if not hint and not any(copy.reason for copy in copies) and not (copies and not run.plan.history_is_sound):
             yield f"no dead letter with a reason: {body[:60]!r}"
@@ -413,9 +457,9 @@ def no_batch_raises(outcome: Outcome) -> Iterator[str]:
 
 def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
     """An incident counts each of its occurrences once, however many events reported it, however often."""
-    keys = ((write.item["pk"], write.item["sk"]) for write in outcome.run.table.writes)
+    keys = ((write.item["pk"], write.item["sk"]) for write in outcome.writes)
     rows = Counter(key for key in keys if is_row_key(key))
-    if outcome.run.plan.retention > _LONG:
+    if outcome.run.plan.retention > LONG:
         yield from (f"row {key} was written {count} times" for key, count in rows.items() if count > 1)
     counted = Counter(row.incident for row in outcome.recorded if row.number)
     lost = Counter(alert.subject.fingerprint for alert in outcome.unrecorded)
@@ -506,7 +550,7 @@ def windows_suppress_updates(outcome: Outcome) -> Iterator[str]:
             match after.dispatch.reason:
                 case Reason.DIGEST if waited < _window(step) - 1:
                     yield f"{channel} is notified of {incident_id} again after {waited:.0f} s"
-                case Reason.REMINDER if waited < _DAY - 1:
+                case Reason.REMINDER if waited < DAY - 1:
                     yield f"{channel} is reminded of {incident_id} after {waited:.0f} s"
                 case Reason.WORSE if not _is_worse(outcome, incident_id, before, after):
                     yield f"{channel} is notified at once of {incident_id}, which is not worse"
@@ -519,9 +563,9 @@ def _is_worse(outcome: Outcome, incident_id: str, before: Try, after: Try) -> bo
     )
 
 
-def _deliveries(run: Simulation) -> Iterator[tuple[Write, Item]]:
+def deliveries(outcome: Outcome) -> Iterator[tuple[Write, Item]]:
     """Every recorded delivery, with the write that recorded it."""
-    for write in run.table.writes:
+    for write in outcome.writes:
         if is_delivery_key((write.item["pk"], write.item["sk"])):
             yield from ((write, delivery) for delivery in each_delivery(write.item))
 
@@ -539,10 +583,12 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
         for channel in row.channels:
             if not outcome.undisturbed(channel) or outcome.silences_of(row.routed.alert.subject):
                 continue
+            if outcome.run.plan.subjects and outcome.run.plan.budgets[channel] != BUDGETS[channel]:
+                continue  # so many wait for their turn
             accepted = outcome.accepted(incident_id, channel)
             sent_at = next((attempt.at for attempt in accepted if attempt.count >= row.number), None)
             latest = _latest(row, accepted)
-            if sent_at and latest > row.at + _SLACK and outcome.has_ended(row.alert, latest):
+            if sent_at and latest > row.at + SLACK and outcome.has_ended(row.alert, latest):
                 continue  # the message that says so counts it
             if sent_at is None or sent_at > latest:
                 yield f"{channel} gets {row.number} of {incident_id} at {sent_at}, later than {latest}: {row.at}"
@@ -551,13 +597,13 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
 def _latest(row: Recorded, accepted: list[Try]) -> float:
     before = [attempt for attempt in accepted if attempt.count < row.number]
     if not before or before[-1].kind is Kind.RESOLVED:
-        return row.at + _SLACK
+        return row.at + SLACK
     if row.alert.effects.immediate or all(
         row.alert.severity.worse_than(attempt.dispatch.severity) for attempt in before
     ):
-        return row.at + _SLACK
+        return row.at + SLACK
     step = sum(attempt.kind is not Kind.RESOLVED for attempt in before)
-    return max(row.at, before[-1].at + _window(step)) + _SLACK
+    return max(row.at, before[-1].at + _window(step)) + SLACK
 
 
 def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
@@ -583,15 +629,16 @@ def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
             following = next(later, None)
             if following is None and not (channel == "pager" and not outcome.accepted(row.incident, channel)):
                 yield f"{channel} failed, and number {row.number} of {row.item['incident']} is never retried"
-            elif following is not None and following > row.at + wait + _SLACK:
+            elif following is not None and following > row.at + wait + SLACK:
                 yield f"{channel} failed, and is retried only after {following - row.at:.0f} s"
 
 
 def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
     """`resolved` follows an `opened`, or is the only message, which then reports both."""
     for (incident_id, channel), tries in outcome.tries.items():
-        opened, resolved, returned = False, False, 0
+        opened, resolved, returned = _told_without_history(outcome, incident_id, channel), False, 0
         in_doubt = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
+        in_doubt = in_doubt or any(name == tries[0].incident for _, name, _ in outcome.run.remotes[channel].prepared)
         for attempt in tries:
             if attempt.kind is not Kind.RESOLVED and attempt.accepted:
                 opened, resolved = True, False
@@ -606,6 +653,11 @@ def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
             in_doubt = in_doubt or not attempt.answered or bool(attempt.invocation.troubles)
 
 
+def _told_without_history(outcome: Outcome, incident_id: str, channel: str) -> bool:
+    subject = incident_id.rpartition("-")[0]
+    return any(attempt.accepted and attempt.incident == f"{subject}-0" for attempt in outcome.sent_to(channel))
+
+
 def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
     """An incident that is over is resolved on the stateful remote, unless the remote refused that."""
     pager = outcome.run.remotes["pager"]
@@ -616,23 +668,25 @@ def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
 
 def an_incident_opens_one_remote_alert(outcome: Outcome) -> Iterator[str]:
     """The stateful remote opens one alert each time the incident is opened."""
-    pager = outcome.run.remotes["pager"]
-    allowed = Counter(attempt.dedup_key for attempt in pager.tries if attempt.incident.endswith("-0"))
+    pager, others = outcome.run.remotes["pager"], {attempt.dedup_key for attempt in outcome.sent_to("pager")}
+    allowed = Counter(attempt.dedup_key for attempt in outcome.sent_to("pager") if attempt.incident.endswith("-0"))
     for incident_id, incident, _ in outcome.incidents:
         allowed[incident.dedup_key] += max(1, len(outcome.endings[incident_id]))
     for key, count in pager.openings.items():
-        if count > allowed[key]:
+        if key in others and count > allowed[key]:
             yield f"{key} was opened {count} times on the pager, not {allowed[key]}"
 
 
 def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
     """An occurrence is already resolved if its subject has recovered since, and a condition if it has ended."""
     quiet: dict[str, float] = defaultdict(float)
-    if outcome.run.plan.retention < _LONG:
+    if outcome.run.plan.retention < LONG:
         return
     for row in outcome.recorded:
         alert = row.alert
         where = alert.subject.fingerprint
+        if row.item["event_id"] in outcome.backfilled:
+            continue  # its channels were told of it, so that it counts, whatever has happened since
         if row.decision is Decision.RESOLVING and alert.resolves and alert.effects.ends_occurrences:
             quiet[where] = max(quiet[where], _recovers_from(alert))
         if alert.effects.begins:
@@ -693,7 +747,7 @@ def nothing_is_unconfirmed_whose_end_was_reported(outcome: Outcome) -> Iterator[
             if incident.status is IncidentStatus.UNCONFIRMED:
                 conditions = [each for row in outcome.rows_in[incident_id] for each in outcome.lasting(row.alert)]
                 if conditions and all(
-                    any(_ends(alert, each) and comes < at - _DAY for comes, alert in arrived) for each in conditions
+                    any(_ends(alert, each) and comes < at - DAY for comes, alert in arrived) for each in conditions
                 ):
                     yield f"{incident_id} is unconfirmed, although an event told of its end"
 
@@ -734,7 +788,7 @@ def a_page_that_did_not_get_through_has_failed(outcome: Outcome) -> Iterator[str
         return
     failed = {
         (outcome.identity(delivery["incident"], write.at), delivery["channel"])
-        for write, delivery in _deliveries(outcome.run)
+        for write, delivery in deliveries(outcome)
         if "failed_day" in write.item and delivery["outcome"] == "failed"
     }
     for (incident_id, channel), tries in outcome.tries.items():
@@ -775,13 +829,13 @@ def what_has_ended_is_found(outcome: Outcome) -> Iterator[str]:
     for row in outcome.recorded:
         for each in outcome.lasting(row.alert) if row.number else ():
             ended = max(each.ends, START + plan.storm, row.at)
-            state = outcome.state_at(row.alert.subject, ended + VERIFY_EVERY + _SLACK)
+            state = outcome.state_at(row.alert.subject, ended + VERIFY_EVERY + SLACK)
             if state and each.key in state.conditions and not _lasts_again(outcome, each, ended):
                 yield f"{each.key} of {row.incident} has ended at {each.ends - START:.0f}, and is kept"
 
 
 def _lasts_again(outcome: Outcome, lasting: Lasting, ended: float) -> bool:
-    latest = outcome.run.truth.at(lasting.subject, lasting.key, ended + VERIFY_EVERY + _SLACK)
+    latest = outcome.run.truth.at(lasting.subject, lasting.key, ended + VERIFY_EVERY + SLACK)
     return latest is not lasting
 
 
@@ -791,7 +845,7 @@ def channels_are_reminded(outcome: Outcome) -> Iterator[str]:
         if channel == "pager" or not outcome.undisturbed(channel):
             continue
         for before, after in pairwise([attempt for attempt in tries if attempt.accepted]):
-            late = before.at + _DAY + _SLACK
+            late = before.at + DAY + SLACK
             if before.kind is not Kind.RESOLVED and after.at > late:
                 known = [row for row in outcome.rows_in[incident_id] if row.at <= before.at]
                 if any(outcome.continues(row.alert, late) and not _is_silenced(outcome, row) for row in known):
@@ -833,7 +887,7 @@ def silenced_alerts_name_a_matching_silence(outcome: Outcome) -> Iterator[str]:
 def an_incident_after_a_silence_has_its_original_start(outcome: Outcome) -> Iterator[str]:
     """The first alert after a silence opens the incident, with the time of the first unended alert it held back."""
     since: dict[str, float] = {}
-    if outcome.run.plan.retention < _LONG:
+    if outcome.run.plan.retention < LONG:
         return
     for row in outcome.recorded:
         alert = row.routed.alert
@@ -857,11 +911,13 @@ def deliveries_are_recorded_with_their_incident(outcome: Outcome) -> Iterator[st
     """A delivery is recorded with its own incident, even if a later incident has superseded it."""
     tries: dict[tuple[object, str], set[tuple[str, int]]] = defaultdict(set)
     for channel, remote in outcome.run.remotes.items():
-        for attempt in remote.tries:
+        for attempt in outcome.sent_to(channel):
             tries[attempt.invocation, channel].add((attempt.incident, attempt.dispatch.attempt))
-    for write, item in _deliveries(outcome.run):
+        for invocation, incident, attempt_number in remote.prepared:
+            tries[invocation, channel].add((incident, attempt_number))
+    for write, item in deliveries(outcome):
         if sent := tries.get((write.by, item["channel"])):
-            unsent = item["answer"].startswith(("no time", "not tried"))
+            unsent = item["answer"].startswith(("no time", "not tried", SENT_DURING_OUTAGE, NOT_SENT_DURING_OUTAGE))
             given_up = item["outcome"] == "failed" and item["incident"] not in {incident for incident, _ in sent}
             if not unsent and not given_up and (item["incident"], item["attempt"]) not in sent:
                 yield f"a delivery of {item['incident']} to {item['channel']} is recorded, but {sent} was sent"
@@ -872,7 +928,7 @@ def rate_limits_hold(outcome: Outcome) -> Iterator[str]:
     sources = outcome.run.router.config.channels
     granted: dict[str, set[float]] = defaultdict(set)
     grants: Counter[str] = Counter()
-    for write in outcome.run.table.writes:
+    for write in outcome.writes:
         if (write.item["pk"], write.item["sk"]) == CHANNEL_STATES_KEY:
             for endpoint, times in to_channel_states(write.item).sent_at.items():
                 new = max(times) not in granted[endpoint]
@@ -897,7 +953,11 @@ def channels_are_not_flooded(outcome: Outcome) -> Iterator[str]:
     incidents = {incident_id: incident for incident_id, incident, _ in outcome.incidents}
     for (incident_id, channel), tries in outcome.tries.items():
         sent = [attempt for attempt in tries if attempt.accepted and attempt.answered]
-        news = [attempt for attempt in sent if attempt.dispatch.reason is not Reason.REMINDER]
+        news = [
+            attempt
+            for attempt in sent
+            if attempt.dispatch.reason is not Reason.REMINDER and not attempt.dispatch.of_outage
+        ]
         troubles = {id(attempt.invocation) for attempt in tries if attempt.invocation.troubles}
         count = incidents[incident_id].count
         if len(news) > count + len(outcome.endings[incident_id]) + len(troubles):
@@ -906,7 +966,7 @@ def channels_are_not_flooded(outcome: Outcome) -> Iterator[str]:
 
 def secrets_stay_secret(outcome: Outcome) -> Iterator[str]:
     """History contains neither the options of a channel nor the environment of a task."""
-    for write in outcome.run.table.writes:
+    for write in outcome.writes:
         if SECRET in repr(write.item):
             yield f"a secret is in {write.item['pk']} {write.item['sk']}"
 
@@ -948,9 +1008,3 @@ PROMISES: tuple[Promise, ...] = (
     channels_are_not_flooded,
     secrets_stay_secret,
 )
-
-
-def broken(run: Simulation) -> list[str]:
-    """The violations after a run; empty if every promise was kept."""
-    outcome = Outcome(run)
-    return [f"{promise.__name__}: {violation}" for promise in PROMISES for violation in promise(outcome)]

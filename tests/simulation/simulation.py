@@ -7,22 +7,25 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 from router import deliver as deliver_step
+from router import tick as tick_step
 from router.aws.queues import DUE, TICK, Queues
 from router.channels.configured import ConfiguredChannel
-from router.config.settings import Config, Route
+from router.config.settings import Config, Poll, Route
 from router.config.silences import Silence, Silences
 from router.context import Answered, Dependencies, Job, OutageMemory, Runtime
 from router.deadline import Deadline
 from router.deliver import deliver
+from router.errors import HistoryUnavailable
 from router.history.items import key_of, silence_item
 from router.history.store import History, backoff
 from router.history.table import Item, Key, Put
@@ -30,10 +33,21 @@ from router.inbox import handle
 from router.incident.recovery import Findings
 from router.incident.state import SubjectState, Timing
 from router.model import OWN_SOURCE, ChannelConfig, EndedBy, Severity
+from tests.doubles.ecs_account import EcsAccount
 from tests.doubles.world import no_plugins
+from tests.simulation.actors import (
+    NewerTable,
+    OperatorSqs,
+    damage,
+    redrive_in_virtual_time,
+    release,
+    reserve,
+    run_redrive,
+)
 from tests.simulation.boundary import Boundary, Invocation, Log, Unanswered
 from tests.simulation.neighbours import SimulatedTable, SqsClient
-from tests.simulation.plan import CHANNELS, MINUTE, Muting, Plan, plan
+from tests.simulation.plan import CHANNELS, HOUR, MINUTE, Muting, Plan, Reservation, plan
+from tests.simulation.polling import EXPECTED, EcsClient, Polled, home, polled
 from tests.simulation.remotes import Line, Remote
 from tests.simulation.scheduler import Process, QueueDouble, Scheduler, ThreadingDouble
 from tests.simulation.workload import SECRET, Arrival, workload
@@ -62,6 +76,7 @@ class Message:
     id: str
     body: str
     visible_at: float
+    attributes: dict[str, Any] = field(default_factory=dict)
     receives: int = 0
     deleted: bool = False
 
@@ -86,10 +101,17 @@ class Buried:
 
 @dataclass(slots=True)
 class Environment:
-    """The memory that a function's execution environment keeps between invocations, until it dies."""
+    """What a function's execution environment keeps between invocations, until it dies.
+
+    Attributes:
+        newer: it runs the next version of the router.
+        left: invocations that have left threads behind, which are frozen until the next invocation.
+    """
 
     silences: Silences
+    newer: bool
     memory: OutageMemory = field(default_factory=OutageMemory)
+    left: list[Process] = field(default_factory=list)
 
 
 class Simulation:
@@ -97,9 +119,15 @@ class Simulation:
 
     Attributes:
         accepted: everything that arrived. dropped: direct invocations that did not return.
-        truth: what really lasts, and until when.
+        truth: what really lasts, and until when. polled: what ECS answers if it is polled.
         buried: the dead-letter queue. refused: records that were given back.
+        redriven: dead letters that an operator has put back on the events queue.
+        backfills: invocations with the bodies that they received back after that.
         broken: invocations that raised an error that they must not raise.
+        reserved: the items that only a newer version could read, and from when to when.
+        damaged: when the items of some subjects were damaged, by their partition keys, and their subjects.
+        set_aside: how often the router found a damaged item. thawed: threads that went on in a later invocation.
+        given_back: how often a record was made visible again early.
     """
 
     def __init__(self, what: Plan | int) -> None:
@@ -109,21 +137,32 @@ class Simulation:
         self.log = Log(self.scheduler)
         self.table = SimulatedTable(self._boundary("table", self.plan.table), self._note_due)
         self.remotes = {name: self._remote(name) for name in CHANNELS}
-        load = workload(seed, START, self.plan.storm)
+        self.polled = polled(seed, START, self.plan.storm) if self.plan.world == "polled" else None
+        own = workload(seed, START, self.plan.storm, self.plan.subjects)
+        load = own.joined(self.polled.arrivals, self.polled.lasting) if self.polled else own
         self.accepted: list[Arrival] = load.arrivals
         self.truth = load.truth
         self._aws = self._boundary("verify", self.plan.blind)
         self.dropped: dict[Arrival, None] = {}
         self.buried: list[Buried] = []
         self.refused: list[Refused] = []
+        self.redriven: list[Buried] = []
+        self.backfills: set[tuple[Process, str]] = set()
+        self.reserved: list[tuple[Key, float, float]] = []
+        self.damaged: dict[str, tuple[float, str]] = {}
+        self.set_aside = self.thawed = self.given_back = 0
         self.broken: list[str] = []
-        self._chances = {name: Random(f"{name} {seed}") for name in ("events", "due", "lambda", "tick", "jitter")}
+        self._chances = {
+            name: Random(f"{name} {seed}") for name in ("events", "due", "lambda", "tick", "jitter", "version")
+        }
         self._queues: dict[str, list[Message]] = {"events": [], "due": []}
         self._ids = itertools.count(1)
         self._invocations = 0
         self._running = 0
         self._idle: list[Environment] = []
         self._ticks: set[float] = set()
+        self._swept = START
+        self._polls_until = self.polled.until if self.polled and self.plan.polls else 0.0
         self.router = self._put_together()
 
     def run(self) -> "Simulation":
@@ -131,11 +170,18 @@ class Simulation:
             self.scheduler.at(arrival.comes, partial(self._arrive, arrival))
         for number, muting in enumerate(self.plan.silences):
             self._silence(f"silence-{number}", muting)
+        self._schedule_actors()
+        if self._polls_until:
+            self._tick_after(START)
         threads, queues = ThreadingDouble(self.scheduler), QueueDouble(self.scheduler)
         disabled = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         try:
-            with patch.multiple(deliver_step, threading=threads, queue=queues):
+            with (
+                patch.multiple(deliver_step, threading=threads, queue=queues),
+                patch.object(tick_step, "probe", lambda *_: 0),  # it sends nothing, and waits for nothing of this world
+                redrive_in_virtual_time(lambda: self.scheduler.now, self.scheduler.sleep),
+            ):
                 self.scheduler.run()
         finally:
             logging.disable(disabled)
@@ -160,13 +206,15 @@ class Simulation:
             for name in CHANNELS
         }
         config = Config(
+            poll=Poll(services=True),
+            expect=(EXPECTED,),
             resolve_after=RESOLVE_AFTER,
             retention=self.plan.retention,
             channels={name: ConfiguredChannel.of(settings[name], remote) for name, remote in self.remotes.items()},
             routes=(everyone, Route(Severity.WARNING, channels=("slack", "email"))),
         )
         runtime = Runtime(
-            history=History(self.table, config.retention),
+            history=History(self.table, config.retention, count_damaged=self._count_damaged),
             clock=lambda: self.scheduler.now,
             jitter=self._jitter,
             pause=self._pause,
@@ -177,7 +225,13 @@ class Simulation:
         new_id = partial(next, map("lease-{}".format, self._ids))
         queues, memory = Queues(sqs, "queues/due", "dead"), OutageMemory()
         made = Dependencies(config, no_plugins(), runtime, queues, self._deliver, new_id, memory)
-        return made._replace(verify=self._verify)
+        if not (self.polled and self.plan.polls):
+            return made._replace(verify=self._verify)
+        client = EcsClient(self._boundary("ecs", self.plan.ecs), partial(self._account, self.polled))
+        return made._replace(verify=self._verify, home=home(client))
+
+    def _account(self, known: Polled) -> EcsAccount:
+        return known.account(self.scheduler.now)
 
     def _verify(self, states: Sequence[SubjectState]) -> dict[Key, Findings]:
         """What AWS answers about these conditions; nothing about some of them if it throttles the router."""
@@ -192,6 +246,9 @@ class Simulation:
 
     def _truly(self, name: str, key: str) -> dict[str, EndedBy | None]:
         return self.truth.answer(name, key, self.scheduler.now)
+
+    def _count_damaged(self) -> None:
+        self.set_aside += 1
 
     def _jitter(self) -> float:
         return 0.5 if self.plan.steady else self._chances["jitter"].random()
@@ -215,12 +272,13 @@ class Simulation:
         elif f'"{DUE}"' in body and self.stormy and self._chances["due"].random() < self.plan.lost:
             self.log.note("the hint is lost")
         else:
-            self._enqueue(queue.removeprefix("queues/"), body, delay)
+            self._enqueue(queue.removeprefix("queues/"), body, delay, attributes)
 
     def _give_back(self, receipt_handle: str, seconds: float) -> None:
         for queue, messages in self._queues.items():
             for message in messages:
                 if message.id == receipt_handle:
+                    self.given_back += 1
                     message.visible_at = self.scheduler.now + seconds
                     self._poll_at(queue, message.visible_at)
 
@@ -239,8 +297,11 @@ class Simulation:
         else:
             self._enqueue("events", arrival.body, 0.0)
 
-    def _enqueue(self, queue: str, body: str, delay: float) -> None:
-        message = Message(f"{queue}-{next(self._ids)}", body, self.scheduler.now + delay)
+    def _enqueue(
+        self, queue: str, body: str, delay: float, attributes: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        notes = {name: {"stringValue": note["StringValue"]} for name, note in attributes.items()}
+        message = Message(f"{queue}-{next(self._ids)}", body, self.scheduler.now + delay, notes)
         self._queues[queue].append(message)
         self._poll_at(queue, message.visible_at)
 
@@ -270,7 +331,9 @@ class Simulation:
         if message.receives > MAX_RECEIVES:
             message.deleted = True
             self.log.note(message.id, "moved to the dead-letter queue by SQS")
-            self.buried.append(Buried(message.body))
+            self.buried.append(
+                Buried(message.body, **{k: note["stringValue"] for k, note in message.attributes.items()})
+            )
             return None
         doubled = self.stormy and self._chances[queue].random() < self.plan.doubled
         message.visible_at = self.scheduler.now + (self._chances[queue].uniform(0, 5) if doubled else VISIBILITY)
@@ -281,6 +344,7 @@ class Simulation:
             "eventSourceARN": f"arn:aws:sqs:eu-west-1:123456789012:{queue}",
             "body": message.body,
             "attributes": {"ApproximateReceiveCount": str(message.receives)},
+            "messageAttributes": message.attributes,
         }
 
     def _receipt(
@@ -317,6 +381,8 @@ class Simulation:
     def _tick(self, minute: float) -> None:
         self._ticks.discard(minute)
         due = self.table.next_due()
+        if minute <= self._polls_until:
+            due = minute
         if due is None:
             return
         self._tick_after(max(due, minute + 1))
@@ -329,8 +395,53 @@ class Simulation:
             self.scheduler.at(self.scheduler.now + late, partial(self._invoke, "tick", event, lambda *_: None))
         if self.scheduler.now > START + self.plan.storm + _PATIENCE:
             raise Endless(f"still due after {_PATIENCE / 86400:.0f} days")
-        if self.plan.retention < _PATIENCE:
-            self.table.sweep(self.scheduler.now)
+        if self.plan.retention < _PATIENCE and minute >= self._swept + HOUR:
+            self._swept = minute
+            self.table.sweep(minute)
+
+    # --- other actors -------------------------------------------------------------------------------------------------
+
+    def _schedule_actors(self) -> None:
+        for reserved in self.plan.reserved:
+            self.scheduler.at(START + reserved.begins, partial(self._reserve, reserved))
+        for damaged in self.plan.damaged:
+            self.scheduler.at(START + damaged.at, partial(self._damage, damaged.name))
+        for number, at in enumerate(self.plan.redrives):
+            operator = Invocation(f"redrive-{number}", math.inf)
+            start = partial(self.scheduler.spawn, operator.name, operator, partial(self._redrive, operator))
+            self.scheduler.at(START + at, start)
+
+    def _item_of(self, name: str) -> Item | None:
+        """The newest state of the subject with that name, as it is stored."""
+        stored = self.table.stored(self.scheduler.now).values()
+        texts = (f"service:{name}", f"family:{name}", f"alarm:{name}", f"instance:{name}")
+        return next((item for item in stored if item["sk"] == "incident" and item["subject"] in texts), None)
+
+    def _reserve(self, reserved: Reservation) -> None:
+        item, ends = self._item_of(reserved.name), START + reserved.ends
+        if item:
+            reserve(self.table, item, self.scheduler.now)
+            self.reserved.append(((item["pk"], item["sk"]), self.scheduler.now, ends))
+            self.scheduler.at(ends, lambda: release(self.table, self._item_of(reserved.name) or {}, ends))
+
+    def _damage(self, name: str) -> None:
+        item = self._item_of(name)
+        if item:
+            self.log.note("DAMAGE to", name)
+            damage(self.table, item, self.scheduler.now)
+            self.damaged[item["pk"]] = self.scheduler.now, item["subject"]
+
+    def _redrive(self, operator: Invocation) -> None:
+        sqs = OperatorSqs(self.buried, self._accept, self.scheduler.now)
+        try:
+            run_redrive(self.router.runtime.history, sqs, self.scheduler.now)
+        except HistoryUnavailable as error:
+            self.log.note("redrive fails:", error)
+        self.log.note("redrive takes", len(sqs.taken), "dead letters")
+        for letter in sqs.taken:
+            self.buried.remove(letter)
+        self.redriven += sqs.taken
+        operator.done = self.scheduler.now
 
     # --- the function -------------------------------------------------------------------------------------------------
 
@@ -342,17 +453,28 @@ class Simulation:
         ends = self.scheduler.now + DEADLINE
         invocation = Invocation(f"{name}-{self._invocations}", ends)
         kept = self._environment()
+        for process in kept.left:
+            self.thawed += len(self.scheduler.threads(process))
+            self.scheduler.thaw(process)
+        invocation.left = kept.left
         self.scheduler.at(ends, partial(self._time_out, invocation))
         self.scheduler.spawn(invocation.name, invocation, partial(self._serve, invocation, kept, event, receipt))
 
     def _environment(self) -> Environment:
         if self._idle and self._chances["lambda"].random() < 0.9:
             return self._idle.pop()
-        return Environment(Silences(self.router.runtime.history.silences))
+        newer = self._chances["version"].random() < self.plan.newer
+        return Environment(Silences(self.router.runtime.history.silences), newer)
 
     def _serve(self, invocation: Invocation, kept: Environment, event: dict[str, Any], receipt: Receipt) -> None:
         runtime = self.router.runtime._replace(silences=kept.silences)
-        deps = self.router._replace(memory=kept.memory, runtime=runtime)
+        if kept.newer:
+            runtime = runtime._replace(history=runtime.history._replace(table=NewerTable(self.table)))
+        polled_home = self.router.home if self.scheduler.now <= self._polls_until else None
+        deps = self.router._replace(memory=kept.memory, runtime=runtime, home=polled_home)
+        records = event.get("Records", ())
+        anew = {record["body"] for record in records if not record["messageAttributes"]}
+        self.backfills |= {(invocation, body) for record in records if (body := record["body"]) not in anew}
         self.log.note("begins", *(record["messageId"] for record in event.get("Records", ())))
         try:
             answer = handle(event, deps, Deadline(invocation.ends, lambda: self.scheduler.now), MAX_RECEIVES)
@@ -365,6 +487,9 @@ class Simulation:
         finally:
             self._running -= 1
         invocation.done = self.scheduler.now
+        kept.left = [process for process in (*kept.left, invocation) if self.scheduler.threads(process)]
+        for process in kept.left:
+            self.scheduler.freeze(process)
         self._idle.append(kept)
 
     def _note_broken(self, invocation: Invocation, event: dict[str, Any], error: Exception) -> None:

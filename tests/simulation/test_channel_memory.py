@@ -7,7 +7,9 @@ messages.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -76,6 +78,12 @@ class SimulatedSlack:
         if mood == "deaf" or (mood == "stuck" and chance.random() < 0.5):
             sleep(_TIMEOUT if mood == "deaf" else 60 + 120 * chance.random())
             raise TransientError("no answer")
+        if mood == "late":
+            late = _TIMEOUT + 15 * chance.random()  # before the router tries again
+            take = partial(self._taken, method, arguments, headers)
+            self.boundary.scheduler.at(self.boundary.scheduler.now + late, partial(_ignoring_errors, take))
+            sleep(_TIMEOUT)
+            raise TransientError("no answer")
         answer = self._taken(method, arguments, headers)
         if mood in {"mute", "stuck"}:
             sleep(_TIMEOUT * chance.random() if mood == "mute" else 60 + 120 * chance.random())
@@ -93,6 +101,12 @@ class SimulatedSlack:
     def delete(self, ts: str) -> None:
         self.workspace.delete(ts)
         self.deleted_at[ts] = self.boundary.scheduler.now
+
+
+def _ignoring_errors(call: Callable[[], object]) -> None:
+    """Nobody hears the answer."""
+    with suppress(TransientError):
+        call()
 
 
 class SlackSimulation(Simulation):

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from router.model import Kind, Reason, Subject, SubjectKind
 from tests.simulation.plan import plan
-from tests.simulation.promises import broken
+from tests.simulation.promises import PROMISES, Outcome
+from tests.simulation.rare_promises import RARE_PROMISES
 from tests.simulation.remotes import Try
 from tests.simulation.simulation import START, Endless, Simulation
 
@@ -47,9 +48,14 @@ def judge(seed: int) -> Verdict:
     except Exception as error:
         error.add_note(f"seed {seed}")
         raise
-    violations = broken(run)
+    outcome = Outcome(run)
+    violations = [
+        f"{promise.__name__}: {violation}" for promise in (*PROMISES, *RARE_PROMISES) for violation in promise(outcome)
+    ]
     if run.plan.steady and run.plan.moods:
         violations += _visible_elsewhere(run)
+    if run.plan.steady and run.plan.polls:
+        violations += _delayed_by_polls(outcome)
     return Verdict(run, violations)
 
 
@@ -61,6 +67,31 @@ def _visible_elsewhere(run: Simulation) -> list[str]:
         for name in run.remotes
         if name not in run.plan.moods and not _same(received(run, name), received(calm, name))
     ]
+
+
+def _delayed_by_polls(outcome: Outcome) -> list[str]:
+    """Polls change nothing about what events report, even if ECS hangs."""
+    run = outcome.run
+    without = Simulation(replace(run.plan, polls=False)).run()
+    polled = {subject.key for subject in outcome.polled_subjects}
+    found = []
+    for name in run.remotes:
+        these, those = (
+            {
+                incident: tries
+                for incident, tries in received(each, name).items()
+                if incident.rpartition("-")[0] not in polled
+            }
+            for each in (run, without)
+        )
+        if not _same(these, those) or _later(these, those):
+            found.append(f"polls_delay_no_alert: {name} gets other messages, or later ones, because of polls")
+    return found
+
+
+def _later(these: dict[str, list[Try]], those: dict[str, list[Try]]) -> bool:
+    """Whether the first message about an incident comes later."""
+    return any(tries[0].at > those[incident][0].at + _RACE for incident, tries in these.items())
 
 
 def received(run: Simulation, channel: str) -> dict[str, list[Try]]:

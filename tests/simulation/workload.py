@@ -6,7 +6,7 @@ Some events never arrive. What lasts is true nevertheless, and AWS tells when it
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
@@ -89,14 +89,22 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Everything that arrives, in order of arrival, and what is true."""
+    """Everything that arrives, in order of arrival, and what really lasts."""
 
     arrivals: list[Arrival]
-    truth: Truth
+    lasting: Sequence[Lasting]
+
+    @property
+    def truth(self) -> Truth:
+        return Truth(self.lasting)
+
+    def joined(self, arrivals: Iterable[Arrival], lasting: Iterable[Lasting]) -> "Workload":
+        """With what others bring."""
+        return Workload(_in_order((*self.arrivals, *arrivals)), (*self.lasting, *lasting))
 
 
 @dataclass(slots=True)
-class _Story:
+class Story:
     """The sequence of events of one subject; `now` is the virtual time of the next one.
 
     Attributes:
@@ -136,32 +144,38 @@ class _Story:
             self.emit(events.task_stopped(*reasons, **fields))  # once more, with another id
 
 
-def workload(seed: int, start: float, storm: float) -> Workload:
+def workload(seed: int, start: float, storm: float, subjects: int = 0) -> Workload:
+    """`subjects` is how many there are; 0 for a few, by chance."""
     chance = Random(f"workload {seed}")
     found: list[Arrival] = []
     lasting: list[Lasting] = []
-    for number in range(chance.choice((2, 6, 10, 10, 14))):
+    few = chance.choice((2, 6, 10, 10, 14))
+    for number in range(subjects or few):
         story = _story(chance, f"s{number}", start, storm)
         lasting += story.lasting
         for happened, late, raw in story.emitted:
             if chance.random() >= _LOST:
-                found += _ways(chance, happened + late, raw)
+                found += ways(chance, happened + late, raw)
     found += _steady_meanwhile(Random(f"steady {seed}"), lasting)
     if chance.random() < 0.3:
         found += [Arrival(start + chance.uniform(0, storm), junk) for junk in chance.sample(_JUNK, 2)]
-    return Workload(sorted(found, key=lambda arrival: arrival.comes), Truth(lasting))
+    return Workload(_in_order(found), lasting)
+
+
+def _in_order(arrivals: Iterable[Arrival]) -> list[Arrival]:
+    return sorted(arrivals, key=lambda arrival: arrival.comes)
 
 
 def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
     """Steady states of services while a container is dead or an approval waits, which end neither."""
     for each in lasting:
         if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
-            story = _Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
-            _steady(story)
+            story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
+            steady(story)
             yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
 
 
-def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
+def ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
     """The arrivals of one event: mostly at once, sometimes late, sometimes repeated."""
     late = chance.choices((chance.uniform(0, 2), chance.uniform(0, 60), chance.uniform(0, 7200)), (16, 3, 1))[0]
     first = Arrival(happened + late, json.dumps(raw), raw)
@@ -170,8 +184,8 @@ def _ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
         yield replace(first, comes=first.comes + chance.choice((0.0, 0.01, 1.0, 400.0, 5000.0)))
 
 
-def _story(chance: Random, name: str, start: float, storm: float) -> _Story:
-    story = _Story(chance, name, start + chance.uniform(0, storm / 4))
+def _story(chance: Random, name: str, start: float, storm: float) -> Story:
+    story = Story(chance, name, start + chance.uniform(0, storm / 4))
     plots = chance.choices((_OF_SERVICE, _OF_FAMILY, _OF_ALARM, _OF_INSTANCE), (12, 3, 4, 1))[0]
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         chance.choice(plots)(story)
@@ -188,7 +202,7 @@ def _story(chance: Random, name: str, start: float, storm: float) -> _Story:
 # --- plots: services --------------------------------------------------------------------------------------------------
 
 
-def _crash_loop(story: _Story) -> None:
+def _crash_loop(story: Story) -> None:
     pace = story.chance.choice((0.0, 5.0, 60.0, 400.0))
     for _ in range(story.chance.choice((1, 2, 3, 5, 12))):
         code = story.chance.choice((1, 1, 1, 0))
@@ -196,7 +210,7 @@ def _crash_loop(story: _Story) -> None:
         story.wait(pace)
 
 
-def _out_of_memory(story: _Story) -> None:
+def _out_of_memory(story: Story) -> None:
     story.stopped(
         story.task(),
         *_EXITED,
@@ -205,7 +219,7 @@ def _out_of_memory(story: _Story) -> None:
     )
 
 
-def _spot(story: _Story) -> None:
+def _spot(story: Story) -> None:
     """The two-minute notice, then the end: one occurrence."""
     task = story.task()
     emitted: Any = {"task": task, "service": story.name, "stopCode": "SpotInterruption"}
@@ -215,21 +229,22 @@ def _spot(story: _Story) -> None:
     story.stopped(task, "SpotInterruption", reason, events.container(exit_code=143), service=story.name)
 
 
-def _scale_in(story: _Story) -> None:
+def _scale_in(story: Story) -> None:
     reason = "Scaling activity initiated by (deployment ecs-svc/1)"
     story.stopped(story.task(), "ServiceSchedulerInitiated", reason, service=story.name)
 
 
-def _unhealthy(story: _Story) -> None:
+def _unhealthy(story: Story) -> None:
     reason = f"Task failed ELB health checks in (target-group {story.name})"
     story.stopped(story.task(), "ServiceSchedulerInitiated", reason, service=story.name)
 
 
-def _steady(story: _Story) -> None:
+def steady(story: Story) -> None:
+    """The service reaches a steady state."""
     story.emit(events.service_action(service=story.name, createdAt=iso(story.now)))
 
 
-def _failed_deployment(story: _Story) -> None:
+def _failed_deployment(story: Story) -> None:
     """Its rollback is sometimes reported long after the rollback's end, or not at all."""
     failed, saved = (f"ecs-svc/{story.chance.getrandbits(60)}" for _ in range(2))
     late = story.chance.choice((0.0, 0.0, 300.0, 3000.0))
@@ -243,24 +258,24 @@ def _failed_deployment(story: _Story) -> None:
         story.wait(0, 20, 120)
 
 
-def _deployed(story: _Story) -> None:
+def _deployed(story: Story) -> None:
     deployment = f"ecs-svc/{story.chance.getrandbits(60)}"
     for name in ("SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"):
         story.emit(events.deployment(name, service=story.name, deploymentId=deployment, updatedAt=iso(story.now)))
         story.wait(20)
 
 
-def _flapping(story: _Story) -> None:
+def _flapping(story: Story) -> None:
     """It fails and recovers again and again, at a steady pace."""
     period, down = story.chance.choice((120.0, 900.0, 2400.0, 2 * HOUR)), story.chance.choice((0.1, 0.5, 0.9))
     for _ in range(story.chance.choice((3, 5, 8))):
         story.stopped(story.task(), *_EXITED, events.container(exit_code=1), service=story.name)
         story.now += period * down
-        _steady(story)
+        steady(story)
         story.now += period * (1 - down)
 
 
-def _sidecar(story: _Story) -> None:
+def _sidecar(story: Story) -> None:
     """A container dies in a task that keeps running, and is perhaps restarted; later the task stops."""
     task, dead = story.task(), events.container("sidecar", story.chance.choice((1, 139)))
     key, began, restarts = f"container/{task}/sidecar", story.now, story.chance.choice((0, 0, 0, 1, 2))
@@ -284,13 +299,13 @@ def _sidecar(story: _Story) -> None:
         story.stopped(task, code, reason, events.container(exit_code=143), dead, service=story.name)
 
 
-def _sidecar_is(story: _Story, task: str, sidecar: Raw, **fields: Any) -> None:
+def _sidecar_is(story: Story, task: str, sidecar: Raw, **fields: Any) -> None:
     containers = [events.container(status="RUNNING"), sidecar]
     fields = {"task": task, "service": story.name, "updatedAt": iso(story.now), **fields}
     story.emit(events.task_event(containers=containers, **fields))
 
 
-def _approvals(story: _Story) -> None:
+def _approvals(story: Story) -> None:
     """Hooks that wait at the same time. Each is answered, or times out, or ends with the deployment."""
     deployment = f"ecs-svc/{story.chance.getrandbits(60)}"
     waiting = {}
@@ -325,7 +340,7 @@ def _approvals(story: _Story) -> None:
         story.emit(events.deployment(name, service=story.name, deploymentId=deployment, updatedAt=iso(story.now)))
 
 
-def _hook_is(story: _Story, name: str, hook: str, expires: float) -> None:
+def _hook_is(story: Story, name: str, hook: str, expires: float) -> None:
     times = {"expiresAt": iso(expires), "updatedAt": iso(story.now)}
     story.emit(events.hook(name, service=story.name, hookId=hook, **times))
 
@@ -333,20 +348,20 @@ def _hook_is(story: _Story, name: str, hook: str, expires: float) -> None:
 # --- plots: standalone runs and alarms --------------------------------------------------------------------------------
 
 
-def _run_fails(story: _Story) -> None:
+def _run_fails(story: Story) -> None:
     started = story.now
     story.wait(1, 300)
     story.stopped(story.task(), *_EXITED, service=None, family=story.name, started=started)
 
 
-def _run_completes(story: _Story) -> None:
+def _run_completes(story: Story) -> None:
     started = story.now
     story.wait(1, 300)
     done = events.container(exit_code=0)
     story.stopped(story.task(), *_EXITED, done, service=None, family=story.name, started=started)
 
 
-def _alarm(story: _Story) -> None:
+def _alarm(story: Story) -> None:
     """It ends with OK or is deleted, after minutes or days, and may lack data meanwhile."""
     began, unknown_from = story.now, math.inf
     story.emit(events.alarm("ALARM", name=story.name, at=iso(story.now)))
@@ -366,7 +381,7 @@ def _alarm(story: _Story) -> None:
 # --- plots: container instances ---------------------------------------------------------------------------------------
 
 
-def _impaired(story: _Story) -> None:
+def _impaired(story: Story) -> None:
     """An instance is impaired until it is healthy or gone. The stops of its tasks say nothing about it."""
     began, instance = story.now, {"ec2InstanceId": story.name, "containerInstanceArn": _instance_arn(story.name)}
     story.emit(events.instance_health("IMPAIRED", **instance))
@@ -390,7 +405,7 @@ _ANSWERS = (
     ("HOOK_TIMED_OUT", EndedBy.APPROVAL_TIMED_OUT),
 )
 _EXITED = ("EssentialContainerExited", "Essential container in task exited")
-_Plot = Callable[[_Story], None]
+_Plot = Callable[[Story], None]
 _OF_SERVICE: tuple[_Plot, ...] = (
     _crash_loop,
     _crash_loop,
@@ -398,8 +413,8 @@ _OF_SERVICE: tuple[_Plot, ...] = (
     _spot,
     _scale_in,
     _unhealthy,
-    _steady,
-    _steady,
+    steady,
+    steady,
     _failed_deployment,
     _deployed,
     _flapping,

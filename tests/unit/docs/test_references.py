@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation import promises
+from tests.simulation.promises import PROMISES
+from tests.simulation.rare_promises import RARE_PROMISES
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -79,4 +80,4 @@ def test_every_test_and_invariant_that_reliability_names_exists() -> None:
     lists = re.findall(r"simulation: ((?:`\w+`(?:, )?)+)", page)
     invariants = {name for names in lists for name in re.findall(r"\w+", names)}
     assert invariants
-    assert invariants <= {promise.__name__ for promise in promises.PROMISES}
+    assert invariants <= {promise.__name__ for promise in (*PROMISES, *RARE_PROMISES)}
