@@ -40,12 +40,14 @@ MUTANTS = (
         "history/store.py",
         "Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)",
         "Put(row_item(row, self._ttl(row.alert.severity, now), now))",
+        first=16,
     ),
     Mutant(
         "the state is written without a condition",
         "history/store.py",
         "Put(state_item(state, self._longest_ttl(now), now), state.version)",
         "Put(state_item(state, self._longest_ttl(now), now))",
+        first=16,
     ),
     Mutant(
         "a state does not know its most recent alerts",
@@ -76,18 +78,21 @@ MUTANTS = (
         "        from router.incident.outbox import Delivery, Outcome, apply_delivery\n"
         "        for dispatch in dispatches:\n"
         "            state = apply_delivery(state, Delivery(dispatch, Outcome.SENT), lease.owner, now, 0.0)\n",
+        first=61,
     ),
     Mutant(
         "a failed send is swallowed",
         "deliver.py",
         "        return _retry(job, _error_text(error, channel), error.retry_after, unanswered=unanswered)",
         "        return Delivery(job.dispatch, Outcome.SENT, str(error))",
+        first=69,
     ),
     Mutant(
         "outbox entries are not leased",
         "incident/outbox.py",
         "if entry.due_at is not None and entry.due_at <= now and not entry.is_leased(now)",
         "if entry.is_behind or (entry.due_at is not None and entry.due_at <= now)",
+        first=10,
     ),
     Mutant(
         "news that arrives during a lease is suppressed",
@@ -102,13 +107,14 @@ MUTANTS = (
         "            entry = entry._replace(due_at=entry.window_ends_at)\n",
         "            window_ends_at = now + entry.dedup_window\n"
         "            entry = entry._replace(window_ends_at=window_ends_at, due_at=window_ends_at)\n",
+        first=4,
     ),
     Mutant(
         "a failed send opens a window",
         "incident/outbox.py",
         "            entry = _failed(entry)\n",
         "            entry = _sent(entry, delivery.dispatch, now)._replace(outcome=Outcome.FAILED)\n",
-        first=15,
+        first=22,
     ),
     Mutant(
         "one failing channel makes all of them due again",
@@ -121,19 +127,21 @@ MUTANTS = (
         "            for name, other in others.items()\n"
         "        }\n"
         "    return state._replace(\n        outbox={**others, delivery.dispatch.channel: entry}, latest_sent=",
+        first=17,
     ),
     Mutant(
         "a leased entry is never due again after a crash",
         "incident/outbox.py",
         "due_at=terms.until,",
         "due_at=None,",
+        first=4,
     ),
     Mutant(
         "a stateful channel that was never triggered is resolved",
         "incident/outbox.py",
         "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
         "owed = entry.is_behind",
-        first=30,
+        first=240,
     ),
     Mutant(
         "a stateful channel that may have been triggered is never resolved",
@@ -152,6 +160,7 @@ MUTANTS = (
         "incident/recovery.py",
         "return alert.at < _quiet_from(state, cause_key(alert))",
         "return False",
+        first=13,
     ),
     Mutant(
         "the tick does not query what is due",
@@ -171,6 +180,7 @@ MUTANTS = (
         "inbox.py",
         "if _receives(received[key]) >= max_receives}",
         "if _receives(received[key]) > max_receives}",
+        first=69,
     ),
     Mutant(
         "a failure of the dead-letter queue is swallowed",
@@ -190,24 +200,28 @@ MUTANTS = (
         "claim.py",
         "return allocation.channel_states if changed else None",
         "return None",
+        first=16,
     ),
     Mutant(
         "a rate limit grants one send too many",
         "channels/rate_limit.py",
         "left = limit.rate_limit.limit - len(sent_at)",
         "left = limit.rate_limit.limit - len(sent_at) + 1",
+        first=16,
     ),
     Mutant(
         "an entry that waits for a bundle is never checked again",
         "incident/outbox.py",
         "due_at=terms.retry_at[name], throttled=True",
         "due_at=None, throttled=True",
+        first=16,
     ),
     Mutant(
         "a bundle is recorded only for the worst of its incidents",
         "settle.py",
         "            for state, dispatch in job.members:\n                deliveries",
         "            for state, dispatch in job.members[:1]:\n                deliveries",
+        first=10,
     ),
     Mutant(
         "a lapse waits for a channel that fails",
@@ -232,6 +246,7 @@ MUTANTS = (
         "config/silences.py",
         "self._read_once, self._next_read = True, now + READ_EVERY",
         "self._read_once, self._next_read = True, now + 60 * READ_EVERY",
+        first=337,
     ),
     # what lasts
     Mutant(
@@ -239,13 +254,14 @@ MUTANTS = (
         "incident/recovery.py",
         "return state if lapses or state.lapse_at is None else state._replace(lapse_at=None)",
         "return state",
+        first=21,
     ),
     Mutant(
         "a condition that outlasts a silence lapses",
         "incident/lifecycle.py",
         "    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted\n",
         "",
-        first=1006,
+        first=239,
     ),
     Mutant(
         "a steady state ends a dead container",
@@ -258,12 +274,14 @@ MUTANTS = (
         "ecs/conditions.py",
         "return Effects(uncertain=(ALARM,))",
         "return _end(ALARM, EndedBy.ALARM_OK)",
+        first=461,
     ),
     Mutant(
         "the answer to one approval ends all of them",
         "ecs/conditions.py",
         "return Effects(ends=(Ended(key, by),), ends_occurrences=False) if by else _NOTHING",
         "return Effects(ends=(Ended(HOOK, by),), ends_occurrences=False) if by else _NOTHING",
+        first=282,
     ),
     Mutant(
         "an end between two reports of a condition ends the newer one",
@@ -303,14 +321,14 @@ MUTANTS = (
         "incident/recovery.py",
         "        if findings.get(key) is None\n",
         "",
-        first=16,
+        first=275,
     ),
     Mutant(
         "nobody is reminded",
         "incident/state.py",
         "        return max(self.sent_at, self.reminded_at or 0.0) + self.remind\n",
         "        return None\n",
-        first=12,
+        first=21,
     ),
     Mutant(
         "a reminder that fails is due again at once",
@@ -324,6 +342,7 @@ MUTANTS = (
         "incident/suppression.py",
         "    if not conditions:\n        return state\n",
         "    if True:\n        return state\n",
+        first=668,
     ),
     Mutant(
         "only the newest silenced alert can open an incident",
@@ -344,7 +363,7 @@ MUTANTS = (
         "incident/recovery.py",
         "    if not incident.reopened:\n        return timing.resolve_after\n",
         "    if True:\n        return timing.resolve_after\n",
-        first=1,
+        first=2,
     ),
     Mutant(
         "an end that nobody has begun to send becomes an update",
@@ -429,12 +448,14 @@ MUTANTS = (
         "incident/recovery.py",
         "active = bool(state.conditions) or bool(continuing_causes(state))",
         "active = bool(continuing_causes(state))",
+        first=16,
     ),
     Mutant(
         "the stop of another task ends a dead container",
         "ecs/conditions.py",
         'stopped = Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED)',
         'stopped = Ended("container/", EndedBy.TASK_STOPPED)',
+        first=180,
     ),
     Mutant(  # the pace is swept there: a seed has each pace once
         "the quiet time of a subject that flaps does not grow",
@@ -449,6 +470,7 @@ MUTANTS = (
         "deliver.py",
         "    time_left(0.0)\n    return channel.send(payload)",
         "    return channel.send(payload)",
+        first=16,
     ),
     Mutant(
         "a batch that gets no answer from DynamoDB is tried subject by subject",
@@ -462,36 +484,42 @@ MUTANTS = (
         "inbox.py",
         "last = [key for key, result in results.items() if result.error and key in final - contended]",
         "last = [key for key, result in results.items() if result.error and key in final]",
+        first=50,
     ),
     Mutant(
         "a contended record waits for the visibility timeout",
         "inbox.py",
         "        deps.queues.give_back(record, delay)\n",
         "",
+        first=490,
     ),
     Mutant(
         "an item of a newer version is read all the same",
         "history/items.py",
         "    refuse_newer(item)\n    outer, outer_unknown",
         "    outer, outer_unknown",
+        first=11,
     ),
     Mutant(
         "what a newer version stored in an item is dropped",
         "history/items.py",
         '        **unknown["item"],\n        "pk": pk,',
         '        "pk": pk,',
+        first=11,
     ),
     Mutant(
         "a value that only a newer version knows is replaced by the default",
         "history/codec.py",
         "return unknown if unknown is not None and value == self.default else str(value)",
         "return str(value)",
+        first=30,
     ),
     Mutant(
         "a damaged item is overwritten, and not set aside",
         "history/store.py",
         "puts = [Put(damaged_item(item, str(error), ttl, now)), Put(replacement,",
         "puts = [Put(replacement,",
+        first=22,
     ),
     # an operator redrives
     Mutant(
@@ -499,18 +527,21 @@ MUTANTS = (
         "outage.py",
         "record_outage_sends(state, announced, before, attempt.now) if counts else (state, ())",
         "(state, ())",
+        first=69,
     ),
     Mutant(
         "the alert that was opened without history stays open",
         "incident/outbox.py",
         "    if over and entry.outage_alert:",
         "    if False:",
+        first=2,
     ),
     Mutant(
         "the alert that was opened without history stays open if history knew the event",
         "outage.py",
         "known = record_outage_alerts(stored, announced, attempt.now)",
         "known = stored",
+        first=2,
     ),
     # polls
     Mutant(
@@ -518,30 +549,35 @@ MUTANTS = (
         "poll/services.py",
         "BELOW_FOR = 300.0",
         "BELOW_FOR = 0.0",
+        first=19,
     ),
     Mutant(
         "a service that runs enough tasks again is forgotten",
         "poll/services.py",
         "            if before and before.reported:\n",
         "            if False:\n",
+        first=19,
     ),
     Mutant(
         "a service that falls short again is never reported",
         "poll/services.py",
         "        if service.state in {ENOUGH, GONE}:\n            shortfalls.pop(service.arn, None)\n",
         "        if False:\n            shortfalls.pop(service.arn, None)\n",
+        first=77,
     ),
     Mutant(
         "a run that does not come is never reported",
         "poll/runs.py",
         "missing, due = Overdue(NOT_STARTED, due), due + schedule.period",
         "missing, due = None, due + schedule.period",
+        first=129,
     ),
     Mutant(
         "the next completed run does not end what is overdue",
         "ecs/conditions.py",
         "overdue = (Ended(OVERDUE, EndedBy.RUN_COMPLETED),) if completed else ()",
         "overdue = ()",
+        first=3,
     ),
     Mutant(
         "polls come before what is due",

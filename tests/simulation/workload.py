@@ -157,6 +157,8 @@ def workload(seed: int, start: float, storm: float, subjects: int = 0) -> Worklo
             if chance.random() >= _LOST:
                 found += ways(chance, happened + late, raw)
     found += _steady_meanwhile(Random(f"steady {seed}"), lasting)
+    if Random(f"another task {seed}").random() < 0.1:
+        found += _stops_meanwhile(Random(f"stops {seed}"), lasting)
     if chance.random() < 0.3:
         found += [Arrival(start + chance.uniform(0, storm), junk) for junk in chance.sample(_JUNK, 2)]
     return Workload(_in_order(found), lasting)
@@ -172,6 +174,15 @@ def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Ar
         if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
             story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
             steady(story)
+            yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
+
+
+def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
+    """The stops of other tasks of services in which a container is dead. They do not end that."""
+    for each in lasting:
+        if each.key.startswith("container/"):
+            story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
+            _scale_in(story)
             yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
 
 
