@@ -167,6 +167,7 @@ MUTANTS = (
         "tick.py",
         "due = deps.runtime.history.due(deps.runtime.clock())",
         "due = deps.runtime.history.due(0.0)",
+        first=16,
     ),
     Mutant(
         "a delivery is recorded in the incident that replaced its own",
@@ -187,6 +188,7 @@ MUTANTS = (
         "inbox.py",
         '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return [message_id]',
         '        log.exception("the dead-letter queue did not take it: %s", reason)\n        return []',
+        test="tests/unit/test_inbox.py",
     ),
     Mutant(
         "one subject's failure fails the whole batch",
@@ -295,6 +297,7 @@ MUTANTS = (
         "incident/recovery.py",
         "len(conditions) >= CONDITIONS_REMEMBERED:\n        key = OTHERS\n",
         "len(conditions) >= 1:\n        return\n",
+        first=3,
     ),
     Mutant(
         "a rollback is recognised only if its report comes before its end",
@@ -377,6 +380,7 @@ MUTANTS = (
         "incident/outbox.py",
         "is_first=not entry.knows_incident,",
         "is_first=entry.last_kind_sent is None,",
+        test="tests/unit/incident/test_outbox.py",
     ),
     Mutant(
         "an approval that comes while a message is sent waits like a digest",
@@ -584,6 +588,7 @@ MUTANTS = (
         "tick.py",
         "    due = deps.runtime.history.due(deps.runtime.clock())\n",
         "    _poll(deps, deadline)\n    due = deps.runtime.history.due(deps.runtime.clock())\n",
+        test="tests/unit/test_polling.py",
     ),
 )
 
