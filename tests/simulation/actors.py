@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from router.cli import redrive
 from router.cli.stack import Stack
+from router.errors import HistoryUnavailable
 from router.history.items import SCHEMA, is_row_key, is_state_key, packed_state, unpacked_state
 from router.history.store import History
 from router.history.table import Item, Key, Page, Put, Query
@@ -38,6 +39,9 @@ class NewerTable:
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         self.table.commit([put._replace(item=_as_newer(put.item)) for put in puts], now)
+
+    def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
+        return self.table.put_each([put._replace(item=_as_newer(put.item)) for put in puts], now)
 
 
 def _as_newer(item: Item) -> Item:

@@ -479,8 +479,8 @@ MUTANTS = (
     Mutant(
         "a batch that gets no answer from DynamoDB is tried subject by subject",
         "history/store.py",
-        "    if alone or not isinstance(outcome, HistoryUnavailable) or not outcome.answered:\n",
-        "    if alone or not isinstance(outcome, HistoryUnavailable):\n",
+        "return isinstance(result, HistoryUnavailable) and result.answered",
+        "return isinstance(result, HistoryUnavailable)",
         test="tests/unit/history/test_store.py",
     ),
     Mutant(
@@ -543,7 +543,7 @@ MUTANTS = (
     Mutant(
         "the alert that was opened without history stays open if history knew the event",
         "outage.py",
-        "known = record_outage_alerts(stored, announced, attempt.now)",
+        "known = request_outage_end(stored, announced, attempt.now)",
         "known = stored",
         first=2,
     ),
@@ -579,7 +579,7 @@ MUTANTS = (
     Mutant(
         "the next completed run does not end what is overdue",
         "ecs/conditions.py",
-        "overdue = (Ended(OVERDUE, EndedBy.RUN_COMPLETED),) if completed else ()",
+        "overdue = (missing, unfinished) if completed else ()",
         "overdue = ()",
         first=3,
     ),

@@ -14,7 +14,7 @@ from typing import Any
 
 from local_aws import events
 from local_aws.events import ACCOUNT, CLUSTER, REGION
-from router.aws.home import Home
+from router.aws.home import ExpectedRun, Home
 from router.ecs.conditions import OVERDUE, TOO_FEW_TASKS
 from router.incident.state import HEALTH_EVENT, HEALTH_GRACE
 from router.model import EndedBy
@@ -93,7 +93,7 @@ def polled(seed: int, start: float, storm: float) -> Polled:
     lasting = [Lasting(each.service, TOO_FEW_TASKS, each.begins, each.ends, EndedBy.ENOUGH_TASKS) for each in shortages]
     for due in missing:
         ends = next(run.ends for run in runs if run.begins > due and run.succeeds)
-        lasting.append(Lasting(FAMILY, f"{OVERDUE}{EXPECTED.name}", due + GRACE, ends, EndedBy.RUN_COMPLETED))
+        lasting.append(Lasting(FAMILY, f"{OVERDUE}{EXPECTED.name}", due - 1, ends, EndedBy.RUN_COMPLETED))
     health = [_health(chance, f"h{number}", start, storm) for number in range(chance.choice((0, 1, 2)))]
     told = [*(story for story, _ in stories), run_story, *health]
     arrivals = [
@@ -199,4 +199,5 @@ class EcsClient:
 
 
 def home(client: EcsClient) -> Home:
-    return Home(ACCOUNT, REGION, lambda: client, lambda: None, services=True, expected=frozenset({EXPECTED.name}))
+    expected = ExpectedRun(EXPECTED.name, FAMILY, CLUSTER)
+    return Home(ACCOUNT, REGION, lambda: client, lambda: None, services=True, expected=frozenset({expected}))

@@ -318,7 +318,7 @@ class Outcome:
             rollbacks = {each.deployment for step, each in steps if step is DeploymentStep.ROLLING_BACK}
             completed = (each for step, each in steps if step is DeploymentStep.COMPLETED)
             return any(each.at >= alert.at and each.deployment not in rollbacks for each in completed)
-        return any(_recovers_from(each) >= alert.at for each in rows if each.resolves and each.effects.ends_occurrences)
+        return any(recovers_from(each) >= alert.at for each in rows if each.resolves and each.effects.ends_occurrences)
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
@@ -385,7 +385,7 @@ def subject_of(attempt: Try) -> str:
     return attempt.incident.rpartition("-")[0]
 
 
-def _recovers_from(alert: Alert) -> float:
+def recovers_from(alert: Alert) -> float:
     """Event time up to which a resolving event ends occurrences: a standalone run ends those from before its start."""
     began = alert.started_at or alert.created_at
     return began if alert.cause == "task_completed" and began else alert.at
@@ -688,7 +688,7 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
         if row.item["event_id"] in outcome.backfilled:
             continue  # its channels were told of it, so that it counts, whatever has happened since
         if row.decision is Decision.RESOLVING and alert.resolves and alert.effects.ends_occurrences:
-            quiet[where] = max(quiet[where], _recovers_from(alert))
+            quiet[where] = max(quiet[where], recovers_from(alert))
         if alert.effects.begins:
             if row.decision is Decision.ALREADY_RESOLVED and outcome.continues(alert, row.at):
                 yield f"{alert.cause} of {where} continues and is {row.decision}"

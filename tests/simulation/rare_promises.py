@@ -25,6 +25,7 @@ from tests.simulation.promises import (
     ENOUGH_PROCESSES,
     Outcome,
     Promise,
+    recovers_from,
     subject_of,
 )
 from tests.simulation.simulation import START
@@ -212,7 +213,11 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
     for row in outcome.recorded:
         if row.alert.cause == "task_completed" and row.alert.subject.name == FAMILY:
             state = outcome.state_at(row.alert.subject, row.at)
-            late = [key for key, each in (state.conditions if state else {}).items() if each.reported_at < row.alert.at]
+            late = [
+                key
+                for key, each in (state.conditions if state else {}).items()
+                if each.reported_at < recovers_from(row.alert)
+            ]
             if late:
                 yield f"a run has completed at {row.alert.at - START:.0f}, and {late} continues"
 
