@@ -5,6 +5,7 @@ A test compares the result with the repository.
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ def _row(rule: Rule, example: Example) -> str:
     cause = f"`{rule.cause}`" if isinstance(rule.cause, str) else _cause_made(rule)
     resolves = ", resolves" if rule.resolves else ""
     when = example.when.replace("|", "\\|")
-    return f"| [{rule.name}](#{_anchor(rule.name)}) | {when} | {rule.severity}{resolves} | {cause} |"
+    return f"| [{rule.name}](#{anchor(rule.name)}) | {when} | {rule.severity}{resolves} | {cause} |"
 
 
 def _cause_made(rule: Rule) -> str:
@@ -107,8 +108,9 @@ def _cause_made(rule: Rule) -> str:
     return names.get(rule.name, _BY_NAME)
 
 
-def _anchor(name: str) -> str:
-    return "".join(char for char in name.lower().replace(" ", "-") if char.isalnum() or char == "-")
+def anchor(heading: str) -> str:
+    """The anchor that GitHub makes of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _example(example: Example) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages import anchor
 from tests.simulation.promises import PROMISES
 from tests.simulation.rare_promises import RARE_PROMISES
 
@@ -24,11 +25,6 @@ def prose(page: str) -> str:
 
 def headings(page: str) -> list[str]:
     return re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
-
-
-def anchor(heading: str) -> str:
-    """The anchor that GitHub creates for a heading."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def anchors(page: str) -> set[str]:
