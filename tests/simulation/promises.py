@@ -57,6 +57,7 @@ ENOUGH_PROCESSES = 4
 DAY = 86400.0
 _AT_ONCE = 60.0
 _LONGEST_RETRY = 15 * 60 * 1.2
+_CALLS = 4.0  # seconds: the calls to history between the time that a state starts from and its write
 _TAKES_EFFECT = 150.0  # seconds: a minute until a silence is read, and invocations that started before that
 
 
@@ -728,7 +729,7 @@ def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[s
         for at, incident in endings:
             quiet = (RESOLVE_AFTER, *QUIET_TIMES)[min(incident.reopened, len(QUIET_TIMES))]
             newest = max((row.at for row in outcome.rows_in[incident_id] if row.at <= at), default=0.0)
-            if incident.status is IncidentStatus.RESOLVED and at < newest + quiet - 1:
+            if incident.status is IncidentStatus.RESOLVED and at < newest + quiet - _CALLS:
                 yield f"{incident_id}, reopened {incident.reopened} times, resolves after {at - newest:.0f} s"
 
 
