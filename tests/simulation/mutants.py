@@ -195,7 +195,7 @@ MUTANTS = (
         "history/store.py",
         "if len(left) > 1 and _failed_together(result)]",
         "if False]",
-        first=5_500,
+        first=5_548,
     ),
     Mutant(
         "a granted send is not charged to its rate limit",
