@@ -40,7 +40,6 @@ MUTANTS = (
         "history/store.py",
         "Put(row_item(row, self._ttl(row.alert.severity, now), now), row.version)",
         "Put(row_item(row, self._ttl(row.alert.severity, now), now))",
-        first=16,
     ),
     Mutant(
         "the state is written without a condition",

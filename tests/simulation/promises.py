@@ -559,8 +559,12 @@ def windows_suppress_updates(outcome: Outcome) -> Iterator[str]:
 
 def _is_worse(outcome: Outcome, incident_id: str, before: Try, after: Try) -> bool:
     new = (row for row in outcome.rows_in[incident_id] if before.count < row.number <= after.count)
-    return after.dispatch.severity.worse_than(before.dispatch.severity) or any(
-        row.alert.effects.immediate for row in new
+    subject = incident_id.rpartition("-")[0]
+    counted_without_row = any(alert.subject.key == subject for alert in outcome.unrecorded)
+    return (
+        counted_without_row
+        or after.dispatch.severity.worse_than(before.dispatch.severity)
+        or any(row.alert.effects.immediate for row in new)
     )
 
 
