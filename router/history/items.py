@@ -389,7 +389,6 @@ CONDITION = Record(
     Condition,
     {
         "cause": Field(TEXT),
-        "severity": Field(SEVERITY),
         "reported_at": Field(NUMBER),
         "seen_at": Field(NUMBER),
         "arn": Field(TEXT, ""),

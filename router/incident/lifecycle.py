@@ -78,17 +78,14 @@ def apply_late(
     state: SubjectState, alert: Alert, targets: Sequence[RouteTarget], now: float, timing: Timing
 ) -> SubjectState:
     """Applies an alert that was announced without history and has ended meanwhile: its incident recovers at once."""
-    state = _add_to_incident(state, alert, now, None)
+    state = _add_to_incident(state, alert, None)
     state = _announce(count_occurrence(state, alert), alert, targets, now, outdates_message=False)[0]
     return reassess(state, EndedBy.OTHER, max(state.quiet_from, alert.at), now, timing)
 
 
 def apply_repeat(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
     """Applies an alert whose occurrence is known already: it is not announced, and still ends what it ends."""
-    after = apply_ends(state, alert, now)
-    if after == state and not alert.stopped:
-        return remember(state, state, alert)
-    return remember(state, _reassessed(after, alert, now, timing), alert)
+    return remember(state, _reassessed(apply_ends(state, alert, now), alert, now, timing), alert)
 
 
 def _reassessed(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
@@ -108,7 +105,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
     replaces: Replaced | None,
 ) -> tuple[SubjectState, Decision]:
     if alert.resolves:
-        return forget_muted(state, state.quiet_from) if not state.conditions else state, Decision.RESOLVING
+        return state, Decision.RESOLVING
     if not alert.severity.at_least(Severity.WARNING):
         return state, Decision.BELOW_THRESHOLD
     if not targets:
@@ -118,7 +115,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
     if not _task_is_over(state, alert):
         state = add_active(state, alert, now, timing)
     if suppression:
-        state = keep_muted(_apply_silence(state, alert, suppression.by, now), alert, targets, suppression.until)
+        state = keep_muted(_apply_silence(state, alert, suppression.by), alert, targets, suppression.until)
         return count_occurrence(state, alert), Decision.SILENCED
     state = forget_muted(state, alert.at)
     incident = state.incident
@@ -126,7 +123,7 @@ def _decide(  # noqa: PLR0913, PLR0917 - as `apply_alert`
     outdates_message = (
         incident is None or incident.over or alert.severity.worse_than(incident.severity) or alert.effects.immediate
     )
-    state = _add_to_incident(state, alert, now, replaces)
+    state = _add_to_incident(state, alert, replaces)
     if replaces is None or replaces.cause != alert.cause:
         state = count_occurrence(state, alert)
     untold = [target for target in targets if replaces is None or target.channel not in replaces.announced_to]
@@ -138,11 +135,11 @@ def _task_is_over(state: SubjectState, alert: Alert) -> bool:
     return bool(alert.exited) and not alert.self_reported and stopped_at(state, alert.task) is not None
 
 
-def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Replaced | None) -> SubjectState:
-    """Adds the alert to the open incident, reopens the last one, or opens a new one."""
+def _add_to_incident(state: SubjectState, alert: Alert, replaces: Replaced | None) -> SubjectState:
+    """Adds the alert to the open incident, reopens the last one, or opens a new one. `reassess` says when it lapses."""
     incident = state.incident
     if incident is None or (incident.over and not _reopens(incident, alert)):
-        return _open(state, alert, now)
+        return _open(state, alert)
     worse = alert.severity.worse_than(incident.severity)
     confirms = incident.alert.self_reported and not alert.self_reported and alert.severity.at_least(incident.severity)
     returns = incident.over and alert.severity.at_least(incident.severity)
@@ -170,7 +167,7 @@ def _add_to_incident(state: SubjectState, alert: Alert, now: float, replaces: Re
         incident=incident,
         latest_sent=False if incident.latest is alert or becomes_main else state.latest_sent,
         resolve_at=None,
-        lapse_at=now + LAPSE_AFTER,
+        lapse_at=None,
         silenced=None,
     )
 
@@ -202,7 +199,7 @@ def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Inci
     )
 
 
-def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+def _open(state: SubjectState, alert: Alert) -> SubjectState:
     previous, silenced = state.incident, _unless_lapsed(state.silenced, alert)
     archived = state._replace(
         version=0,
@@ -237,8 +234,6 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
         cause_times=state.cause_times if silenced else _newest_alone(state, alert),
         outbox={},
         latest_sent=False,
-        resolve_at=None,
-        lapse_at=now + LAPSE_AFTER,
         silenced=None,
         superseded=archived if previous else None,
     )
@@ -246,7 +241,7 @@ def _open(state: SubjectState, alert: Alert, now: float) -> SubjectState:
 
 def _newest_alone(state: SubjectState, alert: Alert) -> dict[str, float]:
     """The causes of an incident that opens with this alert: those of the previous incident do not belong to it."""
-    own = {cause_key(alert)} if not alert.effects.begins else set()
+    own = {cause_key(alert)}
     if alert.effects.deployment is DeploymentStep.ROLLING_BACK:
         own.add(FAILED_DEPLOYMENT)
     return {key: at for key, at in state.cause_times.items() if key in own}
@@ -259,21 +254,17 @@ def _without_replaced(causes: Mapping[str, int], replaces: Replaced | None) -> d
 
 
 def _reopens(incident: Incident, alert: Alert) -> bool:
-    return incident.status is IncidentStatus.RESOLVED and alert.at <= (incident.ended_at or 0.0) + REOPEN_WITHIN
+    resolved_at = incident.ended_at if incident.status is IncidentStatus.RESOLVED else None
+    return resolved_at is not None and alert.at <= resolved_at + REOPEN_WITHIN
 
 
 # --- a silence matches it ---------------------------------------------------------------------------------------------
 
 
-def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str], now: float) -> SubjectState:
+def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str]) -> SubjectState:
     """Counts the alert as silenced, not as part of the incident. What it reports may outlast the silence."""
     silenced = _merge_silenced(_unless_lapsed(state.silenced, alert), Silenced(alert.at, alert.at, 1, by))
-    state = state._replace(silenced=silenced)
-    incident = state.incident
-    if incident is None or incident.over:
-        return state
-    incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None, ended_by=None)
-    return state._replace(incident=incident, resolve_at=None, lapse_at=now + LAPSE_AFTER)
+    return state._replace(silenced=silenced, lapse_at=None)  # `reassess` gives an open incident another day
 
 
 def _unless_lapsed(silenced: Silenced | None, alert: Alert) -> Silenced | None:
@@ -373,7 +364,7 @@ def _without_stale_digests(state: SubjectState, now: float) -> SubjectState:
         and entry.suppressed
         and not entry.suppressed.keys() & left.keys()
     }
-    return state._replace(outbox={**state.outbox, **stale}) if stale else state
+    return state._replace(outbox={**state.outbox, **stale})
 
 
 def _with_reminders(state: SubjectState, now: float) -> SubjectState:
@@ -385,7 +376,7 @@ def _with_reminders(state: SubjectState, now: float) -> SubjectState:
         for name, entry in state.outbox.items()
         if entry.remind_at is not None and entry.remind_at <= now
     }
-    return state._replace(outbox={**state.outbox, **due}) if due else state
+    return state._replace(outbox={**state.outbox, **due})
 
 
 def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
@@ -399,8 +390,7 @@ def _unmute(state: SubjectState, muted: MutedAlert, now: float) -> SubjectState:
         state = state._replace(silenced=others if others.count else None)
     incident = state.incident
     outdates_message = incident is None or incident.over or muted.alert.severity.worse_than(incident.severity)
-    state = _add_to_incident(state._replace(muted=None), muted.alert, now, None)
-    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted
+    state = _add_to_incident(state._replace(muted=None), muted.alert, None)
     if state.incident and state.incident.alert is muted.alert:  # else history would count the alert as an earlier one
         state = state._replace(incident=replace(state.incident, recurrence=muted.recurrence))
     return _announce(state, muted.alert, muted.targets, now, outdates_message=outdates_message)[0]

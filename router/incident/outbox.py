@@ -24,6 +24,8 @@ RETRY_SCHEDULE = (30.0, 60.0, 120.0, 300.0, 900.0)
 RETRY_FOR = 24 * HOUR
 SENT_DURING_OUTAGE = "sent while history was unavailable"
 NOT_SENT_DURING_OUTAGE = "not sent: history was unavailable"
+_UNTOLD = OutboxEntry(dedup_window=0.0)
+"""What a channel that has no entry was told, and should be told: nothing."""
 
 
 # --- what should be sent ----------------------------------------------------------------------------------------------
@@ -43,13 +45,16 @@ def apply_incident_end(entry: OutboxEntry, now: float) -> OutboxEntry:
     """
     if entry.is_leased(now):
         return entry  # `apply_delivery` calls this again
-    if entry.knows_incident or entry.outage_alert:
-        owed = True
-    else:
-        owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind
-    if owed:
+    # A lease that ended without a result: its owner died, perhaps after sending.
+    if _is_owed_the_end(entry, in_doubt=entry.in_doubt or bool(entry.lease_owner)):
         return entry if entry.is_behind else request_send(entry, now)
     return entry._replace(wanted_revision=entry.sent_revision, due_at=None)
+
+
+def _is_owed_the_end(entry: OutboxEntry, *, in_doubt: bool) -> bool:
+    """Whether a channel is told that the incident is over; `in_doubt` as in `OutboxEntry`."""
+    knows = entry.knows_incident or entry.outage_alert
+    return knows or (in_doubt if entry.stateful else entry.is_behind)
 
 
 def withdraw_end(entry: OutboxEntry, severity: Severity) -> OutboxEntry:
@@ -206,8 +211,7 @@ def _is_pointless(state: SubjectState, delivery: Delivery, entry: OutboxEntry) -
     """Whether the incident has ended during the attempt, and the channel need not hear of it any more."""
     if state.incident is None or not state.incident.over or delivery.dispatch.kind is Kind.RESOLVED:
         return False
-    free = entry._replace(lease_owner="", lease_ends_at=0.0, in_doubt=entry.in_doubt or delivery.unanswered)
-    return not apply_incident_end(free, 0.0).is_behind
+    return not _is_owed_the_end(entry, in_doubt=entry.in_doubt or delivery.unanswered)
 
 
 def apply_delivery(state: SubjectState, delivery: Delivery, owner: str, now: float, jitter: float) -> SubjectState:
@@ -265,8 +269,8 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         sent_revision=dispatch.revision,
         last_kind_sent=dispatch.kind,
         announced_severity=Severity.INFO if over else dispatch.severity,
-        suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},
-        only_self_reports=False if over else entry.only_self_reports,
+        suppressed={cause: count for cause, count in untold.items() if count > 0},
+        only_self_reports=False,
         immediate=entry.immediate and entry.wanted_revision > dispatch.revision,  # came while this was being sent
         sent_at=now,
         in_doubt=False,
@@ -276,8 +280,8 @@ def _sent(entry: OutboxEntry, dispatch: Dispatch, now: float) -> OutboxEntry:
         first_attempt_at=None,
     )
     if over and entry.outage_alert:  # the incident's own alert is resolved; the one without history follows
-        entry = entry._replace(outage_alert=not dispatch.of_outage)
-        entry = request_send(entry, now) if entry.outage_alert else entry
+        left = not dispatch.of_outage
+        entry = entry._replace(outage_alert=left, wanted_revision=entry.wanted_revision + left)
     return entry._replace(due_at=now if entry.is_behind else window_ends_at if entry.suppressed else None)
 
 
@@ -335,15 +339,14 @@ def record_outage_sends(
         announced: the channels that were notified. The other channels that are owed it get `failed`, and no message.
         before: the state without the alert.
     """
-    incident, entries, deliveries = state.incident, dict(state.outbox), []
-    known = before.outbox if before.incident and incident and before.incident.number == incident.number else {}
-    for name, entry in state.outbox.items() if incident else ():
-        previous = known.get(name, entry._replace(wanted_revision=0, suppressed={}, due_at=None))
-        if (
-            incident is None
-            or entry.is_leased(now)
-            or not (entry.wanted_revision > previous.wanted_revision or name in announced)
-        ):
+    incident, entries, deliveries = state.incident, {}, []
+    if incident is None:
+        return state, ()
+    known = before.outbox if before.incident and before.incident.number == incident.number else {}
+    for name, entry in state.outbox.items():
+        previous = known.get(name, _UNTOLD)
+        concerned = entry.wanted_revision > previous.wanted_revision or name in announced
+        if entry.is_leased(now) or not concerned:
             keeps_alert = entry.outage_alert or (entry.stateful and name in announced)
             entries[name] = entry._replace(
                 suppressed=previous.suppressed, due_at=previous.due_at, outage_alert=keeps_alert

@@ -7,6 +7,7 @@ An incident recovers once nothing continues. What has ended is computed anew fro
 known, so the order in which they arrive does not matter.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,9 +82,10 @@ def bounded_cause(known: Mapping[str, object], cause: str) -> str:
 def is_over(state: SubjectState, alert: Alert) -> bool:
     """Whether an alert that arrives now reports something that has ended, by the times of the events."""
     begins, incident = alert.effects.begins, state.incident
-    closed = incident is not None and incident.status is IncidentStatus.CLOSED
-    if closed and incident and alert.at <= min(incident.ended_at or 0.0, state.quiet_from):
-        return True  # a person closed it; an incident whose stored state was damaged has no such time
+    # A person closed it. An incident whose stored state was damaged has no such time.
+    closed_at = incident.ended_at if incident and incident.status is IncidentStatus.CLOSED else None
+    if closed_at is not None and alert.at <= min(closed_at, state.quiet_from):
+        return True
     if begins:
         return all(_ended_at(state, begun.key) >= alert.at for begun in begins)
     if alert.effects.deployment is DeploymentStep.ROLLING_BACK and FAILED_DEPLOYMENT in continuing_causes(state):
@@ -96,12 +98,13 @@ def _quiet_from(state: SubjectState, key: str) -> float:
     if key != FAILED_DEPLOYMENT:
         return state.quiet_from
     completed = (at for deployment, at in state.completions.items() if deployment not in state.rollbacks)
-    return max(state.deployment_resolved_at, *completed, 0.0)
+    return max([state.deployment_resolved_at, *completed])
 
 
 def _ended_at(state: SubjectState, key: str) -> float:
+    """Event time of the latest end of a condition, given by its key, or of all whose keys begin alike."""
     whole = key.partition("/")[0] + "/"
-    return max(state.ended.get(key, 0.0), state.ended.get(whole, 0.0))
+    return max((state.ended[ended] for ended in (key, whole) if ended in state.ended), default=-math.inf)
 
 
 # --- what begins ------------------------------------------------------------------------------------------------------
@@ -115,7 +118,7 @@ def add_active(state: SubjectState, alert: Alert, now: float, timing: Timing) ->
         for begun in begins:
             _add(conditions, begun, alert, now)
         verify_at = now + VERIFY_EVERY if state.verify_at is None and timing.verify else state.verify_at
-        return state._replace(conditions=conditions, verify_at=verify_at if conditions else None)
+        return state._replace(conditions=conditions, verify_at=verify_at)
     key = bounded_cause(state.cause_times, cause_key(alert))
     newest = max(alert.at, state.cause_times.get(key, alert.at), _quiet_from(state, key) + _SMALLEST)
     return state._replace(cause_times={**state.cause_times, key: newest})
@@ -137,9 +140,8 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
     late = known is not None and alert.at < known.reported_at
     conditions[key] = Condition(
         cause=alert.cause,
-        severity=alert.severity,
         reported_at=known.reported_at if known and late else alert.at,
-        seen_at=max(now, begun.starts_at or 0.0),
+        seen_at=max(now, begun.starts_at or now),
         arn=begun.arn or (known.arn if known else ""),
         deadline=begun.deadline,
         uncertain_since=known.uncertain_since if known and late else None,
@@ -180,10 +182,10 @@ def _note_completion(state: SubjectState, alert: Alert) -> SubjectState:
     if not alert.deployment:
         return state._replace(deployment_resolved_at=max(state.deployment_resolved_at, alert.at))
     others = [(key, at) for key, at in state.completions.items() if key != alert.deployment]
-    forgotten = others[: 1 - DEPLOYMENTS_REMEMBERED] if len(others) >= DEPLOYMENTS_REMEMBERED else []
+    forgotten = others[: 1 - DEPLOYMENTS_REMEMBERED]
     good = (at for key, at in forgotten if key not in state.rollbacks)
     kept = dict([*others[len(forgotten) :], (alert.deployment, alert.at)])
-    return state._replace(completions=kept, deployment_resolved_at=max(state.deployment_resolved_at, *good, 0.0))
+    return state._replace(completions=kept, deployment_resolved_at=max([state.deployment_resolved_at, *good]))
 
 
 def _with_uncertain(state: SubjectState, alert: Alert, now: float) -> SubjectState:
@@ -205,7 +207,7 @@ def _end_conditions(state: SubjectState, alert: Alert) -> SubjectState:
     }
     lasting = {ended.key: _until(ended, alert) for ended in ends if not ended.key.startswith(CONTAINER)}
     known = {key: at for key, at in state.ended.items() if key not in lasting}
-    ended = known | {key: max(at, state.ended.get(key, 0.0)) for key, at in lasting.items()}
+    ended = known | {key: max(at, state.ended.get(key, at)) for key, at in lasting.items()}
     return without_stale_mute(
         state._replace(conditions=left, ended=dict(list(ended.items())[-ENDED_REMEMBERED:])),
     )
@@ -248,8 +250,8 @@ def reassess(state: SubjectState, by: EndedBy, at: float, now: float, timing: Ti
     active = bool(state.conditions) or bool(continuing_causes(state))
     if not state.conditions and state.verify_at is not None:
         state = state._replace(verify_at=None)
-    if not active and (state.silenced or state.muted):
-        state = state._replace(silenced=None, muted=None)
+    if not active and state.silenced:
+        state = state._replace(silenced=None)
     incident = state.incident
     if incident is None or incident.over:
         return state
@@ -265,10 +267,9 @@ def _still_open(state: SubjectState, incident: Incident, now: float) -> SubjectS
     if incident.status is IncidentStatus.RECOVERING:
         incident = replace(incident, status=IncidentStatus.OPEN, ended_at=None, ended_by=None)
         state = state._replace(incident=incident, resolve_at=None)
-    lapses = not state.conditions
-    if lapses and state.lapse_at is None:
-        return state._replace(lapse_at=now + LAPSE_AFTER)
-    return state if lapses or state.lapse_at is None else state._replace(lapse_at=None)
+    if state.conditions:
+        return state._replace(lapse_at=None)
+    return state._replace(lapse_at=now + LAPSE_AFTER if state.lapse_at is None else state.lapse_at)
 
 
 def quiet_time(incident: Incident, timing: Timing) -> float:

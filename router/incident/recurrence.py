@@ -42,11 +42,11 @@ def count_occurrence(state: SubjectState, alert: Alert) -> SubjectState:
     """Counts an alert. Drops what is older than a week, and the causes that occurred longest ago if there are many."""
     times = [*state.occurrences.get(alert.cause, ()), (float(math.floor(alert.at)), 1)]
     newest = max(at for at, _ in times)
-    periods: dict[tuple[float, int], tuple[float, int]] = {}
+    periods: dict[tuple[float, float], tuple[float, int]] = {}
     for at, count in sorted(times):
         if newest - at <= WEEK:
             length = HOUR if newest - at <= DAY else DAY
-            period = (length, int(at // length))
+            period = (length, at // length)
             latest, total = periods.get(period, (at, 0))
             periods[period] = (max(latest, at), total + count)
     others = [(cause, kept) for cause, kept in state.occurrences.items() if cause != alert.cause]

@@ -149,7 +149,7 @@ class OutboxEntry(NamedTuple):
         """Clock time at which the channel is reminded, if a condition of the incident continues until then."""
         if not self.remind or self.stateful or self.sent_at is None or self.is_behind or not self.knows_incident:
             return None
-        return max(self.sent_at, self.reminded_at or 0.0) + self.remind
+        return max(self.sent_at, self.reminded_at or self.sent_at) + self.remind
 
     def is_leased(self, now: float) -> bool:
         return bool(self.lease_owner) and self.lease_ends_at > now
@@ -170,7 +170,7 @@ class Condition(NamedTuple):
     """A state of the subject that lasts until an event ends it, or until it can be neither seen nor checked.
 
     Attributes:
-        cause, severity: of the alert that reported it.
+        cause: of the alert that reported it.
         reported_at: event time of the newest event that reported it. What is older is not its end.
         seen_at: clock time at which an event reported it, or AWS was asked, for the last time; of what is announced, no
             earlier than it takes effect.
@@ -180,7 +180,6 @@ class Condition(NamedTuple):
     """
 
     cause: str
-    severity: Severity
     reported_at: float
     seen_at: float
     arn: str = ""

@@ -138,15 +138,15 @@ MUTANTS = (
     Mutant(
         "a stateful channel that was never triggered is resolved",
         "incident/outbox.py",
-        "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
-        "owed = entry.is_behind",
+        "return knows or (in_doubt if entry.stateful else entry.is_behind)",
+        "return knows or entry.is_behind",
         first=240,
     ),
     Mutant(
         "a stateful channel that may have been triggered is never resolved",
         "incident/outbox.py",
-        "owed = entry.in_doubt or bool(entry.lease_owner) if entry.stateful else entry.is_behind",
-        "owed = not entry.stateful and entry.is_behind",
+        "return knows or (in_doubt if entry.stateful else entry.is_behind)",
+        "return knows or (not entry.stateful and entry.is_behind)",
     ),
     Mutant(
         "a duplicate is counted once more",
@@ -253,15 +253,15 @@ MUTANTS = (
     Mutant(
         "an incident lapses although a condition continues",
         "incident/recovery.py",
-        "return state if lapses or state.lapse_at is None else state._replace(lapse_at=None)",
-        "return state",
+        "    if state.conditions:\n        return state._replace(lapse_at=None)\n",
+        "",
         first=21,
     ),
     Mutant(
         "a condition that outlasts a silence lapses",
         "incident/lifecycle.py",
-        "    state = state._replace(lapse_at=None)  # a condition continues, or nothing would be muted\n",
-        "",
+        "    state = _add_to_incident(state._replace(muted=None), muted.alert, None)\n",
+        "    state = _add_to_incident(state._replace(muted=None), muted.alert, None)._replace(lapse_at=now + HOUR)\n",
         first=239,
     ),
     Mutant(
@@ -315,8 +315,8 @@ MUTANTS = (
     Mutant(
         "the stop of a task whose end was announced ends nothing",
         "incident/lifecycle.py",
-        "    after = apply_ends(state, alert, now)\n    if after == state",
-        "    after = state\n    if after == state",
+        "remember(state, _reassessed(apply_ends(state, alert, now), alert, now, timing), alert)",
+        "remember(state, _reassessed(state, alert, now, timing), alert)",
     ),
     Mutant(
         "what AWS says has ended is kept",
@@ -328,7 +328,7 @@ MUTANTS = (
     Mutant(
         "nobody is reminded",
         "incident/state.py",
-        "        return max(self.sent_at, self.reminded_at or 0.0) + self.remind\n",
+        "        return max(self.sent_at, self.reminded_at or self.sent_at) + self.remind\n",
         "        return None\n",
         first=21,
     ),
@@ -417,14 +417,14 @@ MUTANTS = (
     Mutant(
         "what comes while a message is sent is not counted",
         "incident/outbox.py",
-        "suppressed={} if over else {cause: count for cause, count in untold.items() if count > 0},",
-        "suppressed={},",
+        "suppressed={cause: count for cause, count in untold.items() if count > 0},\n        only_self_reports",
+        "suppressed={},\n        only_self_reports",
     ),
     Mutant(
         "what lapsed comes back as the same incident",
         "incident/lifecycle.py",
-        "return incident.status is IncidentStatus.RESOLVED and alert.at <=",
-        "return alert.at <=",
+        "resolved_at = incident.ended_at if incident.status is IncidentStatus.RESOLVED else None",
+        "resolved_at = incident.ended_at",
     ),
     Mutant(
         "what is due of an incident is dropped when the next one replaces it",

@@ -9,7 +9,7 @@ from router.aws.home import Home
 from router.history.items import key_of
 from router.incident.recovery import VERIFY_EVERY, Findings
 from router.incident.state import Condition, SubjectState
-from router.model import EndedBy, Kind, Severity, Subject, SubjectKind
+from router.model import EndedBy, Kind, Subject, SubjectKind
 from router.tick import tick
 from router.verify import verify
 from tests.doubles.service_events import in_alarm, sidecar_died
@@ -42,7 +42,7 @@ class Aws:
 
 
 def state(kind: SubjectKind, name: str, key: str, arn: str = "", *, account: str = ACCOUNT) -> SubjectState:
-    condition = Condition("cause", Severity.ERROR, START, START, arn)
+    condition = Condition("cause", START, START, arn)
     cluster = "-" if kind is SubjectKind.ALARM else "prod"
     return SubjectState(Subject(account, REGION, cluster, kind, name), conditions={key: condition})
 
