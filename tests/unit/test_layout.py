@@ -24,7 +24,6 @@ TESTED_ELSEWHERE = {
     "router/ecs/fields.py": "ecs/test_normalise.py and ecs/test_alarms.py, with fields of every type",
     "router/ecs/reasons.py": "ecs/test_classify.py",
     "router/enrichment/task_definitions.py": "enrichment/test_enrich.py",
-    "router/incident/state.py": "data; incident/test_lifecycle.py and test_outbox.py",
     "router/cli/confirm.py": "cli/test_incident.py and cli/test_redrive.py",
     "router/cli/invoke.py": "cli/test_doctor.py",
     "router/cli/outboxes.py": "cli/test_redrive.py",

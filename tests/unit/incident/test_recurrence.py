@@ -21,6 +21,7 @@ from router.incident.recurrence import (
 )
 from router.incident.state import SubjectState
 from router.model import Alert, Recurrence
+from tests.doubles.subject import SUBJECT, an_alert
 from tests.doubles.world import MINUTE, START, World
 
 BEGUN = "SERVICE_DEPLOYMENT_IN_PROGRESS"
@@ -102,7 +103,91 @@ def test_only_the_newest_causes_are_kept() -> None:
     assert list(known.occurrences) == [f"odd_thing_{number}" for number in range(20 - CAUSES_REMEMBERED, 20)]
 
 
+def occurred(*ages: float, cause: str = "oom") -> SubjectState:
+    """A subject on which a cause occurred so many seconds before `START`."""
+    known = SubjectState(SUBJECT)
+    for age in ages:
+        known = count_occurrence(known, an_alert(cause, START - age))
+    return known
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"), [(DAY, (1, 1)), (DAY + 1, (0, 1)), (WEEK, (0, 1)), (WEEK + 1, (0, 0)), (0, (1, 1))]
+)
+def test_a_day_and_a_week_end_to_the_second(age: float, expected: tuple[int, int]) -> None:
+    found = recurrence_of(occurred(age), an_alert("oom"))
+    assert (found.last_day, found.last_week) == expected
+
+
+def test_what_is_kept_is_an_hour_at_a_time_and_a_day_at_a_time_once_it_is_a_day_old() -> None:
+    hour, day = START // HOUR * HOUR, START // DAY * DAY
+    known = SubjectState(SUBJECT)
+    for at in (day - 3 * DAY + 1, day - 3 * DAY + 5 * HOUR, hour - 2 * HOUR, hour - 2 * HOUR + 60, hour):
+        known = count_occurrence(known, an_alert("oom", at))
+    assert known.occurrences["oom"] == ((day - 3 * DAY + 5 * HOUR, 2), (hour - 2 * HOUR + 60, 2), (hour, 1))
+
+
+def test_an_hour_is_kept_for_a_day_to_the_second() -> None:
+    """Of two alerts of one day, the one that is older than that is apart."""
+    start = START // DAY * DAY
+    known = SubjectState(SUBJECT)
+    for at in (start + HOUR - 1, start + HOUR, start + DAY + HOUR):
+        known = count_occurrence(known, an_alert("oom", at))
+    assert known.occurrences["oom"] == ((start + HOUR - 1, 1), (start + HOUR, 1), (start + DAY + HOUR, 1))
+
+
+def test_a_count_of_many_is_a_count_of_many() -> None:
+    found = recurrence_of(occurred(60, 60, 60, 2 * DAY, 2 * DAY), an_alert("oom"))
+    assert (found.last_day, found.last_week, found.previous) == (3, 5, START - 60)
+
+
+def test_what_came_in_a_later_hour_is_no_earlier_occurrence() -> None:
+    assert recurrence_of(occurred(-2 * HOUR), an_alert("oom")) == Recurrence()
+
+
+def test_an_alert_at_the_start_of_an_hour_knows_of_what_came_in_that_hour() -> None:
+    hour = START // HOUR * HOUR
+    found = recurrence_of(occurred(START - hour - 60), an_alert("oom", hour))
+    assert (found.last_day, found.previous) == (1, hour)
+
+
+def test_what_is_a_week_older_than_the_newest_is_dropped() -> None:
+    assert len(occurred(WEEK, 0).occurrences["oom"]) == 2
+    assert len(occurred(WEEK + 1, 0).occurrences["oom"]) == 1
+    assert len(occurred(0, WEEK + 1).occurrences["oom"]) == 1
+
+
+def test_a_cause_that_occurs_again_is_among_the_newest() -> None:
+    known = SubjectState(SUBJECT)
+    for cause in ("a", "b", "c", "d", "a", "e"):
+        known = count_occurrence(known, an_alert(cause))
+    assert [*known.occurrences] == ["c", "d", "a", "e"]
+
+
 # --- which deployment -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age", "known"), [(WEEK, True), (WEEK + 1, False), (0, True), (-1, False)])
+def test_a_deployment_is_known_for_a_week_to_the_second(age: float, *, known: bool) -> None:
+    deployed = SubjectState(SUBJECT, deployments={"ecs-svc/1": START - age})
+    for since in (an_alert(), an_alert(task="t1", deployment="ecs-svc/1")):
+        assert recurrence_of(deployed, since).deployed_at == (START - age if known else None)
+
+
+def test_only_the_beginning_of_a_deployment_with_an_id_is_recorded() -> None:
+    empty = SubjectState(SUBJECT)
+    assert record_deployment(empty, an_alert("deployment_in_progress")) == empty
+    assert record_deployment(empty, an_alert("deployment_failed", deployment="ecs-svc/1")) == empty
+    recorded = record_deployment(empty, an_alert("deployment_in_progress", deployment="ecs-svc/1"))
+    assert recorded.deployments == {"ecs-svc/1": START}
+
+
+def test_the_deployments_that_began_last_are_kept_whatever_the_order_of_arrival() -> None:
+    known = SubjectState(SUBJECT)
+    for number in (5, 4, 3, 2, 1, 0):
+        begins = an_alert("deployment_in_progress", START + number, deployment=f"ecs-svc/{9 - number}")
+        known = record_deployment(known, begins)
+    assert [*known.deployments] == [f"ecs-svc/{9 - number}" for number in range(1, 6)]
 
 
 def test_a_task_came_after_the_deployment_that_started_it() -> None:

@@ -7,7 +7,10 @@ import pytest
 from local_aws import events
 from router.history.items import iso
 from router.incident.lifecycle import close
-from router.model import Decision, Kind, Severity
+from router.incident.state import MutedAlert, SubjectState
+from router.incident.suppression import NOT_SUPPRESSED, Suppression, extend_mute, forget_muted, suppressed_by
+from router.model import Alarm, Begun, Decision, Effects, Kind, Recurrence, Severity
+from tests.doubles.subject import EMAIL, SLACK, SUBJECT, Life, a_beginning, an_alert, an_end
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 RULE = f"arn:aws:cloudwatch:{events.REGION}:{events.ACCOUNT}:alarm-mute-rule:nightly-release"
@@ -142,3 +145,119 @@ def test_one_time_series_of_an_alarm_neither_opens_nor_resolves_an_incident(worl
     assert world.decisions(contributor) == [Decision.BELOW_THRESHOLD]
     world.wait(HOUR)
     assert world.slack.kinds == [Kind.OPENED]
+
+
+# --- the pure functions -----------------------------------------------------------------------------------------------
+
+
+MUTED = Alarm(suppressed_by="nightly", suppressed_reason="a release", suppressed_until=START + HOUR)
+SILENCE = Suppression({"s1": "deploying"}, START + HOUR)
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life()
+
+
+class TestWhatCloudWatchSuppresses:
+    def test_it_is_named_with_its_reason_and_its_end(self) -> None:
+        alert = an_alert(alarm=MUTED)
+        assert suppressed_by(alert, START) == Suppression({"nightly": "a release"}, START + HOUR)
+
+    def test_it_is_over_at_its_end(self) -> None:
+        alert = an_alert(alarm=MUTED)
+        assert suppressed_by(alert, START + HOUR - 1)
+        assert not suppressed_by(alert, START + HOUR)
+
+    def test_without_an_end_it_lasts(self) -> None:
+        alert = an_alert(alarm=MUTED._replace(suppressed_until=None))
+        assert suppressed_by(alert, START + 9 * DAY) == Suppression({"nightly": "a release"}, None)
+
+    def test_other_alerts_are_not_suppressed(self) -> None:
+        for alarm in (None, Alarm(), MUTED._replace(suppressed_by="")):
+            assert suppressed_by(an_alert(alarm=alarm), START) == NOT_SUPPRESSED
+        assert not NOT_SUPPRESSED
+
+
+class TestWhatASilenceKeeps:
+    def test_it_keeps_the_alert_and_who_is_to_be_told_of_its_condition(self, life: Life) -> None:
+        alert = a_beginning()
+        life.gets(alert, SLACK, EMAIL, suppression=SILENCE)
+        assert life.state.muted == MutedAlert(START + HOUR, alert, (SLACK, EMAIL), Recurrence(), ("alarm",))
+
+    def test_it_keeps_what_had_happened_before_the_alert(self, life: Life) -> None:
+        life.gets(a_beginning(), suppression=SILENCE)
+        life.gets(a_beginning(at=START + 60), suppression=SILENCE)
+        assert life.state.muted is not None
+        assert life.state.muted.recurrence == Recurrence(1, 1, START)
+
+    def test_it_keeps_nothing_of_what_does_not_last(self, life: Life) -> None:
+        life.gets(an_alert(), suppression=SILENCE)
+        assert life.state.muted is None
+        life.gets(a_beginning(), suppression=SILENCE)
+        before = life.state.muted
+        life.gets(an_alert(at=START + 1), suppression=SILENCE)
+        assert life.state.muted == before
+
+    def test_it_keeps_the_newest_alert_with_all_conditions_that_continue(self, life: Life) -> None:
+        life.gets(a_beginning("one"), suppression=SILENCE)
+        life.gets(a_beginning("two", START + 1), suppression=SILENCE)
+        life.gets(an_end("one", START + 2))
+        newest = a_beginning("three", START + 3)
+        life.gets(newest, suppression=SILENCE._replace(until=START + 9))
+        assert life.state.muted is not None
+        assert (life.state.muted.alert, life.state.muted.until) == (newest, START + 9)
+        assert life.state.muted.conditions == ("two", "three")
+
+    def test_it_keeps_a_condition_once_that_is_reported_twice(self, life: Life) -> None:
+        for at in (START, START + 1):
+            life.gets(a_beginning(at=at), suppression=SILENCE)
+        assert life.state.muted is not None
+        assert life.state.muted.conditions == ("alarm",)
+
+    def test_it_keeps_only_the_condition_of_an_older_alert_that_comes_late(self, life: Life) -> None:
+        newest = a_beginning("one", START + 60)
+        life.gets(newest, suppression=SILENCE)
+        life.gets(a_beginning("two"), EMAIL, suppression=SILENCE._replace(until=START + 9))
+        assert life.state.muted is not None
+        assert (life.state.muted.alert, life.state.muted.until) == (newest, START + HOUR)
+        assert life.state.muted.conditions == ("one", "two")
+
+    def test_an_alert_of_the_same_time_is_newer(self, life: Life) -> None:
+        life.gets(a_beginning("one"), suppression=SILENCE)
+        life.gets(a_beginning("two"), suppression=SILENCE)
+        assert life.state.muted is not None
+        assert life.state.muted.alert.cause == "cause of two"
+
+    def test_it_keeps_nothing_if_only_another_event_tells_of_its_end(self, life: Life) -> None:
+        life.gets(a_beginning(), suppression=SILENCE)
+        life.gets(a_beginning(at=START + 1), suppression=Suppression({"suppressor": "why"}))
+        assert life.state.muted is None
+
+    def test_it_keeps_no_condition_that_is_over(self, life: Life) -> None:
+        both = an_alert(effects=Effects(begins=(Begun("one"), Begun("two"))))
+        life.gets(an_end("one", START + 1))
+        life.gets(both, suppression=SILENCE)
+        assert life.state.muted is not None
+        assert life.state.muted.conditions == ("two",)
+
+    def test_its_alert_is_forgotten_once_the_last_condition_has_ended(self, life: Life) -> None:
+        life.gets(a_beginning("one"), suppression=SILENCE)
+        life.gets(a_beginning("two", START + 1), suppression=SILENCE)
+        life.gets(an_end("two", START + 2))
+        assert life.state.muted is not None
+        life.gets(an_end("one", START + 2))
+        assert life.state.muted is None
+
+    def test_its_alert_is_forgotten_if_it_is_not_newer_than_what_was_announced(self, life: Life) -> None:
+        life.gets(a_beginning(), suppression=SILENCE)
+        assert forget_muted(life.state, START - 1) == life.state
+        assert forget_muted(life.state, START).muted is None
+        assert forget_muted(SubjectState(SUBJECT), START) == SubjectState(SUBJECT)
+
+    def test_its_alert_is_kept_longer_if_the_silence_goes_on(self, life: Life) -> None:
+        life.gets(a_beginning(), suppression=SILENCE)
+        extended = extend_mute(life.state, START + DAY).muted
+        assert life.state.muted is not None
+        assert extended == life.state.muted._replace(until=START + DAY)
+        assert extend_mute(SubjectState(SUBJECT), START) == SubjectState(SUBJECT)
