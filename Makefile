@@ -1,7 +1,7 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants chaos scale smoke release docs-pages docs-images clean
+.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants mutation chaos scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -90,6 +90,9 @@ soak: $(VENV)/.installed ## Runs the fault simulation for a given time: make soa
 mutants: $(VENV)/.installed ## Breaks the code on purpose and shows the seed of the simulation that notices
 	$(BIN)/python -m tests.simulation.mutants
 
+mutation: $(VENV)/.installed ## Changes router/incident in every small way, and lists what no unit test notices: minutes, restartable
+	@$(BIN)/python -m tests.mutation
+
 chaos: $(VENV)/.installed node_modules/.installed ## Injects real faults into the deployed stack: make chaos SCENARIOS="kill hang"
 	@$(BIN)/python -m tests.chaos.chaos $(SCENARIOS)
 
@@ -114,4 +117,4 @@ docs-images: $(VENV)/.installed node_modules/.installed ## Draws the pictures of
 	$(BIN)/python -m docs.photos
 
 clean: ## Removes everything that was built
-	rm -rf $(VENV) node_modules .serverless3 .build build dist .serverless
+	rm -rf $(VENV) node_modules .serverless3 .build build dist .serverless mutants
