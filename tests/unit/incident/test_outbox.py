@@ -1070,6 +1070,18 @@ class TestOutage:
         assert state.outbox["slack"].lease_owner == "one"
         assert state.outbox["slack"].suppressed == before.suppressed
 
+    def test_a_stateful_channel_that_is_being_sent_to_keeps_the_alert_that_it_got_without_history(
+        self, life: Life
+    ) -> None:
+        life.gets(an_alert(), PAGER, SLACK)
+        life.leases(seconds=HOUR)
+        untold, _ = record_outage_sends(life.state, [], life.state, START)
+        assert not untold.outbox["pager"].outage_alert
+        told, _ = record_outage_sends(life.state, ["pager", "slack"], life.state, START)
+        assert (told.outbox["pager"].outage_alert, told.outbox["slack"].outage_alert) == (True, False)
+        later, _ = record_outage_sends(told, [], told, START)
+        assert later.outbox["pager"].outage_alert
+
     def test_the_channels_of_an_incident_before_know_nothing_of_this_one(self, life: Life) -> None:
         life.gets(an_alert(), SLACK, EMAIL, PAGER)
         life.sends()
