@@ -10,6 +10,7 @@ script needs no installed package: the layer that has just been built has everyt
 
 import importlib.util
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> int:
     if importlib.util.find_spec("boto3") is None:
         # Lambda's runtime has boto3; this machine may not. Here, channels only create a client and never use it.
         sys.modules.update(dict.fromkeys(RUNTIME_MODULES, MagicMock()))
+        logging.getLogger("ecs-alert-router.aws").setLevel(logging.ERROR)  # it would warn of an unknown botocore
     problems, warnings, needs = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)

@@ -19,7 +19,7 @@ function removed(owed, channels, options) {
       .map(
         ([name, { open_incidents: open }]) =>
           `channels.${name}: the configuration no longer has this channel, which was notified of ${count(open, 'open incident')} ` +
-          'and will not be told of the end; an alert in PagerDuty stays open until somebody resolves it',
+          'and will not be told of the end; an alert that it keeps open, as PagerDuty does, stays open until somebody resolves it',
       ),
   };
 }

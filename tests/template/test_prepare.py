@@ -177,6 +177,26 @@ def test_a_deployment_without_any_usable_channel_is_refused() -> None:
     assert "no channel is usable" in result.stderr
 
 
+WITHOUT_BOTO3 = """
+import importlib.util, runpy
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "boto3" else find_spec(name, package)
+runpy.run_path("deploy/check_config.py", run_name="__main__")
+"""
+
+
+def test_a_machine_without_boto3_checks_the_configuration_and_says_nothing_about_it() -> None:
+    """The topic's channel makes a client, for which there are stand-ins."""
+    environment = {
+        "ALERT_ROUTER_CONFIG": "alert-router.toml",
+        "PATH": os.defpath,
+        "SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:alerts",
+    }
+    check = [sys.executable, "-c", WITHOUT_BOTO3]
+    result = subprocess.run(check, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 LITERAL = "https://hooks.slack.com/services/T00000000/B00000000/confidential"
 
 
