@@ -62,8 +62,9 @@ def poll_services(deps: Dependencies, home: Home, until: Deadline, deadline: Dea
     before = history.service_poll(now)
     with applies(until):
         poll, seen = continue_round(before, home.ecs(), now, deps.config.poll.every, until.left)
+    answered_at = deps.runtime.clock()
     poll = restarted(poll, _ended(poll, {service.arn for service in seen}, deps, now))
-    poll, reports = judge_services(poll, seen)
+    poll, reports = judge_services(poll, seen, now, answered_at)
     results = _report(reports[:REPORTS], deps, deadline, now)
     recorded = [report for report, result in zip(reports[:REPORTS], results, strict=True) if not result.error]
     after = reported(poll, recorded, now)

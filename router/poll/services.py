@@ -202,8 +202,15 @@ def _seconds(time: Any) -> float:
 # --- what is to be reported -------------------------------------------------------------------------------------------
 
 
-def judge_services(poll: ServicePoll, seen: Iterable[Service]) -> tuple[ServicePoll, list[Report]]:
-    """The poll with what it saw, and the changes that are to be reported, as long as nothing else ended a shortfall."""
+def judge_services(
+    poll: ServicePoll, seen: Iterable[Service], asked_at: float, answered_at: float
+) -> tuple[ServicePoll, list[Report]]:
+    """The poll with what it saw, and the changes that are to be reported, as long as nothing else ended a shortfall.
+
+    Args:
+        asked_at, answered_at: clock times between which ECS described the services. A slow answer shortens the time
+            that is counted, so that nothing is reported early.
+    """
     shortfalls = dict(poll.shortfalls)
     services = {service.arn: service for service in seen}
     unseen = tuple(arn for arn in poll.unseen if arn not in services)
@@ -213,7 +220,7 @@ def judge_services(poll: ServicePoll, seen: Iterable[Service]) -> tuple[ServiceP
     reports = []
     for arn, service in services.items():
         before = shortfalls.get(arn)
-        after = _after(before, service, poll.started_at)
+        after = _after(before, service, answered_at)
         if before is None and len(shortfalls) >= REMEMBERED:
             continue  # the item of the table has a limit; so many failures are not missed
         if after is None:
@@ -223,7 +230,7 @@ def judge_services(poll: ServicePoll, seen: Iterable[Service]) -> tuple[ServiceP
                 reports.append(Report(service, before))
         else:
             shortfalls[arn] = after
-            if _is_due(after, service, poll.started_at):
+            if _is_due(after, service, asked_at):
                 reports.append(Report(service, after))
     return poll._replace(shortfalls=shortfalls, unseen=unseen), reports
 

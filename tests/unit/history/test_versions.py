@@ -90,6 +90,7 @@ MAPPINGS_OF_DATA = {
     "exits",
     "revisions",
     "dimensions",
+    "silenced_by",
     "children",
 }
 MAPPINGS_OF_RECORDS = {"outbox", "tasks", "self_reports", "conditions"}

@@ -145,7 +145,7 @@ def shortfall(since: float, reported: str = "", reported_at: float = 0.0) -> Sho
 def after(before: Shortfall | None, state: str) -> tuple[ServicePoll, list[str]]:
     known = {WEB: before} if before else {}
     poll = ServicePoll(started_at=START, shortfalls=known, unseen=tuple(known))
-    poll, reports = judge_services(poll, [Service(WEB, cluster_arn("prod"), state)])
+    poll, reports = judge_services(poll, [Service(WEB, cluster_arn("prod"), state)], START, START)
     return poll, [report.service.state for report in reports]
 
 
@@ -171,6 +171,14 @@ def test_a_shortfall_is_reported_after_five_minutes_once_and_if_it_gets_worse_or
     assert after(before, state)[1] == reports
 
 
+def test_a_slow_answer_makes_no_shortfall_look_older_than_it_is() -> None:
+    """The round began two minutes before ECS described the service, which may have fallen short just then."""
+    service = Service(WEB, cluster_arn("prod"), NONE_RUNNING)
+    poll, _ = judge_services(ServicePoll(started_at=START), [service], START, START + 120)
+    assert judge_services(poll, [service], START + 300, START + 301)[1] == []
+    assert len(judge_services(poll, [service], START + 420, START + 421)[1]) == 1
+
+
 def test_a_deployment_starts_the_five_minutes_anew_and_does_not_end_what_was_reported() -> None:
     assert after(shortfall(START - 200), "")[0].shortfalls == {}
     assert WEB in after(shortfall(START - HOUR, TOO_FEW, START - 600), "")[0].shortfalls
@@ -180,7 +188,7 @@ def test_a_deployment_starts_the_five_minutes_anew_and_does_not_end_what_was_rep
 def test_a_service_that_a_complete_round_does_not_list_was_deleted(*, complete: bool, reports: list[str]) -> None:
     known = {WEB: shortfall(START - HOUR, TOO_FEW, START - 600)}
     poll = ServicePoll(started_at=START, shortfalls=known, unseen=(WEB,), complete=complete)
-    assert [report.service.state for report in judge_services(poll, [])[1]] == reports
+    assert [report.service.state for report in judge_services(poll, [], START, START)[1]] == reports
 
 
 def test_what_was_not_reported_is_forgotten_if_polling_paused() -> None:
