@@ -203,10 +203,12 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
     due = [each.routed.event for each in outcome.recorded if each.alert.cause == "task_overdue" and not each.unmuted]
     reported = Counter(math.floor(moment(event.details["dueAt"]) or 0) for event in due)
     missing = {round(each) for each in run.polled.missing}
-    for at, count in reported.items():
-        if count > 1 or not {at - 1, at, at + 1} & missing:
-            yield f"the run that was due at {at - START:.0f} is reported {count} times"
     on_time = not (plan.ecs or plan.tick_missing)
+    # Without a tick in time, the router sees no run before the first one that it waits for, and counts from that tick.
+    tolerance = 1.0 if on_time else 2 * MINUTE
+    for at, count in reported.items():
+        if count > 1 or not any(abs(at - each) <= tolerance for each in missing):
+            yield f"the run that was due at {at - START:.0f} is reported {count} times"
     for at in sorted(missing) if on_time else ():
         if not {at - 1, at, at + 1} & reported.keys():
             yield f"the run that was due at {at - START:.0f} never came, and that is not reported"
