@@ -247,6 +247,16 @@ def test_a_changed_state_refuses_the_commit() -> None:
     assert ask(history) == []
 
 
+def test_rate_limits_that_another_writer_has_charged_meanwhile_refuse_the_commit() -> None:
+    history = history_with()
+    before = history.channel_states(AT)
+    history.commit_all(AT, [], before._replace(sent_at={"slack": (AT,)}))
+    with pytest.raises(Conflict) as caught:
+        history.commit_all(AT, [SubjectWrite((), SubjectState(WEB))], before._replace(sent_at={"slack": (AT + 1,)}))
+    assert caught.value.keys == {CHANNEL_STATES_KEY}
+    assert history.channel_states(AT).sent_at == {"slack": (AT,)}
+
+
 def test_an_empty_commit_makes_no_call() -> None:
     class Untouched(MemoryTable):
         def commit(self, *_: object) -> None:
