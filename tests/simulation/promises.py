@@ -1,7 +1,7 @@
 """The promises (docs/reliability.md) as invariants of a finished run. Each yields its violations as sentences."""
 
 from bisect import bisect
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -45,6 +45,7 @@ from tests.doubles.ecs_account import service_arn
 from tests.simulation.neighbours import Write
 from tests.simulation.plan import BUDGETS, Muting
 from tests.simulation.remotes import Try
+from tests.simulation.scheduler import Process
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, RESOLVE_AFTER, START, Simulation
 from tests.simulation.workload import SECRET, Arrival, Lasting
 
@@ -67,11 +68,13 @@ class Recorded:
 
     Attributes:
         number: its position among the alerts of its incident; a notification whose count reaches it includes it.
-        routed: the event, understood again, which gives its routes.
+        by: the invocation that decided it.
+        routed: the event that was applied, understood again, which gives its routes.
         unmuted: it was silenced, and is counted now because what it reports has outlasted the silence.
     """
 
     at: float
+    by: Process
     item: Item
     incident: str
     number: int
@@ -151,21 +154,21 @@ class Outcome:
         """
         rows: list[Recorded] = []
         counts, last = Counter[str](), dict[str, SubjectState]()
-        missing = dict(self._row_writes)
+        missing = {key: deque(writes) for key, writes in self._row_writes.items()}
         for write in self.writes:
             item = write.item
             if item["sk"] == "incident":
-                before, state = last.get(item["pk"]), self._decoded[id(write)]
-                last[item["pk"]] = state
-                decided = [
-                    row for known in state.recent if (row := missing.pop((state.subject.key, known), None)) is not None
-                ]
+                before = last.get(item["pk"]) if item["version"] > 1 else None  # the one before it has expired
+                last[item["pk"]] = state = self._decoded[id(write)]
+                new = [known for known in state.recent if before is None or known not in before.recent]
+                keys = [(state.subject.key, known) for known in new]
+                decided = [missing[key].popleft() for key in keys if missing.get(key)]
                 if before and (unmuted := self._unmuted(before, state, write, decided, rows)):
                     counts[unmuted.incident] += 1
                     rows.append(replace(unmuted, number=counts[unmuted.incident]))
             elif is_row_key((item["pk"], item["sk"])):
-                key = self._row_key(item)
-                decided = [write] if missing.pop(key, None) is not None else []  # it has not changed the state
+                left = missing[self._row_key(item)]
+                decided = [left.popleft()] if left and left[0] is write else []  # it has not changed the state
             else:
                 continue
             for row in decided:
@@ -173,17 +176,51 @@ class Outcome:
                 incident = self.identity(row.item["incident"], write.at) if counted else ""
                 counts[incident] += 1
                 number = counts[incident] if counted else 0
-                rows.append(Recorded(write.at, row.item, incident, number, self._routed_of(row.item)))
+                routed = self._applied(row.item, write.at)
+                rows.append(Recorded(write.at, write.by, row.item, incident, number, routed))
         return rows
 
     @cached_property
-    def _row_writes(self) -> dict[tuple[str, str], Write]:
-        """The first write of each row, by the key of its subject and its id among the recent alerts."""
-        first: dict[tuple[str, str], Write] = {}
+    def _row_writes(self) -> dict[tuple[str, str], list[Write]]:
+        """The first write of each row, by the key of its subject and its id among the recent alerts.
+
+        A row that has expired is written anew if its alert has the same id as one that comes much later.
+        """
+        first: dict[tuple[str, str], list[Write]] = defaultdict(list)
         for write in self.writes:
             if is_row_key((write.item["pk"], write.item["sk"])):
-                first.setdefault(self._row_key(write.item), write)
+                writes = first[self._row_key(write.item)]
+                if write.item["version"] == 1:
+                    writes.append(write)
         return first
+
+    def _applied(self, item: Item, at: float) -> RoutedAlert:
+        """The event that was applied when the state was written at that time.
+
+        If its invocation died before it wrote the row, a later event about the same occurrence may have written it.
+        """
+        came = self._came
+        if came.get(item["event_id"], at) <= at:
+            return self._routed_of(item)
+        others = [event for event in self._reporting.get(item["id"], ()) if came[event] <= at]
+        return self.understood[min(others, key=lambda event: came[event])] if others else self._routed_of(item)
+
+    @cached_property
+    def _came(self) -> dict[str, float]:
+        """When each event came first, by its id."""
+        came: dict[str, float] = {}
+        for arrival in self.run.accepted:
+            if arrival.raw is not None and arrival.raw["id"] in self.understood:
+                came[arrival.raw["id"]] = min(arrival.comes, came.get(arrival.raw["id"], arrival.comes))
+        return came
+
+    @cached_property
+    def _reporting(self) -> dict[str, list[str]]:
+        """The events that report an occurrence, by the id of their alert."""
+        reporting = defaultdict(list)
+        for event, routed in self.understood.items():
+            reporting[routed.alert.id].append(event)
+        return reporting
 
     def _row_key(self, item: Item) -> tuple[str, str]:
         return self._routed_of(item).alert.subject.key, recent_id(item["id"])
@@ -204,7 +241,7 @@ class Outcome:
             return None
         row = next(row for row in reversed(rows) if row.item["event_id"] == muted.event_id)
         item = {**row.item, "decision": Decision.ANNOUNCED, "incident": incident.id}
-        return Recorded(write.at, item, self.identity(incident.id, write.at), 0, row.routed, unmuted=True)
+        return Recorded(write.at, write.by, item, self.identity(incident.id, write.at), 0, row.routed, unmuted=True)
 
     @property
     def unrecorded(self) -> Iterator[Alert]:

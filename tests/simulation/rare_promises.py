@@ -69,15 +69,16 @@ def contention_is_no_outage(outcome: Outcome) -> Iterator[str]:
 
 
 def what_was_announced_without_history_ends_with_its_incident(outcome: Outcome) -> Iterator[str]:
-    """Once it is redriven, the channels that knew of it are not told again, and the pager's alert is resolved."""
+    """Once it is redriven, the channels that knew of it are not told again, and the pager's alert is resolved.
+
+    Unless history knew it before: then its incident has been announced as usual, as soon as that was possible.
+    """
     run = outcome.run
     backfills = {(by, outcome.event_ids.get(body)) for by, body in run.backfills}
-    learned = {
-        event for write in outcome.writes if (event := write.item.get("event_id")) and (write.by, event) in backfills
-    }
     for row in outcome.recorded:
         announced = outcome.backfilled.get(row.item["event_id"], set())
-        for channel in announced if row.number == 1 and row.item["event_id"] in learned else ():
+        learned = (row.by, row.item["event_id"]) in backfills
+        for channel in announced if row.number == 1 and learned else ():
             tries = outcome.tries.get((row.incident, channel), ())
             if any(attempt.kind is Kind.OPENED and not attempt.reopened for attempt in tries):
                 yield f"{channel} is told again that {row.incident} is open"
