@@ -336,7 +336,8 @@ def record_outage_sends(
 
     Args:
         state: with the alert applied.
-        announced: the channels that were notified. The other channels that are owed it get `failed`, and no message.
+        announced: the channels that were notified. The other channels that are owed it get `failed`, and no message;
+            if they are tried again, that message tells what they have missed.
         before: the state without the alert.
     """
     incident, entries, deliveries = state.incident, {}, []
@@ -353,7 +354,7 @@ def record_outage_sends(
             )
             continue
         wanted = max(entry.wanted_revision, entry.sent_revision + 1)
-        owed = entry._replace(wanted_revision=wanted, suppressed=previous.suppressed)
+        owed = entry._replace(wanted_revision=wanted, suppressed=_left_untold(previous))
         dispatch = _dispatch(state, name, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
         if name in announced:
             entries[name] = _sent(owed, dispatch, now)._replace(
@@ -361,9 +362,14 @@ def record_outage_sends(
             )
             deliveries.append(Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE))
         else:
-            entries[name] = _failed(owed)._replace(response=NOT_SENT_DURING_OUTAGE)
+            entries[name] = _failed(entry)._replace(response=NOT_SENT_DURING_OUTAGE)
             deliveries.append(Delivery(dispatch, Outcome.FAILED, NOT_SENT_DURING_OUTAGE))
     return state._replace(outbox=entries), tuple(deliveries)
+
+
+def _left_untold(entry: OutboxEntry) -> Mapping[str, int]:
+    """What the channel has still not been told, once it was notified without history: one message may tell of many."""
+    return {} if entry.response == NOT_SENT_DURING_OUTAGE else entry.suppressed
 
 
 def request_outage_end(state: SubjectState, announced: Collection[str], now: float) -> SubjectState:

@@ -1007,6 +1007,15 @@ class TestOutage:
         assert (entry.is_behind, entry.due_at, entry.outcome) == (False, None, Outcome.FAILED)
         assert entry.response == NOT_SENT_DURING_OUTAGE
 
+    def test_a_channel_that_was_not_told_hears_once_it_is_tried_again_what_it_has_missed(self, life: Life) -> None:
+        life.gets(an_alert(), SLACK, EMAIL, PAGER)
+        life.sends()
+        life.now += DAY
+        self.recorded(life, an_alert(at=life.now), "slack", "pager")
+        life.state, why = requeue(life.state, "email", life.now)
+        dispatch = life.leases("email")["email"]
+        assert (why, dispatch.reason, dispatch.suppressed) == ("", Reason.DIGEST, {"out_of_memory": 1})
+
     def test_a_stateful_channel_keeps_a_second_alert_open_which_is_resolved_after_the_incidents_own(
         self, life: Life
     ) -> None:
