@@ -250,6 +250,17 @@ class Outcome:
         alerts = (routed.alert for routed in self.understood.values())
         return (alert for alert in alerts if row_key(alert.id) not in rows)
 
+    @cached_property
+    def _applied_only(self) -> dict[str, list[tuple[float, Alert]]]:
+        """When a state came to know the alerts that have no row, by the fingerprint of their subject."""
+        unrecorded = {(alert.subject.key, recent_id(alert.id)): alert for alert in self.unrecorded}
+        applied = defaultdict(list)
+        for write, state in self.stored_states:
+            for known in state.recent:
+                if alert := unrecorded.pop((state.subject.key, known), None):
+                    applied[state.subject.fingerprint].append((write.at, alert))
+        return applied
+
     @property
     def polled_subjects(self) -> set[Subject]:
         """The subjects that a poll has reported."""
@@ -351,6 +362,7 @@ class Outcome:
         if alert.effects.begins:
             return not self.continues(alert, at)
         rows = [row.alert for row in self.rows_of[alert.subject.fingerprint] if row.at <= at]
+        rows += [other for since, other in self._applied_only[alert.subject.fingerprint] if since <= at]
         if alert.effects.deployment is DeploymentStep.FAILED:
             steps = [(each.effects.deployment, each) for each in rows]
             rollbacks = {each.deployment for step, each in steps if step is DeploymentStep.ROLLING_BACK}
@@ -727,10 +739,10 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
     for row in outcome.recorded:
         alert = row.alert
         where = alert.subject.fingerprint
-        if row.item["event_id"] in outcome.backfilled:
-            continue  # its channels were told of it, so that it counts, whatever has happened since
         if row.decision is Decision.RESOLVING and alert.resolves and alert.effects.ends_occurrences:
             quiet[where] = max(quiet[where], recovers_from(alert))
+        if row.item["event_id"] in outcome.backfilled:
+            continue  # its channels were told of it, so that it counts, whatever has happened since
         if alert.effects.begins:
             if row.decision is Decision.ALREADY_RESOLVED and outcome.continues(alert, row.at):
                 yield f"{alert.cause} of {where} continues and is {row.decision}"

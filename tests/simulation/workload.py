@@ -205,7 +205,9 @@ def _story(chance: Random, name: str, start: float, storm: float) -> Story:
             break
     if chance.random() < 0.15:  # it fails again: some time later, or just when the incident lapses
         later = chance.choice((1.1, 24 + 0.03 * chance.random(), 24 + 0.03 * chance.random(), 26, 80))
-        story.now = max((happened for happened, *_ in story.emitted), default=story.now) + later * HOUR
+        # A service has one deployment at a time, so its next one comes after the approvals of this one.
+        over = (each.ends for each in story.lasting if each.key.startswith("hook/"))
+        story.now = max((*(happened for happened, *_ in story.emitted), *over), default=story.now) + later * HOUR
         chance.choice(plots)(story)
     return story
 
