@@ -18,7 +18,7 @@ from router.context import Answered, Job, OutageMemory, RoutedAlert, Runtime
 from router.history.items import AlertRecord, key_of, row_key
 from router.history.store import Attempt, Change, Snapshot, SubjectWrite
 from router.incident.lifecycle import advance, apply_alert, apply_late
-from router.incident.outbox import record_outage_sends, request_outage_end, take_lease
+from router.incident.outbox import record_outage_repeat, record_outage_sends, request_outage_end, take_lease
 from router.incident.recent import with_recent
 from router.incident.state import Delivery, LeaseGrant, SubjectState
 from router.incident.suppression import NOT_SUPPRESSED, suppressed_by
@@ -137,8 +137,9 @@ def backfill(routed: RoutedAlert, announced: Collection[str], runtime: Runtime) 
         recorded = rows.find(stored, alert.id)
         if recorded is not None:  # it was written after all, though the answer was lost
             rows.restore(routed, recorded)
-            known = request_outage_end(stored, announced, attempt.now)
-            return Change(None, SubjectWrite([*rows.new.values()], known if known != stored else None))
+            known, sent = record_outage_repeat(stored, recorded.incident, announced, attempt.now)
+            known = request_outage_end(known, announced, attempt.now)
+            return Change(None, SubjectWrite([*rows.new.values()], known if known != stored else None, sent))
         before = advance(stored, attempt.now, runtime.timing)
         suppression = NOT_SUPPRESSED if announced else suppressed_by(alert, attempt.now)
         state, decision = apply_alert(before, alert, targets, attempt.now, runtime.timing, suppression)

@@ -355,15 +355,43 @@ def record_outage_sends(
             continue
         wanted = max(entry.wanted_revision, entry.sent_revision + 1)
         owed = entry._replace(wanted_revision=wanted, suppressed=_left_untold(previous))
-        dispatch = _dispatch(state, name, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
+        told, sent = _told_during_outage(state, name, owed, now)
         if name in announced:
-            entries[name] = _sent(owed, dispatch, now)._replace(
-                outcome=Outcome.SENT, response=SENT_DURING_OUTAGE, outage_alert=entry.stateful
-            )
-            deliveries.append(Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE))
+            entries[name] = told
+            deliveries.append(sent)
         else:
             entries[name] = _failed(entry)._replace(response=NOT_SENT_DURING_OUTAGE)
-            deliveries.append(Delivery(dispatch, Outcome.FAILED, NOT_SENT_DURING_OUTAGE))
+            deliveries.append(Delivery(sent.dispatch, Outcome.FAILED, NOT_SENT_DURING_OUTAGE))
+    return state._replace(outbox=entries), tuple(deliveries)
+
+
+def _told_during_outage(
+    state: SubjectState, channel: str, owed: OutboxEntry, now: float
+) -> tuple[OutboxEntry, Delivery]:
+    dispatch = _dispatch(state, channel, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
+    told = _sent(owed, dispatch, now)._replace(
+        outcome=Outcome.SENT, response=SENT_DURING_OUTAGE, outage_alert=owed.stateful
+    )
+    return told, Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE)
+
+
+def record_outage_repeat(
+    state: SubjectState, incident: str, announced: Collection[str], now: float
+) -> tuple[SubjectState, tuple[Delivery, ...]]:
+    """Records that a repeat of an alert that history knows was announced without history, too.
+
+    Args:
+        incident: id of the incident that counts the alert; "" for none.
+        announced: the channels that were notified of the repeat. Those that had failed, and knew nothing, know it now.
+    """
+    entries, deliveries = dict(state.outbox), []
+    is_current = state.incident is not None and state.incident.id == incident and state.is_open
+    for name in announced if is_current else ():
+        entry = entries.get(name)
+        if entry and entry.response == NOT_SENT_DURING_OUTAGE and not entry.knows_incident and entry.due_at is None:
+            owed = entry._replace(wanted_revision=entry.sent_revision + 1, suppressed={})
+            entries[name], sent = _told_during_outage(state, name, owed, now)
+            deliveries.append(sent)
     return state._replace(outbox=entries), tuple(deliveries)
 
 

@@ -9,7 +9,7 @@ import pytest
 from local_aws import events
 from router.config.settings import Route
 from router.errors import TransientError
-from router.model import Kind, Severity
+from router.model import Kind, Outcome, Severity
 from tests.doubles.inbox import (
     MAX_RECEIVES,
     NOTE,
@@ -129,6 +129,30 @@ def test_a_redriven_event_may_arrive_twice() -> None:
     assert [receive(world, back), receive(world, back)] == [[], []]
     assert len(world.rows("alert#")) == 1
     assert world.slack.tried == 0
+
+
+def test_a_channel_that_only_the_second_copy_of_an_event_names_has_been_notified() -> None:
+    world = World()
+    receive(world, redriven("m1", died(), ""))
+    world.now += 1
+    receive(world, redriven("m2", died(), "slack,pager"))
+    (state,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
+    outcomes = {name: entry.outcome for name, entry in state.outbox.items()}
+    assert outcomes == {"slack": Outcome.SENT, "pager": Outcome.SENT, "email": Outcome.FAILED}
+    world.wait(20 * MINUTE)
+    assert [channel.tried for channel in world.channels.values()] == [0, 0, 0]
+
+
+def test_the_copy_of_an_event_of_an_earlier_incident_changes_nothing_about_this_one() -> None:
+    world = World()
+    receive(world, redriven("m1", crash("t1", START), ""))
+    world.receive(steady(START + 1))
+    world.wait(5 * HOUR)
+    receive(world, redriven("m2", crash("t2", world.now), ""))
+    receive(world, redriven("m3", crash("t1", START), "slack"))
+    (state,) = world.history.load([(world.rows("subject#")[-1]["pk"], "incident")], world.now)
+    assert state.incident
+    assert (state.incident.number, state.outbox["slack"].outcome) == (2, Outcome.FAILED)
 
 
 def test_a_redriven_event_is_never_announced_again_during_a_long_outage() -> None:

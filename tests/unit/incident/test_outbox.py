@@ -20,6 +20,7 @@ from router.incident.outbox import (
     due_channels,
     fail_if_exhausted,
     postpone,
+    record_outage_repeat,
     record_outage_sends,
     request_outage_end,
     request_send,
@@ -985,6 +986,15 @@ class TestOutage:
         life.state, deliveries = record_outage_sends(life.state, announced, before, life.now)
         return deliveries
 
+    def repeated(self, life: Life, *announced: str) -> tuple[Delivery, ...]:
+        life.state, deliveries = record_outage_repeat(life.state, life.incident.id, announced, life.now)
+        return deliveries
+
+    def changes_nothing(self, life: Life) -> None:
+        before = life.state
+        assert self.repeated(life, "slack") == ()
+        assert life.state == before
+
     def test_a_channel_that_was_told_is_not_told_again(self, life: Life) -> None:
         (delivery, *_) = self.recorded(life, an_alert(), "slack", "email", "pager")
         assert (delivery.outcome, delivery.response) == (Outcome.SENT, SENT_DURING_OUTAGE)
@@ -1090,6 +1100,41 @@ class TestOutage:
         assert (told.outbox["pager"].outage_alert, told.outbox["slack"].outage_alert) == (True, False)
         later, _ = record_outage_sends(told, [], told, START)
         assert later.outbox["pager"].outage_alert
+
+    def test_a_channel_that_was_told_only_of_a_repeat_was_told(self, life: Life) -> None:
+        self.recorded(life, an_alert())
+        (delivery,) = self.repeated(life, "slack")
+        assert (delivery.dispatch.channel, delivery.outcome) == ("slack", Outcome.SENT)
+        assert (life.entry().outcome, life.entry().last_kind_sent) == (Outcome.SENT, OPENED)
+        assert (life.entry().is_behind, life.entry().due_at, life.entry().suppressed) == (False, None, {})
+        assert life.entry("email").outcome is Outcome.FAILED
+
+    def test_a_repeat_of_an_alert_of_another_incident_tells_nothing_about_this_one(self, life: Life) -> None:
+        self.recorded(life, an_alert())
+        assert record_outage_repeat(life.state, "another-1", ["slack"], life.now) == (life.state, ())
+
+    def test_a_repeat_changes_nothing_once_the_incident_is_over(self, life: Life) -> None:
+        self.recorded(life, an_alert())
+        life.closes()
+        self.changes_nothing(life)
+
+    def test_a_repeat_of_what_a_channel_knows_does_not_tell_it_what_is_new(self, life: Life) -> None:
+        life.gets(an_alert(), SLACK, EMAIL, PAGER)
+        life.sends()
+        life.now += DAY
+        self.recorded(life, an_alert(at=life.now))
+        self.changes_nothing(life)
+
+    def test_a_repeat_does_not_withdraw_what_is_tried_again(self, life: Life) -> None:
+        self.recorded(life, an_alert())
+        life.state, why = requeue(life.state, "slack", life.now)
+        assert why == ""
+        self.changes_nothing(life)
+
+    def test_a_repeat_does_not_tell_a_channel_what_could_not_be_sent_before_the_outage(self, life: Life) -> None:
+        life.gets(an_alert(), SLACK)
+        life.answers(life.leases()["slack"], Outcome.FAILED)
+        self.changes_nothing(life)
 
     def test_the_channels_of_an_incident_before_know_nothing_of_this_one(self, life: Life) -> None:
         life.gets(an_alert(), SLACK, EMAIL, PAGER)
