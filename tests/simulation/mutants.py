@@ -554,8 +554,8 @@ MUTANTS = (
     Mutant(
         "the alert that was opened without history stays open if history knew the event",
         "outage.py",
-        "known = request_outage_end(stored, announced, attempt.now)",
-        "known = stored",
+        "            known = request_outage_end(known, announced, attempt.now)\n",
+        "",
         first=2,
     ),
     # polls
