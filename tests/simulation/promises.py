@@ -251,7 +251,7 @@ class Outcome:
         return (alert for alert in alerts if row_key(alert.id) not in rows)
 
     @cached_property
-    def _applied_only(self) -> dict[str, list[tuple[float, Alert]]]:
+    def applied_only(self) -> dict[str, list[tuple[float, Alert]]]:
         """When a state came to know the alerts that have no row, by the fingerprint of their subject."""
         unrecorded = {(alert.subject.key, recent_id(alert.id)): alert for alert in self.unrecorded}
         applied = defaultdict(list)
@@ -362,7 +362,7 @@ class Outcome:
         if alert.effects.begins:
             return not self.continues(alert, at)
         rows = [row.alert for row in self.rows_of[alert.subject.fingerprint] if row.at <= at]
-        rows += [other for since, other in self._applied_only[alert.subject.fingerprint] if since <= at]
+        rows += [other for since, other in self.applied_only[alert.subject.fingerprint] if since <= at]
         if alert.effects.deployment is DeploymentStep.FAILED:
             steps = [(each.effects.deployment, each) for each in rows]
             rollbacks = {each.deployment for step, each in steps if step is DeploymentStep.ROLLING_BACK}
@@ -747,7 +747,9 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
             if row.decision is Decision.ALREADY_RESOLVED and outcome.continues(alert, row.at):
                 yield f"{alert.cause} of {where} continues and is {row.decision}"
         elif alert.effects.deployment is None:
-            over = alert.at < quiet[where]
+            unrecorded = (other for since, other in outcome.applied_only[where] if since < row.at)
+            ends = (recovers_from(other) for other in unrecorded if other.resolves and other.effects.ends_occurrences)
+            over = alert.at < max((quiet[where], *ends))
             if row.decision in _COUNTED and over:
                 yield f"{alert.cause} of {where} was over and is {row.decision}"
             if row.decision is Decision.ALREADY_RESOLVED and not over:

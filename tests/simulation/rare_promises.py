@@ -96,7 +96,8 @@ def what_was_announced_without_history_ends_with_its_incident(outcome: Outcome) 
     for attempt in outcome.sent_to("pager"):
         subject = subject_of(attempt)
         is_open = attempt.incident.endswith("-0") and attempt.dedup_key in run.remotes["pager"].open
-        if is_open and attempt.answered and subject in counted - left - failed:
+        is_known = attempt.answered and not attempt.invocation.troubled_since(attempt.at)  # its dead letter says so
+        if is_open and is_known and subject in counted - left - failed:
             yield f"{attempt.incident} was redriven, and stays open on the pager"
 
 
