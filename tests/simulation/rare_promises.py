@@ -91,13 +91,12 @@ def what_was_announced_without_history_ends_with_its_incident(outcome: Outcome) 
     counted = {
         row.alert.subject.key
         for row in outcome.recorded
-        if row.number and row.item["event_id"] in outcome.backfilled and not row.unmuted
+        if row.number and "pager" in outcome.backfilled.get(row.item["event_id"], ()) and not row.unmuted
     }
     for attempt in outcome.sent_to("pager"):
         subject = subject_of(attempt)
         is_open = attempt.incident.endswith("-0") and attempt.dedup_key in run.remotes["pager"].open
-        is_known = attempt.answered and not attempt.invocation.troubled_since(attempt.at)  # its dead letter says so
-        if is_open and is_known and subject in counted - left - failed:
+        if is_open and attempt.answered and subject in counted - left - failed:
             yield f"{attempt.incident} was redriven, and stays open on the pager"
 
 
