@@ -76,8 +76,8 @@ def _delayed_by_polls(outcome: Outcome) -> list[str]:
     polled = {subject.key for subject in outcome.polled_subjects}
     found = []
     for name in run.remotes:
-        if any(mood.name == "stuck" for mood in run.plan.moods.get(name, ())):
-            continue  # whether it accepts what it does not answer is chance, in each of the two runs
+        if name in run.plan.moods:
+            continue  # when it answers, and what it accepts without an answer, is chance in each of the two runs
         these, those = (
             {
                 incident: tries
