@@ -27,7 +27,7 @@ from router import (
 )
 from router.channels.configured import ConfiguredChannel
 from router.channels.memory import memory_of
-from router.channels.plugins import Channel
+from router.channels.plugins import Channel, payload_size
 from router.model import Reason
 from router_conformance.notifications import notifications
 from router_conformance.server import Behaviour, ScriptedServer, answer, drip, reset, self_signed, send, stall
@@ -64,7 +64,8 @@ class RenderConformance:
 
     Attributes:
         factory: the class that the plugin registers. If it registers a function, override `channel` instead.
-        limit: bytes of compact JSON in UTF-8 that the remote accepts; None if there is no limit.
+        limit, limit_unit: the size that the remote accepts, in "bytes" of compact JSON in UTF-8 or in "characters" of
+            all texts; None if there is no limit.
         forbidden: regular expressions for the remote's mentions and formatting, which must not match any text of the
             payload.
         memory: for a channel whose `send` returns what to remember, an example of it; empty for all others. Every
@@ -73,6 +74,7 @@ class RenderConformance:
 
     factory: ClassVar[type[Any]]
     limit: ClassVar[int | None] = None
+    limit_unit: ClassVar[str] = "bytes"
     forbidden: ClassVar[tuple[str, ...]] = ()
     memory: ClassVar[Mapping[str, str]] = {}
 
@@ -116,7 +118,7 @@ class RenderConformance:
         """No payload is larger than the remote accepts."""
         for notification in self._told(name):
             for render in _renders(self.channel()):
-                size = len(_compact(render(notification)))
+                size = payload_size(render(notification), self.limit_unit)
                 assert size <= (self.limit or size)
 
     @every_notification
@@ -364,11 +366,6 @@ def _secrets(options: Mapping[str, Any]) -> set[str]:
 def _assert_no_secret(text: str, options: Mapping[str, Any]) -> None:
     shown = {secret for secret in _secrets(options) if secret in text}
     assert not shown, f"shows {len(shown)} secret(s), one beginning with {min(shown)[:3]!r}: {text[:2000]}"
-
-
-def _compact(payload: Mapping[str, Any]) -> bytes:
-    """The payload as `post_json` sends it."""
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _texts(value: Any) -> Iterator[str]:

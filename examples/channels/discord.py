@@ -35,6 +35,7 @@ class Discord:
 
     options = (Option("webhook_url", required=True, secret=True, description="URL of a webhook."),)
     secret_options = ("webhook_url",)
+    limit, limit_unit = 6_000, "characters"  # of all texts of the embeds together
     threads = True
     budget = (5, 2.0)  # what Discord usually grants a webhook; its headers say what it grants this one
 

@@ -43,7 +43,9 @@ class Channel(Protocol):
         stateful: True if the remote keeps an alert open until it is resolved, as PagerDuty does. Such a channel also
             gets `resolved` when an incident lapses, and gets nothing about an incident that it was not sent before it
             ended. Default: False.
-        limit: int, bytes of compact JSON in UTF-8 that the remote accepts; `simulate` shows it. Default: no limit.
+        limit: int, the size that the remote accepts; `simulate` shows it. Default: no limit.
+        limit_unit: what `limit` counts: "bytes" of compact JSON in UTF-8, or "characters" of all texts in the payload.
+            Default: "bytes".
         options: tuple of `router.Option`, the options that the kind has. `config check` then refuses every other key of
             the channel. Default: any option is accepted.
         secret_options: tuple of the names of options that are secrets. Production refuses literals for them, other
@@ -81,6 +83,21 @@ class Channel(Protocol):
 
 
 ChannelFactory = Callable[[ChannelConfig], Channel]
+
+
+def payload_size(payload: Mapping[str, Any], unit: str = "bytes") -> int:
+    """The size of a payload, in the unit of a channel's `limit_unit`. Raises ValueError for what is no JSON."""
+    if unit == "characters":
+        return _characters(payload)
+    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return len(text.encode(errors="replace"))
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return sum(map(_characters, inner))
 
 
 class Hooks:

@@ -12,7 +12,7 @@ from typing import IO, Any, assert_never
 import click
 from rich.markup import escape
 
-from router.channels.plugins import Plugins
+from router.channels.plugins import Plugins, payload_size
 from router.cli.classify import classification_row, read_events, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.output import TextConsole, console, echo, echo_json
@@ -63,7 +63,7 @@ class Body:
 
     Attributes:
         sent: the payload as sent: compact JSON in UTF-8.
-        limit: the most bytes that the channel accepts; None if its plugin does not say.
+        limit, limit_unit: the largest size that the channel accepts; None if its plugin does not say.
     """
 
     channel: str
@@ -71,11 +71,21 @@ class Body:
     payload: Mapping[str, Any] = field(default_factory=dict)
     sent: bytes = b""
     limit: int | None = None
+    limit_unit: str = "bytes"
     error: str = ""
 
     @property
+    def size(self) -> int:
+        return payload_size(self.payload, self.limit_unit)
+
+    @property
     def too_large(self) -> bool:
-        return self.limit is not None and len(self.sent) > self.limit
+        return self.limit is not None and self.size > self.limit
+
+    @property
+    def size_in_words(self) -> str:
+        limit = "" if self.limit is None else f" of {self.limit:,}"
+        return f"{self.size:,}{limit} {self.limit_unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +288,8 @@ def _body(name: str, notify: Callable[[ChannelConfig], Notification], config: Co
         channel_config, channel = configured.open()
         payload = channel.render(notify(channel_config))
         limit = getattr(channel, "limit", None)
-        return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None)
+        unit = str(getattr(channel, "limit_unit", "bytes"))
+        return Body(name, kind, payload, compact(payload), limit if isinstance(limit, int) else None, unit)
     except PermanentError as error:
         return Body(name, kind, error=str(error))
     except Exception as error:  # noqa: BLE001 - only its type is shown: its text may contain the channel's options
@@ -304,7 +315,8 @@ def _print_json(result: Simulated, kind: str) -> None:
         "routes": [{"position": position, "channels": list(channels)} for position, channels in result.routes.items()],
     }
     for body in result.bodies:
-        channel = {"channel": body.channel, "channel_kind": body.kind, "limit": body.limit}
+        limit = {"limit": body.limit, "limit_unit": body.limit_unit}
+        channel = {"channel": body.channel, "channel_kind": body.kind, **limit}
         content = {"error": body.error} if body.error else {"bytes": len(body.sent), "body": body.payload}
         echo_json({**event, **channel, **content})
     if not result.bodies:
@@ -322,8 +334,7 @@ def _story(result: Simulated, kind: str) -> Story:
 
 
 def _caption(body: Body, kind: str) -> str:
-    limit = "" if body.limit is None else f" of {body.limit:,}"
-    return f"{body.channel} ({body.kind}), {kind}: {len(body.sent):,}{limit} bytes" if body.kind else body.channel
+    return f"{body.channel} ({body.kind}), {kind}: {body.size_in_words}" if body.kind else body.channel
 
 
 def _write_page(stories: Sequence[Story], path: Path) -> None:
@@ -367,8 +378,7 @@ def _show_body(out: TextConsole, body: Body, kind: str) -> None:
     if body.error:
         out.print(f"{name}: [bold red]cannot be simulated:[/] {escape(printable(body.error))}", soft_wrap=True)
         return
-    limit = "" if body.limit is None else f" of {body.limit:,}"
     over = " [bold red]too large[/]" if body.too_large else ""
-    out.print(f"{name}, {kind}: {len(body.sent):,}{limit} bytes{over}", soft_wrap=True)
+    out.print(f"{name}, {kind}: {body.size_in_words}{over}", soft_wrap=True)
     echo(body.sent.decode(errors="replace"))
     out.print(preview(body.kind, body.payload))

@@ -254,6 +254,9 @@ class Fine:
 class Large(Fine):
     limit = 10
 
+class Counted(Fine):
+    limit, limit_unit = 3, "characters"
+
 class Picky(Fine):
     def __init__(self, config):
         if config.options["key"] != "the one":
@@ -268,7 +271,7 @@ class Odd(Fine):
 
 @hookimpl
 def register_channels(register):
-    for kind in (Fine, Large, Picky, Broken, Odd):
+    for kind in (Fine, Large, Counted, Picky, Broken, Odd):
         register(kind.__name__.lower(), kind)
 """
 
@@ -302,11 +305,13 @@ def test_a_body_that_cannot_be_rendered_is_a_finding_without_the_plugins_error_t
     assert SECRET not in result.output
 
 
-def test_a_body_over_the_limit_is_a_finding(plugins: Path) -> None:
+@pytest.mark.parametrize(("kind", "size"), [("large", "16 of 10 bytes"), ("counted", "5 of 3 characters")])
+def test_a_body_over_the_limit_is_a_finding(kind: str, size: str, plugins: Path) -> None:
+    """A channel's limit counts the bytes of the JSON, or the characters of its texts."""
     (plugins / "picky.py").write_text(PICKY)
-    result = run("--config", written(plugins.parent, '[channels.it]\nkind = "large"\n[[routes]]\nchannels = ["it"]'))
+    result = run("--config", written(plugins.parent, f'[channels.it]\nkind = "{kind}"\n[[routes]]\nchannels = ["it"]'))
     assert result.exit_code == 1
-    assert "it (large), opened: 16 of 10 bytes too large" in result.stdout
+    assert f"it ({kind}), opened: {size} too large" in result.stdout
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestDiscord(ChannelConformance):
     factory = Discord
+    limit = Discord.limit
+    limit_unit = Discord.limit_unit
     accepted = (Answer(200, '{"id": "112233445566778899"}'),)
     unaccepted = (Answer(204), Answer(200, "ok"), Answer(200, "{}"))
     memory: ClassVar[Mapping[str, str]] = {"message_id": "112233445566778899"}
