@@ -429,6 +429,10 @@ class Outcome:
         """Whether this channel's remote, history and the function had no fault in this run."""
         return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
 
+    def is_crowded(self, channel: str) -> bool:
+        """Whether so many incidents wait for their turn that a message may come late."""
+        return self.run.plan.subjects > 0 and self.run.plan.budgets[channel] != BUDGETS[channel]
+
 
 def subject_of(attempt: Try) -> str:
     """The key of the subject whose incident a channel was told of."""
@@ -637,8 +641,8 @@ def a_window_ends_in_time(outcome: Outcome) -> Iterator[str]:
         for channel in row.channels:
             if not outcome.undisturbed(channel) or outcome.silences_of(row.routed.alert.subject):
                 continue
-            if outcome.run.plan.subjects and outcome.run.plan.budgets[channel] != BUDGETS[channel]:
-                continue  # so many wait for their turn
+            if outcome.is_crowded(channel):
+                continue
             accepted = outcome.accepted(incident_id, channel)
             sent_at = next((attempt.at for attempt in accepted if attempt.count >= row.number), None)
             latest = _latest(row, accepted)
@@ -668,6 +672,8 @@ def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
         if outcome.silences_of(row.routed.alert.subject):
             continue
         for channel in row.channels if row.number else ():
+            if outcome.is_crowded(channel):
+                continue
             tries = outcome.tries.get((row.incident, channel), [])
             before = [
                 attempt
