@@ -126,7 +126,9 @@ def apply_routed(
     Returns:
         The next state, and the alert as it is now classified.
     """
-    new = _about_what_is_new(state, routed, moment.reclassify)
+    recent = find_recent(state, routed.event.id)
+    is_remembered = recent is not None and recent.alert_id  # the state may know of another restart by now
+    new = None if is_remembered else _about_what_is_new(state, routed, moment.reclassify)
     if new is None:
         return _apply_known(state, routed, rows, moment)
     new = new._replace(alert=_of_this_run(state, new.alert))

@@ -12,12 +12,12 @@ from router.cli.replay.memory_table import MemoryTable
 from router.context import Answered, Job
 from router.deadline import Deadline
 from router.deliver import attempt
-from router.history.items import to_state
+from router.history.items import iso, to_state
 from router.history.store import History
 from router.history.table import Put
 from router.incident.recent import REMEMBERED
 from router.model import Decision, Kind
-from tests.doubles.world import MINUTE, World
+from tests.doubles.world import MINUTE, START, World
 
 
 @pytest.fixture
@@ -215,3 +215,25 @@ def test_a_crash_does_not_lose_the_row_of_a_container_that_had_exited_before() -
     exits = [row for row in world.rows("alert#") if row["exited"]]
     assert sorted(row["exited"] for row in exits) == [["a"], ["b"]]
     assert counted(world) == len(world.rows("alert#"))
+
+
+def test_a_crash_does_not_count_an_exit_twice_if_the_container_has_been_restarted_since() -> None:
+    """The state gives such an alert an id by the latest restart, which is another one once it is received again."""
+    world, table = killed(None)
+
+    def sidecar(seconds: float, event_id: str, *, runs: bool = False) -> events.Raw:
+        other = events.container("sidecar", status="RUNNING") if runs else events.container("sidecar", 1)
+        containers = [events.container(status="RUNNING"), other]
+        at = iso(START + seconds)
+        return events.task_event(event_id=event_id, containers=containers, task="f" * 32, updatedAt=at)
+
+    world.receive(sidecar(10, "exit"))
+    world.receive(sidecar(20, "restart", runs=True))
+    table.left = 1
+    with suppress(Died):
+        world.receive(sidecar(30, "exit again"))
+    table.left = None
+    world.receive(sidecar(25, "late report of the restart", runs=True))
+    world.receive(sidecar(30, "exit again"))
+    assert counted(world) == 3
+    assert len([row for row in world.rows("alert#") if row["exited"]]) == 2
