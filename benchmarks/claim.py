@@ -53,7 +53,7 @@ GIVEN_BACK_AT_MOST = 0.01
 
 
 class _Client:
-    """What `DynamoTable` calls, counted by AWS's rules."""
+    """Counts the calls and capacity units of a `DynamoTable` as AWS does."""
 
     def __init__(self) -> None:
         self.tables = Tables()
@@ -185,7 +185,7 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """What became of the events of one service.
+    """The outcome for the events of one service.
 
     Attributes:
         given_back: records that were received again because others were first, in all.

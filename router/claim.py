@@ -169,8 +169,8 @@ def _apply_group(
 ) -> _Transition:
     """Applies a group. Raises HistoryUnavailable.
 
-    The state can give an alert another id than its event does. The few rows of such alerts are read now; nobody writes
-    one before he has changed the state.
+    The state can give an alert another id than its event does. The few rows of such alerts are read now; each
+    writer changes the state before it writes such a row.
     """
     before = snapshot.states.get(group.subject, SubjectState(group.subject))
     existing = dict(snapshot.rows)

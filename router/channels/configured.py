@@ -59,7 +59,7 @@ class ConfiguredChannel:
 
     @property
     def threads(self) -> bool:
-        """Whether later messages about an incident edit the first or reply to it; see `Channel`."""
+        """Whether later messages about an incident edit the first one or reply to it."""
         threads: bool | str = self._plugin_attribute("threads", default=False)
         return bool(self.config.options.get(threads)) if isinstance(threads, str) else bool(threads)
 

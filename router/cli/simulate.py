@@ -12,7 +12,7 @@ from typing import IO, Any, assert_never
 import click
 from rich.markup import escape
 
-from router.channels.plugins import Plugins, payload_size
+from router.channels.plugins import Plugins, compact, payload_size
 from router.cli.classify import classification_row, read_events, window_of
 from router.cli.config import choose, config_option, described, load_plugins
 from router.cli.output import TextConsole, console, echo, echo_json
@@ -294,11 +294,6 @@ def _body(name: str, notify: Callable[[ChannelConfig], Notification], config: Co
         return Body(name, kind, error=str(error))
     except Exception as error:  # noqa: BLE001 - only its type is shown: its text may contain the channel's options
         return Body(name, kind, error=f"render raised {type(error).__name__}, or returned what is not JSON")
-
-
-def compact(payload: Mapping[str, Any]) -> bytes:
-    """The bytes that `router.post_json` sends."""
-    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
 
 
 # --- JSON output ------------------------------------------------------------------------------------------------------

@@ -530,9 +530,8 @@ def test_a_row_is_written_after_its_state_and_not_before() -> None:
     assert ask(history) == [1]
 
 
-def test_a_row_whose_state_is_not_written_is_not_written_either() -> None:
-    history, table = watched()
-    table.refused[state_key(WEB)] = Conflict([state_key(WEB)])
+def with_a_row(history: History) -> Stored[int] | HistoryUnavailable:
+    """The outcome of an update that writes the state of a subject, and the row of one alert."""
     (outcome,) = history.update_all(
         [WEB],
         lambda *_: None,
@@ -540,6 +539,13 @@ def test_a_row_whose_state_is_not_written_is_not_written_either() -> None:
         lambda: AT,
         lambda _: None,
     )
+    return outcome
+
+
+def test_a_row_whose_state_is_not_written_is_not_written_either() -> None:
+    history, table = watched()
+    table.refused[state_key(WEB)] = Conflict([state_key(WEB)])
+    outcome = with_a_row(history)
     assert isinstance(outcome, Contended)
     assert ask(history) == []
 
@@ -550,13 +556,7 @@ def test_a_row_that_cannot_be_written_does_not_undo_its_state() -> None:
     key = row_key(row(1, AT).alert.id)
     assert key
     table.refused[key] = HistoryUnavailable("refused")
-    (outcome,) = history.update_all(
-        [WEB],
-        lambda *_: None,
-        lambda *_: Changes([Change(1, SubjectWrite([row(1, AT)], SubjectState(WEB)))]),
-        lambda: AT,
-        lambda _: None,
-    )
+    outcome = with_a_row(history)
     assert isinstance(outcome, Stored)
     assert outcome.missing_rows
     assert history.state(WEB, AT).version == 1
