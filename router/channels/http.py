@@ -28,6 +28,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from router.channels.plugins import compact
 from router.coldstart import tls
 from router.deadline import Deadline, applies, time_left
 from router.errors import ChannelError, DeadlineExceeded, PermanentError, TransientError
@@ -123,10 +124,9 @@ def _exchange(post: _Post) -> Response | ChannelError:
     if not host:
         return PermanentError("the webhook's URL is malformed: it must look like https://host/path")
     try:
-        text = json.dumps(post.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = compact(post.payload)
     except (TypeError, ValueError, RecursionError) as error:
         return PermanentError(f"the payload for {host} is not JSON: {type(error).__name__}")
-    body = text.encode(errors="replace")
     signed = post.sign(body) if post.sign else {}
     try:
         deadline = Deadline.after(time_left(post.timeout))
