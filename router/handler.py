@@ -38,7 +38,7 @@ from router.inbox import handle
 from router.incident.state import Timing
 from router.selfcheck.heartbeat import unconfirmed
 from router.selfcheck.metrics import MetricsRecorder
-from router.text import visible
+from router.text.characters import visible
 from router.understand import no_flags
 from router.verify import verify
 from router.version import VERSION

@@ -20,7 +20,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
-from router.text import clean, single_line
+from router.text.characters import clean, single_line
 
 LONG = 262_144  # characters; an event may have 256 KB
 

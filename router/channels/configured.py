@@ -12,7 +12,7 @@ from router.channels.plugins import Channel, ChannelFactory, declared_options
 from router.channels.secrets import Secrets, is_reference
 from router.errors import PermanentError
 from router.model import ChannelConfig, short_hash
-from router.redaction import known_parts, without_known
+from router.text.redaction import known_parts, without_known
 
 _LOOPBACK = re.compile(r"localhost|::1|127(\.[0-9]{1,3}){3}")
 DEFAULT_BUDGET = (1, 1.0)

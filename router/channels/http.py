@@ -32,7 +32,7 @@ from router.channels.plugins import compact
 from router.coldstart import tls
 from router.deadline import Deadline, applies, time_left
 from router.errors import ChannelError, DeadlineExceeded, PermanentError, TransientError
-from router.redaction import SHORTEST_KNOWN, known_parts, without_known
+from router.text.redaction import SHORTEST_KNOWN, known_parts, without_known
 
 # Seconds. A Lambda may be frozen for hours between two posts. By then the remote has closed the connections, and a post
 # on one of them ends in a reset, after which it is unknown whether the message arrived.

@@ -63,8 +63,8 @@ class Channel(Protocol):
     def render(self, notification: Notification) -> dict[str, Any]:
         """Returns the payload, which must be serialisable as JSON and hold no secret. Pure.
 
-        No text of the notification contains control, bidirectional or other hidden characters (`router.text`), so only
-        the markup of the channel's own format needs to be escaped.
+        No text of the notification contains control, bidirectional or other hidden characters
+        (`router.text.characters`), so only the markup of the channel's own format needs to be escaped.
         """
 
     def send(self, payload: dict[str, Any]) -> Mapping[str, str] | None:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from router.channels.round_robin import round_robin
 from router.channels.state import BundleState, ChannelStates
 from router.incident.state import SendMode
-from router.round_robin import round_robin
 
 Key = tuple[str, str]
 """Identifies the state of a subject (`router.history.items`)."""
@@ -162,7 +162,7 @@ def _in_turns(requests: Iterable[SendRequest]) -> list[SendRequest]:
     return [
         request
         for _, group in sorted(groups.items())
-        for request in round_robin(group, _rank, lambda each: each.account, lambda each: each.cluster)
+        for request in round_robin(group, _rank, lambda request: request.account, lambda request: request.cluster)
     ]
 
 

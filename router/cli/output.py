@@ -1,8 +1,9 @@
 """The only way from a command to a terminal, a pipe or a file: whatever text comes from outside, it stays text.
 
 Names, reasons and errors come from events, registries and remotes. A terminal would obey the control characters in
-them, and bidirectional marks would make a line read differently from what it says. `router.text.visible` writes each of
-these as `\\u202e`, in tables and in JSON alike. A test checks that no other module of the command line prints.
+them, and bidirectional marks would make a line read differently from what it says.
+`router.text.characters.visible` writes each of these as `\\u202e`, in tables and in JSON alike. A test checks that no
+other module of the command line prints.
 """
 
 import codecs
@@ -18,7 +19,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from router.text import clean, visible
+from router.text.characters import clean, visible
 
 _ESCAPED = "ecs-alert-router.escaped"
 _PIPED_WIDTH = 200  # columns if the output is not a terminal

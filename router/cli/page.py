@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from router.cli.preview import lines
-from router.text import visible
+from router.text.characters import visible
 
 HERE = Path(__file__).parent
 RENDERER = HERE.parents[1] / "node_modules/adaptivecards/dist/adaptivecards.min.js"

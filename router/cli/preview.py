@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from router.text import visible
+from router.text.characters import visible
 
 _URL = "/?#%!$&()*+,;=:~@"  # what stays as it is in a link: nothing that ends the terminal's own sequence
 WIDTH = 88  # columns; about what Slack gives a message

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, moment, text
 from router.model import Alarm
-from router.redaction import redacted
-from router.text import single_line
+from router.text.characters import single_line
+from router.text.redaction import redacted
 
 DESCRIPTION_LIMIT = 1024  # CloudWatch's own limit
 EXPRESSION_LIMIT = 2048  # the longest expression of metric math

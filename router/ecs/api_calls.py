@@ -14,7 +14,7 @@ from typing import Any
 
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mapping, mappings, moment, text
 from router.model import Event, SubjectKind, short_hash
-from router.redaction import redacted
+from router.text.redaction import redacted
 
 API_CALL = "aws api call via cloudtrail"
 """The detail-type, in lower case."""

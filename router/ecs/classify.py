@@ -30,7 +30,7 @@ from router.model import (
     SubjectKind,
     short_hash,
 )
-from router.subject_names import subject_in_cluster
+from router.text.subject_names import subject_in_cluster
 
 CRITICAL, ERROR, WARNING, INFO = Severity.CRITICAL, Severity.ERROR, Severity.WARNING, Severity.INFO
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from router.text import clean, single_line
+from router.text.characters import clean, single_line
 
 NAME_LIMIT = 255
 """ECS's own limit for services, clusters and families; CloudWatch's for alarms, metrics and dimensions."""

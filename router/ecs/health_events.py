@@ -19,8 +19,8 @@ from typing import Any
 
 from router.ecs.fields import NAME_LIMIT, TEXT_LIMIT, line, mappings
 from router.model import Event, SubjectKind, short_hash
-from router.redaction import redacted
-from router.text import clean, single_line
+from router.text.characters import clean, single_line
+from router.text.redaction import redacted
 
 SOURCE = "aws.health"
 SERVICES = frozenset({"ECS", "FARGATE"})

@@ -1,6 +1,6 @@
 """Turns any input into an `Event`: every field is present, has its type, and is bounded in length and
-contains none of the characters that `router.text` removes; reasons are without the secrets that `router.redaction`
-recognises.
+contains none of the characters that `router.text.characters` removes; reasons are without the secrets that
+`router.text.redaction` recognises.
 
 Four conditions are strict and raise `UnreadableEvent`: the event is an object, the router reads its source, its
 detail-type is a string, and its detail is an object. Anything else may be missing, null, of another type or garbage:
@@ -38,7 +38,7 @@ from router.model import (
     SubjectKind,
     short_hash,
 )
-from router.redaction import redacted
+from router.text.redaction import redacted
 
 SOURCES = frozenset({"aws.ecs", "aws.cloudwatch", "aws.codedeploy", HEALTH, OWN_SOURCE})
 # Detail-types, in lower case, whose detail describes a task.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from router.enrichment.task_definitions import LogStreams
-from router.redaction import redacted
-from router.text import clean
+from router.text.characters import clean
+from router.text.redaction import redacted
 
 LINES = 12
 LINE = 300  # characters

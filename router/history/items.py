@@ -93,8 +93,8 @@ from router.model import (
     Subject,
 )
 from router.poll.state import RunPoll, RunWatch, ServicePoll, Shortfall
-from router.redaction import REDACTED, redacted_value
-from router.redaction import redacted as redacted_text
+from router.text.redaction import REDACTED, redacted_value
+from router.text.redaction import redacted as redacted_text
 
 log = logging.getLogger("ecs-alert-router.history.items")
 

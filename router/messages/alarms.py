@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from router.messages import console
 from router.messages.phrases import phrase, span
 from router.model import Alarm, Alert, Subject, SubjectKind
-from router.subject_names import subject_in_cluster
+from router.text.subject_names import subject_in_cluster
 
 _TASKS = "RunningTaskCount"  # of Container Insights
 _COUNTS = {_TASKS: "running_tasks", "DesiredTaskCount": "desired_tasks", "PendingTaskCount": "pending_tasks"}

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 
 from router.causes import cause_words, mid_sentence
+from router.channels.round_robin import round_robin
 from router.incident.state import Dispatch, SubjectState
 from router.messages import console
 from router.messages.hygiene import cleaned
 from router.messages.phrases import part_labels, phrase, status
 from router.messages.render import LINKS, command, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
-from router.round_robin import round_robin
-from router.subject_names import subject_name
+from router.text.subject_names import subject_name
 
 ROOM = 2800
 """Characters of a message's text: Slack takes 3,000 in a section, escapes included."""

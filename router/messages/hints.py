@@ -1796,20 +1796,20 @@ def hint(situation: Situation, known: Mapping[str, str]) -> Hint | None:
     return next((hint for hint in HINTS.get(situation.cause, ()) if _fits(hint, situation, names)), None)
 
 
-def _fits(each: Hint, situation: Situation, names: set[str]) -> bool:
+def _fits(candidate: Hint, situation: Situation, names: set[str]) -> bool:
     reason, code = situation.reason, situation.code
     return (
-        (not each.target or reason.target in each.target)
-        and (not each.failure or reason.failure in each.failure)
-        and (not each.registry or situation.registry in each.registry)
-        and (not each.launch or situation.launch.upper() in each.launch)
-        and (not each.code or (code is not None and code % 2**32 in each.code))
-        and (not each.metric or situation.metric in each.metric)
-        and (not each.hook or situation.hook.upper() in each.hook)
-        and (not each.beside or not situation.beside.isdisjoint(each.beside))
-        and (not each.refusal or situation.refusal.lower().startswith(each.refusal))
-        and (not each.affects or situation.affects in each.affects)
-        and placeholders(each.en) <= names
+        (not candidate.target or reason.target in candidate.target)
+        and (not candidate.failure or reason.failure in candidate.failure)
+        and (not candidate.registry or situation.registry in candidate.registry)
+        and (not candidate.launch or situation.launch.upper() in candidate.launch)
+        and (not candidate.code or (code is not None and code % 2**32 in candidate.code))
+        and (not candidate.metric or situation.metric in candidate.metric)
+        and (not candidate.hook or situation.hook.upper() in candidate.hook)
+        and (not candidate.beside or not situation.beside.isdisjoint(candidate.beside))
+        and (not candidate.refusal or situation.refusal.lower().startswith(candidate.refusal))
+        and (not candidate.affects or situation.affects in candidate.affects)
+        and placeholders(candidate.en) <= names
     )
 
 
@@ -1852,12 +1852,12 @@ def _host(situation: Situation) -> str:
     return reference.host if reference else ""
 
 
-def worded(each: Hint, language: str, names: Mapping[str, str]) -> str:
+def worded(chosen: Hint, language: str, names: Mapping[str, str]) -> str:
     """The hint in that language, filled in with what `named` gave."""
     kind = _in(_ROLES.get(names.get("role_kind", ""), _ANY_ROLE), language)
     role = names.get("execution_role", "")
     shown = (f"{kind} {role} " if language == "ja" else f"{kind} {role}") if role else kind
-    return _in(Words(each.en, each.ja), language).format(**{**names, "execution_role": shown})
+    return _in(Words(chosen.en, chosen.ja), language).format(**{**names, "execution_role": shown})
 
 
 def _in(words: Words, language: str) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from router.model import Alert, Incident, Message, Notification, PartLabels, Silenced
-from router.text import clean, link, single_line
+from router.text.characters import clean, link, single_line
 
 
 def cleaned(notification: Notification) -> Notification:
-    """The notification without the characters that `router.text` names; the same objects where there are none.
+    """The notification without what `router.text.characters` removes; the same objects where there is none of it.
 
     Title, labels, names and the mention are single lines; all other texts may have several. A link that is not an
     https URL of a plain host is left out, and so is a fact without a label or a value.

@@ -38,7 +38,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
-from router.subject_names import TASK_SHOWN, subject_in_cluster
+from router.text.subject_names import TASK_SHOWN, subject_in_cluster
 
 _LATEST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()  # still has a date in every time zone
 _NO_NEWS = "essential container in task exited"

@@ -28,7 +28,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
-from router.subject_names import subject_name
+from router.text.subject_names import subject_name
 
 CAUSE = "test_alert"
 

@@ -1,6 +1,6 @@
 """Makes samples of secrets from the published rules of gitleaks and detect-secrets, which are only read, never copied.
 
-    python -m tests.doubles.secret_shapes gitleaks.toml DETECT_SECRETS_CHECKOUT > tests/unit/secret_shapes.txt
+    python -m tests.doubles.secret_shapes gitleaks.toml DETECT_SECRETS_CHECKOUT > tests/unit/text/secret_shapes.txt
 
 The file has three samples of each rule: the rule, the secret, and a line that holds it, separated by tabs. Each line is
 written backwards, so that no scanner of repositories takes a sample for a secret of ours.
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FILE = Path(__file__).parents[1] / "unit" / "secret_shapes.txt"
+FILE = Path(__file__).parents[1] / "unit" / "text" / "secret_shapes.txt"
 SAMPLES = 3
 _TRIES = 400
 _LETTERS = string.ascii_letters + string.digits

@@ -9,7 +9,7 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-from router.text import visible
+from router.text.characters import visible
 
 WIDTH = 380  # units of about a pixel: the width of a phone, or a third of a desktop window
 _LABEL = 13  # units: font size

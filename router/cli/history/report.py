@@ -27,7 +27,7 @@ from router.history.store import AlertQuery, History
 from router.history.table import Item
 from router.messages.phrases import span
 from router.model import Decision, Outcome, Severity
-from router.text import visible
+from router.text.characters import visible
 
 SHOWN = 200  # incidents; a longer page is slow on a phone
 _TOP = 8

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.enrichment.container_logs import LINE, LINES, TEXT, excerpt
-from router.redaction import REDACTED
+from router.text.redaction import REDACTED
 
 
 def test_the_last_lines_are_shown() -> None:

@@ -26,7 +26,7 @@ from router.model import (
     Recurrence,
     Silenced,
 )
-from router.text import clean
+from router.text.characters import clean
 from tests.doubles.hostile_events import alerts
 from tests.doubles.oom import ALERT, INCIDENT
 from tests.doubles.text import ANY_TEXT, hidden_characters, texts

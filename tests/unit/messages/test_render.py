@@ -37,7 +37,7 @@ from router.model import (
     Subject,
     SubjectKind,
 )
-from router.text import single_line
+from router.text.characters import single_line
 
 OPENED_AT = datetime(2024, 8, 8, 17, 19, 2, tzinfo=UTC).timestamp()
 

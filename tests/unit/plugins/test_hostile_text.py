@@ -29,7 +29,7 @@ from router.messages.bundle import bundle
 from router.messages.console import HOSTS
 from router.messages.render import notification
 from router.model import Alert, ChannelConfig, Enrichment, IncidentStatus, Kind, Notification
-from router.text import clean
+from router.text.characters import clean
 from tests.doubles.hostile_events import alerts
 from tests.doubles.markup import MAIL_ATTRIBUTES, MAIL_TAGS, Elements
 from tests.doubles.oom import INCIDENT

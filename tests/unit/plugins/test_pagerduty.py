@@ -18,7 +18,7 @@ from router.deliver import attempt
 from router.incident.state import Dispatch, SubjectState
 from router.messages.hygiene import cleaned
 from router.model import Incident, Kind, Message, Outcome, PartLabels, Severity, SubjectKind
-from router.text import single_line
+from router.text.characters import single_line
 from tests.doubles.examples import share
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 

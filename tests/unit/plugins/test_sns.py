@@ -24,7 +24,7 @@ from router.incident.state import Dispatch
 from router.messages.hygiene import cleaned
 from router.messages.render import notification as rendered
 from router.model import Kind, Message, Severity, SubjectKind
-from router.text import single_line
+from router.text.characters import single_line
 from tests.doubles.oom import ALERT, INCIDENT, SUBJECT
 
 REGION = "eu-west-1"

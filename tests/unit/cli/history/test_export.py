@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local_aws import events
 from router.cli.history.export import COLUMNS, WHOLE_COLUMNS, entry
 from router.history.items import iso
-from router.text import visible
+from router.text.characters import visible
 from tests.doubles.history_cli import TASKS, died, run
 from tests.doubles.world import MINUTE, World
 

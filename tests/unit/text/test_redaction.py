@@ -1,4 +1,4 @@
-"""router.redaction: what looks like a secret is taken out, ordinary lines stay, and no text takes long."""
+"""router.text.redaction: what looks like a secret is taken out, ordinary lines stay, and no text takes long."""
 
 import re
 import sys
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import router.redaction
-from router.redaction import REDACTED, known_parts, redacted, redacted_value, without_known
+import router.text.redaction
+from router.text.redaction import REDACTED, known_parts, redacted, redacted_value, without_known
 from tests.doubles.secret_shapes import Sample, samples
 from tests.doubles.text import ANY_TEXT
 
@@ -165,7 +165,7 @@ def test_at_least_95_percent_of_the_published_shapes_are_redacted(wrapping: str)
 
 
 def test_docs_name_every_published_shape_that_is_missed() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "redaction.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "redaction.md").read_text("utf-8")
     missed = {rule for rule, of_rule in shapes().items() if any(is_shown(sample, sample.line) for sample in of_rule)}
     table = page[page.index("| rule | why |") :]
     for rule in missed:
@@ -203,7 +203,7 @@ def repetitions(tree: Any) -> Iterator[tuple[int, bool]]:
 
 
 def patterns() -> list[str]:
-    module = vars(router.redaction)
+    module = vars(router.text.redaction)
     texts = [module[name] for name in module if re.fullmatch("_[A-Z_]+", name) and isinstance(module[name], str)]
     return [*texts, *module["_TOKENS"].values(), *(pattern for _, pattern in module["_SHAPES"])]
 

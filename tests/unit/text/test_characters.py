@@ -1,4 +1,4 @@
-"""router.text: what is invisible and hides or reorders text is removed; what is visible stays."""
+"""router.text.characters: what is invisible and hides or reorders text is removed; what is visible stays."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 
-from router.text import clean, link, single_line
+from router.text.characters import clean, link, single_line
 from tests.doubles.text import ANY_TEXT, hidden_characters
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from router.model import Subject, SubjectKind
-from router.subject_names import subject_in_cluster, subject_name
+from router.text.subject_names import subject_in_cluster, subject_name
 
 
 def subject(text: str, cluster: str = "prod") -> Subject:

@@ -1,11 +1,11 @@
-"""router.round_robin: every account, and every cluster in it, has its turn."""
+"""router.channels.round_robin: every account, and every cluster in it, has its turn."""
 
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.round_robin import round_robin
+from router.channels.round_robin import round_robin
 
 ITEMS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.integers(0, 3)), max_size=40)
 

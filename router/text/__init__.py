@@ -1,0 +1,1 @@
+"""What text for people may contain: visible characters, no secrets, and the names of subjects."""
