@@ -177,7 +177,7 @@ itself.
 
 ![Many incidents in one message on Slack, Teams and e-mail](images/gathered.png)
 
-**Resolved**: it is over, how long it lasted, and how often it occurred.
+**Resolved**: what ended it, how long it lasted, and how often it occurred.
 
 ![The end on each channel, short and green](images/resolved.png)
 

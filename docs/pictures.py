@@ -39,7 +39,7 @@ class Picture(NamedTuple):
     """What is drawn.
 
     Attributes:
-        enrichment: the enrichment of the event, for `simulate --found`.
+        enrichment: the enrichment of the event, for `simulate --enrichment`.
         options: further options of `simulate`.
         others: more events, for a message about several incidents.
     """
@@ -51,16 +51,17 @@ class Picture(NamedTuple):
 
 
 def announced() -> dict[str, Picture]:
-    """One event of each cause that is announced, by cause."""
-    by_cause: dict[str, Picture] = {}
+    """An event of each cause that is announced, by cause: the first of the most severe."""
+    by_cause: dict[str, tuple[Severity, Picture]] = {}
     for raw, known in [
         *((example.event, example.enrichment) for example in EXAMPLES),
         *((raw, None) for raw in MORE.values()),
     ]:
         verdict = classify(normalise(raw))
-        if verdict.severity.at_least(Severity.WARNING):
-            by_cause.setdefault(verdict.cause, Picture(raw, known or {}))
-    return by_cause
+        severity = by_cause[verdict.cause][0] if verdict.cause in by_cause else Severity.INFO
+        if verdict.severity.at_least(Severity.WARNING) and verdict.severity.rank > severity.rank:
+            by_cause[verdict.cause] = verdict.severity, Picture(raw, known or {})
+    return {cause: picture for cause, (_, picture) in by_cause.items()}
 
 
 def pictures() -> dict[str, Picture]:
@@ -103,7 +104,7 @@ def digest(drawn: str) -> str:
 
 
 def draw(drawn: str, to: Path, browser: str) -> None:
-    """Saves a screenshot of the page, with as few colours as look the same."""
+    """Saves a screenshot of the page, with the colours that the browser drew."""
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory, "page.html")
         source.write_text(drawn, "utf-8")
@@ -114,7 +115,7 @@ def draw(drawn: str, to: Path, browser: str) -> None:
         command = [browser, *flags, size, profile, f"--screenshot={shot}", source.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603 - a browser that was found
         with Image.open(shot) as image:
-            _trimmed(image.convert("RGB")).quantize(128).save(to, optimize=True)
+            _trimmed(image.convert("RGB")).save(to, optimize=True)
 
 
 def _trimmed(image: Image.Image) -> Image.Image:

@@ -34,6 +34,7 @@ from router.model import (
     Alert,
     ChannelConfig,
     Decision,
+    EndedBy,
     Enrichment,
     Event,
     Incident,
@@ -43,6 +44,7 @@ from router.model import (
     Reason,
     Recurrence,
     Subject,
+    SubjectKind,
 )
 from router.route import route
 from router.understand import classify_with_rules, targets_of
@@ -53,6 +55,12 @@ HELD_BACK = 3
 RECOVERED_AFTER = 300.0
 """Seconds between the failure and the recovery that a simulated `resolved` message reports."""
 
+_ENDED_BY = {
+    SubjectKind.SERVICE: EndedBy.STEADY_STATE,
+    SubjectKind.FAMILY: EndedBy.RUN_COMPLETED,
+    SubjectKind.ALARM: EndedBy.ALARM_OK,
+}
+"""What a simulated `resolved` message says has ended the incident; of other subjects, it says nothing."""
 
 _REASONS = {Kind.OPENED: Reason.FIRST, Kind.UPDATED: Reason.DIGEST, Kind.RESOLVED: Reason.ENDED}
 
@@ -272,7 +280,8 @@ def _at_kind(incident: Incident, kind: Kind) -> Incident:
         case Kind.UPDATED:
             return replace(incident, causes={incident.alert.cause: 1 + HELD_BACK})
         case Kind.RESOLVED:
-            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=incident.last_at + RECOVERED_AFTER)
+            ended_at, ended_by = incident.last_at + RECOVERED_AFTER, _ENDED_BY.get(incident.subject.kind)
+            return replace(incident, status=IncidentStatus.RESOLVED, ended_at=ended_at, ended_by=ended_by)
         case _:
             assert_never(kind)
 

@@ -394,7 +394,7 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "It is not known whether this has ended: the alarm has had no data for 24 h ({counts}).",
         "ja": "終了したかどうかは不明です。アラームは 24 時間データを受信していません ({counts})。",
     },
-    "over": {"en": "It lasted {lasted} ({counts}).", "ja": "継続時間は {lasted}でした ({counts})。"},
+    "over": {"en": "The incident lasted {lasted} ({counts}).", "ja": "継続時間は {lasted}でした ({counts})。"},
     "over_at_once": {"en": "It is over ({counts}).", "ja": "終了しました ({counts})。"},
     "over_unheard": {
         "en": "It started and ended within {lasted}, before this channel could be notified ({counts}).",

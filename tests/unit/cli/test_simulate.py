@@ -192,6 +192,11 @@ def test_the_remotes_would_accept_the_bodies(kind: str) -> None:
     assert bodies["email"]["MessageAttributes"]["kind"]["StringValue"] == kind
 
 
+def test_a_resolved_message_says_what_may_have_ended_the_incident() -> None:
+    (line,) = told("--kind", "resolved", "--channel", "teams")
+    assert "The service reached a steady state." in json.dumps(line["body"])
+
+
 def test_bytes_is_the_size_of_the_body_as_it_is_sent() -> None:
     event = events.alarm("ALARM", name="メモリ")
     for line in told(event=event):

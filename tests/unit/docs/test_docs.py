@@ -12,6 +12,7 @@ import click
 import pytest
 from botocore import xform_name
 from click.testing import CliRunner
+from PIL import Image
 
 from docs.examples import EXAMPLES, Example
 from docs.pages import DOCS, alert_of
@@ -49,6 +50,14 @@ def test_a_picture_shows_the_current_messages(name: str) -> None:
     """If not: `make docs-images`."""
     assert (IMAGES / name).is_file()
     assert remembered()[name] == digest(page(PICTURES[name]))
+
+
+def test_pictures_have_the_colours_of_the_browser_not_those_of_a_palette() -> None:
+    modes = {}
+    for path in IMAGES.glob("*.png"):
+        with Image.open(path) as image:
+            modes[path.name] = image.mode
+    assert set(modes.values()) == {"RGB"}, modes
 
 
 def test_every_picture_is_shown_in_a_document() -> None:

@@ -213,7 +213,7 @@ def test_an_update_counts_suppressed_alerts_and_the_total() -> None:
 @pytest.mark.parametrize(
     ("status", "first", "language", "text"),
     [
-        (IncidentStatus.RESOLVED, False, "en", "It lasted 12 min (out of memory 3 times)."),
+        (IncidentStatus.RESOLVED, False, "en", "The incident lasted 12 min (out of memory 3 times)."),
         (IncidentStatus.CLOSED, False, "en", "Closed manually by ann (moved) after 12 min (out of memory 3 times)."),
         (
             IncidentStatus.CLOSED,
@@ -278,7 +278,7 @@ def test_a_single_silenced_alert_is_in_the_singular() -> None:
 )
 def test_a_duration_has_at_most_two_units(seconds: float, span: str) -> None:
     over = incident_of(status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + seconds)
-    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"It lasted {span} (")
+    assert said(over, Kind.RESOLVED, first=False).text.startswith(f"The incident lasted {span} (")
 
 
 @pytest.mark.parametrize("seconds", [-5, 0, 0.4])
@@ -293,11 +293,14 @@ def test_what_the_title_names_is_counted_without_a_name() -> None:
     made, ended = crash(1), {"status": IncidentStatus.RESOLVED, "ended_at": OPENED_AT + 60}
     one, several = {made.cause: 3}, {made.cause: 3, "image_pull_failed": 1}
     message = said(incident_of(made, causes=one, **ended), Kind.RESOLVED, first=False)
-    assert (message.headline, message.text) == ("Container crashed: service web in prod", "It lasted 1 min (3 alerts).")
+    assert (message.headline, message.text) == (
+        "Container crashed: service web in prod",
+        "The incident lasted 1 min (3 alerts).",
+    )
     lead = said(incident_of(made, causes=one), Kind.UPDATED, first=False, held={made.cause: 2}).lead
     assert lead.startswith("2 more alerts since the last message; 3 in total since ")
     both = said(incident_of(made, causes=several, **ended), Kind.RESOLVED, first=False).text
-    assert both == "It lasted 1 min (essential container exited 3 times, image pull failed once)."
+    assert both == "The incident lasted 1 min (essential container exited 3 times, image pull failed once)."
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------
@@ -416,7 +419,9 @@ def test_a_resolved_alarm_names_its_ok() -> None:
     over = incident_of(
         of(events.alarm()), status=IncidentStatus.RESOLVED, ended_at=OPENED_AT + 60, ended_by=EndedBy.ALARM_OK
     )
-    assert said(over, Kind.RESOLVED, first=False).lead == ("The alarm is OK again. It lasted 1 min (1 alert).")
+    assert said(over, Kind.RESOLVED, first=False).lead == (
+        "The alarm is OK again. The incident lasted 1 min (1 alert)."
+    )
     closed = replace(over, status=IncidentStatus.CLOSED, closed_by="ann")
     assert "OK" not in said(closed, Kind.RESOLVED, first=False).lead
     assert dict(said(closed, Kind.RESOLVED).facts).keys() == {"Since", "Ended"}
