@@ -41,7 +41,7 @@ from router.errors import HistoryUnavailable
 from router.history.items import each_delivery, is_delivery_key, is_row_key, to_state
 from router.history.table import Item, Key, Page, Put, Query, plain_item, put_alone
 from router.inbox import handle
-from router.model import OWN_SOURCE, Kind
+from router.model import OWN_SOURCE, Kind, Notification
 from tests.doubles.deployed import settings
 from tests.doubles.world import START, Recorder, World
 
@@ -259,12 +259,12 @@ class Timed(Recorder):
         self.subjects: set[str] = set()
 
     def send(self, payload: dict[str, Any]) -> None:
-        notification = payload["notification"]
+        notification: Notification = payload["notification"]
         self.times.append(self.world.now)
-        self.gatherings += bool(notification.gathered)
+        self.gatherings += bool(notification.bundled)
         if notification.kind is not Kind.RESOLVED:
-            told = notification.gathered or (notification.incident,)
-            self.subjects.update(incident.subject.text for incident in told)
+            incidents = notification.bundled or (notification.incident,)
+            self.subjects.update(incident.subject.text for incident in incidents)
 
 
 class Storm(World):
@@ -329,11 +329,11 @@ def _asked_for(world: World) -> list[float]:
 def show(figures: Figures, console: Console) -> None:
     title = f"{figures.events:,} events, {CRASH_LOOPING} services in a crash loop, {OTHERS} others in trouble"
     table = Table(title=title)
-    for heading in ("channel", "budget", "messages", "of them gathering", "most in one period", "incidents told"):
+    for heading in ("channel", "rate limit", "messages", "of them bundled", "most in one period", "incidents named"):
         table.add_column(heading, justify="left" if heading == "channel" else "right")
     for name, (limit, period) in BUDGETS.items():
-        told = figures.named.get(name, figures.incidents)
-        entries = (figures.messages[name], figures.gathering.get(name, 0), figures.busiest[name], told)
+        named = figures.named.get(name, figures.incidents)
+        entries = (figures.messages[name], figures.gathering.get(name, 0), figures.busiest[name], named)
         table.add_row(name, f"{limit} in {period:g} s", *(f"{entry:,}" for entry in entries))
     console.print(table)
     decided = ", ".join(f"{number:,} {decision}" for decision, number in sorted(figures.decisions.items()))
