@@ -21,6 +21,8 @@ PLUGGY = "One module knows pluggy"
 POWERTOOLS = "Powertools is the handler's"
 HTTP = "One module speaks HTTP"
 TERMINAL = "The function carries nothing for terminals"
+CIRCLE = "No package imports in a circle"
+KIT = "Nothing that is shipped knows the conformance kit"
 
 
 @pytest.fixture
@@ -70,6 +72,8 @@ def test_every_contract_holds(tree: Path) -> None:
         ("router/deliver.py", "import urllib3", HTTP),
         ("router/handler.py", "import click", TERMINAL),
         ("router/messages/render.py", "import rich.table", TERMINAL),
+        ("router/messages/phrases.py", "import router.messages.render", CIRCLE),
+        ("router/cli/config.py", "import router_conformance.channel", KIT),
     ],
 )
 def test_a_contract_breaks_when_it_is_violated(tree: Path, file: str, offence: str, contract: str) -> None:
