@@ -107,9 +107,8 @@ _service: Mapping[str, Any] = {"service": "checkout", "family": "checkout"}
 EXAMPLES: tuple[Example, ...] = (
     Example(
         "reported by the task",
-        "the event of the reporter in the task ([container-exits.md](container-exits.md)), which anyone may send who may "
-        "call PutEvents: a container STOPPED with a code other than 0 or with an error name. Whatever else it says, it "
-        "means no more",
+        "a task reports about itself ([container-exits.md](container-exits.md)) that a container STOPPED with a code "
+        "other than 0 or with an error name. Anyone who may call PutEvents can send this event, so nothing else in it counts",
         container_exited(container("metrics-agent", 139), container("app", status="RUNNING"), **_service),
         {"recurrence": _AGAIN},
     ),
@@ -487,8 +486,8 @@ EXAMPLES: tuple[Example, ...] = (
     Example("AWS issue over", "AWS has closed an issue of the services; resolves", _issue("closed")),
     Example(
         "AWS issue",
-        "AWS reports an issue of the services, or plans another change of them; what only informs about the account is "
-        "any other event",
+        "AWS reports an issue of the services, or plans another change of them; a notice that only informs about the "
+        "account is *any other event*",
         _issue("open"),
     ),
     Example(

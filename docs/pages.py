@@ -172,8 +172,8 @@ so only give a channel to people who may see those logs.
 
 ![The digest on each channel: how often since the last message, and in all](images/updated.png)
 
-**Gathered**: several incidents in one message, worst first, when a channel's rate limit is reached. PagerDuty gets each by
-itself.
+**Gathered**: several incidents in one message, worst first, when a channel's rate limit is reached. PagerDuty gets each
+separately.
 
 ![Many incidents in one message on Slack, Teams and e-mail](images/gathered.png)
 
