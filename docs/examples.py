@@ -1,6 +1,6 @@
 """An event for each rule of the table, as ECS sends it: what docs/classification.md and docs/messages.md show.
 
-Everything here is invented; the shapes are those of the Amazon ECS Developer Guide, the reasons are found in the wild.
+Everything here is invented; the shapes are those of the Amazon ECS Developer Guide, and the reasons those of real events.
 """
 
 from collections.abc import Mapping
