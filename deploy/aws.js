@@ -73,8 +73,8 @@ class Aws {
 
   async config() {
     if (this.provider.getAwsSdkV3Config) return this.provider.getAwsSdkV3Config(); // osls
-    const found = await this.provider.getCredentials();
-    const credentials = found.credentials ?? found; // Serverless 3 has those of the AWS SDK 2, Serverless 4 the values
+    const answer = await this.provider.getCredentials();
+    const credentials = answer.credentials ?? answer; // Serverless 3 has those of the AWS SDK 2, Serverless 4 the values
     await credentials.getPromise?.();
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     // Without any, the SDK looks in the places that it knows.

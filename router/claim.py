@@ -54,9 +54,9 @@ from router.occurrence import Moment, Reclassify, Rows, apply_routed
 
 log = logging.getLogger("ecs-alert-router.claim")
 
-_DUE_TRIES = 3  # at sharing the rate limits among what is due, while others send as well
+_DUE_TRIES = 3  # attempts to share the rate limits among what is due, while other invocations send as well
 _KNOWN = Decision.HELD_BACK
-"""The decision about an alert that is a repeat in other words, so that it has no row."""
+"""The decision about an alert that only repeats a known one in other words, and therefore has no row of its own."""
 
 Channels = Mapping[str, ConfiguredChannel]
 
@@ -140,7 +140,7 @@ def _claims_of(group: _Group, outcome: Stored[_Claimed] | HistoryUnavailable) ->
 
 
 def _concerns_subject(routed: RoutedAlert) -> bool:
-    """Whether an alert can change its subject's state. All others are only recorded, whatever the state is."""
+    """Whether an alert can change its subject's state. All other alerts are only recorded, whatever the state is."""
     alert, effects = routed.alert, routed.alert.effects
     begun = alert.cause == DEPLOYMENT_STARTED or effects.deployment is not None
     ends = alert.resolves or alert.stopped or bool(alert.exited or effects.ends or effects.uncertain)
@@ -152,7 +152,7 @@ class _Transition(NamedTuple):
 
     Attributes:
         final: the alerts as they are classified with the state known; see `Claims.reclassified`.
-        known: what was decided before about those of them that are repeats.
+        known: the earlier decisions about those alerts that are repeats.
         is_news: something must be written.
     """
 
@@ -169,8 +169,8 @@ def _apply_group(
 ) -> _Transition:
     """Applies a group. Raises HistoryUnavailable.
 
-    The state can give an alert another id than its event does. The few rows of such alerts are read now; each
-    writer changes the state before it writes such a row.
+    The state can give an alert an id that differs from the one its event gives it. The few rows of such alerts are
+    read now. That is late enough, because each writer changes the state before it writes such a row.
     """
     before = snapshot.states.get(group.subject, SubjectState(group.subject))
     existing = dict(snapshot.rows)
@@ -244,7 +244,7 @@ def _lease(
 ) -> Changes[_Claimed]:
     """Takes leases as far as rate limits grant sends, and lists what must be written for that."""
     allocation = Allocation(channel_states)
-    if now < lease.begin_by:  # else what is due stays due, for an invocation that has the time
+    if now < lease.begin_by:  # otherwise what is due stays due, for an invocation that has time
         states = [transition.state for transition in transitions if transition.is_news]
         allocation = _allocate(states, channel_states, channels, now, all_due=False)
     changes = [_change(transition, allocation, lease, now) for transition in transitions]
@@ -354,8 +354,8 @@ class _Due(NamedTuple):
     channel_states: ChannelStates
 
 
-def _advanced_due(state: SubjectState, found: Findings | None, runtime: Runtime, now: float) -> SubjectState:
-    checked = state if found is None else apply_findings(state, found, now, runtime.timing)
+def _advanced_due(state: SubjectState, findings: Findings | None, runtime: Runtime, now: float) -> SubjectState:
+    checked = state if findings is None else apply_findings(state, findings, now, runtime.timing)
     return _postponed_by_silence(_advanced(checked, runtime, now), runtime, now)
 
 
@@ -367,7 +367,7 @@ def _lease_due(  # noqa: PLR0913, PLR0917 - everything that it depends on
     now: float,
     is_whole: bool,  # noqa: FBT001
 ) -> Change[_Claimed]:
-    """Leases what is due of one subject. The tick also moves what is not due yet to its place in the due index."""
+    """Leases what is due for one subject. The tick also moves what is not due yet to its place in the due index."""
     grant = _lease_grant(state, lease, allocation, {})  # what waits for a bundle already needs no write
     leased, dispatches = take_lease(state, now, grant)
     if leased == before and (is_due(before, now) or not is_whole):
@@ -393,7 +393,7 @@ def _allocate(
 
 
 def send_requests(state: SubjectState, now: float) -> Iterator[SendRequest]:
-    """One request for each channel that is due; resolutions come after, and worse incidents before, the others."""
+    """One request for each channel that is due. Worse incidents come before others; resolutions come last."""
     incident = state.incident
     if incident is None:
         return
@@ -412,7 +412,7 @@ def endpoint_limits(channels: Channels) -> dict[str, EndpointLimit]:
 
 
 def _changed_channel_states(before: ChannelStates, allocation: Allocation) -> ChannelStates | None:
-    """What must be written of the channels; nothing if only time has passed."""
+    """The channel states if they must be written; None if only time has passed."""
     changed = allocation.grants or allocation.channel_states.bundles != before.bundles
     return allocation.channel_states if changed else None
 

@@ -1,4 +1,4 @@
-"""Notify: turns what was leased into jobs for the deliver step, with what is known beyond the events."""
+"""Notify: enriches what was leased, and turns it into jobs for the deliver step."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,8 +61,8 @@ def jobs_for(
         enrichment = enrichments.get((dispatch.alert or incident.alert).id, Enrichment())
         enrichment = enrichment._replace(recurrence=None if dispatch.alert else recurrence, account_name=account_name)
         settings = channel.config if channel else ChannelConfig(dispatch.channel, "", {})
-        told = replace(incident, number=0) if dispatch.of_outage else incident
-        render = partial(notification, dispatch, told, settings, enrichment, messages)
+        reported = replace(incident, number=0) if dispatch.of_outage else incident
+        render = partial(notification, dispatch, reported, settings, enrichment, messages)
         yield Job(state, dispatch, settings, render, channel, unusable)
 
 

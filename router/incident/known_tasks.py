@@ -1,7 +1,7 @@
 """What a subject's state remembers of its tasks: which of their containers have ended. Pure functions.
 
-ECS lists a container that ended in every later event of its task, and does not say when it ended. So whoever wants to
-know what is new must remember what was there before.
+ECS lists a container that ended in every later event of its task, and does not say when it ended. So the
+state remembers which containers had ended before, to recognise what is new.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,15 +11,15 @@ from router.model import Alert, Severity
 
 TASKS_REMEMBERED = 200
 STOPS_REMEMBERED = 20
-"""Of these tasks, how many may be known for their stop alone: a crash loop must not make the state large."""
+"""How many of these tasks may be remembered only for their stop: a crash loop must not make the state large."""
 
 _UNKNOWN = KnownTask()
 _STOPPED_BY_ECS = frozenset({None, 0, 130, 137, 143})
-"""Exit codes of containers that ended well, or that a signal of ECS has ended: SIGINT, SIGKILL, SIGTERM."""
+"""Exit codes of containers that ended well, or that ECS ended by a signal: SIGINT, SIGKILL, SIGTERM."""
 
 
 def exits_of(state: SubjectState, task: str) -> Mapping[str, Severity]:
-    """The containers of a task whose exits AWS has reported while the task went on, with the severity of that alert."""
+    """The containers of a task whose exits AWS has reported while the task ran, with the severity of that alert."""
     return state.tasks.get(task, _UNKNOWN).exits
 
 
@@ -100,7 +100,7 @@ def _revision(entry: OutboxEntry) -> int:
 
 
 def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
-    """The task's own report of the same exits, in the open incident, whose place AWS's alert takes; None without one.
+    """The task's own report, in the open incident, that AWS's alert about the same exits replaces; None without one.
 
     A channel that was told of that report at this severity need not be told again.
     """
@@ -111,7 +111,7 @@ def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
         return None
     if any(report.incident != incident.number for report in replaced):
         return None
-    told = {
+    notified = {
         channel
         for channel, entry in state.outbox.items()
         if all(
@@ -121,4 +121,4 @@ def replaced_report(state: SubjectState, alert: Alert) -> Replaced | None:
             for report in replaced
         )
     }
-    return Replaced(replaced[0].cause, frozenset(told))
+    return Replaced(replaced[0].cause, frozenset(notified))

@@ -185,15 +185,15 @@ def _latest(state: SubjectState, incident: Incident, alert: Alert) -> Alert:
 
 
 def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Incident:
-    """The incident, where it failed again after a recovery. It returned if a channel was told that it is resolved."""
+    """Counts a relapse if the incident had recovered, and a return if a channel was told that it is resolved."""
     recovered = incident.over or incident.status is IncidentStatus.RECOVERING
-    another_question = alert.effects.immediate and bool(alert.effects.begins)  # an approval is no failure
+    another_question = alert.effects.immediate and bool(alert.effects.begins)  # an approval is not a failure
     if not recovered or alert.self_reported or another_question:
         return incident
-    told = any(entry.sent_revision and not entry.knows_incident for entry in state.outbox.values())
+    end_announced = any(entry.sent_revision and not entry.knows_incident for entry in state.outbox.values())
     return replace(
         incident,
-        reopened=incident.reopened + (incident.over and told),
+        reopened=incident.reopened + (incident.over and end_announced),
         relapses=incident.relapses + 1,
         relapsed_at=(*incident.relapsed_at, alert.at)[-RELAPSES_OF_FLAPPING:],
     )
@@ -262,7 +262,7 @@ def _reopens(incident: Incident, alert: Alert) -> bool:
 
 
 def _apply_silence(state: SubjectState, alert: Alert, by: Mapping[str, str]) -> SubjectState:
-    """Counts the alert as silenced, not as part of the incident. What it reports may outlast the silence."""
+    """Counts the alert as silenced, not as part of the incident. Its problem may outlast the silence."""
     silenced = _merge_silenced(_unless_lapsed(state.silenced, alert), Silenced(alert.at, alert.at, 1, by))
     return state._replace(silenced=silenced, lapse_at=None)  # `reassess` gives an open incident another day
 
@@ -368,7 +368,7 @@ def _without_stale_digests(state: SubjectState, now: float) -> SubjectState:
 
 
 def _with_reminders(state: SubjectState, now: float) -> SubjectState:
-    """The state with a message requested for each channel that has heard nothing for long of what continues."""
+    """Requests a message for each channel that has not been told for a long time that a condition continues."""
     if not state.conditions:
         return state
     due = {
@@ -419,7 +419,7 @@ def close(state: SubjectState, author: str, reason: str, now: float) -> SubjectS
 def _close(state: SubjectState, incident: Incident, now: float) -> SubjectState:
     """The state with its incident over. What it counted, and its conditions, end with it.
 
-    A failed deployment is remembered: what completed may turn out to be its rollback, and then it has not ended.
+    A failed deployment is remembered: the one that completed may turn out to be its rollback, which ends nothing.
     """
     recovered = incident.status is IncidentStatus.RESOLVED
     over = state._replace(

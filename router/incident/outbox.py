@@ -32,7 +32,7 @@ _UNTOLD = OutboxEntry(dedup_window=0.0)
 
 
 def request_send(entry: OutboxEntry, now: float) -> OutboxEntry:
-    """Adds a revision to send: now, or with the attempt that is under way or already scheduled."""
+    """Adds a revision to send: now, or with the attempt that is in progress or already scheduled."""
     scheduled = entry.due_at is not None and (entry.attempt > 0 or entry.is_leased(now))
     return entry._replace(wanted_revision=entry.wanted_revision + 1, due_at=entry.due_at if scheduled else now)
 
@@ -73,7 +73,7 @@ def withdraw_end(entry: OutboxEntry, severity: Severity) -> OutboxEntry:
 def close_outbox(state: SubjectState, now: float) -> SubjectState:
     """The state of an incident that is over: see `apply_incident_end`.
 
-    A send that was tried, and is not owed any more, has failed: history must say so, and `redrive` must find it.
+    A send that was tried and is no longer owed has failed: history must say so, and `redrive` must find it.
     """
     entries, given_up = {}, list(state.given_up)
     for name, before in state.outbox.items():
@@ -208,7 +208,7 @@ def fail_if_exhausted(state: SubjectState, delivery: Delivery, now: float) -> De
 
 
 def _is_pointless(state: SubjectState, delivery: Delivery, entry: OutboxEntry) -> bool:
-    """Whether the incident has ended during the attempt, and the channel need not hear of it any more."""
+    """Whether the incident has ended during the attempt, and the channel no longer needs to be told of it."""
     if state.incident is None or not state.incident.over or delivery.dispatch.kind is Kind.RESOLVED:
         return False
     return not _is_owed_the_end(entry, in_doubt=entry.in_doubt or delivery.unanswered)
@@ -355,9 +355,9 @@ def record_outage_sends(
             continue
         wanted = max(entry.wanted_revision, entry.sent_revision + 1)
         owed = entry._replace(wanted_revision=wanted, suppressed=_left_untold(previous))
-        told, sent = _told_during_outage(state, name, owed, now)
+        after_send, sent = _told_during_outage(state, name, owed, now)
         if name in announced:
-            entries[name] = told
+            entries[name] = after_send
             deliveries.append(sent)
         else:
             entries[name] = _failed(entry)._replace(response=NOT_SENT_DURING_OUTAGE)
@@ -369,10 +369,10 @@ def _told_during_outage(
     state: SubjectState, channel: str, owed: OutboxEntry, now: float
 ) -> tuple[OutboxEntry, Delivery]:
     dispatch = _dispatch(state, channel, owed._replace(attempt=1, suppressed={}), SendMode.SINGLE)
-    told = _sent(owed, dispatch, now)._replace(
+    entry = _sent(owed, dispatch, now)._replace(
         outcome=Outcome.SENT, response=SENT_DURING_OUTAGE, outage_alert=owed.stateful
     )
-    return told, Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE)
+    return entry, Delivery(dispatch, Outcome.SENT, SENT_DURING_OUTAGE)
 
 
 def record_outage_repeat(
@@ -396,7 +396,7 @@ def record_outage_repeat(
 
 
 def _left_untold(entry: OutboxEntry) -> Mapping[str, int]:
-    """What the channel has still not been told, once it was notified without history: one message may tell of many."""
+    """What the channel still has to be told after it was notified without history. One message may report many."""
     return {} if entry.response == NOT_SENT_DURING_OUTAGE else entry.suppressed
 
 

@@ -13,8 +13,8 @@ from router.incident.state import RecentAlert, SubjectState
 from router.model import Alert, Decision
 
 REMEMBERED = 32
-"""Of these, how many a state remembers. A process that dies between the two writes while more than that follow makes
-its incident's count one too high."""
+"""How many of these a state remembers. If a process dies between the two writes, and more alerts than that follow
+before the event is received again, the incident counts one alert twice."""
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,9 +45,9 @@ def with_recent(
 
 
 def with_changed_id(state: SubjectState, event_id: str, alert: Alert) -> SubjectState:
-    """The state that remembers which row an event leads to, where the state made its alert another one.
+    """The state, which now remembers the row of an event whose alert it gave another id.
 
-    If the event is received again, the state knows more, and would make yet another alert of it.
+    Otherwise, if the event were received again, the changed state would give its alert yet another id.
     """
     entry = find_recent(state, alert.id)
     return _with_entry(state, event_id, entry._replace(alert_id=alert.id, ended=alert.ended)) if entry else state

@@ -1,7 +1,7 @@
 """Recovery: which causes and conditions of a subject continue, and what ends them. Pure functions.
 
     occurrence (a crash, a failed start) ── ended by a later recovery of the subject: a steady state, a deployment
-    condition (an alarm, a dead container) ── ended by what says that this very condition has ended
+    condition (an alarm, an exited container) ── ended by what says that this very condition has ended
 
 An incident recovers once nothing continues. What has ended is computed anew from the times of all events that are
 known, so the order in which they arrive does not matter.
@@ -28,14 +28,14 @@ LAPSE_AFTER = 24 * HOUR
 VERIFY_EVERY = HOUR
 """Seconds between two checks of the conditions that continue."""
 CONDITIONS_REMEMBERED = 200
-"""Conditions of one subject that are told apart. Further ones are one condition that only time ends."""
+"""How many conditions of one subject are kept separately. All further ones count as one, which only time ends."""
 ENDED_REMEMBERED = 20
 DEPLOYMENTS_REMEMBERED = 20
 QUIET_TIMES = (HOUR, 4 * HOUR)
-"""Seconds without trouble before a recovery is announced: after the first return, and after later ones."""
+"""Seconds without failures before a recovery is announced: after the first return, and after later ones."""
 
 CAUSES_REMEMBERED = 100
-"""Causes of one subject that are told apart; a plugin may make any number of them. Further ones count as `other`."""
+"""How many causes of one subject are kept separately, as a plugin may make any number. The rest count as `other`."""
 OTHER_CAUSES = "other"
 
 FAILED_DEPLOYMENT = "deployment_failed"
@@ -273,7 +273,7 @@ def _still_open(state: SubjectState, incident: Incident, now: float) -> SubjectS
 
 
 def quiet_time(incident: Incident, timing: Timing) -> float:
-    """Seconds without trouble before a recovery is announced: the longer, the more often the incident returned."""
+    """Seconds without failures before a recovery is announced: the more often the incident returned, the longer."""
     if not incident.reopened:
         return timing.resolve_after
     return max(timing.resolve_after, QUIET_TIMES[min(incident.reopened, len(QUIET_TIMES)) - 1])
@@ -313,11 +313,11 @@ def _deadline_passed(deadlines: Mapping[str, float]) -> tuple[EndedBy, float]:
 
 
 Findings = Mapping[str, EndedBy | None]
-"""What AWS says about conditions, by key: what ended the condition, or None if it continues."""
+"""What AWS says about conditions: by key, what ended the condition, or None if it continues."""
 
 
 def apply_findings(state: SubjectState, findings: Findings, now: float, timing: Timing) -> SubjectState:
-    """Applies what AWS says about conditions of which no event came.
+    """Applies what AWS says about conditions whose end no event has reported.
 
     Args:
         findings: a condition without a finding could not be checked.

@@ -60,7 +60,7 @@ UNCERTAIN_FOR = 24 * HOUR
 DEADLINE_GRACE = 900.0
 """Seconds after a deadline, in which AWS may still report what became of it."""
 HEALTH_GRACE = 24 * HOUR
-"""Seconds after the end time of a Health event, in which AWS may still move or close it. They are in its deadline."""
+"""Seconds after the end time of a Health event in which AWS may still move or close it; its deadline includes them."""
 
 
 class OutboxEntry(NamedTuple):
@@ -76,12 +76,12 @@ class OutboxEntry(NamedTuple):
 
     Attributes:
         dedup_window, stateful, options, remind: of the route that named the channel last; see `RouteTarget`.
-        wanted_revision: counts what there was to say. sent_revision: the last of these that the channel accepted.
+        wanted_revision: counts the changes to report. sent_revision: the last of these that the channel accepted.
         last_kind_sent: kind of the last notification that the channel accepted; None before the first.
         announced_severity: the worst severity that the channel was told since the last `resolved`.
         suppressed: alerts by cause that the channel has not been told about yet.
         only_self_reports: all that the channel has not been told yet are reports of tasks about themselves.
-        immediate: among what the channel has not been told yet is something that no window holds back.
+        immediate: something that no window holds back is among what the channel has not been told yet.
         sent_at: clock time at which the channel accepted the last notification; None before the first.
         reminded_at: clock time of the last reminder, whether or not the channel accepted it; None before the first.
         window_step: windows begun so far. window_ends_at: clock time, or None outside a window.
@@ -162,7 +162,7 @@ HEALTH_EVENT = "health/"
 
 
 def container_key(task: str, name: str) -> str:
-    """The key of the condition that a container is dead while its task goes on."""
+    """The key of the condition that a container has exited while its task keeps running."""
     return f"{CONTAINER}{task}/{name}"
 
 
@@ -232,7 +232,7 @@ class KnownTask(NamedTuple):
     """What is remembered of a task.
 
     Attributes:
-        exits: the containers whose exits AWS has reported while the task went on, with the severity of that alert.
+        exits: the containers whose exits AWS has reported while the task ran, with the severity of that alert.
         restarted: containers that run again after such an exit, with the event time at which that was reported last.
         self_reports: by container, what the task reported of itself and AWS has not.
         stopped_at: event time of its stop; None while it runs, or if nothing had to be remembered of that.
@@ -278,7 +278,7 @@ class Replaced(NamedTuple):
 
 
 class SubjectState(NamedTuple):
-    """The state of one subject. It is one item of the table, so one conditional write moves it on.
+    """The state of one subject. It is one item of the table, so one conditional write replaces it.
 
     Attributes:
         version: of the stored item; 0 if none is stored yet.
@@ -293,7 +293,7 @@ class SubjectState(NamedTuple):
         latest_sent: a message has described the incident's newest alert.
         verify_at: clock time at which AWS is asked whether the conditions continue.
         resolve_at: clock time at which a recovery is announced. lapse_at: clock time at which the incident lapses.
-        silenced: what silences held back since the last announcement and nothing has ended.
+        silenced: what silences have held back since the last announcement, and nothing has ended yet.
         occurrences: by cause, how often it occurred in the last week; see `router.incident.recurrence`.
         deployments: event time at which each began, by id.
         muted: the alert that opens an incident when its silence ends, or None.

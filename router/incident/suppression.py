@@ -2,8 +2,8 @@
 
 CloudWatch suppresses the actions of an alarm by a mute rule, or by the suppressor of a composite alarm.
 
-Whoever silences an alert wants no message now. If what the alert reports continues when the silence ends, its incident
-opens then: the state keeps the alert until the silence has ended, or its condition has. A crash is over when the
+A silenced alert sends no message now. If the problem that it reports continues when the silence ends, its incident
+opens then: the state keeps the alert until the silence or its condition has ended. A crash is over when the
 silence ends; only a condition lasts (`router.incident.recovery`).
 
 Times are clock times: silences end by the clock.
@@ -37,7 +37,7 @@ NOT_SUPPRESSED = Suppression()
 
 
 def suppressed_by(alert: Alert, now: float) -> Suppression:
-    """What CloudWatch suppresses the alarm's actions by, if it still does."""
+    """The mute rule or suppressor alarm by which CloudWatch suppresses the alarm's actions, if it still does."""
     alarm = alert.alarm
     if alarm is None or not alarm.suppressed_by:
         return NOT_SUPPRESSED

@@ -1,4 +1,4 @@
-"""What a message says about a task's containers: which of them failed and how, and what became of the others."""
+"""What a message says about a task's containers: which of them failed and how, and what happened to the others."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from router.model import Alert, Container, SubjectKind
 _SHOWN = 10  # containers; ECS allows as many in a task definition
 _REASON_SHOWN = 120  # characters of the reason of a container that is not to blame
 HEALTH_CHECK = "health_check_failed"
-# Where ECS or a user stopped the task, its containers' exit codes are no news: they were asked to stop.
+# If ECS or a user stopped the task, its containers' exit codes mean nothing: they were asked to stop.
 STOPPED_FROM_OUTSIDE = frozenset(
     {"ServiceSchedulerInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth", "UserInitiated"}
 )
@@ -98,8 +98,8 @@ def _failed(alert: Alert, language: str, limits: Mapping[str, int]) -> str:
     else:
         key = "with_meaning" if meaning(code, language) else "with_code"
     means = "" if code is None else meaning(code, language)
-    told = phrase(f"container{many}_{key}", language, container=names, code=code, meaning=means)
-    return _joined([_unhealthy(alert, language), told], language)
+    outcome = phrase(f"container{many}_{key}", language, container=names, code=code, meaning=means)
+    return _joined([_unhealthy(alert, language), outcome], language)
 
 
 def _unhealthy(alert: Alert, language: str) -> str:
@@ -149,7 +149,7 @@ def _entry(container: Container, alert: Alert, language: str) -> str:
 
 
 def _note(container: Container, alert: Alert, language: str) -> str:
-    """What became of the container, as far as the event tells; "" where the code says it all."""
+    """What happened to the container, as far as the event says; "" if the code alone says it."""
     if container.name in alert.ended:
         return phrase("note_ended_before", language)
     if container.status == "RUNNING":
