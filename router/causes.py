@@ -172,5 +172,5 @@ def in_language(words: Words, language: str) -> str:
 
 
 def mid_sentence(words: str) -> str:
-    """The words as they stand in the middle of a sentence: "out of memory", but "CloudWatch alarm"."""
+    """The words as they are written in the middle of a sentence: "out of memory", but "CloudWatch alarm"."""
     return words if words.startswith(_NAMES) else words[:1].lower() + words[1:]

@@ -1,4 +1,4 @@
-"""What the steps hand on to each other, and the outside world that is passed in to them.
+"""What the steps pass to each other, and the clients, clock and queues that are passed in to them.
 
 Tests and simulations pass in their own table, clock and queues.
 """
@@ -24,14 +24,14 @@ from router.incident.state import Delivery, Dispatch, RouteTarget, SubjectState,
 from router.model import Alert, ChannelConfig, Decision, Enrichment, Event, Notification
 
 LONGEST_SEND = 10.0
-"""Upper bound on one send, in seconds, held by the channels' own time-outs. No send starts with less time left, so no
+"""Upper bound on one send, in seconds; the channels' own timeouts enforce it. No send starts with less time left, so no
 thread is still sending after the deadline."""
 LEASE_MARGIN = 5.0
 """Seconds that a lease outlives its invocation; far below the visibility timeout of the events queue."""
 SETTLE_MARGIN = 5.0
 """Seconds at the end of an invocation that are kept free for recording results."""
 
-# --- what the steps hand on -------------------------------------------------------------------------------------------
+# --- what the steps pass on -------------------------------------------------------------------------------------------
 
 
 class RoutedAlert(NamedTuple):
@@ -47,7 +47,7 @@ class InvocationLease(NamedTuple):
 
     Attributes:
         begin_by: no send starts later, since its result could no longer be recorded.
-        settle_by: from then on the invocation waits for history alone.
+        settle_by: from then on the invocation waits for no channel, only for history.
     """
 
     owner: str
@@ -152,7 +152,7 @@ class EventResult(NamedTuple):
 
 
 class Runtime(NamedTuple):
-    """Time, chance and the table: what the steps that touch the outside need.
+    """Clock, random numbers and the table, for the steps that do I/O.
 
     Attributes:
         clock: seconds since the epoch, as `time.time`.

@@ -1,9 +1,9 @@
 """The deadline of an invocation: no call waits past it, and nothing is written to a remote after it.
 
-A deadline is a value. The entry of an invocation makes it, the steps pass it on, and a step that must keep time free
-for another makes an earlier one. `applies` sets it for the calls of one thread, where the edges find it: AWS clients,
-HTTP and locks, which a channel's `send` and botocore call without an argument for it. A new thread has none until it is
-given one.
+A deadline is a value. The entry of an invocation creates it, the steps pass it on, and a step that must leave time for
+another one creates an earlier deadline. `applies` sets it for the calls of one thread, because a channel's `send` and
+botocore have no argument for it: AWS clients, HTTP and locks find it there. A new thread has none until it is given
+one.
 
 Lambda freezes the threads that an invocation leaves behind, and thaws them in a later one. Such a thread still has the
 deadline of its own invocation, so it can do nothing more. Therefore the clock is `time.time`, which jumps when the
@@ -35,7 +35,7 @@ class Deadline(NamedTuple):
         return max(0.0, self.at - self.clock())
 
     def share(self, parts: int) -> "Deadline":
-        """An earlier deadline, for the first of so many parts that share the time left."""
+        """An earlier deadline, for the first of `parts` that share the time left equally."""
         return self._replace(at=self.clock() + self.left() / parts)
 
     def leaving(self, seconds: float) -> "Deadline":
@@ -47,7 +47,7 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 def current() -> Deadline | None:
-    """The deadline of this thread's calls, for the threads that it starts; None if they have all the time they want."""
+    """The deadline of this thread's calls, to pass to the threads that it starts; None if there is no limit."""
     return _current.get()
 
 

@@ -47,7 +47,7 @@ def deliver(
     last_seconds = {} if last_seconds is None else last_seconds
     done: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
     begun: dict[int, Job] = {}
-    begin_by = deadline.leaving(min(LONGEST_SEND, deadline.left() / 2))  # a short invocation still does what it can
+    begin_by = deadline.leaving(min(LONGEST_SEND, deadline.left() / 2))  # even a short invocation sends what it can
     by_channel: dict[str, list[Job]] = {}
     for job in jobs:
         by_channel.setdefault(job.config.name, []).append(job)
@@ -80,7 +80,7 @@ def _send_all(  # noqa: PLR0913, PLR0917 - a thread is given everything when it 
     for job in jobs:
         if not begin_by.left():
             delivery = _unfinished(job, begun=False)
-        elif wait_requested is not None:  # an earlier request would be refused too, and counts against us
+        elif wait_requested is not None:  # a request before that would be refused too, and count against us
             delivery = _retry(job, "not tried: the channel asked to wait", wait_requested, unanswered=False)
         else:
             begun[id(job)] = job

@@ -28,8 +28,8 @@ from router.understand import understand_safely
 
 log = logging.getLogger("ecs-alert-router.inbox")
 
-_FORGED = "such an event is never accepted from outside: the router makes it itself"
-_NOT_INVOKED = "only who may invoke the function may ask for this, and nothing takes it from a queue"
+_FORGED = "such an event is never accepted from outside: only the router itself creates it"
+_NOT_INVOKED = "only someone who may invoke the function may ask for this; it is never accepted from a queue"
 RETRY_BARE_AFTER = 30.0  # seconds; for an event whose state could not be written
 
 
@@ -57,7 +57,7 @@ def _is_own(event: Any, detail_type: str) -> bool:
 
 
 def _is_forged(event: Any) -> bool:
-    """Whether it claims to be an event that the router only ever makes and handles within one invocation."""
+    """Whether it claims to be an event that only the router creates, and that never leaves an invocation."""
     return _own_type(event) in OWN_DETAIL_TYPES
 
 
@@ -122,7 +122,7 @@ def _events(
     final = {key for key in events if _receives(received[key]) >= max_receives}
     contended = {key for key, result in results.items() if isinstance(result.error, Contended)}
     last = [key for key, result in results.items() if result.error and key in final - contended]
-    # What the state counts already is announced from there; only its row is missing.
+    # An alert that the state already counts is announced as usual; only its row is missing.
     lost = [routed for key in last if (routed := results[key].routed) and results[key].decision is None]
     deliveries = _without_history(lost, deps, deadline) if lost else {}
     again: list[str] = []
@@ -142,9 +142,9 @@ def _events(
 
 
 def _give_back(message_id: str, record: Record, deps: Dependencies, *, is_final: bool = False) -> list[str]:
-    """Other writers were faster until the deadline: it is received again within seconds.
+    """Gives back a record because other writers were faster until the deadline; it is received again within seconds.
 
-    That is no outage, so nothing is announced without history. On the last receive SQS would move the record to the
+    That is not an outage, so nothing is announced without history. On the last receive SQS would move the record to the
     dead-letter queue, so a copy takes its place, which counts as never received.
     """
     soonest, latest = GIVE_BACK_AFTER
@@ -162,7 +162,7 @@ def _give_back(message_id: str, record: Record, deps: Dependencies, *, is_final:
 def _without_history(
     routed: Sequence[RoutedAlert], deps: Dependencies, deadline: Deadline
 ) -> Mapping[str, Sequence[Delivery]]:
-    """The last receive, and history is unreachable: announces the alerts all the same."""
+    """Announces alerts on their last receive although history is unreachable."""
 
     def send(jobs: Sequence[Job]) -> Iterator[list[Answered]]:
         margin = min(SETTLE_MARGIN, deadline.left() / 4)  # for putting the copies on the dead-letter queue
@@ -172,7 +172,7 @@ def _without_history(
 
 
 def _backfill(record: Record, event: Any, deps: Dependencies, deadline: Deadline, max_receives: int) -> list[str]:
-    """Back from the dead-letter queue: it was announced without history, and is never announced again."""
+    """Records an event that was announced without history and then redriven. It is never announced again."""
     message_id = str(record["messageId"])
     understood = understand_safely(event, deps.config, deps.plugins, deps.essential, deps.runtime.clock())
     if isinstance(understood, UnreadableEvent):
@@ -218,7 +218,7 @@ def _dead_letter(
 
 
 def _own_messages(own: Sequence[Mapping[str, Any]], deps: Dependencies, deadline: Deadline) -> None:
-    """Scheduled checks and ticks only save waiting. If one fails, the next tick finds the work."""
+    """Handles scheduled checks and ticks, which only shorten the wait: if one fails, the next tick finds the work."""
     try:
         if any(_is_own(message, TICK) for message in own):
             tick(deps, deadline)

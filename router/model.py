@@ -93,7 +93,7 @@ class Reason(enum.StrEnum):
         WORSE: it is more severe than the channel was told, or cannot wait: an approval, a failed deployment.
         RETURNED: it failed again after the channel was told that it is resolved.
         DIGEST: a window ended in which alerts were held back.
-        REMINDER: a condition continues, and the channel has heard nothing for long.
+        REMINDER: a condition continues, and the channel has not been notified for a long time.
         ENDED: the incident is over.
     """
 
@@ -111,7 +111,7 @@ class IncidentStatus(enum.StrEnum):
     Attributes:
         RECOVERING: everything has ended; the recovery is announced after the quiet time.
         LAPSED: nothing happened for 24 hours, and no condition continues.
-        UNCONFIRMED: a condition could neither be seen nor checked for so long that nothing is known of it any more.
+        UNCONFIRMED: for too long, no event reported a condition and AWS could not be asked about it.
         CLOSED: a person closed it.
     """
 
@@ -166,7 +166,7 @@ _SUBJECT_KINDS = {kind.value: kind for kind in SubjectKind if kind is not Subjec
 
 
 class Subject(NamedTuple):
-    """What can be in trouble and recover: a service, a task family, an alarm, an instance, a daemon and the like.
+    """What can fail and recover: a service, a task family, an alarm, an instance, a daemon and the like.
 
     Attributes:
         cluster: its name; `-` if the event names none.
@@ -233,16 +233,16 @@ class Alarm(NamedTuple):
         namespace, metric, dimensions, statistic, unit, period: of the metric that it watches; period in seconds.
         expression: of metric math or Metrics Insights; the metric is then the first that it reads. label: its own name.
         missing_tasks: the expression is the number of desired tasks minus that of running ones.
-        comparison: `>`, `>=`, `<` or `<=`: how the values stand to the threshold, by the state's reason.
+        comparison: `>`, `>=`, `<` or `<=`: how the values compare with the threshold, by the state's reason.
         values: the datapoints that crossed the threshold, else the recent ones.
         breaching, evaluated: how many datapoints crossed the threshold, of how many.
         threshold: of a metric alarm. lower, upper: the band of an anomaly alarm.
         no_data: CloudWatch received no datapoints.
-        description: the owner's, whole. runbook_url: its first https address.
+        description: as its owner wrote it, uncut. runbook_url: the first https address in it.
         children: of a composite alarm, name to ARN ("" if unknown) of those that set it off, else of those in its rule.
         triggered: whether `children` are those that set it off.
         composite_rule: of a composite alarm, its `alarmRule`.
-        suppressed_by: the mute rule or the suppressor that CloudWatch suppresses the alarm's actions by.
+        suppressed_by: the mute rule or suppressor alarm because of which CloudWatch suppresses the alarm's actions.
         suppressed_reason: why, in words. suppressed_until: clock time at which a mute window ends.
     """
 
@@ -327,7 +327,7 @@ class Event(NamedTuple):
 
     @property
     def self_reported(self) -> bool:
-        """Whether it is the claim of a task about itself, which anyone who may call PutEvents can make."""
+        """Whether a task reports about itself. Anyone who may call PutEvents can send such an event."""
         return self.source == OWN_SOURCE and bool(self.status)
 
     def __repr__(self) -> str:
@@ -336,7 +336,7 @@ class Event(NamedTuple):
 
 
 class EndedBy(enum.StrEnum):
-    """What ended a condition or an occurrence; messages say it in words."""
+    """What ended a condition or an occurrence; messages put it into words."""
 
     STEADY_STATE = "steady_state"
     DEPLOYMENT_COMPLETED = "deployment_completed"
@@ -384,7 +384,7 @@ class Ended(NamedTuple):
     """A condition that an event ends.
 
     Attributes:
-        key: one with a slash at its end stands for all keys that begin with it.
+        key: if it ends with a slash, all keys that begin with it.
         until: event time up to which it ends what was reported; None for the event's own.
     """
 
@@ -402,11 +402,11 @@ class DeploymentStep(enum.StrEnum):
 
 
 class Effects(NamedTuple):
-    """What an event says about what lasts, whatever it is classified as (`router.ecs.conditions`).
+    """What an event says about conditions and deployments, whatever it is classified as (`router.ecs.conditions`).
 
     Attributes:
         begins, ends: conditions.
-        uncertain: keys of conditions of which nothing is known from now on, such as an alarm without data.
+        uncertain: keys of conditions about which nothing is known from now on, such as an alarm without data.
         ends_occurrences: if the event resolves, it ends the subject's occurrences, too.
         recovery: what ends them, for messages; None if only the classification says that the event resolves.
         deployment: what it says about the deployment that it names.
@@ -451,7 +451,7 @@ class Alert:
         reason: the most specific reason that ECS gives: a container's, else the task's or service's.
         deployment, details, alarm, partition: as in `Event`.
         runbook_url: of the user rule that matched, else "".
-        exited: names of the containers whose exit this is about, in a task that goes on; sorted.
+        exited: names of the containers whose exit this is about, if their task keeps running; sorted.
         self_reported: the task itself reported it, not AWS.
         effects: what the event says about conditions; not stored.
         detail_type, event_name: as in `Event`.
@@ -588,7 +588,7 @@ FLAPPING_WITHIN = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What is wrong with one subject, from its first announced alert until it resolves, lapses or is closed.
+    """The problem of one subject, from its first announced alert until it resolves, lapses or is closed.
 
     Attributes:
         number: 1 for the subject's first.
@@ -602,7 +602,7 @@ class Incident:
         ended_by: what ended it, if it recovered.
         reopened: how often it returned within four hours after it was announced as resolved.
         relapses: how often it failed again after a recovery, announced or not. relapsed_at: event times of the newest.
-        unconfirmed: conditions of which it is not known whether they ended.
+        unconfirmed: conditions that may or may not have ended.
         silenced: alerts of this incident that silences suppressed; they are not counted in `causes`.
         closed_by, closed_because: who closed it by hand, and why.
         recurrence: of `alert`.
@@ -724,7 +724,7 @@ class Notification:
         reason: why the channel is notified now.
         remote: the channel's memory of the incident: what `send` returned last, such as a message's id. Empty if there
             is none, and in a message about many incidents.
-        revision: numbers what there was to say of the incident to this channel; the attempts to say it share a number.
+        revision: numbers the changes that this channel is notified of; all attempts to report one share its number.
         in_doubt: an earlier attempt to notify the channel of the incident may have reached the remote: it got no
             answer, or the process died.
         remembered: in a message about many incidents, the notifications about those of them that have a memory.

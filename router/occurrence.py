@@ -1,11 +1,11 @@
-"""Occurrence: tells what is new from what is known already, and applies it to its subject's state. Pure functions.
+"""Occurrence: decides whether an alert is new, a repeat or worse, and applies it to its subject's state. Pure.
 
     alert ─► containers that ended before are left out ─┬─ none is left, or it is known ─┬─ more severe ─► worse
                                                         │  (by the state or its row)     └─ repeat: ends states
                                                         └─ new ─► `router.incident.lifecycle.apply_alert`
 
 A task ends once, and each of its containers may end before it. Several events report each of these endings.
-AWS Health sends several messages about one thing, each of which says something else: each of them has its row.
+AWS Health sends several messages about one event. Each says something else, so each has a row of its own.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -45,7 +45,7 @@ class Rows(NamedTuple):
     unread: set[Key]
 
     def find(self, state: SubjectState, alert_id: str) -> Recorded | None:
-        """What is known of that alert, or None if it is new. The state knows more than a row that is yet to follow."""
+        """What is known of that alert, or None if it is new. The state may know more than the row, which follows it."""
         key = row_key(alert_id)
         if key is None:
             return None
@@ -71,7 +71,7 @@ class Rows(NamedTuple):
         )
 
     def event_of(self, alert_id: str) -> str | None:
-        """The id of the event whose row that is; None if it is not known."""
+        """The id of the event that the alert's row was written for; None if it is not known."""
         key = row_key(alert_id)
         row = self.new.get(key) if key else None
         if row:
@@ -147,7 +147,7 @@ def apply_routed(
 
 
 def _recorded_message(state: SubjectState, routed: RoutedAlert, rows: Rows) -> RoutedAlert:
-    """Another page of a message of AWS Health that is known, or a copy of it: it has a row, and no channel is told."""
+    """Records another page or a copy of a known AWS Health message. It gets a row, and no channel is notified."""
     own = routed._replace(alert=_with_own_id(routed.alert, routed.event.id))
     if rows.find(state, own.alert.id) is None:
         rows.add(AlertRecord(own.alert, Decision.HELD_BACK, "", own.event))
@@ -217,7 +217,7 @@ def _apply_known(
 
 
 def _replaced_exit(state: SubjectState, alert: Alert) -> Replaced | None:
-    """The alert about the exits that this one reports again, as something worse; None if none of them continues."""
+    """The earlier alert about the same exits, which this one reports as worse; None if none of them continues."""
     keys = (container_key(alert.task, container.name) for container in alert.containers)
     causes = (state.conditions[key].cause for key in keys if key in state.conditions)
     return next(map(Replaced, causes), None) if state.is_open else None

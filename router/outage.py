@@ -30,7 +30,7 @@ from router.occurrence import Rows
 _REMEMBERED = 1_000  # subjects and channels; the oldest are forgotten first
 
 Send = Callable[[Sequence[Job]], Iterable[Sequence[Answered]]]
-"""The deliver step, with the time that there is."""
+"""The deliver step, bound to the time that is left."""
 
 
 # --- while history is unreachable -------------------------------------------------------------------------------------

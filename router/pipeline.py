@@ -1,11 +1,11 @@
-"""The whole way of an event, on one page.
+"""The whole path of an event, on one page.
 
     normalise ─► classify ─► route ─► claim ─► enrich ─► render ─► deliver ─► settle
     └────── understand: pure ────┘      │      └─── one thread per channel ──┘   │
                                         └─────────── history: DynamoDB ──────────┘
 
-Work that is due (a retry, the end of a window or of a recovery) takes the same way, from the claim on. Each step is the
-module of its name. `router.context` has what the steps hand on; `router.incident.lifecycle` and
+Work that is due (a retry, the end of a window or of a recovery) takes the same path, from the claim on. Each step is
+the module of its name. `router.context` defines what the steps pass on; `router.incident.lifecycle` and
 `router.incident.outbox` decide what is sent.
 """
 

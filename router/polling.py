@@ -1,7 +1,7 @@
-"""Polling: asks AWS for what no event says, and hands what it finds to the pipeline as events of the router's own.
+"""Polling: asks AWS about what no event reports, and passes the results to the pipeline as events of the router's own.
 
-So findings are classified, recorded, silenced, routed, announced once and resolved like any other event. `router.poll`
-has the judgements; this module has the table and the pipeline.
+So they are classified, recorded, silenced, routed, announced once and resolved like any other event. `router.poll`
+decides; this module reads and writes the table and calls the pipeline.
 """
 
 import logging
@@ -69,7 +69,7 @@ def poll_services(deps: Dependencies, home: Home, until: Deadline, deadline: Dea
     recorded = [report for report, result in zip(reports[:REPORTS], results, strict=True) if not result.error]
     after = reported(poll, recorded, now)
     if after != before:
-        with suppress(Conflict):  # another invocation has polled meanwhile; history knows the events that both made
+        with suppress(Conflict):  # another invocation has polled, too; history recognises the same events
             history.put_service_poll(after, now)
     return sum(len(result.deliveries) for result in results)
 
@@ -153,7 +153,7 @@ def _pages(expected: Expectation, status: str, ecs: Any) -> Iterator[Sequence[st
 def _recorded(
     expected: Expectation, home: Home, deps: Dependencies, since: float, now: float
 ) -> tuple[list[Run], float]:
-    """The runs of the family that history knows to have stopped since then.
+    """The runs of the family that have stopped since then, as far as history knows.
 
     Returns:
         The runs, and the clock time since which all of them are among the rows that were read.
@@ -179,7 +179,7 @@ def _report(reports: Sequence[Report], deps: Dependencies, deadline: Deadline, n
 
 
 def _ended(poll: ServicePoll, seen: Iterable[str], deps: Dependencies, now: float) -> Mapping[str, float]:
-    """When the shortfalls of these services ended, as far as the states of the services know of it."""
+    """When the shortfalls of these services ended, as far as the states of the services show it."""
     subjects = {arn: _subject(arn, poll.shortfalls[arn].cluster) for arn in seen if arn in poll.shortfalls}
     if not subjects:
         return {}
@@ -192,7 +192,7 @@ def _ended_at(state: SubjectState) -> float:
         return 0.0
     incident, by_event = state.incident, state.ended.get(TOO_FEW_TASKS, 0.0)
     if incident and incident.status is IncidentStatus.CLOSED and by_event <= (incident.ended_at or 0.0):
-        return 0.0  # a person has closed it, and knows that it goes on
+        return 0.0  # a person has closed it, and knows that it continues
     if incident and incident.ended_at and incident.ended_by in _ENDS_UNSEEN:
         return max(by_event, incident.ended_at)
     return by_event

@@ -166,7 +166,7 @@ def record_channel_states(results: SendResults, claims: Claims, runtime: Runtime
 
 
 def schedule_checks(results: SendResults, claims: Claims, queues: Queues, clock: Callable[[], float]) -> None:
-    """Wakes the router when something is newly due soon; without that, the tick finds it up to a minute late."""
+    """Schedules a check if something becomes due soon; without it, the tick would find it up to a minute late."""
     for claim in claims.claims:
         key = key_of(claim.state)
         check_at, now = results.states[key].next_check_at, clock()

@@ -27,7 +27,7 @@ NO_FINDINGS: Findings = {}
 
 
 def tick(deps: Dependencies, deadline: Deadline) -> int:
-    """Goes as far as time and rate limits allow; the next tick continues. Returns the number of attempts to send.
+    """Runs as far as time and rate limits allow; the next tick continues. Returns the number of attempts to send.
 
     Raises:
         HistoryUnavailable: so that the alarm on the function's errors fires.
@@ -61,7 +61,7 @@ def _verify(due: Sequence[SubjectState], deps: Dependencies, deadline: Deadline)
 
 
 def _poll(deps: Dependencies, deadline: Deadline) -> int:
-    """Asks AWS for what no event says, if that is switched on; after everything that is due has been sent."""
+    """Polls AWS for what no event reports, if that is switched on; after everything that is due has been sent."""
     home, config = deps.home, deps.config
     if home is None or not (config.poll.services or config.expect):
         return 0

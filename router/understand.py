@@ -45,13 +45,13 @@ def understand_safely(
 
 
 def understand(raw: object, config: Config, plugins: Plugins, essential: Essential, now: float) -> RoutedAlert:
-    """The alert that an event is, and the channels that it goes to.
+    """The alert that an event becomes, and the channels that it goes to.
 
     Args:
         now: clock time, for events that do not say when they happened.
 
     Raises:
-        UnreadableEvent: it is no event that the router reads.
+        UnreadableEvent: the router does not read such events.
     """
     event = normalise(raw, now=now)
     alert = classify_with_rules(event, config, plugins, essential)

@@ -1,8 +1,8 @@
-"""Verify: asks AWS once an hour whether the conditions that continue still do.
+"""Verify: asks AWS once an hour whether open conditions still continue.
 
 An event can be lost, and some ends have no event. So each open condition is checked with a read-only Describe call, in
 batches, and only while it is open. What AWS cannot be asked about (another account or region, no permission,
-throttling) stays as it is; time ends it at last (`router.incident.state.Condition.ends_at`).
+throttling) stays open until it expires (`router.incident.state.Condition.ends_at`).
 """
 
 import logging
@@ -157,7 +157,7 @@ def _instances(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterato
 
 
 def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator[_Answer]:
-    """Only the poll begins this condition; once it is switched off, nothing says any more whether it continues."""
+    """Only the poll begins this condition. Once polling is switched off, nothing can tell whether it continues."""
     if not home.services:
         yield from ((condition, EndedBy.UNCONFIRMED) for condition in conditions)
         return
@@ -176,7 +176,7 @@ def _services(conditions: Sequence[_Open], cluster: str, home: Home) -> Iterator
 
 
 def _overdue_runs(conditions: Sequence[_Open], _cluster: str, home: Home) -> Iterator[_Answer]:
-    """It lasts until a run completes, which an event says, or until no run of the family is expected any more."""
+    """It lasts until an event reports a completed run, or until no run of the family is expected any more."""
     for condition in conditions:
         subject = condition.subject
         run = ExpectedRun(condition.key.partition("/")[2], subject.name, subject.cluster)

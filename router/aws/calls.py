@@ -1,4 +1,4 @@
-"""One call of a channel to AWS. What goes wrong becomes the error that a channel raises."""
+"""One call of a channel to AWS. A failure becomes one of the errors that channels raise."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -24,7 +24,7 @@ _SETTINGS: Mapping[str, Any] = {
     "parameter_validation": False,  # a quarter of the CPU time of each call; the service validates the request itself
 }
 _PATIENT: Mapping[str, Any] = {**_SETTINGS, "read_timeout": 10, "attempts": 3}
-"""For commands, where a person waits and nothing else does."""
+"""For commands, where only a person waits."""
 _BRIEF: Mapping[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "attempts": 1}
 """For calls that only add details to a message."""
 _LONGEST_PAUSE = 1.0  # seconds; botocore's before the second attempt, in the standard mode
@@ -59,10 +59,10 @@ def aws_client(service: str, region: str = "", *, attempts: int, **settings: Any
 
 
 def _keep_to_deadline(client: Any) -> None:
-    """No attempt begins too late, and none waits longer than the time that is left (`router.deadline`).
+    """Keeps attempts to the deadline: none begins too late, and none waits longer than the time that is left.
 
-    botocore has no public way to set the time-outs of a call. If AWS renames what this uses, a call waits for its own
-    time-outs, which are short.
+    botocore has no public way to set the timeouts of a call. If AWS renames what this uses, calls keep to the
+    client's own timeouts, which are short.
     """
     client.meta.events.register("before-send", _begin)
     client.meta.events.register_first("needs-retry", _end)
@@ -70,7 +70,7 @@ def _keep_to_deadline(client: Any) -> None:
         session = client._endpoint.http_session  # noqa: SLF001 - there is no public way
         session._timeout = session._manager.connection_pool_kw["timeout"] = _timeout(session._timeout)  # noqa: SLF001
     except (AttributeError, KeyError) as error:
-        log.warning("this botocore is unknown; its calls keep to their own time-outs: %r", error)
+        log.warning("this botocore is unknown; its calls keep to their own timeouts: %r", error)
 
 
 def _begin(**_: Any) -> None:
@@ -86,7 +86,7 @@ def _end(caught_exception: Exception | None = None, **_: Any) -> None:
 
 
 def _timeout(own: Any) -> Any:
-    """The same time-outs, which urllib3 cuts to the time that is left when a request begins."""
+    """The same timeouts, which urllib3 shortens to the time that is left when a request begins."""
 
     class TimeLeft(type(own)):  # type: ignore[misc]  # urllib3's Timeout, which `router.channels.http` alone imports
         def clone(self) -> Any:  # urllib3 asks for each request

@@ -16,7 +16,7 @@ TICK = "Router Tick"
 WITHOUT_HISTORY = "history unavailable"
 """The reason for a dead letter whose event was announced but not stored (`router.outage`)."""
 GIVE_BACK_AFTER = (5.0, 30.0)
-"""Seconds, by chance, until a record is received again that other writers kept from being written."""
+"""Seconds, chosen at random, after which a record is received again because other writers were faster."""
 MAX_DELAY = 900  # seconds; Amazon SQS API, SendMessage, DelaySeconds
 _REASON_LENGTH = 256  # characters
 

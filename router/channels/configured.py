@@ -204,18 +204,18 @@ def _check_budget(channel: Channel) -> None:
 
 
 class NoSecretRead(PermanentError):
-    """A secret would be needed where none may be read."""
+    """A secret is needed in a place where secrets may not be read."""
 
 
 def no_secret_client() -> Any:
-    """Takes the place of a client where no secret may be read. Raises NoSecretRead."""
+    """Stands in for a client where no secret may be read. Raises NoSecretRead."""
     raise NoSecretRead("no secret is read here")
 
 
 def without_values(text: str, options: Mapping[str, Any]) -> str:
     """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret.
 
-    The same for each part of a URL, in whatever case and spelling it stands in the text.
+    The same for each part of a URL, whatever its case and spelling in the text.
     """
     leaves = [leaf for name, option in options.items() for leaf in _leaves(name, option)]
     for name, value in sorted(leaves, key=lambda leaf: len(str(leaf[1])), reverse=True):

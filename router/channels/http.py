@@ -241,7 +241,7 @@ def retry_after(header: str, body: str, now: float) -> float | None:
 
 
 def _wait_in_body(body: str) -> float:
-    """`retry_after` of a JSON body; NaN if there is none."""
+    """`retry_after` in a JSON body; NaN if there is none."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Channel memory: what a channel's `send` returned of an incident, as far as it can be kept.
+"""Channel memory: what a channel's `send` returned for an incident, as far as it can be kept.
 
-It is stored in the outbox entry, and the channel gets it back with its next notification about the incident. The
-message was sent, whatever the plugin returned; so nothing here raises.
+It is stored in the outbox entry, and the channel gets it back with its next notification about the incident. Whatever
+the plugin returned, the message was sent, so nothing here raises.
 """
 
 import json
@@ -17,7 +17,7 @@ LIMIT = 1024
 
 
 def memory_of(answer: object, channel: ConfiguredChannel) -> Mapping[str, str] | None:
-    """What the channel is to remember; None if that does not change. What cannot be kept is logged."""
+    """What the channel will remember; None if that does not change. Logs what cannot be kept."""
     if answer is None:
         return None
     try:

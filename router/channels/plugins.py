@@ -86,14 +86,14 @@ ChannelFactory = Callable[[ChannelConfig], Channel]
 
 
 def payload_size(payload: Mapping[str, Any], unit: str = "bytes") -> int:
-    """The size of a payload, in the unit of a channel's `limit_unit`. Raises ValueError for what is no JSON."""
+    """The size of a payload, in the unit of a channel's `limit_unit`. Raises ValueError if it is not JSON."""
     if unit == "characters":
         return _characters(payload)
     return len(compact(payload))
 
 
 def compact(payload: Mapping[str, Any]) -> bytes:
-    """The bytes that `router.post_json` sends. Raises ValueError for what is no JSON."""
+    """The bytes that `router.post_json` sends. Raises ValueError if it is not JSON."""
     return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
 
 

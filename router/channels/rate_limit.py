@@ -155,7 +155,7 @@ def charge_at_completion(
 
 
 def _in_turns(requests: Iterable[SendRequest]) -> list[SendRequest]:
-    """The lowest rank first; but no flood of one account or cluster makes the others wait."""
+    """The lowest rank first, in turns, so that a flood in one account or cluster does not make the others wait."""
     groups: dict[float, list[SendRequest]] = {}
     for request in requests:
         groups.setdefault(request.rank[0], []).append(request)
@@ -186,7 +186,7 @@ class _Share(NamedTuple):
 
 
 def _share(due: int, limit: EndpointLimit, sent_at: Sequence[float], before: BundleState | None, now: float) -> _Share:
-    """How `due` entries of one channel are sent, of whose endpoint `sent_at` are the messages of the last period."""
+    """How the `due` entries of one channel are sent. `sent_at` are the messages of the last period to its endpoint."""
     if limit.rate_limit is None:
         return _Share(due, 0, SendMode.SINGLE, None)
     left = limit.rate_limit.limit - len(sent_at)

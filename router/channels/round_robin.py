@@ -1,8 +1,8 @@
 """Takes turns between accounts and clusters, so that a flood in one does not crowd out the others.
 
-Whoever may run tasks in an account can make any number of incidents there. What is scarce, such as the lines of a
-bundled message or the messages that a pager accepts, is shared: in each turn every account gets one, and within the
-account every cluster in its turn.
+Anyone who may run tasks in an account can cause any number of incidents there. So the lines of a bundled message, or
+the messages that a pager accepts, are shared: in each turn every account gets one, and the clusters of an account take
+turns, too.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ def round_robin(items: Iterable[T], rank: Callable[[T], Any], *levels: Callable[
 
     Args:
         rank: what each group's items, and the items of one turn, are sorted by.
-        levels: what shares: first what is shared between, such as the account; then within it, such as the cluster.
+        levels: the groups that take turns, the outermost first: such as the account, then the cluster within it.
     """
     if not levels:
         return sorted(items, key=rank)
@@ -30,7 +30,7 @@ def round_robin(items: Iterable[T], rank: Callable[[T], Any], *levels: Callable[
 
 
 class _Slot:
-    """An item that may itself be None or false."""
+    """Wraps an item, which may itself be None or false."""
 
     def __init__(self, item: Any) -> None:
         self.item = item

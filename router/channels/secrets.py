@@ -83,7 +83,7 @@ class Secrets:
         except PermanentError:
             raise
         except Exception as error:  # noqa: BLE001 - only the error code is safe to show
-            response = getattr(error, "response", None) or {}  # it is None for botocore's time-outs
+            response = getattr(error, "response", None) or {}  # it is None for botocore's timeouts
             code = response.get("Error", {}).get("Code", type(error).__name__)
         if code in _FINAL:
             raise PermanentError(f"{reference}: {_FINAL[code]}") from None

@@ -29,7 +29,7 @@ _BY_TYPE: Mapping[str, str] = {
     "ConnectionClosedError": _NO_ANSWER,
     "SSLError": _NO_ANSWER,
 }
-"""By the name of botocore's class, so that nothing need import it."""
+"""By the name of botocore's class, so that nothing has to import it."""
 
 _BY_CODE: Mapping[str, str] = {
     "ExpiredToken": _EXPIRED,

@@ -8,7 +8,7 @@ from router.cli.output import ask
 
 
 def confirm(question: str) -> None:
-    """Raises click.Abort on a no, and click.UsageError where nobody can be asked."""
+    """Raises click.Abort if the answer is no, and click.UsageError if nobody can be asked."""
     if not is_terminal():
         raise click.UsageError("nobody can be asked here, because stdin is not a terminal: pass --yes to do it")
     ask(question)

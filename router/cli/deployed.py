@@ -40,7 +40,7 @@ class Deployed(NamedTuple):
 
     @property
     def options(self) -> str:
-        """What makes a command ask this stage again."""
+        """The options that make a command ask this stage again."""
         what = f"--stage {self.stage}" if self.stage else f"--table {self.resources['TableName']}"
         return f"{what} --region {self.region}"
 
@@ -74,7 +74,7 @@ def names_stage(default: str | None = DEFAULT_STAGE) -> Callable[[Callable[..., 
 
 @contextmanager
 def _environment(region: str | None, profile: str | None) -> Iterator[None]:
-    """The variables by which the AWS SDK takes both. A named profile counts more than credentials in variables."""
+    """The variables by which the AWS SDK takes both. A named profile takes precedence over credentials in variables."""
     _check_profile(profile or os.environ.get("AWS_PROFILE", ""))
     before = dict(os.environ)
     if profile:
@@ -127,7 +127,7 @@ def find(stage: str, named: Mapping[str, str] | None = None) -> Deployed:
 def named_resources(names: Mapping[str, str | None]) -> dict[str, str]:
     """The resources that options or variables name, by the names of the stack's outputs.
 
-    A stage on the command line counts more than variables, which may be those of another stage.
+    A stage on the command line takes precedence over variables, which may be those of another stage.
 
     Args:
         names: the names of the options, and the names of the stack's outputs.

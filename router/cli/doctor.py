@@ -1,7 +1,7 @@
 """`ecs-alert-router doctor`: checks a deployed stage from end to end, and says what to type about each finding.
 
-What only the function can know, it is asked: it reads its secrets, and connects to its channels. The rest is asked of
-AWS. A check that cannot be made is a finding too. Nothing is sent and nothing is changed.
+The command invokes the function for what only the function can know: whether its secrets can be read and its channels
+reached. It asks AWS for the rest. A check that cannot be made is a finding too. Nothing is sent and nothing is changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -237,4 +237,4 @@ _CHECKS: Mapping[str, Callable[[Deployed], Iterator[Checked]]] = {
     "ticks": _ticks,
     "dead letters": _dead_letters,
 }
-"""By the name that a check has if it cannot be made."""
+"""By the name that the check has in the output if it cannot be made."""

@@ -1,4 +1,4 @@
-"""`ecs-alert-router expect`: the runs that are expected, and which tables the account's schedules would give."""
+"""`ecs-alert-router expect`: the runs that are expected, and `[[expect]]` tables for the account's schedules."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from router.poll.state import Expectation
 _GRACE = 15  # minutes; the default of `grace`
 _RUN_TASK = re.compile(r"arn:[^:]+:scheduler:::aws-sdk:ecs:runTask", re.IGNORECASE)
 _LOOKED_BACK = 90 * 86_400.0  # seconds
-_ALERTS = 20  # of a family; those about a run that is missing or was refused say nothing of a start
+_ALERTS = 20  # of a family; those about a missing or refused run do not show a start
 
 
 @click.group("expect", cls=CommandGroup)

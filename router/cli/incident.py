@@ -54,7 +54,7 @@ def _open_incident(incident_id: str, stack: Stack) -> Incident:
 
 
 def _confirm(incident: Incident) -> None:
-    """Asks, because everybody is notified and nothing takes it back."""
+    """Asks first, because everybody is notified and it cannot be undone."""
     echo(f"{incident.alert.title} ({incident.severity}, {incident.status})", err=True)
     confirm(f"Close {incident.id} and notify its channels? It cannot be undone.")
 

@@ -19,7 +19,7 @@ def invoke(deployed: Deployed, detail_type: str, detail: Mapping[str, Any], expe
         expected: a key of every answer; without it, the function is of a version that does not know the event.
 
     Raises:
-        click.ClickException: the function failed, or its answer is none to this event.
+        click.ClickException: the function failed, or did not answer this event.
         Exception: what the client raises.
     """
     event = {"source": OWN_SOURCE, "detail-type": detail_type, "detail": detail}

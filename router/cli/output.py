@@ -1,4 +1,4 @@
-"""The only way from a command to a terminal, a pipe or a file: whatever text comes from outside, it stays text.
+"""The only way from a command to a terminal, a pipe or a file. It makes sure that text from outside stays text.
 
 Names, reasons and errors come from events, registries and remotes. A terminal would obey the control characters in
 them, and bidirectional marks would make a line read differently from what it says.
@@ -118,7 +118,7 @@ def fit_encoding() -> None:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Replaces characters that an encoding lacks by escapes that are valid in JSON too."""
+    """Replaces characters that an encoding lacks with escapes that are valid in JSON too."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")

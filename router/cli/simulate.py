@@ -60,7 +60,7 @@ _ENDED_BY = {
     SubjectKind.FAMILY: EndedBy.RUN_COMPLETED,
     SubjectKind.ALARM: EndedBy.ALARM_OK,
 }
-"""What a simulated `resolved` message says has ended the incident; of other subjects, it says nothing."""
+"""What has ended the incident in a simulated `resolved` message; for other subjects, the message does not say."""
 
 _REASONS = {Kind.OPENED: Reason.FIRST, Kind.UPDATED: Reason.DIGEST, Kind.RESOLVED: Reason.ENDED}
 

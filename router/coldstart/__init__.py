@@ -29,7 +29,7 @@ start with and without the trick, at 5.1 million per millisecond; reading fewer 
                 lazy_client.py.
     11 ms  (i)  Only those of botocore's event handlers that the function's services need, one in ten.
                 botocore_session.py. The stock session is used, with a warning; a test fails if a handler is missing.
-     9 ms  (b)  Silences are read in a thread while the rest is made; with realistic delays of DynamoDB.
+     9 ms  (b)  Silences are read in a thread while the rest is created; with realistic delays of DynamoDB.
                 router/config/silences.py. They are read with the first event instead.
      7 ms  (i)  No garbage collection while the function starts, from the first import on.
                 garbage_collection.py, imported first by router/__init__.py; router/handler.py ends the pause.

@@ -1,6 +1,6 @@
 """Checks what the tables of alert-router.toml mean: what can never match, is never reached, or changes nothing.
 
-People and deployments ask for it. The function does not: nothing here keeps it from working.
+`config check` and deployments run it. The function does not, because nothing here keeps it from working.
 """
 
 from collections import Counter
@@ -56,7 +56,7 @@ def check(config: Config, windows: Sequence[Silence | None], plugins: Plugins, f
 
 
 def _names(config: Config, plugins: Plugins) -> tuple[Known, Known]:
-    """What alerts can be called before the user's rules, and after them."""
+    """The causes and rules that alerts can have before the user's rules, and after them."""
     if plugins.implements("classify_event"):
         return Known(None, None), Known(None, None)
     causes, rules = BUILT_IN.causes or (), BUILT_IN.rules or ()
@@ -84,7 +84,7 @@ def _first(names: Sequence[str], name: str, but: int) -> int:
 
 
 def _check_channels(config: Config, place: Place) -> None:
-    """Two names that differ only in case are mixed up by whoever reads them."""
+    """Warns of names that differ only in case, which people confuse."""
     names: dict[str, str] = {}
     for name in (*config.channels, *config.unset, *config.disabled):
         if (other := names.setdefault(name.lower(), name)) != name:
@@ -92,7 +92,7 @@ def _check_channels(config: Config, place: Place) -> None:
 
 
 def _check_options(config: Config, place: Place) -> None:
-    """A channel with secrets is made by the function only. That an option is missing is known without them."""
+    """Checks what is known without secrets: only the function creates a channel that needs them."""
     for name, channel in config.channels.items():
         if channel.has_secret_references:
             try:
@@ -100,7 +100,7 @@ def _check_options(config: Config, place: Place) -> None:
             except OptionMissing as error:
                 place.key(name).report(str(error))
             except PermanentError:
-                pass  # a reference is no secret of the right form
+                pass  # a reference does not have the form of a secret
 
 
 def _check_schedules(config: Config, place: Place) -> None:
@@ -135,7 +135,7 @@ def _check_routes(config: Config, place: Place) -> None:
 
 
 def _is_known(place: Place) -> bool:
-    """Whether what it takes is as it was meant: nothing but its channels is wrong."""
+    """Whether it matches what its author meant: nothing is wrong with it, except perhaps its channels."""
     wrong = (problem for problem in place.problems if problem.startswith(f"{place.path}."))
     return all(problem.startswith(f"{place.path}.channels: ") for problem in wrong)
 

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
     @property
     def is_wrong(self) -> bool:
-        """Whether a problem of this place, or of one inside of it, has been reported."""
+        """Whether a problem of this place, or of one inside it, has been reported."""
         inside = (f"{self.path}: ", f"{self.path}.", f"{self.path}[")
         return any(problem.startswith(inside) for problem in self.problems)
 
@@ -113,7 +113,7 @@ def _form_of(name: str, table: Table) -> Form:
 
 
 def known(names: Collection[str], name: str = "") -> str:
-    """The end of a problem with an unknown name: the one that it is probably meant to be, else those that exist."""
+    """The last part of a problem with an unknown name: the name that was probably meant, or else all names."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a wrong file needs it
 
     by_lower = {known.lower(): known for known in names}
@@ -135,7 +135,7 @@ def table_of(table: Table) -> Form:
 
 
 def array_of(table: Table, none: str = "") -> Form:
-    """An array of tables, `[[routes]]`. A table that is none is read as an empty one, so that the others keep place.
+    """An array of tables, `[[routes]]`. An element that is not a table is read as an empty one, to keep the numbering.
 
     Args:
         none: the problem if the array is empty; "" if it may be.

@@ -41,7 +41,7 @@ SILENCE_FACTS: Mapping[str, str] = {**FACTS, "task": "The id of the task."}
 """What silences can match."""
 
 ALWAYS = frozenset({"account", "cause", "cluster", "detail_type", "region", "rule", "severity", "subject"})
-"""The facts that no alert lacks, as far as `*` is concerned."""
+"""The facts that every alert has, as far as `*` is concerned."""
 
 
 def facts_of(alert: Alert) -> dict[str, list[str]]:
@@ -76,7 +76,7 @@ def facts_of(alert: Alert) -> dict[str, list[str]]:
 
 _ABSENT = {"", "-"}
 RULE_SEPARATOR = ", then "
-"""Between the rule of the table and the user's own, in `Alert.rule`."""
+"""Separates the table's rule from the user's own rule in `Alert.rule`."""
 
 
 def matches(match: Match, facts: Mapping[str, Sequence[str]]) -> bool:

@@ -318,6 +318,6 @@ def _given(match: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _refuse_everything(match: Mapping[str, tuple[str, ...]], place: Place, does: str) -> None:
-    """Whoever means everything has to say so; but a table whose `match` is wrong does not mean it."""
+    """Reports a table that matches everything without saying so. If its `match` is wrong, that is reported instead."""
     if everything(match) and not accepts_all(match.get("cluster", ())) and not place.is_wrong:
         place.key("match").report(MATCHES_EVERYTHING.format(does=does))

@@ -53,9 +53,9 @@ class Poll(NamedTuple):
     """`[poll]`: what the tick asks AWS for. The function's role is allowed only what is switched on.
 
     Attributes:
-        verify: ask hourly whether an open state, such as an alarm in ALARM, still holds; only while one is open.
+        verify: ask hourly whether an open condition, such as an alarm in ALARM, continues; only while one is open.
         services: look for services that run fewer tasks than desired.
-        every: seconds between two looks at the services.
+        every: seconds between two polls of the services.
     """
 
     verify: bool = True
@@ -67,7 +67,7 @@ class Config(NamedTuple):
     """The whole file. Durations are in seconds.
 
     Attributes:
-        remind: a state that continues is mentioned again this long after the last message; 0 for never.
+        remind: a condition that continues is mentioned again this long after the last message; 0 for never.
         retention_by_severity: the severities whose rows are kept for another time than `retention`.
         time_zone: the default time zone for `hours` in routes.
         accounts: account id to the name that messages show for it.

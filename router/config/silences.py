@@ -200,7 +200,7 @@ def read_ahead(read: _Read, clock: Callable[[], float]) -> _Read:
 
 
 def _succeeded(answer: Future[Iterable[Silence]]) -> bool:
-    """Waits for it, but no longer than the deadline: the thread that reads has none."""
+    """Waits for the thread, but no longer than the deadline, because the thread itself has none."""
     try:
         return not answer.exception(timeout=time_left(READ_AHEAD))
     except (TimeoutError, DeadlineExceeded):

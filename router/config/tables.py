@@ -60,7 +60,7 @@ _LANGUAGE = choice(*LANGUAGES)
 
 
 def _hint(name: str) -> str:
-    """For keys of a table with a `match`: the facts belong into it."""
+    """The hint for a fact outside `match`: it belongs inside."""
     singular = {f"{fact}s": fact for fact in FACTS} | {"families": "family", "exit_codes": "exit_code"}
     fact = singular.get(name.lower(), name.lower())
     return f'write match = {{ {fact} = "…" }}' if fact in FACTS else ""

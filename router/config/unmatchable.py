@@ -38,7 +38,7 @@ DETAIL_TYPES = (
     "Channel Health",
 )
 EVENT_NAMES = ("RunTask", "StartTask", "AWS_ECS_TASK_PATCHING_RETIREMENT", "AWS_ECS_OPERATIONAL_ISSUE")
-"""Names besides those that are causes: API calls that CloudTrail records, and types of AWS Health events."""
+"""Event names that are not causes: API calls that CloudTrail records, and types of AWS Health events."""
 _TASKS = ("container", "image", "exit_code", "stop_code", "task_definition", "task", "family")
 _APART = ({"service", "family"}, *({"alarm", fact} for fact in (*_TASKS, "event_name")))
 _APART_FROM_EVENTS = tuple({"event_name", fact} for fact in _TASKS if fact not in {"task_definition", "family"})
@@ -187,7 +187,7 @@ def _unknown_type(glob: str) -> str:
 
 
 def _unknown(glob: str, names: Collection[str], what: str) -> str:
-    """AWS adds names without notice, so that an unknown one may be right."""
+    """AWS adds names without notice, so an unknown one may be right."""
     if any(map(compiled((glob,)), (name.lower() for name in names))):
         return ""
     close = known(names, glob)

@@ -21,7 +21,7 @@ class Taker(NamedTuple):
         place: `routes[1]`.
         severities: those that it takes.
         takes: it leaves nothing of what it matches to later ones.
-        is_known: nothing is wrong with it; else nobody knows what it is meant to take.
+        is_known: nothing is wrong with it; otherwise it is not known what it is meant to take.
     """
 
     place: str

@@ -198,7 +198,7 @@ def _reason_data(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _comparison(reason: str, values: tuple[float, ...], lower: float | None, upper: float | None) -> str:
-    """How the values stand to the threshold. Of a band, the side comes from the newest value: the reason names both."""
+    """How the values compare with the threshold. Of a band, the newest value shows the side: the reason names both."""
     if lower is not None or upper is not None:
         newest = values[0] if values else math.nan
         if lower is not None and newest < lower:

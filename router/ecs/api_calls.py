@@ -1,9 +1,9 @@
 """Calls of RunTask and StartTask that CloudTrail has recorded: what was to be started, by whom, and what ECS refused.
 
-A refused call starts no task, so ECS sends no event about it. Only CloudTrail tells, and only where a trail exists.
-A placement failure is no error of the call: it is answered with 200, with fewer tasks than requested and the reasons in
-`failures`. If access is denied, `requestParameters` is null, so that neither cluster nor task definition is known; then
-the caller is the subject.
+A refused call starts no task, so ECS sends no event about it. Only CloudTrail reports it, and only if a trail exists.
+If tasks cannot be placed, the call itself succeeds: the answer is 200, with fewer tasks than requested and the reasons
+in `failures`. If access is denied, `requestParameters` is null, so that neither cluster nor task definition is known;
+then the caller is the subject.
 
 Sources: "Amazon ECS API failure reasons" in the Amazon ECS Developer Guide; RunTask and StartTask in the Amazon ECS API
 Reference; "CloudTrail record contents" and "CloudTrail userIdentity element" in the AWS CloudTrail User Guide.

@@ -55,7 +55,7 @@ _DEREGISTERED = re.compile(r"instance.* deregist|deregist.* instance")
 _SCHEDULED = re.compile(r"scaling activity|deployment|rebalancing")
 # Statuses of a container instance that say more than that its agent is not connected.
 _NOT_IN_USE = ("REGISTERING", "REGISTRATION_FAILED", "DEREGISTERING", "INACTIVE")
-# Stopped reasons that say no more than the cause does; after a colon they go on with what happened.
+# Stopped reasons that say no more than the cause does; after a colon they continue with what happened.
 _SAYS_LITTLE = re.compile(r"(essential container in task exited|task ?failed ?to ?start)?\W*")
 
 
@@ -106,8 +106,8 @@ class Case(NamedTuple):
     def ended_before_a_crash(self) -> frozenset[str]:
         """The containers whose OutOfMemoryError does not explain the task's end, since another one crashed.
 
-        An event does not say when a container ended. A task survives the death of a container that is not essential,
-        and that one's reason still stands in the event of the task's end, hours later.
+        An event does not say when a container ended. A task outlives a container that is not essential, and
+        that container's reason is still in the event of the task's end, hours later.
         """
         if self.event.stop_code != "EssentialContainerExited":
             return frozenset()
@@ -158,12 +158,12 @@ def stopped(case: Case) -> bool:
 
 
 def still_running(case: Case) -> bool:
-    """A task counts as running unless its desired status is STOPPED: missing data must not hide a dead container."""
+    """A task counts as running unless its desired status is STOPPED: missing data must not hide an exited container."""
     return case.about_task and case.event.status == "RUNNING" and case.event.desired_status != "STOPPED"
 
 
 def stopped_or_running(case: Case) -> bool:
-    """The two states that explain something; all others are transitions between them."""
+    """The two states that explain something; all other states are transitions between them."""
     return case.about_task and case.event.status in {"STOPPED", "RUNNING"}
 
 
@@ -191,7 +191,7 @@ def exited_badly(case: Case) -> bool:
 
 
 def killed_beside_success(case: Case) -> bool:
-    """One container ended well and ECS killed another that ignored SIGTERM; whether that one mattered is not known."""
+    """One container ended well, and ECS killed another that ignored SIGTERM and may or may not have mattered."""
     failing = {code for code in case.exit_codes if not asked_to_stop(code)}
     return not case.essential and failing == {0, SIGKILL}
 
@@ -308,7 +308,7 @@ _exited = code("EssentialContainerExited")
 _scheduled = code("ServiceSchedulerInitiated")
 
 RULES: tuple[Rule, ...] = (
-    # What a task reports itself is a claim: it means no more than that a container exited.
+    # A task's own report is a claim, which means at most that a container exited.
     Rule("reported by the task", (self_reported, still_running, container_failed), WARNING, "container_exited"),
     Rule("reported by the task, no failure", (self_reported,), INFO, "task_running"),
     # Tasks. Only STOPPED and RUNNING explain something.
@@ -486,8 +486,8 @@ def alert(
     Args:
         ended: names of containers that are known to have ended before, and so are not to blame.
         essential: as in `classify`.
-        table: what the table says, where the classification is a plugin's or a user rule's. Whom the event blames does
-            not depend on what they call it.
+        table: what the table says, if the classification comes from a plugin or a user rule. These do not decide which
+            container is to blame.
     """
     is_task = event.detail_type.lower() in TASK_EVENTS
     case = Case(event, essential or {}, ended)
@@ -543,7 +543,7 @@ def _ending(case: Case, cause: str) -> Ending:
 
 
 def _decides_alone(case: Case, cause: str) -> bool:
-    """Whether an error that has no cause of its own decided, since no exit code did."""
+    """Whether an error without a cause of its own decided, because no exit code did."""
     if cause not in {"essential_container_exited", "container_exited", "task_stopped"}:
         return False
     return not any(code and not asked_to_stop(code) for code in case.exit_codes)
@@ -559,7 +559,7 @@ def _what_ended(case: Case, exited: tuple[str, ...]) -> str:
     """What ended, for the identity of the alert; "" if the event is not about an ending.
 
     A task ends once: the Spot notice and the stop that it announces are the same ending, whatever their causes are.
-    What a task reports itself has an identity of its own, so it never takes the place of what AWS reports.
+    A task's own report has an identity of its own, so it never replaces what AWS reports.
     """
     if case.event.self_reported:
         return f"reported-{short_hash(*exited)}"
@@ -576,8 +576,8 @@ def _title(classification: Classification, event: Event) -> str:
 def _best_reason(case: Case, cause: str, blamed: Collection[Container]) -> str:
     """The reason that explains most: of the cause's error, of a culprit or what waited for it, of the task.
 
-    What ECS says of the task's attachments comes before the task's own reason where a volume kept it from starting, as
-    in "Timeout waiting for EBS volume attachment", and where that reason says no more than the cause does.
+    What ECS says about the task's attachments comes before the task's own reason in two cases: if a volume kept the
+    task from starting, as in "Timeout waiting for EBS volume attachment", or if that reason only repeats the cause.
     """
     event = case.event
     decisive = [reason for reason in case.reasons if _names(cause, reason)]

@@ -1,8 +1,8 @@
 """Conditions: what an event says about states that last until another event ends them. Pure functions.
 
-A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, a dead container in a task that goes
-on, a deployment that waits for approval, an impaired instance, a failing channel, a Health event. This module decides
-from the facts of the event alone. What a plugin or a user rule calls the event does not matter here.
+A crash is an occurrence: a point in time. A condition lasts: an alarm in ALARM, an exited container in a task that
+keeps running, a deployment that waits for approval, an impaired instance, a failing channel, a Health event. This
+module decides from the facts of the event alone. What a plugin or a user rule calls the event does not matter here.
 
 Sources: "Amazon ECS events" in the Amazon ECS Developer Guide; "Alarm events and EventBridge" in the CloudWatch User
 Guide; those of `router.ecs.health_events`.
@@ -53,7 +53,7 @@ def effects_of(event: Event, exited: Iterable[str], *, completed: bool = False) 
     """Which conditions an event begins and ends, and what it says about a deployment.
 
     Args:
-        exited: names of the containers whose failed exit the event reports, in a task that goes on.
+        exited: names of the containers whose failed exit the event reports, in a task that keeps running.
         completed: the event reports that a run has completed.
     """
     if event.self_reported:
@@ -83,7 +83,7 @@ def _of_task(event: Event, exited: Iterable[str], *, completed: bool) -> Effects
     if event.status == "STOPPED":
         began = event.started_at if event.created_at is None else event.created_at
         missing, unfinished = Ended(OVERDUE, EndedBy.RUN_COMPLETED, began), Ended(UNFINISHED, EndedBy.RUN_COMPLETED)
-        overdue = (missing, unfinished) if completed else ()  # what began before a run was due does not stand for it
+        overdue = (missing, unfinished) if completed else ()  # a run that began before this was due does not replace it
         stopped = Ended(container_key(event.task, ""), EndedBy.TASK_STOPPED)
         return Effects(ends=(stopped, *overdue), recovery=EndedBy.RUN_COMPLETED)
     if event.status != "RUNNING":

@@ -28,11 +28,11 @@ _NO_NAMES = frozenset({"init", "instance", "that", "which", "it"})
 
 
 class Ending(NamedTuple):
-    """What an event says about the end of a task, or of containers in a task that goes on.
+    """What an event says about the end of a task, or of containers in a task that keeps running.
 
     Attributes:
         containers: all containers of the task.
-        over: whether the task has stopped; else it goes on without the containers that have.
+        over: whether the task has stopped; otherwise it runs on without the containers that have.
         reason: the task's stopped reason, or "".
         decides: tells whether a reason names the error that decided the cause.
         health_check: whether ECS stopped the task because a health check failed.
@@ -74,7 +74,7 @@ def _by_health(stopped: Sequence[Container], _ending: Ending) -> list[Container]
 
 
 def _by_error(stopped: Sequence[Container], ending: Ending) -> list[Container]:
-    """The containers that the deciding reasons blame, else those that carry such a reason."""
+    """The containers that the deciding reasons blame, otherwise those that have such a reason."""
     carriers = [container for container in stopped if ending.decides(container.reason)]
     if carriers:
         return [blamed for carrier in carriers for blamed in _blamed(carrier.reason, stopped) or [carrier]]
@@ -90,7 +90,7 @@ def _by_reason(stopped: Sequence[Container], ending: Ending) -> list[Container]:
 def _by_exit_code(stopped: Sequence[Container], ending: Ending) -> list[Container]:
     """A code of its own comes before SIGKILL, which ECS sends to the others once the stop timeout is over.
 
-    Only a task that has stopped had its containers asked to stop. In one that goes on, a 0 is an init container's.
+    Only a task that has stopped had its containers asked to stop. In one that runs on, a 0 is an init container's.
     """
     coded = [container for container in stopped if container.exit_code is not None]
     coded = [container for container in coded if ending.essential.get(container.name)] or coded

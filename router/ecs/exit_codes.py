@@ -107,7 +107,7 @@ def unsigned(code: int) -> int:
 
 
 def signal_name(code: int) -> str:
-    """The signal that ended the process, such as `SIGSEGV` for 139; "" where it was none."""
+    """The signal that ended the process, such as `SIGSEGV` for 139; "" if it was not a signal."""
     number = code - 128
     if number in _SIGNAL_NAMES:
         return _SIGNAL_NAMES[number]
@@ -115,7 +115,7 @@ def signal_name(code: int) -> str:
 
 
 def meaning(code: int, language: str) -> str:
-    """What the code means, in a few words without a full stop; "" where nobody but the application knows.
+    """What the code means, in a few words without a full stop; "" if only the application knows.
 
     Args:
         code: as ECS reports it, with or without a sign.

@@ -9,7 +9,7 @@ from router.text.characters import clean, single_line
 NAME_LIMIT = 255
 """ECS's own limit for services, clusters and families; CloudWatch's for alarms, metrics and dimensions."""
 TEXT_LIMIT = 4096
-"""ECS cuts its reasons at 1024 characters; alarms' are longer."""
+"""Characters. ECS cuts its reasons at 1024; those of alarms are longer."""
 
 
 def text(fields: Mapping[str, Any], key: str, limit: int = TEXT_LIMIT) -> str:

@@ -4,7 +4,7 @@ AWS sends one Health event in many messages: pages, updates, and copies in a bac
 which is the subject. The messages of one communication have the same `communicationId`, apart from `-PAGE` at its end.
 Region and account are those of the detail: the envelope's are where the message was delivered.
 
-A service whose tasks are retired stands in `resources` as `CLUSTER|SERVICE`, and a standalone task as its ARN;
+`resources` names a service whose tasks are retired as `CLUSTER|SERVICE`, and a standalone task by its ARN;
 `affectedEntities` may list the services' tasks instead.
 
 Sources: "AWS Health events Amazon EventBridge schema", "Aggregating AWS Health events" and "Pagination of AWS Health
@@ -74,7 +74,7 @@ def is_retirement(event: Event) -> bool:
 
 
 def is_issue(event: Event) -> bool:
-    """Whether it is an issue of the services or a change that AWS plans; what only informs about the account is not."""
+    """Whether it is an issue of the services or a change that AWS plans, and not just a notice about the account."""
     return _of_ecs(event) and not is_retirement(event) and event.details.get("eventTypeCategory") in _ISSUES
 
 

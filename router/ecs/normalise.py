@@ -1,6 +1,6 @@
-"""Turns any input into an `Event`: every field is present, has its type, and is bounded in length and
-contains none of the characters that `router.text.characters` removes; reasons are without the secrets that
-`router.text.redaction` recognises.
+"""Turns any input into an `Event`: every field is present, has its type and a bounded length, and contains none of the
+characters that `router.text.characters` removes. Secrets that `router.text.redaction` recognises are removed from
+reasons.
 
 Four conditions are strict and raise `UnreadableEvent`: the event is an object, the router reads its source, its
 detail-type is a string, and its detail is an object. Anything else may be missing, null, of another type or garbage:
@@ -251,7 +251,7 @@ def _details(detail: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _attachment_reasons(detail: Mapping[str, Any]) -> str:
-    """Why a task's volumes or network interfaces could not be attached: ECS may say it here alone."""
+    """Why a task's volumes or network interfaces could not be attached. ECS may say so only here."""
     reasons = (
         f"{line(attachment, 'type')} {line(attachment, 'status')}: {line(item, 'value', TEXT_LIMIT)}".strip(": ")
         for attachment in mappings(detail, "attachments")
@@ -360,7 +360,7 @@ def _cluster(arn: _Arn) -> str:
     """Old ARNs (`task/ID`) have no cluster, new ones (`task/CLUSTER/ID`) do. Names of alarms may contain slashes."""
     if arn.kind == "cluster" or (len(arn.path) > 1 and arn.kind not in {"alarm", "deploymentgroup"}):
         name = arn.path[0]
-        return name if name.strip("-") else f"{name}-"  # `-` alone means that there is none
+        return name if name.strip("-") else f"{name}-"  # `-` alone means that it has none
     return ""
 
 
@@ -480,6 +480,6 @@ def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subj
 
 
 def _suppressed(detail: Mapping[str, Any]) -> tuple[str, ...]:
-    """What CloudWatch suppresses an alarm by: the alarm that is not suppressed any more is another occurrence."""
+    """What suppresses an alarm. Once it is no longer suppressed, the alarm is another occurrence."""
     by = (line(mapping(detail, "state"), "actionsSuppressedBy"), line(mapping(detail, "muteDetail"), "mutedByArn"))
     return tuple(filter(None, by))

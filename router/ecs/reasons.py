@@ -1,4 +1,4 @@
-"""What the texts say that ECS gives as reasons: the error that they name, and why a task was stopped.
+"""Reads the reasons that ECS gives: the error that they name, and why a task was stopped.
 
 Texts are matched without regard to case; they may be prefixed, cut short, and free. Sources: "Stopped task error
 messages" in the Amazon ECS Developer Guide, the ECS agent's error names, and reasons found in real events.
@@ -21,7 +21,7 @@ STOP_CODES = {
     )
 }
 
-# Reasons speak for the stop code where the event has none (before 2018) or one not known here. First match wins.
+# The stop code that a reason implies, if the event has none (before 2018) or an unknown one. The first match wins.
 _STOP_CODE_OF_REASON = tuple(
     (re.compile(pattern), code)
     for pattern, code in (
@@ -50,7 +50,7 @@ def wording(text: str) -> str:
 
 
 def error_name(reason: str) -> str:
-    """The `…Error` that a reason leads with, in lower case, or "". The first counts where two are named."""
+    """The `…Error` that a reason begins with, in lower case, or ""; the first one if it names two."""
     return parse(reason).error
 
 

@@ -2,7 +2,7 @@
 
 Reasons are free text around names that their owners choose: images, secrets, log groups, containers, commands. So the
 names are taken out first and kept as data. What is left, the wording, is compared with whole words and phrases only; no
-word inside a name is ever compared. A repository called `data-platform` says nothing about the platform.
+word inside a name is ever compared. A repository called `data-platform` does not mean that the platform is wrong.
 
 Sources of the phrases: "Stopped task error messages" and its sister pages in the Amazon ECS Developer Guide, the ECS
 agent's error names, containerd's and runc's messages, and reasons found in real events.
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LOOKED_AT = 2048  # characters of a reason; ECS cuts its own at 1024
-NAME = "□"  # stands in the wording for each name that was taken out
+NAME = "□"  # replaces, in the wording, each name that was taken out
 
 
 class Failure(enum.StrEnum):
@@ -164,7 +164,7 @@ class StopReason(NamedTuple):
         action: the IAM action that was denied or that failed, such as `ssm:GetParameters`, or "".
         role: the IAM role that was denied, or that could not be assumed.
         image: the image that the reason names; None where it names none or was cut inside it.
-        blamed: the containers that it says another one waited for in vain; whoever reads the event looks at them.
+        blamed: the containers for which, by this reason, another one waited in vain.
         secret, parameter, log_group, file_system, path, user, key, command, port: names, or "".
         http_status: what a load balancer's health check got, such as `502`, or several, or "".
         function: the Lambda function that it names, or "".
@@ -570,7 +570,7 @@ _TOKEN = re.compile(
     r"""[(\[{<]*(?P<quote>["'`])(?P<quoted>[^"'`\s]{1,512})(?P=quote)(?!\w)|(?:b(?=["']))?(?P<plain>\S+)"""
 )
 _OPENING, _CLOSING = "([{<\"'`\u201c\u2018", ")]}>\"'`\u201d\u2019,;:!?"
-# Whole tokens that look like names and are none. Those of the vocabulary come to them below.
+# Whole tokens that look like names but are not. Those of the vocabulary are added below.
 _WORDS = {
     "roll-back",
     "rolled-back",
@@ -585,7 +585,7 @@ _WORDS = {
 }
 _LOOKS_LIKE_A_NAME = re.compile(r"[/:@_.\\=\-]|[a-z][0-9]|[0-9][a-z]", re.IGNORECASE)
 
-# The word behind these is a name, whatever it looks like; unless it is one of the words that go on the sentence.
+# The word after these is a name, whatever it looks like, unless it is a word that continues the sentence.
 _INTRODUCING = tuple(
     (phrase, kind, frozenset(unless.split()))
     for phrase, kind, unless in (
@@ -639,13 +639,13 @@ _IN_PARENTHESES = {
 }
 
 
-# A name stands between these: "container web was …". Not: "container init was OOM-killed", "service call has been …".
+# A name is between these: "container web was …". Not: "container init was OOM-killed", "service call has been …".
 _BETWEEN = {"container": {"was", "is", "exited", "unhealthy"}, "service": {"was", "has"}}
 _NOT_BETWEEN = {"init", "that", "which", "it", "instance", "call"}
 
 
 class _Token(NamedTuple):
-    """A word or a name: what stands before it, itself, what stands behind it."""
+    """A word or a name, with the characters before and after it."""
 
     opening: str
     core: str
@@ -711,7 +711,7 @@ def _kind(tokens: list[_Token], place: int, words: list[str]) -> str:
 
 
 def _by_place(tokens: list[_Token], place: int, words: list[str]) -> str:
-    """The kind of name that must stand here, or ""."""
+    """The kind of name that must come here, or ""."""
     token = tokens[place]
     before = tokens[place - 1] if place else None
     after = tokens[place + 1].key if place + 1 < len(tokens) else ""
@@ -746,7 +746,7 @@ _SHAPES = (
 
 
 def _shape(core: str) -> str:
-    """What kind of name this is, by its looks; "" where they do not tell."""
+    """What kind of name this looks like; "" if that is not clear."""
     by_beginning = next((kind for kind, pattern in _SHAPES if pattern.match(core)), "")
     host, slash, _ = core.partition("/")
     if by_beginning or not slash:
@@ -835,7 +835,7 @@ _WORDS |= {
     for word in phrase.split()
     if _LOOKS_LIKE_A_NAME.search(word)
 }
-# A name stands first, or after a prefix that ends in ": ", ") " and the like; anywhere else it is only mentioned. The
+# A name comes first, or after a prefix that ends in ": ", ") " and the like; anywhere else it is only mentioned. The
 # `Cannot…` families also count without their "Error": some wrappers cut a reason after a few characters.
 _ERROR_NAME = re.compile(r"(?:^|: |[(\[]|[)\]] |- )[\"']?(\w+error|cannot(?:pull|start|create)\w+)\b")
 

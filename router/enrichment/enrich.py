@@ -65,7 +65,7 @@ def _run(alert: Alert, enrichers: Sequence[Enricher], results: dict[str, Enrichm
 
 
 def from_task_definition(definitions: TaskDefinitions) -> Enricher:
-    """Adds which containers are essential, their memory limits, and the log stream of the container that died."""
+    """Adds which containers are essential, their memory limits, and the log stream of the container that exited."""
 
     def ask_task_definition(alert: Alert, known: Enrichment) -> Enrichment:
         if alert.self_reported:  # anyone can send one, so it must not use up AWS's quotas or show a log
@@ -87,7 +87,7 @@ def from_logs(
     groups: Sequence[str],
     clock: Callable[[], float] = time.monotonic,
 ) -> Enricher:
-    """Adds the last log lines of the container that died.
+    """Adds the last log lines of the container that exited.
 
     A log group that may not be read is requested once a minute; throttling pauses its region.
 

@@ -38,7 +38,7 @@ class Pauses:
 
 def error_code(error: Exception) -> str:
     """AWS's code of an error, such as `ThrottlingException`; "" if AWS did not answer."""
-    response = getattr(error, "response", None) or {}  # it is None for botocore's time-outs
+    response = getattr(error, "response", None) or {}  # it is None for botocore's timeouts
     return str(response.get("Error", {}).get("Code", ""))
 
 

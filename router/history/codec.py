@@ -122,7 +122,7 @@ class Choice:
         return self.default, TEXT.read(stored)[0]
 
     def or_default(self, stored: Any) -> str:
-        """For whoever only shows the value: the default also stands for what is damaged."""
+        """For code that only shows the value: a damaged value is read as the default, too."""
         return self._members.get(stored, self.default) if isinstance(stored, str) else self.default
 
     def write(self, value: Any, unknown: Any) -> Any:

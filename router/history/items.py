@@ -180,7 +180,7 @@ def key_of(state: SubjectState) -> Key:
 
 
 def iso(time: float) -> str:
-    """Sorts as text: UTC, always with milliseconds."""
+    """A time that sorts as text: UTC, always with milliseconds."""
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -579,7 +579,7 @@ _ALERT_ROW: Final[Mapping[str, Any]] = MappingProxyType(
         "resolves": False,
     }
 )
-"""What stands for an attribute of an alert's row that is damaged, where rows are shown."""
+"""What is shown in place of a damaged attribute of an alert's row."""
 
 
 _OPEN_INCIDENT: Final[Mapping[str, Any]] = MappingProxyType(

@@ -184,7 +184,7 @@ class History(NamedTuple):
     Attributes:
         retention: seconds after which a row expires; 0.0 for a program that only reads, and so sets nothing aside.
         by_severity: the same for the severities that differ. An archived incident and its deliveries have the
-            incident's. A subject's state has the longest of all, since the next incident counts on from its number.
+            incident's. A subject's state has the longest of all, since the next incident's number follows from it.
         count_damaged: called once for each item that cannot be read.
     """
 

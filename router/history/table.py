@@ -134,7 +134,7 @@ class Query(NamedTuple):
         )
 
     def page(self, items: Iterable[Item], now: float) -> "Page":
-        """Of the items `found` in order from the cursor on, the live matching ones; reads one past the limit."""
+        """The page of those `items`, in order from the cursor on, that are live and match; reads one past the limit."""
         wanted = (item for item in items if not expired(item, now) and self.matches(item))
         items = tuple(islice(wanted, None if self.limit is None else self.limit + 1))
         if self.limit is None or len(items) <= self.limit:
@@ -171,7 +171,7 @@ class Table(Protocol):
     def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
         """Write each item whose condition holds, whatever becomes of the others. The keys differ.
 
-        An item whose condition fails is left to whoever has written it. Returns why the others were not written.
+        An item whose condition fails stays as another writer left it. Returns why the others were not written.
         """
 
     def query(self, query: Query, now: float) -> Page:
@@ -238,7 +238,7 @@ class DynamoTable:
             _raise_for_commit_failure(error, puts, write_id)
 
     def put_each(self, puts: Sequence[Put], now: float) -> dict[Key, HistoryUnavailable]:
-        """BatchWriteItem knows no conditions, and whoever may call it may delete items. So these are single puts."""
+        """Single puts, because BatchWriteItem has no conditions, and permission to call it includes deleting items."""
         if len(puts) == 1:
             return put_alone(self.commit, puts, now)
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most invocations write one item
@@ -398,7 +398,7 @@ def _text(value: str) -> str:
 
 
 def _condition(version: int, now: float) -> dict[str, Any]:
-    """What must be true of the stored item. Names stand behind `#` since DynamoDB reserves many, `ttl` among them."""
+    """What must be true of the stored item. Names begin with `#`, since DynamoDB reserves many, such as `ttl`."""
     if version == 0:
         return {
             "ConditionExpression": "attribute_not_exists(#pk) OR #ttl < :now",

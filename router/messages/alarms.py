@@ -1,6 +1,6 @@
 """What a message says about a CloudWatch alarm: which metric of what had which values, and what the threshold is.
 
-Only what the event says. Whether there is too much or too little of something comes from `Alarm.comparison`.
+It says only what the event says. `Alarm.comparison` tells whether there is too much or too little of something.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def _counts_tasks(alarm: Alarm) -> bool:
 
 
 def cause_in_title(alert: Alert, language: str) -> str:
-    """The cause in plain words, where the alarm tells more than that it is one; else ""."""
+    """The cause in plain words, if the alarm says what is wrong; otherwise ""."""
     if too_few_tasks(alert):
         return phrase("too_few_tasks", language)
     return phrase("too_many_tasks", language) if too_many_tasks(alert) else ""

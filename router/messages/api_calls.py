@@ -8,7 +8,7 @@ _NAMES = {"RUNTASK": "RunTask", "STARTTASK": "StartTask"}
 
 
 def sentence(alert: Alert, language: str) -> str:
-    """Who called, and what came of it; "" if the alert is about something else."""
+    """Who made the call, and with what result; "" if the alert is about something else."""
     if alert.cause != _CAUSE or alert.event_name not in _NAMES:
         return ""
     details = alert.details

@@ -1,8 +1,8 @@
-"""What to do about a cause, in one or two sentences worth reading at night. Data: the first hint that fits is given.
+"""What to do about a cause, in one or two sentences. This is data: the first hint that fits is used.
 
-A hint is chosen by what `router.stop_reason` found in the reason, and by what the event says: the exit code, the image's
+A hint is chosen by what `router.ecs.stop_reason` reads from the reason, and by what the event says: the exit code, the image's
 registry, the launch type. It fits if each of its conditions holds and everything that its text names is known; so a
-hint that names the memory limit stands before one that does not. `source` is the page that says so.
+hint that names the memory limit comes before one that does not. `source` is the page with the advice.
 """
 
 from collections.abc import Mapping
@@ -181,7 +181,7 @@ _INFRASTRUCTURE_ROLE = Hint(
 )
 
 _STORES = (Target.SECRETS_MANAGER, Target.PARAMETER_STORE)
-# A secret that the task cannot have. Older platforms say it without ResourceInitializationError in front.
+# A secret that the task cannot read. Older platforms report it without ResourceInitializationError in front.
 _SECRETS = (
     Hint(
         "The secret has no JSON key {key}: compare the key in valueFrom with the keys in the secret.",

@@ -1,7 +1,7 @@
 """Render: the message of a notification, in the reader's language and time zone. Channels lay it out; see `Message`.
 
-What died and since when stands first, then ECS's own words, then what to do. A message that says that trouble goes on
-counts; one that says that it is over is short.
+What failed and since when comes first, then ECS's own words, then what to do. A message about a problem that continues
+says how often it occurred; one about its end is short.
 """
 
 import re
@@ -138,7 +138,7 @@ def notification(
     messages = {} if messages is None else messages
     if wording not in messages:
         messages[wording] = _message(_MessageContext(dispatch, incident, config, enrichment or Enrichment()))
-    mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # nobody is called for good news
+    mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # a recovery mentions nobody
     alert = dispatch.alert or incident.alert
     return cleaned(
         Notification(
@@ -296,7 +296,7 @@ def _is_new(past: Recurrence | None, alert: Alert) -> bool:
 
 
 def _moment(text: str, story: _MessageContext) -> str:
-    """ISO 8601 as the reader's clock shows it, or "" where it is something else."""
+    """A time in ISO 8601 as the reader's clock shows it; "" for any other text."""
     try:
         return story.clock(datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError, OSError):
@@ -304,7 +304,7 @@ def _moment(text: str, story: _MessageContext) -> str:
 
 
 def _short(image: str) -> str:
-    """Without ECR's host, which tells nobody anything, and with as much of a hash as tells two apart."""
+    """Without ECR's host, which helps no one, and with only as much of a hash as distinguishes two images."""
     name, at, digest = _ECR.sub("", image).partition("@")
     return _COMMIT.sub("\\1…", name) + at + digest[:_DIGEST_SHOWN]
 
@@ -409,7 +409,7 @@ def _latest(story: _MessageContext) -> str:
 
 
 def _returns(story: _MessageContext) -> str:
-    """How often it came back, since it was told to be over or since it recovered for a while."""
+    """How often it returned after it was reported as resolved, or failed again after a recovery."""
     incident = story.incident
     since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
     if incident.flapping:
@@ -466,7 +466,7 @@ def _ended_by(story: _MessageContext) -> str:
 
 
 def _held_back(story: _MessageContext) -> str:
-    """Why nothing was heard of it before."""
+    """Why no channel was notified earlier."""
     silenced = story.incident.silenced
     if silenced is None:
         return ""
@@ -502,7 +502,7 @@ def _other_containers(story: _MessageContext) -> str:
 
 
 def _history_sentence(story: _MessageContext) -> str:
-    """What history knows: how often it has been, and whether a deployment began it."""
+    """What history knows: how often it has occurred, and whether it began with a deployment."""
     past, alert = story.enrichment.recurrence, story.alert
     if past is None:
         return ""
@@ -608,7 +608,7 @@ def _about_the_log(story: _MessageContext) -> dict[str, str]:
 
 
 def _may_be_memory(alert: Alert) -> bool:
-    """Whether the culprits may have run out of memory, though nothing says so. ECS itself kills what does not stop."""
+    """Whether the culprits may have run out of memory although nothing says so. ECS also kills what does not stop."""
     if alert.cause == "out_of_memory" or alert.stop_code in containers.STOPPED_FROM_OUTSIDE or not alert.blamed:
         return False
     job_done = 0 in containers.codes_of_run(alert)
@@ -629,7 +629,7 @@ def _essential(dead: Container | None, story: _MessageContext) -> str:
 
 
 def _details(story: _MessageContext) -> dict[str, str]:
-    """Where it was and how to find it again, for whoever has room."""
+    """Where it happened and how to find it again, for channels that have room."""
     incident, alert = story.incident, story.alert
     subject, codes = incident.subject, {container.exit_code for container in alert.blamed}
     return {
@@ -695,7 +695,7 @@ def _links(story: _MessageContext) -> tuple[tuple[str, str], ...]:
 def pages(alert: Alert, enrichment: Enrichment | None = None, *, over: bool = False) -> Iterator[tuple[str, str]]:
     """(name, URL) of the pages of the AWS console about an alert, the most useful first; none if its place is unknown.
 
-    They need no permission of the router: only the page of a log stream needs the names in `found`.
+    The router needs no permission for them; only the page of a log stream needs a name from `enrichment`.
     """
     if health_event := health_events.page(alert):
         yield "health_event", health_event

@@ -1,1 +1,1 @@
-"""What no event says: services that run too few tasks, and runs that never came. Judgements, without the pipeline."""
+"""What no event reports: services that run too few tasks, and runs that did not start. Decides only; sends nothing."""

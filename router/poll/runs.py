@@ -4,8 +4,8 @@ A run is looked up when it should have started, and not before: in ECS, which kn
 history, which knows the stops before that. So nothing has to follow each event, and a router that was away for a while
 finds out what happened meanwhile before it reports a run as overdue.
 
-Any start within the window counts; who started the task does not matter. A run that failed has run; its own alert says
-so.
+Any start within the window counts; who started the task does not matter. A run that failed counts as a run, because an
+alert of its own reports the failure.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from router.poll.schedule import next_due
 from router.poll.state import Expectation, RunWatch
 
 EARLY = 60.0
-"""Seconds before a due time, in which a start counts for it: EventBridge starts a run within its minute."""
+"""A start up to so many seconds before a due time counts for it: EventBridge starts a run within its minute."""
 AWAY_AFTER = 300.0
-"""Seconds after which a judgement comes so late that the router must have been away."""
+"""If a run is judged so many seconds late, the router must have been away."""
 CATCH_UP = 600.0
 """Seconds that it then waits for the events that are still in its queue."""
 WATCHED = 100

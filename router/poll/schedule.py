@@ -1,8 +1,8 @@
 """When a run is due: expressions of EventBridge, evaluated as EventBridge Scheduler does.
 
 No library knows this dialect: 1 is Sunday, `?`, `L`, `W` and `#` have Quartz's meanings, and a time of day that the
-clocks skip in spring is skipped, while one that occurs twice in autumn runs once, the first time. So local minutes are
-walked one by one, and those that do not survive the way to UTC and back are left out.
+clocks skip in spring is skipped, while one that occurs twice in autumn runs once, the first time. So the
+minutes of local time are tried one by one, and those that change when converted to UTC and back are left out.
 
 Source: "Schedule types in EventBridge Scheduler" in the EventBridge Scheduler User Guide.
 """

@@ -1,8 +1,8 @@
 """Looks for services that have run fewer tasks than desired for five minutes, with no deployment in progress.
 
 ECS reports failures of tasks, but no event says that a service runs none: one that cannot place tasks, or whose tasks
-were stopped by hand, can stay down for weeks. So the tick asks, sparingly: a bounded number of calls in bounded time,
-and where that is not enough, the next tick goes on.
+were stopped by hand, can stay down for weeks. So the tick asks, with a limited number of calls in limited time; if
+that is not enough, the next tick continues.
 
 Sources: API reference of Amazon ECS (ListClusters and ListServices return up to 100, DescribeServices takes 10; fields
 of Service, Deployment and TaskSet); "Request throttling for the Amazon ECS API" (service reads: a bucket of 100 calls,
@@ -23,7 +23,7 @@ log = logging.getLogger("ecs-alert-router.poll.services")
 BELOW_FOR = 300.0
 """Seconds for which a service must have run too few tasks before that is reported."""
 REMEMBERED = 500
-"""The most shortfalls that are told apart."""
+"""How many shortfalls are remembered at most."""
 CALLS = 120
 """The most calls in one tick: two a second, a tenth of what the account may make."""
 _TICK_SLACK = 30.0  # seconds; ticks do not come exactly a minute apart
@@ -65,7 +65,7 @@ class Report(NamedTuple):
 def continue_round(
     poll: ServicePoll, ecs: Any, now: float, every: float, left: Callable[[], float]
 ) -> tuple[ServicePoll, list[Service]]:
-    """Goes on with the round, or begins one if it is time. Returns how far it came, and the services that it saw.
+    """Continues the round, or begins one if it is time. Returns how far it got, and the services that it saw.
 
     Args:
         every: seconds between the beginnings of two rounds.
@@ -189,7 +189,7 @@ def _deploys(service: Mapping[str, Any], now: float) -> bool:
 
 
 def _recent(deployment: Mapping[str, Any], now: float) -> bool:
-    """Whether it began within the last day. Without a circuit breaker, ECS tries for ever."""
+    """Whether it began within the last day. Without a circuit breaker, ECS keeps trying indefinitely."""
     created = deployment.get("createdAt")
     return created is None or now - _seconds(created) < _STALLED_AFTER
 

@@ -24,7 +24,7 @@ class Shortfall(NamedTuple):
 
 
 class ServicePoll(NamedTuple):
-    """How far the poll of all services has come. One round goes through all clusters; it may take several ticks.
+    """How far the poll of all services has got. One round goes through all clusters; it may take several ticks.
 
     There is no list of all services: listing 100 takes one call and describing them ten, so each round lists anew, and
     the item stays small.

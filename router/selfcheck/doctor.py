@@ -1,4 +1,4 @@
-"""What the function alone can say about itself, for `ecs-alert-router doctor`.
+"""Checks that only the function itself can make, for `ecs-alert-router doctor`.
 
 The command invokes the function with the event `Router Check`. Nothing is sent: each channel's secrets are read, a
 message is rendered, and a connection to each of its addresses is opened and closed again. Such an event is never

@@ -1,6 +1,6 @@
-"""Heartbeat: a weekly message on every channel, which proves by its arrival that the whole way works.
+"""Heartbeat: a weekly message on every channel, whose arrival proves that the whole path works.
 
-It takes the way of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
+It takes the path of an event, from EventBridge through the events queue, and is not retried: its absence is the signal.
 Stateful channels such as PagerDuty are left out, since they would page. It summarises the week, and lists the e-mail
 addresses that have not confirmed their subscription and therefore receive nothing.
 """
@@ -86,7 +86,7 @@ def heartbeat_jobs(
 
 
 def report(deliveries: Iterable[Delivery]) -> None:
-    """Logs the channels that did not take the heartbeat; it is not sent again."""
+    """Logs the channels that did not accept the heartbeat; it is not sent again."""
     for delivery in deliveries:
         if delivery.outcome is not Outcome.SENT:
             log.error("channel %s did not take the heartbeat: %s", delivery.dispatch.channel, delivery.response)
@@ -163,7 +163,7 @@ def _job(
 
 
 def _incident(event: Mapping[str, Any], now: float) -> Incident:
-    """The incident that a notification must have; it is in no history."""
+    """A notification must have an incident. This one is not in history."""
     subject = Subject(
         str(event.get("account", "-")), str(event.get("region", "-")), "-", SubjectKind.ROUTER, "heartbeat"
     )

@@ -87,7 +87,7 @@ def _print(dimensions: dict[str, str], counts: Mapping[str, int], latencies: Ite
         line.add_metric(name, "Count", count)
     line.add_metadata(
         "version", VERSION
-    )  # a property of the line, no dimension: each dimension would make another metric
+    )  # a property of the line, not a dimension: each dimension would make another metric
     line.flush_metrics()
     line.clear_metrics()  # Powertools keeps the values if POWERTOOLS_METRICS_DISABLED is set
 

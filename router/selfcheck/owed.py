@@ -1,6 +1,6 @@
 """What each channel has yet to be sent: for a channel that is to be removed from the configuration.
 
-A channel that is removed gets no more messages. Whoever is waiting on it for the end of an incident never hears of it.
+A channel that is removed gets no more messages. People who wait there for the end of an incident are never told.
 So a deployment invokes the function with the event `Router Owed` before it replaces the configuration.
 """
 
@@ -17,7 +17,7 @@ class Owed(NamedTuple):
     """What a channel has yet to be sent of one incident.
 
     Attributes:
-        due: there is news of the incident that the channel has yet to be sent; otherwise only its end is.
+        due: a message about the incident is due; otherwise the channel only has to be told of the end, later.
     """
 
     channel: str
@@ -43,7 +43,7 @@ def _states(history: History, now: float) -> Iterable[SubjectState]:
 
 
 def totals(all_owed: Iterable[Owed]) -> Mapping[str, dict[str, Any]]:
-    """By channel: of how many incidents there is news (`due`), of how many only the end is owed (`open_incidents`)."""
+    """By channel: of how many incidents a message is `due`, and of how many only the end (`open_incidents`)."""
     by_channel: dict[str, dict[str, Any]] = {}
     for entry in all_owed:
         total = by_channel.setdefault(entry.channel, {"due": 0, "open_incidents": 0})

@@ -29,7 +29,7 @@ def _shipped(package: Path) -> Iterator[Path]:
 
 
 def _digest(base: Path, files: Iterable[Path]) -> str:
-    """Of the names and contents; "" if a file cannot be read. The end of a line may differ between checkouts."""
+    """A digest of names and contents; "" if a file cannot be read. Line ends may differ between checkouts."""
     digest = hashlib.sha256()
     for path in files:
         try:

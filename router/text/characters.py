@@ -1,4 +1,4 @@
-r"""What text from outside is stripped of, once, before a plugin gets it: what is invisible and hides or reorders text.
+r"""Removes from text from outside what is invisible and hides or reorders text, once, before a plugin gets it.
 
 `router.ecs.normalise` does it for each text of an event, and `router.messages.hygiene` once more for each finished
 notification, which also holds texts of the configuration, of operators, of plugins and of logs. So a channel only has

@@ -1,11 +1,11 @@
 """Takes secrets out of text from outside: reasons, commands, log lines, and what remotes answer.
 
 A secret is recognised by its own form (`ghp_…`, a private key, a JSON web token), by the name before it (`password=`,
-`X-Api-Key:`, `DATADOG_…=`), or because the router knows it. docs/redaction.md lists the forms and what is not seen.
+`X-Api-Key:`, `DATADOG_…=`), or because the router knows it. docs/redaction.md lists the forms, and what goes unnoticed.
 
 Three tables hold what is known; `str.find` looks for their words. Patterns are texts, compiled when a word is found, so
 a text without such words costs microseconds and a cold start compiles none. Every repetition in a pattern is bounded,
-and what was taken out is not looked at again, so the time grows with the length of the text and no faster.
+and what was taken out is not examined again, so the time grows linearly with the length of the text.
 """
 
 import re
@@ -451,7 +451,7 @@ def _tokens(text: str) -> Iterator[_Span]:
 
 
 def _begins_word(text: str, place: int) -> bool:
-    """Whether no letter or digit of ASCII stands before; `\\n` of a text in JSON is none."""
+    """Whether no ASCII letter or digit precedes; the n of a `\\n` in JSON does not count."""
     before = text[place - 1] if place and text[place].isalnum() else " "
     return not (before.isascii() and before.isalnum()) or text[max(0, place - 2) : place] in {"\\n", "\\r", "\\t"}
 
@@ -488,7 +488,7 @@ def _schemes(text: str, low: str) -> Iterator[_Span]:
 
 
 def _named(text: str, low: str) -> Iterator[_Span]:
-    """The values of names that speak of secrets."""
+    """The values whose names say that they are secret."""
     done = 0
     for start, end, kind in _names(text, low):
         if end > done and (span := _value(text, start, end, kind)):
@@ -497,7 +497,7 @@ def _named(text: str, low: str) -> Iterator[_Span]:
 
 
 def _names(text: str, low: str) -> list[tuple[int, int, _Kind]]:
-    """Start and end of each name that speaks of a secret, by position, with what it says."""
+    """Start and end of each name that says that its value is secret, by position, with what it says."""
     names: dict[int, tuple[int, _Kind]] = {}
     for word in _HINTS:
         place = low.find(word)
@@ -534,7 +534,7 @@ def _name_around(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _kind(name: str) -> _Kind | None:
-    """What a name says about its value; None if it speaks of no secret."""
+    """What a name says about its value; None if it does not say that the value is secret."""
     words = [word.lower() for word in re.findall(_NAME_WORD, name)]
     named = [word for word in words if not word.isdigit()]
     if named[-2:] == ["pass", "word"]:  # PassWord
@@ -574,7 +574,7 @@ def _kind_of(word: str, before: str, name: str) -> _Kind | None:  # noqa: C901, 
 
 
 class _Context(NamedTuple):
-    """What stands around a value: the operator before it, the character before the name, and the text after it."""
+    """What surrounds a value: the operator before it, the character before the name, and the text after it."""
 
     operator: re.Match[str]
     before: str
@@ -668,7 +668,7 @@ def _is_secret_in_prose(value: str, kind: _Kind, context: _Context) -> bool:
 
 
 def _is_ordinary(value: str, kind: _Kind, name: str, context: _Context) -> bool:
-    """Whether it is none, whatever its name says: a word, a reference, a part of an ARN, a printed object."""
+    """Whether it is not a secret, whatever its name says: a word, a reference, a part of an ARN, a printed object."""
     operator, word = context.operator, value.lower().strip(" .,;:!?*")
     attached = operator["colon"] and not operator["open"] and not operator["closed"]
     return bool(
@@ -743,7 +743,7 @@ def known_parts(*secrets: str) -> frozenset[str]:
 
 
 def _url_parts(secret: str) -> Iterator[str]:
-    """The path, the query, and what they consist of; nothing of a text that is no URL."""
+    """The path, the query, and their parts; nothing if the text is not a URL."""
     try:
         url = urlsplit(secret)
     except ValueError:
@@ -757,7 +757,7 @@ def _url_parts(secret: str) -> Iterator[str]:
 
 
 def without_known(text: str, parts: Iterable[str], mark: str = REDACTED) -> str:
-    """The text with the mark in place of each part, in whatever case it stands there."""
+    """The text with the mark in place of each part, whatever its case."""
     for part in sorted(parts, key=len, reverse=True):
         low, wanted, position, kept = _lower(text), _lower(part), 0, []
         while (place := low.find(wanted, position)) >= 0:

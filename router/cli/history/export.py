@@ -72,7 +72,7 @@ def _with_progress(rows: Iterable[Item], wanted: AlertQuery) -> Iterator[Item]:
 
 
 def _whole(history: History, alerts: Iterable[Item], now: float) -> Iterator[Item]:
-    """Replaces index entries by the complete rows, a hundred at a time, in the same order."""
+    """Replaces index entries with the complete rows, a hundred at a time, in the same order."""
     remaining = iter(alerts)
     while batch := list(islice(remaining, _BATCH)):
         keys = [key for alert in batch if (key := row_key(alert["id"]))]

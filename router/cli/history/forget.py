@@ -103,7 +103,7 @@ def _of_task(history: History, task: str, now: float) -> Matches:
 
 
 def _names(item: Item, task: str) -> bool:
-    """Raises HistoryError where the item cannot be read, so that nobody believes the task to be gone."""
+    """Raises HistoryError if the item cannot be read, so that nobody believes that the task is gone."""
     try:
         incident = to_state(item).incident
     except DamagedItem as error:

@@ -163,7 +163,7 @@ def page(total: Figures, language: str, table: str, now: float) -> str:
 
 
 def _shown(value: object) -> object:
-    """What the template shows of a value: its text with what is hidden in it; the charts' SVG as it is."""
+    """How the template shows a value: its text, with hidden characters made visible; the SVG of charts as it is."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

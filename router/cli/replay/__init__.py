@@ -28,7 +28,7 @@ from router.history.store import History
 
 _DEFAULT_SINCE = 7 * 86400.0
 _PROGRESS_AFTER = 2.0  # seconds until a terminal shows progress
-_PROGRESS_LINE_EVERY = 10.0  # seconds between lines where stderr is no terminal
+_PROGRESS_LINE_EVERY = 10.0  # seconds between lines if stderr is not a terminal
 
 
 @click.command("replay")

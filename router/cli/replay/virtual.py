@@ -38,7 +38,7 @@ _SECONDS = 15.0
 """Seconds that an invocation has: enough to send, but too few for the tick to probe channels."""
 
 Line = dict[str, Any]
-"""One message, as `replay --json` prints it (README)."""
+"""One message, as `replay --json` prints it (docs/operate.md)."""
 
 
 class _WatchedTable(MemoryTable):
