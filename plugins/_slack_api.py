@@ -1,4 +1,4 @@
-"""Slack's Web API with a bot token: one message for each incident, which is edited as the incident goes on.
+"""Slack's Web API with a bot token: one message for each incident, which is edited as the incident develops.
 
 The first message about an incident is its root. Each further one edits the root, so that it shows the newest state, and
 then goes into the root's thread, because an edit notifies nobody. What is worse, or returns, is shown in the channel as
@@ -105,7 +105,7 @@ _ERRORS: Mapping[str, _Meaning] = {
         "deprecated_endpoint method_deprecated unknown_method",
         _Meaning(PermanentError, "check api_url, or update the router"),
     ),
-    # The router made a mistake, or the word is about something that it never sends: files, drafts, Slack Connect.
+    # The router has a bug, or the word is about something that it never sends: files, drafts, Slack Connect.
     **_all(
         "invalid_arg_name invalid_arguments invalid_array_arg invalid_charset invalid_form_data invalid_post_type "
         "missing_post_type as_user_not_supported send_on_behalf_not_allowed duplicate_channel_not_found "
@@ -115,7 +115,7 @@ _ERRORS: Mapping[str, _Meaning] = {
     ),
 }
 _CHANNEL_LOST = frozenset({"channel_not_found", "not_in_channel", "is_archived", "is_inactive"})
-"""Of the channel that is remembered; the configured one may be another by now."""
+"""Errors about the channel that is remembered; another one may be configured by now."""
 _NO_BROADCAST = frozenset({"cant_broadcast_message", "no_dual_broadcast_content_update"})
 
 
@@ -133,7 +133,7 @@ class Bot:
             raise ValueError("channel must be the channel's id, such as C0123456789: it is at the end of its details")
         self._api = f"{options.get('api_url', API_URL).rstrip('/')}/"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json; charset=utf-8"}
-        self._id = self._channel  # as the last answer has it: of a name, only posting finds the channel
+        self._id = self._channel  # as in the last answer: only posting resolves a channel's name
 
     # --- render -------------------------------------------------------------------------------------------------------
 
@@ -171,9 +171,9 @@ class Bot:
         return [self.payload(lay_out(member), member, lay_out, plain=plain) for member in roots[:_UPDATED_OF_A_BUNDLE]]
 
     def _thread(self, remote: Mapping[str, str]) -> dict[str, Any] | None:
-        """Where the incident goes on, and whether that message is its own root; None if it starts with a new message.
+        """Where the incident continues, and whether that message is its own root; None if it starts with a new message.
 
-        What is remembered of another channel does not count: the configuration names a new one.
+        A message in another channel does not count: the configuration names a new one.
         """
         if not (remote.get("channel") and remote.get("ts")) or remote.get("to") != self._channel:
             return None
@@ -182,7 +182,7 @@ class Bot:
     # --- send ---------------------------------------------------------------------------------------------------------
 
     def send(self, payload: Mapping[str, Any]) -> Mapping[str, str]:
-        """Edits what is remembered, then posts. Returns what to remember: where the incident goes on.
+        """Edits the remembered message, then posts. Returns what to remember: the message where the incident continues.
 
         Raises:
             RemoteGone, PayloadRejected, PermanentError, TransientError: see `_ERRORS`.
@@ -213,7 +213,7 @@ class Bot:
     def _continue(
         self, thread: Mapping[str, Any], message: Mapping[str, Any], address: Mapping[str, Any]
     ) -> Mapping[str, str]:
-        """Edits first, which can be repeated; then replies, unless an earlier attempt has."""
+        """Edits first, since that can be repeated; then replies, unless an earlier attempt has done so."""
         if thread["edit"]:
             self._update(thread, message)
         if "since" in address and self._has_replied(thread, message, address):
@@ -293,7 +293,7 @@ class Bot:
         return False
 
     def _search(self, method: str, place: Mapping[str, str], address: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """The messages about this incident. None if the app may not read the channel: then it is told twice."""
+        """The messages about this incident. None if the app may not read the channel; then it is posted twice."""
         try:
             yield from self._messages(method, place, address)
         except PermanentError as error:

@@ -4,9 +4,9 @@
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html.
 
-There is no loop, whichever bus it is: the rules of the stack admit other sources than `_SOURCE` only, and an event that
-reached the router nevertheless would be unreadable to it, and alert nobody. EventBridge does not deduplicate: after an
-attempt without an answer, an event may be there twice. Its `detail` then has the same incident id and revision.
+No bus can cause a loop: the rules of the stack do not match `_SOURCE`, and the router could not read such an event if
+one reached it nevertheless, so it would alert nobody. EventBridge does not deduplicate: after an attempt without an
+answer, an event may be on the bus twice. Its `detail` then has the same incident id and revision.
 """
 
 import json
@@ -43,7 +43,7 @@ _ERRORS: dict[str, type[TransientError | PermanentError]] = {
 class EventBridge:
     """Options: `bus_arn`, of a custom or the default event bus, in any region and account."""
 
-    stateful = True  # every incident by itself, and always its end: a program counts on both
+    stateful = True  # each incident separately, and always its end: programs rely on both
     limit = 262_144  # bytes; what EventBridge takes has grown since, but not everywhere
     options = (Option("bus_arn", required=True, description="ARN of an event bus, arn:aws:events:…:event-bus/NAME."),)
     budget = (50, 1.0)

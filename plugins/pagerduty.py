@@ -127,7 +127,7 @@ def _is_success(text: str) -> bool:
 
 
 def _summary(notification: Notification) -> str:
-    """The title and the first sentence: on a lock screen, in an SMS and on the phone, this is all that one learns."""
+    """The title and the first sentence: on a lock screen, in an SMS and in a phone call, people learn nothing else."""
     message = notification.message
     title = message.title.strip() or notification.alert.cause
     sentence = _SENTENCE.match(message.lead.strip())

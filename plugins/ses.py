@@ -5,9 +5,9 @@ https://docs.aws.amazon.com/ses/latest/dg/header-fields.html.
 
 **Threads.** SES replaces the Message-ID of each mail, so no mail can refer to the one that this channel chose for the
 first. So every mail of an incident, the first included, refers to the same id, which no mail has: Gmail and the clients
-that read References put them together by it. Later mails also refer to the id that SES gave to the first, which the
-channel remembers. Outlook goes by Thread-Index, which is the same in each, and every client by the subject, which is
-too, but for "Re: ". So the subject says nothing of what changes, such as the severity: that is the first line.
+that read References group by it. Later mails also refer to the id that SES gave to the first, which the channel
+remembers. Outlook groups by Thread-Index, which is the same in all of them. Every client also groups by the subject, so
+the subject stays the same, except for "Re: ", and what changes, such as the severity, is in the first line.
 """
 
 import base64
@@ -212,7 +212,7 @@ def _with_advice(error: PermanentError) -> PermanentError:
 
 
 def _subject(notification: Notification) -> str:
-    """The same in every mail of an incident; a mail about several has one of its own."""
+    """The same in every mail of an incident; a mail about several incidents has its own."""
     message, incident = notification.message, notification.incident
     if notification.bundled:
         return _line(f"[{message.status}] {message.title}")[:_SUBJECT]

@@ -102,7 +102,7 @@ def _subject(notification: Notification) -> str:
 
 
 def _plain_subject(notification: Notification) -> str:
-    """A subject for an SNS that refuses the other: printable ASCII, and so in English."""
+    """The subject if SNS refuses the other one: printable ASCII, and therefore English."""
     alert, kind = notification.alert, notification.kind
     severity = str(alert.severity).upper()
     status = {"opened": severity, "updated": f"{severity}, ongoing", "resolved": "RESOLVED"}[kind]

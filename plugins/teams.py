@@ -236,7 +236,7 @@ def _facts(facts: Sequence[tuple[str, str]]) -> list[Element]:
 
 
 def _log(message: Message) -> list[Element]:
-    """The last lines, which tell why it died, below their heading."""
+    """The last lines, which usually show why it failed, below their heading."""
     lines = reversed(message.log_excerpt.splitlines())
     blocks = _paragraphs(lines, _LOG, keep_end=True, fontType="Monospace", size="Small")
     if not blocks:

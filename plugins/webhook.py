@@ -4,7 +4,7 @@ The body is a CloudEvent 1.0 in structured mode (github.com/cloudevents/spec, `b
 `data` is what docs/incident.schema.json describes. The signature is that of Standard Webhooks
 (https://www.standardwebhooks.com), for which there are libraries in most languages.
 
-A receiver that sees an id again has the event already: the id is that of the news, not of the attempt.
+A receiver that sees an id again already has the event: the id belongs to the change, not to the attempt.
 """
 
 import base64
@@ -41,7 +41,7 @@ _GONE = 410
 class Webhook:
     """Options: `url`, and `secret`, as `whsec_` and base64; two of them, with a space between, while you rotate it."""
 
-    stateful = True  # every incident by itself, and always its end: a program counts on both
+    stateful = True  # each incident separately, and always its end: programs rely on both
     limit = 65_536  # bytes; CloudEvents promises that as much gets through everywhere
     options = (
         Option("url", required=True, secret=True, description="Where the events are posted to."),
