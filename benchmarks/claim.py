@@ -1,4 +1,4 @@
-"""Measures the claim: the write units of an event, and how many records are given back when a service crashes fast.
+"""Measures the claim: the write units of an event, and how many records are given back in a fast crash loop.
 
 `python -m benchmarks.claim` takes a minute or two. Nothing is deployed: the router runs from its inbox on, in memory.
 The units are those that AWS charges (`benchmarks.dynamodb`), for events of a realistic size. The contention is

@@ -178,8 +178,8 @@ def _zipped(path: Path) -> int:
 
 
 def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
-    """The cost of a quiet million, each event announced by itself; a stormy one, in batches with 95 % repeats; and an
-    uneventful one, of successful deployments, which the blog announces as well because it knows no severity.
+    """The cost of a million events: quiet, with each event announced separately; stormy, in batches with 95 % repeats;
+    and uneventful, from successful deployments, which the blog announces as well because it knows no severity.
     """
     if {"warm", "storm", "calls"} <= measured.keys():
         for memory in MEMORY_SIZES:

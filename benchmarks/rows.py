@@ -274,7 +274,7 @@ def memory(bench: Bench, events: int = 10_000) -> Samples:
 def growth(bench: Bench) -> Samples:
     """CPU of a suppressed event with few and with many routes, silences and open incidents.
 
-    The differences are small, so each round begins with another case: no case always has the same place.
+    The differences are small, so each round begins with another case, and no case always has the same place.
     """
     bench.servers.delays(AT_ONCE)
     samples = Samples()

@@ -58,7 +58,7 @@ class Figures:
     """The result of a storm.
 
     Attributes:
-        messages, gathering: per channel, all messages and those that speak of many incidents.
+        messages, gathering: per channel, all messages, and those about several incidents.
         busiest: per channel, the most messages within the period of its budget.
         named: subjects that some message of the channel names. calls: to DynamoDB, by kind; 0 where not counted.
     """
@@ -152,7 +152,7 @@ def _until_drained(aws: LocalAws, stack: Stack, progress: Console) -> None:
 
 
 def _waiting(dynamodb: Any, table: str) -> int:
-    """Incidents with a cell that waits for its turn, or that is being told."""
+    """Incidents with an outbox entry that waits for its turn or is being sent."""
     states = (to_state(plain_item(item)) for item in _scan(dynamodb, table) if "state" in item)
     return sum(any(entry.is_behind for entry in state.outbox.values()) for state in states)
 
@@ -236,7 +236,7 @@ class CountingTable:
 
     def query(self, query: Query, now: float) -> Page:
         self.calls["queries"] += 1
-        if query.index_name != "due":  # the silences, and what a subject has been through before: nothing
+        if query.index_name != "due":  # there are no silences and no earlier incidents
             return Page(())
         assert query.between
         found = self._due.get(query.partition, {}).values()

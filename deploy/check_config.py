@@ -2,8 +2,8 @@
 
 deploy/prepare.js runs this with the function's settings. It grants the permissions for what is on stdout: the
 `[enrich]` and `[poll]` settings, the topics of channels besides the stack's own, the event buses, and the senders of
-e-mail. The names of the channels are there too, for the check that none is removed that is still owed a message. This
-script needs no installed package: the layer that has just been built has everything it imports.
+e-mail. It also prints the names of the channels, for the check that no channel is removed that is still owed a message.
+This script needs no installed package: the layer that has just been built has everything it imports.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package

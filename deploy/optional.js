@@ -1,6 +1,6 @@
 'use strict';
 
-// Removes resources from the template, with everything that refers to them, or replaces them by existing ones.
+// Removes resources from the template, with everything that refers to them, or replaces them with existing ones.
 
 // The resources of each setting that can be off, and which properties encrypt a resource. release/template.py reads the same file.
 const { resources: PARTS, leanAlarms: LEAN_ALARMS, encryption: ENCRYPTION } = require('./parts.json');
@@ -26,8 +26,8 @@ function leaveOutAll(names, service) {
   router.events = router.events.filter(({ sqs }) => !names.includes(referred(sqs?.arn)));
 }
 
-// Leaves out the key, with what is encrypted by it: AWS's own keys encrypt the queues, the table and the logs, and nothing the
-// topics. A key of an existing table stays permitted.
+// Leaves out the key, and the settings that use it: AWS's own keys then encrypt the queues, the table and the logs, and the
+// topics are not encrypted. A key of an existing table stays permitted.
 function leaveOutKey(service) {
   const { Resources, extensions } = service.resources;
   for (const { Type, Properties } of [...Object.values(Resources), { Type: 'AWS::Logs::LogGroup', ...extensions.RouterLogGroup }]) {
@@ -40,7 +40,7 @@ function leaveOutKey(service) {
   role.statements = role.statements.filter(({ Resource }) => Resource.length !== 0);
 }
 
-// Replaces a resource by an existing one: `values` has what Ref and Fn::GetAtt … Arn resolve to.
+// Replaces a resource with an existing one: `values` has what Ref and Fn::GetAtt … Arn resolve to.
 function replace(name, values, service) {
   delete service.resources.Resources[name];
   const { provider, resources } = service;

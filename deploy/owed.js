@@ -1,6 +1,6 @@
 'use strict';
 
-// What the channels that a deployment removes have yet to be sent. They would get no more messages.
+// What is still owed to the channels that a deployment removes: they would get no more messages.
 
 // Returns problems, which stop the deployment, and warnings. `owed` is the answer of the deployed function, by channel;
 // `channels` has the names of those in the new configuration; `options` tells the command line which stage to ask.

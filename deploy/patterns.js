@@ -48,7 +48,7 @@ function ofClusters(pattern, clusters) {
   return { ...pattern, $or: narrowed };
 }
 
-// Calls name their cluster by its name or ARN. Those that AWS denied name none, and AWS Health speaks of all clusters.
+// Calls name their cluster by its name or ARN. Those that AWS denied name none, and AWS Health is about all clusters.
 function callsOfClusters(pattern, clusters) {
   if (!clusters.length) return pattern;
   const names = clusters.map((name) => (name.includes('*') ? { wildcard: name } : name));

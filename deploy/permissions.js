@@ -54,12 +54,12 @@ function pollStatements({ services, expect }) {
   return actions.length ? [{ Effect: 'Allow', Action: actions, Resource: '*' }] : [];
 }
 
-// The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must let the role in.
+// The topics that channels name besides the stack's own. If a topic is encrypted, its key's policy must allow the role.
 function topicStatements({ topics }) {
   return topics.length ? [{ Effect: 'Allow', Action: ['sns:Publish'], Resource: topics }] : [];
 }
 
-// The event buses that channels name. A bus of another account must let this account in, by its resource policy.
+// The event buses that channels name. The resource policy of a bus of another account must allow this account.
 function busStatements({ buses }) {
   return buses.length ? [{ Effect: 'Allow', Action: ['events:PutEvents'], Resource: buses }] : [];
 }
@@ -77,7 +77,7 @@ function senderStatements({ senders }) {
   return senders.length ? [statement] : [];
 }
 
-// What channels need that call AWS.
+// The permissions of channels that call AWS.
 function channelStatements(needs) {
   return [...topicStatements(needs), ...busStatements(needs), ...senderStatements(needs)];
 }

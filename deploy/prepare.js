@@ -162,7 +162,7 @@ class Prepare {
     try {
       return await this.aws().owns('EncryptionKey', arn.split('/').pop());
     } catch {
-      return false; // to package takes no credentials
+      return false; // packaging needs no credentials
     }
   }
 
@@ -266,7 +266,7 @@ function adaptProvider({ provider, layers }, settings) {
   const { permissionsBoundary, rolePath, tags, subnets, securityGroups, architecture } = settings;
   if (permissionsBoundary) provider.iam.role.permissionsBoundary = permissionsBoundary;
   if (rolePath) provider.iam.role.path = rolePath;
-  if (Object.keys(tags).length) provider.stackTags = tags; // CloudFormation gives them to every resource that can have tags
+  if (Object.keys(tags).length) provider.stackTags = tags; // CloudFormation adds them to every resource that can have tags
   if (subnets.length) {
     provider.vpc = { subnetIds: subnets, securityGroupIds: securityGroups };
     provider.iam.role.statements.push({ Effect: 'Allow', Action: NETWORK, Resource: '*' });
@@ -280,7 +280,7 @@ function adaptProvider({ provider, layers }, settings) {
 function checkedSettings(environment, alerts) {
   const known = Object.entries(environment).filter(([, value]) => typeof value === 'string');
   const topic = alerts.length ? 'arn:aws:sns:us-east-1:000000000000:alerts' : '';
-  const names = known.map(([name]) => name).join(' '); // where nothing but a reference to a secret may stand
+  const names = known.map(([name]) => name).join(' '); // which may only hold a reference to a secret
   return { ...Object.fromEntries(known), FUNCTION_VARIABLES: names, SNS_TOPIC_ARN: topic };
 }
 

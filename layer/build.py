@@ -72,7 +72,7 @@ UNUSED = (
     # The function uses Powertools' Logger and metrics. Neither of them needs these two packages.
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/utilities/parser",
-    # requests guesses the encoding of answers with it. Without it, requests assumes UTF-8.
+    # With it, requests guesses the encoding of answers. Without it, requests assumes UTF-8.
     "charset_normalizer",
 )
 
@@ -173,7 +173,7 @@ def _download(target: Path, requirements: Iterable[Path]) -> None:
 
 
 def _forget_paths(packages: Path) -> None:
-    """Remove the paths of local wheels: they differ between machines, and they do not belong into a shipped layer."""
+    """Remove the paths of local wheels: they differ between machines, and they do not belong in a shipped layer."""
     for origin in packages.glob("*.dist-info/direct_url.json"):
         record = origin.with_name("RECORD")
         kept = [line for line in record.read_text().splitlines(keepends=True) if origin.name not in line]

@@ -70,7 +70,7 @@ def _patterns(packaged: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _architectures(layer: Path) -> tuple[str, ...]:
-    """Those on which the layer runs: both, unless a package in it is compiled for the one that it was built for."""
+    """The processors on which the layer runs: both, unless one of its packages contains compiled code."""
     with zipfile.ZipFile(layer) as archive:
         compiled = any(name.endswith(".so") for name in archive.namelist())
     return ("arm64",) if compiled else ("arm64", "x86_64")

@@ -50,7 +50,7 @@ def head(separator: str, text: Any) -> Expression:
 
 
 def filled(name: str, more: str) -> Expression:
-    """The value of a parameter with more text behind it."""
+    """The value of a parameter, followed by more text."""
     return {"Fn::Join": ["", [ref(name), more]]}
 
 
@@ -60,12 +60,12 @@ def starts_with(name: str, prefix: str) -> Expression:
 
 
 def behind(prefix: str, name: str) -> Expression:
-    """What comes behind the prefix in the value of a parameter."""
+    """The part after the prefix in the value of a parameter."""
     return item(1, prefix, filled(name, prefix))
 
 
 def substituted(node: Any, markers: Mapping[str, Any]) -> Any:
-    """Replaces each marker by its expression, anywhere in the texts of `node`."""
+    """Replaces each marker with its expression, anywhere in the texts of `node`."""
     if isinstance(node, str):
         return _in_text(node.replace("${", "${!"), {}, markers) if any(map(node.__contains__, markers)) else node
     if isinstance(node, list):

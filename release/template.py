@@ -2,7 +2,7 @@
 
 `osls package` runs with a marker as the value of each setting. Here each marker becomes its parameter, and what a
 setting can turn off becomes conditional. A test fills in parameters and compares the result with what `osls package`
-makes of the same settings, so there is no second truth.
+makes of the same settings, so the two cannot differ.
 """
 
 import json
@@ -141,7 +141,7 @@ def released(
 
 
 def _texts() -> dict[str, Expression]:
-    """What stands for each marker that can be anywhere in a text."""
+    """The expression for each marker that can be anywhere in a text."""
     names = {variable: _camel_case(variable) for variable in MARKERS}
     return {STAGE: ref("Stage")} | {MARKERS[variable]: ref(name) for variable, name in names.items()}
 
@@ -292,7 +292,7 @@ def _joined(on: frozenset[str]) -> str:
 
 
 def _repeat(resources: Template, combined: dict[str, frozenset[str]]) -> None:
-    """Repeats what a list makes, for each of its elements."""
+    """Repeats the resources and statements of a list for each of its elements."""
     alerts = _named(resources, ALERT_ADDRESS)
     operators = _named(resources, OPERATOR_ADDRESS)
     alarm = _named(resources, SERVICE.replace("/", "-"))
@@ -334,7 +334,7 @@ def _encrypt(resources: Template) -> None:
 
 
 def _optional(node: Any, combined: Mapping[str, frozenset[str]], given: frozenset[str]) -> Any:
-    """Makes each element of a list conditional that refers to a resource which may not exist, while `given` holds."""
+    """Makes list elements conditional on `given` if they refer to a resource that may not exist."""
     if isinstance(node, dict):
         return {key: _optional(value, combined, given) for key, value in node.items()}
     if not isinstance(node, list):

@@ -1,4 +1,4 @@
-"""Blog: the way of most tutorials. Clients made in the handler, get-then-put, one channel after the other."""
+"""Blog: what most tutorials do. Clients made in the handler, get-then-put, one channel after the other."""
 
 import json
 import os
