@@ -1,6 +1,6 @@
 """A deployment by somebody who has deploy/deployment-policy.json and nothing else, on a local AWS that enforces IAM.
 
-The local AWS checks what the CLI calls, and not what CloudFormation calls in its place: for that, the template tests
+The local AWS checks what the CLI calls, but not what CloudFormation calls on its behalf: for that, the template tests
 compare the policy with CloudFormation's own schemas.
 """
 
@@ -54,7 +54,7 @@ def test_the_policy_is_enough_to_deploy_and_to_remove(aws: LocalAws) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("sid", ["Stacks", "DeploymentBucket"])
 def test_without_a_part_of_it_the_deployment_fails(aws: LocalAws, sid: str) -> None:
-    """So the local AWS does check what is called."""
+    """This shows that the local AWS really checks the calls."""
     with pytest.raises(DeployError):
         deploy(user(aws, f"without-{sid}", without(sid)), environment=SETTINGS)
 

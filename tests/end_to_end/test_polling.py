@@ -75,7 +75,7 @@ class Deployed:
             self.invoke(TICK)
 
     def texts(self, about: str) -> list[str]:
-        """What Slack was told that mentions this."""
+        """The texts that Slack received and that contain this."""
         payloads = (received.payload for received in self.slack.received)
         return [str(payload["text"]) for payload in payloads if about in json.dumps(payload)]
 
@@ -101,7 +101,7 @@ class Deployed:
 
 @pytest.fixture(autouse=True)
 def calm(deployed: Deployed) -> None:
-    """Slack's rate limit is free again; else a message is bundled with one of the last test."""
+    """Waits until Slack's rate limit is free again; otherwise a message would be bundled with one of the last test."""
     deployed.aws.advance(MINUTE)
 
 
@@ -362,7 +362,7 @@ def test_what_it_reads_must_belong_to_its_account(deployed: Deployed) -> None:
     assert permitted(as_role(deployed), {"describe_services": other}) == set()
 
 
-@pytest.mark.thorough  # the template's tests look at the permissions of a stack that does not poll
+@pytest.mark.thorough  # the template tests check the permissions of a stack that does not poll
 def test_switched_off_polling_has_no_permission_and_what_it_found_ends(deployed: Deployed) -> None:
     """The last test of this stack, since it is deployed again with the shipped settings."""
     ecs = deployed.aws.client("ecs")

@@ -91,7 +91,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def _with_own_channels(configuration: str, own_slack: Mapping[str, SlackDouble]) -> str:
     """The configuration with the own channels, whose routes come before its own route, which takes every alert.
 
-    The storm is not mailed: a bundled mail would wait for it while the next tests look for theirs.
+    The storm is not sent by e-mail: its bundled mail would delay those that the next tests wait for.
     """
     before, route, after = configuration.partition("[[routes]]")
     for name, slack in own_slack.items():

@@ -472,7 +472,7 @@ MUTANTS = (
         'stopped = Ended("container/", EndedBy.TASK_STOPPED)',
         first=180,
     ),
-    Mutant(  # the pace is swept there: a seed has each pace once
+    Mutant(  # those tests try every pace; a seed has each pace only once
         "the quiet time of a subject that flaps does not grow",
         "incident/recovery.py",
         "QUIET_TIMES = (HOUR, 4 * HOUR)",

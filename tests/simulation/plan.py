@@ -78,7 +78,7 @@ class Plan:
             channel's moods can be compared.
         storm: how long the workload and the faults last. Afterwards nothing fails.
         outages: periods in which the table refuses everything.
-        hangs: in these periods it does not answer at all instead, so that each call waits for its time-outs.
+        hangs: in these periods it does not answer at all instead, so that each call waits for its timeouts.
         doubled, undeleted, lost: rates of SQS messages that are delivered twice at once, not deleted, or (hints only)
             never delivered.
         tick_missing, tick_twice: rates of ticks that are missing or run twice.
@@ -88,7 +88,7 @@ class Plan:
         silences: what operators silence for a while.
         verify: whether AWS is asked if conditions continue. blind: how often it does not answer.
         world: what is special about the run, if anything; see `WORLDS`.
-        subjects: how many there are; 0 for a few, by chance.
+        subjects: how many there are; 0 for a small random number.
         due_page: how many entries a query of the due index returns at most.
         contention: when another writer is faster.
         newer: rate of execution environments that run the next version of the router.
@@ -172,7 +172,7 @@ def _contended(usual: Plan, chance: Random) -> Plan:
 
 
 def _perhaps_sound(usual: Plan, chance: Random) -> Plan:
-    """In half of the runs history works, as it is then certain what the world itself does."""
+    """In half of the runs history works, which shows the effect of the world alone."""
     return replace(usual, table={}, sqs={}, send={}, outages=()) if chance.random() < 0.5 else usual
 
 

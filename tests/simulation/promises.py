@@ -349,7 +349,7 @@ class Outcome:
     # --- what is true -------------------------------------------------------------------------------------------------
 
     def lasting(self, alert: Alert) -> list[Lasting]:
-        """The conditions that an alert reports, as they really are."""
+        """The conditions that an alert reports, by the truth of the workload."""
         known = (self.run.truth.at(alert.subject.name, begun.key, alert.at + 0.01) for begun in alert.effects.begins)
         return [each for each in known if each and alert.at <= each.ends]
 
@@ -763,7 +763,7 @@ def decisions_follow_the_rules(outcome: Outcome) -> Iterator[str]:
 
 
 def an_incident_ends_only_with_what_it_reported(outcome: Outcome) -> Iterator[str]:
-    """It resolves once everything has ended, and lapses only if no condition continues. By the truth, not by states."""
+    """An incident resolves once everything has ended, and lapses only if no condition continues, by the truth."""
     for incident_id, endings in outcome.endings.items():
         for at, incident in endings:
             known = [row for row in outcome.rows_in[incident_id] if row.at <= at]
@@ -779,7 +779,7 @@ def an_incident_ends_only_with_what_it_reported(outcome: Outcome) -> Iterator[st
 
 
 def _cannot_be_known(outcome: Outcome, rows: Iterable[Recorded], at: float) -> bool:
-    """Whether nothing was heard of any of these conditions for long, or AWS itself knows nothing."""
+    """Whether for a long time no event reported any of these conditions, or AWS itself cannot tell."""
     lasting = [(each, row.at) for row in rows for each in outcome.lasting(row.alert) if each.continues(at)]
     return all(at >= seen + UNSEEN_FOR or at >= each.unknown_from + UNCERTAIN_FOR for each, seen in lasting)
 
@@ -902,7 +902,7 @@ def _lasts_again(outcome: Outcome, lasting: Lasting, ended: float) -> bool:
 
 
 def channels_are_reminded(outcome: Outcome) -> Iterator[str]:
-    """A channel that cannot show what is open hears once a day of what continues."""
+    """A channel that cannot show what is open is reminded once a day of what continues."""
     for (incident_id, channel), tries in outcome.tries.items():
         if channel == "pager" or not outcome.undisturbed(channel):
             continue

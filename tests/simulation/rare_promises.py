@@ -47,7 +47,7 @@ def nothing_is_done_after_an_invocation(outcome: Outcome) -> Iterator[str]:
 
 
 def contention_is_no_outage(outcome: Outcome) -> Iterator[str]:
-    """Writers that are faster for a while make nothing a dead letter, and what must wait waits seconds after that."""
+    """Faster writers cause no dead letters, and what they delay is handled seconds after they stop."""
     plan, run = outcome.run.plan, outcome.run
     if not plan.contention or not plan.history_answers or plan.sqs:
         return
@@ -146,7 +146,7 @@ def _new_parts(item: Item) -> set[str]:
 
 
 def a_damaged_item_affects_only_itself(outcome: Outcome) -> Iterator[str]:
-    """It is set aside, its subject starts again, and what comes then is announced."""
+    """A damaged item is set aside, its subject starts again, and later alerts are announced."""
     run = outcome.run
     for pk, (damaged_at, subject) in run.damaged.items():
         later = [write for write in run.table.writes if write.at > damaged_at]
@@ -171,7 +171,7 @@ def a_damaged_item_affects_only_itself(outcome: Outcome) -> Iterator[str]:
 
 
 def a_service_below_its_count_is_reported(outcome: Outcome) -> Iterator[str]:
-    """It is reported after five to ten minutes, and not before; it ends when the service runs enough tasks again."""
+    """A shortfall is reported after five to ten minutes, not earlier; it ends once enough tasks run again."""
     run, plan = outcome.run, outcome.run.plan
     if run.polled is None or not plan.polls or not plan.history_is_sound:
         return
@@ -197,7 +197,7 @@ def a_service_below_its_count_is_reported(outcome: Outcome) -> Iterator[str]:
 
 
 def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]:
-    """It is reported when its grace has passed, once, and ends with the next run that completes."""
+    """A missing run is reported once, when its grace has passed, and ends with the next run that completes."""
     run, plan = outcome.run, outcome.run.plan
     if run.polled is None or not plan.polls or not plan.history_is_sound:
         return

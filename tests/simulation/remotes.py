@@ -141,7 +141,7 @@ class Remote:
         self._take(request, accepted=True)
 
     def _slow(self, request: _Request) -> None:
-        """What is slow comes before the request; so the router may have stopped waiting for the answer."""
+        """The delay comes before the request, so the router may have stopped waiting for the answer."""
         self._take(request, accepted=True, answered=False)
 
     def _busy(self, request: _Request) -> None:

@@ -1,6 +1,6 @@
 """One run: the real router, from `router.inbox.handle` on, in a simulated world. A seed decides what happens.
 
-After the storm that a plan describes nothing fails any more, and time goes on until there is nothing left to do.
+After the storm that a plan describes nothing fails any more, and the run continues until there is nothing left to do.
 """
 
 import itertools
@@ -66,7 +66,7 @@ Receipt = Callable[[Invocation, dict[str, Any]], object]
 
 
 class Endless(Exception):
-    """The run does not end, because something is due again and again."""
+    """The run does not end, because something keeps becoming due."""
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Simulation:
         broken: invocations that raised an error that they must not raise.
         reserved: the items that only a newer version could read, and from when to when.
         damaged: when the items of some subjects were damaged, by their partition keys, and their subjects.
-        set_aside: how often the router found a damaged item. thawed: threads that went on in a later invocation.
+        set_aside: how often the router found a damaged item. thawed: threads that continued in a later invocation.
         given_back: how often a record was made visible again early.
     """
 

@@ -104,7 +104,7 @@ class SimulatedSlack:
 
 
 def _ignoring_errors(call: Callable[[], object]) -> None:
-    """Nobody hears the answer."""
+    """The answer is lost."""
     with suppress(TransientError):
         call()
 

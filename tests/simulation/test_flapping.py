@@ -1,6 +1,6 @@
 """However often a subject fails and recovers, a channel gets few messages a day about it, and none too late.
 
-The real router runs in virtual time, without faults: what is swept here is the pace.
+The real router runs in virtual time, without faults, with many different paces.
 """
 
 from bisect import bisect_right

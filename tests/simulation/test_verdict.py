@@ -1,4 +1,4 @@
-"""A channel's failure must not change what the others get; that the same moment ends either way is no such change."""
+"""A channel's failure must not change what the others get. Another order of simultaneous events is no such change."""
 
 import pytest
 

@@ -77,7 +77,7 @@ def _delayed_by_polls(outcome: Outcome) -> list[str]:
     found = []
     for name in run.remotes:
         if name in run.plan.moods:
-            continue  # when it answers, and what it accepts without an answer, is chance in each of the two runs
+            continue  # when it answers, and what it accepts without an answer, is random in each of the two runs
         these, those = (
             {
                 incident: tries
@@ -114,7 +114,7 @@ def _same(these: dict[str, list[Try]], those: dict[str, list[Try]]) -> bool:
 def alike(these: Sequence[Try], those: Sequence[Try]) -> bool:
     """Whether both tell the same, or one tells an end that an alert of the same moment has prevented in the other.
 
-    A failing channel shifts the invocations of a subject by milliseconds, so the one or the other comes first.
+    A failing channel shifts the invocations of a subject by milliseconds, so either may come first.
     """
     pairs = [(these, those), (_without_races(these), those), (these, _without_races(those))]
     return any(_gist(one) == _gist(other) and abs(len(one) - len(other)) <= 1 for one, other in pairs)

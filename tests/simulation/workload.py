@@ -145,7 +145,7 @@ class Story:
 
 
 def workload(seed: int, start: float, storm: float, subjects: int = 0) -> Workload:
-    """`subjects` is how many there are; 0 for a few, by chance."""
+    """`subjects` is how many there are; 0 for a small random number."""
     chance = Random(f"workload {seed}")
     found: list[Arrival] = []
     lasting: list[Lasting] = []
@@ -169,7 +169,7 @@ def _in_order(arrivals: Iterable[Arrival]) -> list[Arrival]:
 
 
 def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
-    """Steady states of services while a container is dead or an approval waits, which end neither."""
+    """Steady states of services while an exited container or a pending approval lasts; they end neither."""
     for each in lasting:
         if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
             story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
@@ -178,7 +178,7 @@ def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Ar
 
 
 def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
-    """The stops of other tasks of services in which a container is dead. They do not end that."""
+    """The stops of other tasks of services in which a container has exited. They do not end that condition."""
     for each in lasting:
         if each.key.startswith("container/"):
             story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
@@ -289,11 +289,11 @@ def _flapping(story: Story) -> None:
 
 
 def _sidecar(story: Story) -> None:
-    """A container dies in a task that keeps running, and is perhaps restarted; later the task stops."""
+    """A container exits in a task that keeps running, and may be restarted; later the task stops."""
     task, dead = story.task(), events.container("sidecar", story.chance.choice((1, 139)))
     key, began, restarts = f"container/{task}/sidecar", story.now, story.chance.choice((0, 0, 0, 1, 2))
     _sidecar_is(story, task, dead)
-    for _ in range(restarts):  # by its restart policy, and it dies again
+    for _ in range(restarts):  # by its restart policy, and it exits again
         story.wait(5, 70)
         story.lasts(key, began, EndedBy.CONTAINER_RUNNING)
         _sidecar_is(story, task, events.container("sidecar", status="RUNNING"))

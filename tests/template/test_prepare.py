@@ -153,7 +153,7 @@ def test_a_channel_that_is_removed_while_messages_are_due_stops_the_deployment()
 
 
 def test_a_channel_that_is_removed_before_the_end_of_an_incident_is_only_warned_of() -> None:
-    """Or no deployment could remove one while an incident is open."""
+    """Otherwise no deployment could remove a channel while an incident is open."""
     found = removed({"pager": {"due": 0, "open_incidents": 1}})
     assert found["problems"] == []
     (warning,) = found["warnings"]
@@ -379,7 +379,7 @@ def test_without_references_no_secret_can_be_read(least: Packaged) -> None:
 
 
 def test_a_deployment_lists_addresses_that_receive_no_mail() -> None:
-    """Those not confirmed, or removed by AWS since; to CloudFormation both look like existing subscriptions."""
+    """The addresses that are not confirmed, or that AWS has removed; to CloudFormation both seem to be subscribed."""
     script = """
         const {Aws} = require('./deploy/aws');
         const pages = [

@@ -116,7 +116,7 @@ def test_the_layer_has_the_models_of_exactly_the_operations_that_the_function_ca
     assert (used & set().union(*known.values())) - of_others == of_function
 
 
-# What Lambda does with the role to read the queues and to write the log, and what the services ask of the key.
+# The calls that Lambda makes with the role to read the queues and write the log, and those of the services to the key.
 OF_LAMBDA = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",

@@ -241,7 +241,7 @@ def test_only_the_rules_that_use_a_queue_may_send_to_it(
 def test_the_function_may_give_records_back_to_each_queue_that_it_reads(
     variant: str, request: pytest.FixtureRequest
 ) -> None:
-    """Else contended records wait for the visibility timeout of six minutes."""
+    """Otherwise contended records would wait for the visibility timeout of six minutes."""
     packaged = request.getfixturevalue(variant)
     mappings = packaged.of_type("AWS::Lambda::EventSourceMapping").values()
     (allowed,) = [
@@ -362,7 +362,8 @@ def test_every_rule_that_receives_events_has_an_alarm_on_its_failures(everything
 
 
 def test_each_permission_names_its_resource(everything: Packaged) -> None:
-    """But for two: AWS shows composite alarms only to who may see all, and interfaces in a VPC have no name yet."""
+    """With two exceptions: AWS shows composite alarms only to a permission for all alarms, and network interfaces in a
+    VPC have no name yet."""
     statements = role_statements(everything)
     unbounded = [statement["Action"] for statement in statements if "*" in as_list(statement["Resource"])]
     assert unbounded[:1] == [["cloudwatch:DescribeAlarms"]]

@@ -122,7 +122,7 @@ def test_an_answer_waits_no_longer_than_a_second_for_those_of_slower_channels() 
 
 
 def test_it_is_known_how_long_an_answer_waited_for_the_others() -> None:
-    """A slow channel pushes the budgets of the others no further on (`router.channels.rate_limit.taken_late`)."""
+    """A slow channel does not delay the budgets of the others (`router.channels.rate_limit.charge_at_completion`)."""
     now = 100.0
 
     def take_half_a_second() -> None:

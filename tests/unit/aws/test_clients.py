@@ -101,7 +101,7 @@ def asked(client: Any) -> float:
 
 @HANGS
 def test_a_service_that_hangs_is_waited_for_no_longer_than_the_deadline(hanging: Hanging) -> None:
-    client = clients.sqs()  # whose own time-outs are 1 and 2 seconds, twice
+    client = clients.sqs()  # whose own timeouts are 1 and 2 seconds, twice
     with applies(Deadline.after(0.4)):
         assert asked(client) < 0.9
 
@@ -131,4 +131,4 @@ def test_a_botocore_without_these_details_keeps_to_its_own_time_outs(
     client = clients.aws_client("sqs", attempts=1, connect_timeout=0.1, read_timeout=0.1)
     with applies(Deadline.after(60.0)):
         assert asked(client) < 0.9
-    assert "its calls keep to their own time-outs" in caplog.text
+    assert "its calls keep to their own timeouts" in caplog.text
