@@ -62,7 +62,7 @@ class EventBridge:
 
     @cached_property
     def _client(self) -> Any:
-        """Of the bus's region. One attempt, because only the deliver step retries, and it waits in a queue."""
+        """The client of the bus's region. It makes one attempt, because only the deliver step retries."""
         return aws_client("events", self._region, connect_timeout=3, read_timeout=8, attempts=1)
 
     def render(self, notification: Notification) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class EventBridge:
         }
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        """The same, with no more of the message than its title: a tenth of the size."""
+        """The event with only the title of the message: a tenth of the size."""
         entry = self.render(notification)
         entry["Detail"]["message"] |= {"text": "", "facts": [], "links": [], "log_excerpt": ""}
         return entry

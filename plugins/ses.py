@@ -94,7 +94,7 @@ class Ses:
 
     @cached_property
     def _client(self) -> Any:
-        """Of the router's region, which only the function knows. One attempt, because only the deliver step retries."""
+        """The client of the router's region, which only the function knows. Only the deliver step retries."""
         return aws_client("sesv2", connect_timeout=3, read_timeout=8, attempts=1)
 
     def render(self, notification: Notification) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Ses:
         return {**self.render_plain(notification), "html": _html(notification, self._language)}
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        """The same without HTML."""
+        """The mail without HTML."""
         subject = _subject(notification)
         reply = "" if notification.reason == "first" or notification.bundled else "Re: "
         return {
@@ -212,7 +212,7 @@ def _with_advice(error: PermanentError) -> PermanentError:
 
 
 def _subject(notification: Notification) -> str:
-    """The same in every mail of an incident; a mail about several incidents has its own."""
+    """The subject, which all mails of an incident share; a mail about several incidents has its own."""
     message, incident = notification.message, notification.incident
     if notification.bundled:
         return _line(f"[{message.status}] {message.title}")[:_SUBJECT]
@@ -394,7 +394,7 @@ def _table(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _cell(content: str, style: str, name: str = "cell") -> str:
-    """With the font, as tables do not inherit it in every client."""
+    """A table cell with the font, because tables do not inherit it in every client."""
     return f"<td class='{name}' valign='top' style='{style};{_FONT}'>{content}</td>"
 
 

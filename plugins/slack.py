@@ -147,7 +147,7 @@ class Slack:
         }
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        """The same as plain text, without blocks."""
+        """The message as plain text, without blocks."""
         message = self._plain_message(notification)
         return self._bot.payload(message, notification, self._plain_message, plain=True) if self._bot else message
 
@@ -310,7 +310,7 @@ def _literal(text: str) -> str:
 
 
 def _unformatted(text: str) -> str:
-    """The same with the white space around it."""
+    """The text that mrkdwn does not format, with the white space around it."""
     shown = _PING.sub("@\N{WORD JOINER}", text)
     shown = _EDGE_UNDERSCORE.sub(lambda run: "\N{MODIFIER LETTER LOW MACRON}" * len(run[0]), shown)
     return _replaced(shown, _LOOKALIKES)

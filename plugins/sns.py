@@ -126,7 +126,7 @@ def _ascii(text: str) -> str:
 
 
 def _length(text: str) -> int:
-    """In UTF-16 code units: SNS does not say what it counts, and this is the strictest way."""
+    """The length in UTF-16 code units. SNS does not say what it counts, and this is the strictest way."""
     return len(text) + sum(char > "\uffff" for char in text)
 
 

@@ -178,7 +178,7 @@ def _style_and_word(notification: Notification) -> tuple[str, str]:
 
 
 def _title(notification: Notification) -> str:
-    """Never empty, as no client shows a card with nothing in it."""
+    """The title. It is never empty, because no client shows an empty card."""
     message = notification.message
     words = (
         _literal(message.headline[:_LONGEST]),

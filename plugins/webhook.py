@@ -73,7 +73,7 @@ class Webhook:
         }
 
     def render_plain(self, notification: Notification) -> dict[str, Any]:
-        """The same, with no more of the message than its title: a tenth of the size."""
+        """The event with only the title of the message: a tenth of the size."""
         event = self.render(notification)
         event["data"]["message"] |= {"text": "", "facts": [], "links": [], "log_excerpt": ""}
         return event
@@ -96,7 +96,7 @@ class Webhook:
         raise failure  # outside of `except`, so that its context holds no other error
 
     def _signed_headers(self, event: dict[str, Any], body: bytes) -> dict[str, str]:
-        """Those of Standard Webhooks. The signature covers the id, the time of this attempt, and the exact body."""
+        """The headers of Standard Webhooks. The signature covers the id, this attempt's time, and the exact body."""
         identity, at = event["id"], int(time.time())
         content = f"{identity}.{at}.".encode() + body
         digests = (hmac.new(key, content, hashlib.sha256).digest() for key in self._keys)

@@ -153,7 +153,7 @@ if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
 
 
 def _deadline(context: Any) -> Deadline:
-    """By the clock of the calls: Lambda's own counts with it, and both jump while the process is frozen."""
+    """The deadline by the clock of the calls. Lambda's clock runs alike, and both jump while the process is frozen."""
     seconds = _WITHOUT_CONTEXT
     if hasattr(context, "get_remaining_time_in_millis"):
         seconds = context.get_remaining_time_in_millis() / 1000

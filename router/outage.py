@@ -100,7 +100,7 @@ def _remember(
 
 
 def _marked(notify: Callable[[], Notification], language: str) -> Callable[[], Notification]:
-    """The same notification, saying that history is unreachable."""
+    """The notification with a sentence that history is unreachable."""
 
     def marked() -> Notification:
         notification = notify()

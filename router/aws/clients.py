@@ -74,12 +74,12 @@ def _keep_to_deadline(client: Any) -> None:
 
 
 def _begin(**_: Any) -> None:
-    """Before each attempt at a call; nothing was written yet. Raises DeadlineExceeded."""
+    """Runs before each attempt at a call, when nothing was written yet. Raises DeadlineExceeded."""
     deadline.time_left(0.0, enough=_ENOUGH)
 
 
 def _end(caught_exception: Exception | None = None, **_: Any) -> None:
-    """After each attempt: raises its error if the deadline comes before the end of botocore's pause."""
+    """Runs after each attempt: raises its error if the deadline comes before the end of botocore's pause."""
     current = deadline.current()
     if caught_exception and current and current.left() <= _LONGEST_PAUSE + _ENOUGH:
         raise caught_exception
@@ -99,7 +99,7 @@ def _timeout(own: Any) -> Any:
 
 @cache
 def _session() -> Any:
-    """For `SERVICES`. botocore is imported here, because most commands of the CLI do without AWS and start faster."""
+    """The session for `SERVICES`. botocore is imported here, so that commands that do not need AWS start faster."""
     from router.coldstart.botocore_session import make_session  # noqa: PLC0415 - as above
 
     try:
@@ -111,7 +111,7 @@ def _session() -> Any:
 
 @cache
 def _stock_session() -> Any:
-    """For all other services, which the command line calls."""
+    """The session for all other services, which only the command line calls."""
     import botocore.session  # noqa: PLC0415 - as above
 
     return botocore.session.get_session()

@@ -182,7 +182,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _refuse_plain_http(options: Mapping[str, Any]) -> None:
-    """For every kind of channel, because a URL is a secret or receives secrets. Plain http is for tests on loopback.
+    """Refuses plain http for every kind of channel: a URL is a secret or receives secrets. Loopback is for tests.
 
     Raises:
         ValueError: an option is a plain-http URL of another host.

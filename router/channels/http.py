@@ -303,7 +303,7 @@ class _PunctualConnection(HTTPConnection):
     _used_at = 0.0
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        """Raises DeadlineExceeded: nothing was written."""
+        """Writes a request. Raises DeadlineExceeded if the deadline has passed; then nothing was written."""
         if self.sock is None:  # else it would be made after the check
             self.connect()
         time_left(0.0)
@@ -317,7 +317,7 @@ class _PunctualConnection(HTTPConnection):
 
 
 class _PunctualTlsConnection(_PunctualConnection, HTTPSConnection):
-    """The same for https."""
+    """A `_PunctualConnection` for https."""
 
 
 class _Pool(HTTPConnectionPool):

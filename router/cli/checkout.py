@@ -38,7 +38,7 @@ def configuration(name: str = CONFIGURATION) -> Path:
 
 
 def stated_configuration() -> Path:
-    """As `configuration`; says so if it is neither the user's nor the checkout's."""
+    """As `configuration`, but reports if the file is neither the user's nor the checkout's."""
     path = configuration()
     if path.is_relative_to(PACKAGE):
         echo(f"no {CONFIGURATION} in this directory: using the one that the router is shipped with", err=True)

@@ -117,7 +117,7 @@ class Learned(NamedTuple):
 
 
 def from_schedules(schedules: Iterable[Mapping[str, Any]]) -> Iterator[Learned]:
-    """Of EventBridge Scheduler, as GetSchedule returns them: templated targets, and universal ones of RunTask."""
+    """The schedules that GetSchedule returns, with templated targets or with universal ones that call RunTask."""
     for schedule in schedules:
         target = schedule.get("Target", {})
         if parameters := target.get("EcsParameters"):
@@ -149,7 +149,7 @@ def _request(text: str) -> dict[str, Any]:
 
 
 def from_rules(rules: Iterable[tuple[Mapping[str, Any], Iterable[Mapping[str, Any]]]]) -> Iterator[Learned]:
-    """Of EventBridge rules with a schedule, each with its targets; rules know only UTC."""
+    """The schedules of EventBridge rules, each with its targets; rules know only UTC."""
     for rule, targets in rules:
         for target in targets:
             if parameters := target.get("EcsParameters"):

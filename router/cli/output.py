@@ -110,7 +110,7 @@ def ask(question: str) -> None:
 
 
 def fit_encoding() -> None:
-    """From now on, what the encoding of the output lacks is written as an escape."""
+    """Makes stdout and stderr write what their encoding lacks as an escape."""
     codecs.register_error(_ESCAPED, _escaped)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -175,7 +175,7 @@ def _mail(payload: Payload) -> str:
 
 
 def _html_mail(payload: Payload) -> str:
-    """In a frame of its own, in which no script runs, as in a mail client."""
+    """A mail in a frame of its own, in which no script runs, as in a mail client."""
     shown = payload.get("html") or f"<pre>{_text(payload['text'])}</pre>"
     return (
         f'<div class="mail"><h2>{_text(payload["subject"])}</h2>'

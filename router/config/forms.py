@@ -252,7 +252,7 @@ def _numbers(least: int, most: int) -> str:
 
 
 def _digits(low: str, high: str) -> str:
-    """The same for two numbers of the same length."""
+    """A regular expression for the numbers between two that have equally many digits."""
     first, last, more = low[0], high[0], len(low) - 1
     if (low[1:], high[1:]) == ("0" * more, "9" * more):
         return _digit(first, last) + "[0-9]" * more

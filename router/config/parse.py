@@ -247,7 +247,7 @@ def _configure(name: str, written: Mapping[str, Any], plugins: Plugins, channels
 
 
 def _expectations(tables: Sequence[Mapping[str, Any]], place: Place) -> tuple[Expectation, ...]:
-    """Those that are right; the others are problems."""
+    """The expected runs that are valid; the others are problems."""
     names = [table["name"].lower() for table in tables]
     for at, name in enumerate(names, 1):
         if name and name in names[: at - 1]:

@@ -256,7 +256,7 @@ def _children(reason: str, data: Mapping[str, Any], configuration: Mapping[str, 
 def _suppression(
     detail: Mapping[str, Any], state: Mapping[str, Any], configuration: Mapping[str, Any]
 ) -> tuple[str, str, float | None]:
-    """By what, why, and until which clock time; the end is known of a mute window alone."""
+    """What suppresses the alarm, why, and until which clock time, which is known only for a mute window."""
     muted, suppressed = mapping(detail, "muteDetail"), line(state, "actionsSuppressedBy")
     if suppressed:
         by = alarm_name(line(configuration, "actionsSuppressor", 2048))[:NAME_LIMIT]

@@ -73,7 +73,7 @@ class Case(NamedTuple):
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """Those that had not ended before."""
+        """The containers that had not ended before."""
         return remaining(self.event, self.ended)
 
     @property

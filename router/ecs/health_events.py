@@ -91,7 +91,7 @@ def _of_ecs(event: Event) -> bool:
 
 
 def _communication(detail: Mapping[str, Any], subject: str) -> str:
-    """The same for all pages and copies of one communication; "" if the message does not name it."""
+    """A hash that all pages and copies of one communication share; "" if the message does not name it."""
     communication, page = line(detail, "communicationId"), line(detail, "page")
     if not communication:
         return ""

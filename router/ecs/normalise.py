@@ -449,7 +449,7 @@ def _at(envelope: Mapping[str, Any], detail: Mapping[str, Any], now: float, *, o
 
 
 def _no_later_than(at: float, time: float | None) -> float | None:
-    """A time that the event itself states, and that cannot be later than the event."""
+    """A time that the event states, at most `at`, because it cannot be later than the event."""
     return None if time is None else min(time, at)
 
 
@@ -458,7 +458,7 @@ def _first_time(*texts: str) -> float | None:
 
 
 def _occurrence(event_id: str, detail_type: str, detail: Mapping[str, Any], subject: Subject) -> str:
-    """The same for every copy of the detail, whatever its envelope: ECS may send one twice, with different ids.
+    """The occurrence's id, the same for every copy of a detail: ECS may send one twice, with different envelope ids.
 
     A detail without a time cannot be told from the next one like it, so the envelope's id is used.
     """

@@ -816,7 +816,7 @@ def _role(by_kind: Mapping[str, list[str]]) -> str:
 
 
 def _blamed(by_kind: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """Those of `dependency [migrate(IMAGE) …] for target [app(IMAGE) …]` but the target, and those named in words."""
+    """Containers of `dependency [migrate(IMAGE) …] for target [app(IMAGE) …]` but the target, and those in words."""
     *of_graph, _target = [text.partition("(")[0] for text in by_kind.get("dependency", ())] or [""]
     return tuple(dict.fromkeys((*of_graph, *reversed(by_kind.get("blamed", ())))))
 

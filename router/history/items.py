@@ -947,7 +947,7 @@ def _subject_of(item: Item) -> Subject | None:
 
 
 def _number_of(item: Item) -> int:
-    """Of the incident, by the first of its attributes that can be read; 0 where none can, or there is no incident."""
+    """The incident's number, from the first attribute that can be read; 0 if none can, or if there is no incident."""
     candidates = item["sk"].partition("#")[2], str(item.get("number")), str(item.get("id")).rpartition("-")[2]
     return next((int(text) for text in candidates if text.isdecimal()), 0)
 

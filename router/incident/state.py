@@ -338,7 +338,7 @@ class SubjectState(NamedTuple):
 
     @property
     def next_check_at(self) -> float | None:
-        """The same without throttled entries: their channel's next bundle covers them."""
+        """As `due_at`, but without throttled entries, which their channel's next bundle covers."""
         return self._earliest(entry.due_at for entry in self.outbox.values() if not entry.throttled)
 
     def _earliest(self, due: Iterable[float | None]) -> float | None:

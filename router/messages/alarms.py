@@ -164,7 +164,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _during(alarm: Alarm, language: str) -> str:
-    """For how long; of one datapoint nothing, since it may be a sum."""
+    """How long the values have crossed the threshold; "" for one datapoint, which may be a sum."""
     if not alarm.period or alarm.evaluated <= 1:
         return ""
     if alarm.breaching == alarm.evaluated:

@@ -119,7 +119,7 @@ class Situation(NamedTuple):
 
     @property
     def registry(self) -> Registry | None:
-        """Of the image that the reason names, else of the container's."""
+        """The registry of the image that the reason names, else of the container's image."""
         reference = self.reason.image or image(self.image)
         return reference.registry if reference else None
 

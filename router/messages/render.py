@@ -232,7 +232,7 @@ def _what(story: _MessageContext) -> str:
 
 
 def _incident_title(incident: Incident, language: str) -> str:
-    """The same in every message about the incident, so that mail clients show them as one thread."""
+    """A title that every message about the incident shares, so that mail clients show them as one thread."""
     cause = cause_words(next(iter(incident.causes), incident.alert.cause), language)
     task = next(iter(incident.tasks), "")
     return phrase("title_opened", language, cause=cause, subject=subject_in_cluster(incident.subject, language, task))
@@ -304,7 +304,7 @@ def _moment(text: str, story: _MessageContext) -> str:
 
 
 def _short(image: str) -> str:
-    """Without ECR's host, which helps no one, and with only as much of a hash as distinguishes two images."""
+    """An image without ECR's host, which helps no one, and with only as much of a hash as distinguishes two images."""
     name, at, digest = _ECR.sub("", image).partition("@")
     return _COMMIT.sub("\\1…", name) + at + digest[:_DIGEST_SHOWN]
 
@@ -558,7 +558,7 @@ def _clock(time: float, config: ChannelConfig) -> str:
 
 
 def _clock_of_day(time: float, now: float, config: ChannelConfig) -> str:
-    """Without the date where it is the same day for the reader."""
+    """The time as the reader's clock shows it, without the date if it is the same day for the reader."""
     local = _local(time, config)
     is_today = local.date() == _local(now, config).date()
     return local.strftime("%H:%M:%S %Z") if is_today else _clock(time, config)

@@ -415,7 +415,7 @@ def _lower(text: str) -> str:
 
 
 def _private_keys(text: str) -> Iterator[_Span]:
-    """From BEGIN to END, or to the end of the text. Where BEGIN was cut off, the lines of base64 before END."""
+    """Keys from BEGIN to END, or to the end of the text; if BEGIN was cut off, the lines of base64 before END."""
     position = 0
     while (place := text.find("PRIVATE KEY", position)) >= 0:
         position, closes = place + 1, text.find("-----", place, place + 30)

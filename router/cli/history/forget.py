@@ -93,7 +93,7 @@ def _report(matches: Matches, *, done: bool, as_json: bool) -> None:
 
 
 def _of_task(history: History, task: str, now: float) -> Matches:
-    """Its alerts are deleted; their incidents stay, with the task removed from them."""
+    """What to forget of a task: its alerts are deleted; their incidents stay, with the task removed from them."""
     task = task.rpartition("/")[2]
     rows = list(history.by_occurrence(task, now))
     pks = {f"subject#{row['incident'].rpartition('-')[0]}" for row in rows if row["incident"]}

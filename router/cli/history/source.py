@@ -69,7 +69,7 @@ class Meter:
     """Adds up the read units that DynamoDB reports for a client's reads."""
 
     def __init__(self, client: Any) -> None:
-        """From now on the client asks for the consumed capacity with each read, which is free."""
+        """Makes the client ask for the consumed capacity with each read, which is free."""
         self.costs: list[float] = []
         client.meta.events.register("provide-client-params.dynamodb", self._ask)
         client.meta.events.register("after-call.dynamodb", self._note)
