@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SERVERLESS3 := .serverless3/node_modules/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NPM_CI := npm ci --silent --no-progress --no-audit --no-fund
-# The demo is content with less than everything, but everything will do.
+# The demo needs only some of the packages. If all of them are installed, it uses those.
 DEMO_VENV := $(VENV)/$(if $(wildcard $(VENV)/.installed),.installed,.installed-for-demo)
 # The function runs on Python 3.13, so the local AWS should too; everything else runs on any Python from 3.11 on.
 PYTHON ?= $(shell layer/find-python)

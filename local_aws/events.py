@@ -324,7 +324,7 @@ def run_task(*failures: str, error: str = "", family: str = "nightly-report", co
 def health(
     *resources: str, code: str = "AWS_ECS_TASK_PATCHING_RETIREMENT", category: str = "scheduledChange", **detail: Any
 ) -> Raw:
-    """A message of AWS Health about what these resources are affected by."""
+    """A message of AWS Health that affects these resources."""
     detail = {
         "eventArn": f"arn:aws:health:{REGION}::event/ECS/{code}/{code}_4f0b91c2d7",
         "service": "ECS",

@@ -35,7 +35,7 @@ from router_conformance.server import Behaviour, ScriptedServer, answer, drip, r
 NOTIFICATIONS = notifications()
 _ORDINARY = NOTIFICATIONS["opened, critical"]
 _SHORTEST_SECRET = 9  # characters; a shorter part of a URL is a word such as `services`
-_TIMEOUT = 1.0  # seconds; the default time-out of `post_json` in these tests
+_TIMEOUT = 1.0  # seconds; the default timeout of `post_json` in these tests
 _PATIENCE = 20  # seconds; twice the real default of `post_json`
 
 every_notification = pytest.mark.parametrize("name", list(NOTIFICATIONS))
@@ -93,7 +93,7 @@ class RenderConformance:
         return [first, *self._later(first)]
 
     def _later(self, first: Notification) -> list[Notification]:
-        """With the channel's memory, and in doubt. A message about many incidents has those that have a memory."""
+        """Later ones: with the memory, and in doubt. A message about many incidents has `remembered` instead."""
         if not self.memory:
             return []
         later = replace(first, bundled=(), remote=self.memory, revision=2, reason=Reason.WORSE)
@@ -169,7 +169,7 @@ class ChannelConformance(RenderConformance):
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Shortens the time-out of `post_json`, and keeps requests to loopback away from proxies."""
+        """Shortens the timeout of `post_json`, and keeps requests to loopback away from proxies."""
         defaults = {**(post_json.__kwdefaults__ or {}), "timeout": _TIMEOUT}
         monkeypatch.setattr(post_json, "__kwdefaults__", defaults)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
@@ -201,7 +201,7 @@ class ChannelConformance(RenderConformance):
         return error
 
     def _sent_secrets(self) -> set[str]:
-        """Those that the remote learns from a request, and can echo. A key that only signs is not among them."""
+        """The secrets that the remote learns from a request, and can echo. A key that only signs is not among them."""
         with ScriptedServer(self.accepted[0].behave()) as server:
             self._send(server.url(""))
             ((head, body),) = server.requests
@@ -219,7 +219,7 @@ class ChannelConformance(RenderConformance):
             assert isinstance(json.loads(body.decode()), dict)
 
     def test_what_send_returns_can_be_kept(self) -> None:
-        """It is None, or a mapping of texts, at most 1 KB as JSON, without secrets; never None with a memory."""
+        """`send` returns None or a mapping of texts, at most 1 KB as JSON, without secrets; with a memory, never None."""
         for accepted in self.accepted:
             with ScriptedServer(accepted.behave()) as server:
                 channel = self.channel(server.url(""))
@@ -345,7 +345,7 @@ def _in_time(send: Callable[[], object]) -> Exception | None:
     try:
         return done.get(timeout=_PATIENCE)
     except queue.Empty:
-        pytest.fail(f"send did not return within {_PATIENCE} s: it needs a time-out")
+        pytest.fail(f"send did not return within {_PATIENCE} s: it needs a timeout")
 
 
 def _everything(error: Exception | None) -> str:

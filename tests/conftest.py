@@ -31,7 +31,7 @@ _list_services = Loader.list_available_services
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, for `-n auto`: deployments and time-outs wait as long as they work."""
+    """One more than there are cores, for `-n auto`: deployments and timeouts wait half of the time."""
     return (os.cpu_count() or 1) + 1
 
 

@@ -1,7 +1,8 @@
 """Google Chat, through a webhook of a space: a card for each message, and one thread per incident.
 
 https://developers.google.com/workspace/chat/quickstart/webhooks and
-https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create. Webhooks edit no messages.
+https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages/create.
+Webhooks cannot edit messages.
 """
 
 import json
@@ -77,7 +78,7 @@ def _has_name(body: str) -> bool:
 
 
 def _widgets(message: Message) -> Iterator[dict[str, Any]]:
-    """Their texts are a subset of HTML."""
+    """The widgets of a card. Their texts are a subset of HTML."""
     title = _escaped((message.headline or message.title).strip()[:_TITLE])
     lines = [f"<b>{title}</b>" if title else "", _escaped(message.text.strip()[:_TEXT])]
     yield {"textParagraph": {"text": "\n".join(filter(None, lines)) or "-"}}
