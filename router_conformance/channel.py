@@ -219,7 +219,7 @@ class ChannelConformance(RenderConformance):
             assert isinstance(json.loads(body.decode()), dict)
 
     def test_what_send_returns_can_be_kept(self) -> None:
-        """`send` returns None or a mapping of texts, at most 1 KB as JSON, without secrets; with a memory, never None."""
+        """`send` returns None or a mapping of texts, at most 1 KB and without secrets; with a memory, never None."""
         for accepted in self.accepted:
             with ScriptedServer(accepted.behave()) as server:
                 channel = self.channel(server.url(""))
