@@ -344,6 +344,11 @@ _OPERATOR = (
 )
 _GAP = r"[ \t][\w.-]{1,16}(?:[ \t][\w.-]{1,8})?(?=[\"'`\\ \t]{0,4}[:=])"
 _PLAIN_VALUE = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,200}"""
+_REPOSITORY = 400  # characters of a registry's host and of a repository's name, of which Amazon ECR allows 256
+_REGISTRY = r"(?:^|[\s\"'`(=])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9}(?::[0-9]{1,5})?/(?:[a-z0-9._-]{1,255}/){0,9}$"
+_TAG = r":\w[\w.-]{0,127}(?=[\s\"'`):,;@]|$)"
+# "web(authorization:1.2) (STOPPED->RUNNING)": the agent's list of the containers that depend on each other.
+_TAG_OF_DEPENDENCY = r":\w[\w.-]{0,127}\) \([A-Z_]{1,24}->[A-Z_]{1,24}\)"
 _ASKING = (
     r"(?i)(?:[\w$]{1,40}\.)?(?:get|fetch|load|read|find|put|create|describe|delete|update|list|retrieve|is|has|with)"
 )
@@ -491,9 +496,17 @@ def _named(text: str, low: str) -> Iterator[_Span]:
     """The values whose names say that they are secret."""
     done = 0
     for start, end, kind in _names(text, low):
-        if end > done and (span := _value(text, start, end, kind)):
+        if end > done and (span := _value(text, start, end, kind)) and not _is_repository(text, start, end):
             yield span
             done = span.end
+
+
+def _is_repository(text: str, start: int, end: int) -> bool:
+    """Whether the name and what follows are an image's repository and tag: an image may be called `authorization`."""
+    if re.compile(_TAG_OF_DEPENDENCY).match(text, end):
+        return True
+    before = text[max(0, start - _REPOSITORY) : start]
+    return bool(re.search(_REGISTRY, before, re.ASCII) and re.compile(_TAG, re.ASCII).match(text, end))
 
 
 def _names(text: str, low: str) -> list[tuple[int, int, _Kind]]:

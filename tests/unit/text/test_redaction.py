@@ -66,6 +66,36 @@ def test_ordinary_lines_are_left_alone(line: str) -> None:
     assert redacted(line) == line
 
 
+@pytest.mark.parametrize("repository", ["authorization", "proxy-authorization", "cookie", "password", "db-passwd"])
+@pytest.mark.parametrize("tag", ["1.2", "401", "latest", "sha-9f8e7d6c5b4a3f2e1d0c"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "CannotPullContainerError: failed to resolve ref 1.dkr.ecr.eu-west-1.amazonaws.com/{image}: not found",
+        'Get "registry.internal:5000/team/{image}": denied',
+        "failed to resolve container ordering dependency [app({image}) (STOPPED->RUNNING) - Exit: 1] for target",
+    ],
+)
+def test_the_name_and_tag_of_an_image_are_no_header_and_no_password(reason: str, repository: str, tag: str) -> None:
+    line = reason.format(image=f"{repository}:{tag}")
+    assert redacted(line) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Authorization:abc123",
+        "app(password:hunter2)",
+        "postgres://db.example/password:hunter2",
+        "config.yml/password: hunter2",
+        "GET host.example/password:hunter2?x",
+    ],
+)
+def test_what_only_resembles_an_image_is_taken_out(line: str) -> None:
+    assert "hunter2" not in redacted(line)
+    assert "abc123" not in redacted(line)
+
+
 @pytest.mark.parametrize(
     ("line", "secret"),
     [
