@@ -1,12 +1,13 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help thorough demo demo-parts demo-runtime demo-layer test check lint types contracts soak mutants mutation chaos scale smoke release docs-pages docs-images clean
+.PHONY: help thorough demo demo-parts test-parts runtime layer test check lint types contracts soak mutants mutation chaos scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 SERVERLESS3 := .serverless3/node_modules/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+AT_ONCE := $(MAKE) --no-print-directory --jobs=4
 NPM_CI := npm ci --silent --no-progress --no-audit --no-fund
 # The demo needs only some of the packages. If all of them are installed, it uses those.
 DEMO_VENV := $(VENV)/$(if $(wildcard $(VENV)/.installed),.installed,.installed-for-demo)
@@ -16,14 +17,15 @@ PYTHON ?= $(shell layer/find-python)
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Not compiled: Python compiles what is imported, which is a fraction of what is installed.
 $(VENV)/.installed: requirements-dev.txt pyproject.toml
-	@echo "Setting up $(VENV) with $(PYTHON): a minute or two, once"
+	@echo "Setting up $(VENV) with $(PYTHON): a minute, once"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) --no-compile --require-hashes -r requirements-dev.txt
 	@$(PIP) --no-build-isolation --no-deps --editable .
+	@echo "Set up $(VENV)"
 	@touch $@
 
-# Not compiled: Python compiles what is imported, which is a fraction of what is installed.
 $(VENV)/.installed-for-demo: local_aws/demo-requirements.txt pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) --no-compile --require-hashes -r local_aws/demo-requirements.txt
@@ -43,20 +45,24 @@ $(SERVERLESS3): tests/serverless3/package-lock.json
 	@touch $@
 
 demo: ## Shows the router on a local AWS: a crash loop, an OOM, a failed pull, a failed deployment
-	@$(MAKE) --no-print-directory --jobs=4 demo-parts
+	@$(AT_ONCE) demo-parts
 	@$(BIN)/ecs-alert-router demo
 
 # What the demo needs, at the same time: each part waits for the network for most of the time.
-demo-parts: $(DEMO_VENV) node_modules/.installed demo-runtime demo-layer
+demo-parts: $(DEMO_VENV) node_modules/.installed runtime layer
 
-demo-runtime:
+runtime:
 	@$(PYTHON) local_aws/runtime.py
 
-demo-layer:
+layer:
 	@$(PYTHON) layer/build.py
 
+# What the tests need, in the same way. Of `make test`, no test deploys with the second CLI.
+test-parts: $(VENV)/.installed node_modules/.installed runtime layer $(if $(TESTS),$(SERVERLESS3))
+
 # In the order of the directories: deployments, which wait for most of the time, come first.
-test: $(VENV)/.installed node_modules/.installed $(SERVERLESS3) ## Runs the unit, template and end-to-end tests; `check` tries more examples and seeds
+test: ## Runs the unit, template and end-to-end tests; `check` tries more examples and seeds
+	@$(AT_ONCE) test-parts
 	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 WORKFLOWS := $(wildcard .github/workflows)
@@ -77,11 +83,15 @@ contracts: $(VENV)/.installed ## Checks the import rules
 
 check: export TESTS := check
 check: export SIMULATION_SEEDS := 40
-check: lint types contracts test ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
+check: ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
+	@$(AT_ONCE) test-parts
+	@$(MAKE) --no-print-directory lint types contracts test
 
 thorough: export TESTS := thorough
 thorough: export SIMULATION_SEEDS := 500
-thorough: lint types contracts test ## Runs `check` with everything that takes long: before a release
+thorough: ## Runs `check` with everything that takes long: before a release
+	@$(AT_ONCE) test-parts
+	@$(MAKE) --no-print-directory lint types contracts test
 
 SECONDS ?= 300
 soak: $(VENV)/.installed ## Runs the fault simulation for a given time: make soak SECONDS=3600
