@@ -159,10 +159,14 @@ def _requirements() -> list[Path]:
 
 
 def _download(target: Path, requirements: Iterable[Path]) -> None:
+    """Install the requirements into the directory. Without any, pip would take a second to do nothing."""
+    named = [path for path in requirements if _names_packages(path)]
+    if not named:
+        return
     # --no-compile, because pip would compile for the Python that runs it and store time stamps.
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
     how = ("--require-hashes", "--no-deps", "--no-compile", f"--target={target}")
-    what = [f"--requirement={path}" for path in requirements]
+    what = [f"--requirement={path}" for path in named]
     command = [*pip, *TARGET, *how, *what]
     # cwd=ROOT: paths in plugins.txt are relative to the checkout.
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
@@ -170,6 +174,12 @@ def _download(target: Path, requirements: Iterable[Path]) -> None:
         raise BuildError(f"{sys.executable} has no pip; install it, or name another Python in the variable PYTHON")
     if result.returncode:
         raise BuildError(f"pip could not get the packages: {_reason(result.stderr)}")
+
+
+def _names_packages(requirements: Path) -> bool:
+    """Tell whether a file of requirements has more than comments and empty lines."""
+    lines = map(str.strip, requirements.read_text("utf-8").splitlines())
+    return any(line and not line.startswith("#") for line in lines)
 
 
 def _forget_paths(packages: Path) -> None:
@@ -281,7 +291,7 @@ def _index_plugins(packages: Path) -> None:
         if entry.group == PLUGIN_GROUP
     ]
     plugins.sort(key=lambda plugin: (plugin["distribution"], plugin["name"]))  # the layer's bytes are reproducible
-    packages.mkdir(exist_ok=True)  # pip does not make it if there is nothing to install
+    packages.mkdir(parents=True, exist_ok=True)  # pip has not made it if there is nothing to install
     (packages / PLUGIN_INDEX).write_text(json.dumps(plugins, indent=2) + "\n")
 
 
