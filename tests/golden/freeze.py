@@ -79,10 +79,10 @@ def fewest(found: Iterable[Item]) -> list[Item]:
 
     Raises ValueError if the runs leave something out.
     """
-    candidates = [(item, shown(item)) for item in found]
+    candidates = [(item, shown(item), len(str(item))) for item in found]
     missing, chosen = wanted(), list[Item]()
     while missing:
-        item, shows = max(candidates, key=lambda each: (len(each[1] & missing), -len(str(each[0]))))
+        item, shows, _ = max(candidates, key=lambda candidate: (len(candidate[1] & missing), -candidate[2]))
         if not shows & missing:
             raise ValueError(f"no run writes an item with {', '.join(sorted(missing))}")
         chosen.append(item)
