@@ -38,7 +38,8 @@ class Installed:
 
     def install(self, *wheels: Path) -> None:
         pip = (sys.executable, "-m", "pip", f"--python={self.python}", "--disable-pip-version-check", "install")
-        subprocess.run([*pip, "--quiet", "--no-index", "--no-deps", *map(str, wheels)], check=True)
+        how = ("--quiet", "--no-index", "--no-deps", "--no-compile")
+        subprocess.run([*pip, *how, *map(str, wheels)], check=True)
 
     def add_dependencies(self) -> None:
         """Appends this environment's packages to its path, without its own links to the checkout."""
