@@ -11,6 +11,8 @@ AT_ONCE := $(MAKE) --no-print-directory --jobs=4
 NPM_CI := npm ci --silent --no-progress --no-audit --no-fund
 # The demo needs only some of the packages. If all of them are installed, it uses those.
 DEMO_VENV := $(VENV)/$(if $(wildcard $(VENV)/.installed),.installed,.installed-for-demo)
+# The tests start hundreds of Python processes. Each would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # The function runs on Python 3.13, so the local AWS should too; everything else runs on any Python from 3.11 on.
 PYTHON ?= $(shell layer/find-python)
 
