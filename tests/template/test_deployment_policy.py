@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from tests.template.lint import schema_of
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -48,7 +48,7 @@ def actions() -> list[str]:
 
 def called(kind: str) -> Iterator[str]:
     """What CloudFormation calls to create, read, update and delete a resource, by its own schema."""
-    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
+    handlers = schema_of(kind)["handlers"]
     for handler in ("create", "read", "update", "delete"):
         for action in handlers.get(handler, {}).get("permissions", ()):
             if not any(fnmatchcase(action, unused) for unused in NOT_USED.get(kind, ())):

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from router.ecs.classify import classify
 from router.ecs.normalise import normalise
 from router.model import Severity
 from sidecar import container_exits
+from tests.template.lint import forwarder
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -67,9 +67,7 @@ def passes_narrowed(everything: Packaged) -> Passes:
 @pytest.fixture(scope="session")
 def is_forwarded() -> Passes:
     """Whether the stack for other accounts forwards an event."""
-    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
-    assert problems == []
-    rules = [each for each in template["Resources"].values() if each["Type"] == "AWS::Events::Rule"]
+    rules = [each for each in forwarder()["Resources"].values() if each["Type"] == "AWS::Events::Rule"]
     return matching([rule["Properties"]["EventPattern"] for rule in rules])
 
 

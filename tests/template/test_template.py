@@ -8,11 +8,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import cfnlint.decode
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from router.history.table import INDEXES, TABLE, Index
+from tests.template.lint import forwarder, schema_of
 from tests.template.packaged import EVERYTHING, Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -478,11 +477,6 @@ def test_the_dashboard_shows_every_metric_of_the_router_and_every_alarm(packaged
 # --- upgrades ---------------------------------------------------------------------------------------------------------
 
 
-def of_schema(kind: str) -> dict[str, Any]:
-    schema: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
-    return schema
-
-
 ONLY_AT_FIRST = {("IamRoleLambdaExecution", "Path")}  # ROLE_PATH, which docs/deploy.md says cannot be changed
 
 
@@ -495,7 +489,7 @@ def test_no_setting_replaces_a_resource(variant: str, packaged: Packaged, reques
         kind = packaged.resource(name)["Type"]
         if kind == "AWS::Lambda::LayerVersion":  # a layer version is never updated; each deployment creates a new one
             continue
-        for pointer in of_schema(kind).get("createOnlyProperties", []):
+        for pointer in schema_of(kind).get("createOnlyProperties", []):
             path = pointer.split("/")[2:]
             same = at(packaged.properties(name), path) == at(other.properties(name), path)
             assert same or (name, *path) in ONLY_AT_FIRST, (name, path)
@@ -569,13 +563,6 @@ def test_in_a_vpc_the_role_permits_network_interfaces_and_no_other_log_group(eve
 
 
 # --- deploy/forwarder.yml ---------------------------------------------------------------------------------------------
-
-
-def forwarder() -> dict[str, Any]:
-    template, problems = cfnlint.decode.decode(str(ROOT / "deploy" / "forwarder.yml"))
-    assert problems == []
-    plain: dict[str, Any] = json.loads(json.dumps(template))
-    return plain
 
 
 def test_self_reports_are_forwarded_only_if_the_parameter_says_so() -> None:
