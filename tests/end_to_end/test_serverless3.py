@@ -12,7 +12,7 @@ from local_aws.stories import died, put, stamped
 
 pytestmark = [pytest.mark.check, pytest.mark.end_to_end, pytest.mark.xdist_group("end_to_end_serverless3")]
 
-SERVERLESS3 = Path(".serverless3", "node_modules", ".bin", "serverless")  # in the checkout; `make test` installs it
+SERVERLESS3 = Path(".serverless3", "node_modules", ".bin", "serverless")  # in the checkout; `make check` installs it
 ENDPOINT = Path(__file__).parents[1] / "serverless3" / "endpoint.js"
 CONFIGURATION = Path(__file__).parents[2] / "local_aws" / "demo.toml"
 PATIENCE = 180.0  # seconds
