@@ -337,7 +337,8 @@ def record_outage_sends(
     Args:
         state: with the alert applied.
         announced: the channels that were notified. The other channels that are owed it get `failed`, and no message;
-            if they are tried again, that message tells what they have missed.
+            if they are tried again, that message tells what they have missed. To those whose window is open, the alert
+            is one that the window holds back. Without any channel, the alert was no news then, and is none now.
         before: the state without the alert.
     """
     incident, entries, deliveries = state.incident, {}, []
@@ -346,8 +347,11 @@ def record_outage_sends(
     known = before.outbox if before.incident and before.incident.number == incident.number else {}
     for name, entry in state.outbox.items():
         previous = known.get(name, _UNTOLD)
-        concerned = entry.wanted_revision > previous.wanted_revision or name in announced
-        if entry.is_leased(now) or not concerned:
+        is_owed = entry.wanted_revision > previous.wanted_revision
+        if announced and name not in announced and not is_owed:
+            entries[name] = entry  # its message failed, but its window is open: the next digest tells of the alert
+            continue
+        if entry.is_leased(now) or not (is_owed or name in announced):
             keeps_alert = entry.outage_alert or (entry.stateful and name in announced)
             entries[name] = entry._replace(
                 suppressed=previous.suppressed, due_at=previous.due_at, outage_alert=keeps_alert

@@ -165,6 +165,16 @@ def test_a_redriven_event_is_never_announced_again_during_a_long_outage() -> Non
     assert world.slack.tried == 0
 
 
+def test_a_channel_that_was_neither_notified_nor_due_gets_the_event_with_the_next_digest() -> None:
+    """Its message without history failed, and in history its window was open: so the alert is held back as usual."""
+    world = World()
+    world.receive(crash("t1", START))
+    world.now += MINUTE
+    receive(world, redriven("m1", crash("t2", START + MINUTE), "slack"))
+    world.wait(HOUR)
+    assert (world.email.kinds, world.slack.kinds) == ([Kind.OPENED, Kind.UPDATED], [Kind.OPENED])
+
+
 class TestTheEnd:
     """What was announced without history is resolved, although it was announced as incident number 0."""
 

@@ -1062,8 +1062,13 @@ class TestOutage:
         before = life.entry()
         deliveries = self.recorded(life, an_alert(at=START + 2), "email", "pager")
         assert [each.dispatch.channel for each in deliveries] == ["email", "pager"]
-        assert life.entry() == before
-        assert life.entry().suppressed == {"out_of_memory": 1}
+        assert life.entry() == before._replace(suppressed=life.entry().suppressed)
+
+    def test_a_channel_whose_message_failed_gets_the_alert_with_the_digest_of_its_window(self, life: Life) -> None:
+        life.gets(an_alert(), SLACK)
+        life.sends()
+        self.recorded(life, an_alert(at=START + 1), "email", "pager")
+        assert (life.entry().suppressed, life.entry().due_at) == ({"out_of_memory": 1}, life.entry().window_ends_at)
 
     def test_a_channel_that_was_told_although_it_need_not_counts_as_told(self, life: Life) -> None:
         life.gets(an_alert(), SLACK)
