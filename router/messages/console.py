@@ -88,7 +88,7 @@ def alarm(site: Site, name: str) -> str:
 
 def log_stream(site: Site, group: str, stream: str) -> str:
     """CloudWatch encodes these names twice, and writes `$` for `%` the second time."""
-    group, stream = (quote(quote(name, safe=""), safe="").replace("%", "$") for name in (group, stream))
+    group, stream = (quote(_part(name), safe="").replace("%", "$") for name in (group, stream))
     return f"{_cloudwatch(site)}#logsV2:log-groups/log-group/{group}/log-events/{stream}"
 
 
@@ -110,4 +110,4 @@ def _cloudwatch(site: Site) -> str:
 
 
 def _part(name: str) -> str:
-    return quote(name, safe="")
+    return quote(name, safe="", errors="replace")  # half a surrogate pair, which JSON can hold and UTF-8 cannot

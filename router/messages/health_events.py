@@ -85,9 +85,8 @@ def page(alert: Alert) -> str:
     arn = alert.details.get("eventArn", "")
     if alert.partition != "aws" or not arn:
         return ""
-    return (
-        f"https://health.aws.amazon.com/health/home#/account/event-log?eventID={quote(arn, safe=':/')}&eventTab=details"
-    )
+    event = quote(arn, safe=":/", errors="replace")
+    return f"https://health.aws.amazon.com/health/home#/account/event-log?eventID={event}&eventTab=details"
 
 
 def _time(text: str, clock: Clock) -> str:

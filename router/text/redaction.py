@@ -744,13 +744,16 @@ def _asks_for_secret(argument: Any) -> bool:
 
 
 def known_parts(*secrets: str) -> frozenset[str]:
-    """What may be seen of secrets: each itself, the parts of a URL, and other spellings of them; not the short ones."""
+    """What may be seen of secrets: each itself, the parts of a URL, and other spellings of them; not the short ones.
+
+    An environment variable that is not UTF-8 has half a surrogate pair for each such byte.
+    """
     parts: set[str] = set()
     for secret in secrets:
         parts |= {secret, *_url_parts(secret)}
-    spellings = {*parts, *map(unquote, parts), *(quote(part, safe="") for part in parts)}
+    spellings = {*parts, *map(unquote, parts), *(quote(part, safe="", errors="replace") for part in parts)}
     spellings |= {part.replace("/", "\\/") for part in spellings}
-    spellings |= {part.encode().hex() for part in parts}
+    spellings |= {part.encode(errors="replace").hex() for part in parts}
     whole = {secret for secret in secrets if len(secret) >= SHORTEST_KNOWN}
     return frozenset(whole | {part for part in spellings if len(part) >= _SHORTEST_PART})
 

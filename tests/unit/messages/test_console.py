@@ -92,3 +92,12 @@ def test_a_target_group_or_auto_scaling_group_in_the_reason_is_linked() -> None:
     ((kind, url),) = console.named_in(SITE, f"terminated by {scaling}")
     assert (kind, url) == ("auto_scaling_group", f"{home}#AutoScalingGroupDetails:id=ecs-hosts;view=activity")
     assert list(console.named_in(SITE, "Scaling activity")) == []
+
+
+@pytest.mark.parametrize("half", ["\ud83d", "\udc00"], ids=["high", "low"])  # noqa: PT014 - ruff reads them alike
+def test_half_a_surrogate_pair_becomes_a_question_mark(half: str) -> None:
+    """JSON can hold one, and an address cannot."""
+    site = console.Site("console.example", "eu-west-1")
+    assert "/services/a%3F/" in console.service(site, "prod", f"a{half}")
+    assert console.alarm(site, f"a{half}").endswith("alarm/a$3F")
+    assert "log-group/a$253F/" in console.log_stream(site, f"a{half}", "app")

@@ -330,6 +330,12 @@ def test_short_words_and_the_host_of_a_known_url_stay() -> None:
     assert without_known(text, parts) == text
 
 
+def test_a_secret_that_is_not_utf_8_is_known_as_well() -> None:
+    """Python reads each such byte of an environment variable as half a surrogate pair."""
+    secret = "https://chat.example.com/hooks/AbCdEfGhIjKl\udcff"
+    assert without_known(f"to {secret}", known_parts(secret), "…") == "to …"
+
+
 @given(st.text(min_size=9, max_size=40), ANY_TEXT)
 def test_no_known_secret_is_left_in_any_case(secret: str, text: str) -> None:
     assert secret not in without_known(f"{text}{secret}{text}", known_parts(secret), "\ue000")
