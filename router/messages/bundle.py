@@ -14,7 +14,7 @@ from router.incident.state import Dispatch, SubjectState
 from router.messages import console
 from router.messages.hygiene import cleaned
 from router.messages.phrases import part_labels, phrase, status
-from router.messages.render import LINKS, command, pages, without_middle
+from router.messages.render import LINKS, cause_in_title, command, pages, without_middle
 from router.model import ChannelConfig, Incident, Kind, Message, Notification, Severity, SubjectKind
 from router.text.subject_names import subject_name
 
@@ -170,7 +170,7 @@ def _cluster(member: Member) -> str:
 
 
 def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
-    severity, cause, cluster = incidents[0].severity, incidents[0].alert.cause, incidents[0].subject.cluster
+    severity, cluster = incidents[0].severity, incidents[0].subject.cluster
     place = "" if cluster in _NO_CLUSTER else phrase("in_cluster", language, cluster=cluster)
     if place:
         place = f" ({place})" if language == "ja" else f" {place}"
@@ -178,10 +178,16 @@ def _head(incidents: Sequence[Incident], kind: Kind, language: str) -> str:
         f"gathered_{kind}",
         language,
         severity=phrase(f"severity_{severity}", language),
-        cause=cause_words(cause, language),
+        cause=_cause(incidents, language),
         place=place,
         count=len(incidents),
     )
+
+
+def _cause(incidents: Sequence[Incident], language: str) -> str:
+    """The words of a single message, such as "Container crashed", if they are the same for all that share the line."""
+    exact = {cause_in_title(incident.alert, language) for incident in incidents}
+    return exact.pop() if len(exact) == 1 else cause_words(incidents[0].alert.cause, language)
 
 
 def _names(incidents: Sequence[Incident], language: str, room: int) -> str:

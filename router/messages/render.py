@@ -200,7 +200,7 @@ def _title(story: _MessageContext, kind: Kind) -> str:
 
 
 def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
-    cause = _what(story)
+    cause = cause_in_title(story.alert, story.config.language)
     key = f"title_{kind}"
     if kind is Kind.RESOLVED and story.incident.status is IncidentStatus.UNCONFIRMED:
         key = "title_unconfirmed"
@@ -220,9 +220,8 @@ def without_middle(name: str, room: int) -> str:
     return f"{name[:start]}…{name[start + 1 - room :]}"
 
 
-def _what(story: _MessageContext) -> str:
-    """The cause in plain words."""
-    alert, language = story.alert, story.config.language
+def cause_in_title(alert: Alert, language: str) -> str:
+    """The cause in plain words, as exactly as the alert tells it."""
     if more_exact := alarms.cause_in_title(alert, language) or health_events.cause_in_title(alert, language):
         return more_exact
     code = alert.culprit.exit_code if alert.culprit else None

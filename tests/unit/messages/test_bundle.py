@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.incident.state import Dispatch, MessageOptions, SubjectState
 from router.messages.bundle import ROOM, bundle
-from router.model import ChannelConfig, Kind, Severity, Subject
+from router.model import ChannelConfig, Container, Kind, Severity, Subject
 from tests.doubles.oom import ALERT, INCIDENT
 
 ENGLISH = ChannelConfig("ops", "slack", {})
@@ -61,6 +61,24 @@ def test_incidents_with_one_cause_share_a_line_with_their_number() -> None:
     assert told.message.text == (
         "• Out of memory in prod, 3 new incidents (critical): service web (12 alerts), service api, task family nightly"
     )
+
+
+def crashed(name: str, code: int) -> tuple[SubjectState, Dispatch]:
+    state, dispatch = part(name, cause="essential_container_exited")
+    assert state.incident is not None
+    alert = replace(state.incident.alert, containers=(Container("app", "STOPPED", code),), culprits=("app",))
+    return state._replace(incident=replace(state.incident, alert=alert)), dispatch
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [((1, 3), "Container crashed"), ((137, 137), "Container killed"), ((1, 137), "Essential container exited")],
+)
+def test_a_line_has_the_words_of_a_single_message_where_they_are_the_same_for_all(
+    codes: tuple[int, ...], words: str
+) -> None:
+    told = bundle([crashed(f"service:s{number}", code) for number, code in enumerate(codes)], ENGLISH)
+    assert told.message.text == f"• {words} in prod, 2 new incidents (critical): service s0, service s1"
 
 
 def test_the_title_has_number_and_place() -> None:
