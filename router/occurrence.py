@@ -137,21 +137,31 @@ def apply_routed(
     if recorded is None:
         after = _apply(state, new, rows, moment, replaced_report(state, alert))
         return with_changed_id(after, routed.event.id, alert) if alert.id != routed.alert.id else after, new
+    if new.event.source == HEALTH and rows.event_of(alert.id) not in {None, new.event.id}:
+        return _apply_message(state, new, rows, moment, recorded)
     if alert.severity.worse_than(recorded.severity):
         return _apply_worse(state, new, rows, moment, recorded), new
-    if new.event.source == HEALTH and rows.event_of(alert.id) not in {None, new.event.id}:
-        new = _recorded_message(state, new, rows)
-    else:
-        rows.restore(new, recorded)
+    rows.restore(new, recorded)
     return apply_repeat(state, alert, moment.now, moment.timing), new
 
 
-def _recorded_message(state: SubjectState, routed: RoutedAlert, rows: Rows) -> RoutedAlert:
-    """Records another page or a copy of a known AWS Health message. It gets a row, and no channel is notified."""
+def _apply_message(
+    state: SubjectState, routed: RoutedAlert, rows: Rows, moment: Moment, first: Recorded
+) -> tuple[SubjectState, RoutedAlert]:
+    """Applies another page or a copy of a known AWS Health message. It gets a row of its own.
+
+    It counts, and is announced, only if it is worse than all pages before it.
+    """
     own = routed._replace(alert=_with_own_id(routed.alert, routed.event.id))
-    if rows.find(state, own.alert.id) is None:
+    known, incident = rows.find(state, own.alert.id), state.incident
+    worst = incident.severity if incident and not incident.over else first.severity
+    if known is not None:
+        rows.restore(own, known)
+    elif own.alert.severity.worse_than(first.severity) and own.alert.severity.worse_than(worst):
+        return _apply(state, own, rows, moment, None), own
+    else:
         rows.add(AlertRecord(own.alert, Decision.HELD_BACK, "", own.event))
-    return own
+    return apply_repeat(state, own.alert, moment.now, moment.timing), own
 
 
 def _about_what_is_new(state: SubjectState, routed: RoutedAlert, reclassify: Reclassify) -> RoutedAlert | None:

@@ -141,6 +141,23 @@ class TestOneIncident:
         assert world.decisions(page(2, TASK)) == [Decision.ANNOUNCED]
         assert world.slack.kinds == [Kind.OPENED, Kind.UPDATED]
 
+    def test_a_worse_page_leaves_the_row_of_the_page_before_it(self) -> None:
+        first, second, third = page(1, "prod|web", of=3), page(2, TASK, of=3), page(3, TASK, "prod|api", of=3)
+        world = World()
+        decisions = world.decisions(first) + world.decisions(second) + world.decisions(third)
+        assert decisions == [Decision.ANNOUNCED, Decision.ANNOUNCED, Decision.HELD_BACK]
+        assert world.decisions(third, second, first) == [Decision.HELD_BACK, Decision.ANNOUNCED, Decision.ANNOUNCED]
+        rows = {
+            row["event_id"]: (row["severity"], row["version"], bool(row["incident"])) for row in world.rows("alert#")
+        }
+        assert rows == {
+            first["id"]: ("warning", 1, True),
+            second["id"]: ("error", 1, True),
+            third["id"]: ("error", 1, False),
+        }
+        assert world.slack.kinds == [Kind.OPENED, Kind.UPDATED]
+        assert world.slack.told[-1].incident.count == 2
+
     def test_a_page_of_services_after_one_of_standalone_tasks_is_not_announced(self) -> None:
         world = World()
         world.receive(page(2, TASK), page(1, "prod|web"))
