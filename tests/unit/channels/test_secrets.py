@@ -106,12 +106,14 @@ def test_a_failed_aws_call_is_a_transient_error(clock: Clock, failure: type[Boto
 
 
 class Hanging:
-    """A Secrets Manager that answers only when the test is over."""
+    """A Secrets Manager that answers only when the test is over, except about the secret `well`."""
 
     def __init__(self) -> None:
         self.asked, self.over = threading.Event(), threading.Event()
 
-    def get_secret_value(self, **_: Any) -> dict[str, str]:
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 - AWS's own name
+        if SecretId == "well":
+            return {"SecretString": "the token"}
         self.asked.set()
         self.over.wait(20)
         return {"SecretString": URL}
@@ -139,6 +141,13 @@ def test_a_store_that_hangs_does_not_hold_up_a_secret_of_another_store(
     secrets = Secrets(lambda: clients["ssm"], lambda: hanging, clock)
     reading(secrets, hanging)
     assert secrets.read("ssm:/router/pager") == "the key"
+
+
+def test_a_secret_that_hangs_does_not_hold_up_another_of_the_same_store(hanging: Hanging, clock: Clock) -> None:
+    secrets = Secrets(lambda: None, lambda: hanging, clock)
+    reading(secrets, hanging)
+    with applies(Deadline.after(10.0)):
+        assert secrets.read("secretsmanager:well") == "the token"
 
 
 def test_whoever_waits_for_the_same_secret_waits_no_longer_than_the_deadline(hanging: Hanging, clock: Clock) -> None:
