@@ -211,10 +211,12 @@ def _named(incident: Incident, language: str) -> str:
     causes = ""
     if len(incident.causes) > 1:
         most_frequent = Counter(incident.causes).most_common(_CAUSES)
-        counts = (
+        counts = [
             phrase("cause_counted", language, cause=mid_sentence(cause_words(cause, language)), count=count)
             for cause, count in most_frequent
-        )
+        ]
+        if others := incident.count - sum(count for _, count in most_frequent):
+            counts.append(phrase("other_causes", language, count=others))
         causes = phrase("gathered_causes", language, causes=phrase("list_separator", language).join(counts))
     return phrase("gathered_alerts", language, name=name, count=incident.count, causes=causes)
 

@@ -299,6 +299,8 @@ PHRASES: dict[str, dict[str, str]] = {
     "no": {"en": "no", "ja": "いいえ"},
     "cause_counted": {"en": "{cause} {count} times", "ja": "{cause} {count} 件"},
     "cause_counted_one": {"en": "{cause} once", "ja": "{cause} 1 件"},
+    "other_causes": {"en": "{count} others", "ja": "その他 {count} 件"},
+    "other_causes_one": {"en": "1 other", "ja": "その他 1 件"},
     "cause_more": {"en": "{cause} {count} more times", "ja": "{cause} {count} 件"},
     "cause_more_one": {"en": "{cause} once more", "ja": "{cause} 1 件"},
     "list_separator": {"en": ", ", "ja": "、"},

@@ -115,15 +115,16 @@ def test_the_title_does_not_put_alarms_into_a_cluster(language: str, title: str,
         assert bundle(parts, config).message.title == expected
 
 
-def test_several_causes_of_one_incident_are_counted() -> None:
+def test_several_causes_of_one_incident_are_counted_and_add_up() -> None:
     state, dispatch = part("service:web")
     assert state.incident
     causes = {"out_of_memory": 3, "image_pull_failed": 1, "a": 1, "b": 1}
     mixed = state._replace(incident=replace(state.incident, causes=causes)), dispatch
-    assert "service web (6 alerts: out of memory 3 times, image pull failed once, a once)" in (
+    assert "service web (6 alerts: out of memory 3 times, image pull failed once, a once, 1 other)" in (
         bundle([mixed], ENGLISH).message.text
     )
     assert "サービス web (アラート 6 件: メモリ不足 3 件、" in bundle([mixed], JAPANESE).message.text
+    assert "その他 1 件)" in bundle([mixed], JAPANESE).message.text
 
 
 def test_links_open_the_worst_incident_and_each_cluster() -> None:
