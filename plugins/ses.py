@@ -265,7 +265,10 @@ def _part(boundary: str, subtype: str, body: str) -> Iterator[str]:
 
 def _line(text: str) -> str:
     """One line of printable characters."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text[:2000]).split())
+    line = " ".join(text[:2000].split())
+    return (
+        line if line.isprintable() else " ".join("".join(char if char.isprintable() else " " for char in line).split())
+    )
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------

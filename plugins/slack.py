@@ -13,7 +13,7 @@ and Slack then shows a warning beside the button (slackapi/node-slack-sdk issue 
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, Any
 
 from router import (
@@ -77,7 +77,8 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _WIDEST = len("&amp;")  # the longest escape
 # mrkdwn has no escape for these, so look-alikes replace them. An underscore inside a word formats nothing and stays.
 _LOOKALIKES = {"*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "\N{MODIFIER LETTER GRAVE ACCENT}"}
-_EDGE_UNDERSCORE = re.compile(r"(?<!\w)_++|(?<!_)_++(?!\w)")  # possessive: a long run must not take quadratic time
+# Possessive, as a long run must not take quadratic time; begins with what it looks for, which `re` finds quickest.
+_EDGE_UNDERSCORE = re.compile(r"_(?<!\w_)_*+|_(?<!__)_*+(?!\w)")
 # A word joiner after the @ makes these plain words. (Blocks are also `verbatim`; the notification text cannot be.)
 _PING = re.compile("@(?=channel|everyone|here)", re.IGNORECASE)
 # A link's URL: no character that would end the link (`>`, `|`) or ping (`@`).
@@ -153,14 +154,14 @@ class Slack:
 
     def _plain_message(self, notification: Notification) -> dict[str, Any]:
         message = notification.message
-        lines = (
-            [_fit(_literal(_colour_and_title(notification)[1]), _TITLE)],
-            _kept(_pieces(message.text.strip(), _TEXT, _urls(message)), _TEXT),
-            *([link] for link in _links(message.links)),
-            *(_pieces(f"{label}: {value}", _PLAIN, _urls(message)) for label, value in message.facts),
+        lines = chain(
+            [[_literal(_colour_and_title(notification)[1], _TITLE)]],
+            [_kept(_pieces(message.text.strip(), _TEXT, _urls(message)), _TEXT)],
+            ([link] for link in _links(message.links)),
+            (_pieces(f"{label}: {value}", _PLAIN, _urls(message)) for label, value in message.facts),
         )
         mentions = "".join(f"{mention}\n" for mention in _mentions(notification))
-        pieces = [piece for line in lines for piece in (*line, "\n")][:-1]
+        pieces = list(islice((piece for line in lines for piece in (*line, "\n")), _PLAIN))[:-1]  # no more would fit
         text = "".join(_kept(pieces, _PLAIN - _CONTEXT - len(mentions)))
         return {"text": f"{mentions}{text}\n{_footer(notification)}", **_UNFURLED}
 
@@ -221,8 +222,8 @@ def _colour_and_title(notification: Notification) -> tuple[str, str]:
 
 def _notification_text(title: str, notification: Notification) -> str:
     """The title and what happened in one line, which is what a phone shows of a message before it is opened."""
-    lead = _fit(_literal(" ".join(notification.message.lead.split())), _NOTICE)
-    return " \N{EN DASH} ".join(filter(None, [_fit_ends(_literal(title)), lead]))
+    lead = _literal(" ".join(notification.message.lead.split()), _NOTICE)
+    return " \N{EN DASH} ".join(filter(None, [_fit_ends(_unformatted(title.strip())), lead]))
 
 
 def _body(notification: Notification) -> list[dict[str, Any]]:
@@ -243,7 +244,7 @@ def _paragraphs(message: Message) -> Iterator[str]:
     """Paragraphs that say what happened, quote ECS's reason as code, and say what to do."""
     urls = _urls(message)
     hint = _linked(message.hint, _HINT, urls)
-    reason = _fit(_literal(" ".join(message.reason.split())), _REASON)
+    reason = _literal(" ".join(message.reason.split()), _REASON)
     if lead := _linked(message.lead, _TEXT - len(hint) - len(reason), urls):
         yield lead
     if reason:
@@ -254,7 +255,7 @@ def _paragraphs(message: Message) -> Iterator[str]:
 
 def _log(message: Message) -> str:
     """The log in a fence, below its heading; "" if there is none."""
-    heading = f"*{_fit(_literal(message.labels.log), _LABEL)}*\n"
+    heading = f"*{_literal(message.labels.log, _LABEL)}*\n"
     room = _LOG - len(heading) - len("```\n\n```")
     log = _fit(_replaced(_without_pings(message.log_excerpt), _LOOKALIKES), room, keep_end=True)
     return f"{heading}```\n{log}\n```" if log else ""
@@ -265,7 +266,7 @@ def _facts(facts: Sequence[tuple[str, str]], urls: Collection[str]) -> list[dict
     share = min(2000, _FACTS // max(len(facts), 1)) - _LABEL - len("**\n")
     fields = [
         _mrkdwn(f"*{label}*\n{text}")
-        for label, text in ((_fit(_literal(label), _LABEL), _linked(value, share, urls)) for label, value in facts)
+        for label, text in ((_literal(label, _LABEL), _linked(value, share, urls)) for label, value in facts)
         if label and text
     ]
     return [{"type": "section", "fields": fields[start : start + 10]} for start in range(0, len(fields), 10)]
@@ -274,7 +275,7 @@ def _facts(facts: Sequence[tuple[str, str]], urls: Collection[str]) -> list[dict
 def _links(links: Sequence[tuple[str, str]]) -> list[str]:
     """Links as mrkdwn, as many as fit in one section. A part of a URL would lead nowhere, so none is cut."""
     shown = [
-        f"<{_replaced(url, _ESCAPES)}|{_fit(_literal(' '.join(label.split())), _LINK_LABEL) or _NAMELESS}>"
+        f"<{_replaced(url, _ESCAPES)}|{_literal(' '.join(label.split()), _LINK_LABEL) or _NAMELESS}>"
         for label, url in links
         if _ADDRESS.fullmatch(url)
     ]
@@ -286,7 +287,7 @@ def _links(links: Sequence[tuple[str, str]]) -> list[str]:
 def _footer(notification: Notification) -> str:
     """Account and region, and the incident's id, by which `history show` finds the rest."""
     subject = notification.incident.subject
-    place = _fit(_literal(f"{subject.account} · {subject.region}"), _CONTEXT - 40)
+    place = _literal(f"{subject.account} · {subject.region}", _CONTEXT - 40)
     return place if notification.bundled else f"{place} · {notification.incident.id}"
 
 
@@ -304,9 +305,16 @@ def _without_pings(text: str) -> str:
     return _PING.sub("@\N{WORD JOINER}", text).strip()
 
 
-def _literal(text: str) -> str:
-    """Text that mrkdwn does not format."""
-    return _unformatted(text.strip())
+def _literal(text: str, limit: int) -> str:
+    """Text that mrkdwn does not format, escaped and cut to `limit` UTF-16 code units.
+
+    Of a long text only as much is looked at as decides how its first `limit` characters are shown: what may be the rest
+    of a mention, or of a run of underscores with the character after it.
+    """
+    text = text.strip()
+    end = limit + len("@everyone")
+    rest = text[end:]
+    return _fit(_unformatted(text[: end + len(rest) - len(rest.lstrip("_")) + 1]), limit)
 
 
 def _unformatted(text: str) -> str:
@@ -372,10 +380,16 @@ def _kept(pieces: list[str], limit: int) -> list[str]:
 
     An emoji is two code units. Slack does not document how it counts; this is the strictest way.
     """
-    sizes = list(accumulate(len(piece.encode("utf-16-le", "surrogatepass")) // 2 for piece in pieces))
-    if sizes and sizes[-1] > limit:
-        return [*pieces[: bisect_right(sizes, limit - 1)], "…"]
-    return pieces
+    text = "".join(pieces)
+    units = _utf16_units(text)
+    if units <= limit:
+        return pieces
+    sizes = list(accumulate(map(len if units == len(text) else _utf16_units, pieces)))
+    return [*pieces[: bisect_right(sizes, limit - 1)], "…"]
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 @hookimpl

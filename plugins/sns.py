@@ -151,7 +151,8 @@ def _mail(notification: Notification, limit: int) -> str:
     message, incident = notification.message, notification.incident
     title = message.headline or message.title or notification.alert.title or notification.alert.cause
     heading = f"[{message.status}] {title}" if message.status else title
-    shown_above = f"{heading}\n{message.lead}\n{'' if notification.bundled else incident.id}"
+    above = f"{heading}\n{message.lead}\n{'' if notification.bundled else incident.id}"
+    shown_above = above[:_PLAIN].casefold()[:_PLAIN]
     log = message.log_excerpt.strip()
     parts = [
         heading,
@@ -176,8 +177,8 @@ def _row(incident: Incident) -> str:
 
 
 def _is_shown(value: str, text: str) -> bool:
-    """Tells whether the text contains the value as a separate word."""
-    return bool(re.search(rf"(?<!\w){re.escape(value.casefold()[:_VALUE])}(?!\w)", text.casefold()[:_PLAIN]))
+    """Tells whether the casefolded text contains the value as a separate word."""
+    return bool(re.search(rf"(?<!\w){re.escape(value[:_VALUE].casefold()[:_VALUE])}(?!\w)", text))
 
 
 def _table(facts: Sequence[tuple[str, str]]) -> str:

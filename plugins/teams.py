@@ -10,6 +10,7 @@ https://learn.microsoft.com/connectors/teams, "Microsoft Teams Webhook".
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any
@@ -288,10 +289,15 @@ def _fit(text: str, limit: int, *, keep_end: bool = False) -> str:
     if len(text) * _WIDEST <= limit:
         return text
     window = text[-limit - 1 :][::-1] if keep_end else text[: limit + 1]
-    sizes = list(accumulate(len(char.encode()) + (char in '"\\') for char in window))
-    if sizes and sizes[-1] > limit:
-        window = window[: sum(size <= limit - len("…".encode()) for size in sizes)] + "…"
+    if _json_bytes(window) > limit:
+        room = limit - len("…".encode())
+        fitting = bisect_right(range(len(window)), room, key=lambda length: _json_bytes(window[:length])) - 1
+        window = f"{window[:fitting]}…"
     return window[::-1] if keep_end else window
+
+
+def _json_bytes(text: str) -> int:
+    return len(text.encode()) + text.count('"') + text.count("\\")
 
 
 @hookimpl

@@ -294,6 +294,20 @@ def test_long_text_is_cut_between_characters() -> None:
         assert re.fullmatch(f"({re.escape(shown)})+…", text)
 
 
+@pytest.mark.parametrize(
+    ("after", "shown"),
+    [
+        ("_" * 500 + "x", "__"),  # inside a word
+        ("_" * 500 + " ", "\N{MODIFIER LETTER LOW MACRON}" * 2),  # at its end
+        ("@everyone", "@\N{WORD JOINER}"),
+    ],
+)
+def test_what_stands_where_a_long_text_is_cut_is_shown_as_in_the_whole_text(after: str, shown: str) -> None:
+    """Only the beginning of a long text is looked at."""
+    payload = render(text="x", reason="x" * 1197 + after + "x" * 5000)
+    assert "x" * 1197 + shown + "…" in json.dumps(payload, ensure_ascii=False)
+
+
 def test_text_that_just_fits_is_whole() -> None:
     """The limit itself is allowed."""
     assert blocks(render(text="x" * 3000), "section")[0]["text"]["text"] == "x" * 3000
