@@ -4,6 +4,8 @@ The variable TESTS says how much: `make test` leaves it unset, `make check` and 
 """
 
 import functools
+import gc
+import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import botocore
 import pytest
+from botocore import hooks
+from botocore.hooks import BaseEventHooks, EventAliaser
 from botocore.loaders import JSONFileLoader, Loader
 from hypothesis import settings
 
@@ -28,6 +32,8 @@ settings.load_profile(EXTENT)
 _SHIPPED = str(Path(botocore.__file__).parent)
 _load_file = JSONFileLoader.load_file
 _list_services = Loader.list_available_services
+_accepts_keywords = hooks.accepts_kwargs
+_alias = EventAliaser._alias_event_name  # noqa: SLF001 - there is no public way
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -58,6 +64,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item._id = type(item._id).parse(grouped)  # noqa: SLF001 - there is no public way
 
 
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector pass over thousands of tests, which it would otherwise look through each time."""
+    gc.freeze()
+
+
 @functools.cache
 def _load_once(path: str) -> Any:
     return _load_file(JSONFileLoader(), path)
@@ -70,11 +81,18 @@ def _list_once(places: tuple[str, ...], type_name: str) -> list[str]:
     return services
 
 
+@functools.cache
+def _alias_once(event_name: str) -> str:
+    alias: str = _alias(EventAliaser(BaseEventHooks()), event_name)
+    return alias
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _models_are_read_once() -> Iterator[None]:
+def _sessions_begin_quickly() -> Iterator[None]:
     """Every session reads botocore's own files again, and nearly every test that calls AWS has its own session.
 
-    It even looks into each of some 400 directories for the names of the services.
+    It even looks into each of some 400 directories for the names of the services. And it looks up the current name of
+    each event that a handler is for, and whether the handler takes keyword arguments.
     """
 
     def load_file(self: JSONFileLoader, path: str) -> Any:
@@ -83,7 +101,16 @@ def _models_are_read_once() -> Iterator[None]:
     def list_available_services(self: Loader, type_name: str) -> list[str]:
         return [*_list_once(tuple(self.search_paths), type_name)]
 
+    def alias_event_name(_: EventAliaser, event_name: str) -> str:
+        return _alias_once(event_name)
+
+    def accepts_keywords(handler: Any) -> bool:
+        code = getattr(handler, "__code__", None)
+        return bool(code.co_flags & inspect.CO_VARKEYWORDS if code else _accepts_keywords(handler))
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventAliaser, "_alias_event_name", alias_event_name)
+        patch.setattr(hooks, "accepts_kwargs", accepts_keywords)
         patch.setattr(JSONFileLoader, "load_file", load_file)
         patch.setattr(Loader, "list_available_services", list_available_services)
         yield

@@ -12,7 +12,7 @@ from router.history.store import History
 from router.history.table import DynamoTable
 from router.inbox import handle
 from tests.doubles.dynamodb import create_history_table
-from tests.doubles.moto_tables import copy_no_items
+from tests.doubles.quick_moto import hurry
 from tests.doubles.world import DAY, World
 
 TABLE = "alert-history"
@@ -66,7 +66,7 @@ class Account:
 
 def make_account() -> Account:
     """Creates the account. Call it within moto's `mock_aws`."""
-    copy_no_items()
+    hurry()
     create_history_table(boto3.client("dynamodb"), TABLE)
     sqs = boto3.client("sqs")
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "due", "dead-letters")]

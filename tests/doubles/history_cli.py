@@ -18,8 +18,8 @@ from router.history.items import iso
 from router.history.store import History
 from router.history.table import DynamoTable
 from tests.doubles.dynamodb import create_history_table
-from tests.doubles.moto_tables import copy_no_items
 from tests.doubles.place import without_place
+from tests.doubles.quick_moto import hurry
 from tests.doubles.world import DAY, World
 
 TABLE = "alert-history"
@@ -32,9 +32,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    hurry()
     with mock_aws(), zone("UTC"):
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        copy_no_items()
         create_history_table(boto3.client("dynamodb"), TABLE)
         yield
 

@@ -29,6 +29,7 @@ from router_conformance.channel import NOTIFICATIONS
 from tests.doubles.delegate import WorldWith
 from tests.doubles.markup import MAIL_ATTRIBUTES, MAIL_TAGS, Elements
 from tests.doubles.oom import ALERT, INCIDENT
+from tests.doubles.quick_moto import hurry
 from tests.doubles.service_events import crash, steady
 from tests.doubles.world import MINUTE, START
 
@@ -43,6 +44,7 @@ def _account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", REGION)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    hurry()
     with mock_aws():
         for region in (REGION, "us-east-1"):
             boto3.client("ses", region).verify_email_identity(EmailAddress="alerts@example.com")
