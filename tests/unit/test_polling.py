@@ -25,6 +25,12 @@ from tests.doubles.service_events import steady
 from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 
+@pytest.fixture(autouse=True)
+def _channels_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the probe of the channels, of which selfcheck/test_probe.py is: each of thousands of ticks would make one."""
+    monkeypatch.setattr("router.tick.probe", lambda *_: 0)
+
+
 def polling(account: EcsAccount, expect: tuple[Expectation, ...] = (), **poll: Any) -> World:
     world = World(expect=expect, poll=Poll(**{"services": True, **poll}))
     switch(world, account, world.config.poll)
