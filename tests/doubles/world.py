@@ -177,7 +177,7 @@ class World:
 
     def rows(self, prefix: str) -> list[Item]:
         """The items whose partition key has this prefix, e.g. `alert#`."""
-        return [item for item in self.table.rows() if item["pk"].startswith(prefix)]
+        return self.table.rows(prefix)
 
     def ledger(self, channel: str) -> list[Item]:
         """Every recorded delivery attempt on a channel, of all incidents."""

@@ -27,6 +27,7 @@ from router.history.table import (
 )
 
 _MAX_BYTES = 400 * 1024  # of one item (DynamoDB guide, "Quotas")
+_UNCHANGEABLE = frozenset({str, int, float, bool, bytes, type(None)})
 _EXACT = 10**12  # a smaller number has thousandths as a float, and is the same when it has been a text
 
 
@@ -45,7 +46,7 @@ class MemoryTable:
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         with self._lock:
             stored = {key: self._stored[key] for key in keys if key in self._stored}
-            return {key: _copy(item) for key, item in stored.items() if not expired(item, now)}
+            return {key: _again(item) for key, item in stored.items() if not expired(item, now)}
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         copies = [Put(_copy(put.item), put.version) for put in puts]
@@ -53,7 +54,7 @@ class MemoryTable:
         with self._lock:
             refused = [put.key for put in copies if not self._allows(put, now)]
             if refused:
-                raise Conflict(refused, {key: _copy(self._stored[key]) for key in refused if key in self._stored})
+                raise Conflict(refused, {key: _again(self._stored[key]) for key in refused if key in self._stored})
             for put in copies:
                 self._store(put.item)
 
@@ -64,11 +65,13 @@ class MemoryTable:
         if query.between is not None and query.between[0] > query.between[1]:
             raise HistoryUnavailable("ValidationException: the lower bound is above the upper bound")
         with self._lock:
-            keys = self._partitions.get((query.index_name, query.partition), ())
+            keys = self._partitions.get((query.index_name, query.partition))
+            if not keys:  # as most are that a tick asks for
+                return Page(())
             items = [item for key in keys if _matches(item := self._stored[key], query)]
             items.sort(key=lambda item: _sort_key(item, query.keys), reverse=query.newest_first)
             project = _projection(query.keys)
-            return query.page((_copy(project(item)) for item in items), now)
+            return query.page((_again(project(item)) for item in items), now)
 
     def sweep(self, now: float) -> None:
         """Deletes expired items, as DynamoDB's TTL eventually does."""
@@ -76,10 +79,10 @@ class MemoryTable:
             for key in [key for key, item in self._stored.items() if expired(item, now)]:
                 self._remove(key)
 
-    def rows(self) -> list[Item]:
-        """All stored items, expired or not, in the order of their keys."""
+    def rows(self, prefix: str = "") -> list[Item]:
+        """The items whose partition key has this prefix, expired or not, in the order of their keys."""
         with self._lock:
-            return [_copy(self._stored[key]) for key in sorted(self._stored)]
+            return [_again(self._stored[key]) for key in sorted(self._stored) if key[0].startswith(prefix)]
 
     def _store(self, item: Item) -> None:
         key = item["pk"], item["sk"]
@@ -108,6 +111,16 @@ def _partitions_of(item: Item) -> Iterator[_Partition]:
     for name, index in INDEXES.items():
         if index.partition in item and index.sort in item:
             yield name, item[index.partition]
+
+
+def _again(value: Any) -> Any:
+    """A copy of what is stored, in which nothing that can be changed is shared."""
+    kind = type(value)
+    if kind is dict:
+        return {name: member if type(member) in _UNCHANGEABLE else _again(member) for name, member in value.items()}
+    if kind is list:
+        return [element if type(element) in _UNCHANGEABLE else _again(element) for element in value]
+    return value if kind in _UNCHANGEABLE else _copy(value)
 
 
 def _copy(value: Any) -> Any:
@@ -182,7 +195,7 @@ def size_of(value: Any) -> int:
     """Size in bytes, close enough to DynamoDB's count (DynamoDB guide, "Item sizes and formats") to test the limit."""
     match value:
         case str():
-            return len(value.encode())
+            return len(value) if value.isascii() else len(value.encode())
         case bytes():
             return len(value)
         case list():
