@@ -27,7 +27,7 @@ from tests.doubles.world import DAY, HOUR, MINUTE, START, World
 
 @pytest.fixture(autouse=True)
 def _channels_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spares the probe of the channels, of which selfcheck/test_probe.py is: each of thousands of ticks would make one."""
+    """Spares the probe of the channels, which has its own tests: each of thousands of ticks would make one."""
     monkeypatch.setattr("router.tick.probe", lambda *_: 0)
 
 

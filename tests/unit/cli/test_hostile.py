@@ -80,6 +80,8 @@ COMMANDS = (
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_of_history_prints_what_is_hidden(command: str, incident: str) -> None:
     arguments = command.replace("INCIDENT", incident).split()
+    if arguments[0] in {"list", "top", "export", "report"}:
+        arguments += ["--since", "2h"]  # a month is 1,240 queries, and seconds of moto's time
     result = without_place(CliRunner().invoke(main, ["history", *arguments, "--table", TABLE], env={"COLUMNS": "200"}))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert not hidden_characters(re.sub(r"\x1b\[[0-9;]*m", "", result.output))

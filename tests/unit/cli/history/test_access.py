@@ -85,7 +85,8 @@ def run(reader: dict[str, str], monkeypatch: pytest.MonkeyPatch, *words: str) ->
 def test_reading_needs_only_read_only_credentials_and_the_tables_name(
     words: tuple[str, ...], reader: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = run(reader, monkeypatch, *words)
+    lately = ("--since", "2h") if words[0] in {"top", "export"} else ()  # a month is 1,240 queries
+    result = run(reader, monkeypatch, *words, *lately)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "essential_container_exited" in result.stdout or words[0] in {"timeline", "forget"}
 
