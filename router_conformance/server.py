@@ -82,7 +82,7 @@ class ScriptedServer:
         self.over = threading.Event()
         self._scheme = "https" if certificate else "http"
         self._server = _Server(self, certificate)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.005})
 
     def __enter__(self) -> Self:
         self._thread.start()

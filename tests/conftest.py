@@ -56,12 +56,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
     for item in items:
-        if item.path.is_relative_to(UNIT) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(UNIT))))
+        if (group := _group(item.path)) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
     yield  # to pytest-xdist
     for item in items:
         if grouped := vars(item).get("_nodeid"):
             item._id = type(item._id).parse(grouped)  # noqa: SLF001 - there is no public way
+
+
+@functools.cache
+def _group(path: Path) -> str:
+    return str(path.relative_to(UNIT)) if path.is_relative_to(UNIT) else ""
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,6 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that use `World`, so that `make mutation` can leave them out: they are a hundred times slower."""
     for item in items:
-        test = item.function if HERE in item.path.parents and isinstance(item, pytest.Function) else None
+        test = item.function if item.path.parent == HERE and isinstance(item, pytest.Function) else None
         if test and "world" in inspect.getsource(test).lower():
             item.add_marker("whole_router")
