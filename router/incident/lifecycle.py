@@ -69,7 +69,7 @@ def apply_alert(  # noqa: PLR0913, PLR0917 - everything that the decision depend
     """
     ended = apply_ends(record_deployment(state, alert), alert, now)
     after, decision = _decide(ended, alert, targets, now, timing, suppression, replaces)
-    if decision is Decision.BELOW_THRESHOLD and ended.conditions.keys() != state.conditions.keys():
+    if decision is Decision.BELOW_THRESHOLD and continuing(ended) != continuing(state):
         decision = Decision.RESOLVING
     return remember(state, _reassessed(after, alert, now, timing), alert), decision
 

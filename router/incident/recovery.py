@@ -152,15 +152,21 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
 
 
 def apply_ends(state: SubjectState, alert: Alert, now: float) -> SubjectState:
-    """Applies what an event ends: conditions by their keys, and if it resolves, the causes from before it."""
+    """Applies what an event ends: conditions by their keys, and perhaps the causes from before it."""
     state = _note_deployment(state, alert)
     if alert.effects.uncertain:
         state = _with_uncertain(state, alert, now)
     if alert.effects.ends and not alert.self_reported:
         state = _end_conditions(state, alert)
-    if alert.resolves and alert.effects.ends_occurrences:
+    if _ends_occurrences(alert):
         state = state._replace(quiet_from=max(state.quiet_from, _recovered_from(alert)))
     return state
+
+
+def _ends_occurrences(alert: Alert) -> bool:
+    """Whether an event ends the causes from before it: a recovery, or the end of the instance that they are about."""
+    gone = any(ended.by is EndedBy.INSTANCE_GONE for ended in alert.effects.ends)
+    return gone or (alert.resolves and alert.effects.ends_occurrences)
 
 
 def _recovered_from(alert: Alert) -> float:

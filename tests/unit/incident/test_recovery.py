@@ -487,6 +487,16 @@ class TestOccurrences:
         life.gets(an_alert("deployment_in_progress", START + 60, Severity.INFO))
         assert life.incident_is(IncidentStatus.OPEN)
 
+    def test_an_instance_that_has_left_ends_what_failed_on_it_before(self, life: Life) -> None:
+        life.gets(an_alert("container_instance_registration_failed"))
+        life.gets(an_alert("container_instance_registration_failed", START + 120))
+        gone = Effects(ends=(Ended("instance", EndedBy.INSTANCE_GONE),))
+        life.gets(an_alert("container_instance_inactive", START + 60, Severity.INFO, effects=gone))
+        assert life.incident_is(IncidentStatus.OPEN)
+        last = an_alert("container_instance_inactive", START + 120, Severity.INFO, effects=gone)
+        assert life.gets(last) is Decision.RESOLVING
+        assert (life.incident.status, life.incident.ended_by) == (IncidentStatus.RECOVERING, EndedBy.INSTANCE_GONE)
+
     def test_a_run_ends_what_failed_before_it_started(self, life: Life) -> None:
         run = replace(a_recovery(START + 90), task="run", stopped=True, started_at=START + 10, created_at=START - 60)
         life.gets(an_alert(at=START + 20))
