@@ -239,7 +239,8 @@ def ended_by(state: SubjectState, alert: Alert) -> EndedBy:
     """What an event says has ended the incident."""
     if alert.effects.deployment is DeploymentStep.COMPLETED and alert.deployment in state.rollbacks:
         return EndedBy.ROLLBACK_COMPLETED
-    if alert.resolves:
+    own_run = alert.stopped and state.incident is not None and alert.task in state.incident.tasks
+    if alert.resolves and not own_run:  # the end of the run that failed is no later run
         return alert.effects.recovery or next((ended.by for ended in alert.effects.ends), EndedBy.OTHER)
     return next((ended.by for ended in alert.effects.ends), EndedBy.OTHER)
 

@@ -836,6 +836,15 @@ class TestEndOfAnIncident:
     def test_an_event_tells_what_has_ended_the_incident(self, event: Alert, by: EndedBy) -> None:
         assert ended_by(SubjectState(SUBJECT, rollbacks=("ecs-svc/3",)), event) is by
 
+    def test_the_end_of_the_run_that_failed_is_no_later_run(self, life: Life) -> None:
+        """Its sidecar had died, and the run completed all the same."""
+        dead = container_key("r1", "sidecar")
+        life.gets(a_beginning(dead, task="r1", exited=("sidecar",)))
+        ends = (Ended(container_key("r1", ""), EndedBy.TASK_STOPPED),)
+        run = a_recovery(START + 60, ends=ends, recovery=EndedBy.RUN_COMPLETED)
+        assert ended_by(life.state, replace(run, task="r1", stopped=True)) is EndedBy.TASK_STOPPED
+        assert ended_by(life.state, replace(run, task="r2", stopped=True)) is EndedBy.RUN_COMPLETED
+
     def test_a_failure_opens_a_recovering_incident_again(self, life: Life) -> None:
         life.gets(an_alert())
         life.gets(a_recovery(START + 60))
