@@ -6,8 +6,8 @@ state remembers which containers had ended before, to recognise what is new.
 
 from collections.abc import Collection, Mapping
 
-from router.incident.state import KnownTask, OutboxEntry, Replaced, SelfReport, SubjectState
-from router.model import Alert, Severity
+from router.incident.state import KnownTask, OutboxEntry, Replaced, SelfReport, SubjectState, container_key
+from router.model import Alert, Container, Severity
 
 TASKS_REMEMBERED = 200
 STOPS_REMEMBERED = 20
@@ -44,7 +44,7 @@ def remember(before: SubjectState, state: SubjectState, alert: Alert) -> Subject
     """
     if not alert.task:
         return state
-    known = _with_restarts(state.tasks.get(alert.task, _UNKNOWN), alert)
+    known = _with_restarts(state, state.tasks.get(alert.task, _UNKNOWN), alert)
     if alert.self_reported:
         report = _self_report(state, alert)
         known = known._replace(self_reports={**known.self_reports, **dict.fromkeys(alert.exited, report)})
@@ -68,15 +68,25 @@ def _may_have_gone_on(alert: Alert) -> bool:
     )
 
 
-def _with_restarts(known: KnownTask, alert: Alert) -> KnownTask:
+def _with_restarts(state: SubjectState, known: KnownTask, alert: Alert) -> KnownTask:
     """What is known of the task, where containers that had exited run again: their restart policy restarted them."""
     if alert.self_reported or alert.stopped or not known.exits:
         return known
-    running = {container.name for container in alert.containers if container.status == "RUNNING"} & known.exits.keys()
+    running = {
+        container.name
+        for container in alert.containers
+        if container.status == "RUNNING" and container.name in known.exits and not _died_later(state, alert, container)
+    }
     if not running:
         return known
     exits = {name: severity for name, severity in known.exits.items() if name not in running}
     return known._replace(exits=exits, restarted={**known.restarted, **dict.fromkeys(running, alert.at)})
+
+
+def _died_later(state: SubjectState, alert: Alert, container: Container) -> bool:
+    """Whether a newer event than this one has reported that the container is dead."""
+    condition = state.conditions.get(container_key(alert.task, container.name))
+    return condition is not None and condition.reported_at > alert.at
 
 
 def _bounded(tasks: Mapping[str, KnownTask]) -> dict[str, KnownTask]:

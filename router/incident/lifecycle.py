@@ -26,6 +26,7 @@ from router.incident.recovery import (
     expire_conditions,
     is_over,
     note_failure,
+    note_repeat,
     reassess,
 )
 from router.incident.recurrence import count_occurrence, record_deployment, recurrence_of
@@ -85,6 +86,7 @@ def apply_late(
 
 def apply_repeat(state: SubjectState, alert: Alert, now: float, timing: Timing) -> SubjectState:
     """Applies an alert whose occurrence is known already: it is not announced, and still ends what it ends."""
+    state = note_repeat(state, alert, now)
     return remember(state, _reassessed(apply_ends(state, alert, now), alert, now, timing), alert)
 
 

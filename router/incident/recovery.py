@@ -148,6 +148,17 @@ def _add(conditions: dict[str, Condition], begun: Begun, alert: Alert, now: floa
     )
 
 
+def note_repeat(state: SubjectState, alert: Alert, now: float) -> SubjectState:
+    """The state whose conditions a later event reports once more: what is older than that event is not their end."""
+    keys = set() if alert.self_reported else {begun.key for begun in alert.effects.begins}
+    seen = {
+        key: condition._replace(reported_at=alert.at, seen_at=max(now, condition.seen_at))
+        for key, condition in state.conditions.items()
+        if key in keys and condition.reported_at < alert.at
+    }
+    return state._replace(conditions={**state.conditions, **seen}) if seen else state
+
+
 # --- what ends --------------------------------------------------------------------------------------------------------
 
 

@@ -15,9 +15,9 @@ from router.incident.known_tasks import (
     restarted_at,
     stopped_at,
 )
-from router.incident.state import KnownTask, Replaced, SelfReport, SubjectState
+from router.incident.state import KnownTask, Replaced, SelfReport, SubjectState, container_key
 from router.incident.suppression import Suppression
-from router.model import Alert, Container, Severity
+from router.model import Alert, Begun, Container, Effects, Severity
 from tests.doubles.alerts import alert_of
 from tests.doubles.subject import EMAIL, SLACK, Life, an_alert
 from tests.doubles.world import START
@@ -132,6 +132,14 @@ class TestRestarts:
         life.gets(again(START + 5, ("agent", "RUNNING")))
         assert restarted_at(life.state, "t1", ["agent", "envoy"]) == START + 9
         assert restarted_at(life.state, "t1", ["agent"]) == START + 5
+
+    def test_a_container_that_died_later_was_not_restarted(self, life: Life) -> None:
+        begins = Effects(begins=(Begun(container_key("t1", "agent")),))
+        life.gets(replace(AGENT, at=START + 9, effects=begins))
+        life.gets(again(START + 8, ("agent", "RUNNING")))
+        assert [*exits_of(life.state, "t1")] == ["agent"]
+        life.gets(again(START + 9, ("agent", "RUNNING")))
+        assert restarted_at(life.state, "t1", ["agent"]) == START + 9
 
     def test_a_container_may_exit_again_after_its_restart(self, life: Life) -> None:
         life.gets(AGENT)

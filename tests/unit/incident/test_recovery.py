@@ -25,6 +25,7 @@ from router.incident.recovery import (
     continues,
     continuing,
     ended_by,
+    note_repeat,
     quiet_time,
 )
 from router.incident.state import SubjectState, Timing, container_key
@@ -98,6 +99,18 @@ class TestConditionsDoNotLapse:
         world.receive(in_alarm(world.now, "OK"))
         world.wait(10 * MINUTE)
         assert world.slack.kinds[-1] is RESOLVED
+
+    def test_a_container_that_died_again_is_not_over_because_its_restart_before_that_is_reported_late(
+        self, world: World
+    ) -> None:
+        world.receive(sidecar_died(START))
+        world.receive(sidecar_died(START + 120))
+        world.receive(sidecar_died(START + 60, code=None))
+        world.wait(HOUR)
+        assert world.slack.kinds == [OPENED]
+        world.receive(sidecar_died(world.now, code=None))
+        world.wait(10 * MINUTE)
+        assert world.slack.kinds == [OPENED, RESOLVED]
 
     def test_a_steady_state_ends_no_dead_container_and_the_stop_of_its_task_does(self, world: World) -> None:
         world.receive(sidecar_died(START))
@@ -581,6 +594,20 @@ class TestConditions:
             assert life.state.conditions
             life.gets(an_end(at=START + 60))
             assert not life.state.conditions
+
+    def test_a_condition_that_a_later_event_reports_once_more_was_seen_then(self, life: Life) -> None:
+        life.gets(a_beginning())
+        seen = note_repeat(life.state, a_beginning(at=START + 60), START + HOUR).conditions["alarm"]
+        assert (seen.reported_at, seen.seen_at) == (START + 60, START + HOUR)
+
+    def test_an_event_that_is_delivered_again_is_no_sight_of_a_condition(self, life: Life) -> None:
+        life.gets(a_beginning())
+        assert note_repeat(life.state, a_beginning(), START + HOUR) is life.state
+
+    def test_a_condition_is_not_seen_because_a_task_says_so_or_another_is(self, life: Life) -> None:
+        life.gets(a_beginning())
+        for other in (a_beginning(at=START + 60, self_reported=True), a_beginning("instance", START + 60)):
+            assert note_repeat(life.state, other, START + HOUR) is life.state
 
     def test_a_condition_is_counted_under_the_cause_that_was_reported_last(self, life: Life) -> None:
         life.gets(replace(a_beginning(), cause="none_running"))
