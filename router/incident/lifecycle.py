@@ -376,7 +376,7 @@ def _with_reminders(state: SubjectState, now: float) -> SubjectState:
     due = {
         name: request_send(entry, now)._replace(reminded_at=now)
         for name, entry in state.outbox.items()
-        if entry.remind_at is not None and entry.remind_at <= now
+        if (at := state.remind_at(entry)) is not None and at <= now
     }
     return state._replace(outbox={**state.outbox, **due})
 

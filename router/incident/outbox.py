@@ -13,7 +13,7 @@ Windows and leases use clock time: `now`.
 from collections.abc import Collection, Mapping
 from typing import assert_never
 
-from router.incident.recovery import continues, continuing
+from router.incident.recovery import continues, continuing, without_data_since
 from router.incident.state import HOUR, Delivery, Dispatch, LeaseGrant, OutboxEntry, SendMode, SubjectState
 from router.model import Alert, Incident, Kind, Outcome, Reason, Severity
 
@@ -180,6 +180,7 @@ def _dispatch(state: SubjectState, channel: str, entry: OutboxEntry, mode: SendM
         reason=reason,
         alert=_described(state, incident, reason),
         continuing=continuing(state),
+        without_data_since=without_data_since(state),
         of_outage=entry.outage_alert and incident.over and entry.last_kind_sent is Kind.RESOLVED,
         remote=entry.remote,
         in_doubt=entry.in_doubt,

@@ -60,6 +60,13 @@ def continuing(state: SubjectState) -> dict[str, int]:
     return dict(counts)
 
 
+def without_data_since(state: SubjectState) -> float | None:
+    """Clock time since which nothing is known of all that continues, such as an alarm without data; None if it is."""
+    since = [condition.uncertain_since for condition in state.conditions.values()]
+    known = [time for time in since if time is not None]
+    return None if not known or len(known) < len(since) or continuing_causes(state) else max(known)
+
+
 def continues(state: SubjectState, alert: Alert) -> bool:
     """Whether what an alert of the incident reports has not ended."""
     if alert.exited:

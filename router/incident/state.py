@@ -186,6 +186,10 @@ class Condition(NamedTuple):
     deadline: float | None = None
     uncertain_since: float | None = None
 
+    def continues_at(self, time: float) -> bool:
+        """Whether it may continue then: its deadline is later, if it has one."""
+        return self.deadline is None or time < self.deadline
+
     @property
     def ends_at(self) -> float:
         """Clock time at which it ends without an event."""
@@ -348,8 +352,14 @@ class SubjectState(NamedTuple):
     def _condition_timers(self) -> Iterable[float | None]:
         if not self.conditions or self.archived:
             return ()
-        reminders = (entry.remind_at for entry in self.outbox.values()) if self.is_open else ()
+        reminders = map(self.remind_at, self.outbox.values()) if self.is_open else ()
         return self.verify_at, *(condition.ends_at for condition in self.conditions.values()), *reminders
+
+    def remind_at(self, entry: OutboxEntry) -> float | None:
+        """Clock time at which a channel is reminded of what may continue then, or None."""
+        at = entry.remind_at
+        continues = at is not None and any(condition.continues_at(at) for condition in self.conditions.values())
+        return at if continues else None
 
     @property
     def is_open(self) -> bool:
@@ -382,6 +392,7 @@ class Dispatch(NamedTuple):
         reason: why the channel is notified now.
         alert: the one that the message describes; None for the incident's worst.
         continuing: by cause, how many conditions and causes continue.
+        without_data_since: clock time since which AWS has had no data about any of that; None if it has.
         of_outage: it resolves what the channel was sent without history, as incident number 0.
         remote, in_doubt: of the outbox entry at that time.
         opens_window: a window begins once it is sent; not if it is only about what tasks report of themselves.
@@ -400,6 +411,7 @@ class Dispatch(NamedTuple):
     reason: Reason = Reason.FIRST
     alert: Alert | None = None
     continuing: Mapping[str, int] = MappingProxyType({})
+    without_data_since: float | None = None
     of_outage: bool = False
     remote: Mapping[str, str] = MappingProxyType({})
     in_doubt: bool = False

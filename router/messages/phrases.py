@@ -322,6 +322,12 @@ PHRASES: dict[str, dict[str, str]] = {
         "en": "Reminder: this has not ended. Ongoing since {since}.",
         "ja": "リマインダー: 終了していません。{since} から継続中です。",
     },
+    "reminder_without_data": {
+        "en": "Reminder: the alarm has had no data since {time}, so it is not known whether this has ended. "
+        "It began at {since}.",
+        "ja": "リマインダー: アラームは {time} からデータを受信していないため、終了したかどうかは不明です。"
+        "発生時刻は {since} です。",
+    },
     "returned": {
         "en": "It came back after it was resolved, {count} times since {since}.",
         "ja": "解決後に再発しました ({since} から {count} 回)。",

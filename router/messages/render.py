@@ -92,6 +92,14 @@ class _MessageContext(NamedTuple):
         return self.dispatch.kind is Kind.RESOLVED
 
     @property
+    def other_cause(self) -> str:
+        """The cause that a reminder is about, if what the alert reported has ended meanwhile; else ""."""
+        continuing = self.dispatch.continuing
+        if self.dispatch.reason is not Reason.REMINDER or not continuing or self.alert.cause in continuing:
+            return ""
+        return next(iter(continuing))
+
+    @property
     def gap(self) -> str:
         """Between two sentences."""
         return "" if self.config.language == "ja" else " "
@@ -158,7 +166,7 @@ def notification(
 def _message(story: _MessageContext) -> Message:
     hint, advice = _advice(story)
     story = story._replace(advice=hint)
-    reason = "" if story.over else _reason(story.alert)
+    reason = "" if story.over or story.other_cause else _reason(story.alert)
     return Message(
         title=_title(story, story.dispatch.kind),
         text="\n".join(filter(None, [_lead(story), _other_containers(story), reason, advice])),
@@ -200,7 +208,8 @@ def _title(story: _MessageContext, kind: Kind) -> str:
 
 
 def _title_about(subject: Subject, story: _MessageContext, kind: Kind) -> str:
-    cause = cause_in_title(story.alert, story.config.language)
+    other, language = story.other_cause, story.config.language
+    cause = cause_words(other, language) if other else cause_in_title(story.alert, language)
     key = f"title_{kind}"
     if kind is Kind.RESOLVED and story.incident.status is IncidentStatus.UNCONFIRMED:
         key = "title_unconfirmed"
@@ -310,9 +319,10 @@ def _short(image: str) -> str:
 
 def _advice(story: _MessageContext) -> tuple[Hint | None, str]:
     """What to do: the hint and its words. Of several culprits, only what is right for all of them."""
-    known = {} if story.over else _hint_values(story)
-    advice = set()
-    for culprit in () if story.over else story.alert.blamed or (None,):
+    if story.over or story.other_cause:
+        return None, ""
+    known, advice = _hint_values(story), set()
+    for culprit in story.alert.blamed or (None,):
         situation = _situation(story.alert, culprit)
         chosen = hint(situation, known)
         advice.add((chosen, worded(chosen, story.config.language, named(situation, known)) if chosen else ""))
@@ -387,6 +397,10 @@ def _news(story: _MessageContext) -> str:
     """How often each cause occurred since the last message, and how often it all occurred since when."""
     incident, since_then = story.incident, story.dispatch.suppressed
     since = _clock_of_day(incident.opened_at, incident.last_at, story.config)
+    without_data_since = story.dispatch.without_data_since
+    if story.dispatch.reason is Reason.REMINDER and without_data_since is not None:
+        time = story.clock(without_data_since)
+        return story.phrase("reminder_without_data", time=time, since=story.clock(incident.opened_at))
     if story.dispatch.reason is Reason.REMINDER:
         return story.phrase("reminder", since=story.clock(incident.opened_at))
     if not since_then:
@@ -397,7 +411,7 @@ def _news(story: _MessageContext) -> str:
 
 def _latest(story: _MessageContext) -> str:
     """The sentence about the container or the task, for a reader who has not seen the first message."""
-    sentence, alert = _culprit_sentence(story), story.alert
+    sentence, alert = "" if story.other_cause else _culprit_sentence(story), story.alert
     if not sentence or not alert.task:
         return sentence
     sentence = mid_sentence(sentence)
@@ -580,6 +594,8 @@ def _facts(story: _MessageContext) -> dict[str, str]:
             ended: story.clock(incident.ended_at) if incident.ended_at else "",
             "silenced": f"{incident.silenced.count} ({_silences(incident.silenced)})" if incident.silenced else "",
         }
+    if story.other_cause:
+        return {}
     text_has_times = story.dispatch.kind is Kind.UPDATED or incident.silenced is not None
     memory = _memory(story)
     several = len(incident.tasks) > 1 and story.dispatch.kind is Kind.UPDATED

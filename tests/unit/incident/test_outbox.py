@@ -596,6 +596,17 @@ class TestDispatches:
         (reminder,) = life.leases().values()
         assert (reminder.reason, reminder.alert) == (Reason.REMINDER, newest)
 
+    def test_a_message_knows_since_when_nothing_is_known_of_what_continues(self, life: Life) -> None:
+        life.gets(a_beginning())
+        life.gets(a_beginning("another"))
+        for key in ("alarm", "another"):
+            assert life.sends()["slack"].without_data_since is None
+            life.now += HOUR
+            life.gets(an_alert("no_data", life.now, Severity.INFO, effects=Effects(uncertain=(key,))))
+            life.gets(an_alert("worse" + key, life.now, effects=Effects(immediate=True)))
+            life.gets(a_recovery(life.now))
+        assert life.sends()["slack"].without_data_since == START + 2 * HOUR
+
     def test_a_reminder_does_not_describe_what_has_ended_if_the_worst_continues(self, life: Life) -> None:
         life.gets(a_beginning())
         life.sends()

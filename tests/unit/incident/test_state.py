@@ -114,6 +114,14 @@ class TestTimers:
         assert life.entry().remind_at == START + DAY
         assert life.state._replace(verify_at=None).due_at == START + DAY
 
+    def test_nobody_is_reminded_to_decide_once_the_time_for_that_is_over(self) -> None:
+        life = Life()
+        life.gets(a_beginning("hook/h1", deadline=START + DAY))
+        life.sends()
+        assert life.state.remind_at(life.entry()) is None
+        life.gets(a_beginning("hook/h2", deadline=START + DAY + 1))
+        assert life.state.remind_at(life.entry()) == START + DAY
+
     def test_nobody_is_reminded_of_what_is_over(self) -> None:
         """Such as an alarm that is silenced after its incident was closed."""
         life = Life()

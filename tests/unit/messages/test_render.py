@@ -31,6 +31,7 @@ from router.model import (
     IncidentStatus,
     Kind,
     Message,
+    Reason,
     Recurrence,
     Severity,
     Silenced,
@@ -126,6 +127,29 @@ def test_the_end_reads_differently_for_a_channel_that_missed_the_incident() -> N
 
 
 # --- title and text ---------------------------------------------------------------------------------------------------
+
+
+def test_a_reminder_of_an_alarm_without_data_does_not_say_that_it_continues() -> None:
+    of_alarm = Dispatch("chat", Kind.UPDATED, 2, 1, is_first=False, severity=Severity.ERROR, suppressed={})
+    reminder = of_alarm._replace(
+        reason=Reason.REMINDER, continuing={"cloudwatch_alarm": 1}, without_data_since=OPENED_AT + 3600
+    )
+    text = notification(reminder, incident_of(of(events.alarm())), CHAT).message.text
+    assert "the alarm has had no data since 2024-08-08 18:19:02 UTC, so it is not known whether this has ended" in text
+    assert "has not ended." not in text
+
+
+def test_a_reminder_does_not_describe_what_has_ended() -> None:
+    """The incident's alert is a crash, and the service has recovered from it; a sidecar is still dead."""
+    of_crash = Dispatch("chat", Kind.UPDATED, 2, 1, is_first=False, severity=DIED.severity, suppressed={})
+    reminder = of_crash._replace(reason=Reason.REMINDER, continuing={"container_exited": 1})
+    message = notification(reminder, incident_of(), CHAT).message
+    assert message.title == "Still failing: service web in prod (container exited in a running task)"
+    assert message.text.endswith("Still continuing: container exited in a running task.")
+    assert (message.hint, message.reason, message.facts) == ("", "", ())
+    crash = notification(reminder._replace(continuing={DIED.cause: 1}), incident_of(), CHAT).message
+    assert "container app exited with code 137" in crash.text
+    assert crash.hint
 
 
 @pytest.mark.parametrize(
