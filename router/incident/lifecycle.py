@@ -22,9 +22,11 @@ from router.incident.recovery import (
     cause_key,
     continues,
     continuing,
+    continuing_causes,
     ended_by,
     expire_conditions,
     is_over,
+    is_relapse,
     note_failure,
     note_repeat,
     reassess,
@@ -188,9 +190,9 @@ def _latest(state: SubjectState, incident: Incident, alert: Alert) -> Alert:
 
 def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Incident:
     """Counts a relapse if the incident had recovered, and a return if a channel was told that it is resolved."""
-    recovered = incident.over or incident.status is IncidentStatus.RECOVERING
+    recovered = incident.over or incident.status is IncidentStatus.RECOVERING or is_relapse(state, incident, alert)
     another_question = alert.effects.immediate and bool(alert.effects.begins)  # an approval is not a failure
-    if not recovered or alert.self_reported or another_question:
+    if not recovered or alert.self_reported or another_question or _corrects_recovery(state, incident, alert):
         return incident
     end_announced = any(entry.sent_revision and not entry.knows_incident for entry in state.outbox.values())
     return replace(
@@ -199,6 +201,12 @@ def _with_relapse(incident: Incident, state: SubjectState, alert: Alert) -> Inci
         relapses=incident.relapses + 1,
         relapsed_at=(*incident.relapsed_at, alert.at)[-RELAPSES_OF_FLAPPING:],
     )
+
+
+def _corrects_recovery(state: SubjectState, incident: Incident, alert: Alert) -> bool:
+    """Whether what seemed to end a failed deployment was its rollback, and no channel was told that it is over."""
+    is_rollback = alert.effects.deployment is DeploymentStep.ROLLING_BACK
+    return is_rollback and not incident.over and FAILED_DEPLOYMENT in continuing_causes(state)
 
 
 def _open(state: SubjectState, alert: Alert) -> SubjectState:

@@ -100,6 +100,12 @@ def is_over(state: SubjectState, alert: Alert) -> bool:
     return alert.at < _quiet_from(state, cause_key(alert))
 
 
+def is_relapse(state: SubjectState, incident: Incident, alert: Alert) -> bool:
+    """Whether a cause of the incident occurs again after its end, though something else has kept the incident open."""
+    occurred = alert.cause in incident.causes and not alert.effects.begins
+    return occurred and incident.last_at <= _quiet_from(state, cause_key(alert))
+
+
 def _quiet_from(state: SubjectState, key: str) -> float:
     """Event time up to which a cause, given by its key, is over."""
     if key != FAILED_DEPLOYMENT:

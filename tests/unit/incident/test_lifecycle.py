@@ -240,6 +240,7 @@ SILENCE = Suppression({"s1": "deploying"}, START + HOUR)
 WORSE = an_alert("out_of_memory", START + 60)
 WARNED = an_alert("spot_interruption", severity=Severity.WARNING)
 INFO = an_alert("stopped_by_scheduler", severity=Severity.INFO)
+FAILED = Effects(deployment=DeploymentStep.FAILED, immediate=True)
 
 
 @pytest.fixture
@@ -587,6 +588,41 @@ class TestAReturn:
         resolved(life)
         life.gets(replace(WARNED, at=life.now, self_reported=True))
         assert (life.incident.reopened, life.incident.relapses) == (0, 0)
+
+    def test_a_cause_that_occurs_again_after_its_end_is_a_relapse_though_a_condition_kept_the_incident_open(
+        self, life: Life
+    ) -> None:
+        life.gets(a_beginning())
+        for at in (START + 1, START + 3, START + 4):
+            life.gets(an_alert(at=at))
+            if at == START + 1:
+                life.gets(a_recovery(START + 2))
+        assert (life.incident.relapses, life.incident.relapsed_at) == (1, (START + 3,))
+
+    def test_what_is_reported_once_more_or_is_another_cause_is_no_relapse(self, life: Life) -> None:
+        life.gets(a_beginning())
+        life.gets(a_recovery(START + 2, ends_occurrences=True))
+        life.gets(a_beginning(at=START + 3))
+        life.gets(an_alert(at=START + 4))
+        assert life.incident.relapses == 0
+
+    def test_crashes_that_a_condition_outlasts_are_in_the_digest(self, life: Life) -> None:
+        life.gets(a_beginning())
+        life.gets(an_alert(at=START + 1))
+        life.gets(a_recovery(START + 2))
+        life.sends()
+        life.gets(an_alert(at=START + 3))
+        life.gets(a_recovery(START + 4))
+        life.waits(WINDOW)
+        assert life.sends()["slack"].suppressed == {"out_of_memory": 1}
+
+    def test_what_was_taken_for_the_end_of_a_failed_deployment_is_no_recovery(self, life: Life) -> None:
+        life.gets(an_alert(FAILED_DEPLOYMENT, effects=FAILED))
+        life.gets(replace(a_recovery(START + 60, deployment=DeploymentStep.COMPLETED), deployment="ecs-svc/3"))
+        assert life.incident_is(IncidentStatus.RECOVERING)
+        rolling = Effects(deployment=DeploymentStep.ROLLING_BACK)
+        life.gets(an_alert("rolling", START + 1, Severity.WARNING, effects=rolling, deployment="ecs-svc/3"))
+        assert (life.incident.status, life.incident.relapses) == (IncidentStatus.OPEN, 0)
 
     def test_an_approval_is_no_failure(self, life: Life) -> None:
         resolved(life)
