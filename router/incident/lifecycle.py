@@ -49,6 +49,8 @@ from router.model import (
 REOPEN_WITHIN = 4 * HOUR
 TASKS_SHOWN = 10
 SILENCES_NAMED = 3
+IMMEDIATE_DEPLOYMENTS = 3
+"""Failed deployments of 24 hours that no window holds back; further ones wait for the digest."""
 
 
 # --- an alert arrives -------------------------------------------------------------------------------------------------
@@ -298,6 +300,7 @@ def _announce(
     """Updates the entry of each target. The decision is `announced` if one of them sends because of this alert."""
     entries = dict(state.outbox)
     decision = Decision.HELD_BACK
+    immediate = _cannot_wait(state, alert)
     for target in targets:
         before = entries.get(target.channel) or OutboxEntry(target.dedup_window)
         entry = before._replace(
@@ -306,11 +309,11 @@ def _announce(
             stateful=target.stateful,
             options=target.options,
             remind=target.remind,
-            immediate=before.immediate or alert.effects.immediate,
+            immediate=before.immediate or immediate,
             only_self_reports=alert.self_reported
             and (before.only_self_reports or not (before.is_behind or before.suppressed)),
         )
-        if outdates_message if before.is_leased(now) else _is_due_now(before, alert, now):
+        if outdates_message if before.is_leased(now) else _is_due_now(before, alert, now, immediate=immediate):
             decision = Decision.ANNOUNCED
             entry = request_send(entry, now)
         elif not entry.is_behind:
@@ -319,14 +322,24 @@ def _announce(
     return state._replace(outbox=entries), decision
 
 
-def _is_due_now(entry: OutboxEntry, alert: Alert, now: float) -> bool:
+def _cannot_wait(state: SubjectState, alert: Alert) -> bool:
+    """Whether no window holds an alert back that is counted already: somebody has to decide, or a deployment failed.
+
+    A deployment that is tried again and again fails as often, and each of its messages would say the same.
+    """
+    if alert.effects.deployment is not DeploymentStep.FAILED:
+        return alert.effects.immediate
+    return alert.effects.immediate and recurrence_of(state, alert).last_day <= IMMEDIATE_DEPLOYMENTS
+
+
+def _is_due_now(entry: OutboxEntry, alert: Alert, now: float, *, immediate: bool) -> bool:
     """Whether a channel is notified at once: it is new to the channel, it gets worse, or no window holds it back."""
     if entry.is_behind:
         return False  # a notification is pending already, and it will include this alert
     return (
         not entry.knows_incident
         or alert.severity.worse_than(entry.announced_severity)
-        or alert.effects.immediate
+        or immediate
         or entry.window_ends_at is None
         or entry.window_ends_at <= now
     )

@@ -796,6 +796,26 @@ class TestAnnouncing:
         assert life.gets(question) is Decision.ANNOUNCED
         assert life.entry().immediate
 
+    def test_a_deployment_that_fails_again_and_again_is_held_back_after_three_times_in_a_day(self, life: Life) -> None:
+        decisions = []
+        for _ in range(5):
+            decisions.append(life.gets(an_alert(FAILED_DEPLOYMENT, life.now, effects=FAILED)))
+            life.sends()
+            life.waits(MINUTE)
+        assert decisions == [Decision.ANNOUNCED] * 3 + [Decision.HELD_BACK] * 2
+        assert not life.entry().immediate
+        question = Effects(begins=(Begun("hook/h1"),), immediate=True)
+        assert life.gets(an_alert("hook", life.now, Severity.WARNING, effects=question)) is Decision.ANNOUNCED
+
+    def test_a_deployment_that_failed_on_other_days_is_announced_at_once(self, life: Life) -> None:
+        for _ in range(5):
+            life.gets(an_alert(FAILED_DEPLOYMENT, life.now, effects=FAILED))
+            life.sends()
+            life.now += DAY + HOUR
+        life.gets(an_alert(at=life.now))
+        life.sends()
+        assert life.gets(an_alert(FAILED_DEPLOYMENT, life.now + 1, effects=FAILED)) is Decision.ANNOUNCED
+
     def test_a_message_that_is_being_sent_is_out_of_date_if_the_incident_gets_worse(self, life: Life) -> None:
         life.gets(WARNED)
         life.leases()
