@@ -20,6 +20,7 @@ ENUMS: tuple[type[enum.StrEnum], ...] = (Kind, Outcome, Decision, Severity, Send
 PARTIAL = {
     "router.cli.history.tables.STATUS_STYLES": "lapsed and closed incidents are shown without a style",
     "router.cli.replay.arrivals._RESOURCES": "events of the other kinds name their subject in the detail",
+    "router.cli.simulate._ENDED_BY": "for other subjects, the message does not say what has ended the incident",
     "router.model._SUBJECT_KINDS": "OTHER is what every text without a known kind becomes",
     "router.selfcheck.metrics._DECISIONS": "only these decisions have a CloudWatch metric: each costs money",
 }
