@@ -230,12 +230,12 @@ def _hints() -> Iterator[str]:
         yield ""
 
 
-def _hint_row(each: Hint) -> str:
-    codes = f"exit code {' or '.join(map(str, each.code))}" if each.code else ""
-    codes += f" beside a {' or '.join(map(str, each.beside))} in a standalone task" if each.beside else ""
-    conditions = (each.target, each.failure, each.registry, each.launch, each.metric, each.hook)
+def _hint_row(hint: Hint) -> str:
+    codes = f"exit code {' or '.join(map(str, hint.code))}" if hint.code else ""
+    codes += f" beside a {' or '.join(map(str, hint.beside))} in a standalone task" if hint.beside else ""
+    conditions = (hint.target, hint.failure, hint.registry, hint.launch, hint.metric, hint.hook)
     where = "; ".join(filter(None, [codes, *map(" or ".join, conditions)])) or "otherwise"
-    return f"| {where} | {each.en}<br>{each.ja} | [{urlsplit(each.source).netloc}]({each.source}) |"
+    return f"| {where} | {hint.en}<br>{hint.ja} | [{urlsplit(hint.source).netloc}]({hint.source}) |"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -346,8 +346,8 @@ def _globs(value: Any, *, numbers: bool) -> tuple[str, ...]:
 
 def _globs_schema(**also: Any) -> Schema:
     one: Schema = {"type": "string", "pattern": "^(?:[^!]|!.)"}
-    each = {"anyOf": [one, also]} if also else one
-    return {"anyOf": [one, *([also] if also else []), {"type": "array", "items": each, "minItems": 1}]}
+    element = {"anyOf": [one, also]} if also else one
+    return {"anyOf": [one, *([also] if also else []), {"type": "array", "items": element, "minItems": 1}]}
 
 
 GLOBS = Form(lambda value, _place: _globs(value, numbers=False), _globs_schema)

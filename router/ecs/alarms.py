@@ -153,7 +153,7 @@ def _is_result(query: Mapping[str, Any]) -> bool:
 
 def _shared_dimensions(stats: Any) -> dict[str, str]:
     """The dimensions that every metric of the alarm has, with the same value."""
-    each = [
+    dimensions = [
         {
             name: value
             for name in list(mapping(mapping(stat, "metric"), "dimensions"))[:_KEPT]
@@ -161,8 +161,8 @@ def _shared_dimensions(stats: Any) -> dict[str, str]:
         }
         for stat in stats
     ]
-    first = each[0] if each else {}
-    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in each)}
+    first = dimensions[0] if dimensions else {}
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in dimensions)}
     return {single_line(name)[:NAME_LIMIT]: value for name, value in shared.items()}
 
 

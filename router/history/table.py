@@ -245,12 +245,12 @@ class DynamoTable:
 
         until = deadline.current()  # which a new thread does not have
 
-        def put(each: Put) -> dict[Key, HistoryUnavailable]:
+        def put_one(put: Put) -> dict[Key, HistoryUnavailable]:
             with deadline.applies(until):
-                return put_alone(self.commit, [each], now)
+                return put_alone(self.commit, [put], now)
 
         with ThreadPoolExecutor(min(len(puts), _AT_ONCE) or 1) as pool:
-            return {key: error for failed in pool.map(put, puts) for key, error in failed.items()}
+            return {key: error for failed in pool.map(put_one, puts) for key, error in failed.items()}
 
     def query(self, query: Query, now: float) -> Page:
         return query.page(self._walk(self._query_request(query)), now)

@@ -60,6 +60,6 @@ def _others_are_recorded(stage: Stage, kill: _Kill) -> bool:
 
 def _allowed(channel: str, service: str) -> int:
     """How often a channel may be told of a service: once more if its answer was not recorded. A pager never."""
-    (kill,) = (each for each in _KILLS if each.service == service)
+    (kill,) = (candidate for candidate in _KILLS if candidate.service == service)
     is_recorded = kill.recorded and channel != kill.withholding
     return 1 if channel == "pagerduty" or is_recorded else 2

@@ -59,7 +59,7 @@ def recover(stage: Stage, services: Sequence[str]) -> Iterator[str]:
     with stage.waiting_events():
         stage.happen_together([service_action("SERVICE_STEADY_STATE", service=service) for service in services])
     stage.until(
-        "every service recovers", lambda: all(stage.told(*each).resolved for each in product(CHANNELS, services))
+        "every service recovers", lambda: all(stage.told(*service).resolved for service in product(CHANNELS, services))
     )
     stage.until("nothing is left to do", stage.is_settled)
     for channel, service in product(CHANNELS, services):

@@ -70,7 +70,7 @@ class Stage(DeployedStack):
         client = self.aws.client("lambda")
         queue = self.stack.events_queue_url.rpartition("/")[2]
         mappings = client.list_event_source_mappings(FunctionName=self.stack.function_name)["EventSourceMappings"]
-        (mapping,) = [each["UUID"] for each in mappings if each["EventSourceArn"].endswith(f":{queue}")]
+        (mapping,) = [mapping["UUID"] for mapping in mappings if mapping["EventSourceArn"].endswith(f":{queue}")]
         client.update_event_source_mapping(UUID=mapping, Enabled=False)
         yield
         client.update_event_source_mapping(UUID=mapping, Enabled=True)

@@ -46,13 +46,13 @@ class EcsAccount:
 
     def list_services(self, cluster: str, maxResults: int = 10, nextToken: str = "") -> dict[str, Any]:  # noqa: N803
         self._call("list_services")
-        active = [name for name, each in self.services[cluster].items() if each.get("status", "ACTIVE") == "ACTIVE"]
+        active = [name for name, entry in self.services[cluster].items() if entry.get("status", "ACTIVE") == "ACTIVE"]
         return _page([service_arn(cluster, name) for name in active], "serviceArns", maxResults, nextToken)
 
     def describe_services(self, cluster: str, services: list[str]) -> dict[str, Any]:
         self._call("describe_services")
         assert len(services) <= 10  # the API reference
-        names = [each.rpartition("/")[2] for each in services]
+        names = [entry.rpartition("/")[2] for entry in services]
         return {"services": [service(cluster, name, **self.services[cluster][name]) for name in names], "failures": []}
 
     def run(self, family: str, task: str, at: float, **fields: Any) -> None:
@@ -70,8 +70,8 @@ class EcsAccount:
     ) -> dict[str, Any]:
         self._call("list_tasks")
         del cluster
-        tasks = [each for each in self.tasks.values() if each["family"] == family]
-        arns = [each["taskArn"] for each in tasks if each["lastStatus"] == desiredStatus]
+        tasks = [task for task in self.tasks.values() if task["family"] == family]
+        arns = [task["taskArn"] for task in tasks if task["lastStatus"] == desiredStatus]
         return _page(arns, "taskArns", maxResults, nextToken)
 
     def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:

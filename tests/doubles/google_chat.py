@@ -57,7 +57,7 @@ class GoogleChat(AbstractContextManager["GoogleChat"]):
 
 def invalid(body: dict[str, Any], size: int) -> str:
     """What Google Chat would refuse; "" if nothing."""
-    cards = [each["card"] for each in body.get("cardsV2", [])]
+    cards = [entry["card"] for entry in body.get("cardsV2", [])]
     widgets = [widget for card in cards for section in card["sections"] for widget in section["widgets"]]
     problems = [
         (size > 32_000, "too large"),

@@ -49,7 +49,10 @@ def bare(world: World, event: object) -> dict[str, Any]:
 def buried(world: World) -> list[tuple[str, dict[str, str]]]:
     """Body and attributes of what is on the dead-letter queue."""
     return [
-        (message["MessageBody"], {name: each["StringValue"] for name, each in message["MessageAttributes"].items()})
+        (
+            message["MessageBody"],
+            {name: attribute["StringValue"] for name, attribute in message["MessageAttributes"].items()},
+        )
         for message in world.sqs.on("dead-letters")
     ]
 

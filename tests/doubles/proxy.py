@@ -88,8 +88,8 @@ class Proxy:
             writers.append(to_upstream)
             await asyncio.gather(*self._both_ways(reader, to_upstream, upstream, writer))
         except (OSError, asyncio.CancelledError):
-            for each in writers:
-                each.transport.abort()
+            for connection in writers:
+                connection.transport.abort()
         finally:
             self._connections.discard(task)
 

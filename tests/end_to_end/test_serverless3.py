@@ -30,6 +30,6 @@ def test_serverless_3_deploys_a_stack_that_alerts() -> None:
         ends = time.monotonic() + PATIENCE
         while not slack.received and time.monotonic() < ends:
             time.sleep(0.1)
-        assert ["service checkout " in str(each.payload["text"]) for each in slack.received] == [True], "".join(
+        assert ["service checkout " in str(request.payload["text"]) for request in slack.received] == [True], "".join(
             function_logs(aws, stack)[-40:]
         )

@@ -362,7 +362,7 @@ def test_the_command_line_asks_the_function_of_the_stage(deployed: Deployed) -> 
     assert (exit_code, variables["HISTORY_TABLE"]) == (0, deployed.stack.table_name)
     assert (variables["DLQ_URL"], variables["STAGE"]) == (deployed.stack.dead_letter_queue_url, "dev")
     _, checks = deployed.type("doctor", "--stage", "dev", "--json")
-    found = {each["check"]: each["ok"] for each in checks}
+    found = {check["check"]: check["ok"] for check in checks}
     assert {"stack", "version", "subscriptions", "rules", "queues", "ticks", "dead letters"} <= found.keys()
     assert [check for check, ok in found.items() if not ok and check not in {"ticks", "dead letters"}] == [
         "configuration"

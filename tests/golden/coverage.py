@@ -63,9 +63,13 @@ def _attributes(item: Item) -> Iterator[str]:
             yield from (f"alert.{name}" for name, value in item.items() if value not in ("", (), [], {}, None, False))
             yield from (f"DECISION={item['decision']}", f"SEVERITY={item['severity']}")
         case "delivery":
-            for each in items.each_delivery(item):
-                yield from (f"KIND={each['kind']}", f"REASON={each['reason']}", f"OUTCOME={each['outcome']}")
-                yield f"gathered={each['gathered']}"
+            for delivery in items.each_delivery(item):
+                yield from (
+                    f"KIND={delivery['kind']}",
+                    f"REASON={delivery['reason']}",
+                    f"OUTCOME={delivery['outcome']}",
+                )
+                yield f"gathered={delivery['gathered']}"
             yield "deliveries recorded together" if "deliveries" in item else "a delivery that failed for good"
         case kind:
             if kind == "state":

@@ -60,7 +60,7 @@ def _state(item: Item) -> Any:
 
 
 def _deliveries(item: Item) -> Any:
-    return [_attributes(each) for each in items.each_delivery(item)]
+    return [_attributes(delivery) for delivery in items.each_delivery(item)]
 
 
 def _damaged(item: Item) -> Any:
@@ -111,14 +111,14 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         return _plain(value._asdict())
     if isinstance(value, Mapping):
-        plain = {str(name): _plain(each) for name, each in value.items() if name not in _LEFT_OUT}
-        return {name: each for name, each in plain.items() if not any(each is e or each == e for e in _EMPTY)}
-    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+        plain = {str(name): _plain(member) for name, member in value.items() if name not in _LEFT_OUT}
+        return {name: member for name, member in plain.items() if not any(member is e or member == e for e in _EMPTY)}
+    return [_plain(member) for member in value] if isinstance(value, (list, tuple)) else value
 
 
 def to_json(value: Any, **options: Any) -> str:
     """Items in typed JSON, or anything else, as text. Bytes are base64, as the AWS CLI shows them."""
-    return json.dumps(value, default=lambda each: base64.b64encode(each).decode(), ensure_ascii=False, **options)
+    return json.dumps(value, default=lambda member: base64.b64encode(member).decode(), ensure_ascii=False, **options)
 
 
 def from_json(text: str) -> Any:

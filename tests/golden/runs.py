@@ -362,7 +362,7 @@ def beating() -> Run:
     run = Run()
     run.happen({"source": OWN_SOURCE, "detail-type": HEARTBEAT, "detail": {}, "account": events.ACCOUNT})
     run.happen(_stopped("1" * 32, run.now))
-    (item,) = (each for each in run.table.rows() if each["sk"] == "incident")
+    (item,) = (row for row in run.table.rows() if row["sk"] == "incident")
     run.watched.damage({**item, "state": b"damaged"})
     run.happen(_stopped("2" * 32, run.now))
     return run

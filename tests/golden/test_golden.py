@@ -35,7 +35,7 @@ def recorded_meaning(file: Path) -> Any:
 def differences(known: Any, read: Any, place: str = "") -> list[str]:
     """Where `read` does not say what is known. What it says beyond that is new."""
     if isinstance(known, dict) and isinstance(read, dict):
-        return [text for name, each in known.items() for text in differences(each, read.get(name), f"{place}.{name}")]
+        return [text for name, entry in known.items() for text in differences(entry, read.get(name), f"{place}.{name}")]
     if isinstance(known, list) and isinstance(read, list) and len(known) == len(read):
         return [
             text
@@ -48,7 +48,7 @@ def differences(known: Any, read: Any, place: str = "") -> list[str]:
 def content(item: Item) -> Any:
     """What it means, without the time at which the index finds it, which a version may choose when it writes."""
     found = meaning(item)
-    return {name: each for name, each in found.items() if name != "due"} if isinstance(found, dict) else found
+    return {name: item for name, item in found.items() if name != "due"} if isinstance(found, dict) else found
 
 
 def id_of(file: Path) -> str:
@@ -75,7 +75,7 @@ def test_a_release_has_items_with_everything_that_it_could_store(release: Path) 
     """What it stores is changed only under a new version number: give the code one, if this fails."""
     if release.name == VERSION:
         frozen = [stored(file) for file in ITEMS if file.parent == release]
-        assert wanted() - {each for item in frozen for each in shown(item)} == set()
+        assert wanted() - {entry for item in frozen for entry in shown(item)} == set()
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)

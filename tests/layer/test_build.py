@@ -88,7 +88,8 @@ def _remove_a_file(layer: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [_add_a_file, *(pytest.param(each, marks=pytest.mark.check) for each in (_change_a_file, _remove_a_file))]
+    "change",
+    [_add_a_file, *(pytest.param(change, marks=pytest.mark.check) for change in (_change_a_file, _remove_a_file))],
 )
 def test_a_layer_whose_files_have_changed_is_built_again(checkout: Path, change: Callable[[Path], None]) -> None:
     """A cache may have been written to between two deployments."""

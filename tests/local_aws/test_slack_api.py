@@ -71,9 +71,9 @@ def test_a_reply_is_in_its_thread_and_in_the_channel_only_if_it_is_broadcast(dou
     quiet = client(double).chat_postMessage(channel=ALERTS, text="quiet", thread_ts=root)
     client(double).chat_postMessage(channel=ALERTS, text="loud", thread_ts=root, reply_broadcast=True)
     assert quiet["message"]["thread_ts"] == root
-    assert [each["text"] for each in history(double)] == ["loud", "hello"]
+    assert [message["text"] for message in history(double)] == ["loud", "hello"]
     thread = client(double).conversations_replies(channel=ALERTS, ts=root)["messages"]
-    assert [each["text"] for each in thread] == ["hello", "quiet", "loud"]
+    assert [message["text"] for message in thread] == ["hello", "quiet", "loud"]
 
 
 @pytest.mark.parametrize("unthreads", [True, False])
@@ -162,11 +162,11 @@ def test_the_payload_of_metadata_is_shown_only_if_asked_for(double: SlackApiDoub
 def test_history_is_newest_first_in_pages_and_between_two_times(double: SlackApiDouble) -> None:
     times = [double.workspace.post_by_hand(str(number)).ts for number in range(5)]
     page = client(double).conversations_history(channel=ALERTS, limit=2)
-    assert ([each["text"] for each in page["messages"]], page["has_more"]) == (["4", "3"], True)
+    assert ([message["text"] for message in page["messages"]], page["has_more"]) == (["4", "3"], True)
     cursor = page["response_metadata"]["next_cursor"]
-    assert [each["text"] for each in history(double, limit=3, cursor=cursor)] == ["2", "1", "0"]
-    assert [each["text"] for each in history(double, oldest=times[1], latest=times[3])] == ["2"]
-    assert [each["text"] for each in history(double, oldest=times[1], latest=times[3], inclusive=True)] == [
+    assert [message["text"] for message in history(double, limit=3, cursor=cursor)] == ["2", "1", "0"]
+    assert [message["text"] for message in history(double, oldest=times[1], latest=times[3])] == ["2"]
+    assert [message["text"] for message in history(double, oldest=times[1], latest=times[3], inclusive=True)] == [
         "3",
         "2",
         "1",

@@ -33,7 +33,9 @@ def test_the_pythons_are_those_that_the_package_declares_and_the_wheel_is_tested
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     named = VERSIONS["Python, for the command line and for deploying"].split(", ")
     prefix = "Programming Language :: Python :: "
-    assert named == [each.removeprefix(prefix) for each in project["classifiers"] if each.startswith(prefix)]
+    assert named == [
+        classifier.removeprefix(prefix) for classifier in project["classifiers"] if classifier.startswith(prefix)
+    ]
     assert named == [*SUPPORTED]
     assert project["requires-python"] == f">={named[0]}"
 

@@ -110,7 +110,7 @@ def test_in_a_checkout_both_names_are_one_interface() -> None:
 
 @pytest.mark.parametrize(
     "python",
-    [SUPPORTED[0], *(pytest.param(each, marks=pytest.mark.thorough) for each in SUPPORTED[1:-1]), SUPPORTED[-1]],
+    [SUPPORTED[0], *(pytest.param(version, marks=pytest.mark.thorough) for version in SUPPORTED[1:-1]), SUPPORTED[-1]],
 )
 def test_the_command_line_works_on_each_supported_python(
     python: str, environment: Callable[..., Installed], directory: Path

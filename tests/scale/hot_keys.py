@@ -40,7 +40,7 @@ class Counting(MemoryTable):
                     self._write(name, index, put)
 
     def _write(self, name: str, index: Index, put: Put) -> None:
-        held = {each: put.item.get(each) for each in (*index.names, *(index.projects or ()))}
+        held = {name: put.item.get(name) for name in (*index.names, *(index.projects or ()))}
         if self._held.get((name, put.key)) != held:
             self._held[name, put.key] = held
             self.writes[name][put.item[index.partition]] += 1

@@ -19,15 +19,15 @@ class Evaluation:
         declared = template.get("Parameters", {})
         if unknown := parameters.keys() - declared.keys():
             raise LookupError(f"no such parameter: {unknown}")
-        self.parameters = {name: parameters.get(name, each.get("Default")) for name, each in declared.items()}
+        self.parameters = {name: parameters.get(name, parameter.get("Default")) for name, parameter in declared.items()}
         self._conditions = template.get("Conditions", {})
-        existing = {name: each for name, each in template["Resources"].items() if self._exists(each)}
-        self.resources = {name: self.value(_without_condition(each)) for name, each in existing.items()}
-        outputs = {name: each for name, each in template["Outputs"].items() if self._exists(each)}
-        self.outputs = {name: self.value(_without_condition(each)) for name, each in outputs.items()}
+        existing = {name: resource for name, resource in template["Resources"].items() if self._exists(resource)}
+        self.resources = {name: self.value(_without_condition(resource)) for name, resource in existing.items()}
+        outputs = {name: output for name, output in template["Outputs"].items() if self._exists(output)}
+        self.outputs = {name: self.value(_without_condition(output)) for name, output in outputs.items()}
 
-    def _exists(self, each: Mapping[str, Any]) -> bool:
-        return "Condition" not in each or self.holds({"Condition": each["Condition"]})
+    def _exists(self, part: Mapping[str, Any]) -> bool:
+        return "Condition" not in part or self.holds({"Condition": part["Condition"]})
 
     def holds(self, condition: Any) -> bool:
         ((function, arguments),) = condition.items()
@@ -90,15 +90,15 @@ class Evaluation:
         for name, value in rest.items():  # an attribute of a resource, as `Fn::Sub` itself would write it
             if "Fn::GetAtt" in value:
                 text = text.replace(f"${{{name}}}", f"${{{'.'.join(value['Fn::GetAtt'])}}}")
-                rest = {other: each for other, each in rest.items() if other != name}
+                rest = {other: part for other, part in rest.items() if other != name}
             if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
                 text = text.replace(f"${{{name}}}", value["Fn::Sub"])
-                rest = {other: each for other, each in rest.items() if other != name}
+                rest = {other: part for other, part in rest.items() if other != name}
         return {"Fn::Sub": [text, rest] if rest else text}
 
 
-def _without_condition(each: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in each.items() if key != "Condition"}
+def _without_condition(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "Condition"}
 
 
 def parsed(pattern: Any) -> Any:

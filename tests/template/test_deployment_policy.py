@@ -57,22 +57,24 @@ def called(kind: str) -> Iterator[str]:
 
 def test_it_permits_what_cloudformation_calls_for_every_resource(packaged: Packaged, everything: Packaged) -> None:
     resources = [*packaged.template["Resources"].values(), *everything.template["Resources"].values()]
-    needed = {(kind, action) for kind in {each["Type"] for each in resources} for action in called(kind)}
-    assert {each for each in needed if not any(fnmatchcase(each[1], permitted) for permitted in actions())} == set()
+    needed = {(kind, action) for kind in {resource["Type"] for resource in resources} for action in called(kind)}
+    assert {entry for entry in needed if not any(fnmatchcase(entry[1], permitted) for permitted in actions())} == set()
 
 
 def test_it_permits_no_whole_service_but_on_its_own_resources() -> None:
     assert "*" not in actions()
     for statement in POLICY["Statement"]:
         for resource in as_list(statement["Resource"]):
-            assert resource != "*" or not [each for each in as_list(statement["Action"]) if each.endswith("*")]
+            assert resource != "*" or not [entry for entry in as_list(statement["Action"]) if entry.endswith("*")]
             owned = ("ecs-alert-router-*", "alert-router-*", "running-tasks-*", "/aws/events/ecs/*")
             assert resource == "*" or any(name in resource for name in owned), resource
 
 
 def test_on_all_resources_it_permits_little_but_by_way_of_cloudformation() -> None:
-    everywhere = [each for each in POLICY["Statement"] if "*" in as_list(each["Resource"]) and "Condition" not in each]
-    assert [action for each in everywhere for action in as_list(each["Action"])] == [
+    everywhere = [
+        entry for entry in POLICY["Statement"] if "*" in as_list(entry["Resource"]) and "Condition" not in entry
+    ]
+    assert [action for statement in everywhere for action in as_list(statement["Action"])] == [
         "cloudformation:ValidateTemplate",
         "cloudwatch:DescribeAlarms",
         "lambda:GetEventSourceMapping",
@@ -85,7 +87,7 @@ def test_on_all_resources_it_permits_little_but_by_way_of_cloudformation() -> No
 
 
 def test_the_role_it_makes_can_be_given_to_lambda_alone() -> None:
-    (statement,) = [each for each in POLICY["Statement"] if "iam:PassRole" in as_list(each["Action"])]
+    (statement,) = [entry for entry in POLICY["Statement"] if "iam:PassRole" in as_list(entry["Action"])]
     assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 
 

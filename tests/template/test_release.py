@@ -110,16 +110,16 @@ def test_the_released_template_deploys_what_the_cli_deploys_with_the_same_values
     packaged = request.getfixturevalue(variant).template
     for name in ("ServerlessDeploymentBucket", "ServerlessDeploymentBucketPolicy"):
         packaged["Resources"].pop(name, None)
-    packaged["Outputs"] = {name: each for name, each in packaged["Outputs"].items() if "Export" not in each}
+    packaged["Outputs"] = {name: output for name, output in packaged["Outputs"].items() if "Export" not in output}
     theirs = Evaluation(packaged, {})
     ours = evaluated(dist, **settings)
-    outputs = {name: each for name, each in ours.outputs.items() if name != "Version"}
+    outputs = {name: output for name, output in ours.outputs.items() if name != "Version"}
     assert comparable(ours, outputs) == comparable(theirs, theirs.outputs)
 
 
 def test_every_value_is_a_parameter_of_the_same_name() -> None:
     documented = set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
-    assert {each.variable: name for name, each in PARAMETERS.items() if each.variable} == {
+    assert {parameter.variable: name for name, parameter in PARAMETERS.items() if parameter.variable} == {
         variable: camel_case(variable) for variable in documented - OF_THE_STACK
     }
 
@@ -201,7 +201,7 @@ def test_a_secret_of_each_kind_can_be_read_and_no_other(dist: Path) -> None:
         (policy,) = evaluation.resources["IamRoleLambdaExecution"]["Properties"]["Policies"]
         statements = policy["PolicyDocument"]["Statement"]
         actions = ("ssm:GetParameter", "secretsmanager:GetSecretValue")
-        arns = [arn for each in statements if each["Action"][0] in actions for arn in each["Resource"]]
+        arns = [arn for statement in statements if statement["Action"][0] in actions for arn in statement["Resource"]]
         return [arn["Fn::Sub"].rpartition("AccountId}:")[2] for arn in arns]
 
     assert readable() == []
@@ -246,19 +246,19 @@ def test_no_list_is_cut_off_in_silence(dist: Path) -> None:
     names = {"AlertEmails": "AlertEmail", "OperatorEmails": "OperatorEmail", "WatchedServices": "RunningTasks"}
     resources = template(dist)["Resources"]
     for name, repeated in names.items():
-        assert len([each for each in resources if re.fullmatch(rf"{repeated}\d+", each)]) == LONGEST[name]
+        assert len([resource for resource in resources if re.fullmatch(rf"{repeated}\d+", resource)]) == LONGEST[name]
 
 
 def test_secrets_are_not_shown(dist: Path) -> None:
     declared = template(dist)["Parameters"]
-    hidden = {name for name, each in declared.items() if each.get("NoEcho")}
+    hidden = {name for name, parameter in declared.items() if parameter.get("NoEcho")}
     assert hidden == {"SlackWebhookUrl", "TeamsWebhookUrl", "PagerdutyRoutingKey"}
 
 
 def test_the_checksums_are_those_of_all_other_files(dist: Path) -> None:
     lines = (dist / "SHA256SUMS").read_text().splitlines()
     assert lines == [f"{hashlib.sha256((dist / name).read_bytes()).hexdigest()}  {name}" for name in FILES]
-    assert sorted(each.name for each in dist.iterdir()) == ["SHA256SUMS", *FILES]
+    assert sorted(path.name for path in dist.iterdir()) == ["SHA256SUMS", *FILES]
 
 
 def test_the_bill_of_materials_names_every_package_of_the_layer(dist: Path) -> None:
@@ -331,7 +331,7 @@ def test_the_page_states_the_sizes_of_the_archives(dist: Path) -> None:
 def test_a_watched_service_costs_as_many_alarms_as_it_has_metrics(dist: Path) -> None:
     """CloudWatch charges $0.10 for each metric of an alarm (its price list, "alarm metrics")."""
     alarm = template(dist)["Resources"]["RunningTasks0"]["Properties"]
-    metrics = [each for each in alarm["Metrics"] if "MetricStat" in each]
+    metrics = [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
     assert f"can cost more than everything else | {len(metrics) * 0.10:.2f} |" in PAGE
 
 

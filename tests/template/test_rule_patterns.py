@@ -67,7 +67,7 @@ def passes_narrowed(everything: Packaged) -> Passes:
 @pytest.fixture(scope="session")
 def is_forwarded() -> Passes:
     """Whether the stack for other accounts forwards an event."""
-    rules = [each for each in forwarder()["Resources"].values() if each["Type"] == "AWS::Events::Rule"]
+    rules = [resource for resource in forwarder()["Resources"].values() if resource["Type"] == "AWS::Events::Rule"]
     return matching([rule["Properties"]["EventPattern"] for rule in rules])
 
 

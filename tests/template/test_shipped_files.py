@@ -154,7 +154,7 @@ def test_the_role_permits_what_the_function_calls_and_nothing_else(packaged: Pac
     needed = {BY_ANOTHER_NAME.get(call, call) for call in calls} | OF_LAMBDA | OF_THE_KEY
     (policy,) = packaged.properties("IamRoleLambdaExecution")["Policies"]
     actions = [statement["Action"] for statement in policy["PolicyDocument"]["Statement"]]
-    permitted = {action for each in actions for action in ([each] if isinstance(each, str) else each)}
+    permitted = {action for names in actions for action in ([names] if isinstance(names, str) else names)}
     assert permitted == needed - WHERE_IT_IS_ON
 
 

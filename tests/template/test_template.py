@@ -189,7 +189,8 @@ def test_a_flood_of_self_reports_neither_waits_with_events_of_aws_nor_takes_thei
     """Two is the least that AWS allows."""
     mappings = everything.of_type("AWS::Lambda::EventSourceMapping").values()
     concurrency = {
-        each["EventSourceArn"]["Fn::GetAtt"][0]: each["ScalingConfig"]["MaximumConcurrency"] for each in mappings
+        mapping["EventSourceArn"]["Fn::GetAtt"][0]: mapping["ScalingConfig"]["MaximumConcurrency"]
+        for mapping in mappings
     }
     assert concurrency == {"EventsQueue": 10, "DueQueue": 2, "SelfReportsQueue": 2}
     for rule in ("ContainerExitedRule", "BusContainerExitedRule"):
@@ -386,9 +387,15 @@ def test_the_function_writes_to_its_own_log_group_alone(packaged: Packaged) -> N
 
 
 def test_the_function_uses_the_key_only_through_the_services_that_it_encrypts_with(packaged: Packaged) -> None:
-    about_the_key = [each for each in role_statements(packaged) if any("kms:" in action for action in each["Action"])]
-    services = [as_list(each["Condition"]["StringLike"]["kms:ViaService"]) for each in about_the_key]
-    assert {service.partition(".")[0] for each in services for service in each} == {"dynamodb", "sns", "sqs"}
+    about_the_key = [
+        statement for statement in role_statements(packaged) if any("kms:" in action for action in statement["Action"])
+    ]
+    services = [as_list(statement["Condition"]["StringLike"]["kms:ViaService"]) for statement in about_the_key]
+    assert {service.partition(".")[0] for service_names in services for service in service_names} == {
+        "dynamodb",
+        "sns",
+        "sqs",
+    }
 
 
 def test_no_permission_covers_a_whole_service(packaged: Packaged) -> None:
@@ -568,7 +575,7 @@ def test_in_a_vpc_the_role_permits_network_interfaces_and_no_other_log_group(eve
 def test_self_reports_are_forwarded_only_if_the_parameter_says_so() -> None:
     template = forwarder()
     assert template["Parameters"]["ContainerExitedEvents"]["Default"] == "off"
-    conditional = {name for name, each in template["Resources"].items() if "Condition" in each}
+    conditional = {name for name, resource in template["Resources"].items() if "Condition" in resource}
     assert conditional == {"ContainerExitedRule", "ContainerExitedFailedAlarm"}
     assert "ecs-alert-router" not in json.dumps(template["Resources"]["ForwardRule"]["Properties"]["EventPattern"])
 

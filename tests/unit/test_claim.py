@@ -74,7 +74,7 @@ def test_a_repeated_event_is_one_read_which_tells_its_decision(world: World, cal
 def test_repeated_events_among_new_ones_cost_nothing(world: World, calls: Counter[str]) -> None:
     world.receive(*(died(number) for number in range(8)))
     calls.clear()
-    decisions = [each.decision for each in world.receive(*(died(number) for number in range(10)))]
+    decisions = [result.decision for result in world.receive(*(died(number) for number in range(10)))]
     assert decisions == [Decision.ANNOUNCED, *[Decision.HELD_BACK] * 9]
     assert calls == {"get": 1, "commit": 1 + 2}
 

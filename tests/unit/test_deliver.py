@@ -69,7 +69,7 @@ def job(channel: Channel | None, name: str = "chat", *, revision: int = 1, unusa
 
 def delivered(*jobs: Job) -> dict[str, Delivery]:
     """What came of each job, by channel."""
-    done = [each for batch in deliver(jobs, long_enough()) for each in batch]
+    done = [answer for batch in deliver(jobs, long_enough()) for answer in batch]
     assert sorted(id(job) for job, _ in done) == sorted(map(id, jobs))
     return {job.config.name: delivery for job, delivery in done}
 
@@ -98,7 +98,7 @@ def test_channels_are_notified_in_parallel() -> None:
     """Each is sent to only when the other is being sent to as well."""
     together = threading.Barrier(2, timeout=LONG_ENOUGH)
     done = delivered(job(Sink(together.wait), "a"), job(Sink(together.wait), "b"))
-    assert [each.outcome for each in done.values()] == [Outcome.SENT, Outcome.SENT]
+    assert [answer.outcome for answer in done.values()] == [Outcome.SENT, Outcome.SENT]
 
 
 def test_answers_that_come_within_a_second_are_known_together() -> None:
@@ -148,8 +148,8 @@ def test_within_a_channel_the_order_is_kept() -> None:
 def test_a_channel_that_asks_to_wait_is_not_tried_again_in_this_invocation() -> None:
     """What comes before the time that it asked for is refused too, and counts against us."""
     sink = Sink(raises(TransientError("429", status=429, retry_after=7.0)))
-    jobs = [job(sink, revision=each) for each in (1, 2)]
-    done = [each for batch in deliver(jobs, long_enough()) for each in batch]
+    jobs = [job(sink, revision=answer) for answer in (1, 2)]
+    done = [answer for batch in deliver(jobs, long_enough()) for answer in batch]
     assert [(delivery.outcome, delivery.retry_after) for _, delivery in done] == [(Outcome.RETRY, 7.0)] * 2
     assert done[1][1].response == "not tried: the channel asked to wait"
     assert sink.sent == []
@@ -173,10 +173,10 @@ def test_a_channel_that_hangs_past_the_deadline_is_left_behind_and_counts_as_a_r
     assert [(told, delivery.outcome) for told, delivery in next(batches)] == [(quick, Outcome.SENT)]
     now = LONG_ENOUGH
     last = next(batches)
-    assert [(told, delivery.outcome) for told, delivery in last] == [(each, Outcome.RETRY) for each in hanging]
+    assert [(told, delivery.outcome) for told, delivery in last] == [(answer, Outcome.RETRY) for answer in hanging]
     assert [delivery.unanswered for _, delivery in last] == [True, False]
     assert list(batches) == []
-    (thread,) = [each for each in threading.enumerate() if each.name == "channel-stuck"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "channel-stuck"]
     assert thread.daemon
     came_back.set()
     thread.join(LONG_ENOUGH)
@@ -209,7 +209,7 @@ def test_a_thread_that_thaws_in_a_later_invocation_sends_nothing(place: str, mon
     batches = deliver([left_behind], Deadline(0.1, lambda: now))
     ((_, delivery),) = next(batches)
     assert delivery.outcome is Outcome.RETRY
-    (thread,) = [each for each in threading.enumerate() if each.name == "channel-chat"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "channel-chat"]
     assert frozen.is_set()
     now = 3600.0
     thawed.set()

@@ -151,7 +151,7 @@ class TestEndings:
     def test_a_spot_notice_and_the_stop_that_it_announces_are_one_ending(self, world: World) -> None:
         notice = running(START, stopCode="SpotInterruption", stoppedReason=SPOT, desiredStatus="STOPPED")
         stop = stopped(START + 110, events.container(exit_code=143), code="SpotInterruption")
-        assert [each.decision for each in world.receive(notice, stop)] == [Decision.ANNOUNCED] * 2
+        assert [result.decision for result in world.receive(notice, stop)] == [Decision.ANNOUNCED] * 2
         assert [row["sk"].partition(".")[0] for row in world.rows("alert#")] == ["task-ended"]
 
     def test_the_stop_after_a_spot_notice_still_ends_what_lasts_until_the_stop(self, world: World) -> None:

@@ -39,7 +39,7 @@ def test_without_history_the_last_receive_announces_the_event_with_a_note_and_de
 def test_without_history_the_rate_limits_of_this_process_apply_and_the_rest_is_bundled() -> None:
     world = without_history(World([Route(Severity.WARNING, channels=("slack", "pager"))]))
     world.slack.budget, world.pager.budget = (1, 1.0), (2, 10.0)
-    records = [record(str(each), died(TASKS[each], f"s{each}"), receives=MAX_RECEIVES) for each in range(5)]
+    records = [record(str(number), died(TASKS[number], f"s{number}"), receives=MAX_RECEIVES) for number in range(5)]
     assert receive(world, *records) == []
     (message,) = world.slack.told
     assert len(message.bundled) == 5
@@ -99,7 +99,7 @@ def test_if_the_copy_cannot_be_dead_lettered_the_record_is_returned() -> None:
 def redriven(message_id: str, body: object, announced: str, *, receives: int = 1) -> dict[str, Any]:
     """A record as `redrive` puts it back: announced at the time, without history."""
     notes = {"reason": "history unavailable", "announced": announced}
-    attributes = {name: {"stringValue": each, "dataType": "String"} for name, each in notes.items()}
+    attributes = {name: {"stringValue": note, "dataType": "String"} for name, note in notes.items()}
     return {**record(message_id, body, receives=receives), "messageAttributes": attributes}
 
 

@@ -38,7 +38,9 @@ def polling(account: EcsAccount, expect: tuple[Expectation, ...] = (), **poll: A
 
 
 def switch(world: World, account: EcsAccount, poll: Poll) -> None:
-    expected = frozenset(ExpectedRun(each.name, each.family, each.cluster) for each in world.config.expect)
+    expected = frozenset(
+        ExpectedRun(expectation.name, expectation.family, expectation.cluster) for expectation in world.config.expect
+    )
     home = Home(ACCOUNT, REGION, lambda: account, lambda: None, poll.services, expected, poll.verify)
     world.router = world.router._replace(
         config=world.config._replace(poll=poll), home=home, verify=lambda states: verify(states, home)
@@ -447,8 +449,8 @@ def test_a_nightly_run_is_followed_for_months_across_both_changes_of_the_clocks(
             account.run("report", f"t{runs}", world.now)
         if local.hour in {1, 2, 3}:
             tick(world.router, world.deadline())
-    told = [each for each in world.slack.told if each.kind is Kind.OPENED]
-    assert [datetime.fromtimestamp(each.alert.at, ZoneInfo(zone)).date() for each in told] == [missed]
+    told = [notification for notification in world.slack.told if notification.kind is Kind.OPENED]
+    assert [datetime.fromtimestamp(notification.alert.at, ZoneInfo(zone)).date() for notification in told] == [missed]
     assert runs == (end - datetime(2026, 1, 15, 12, 30, tzinfo=UTC).timestamp()) // DAY - 2  # without the two skipped
 
 

@@ -72,7 +72,7 @@ def test_every_fact_of_a_route_must_match() -> None:
 
 def test_a_route_without_match_takes_every_alert() -> None:
     only = Route(channels=("chat",))
-    assert [each for each in (CRITICAL, STANDALONE, ALARM) if route(each, [only])] == [CRITICAL, STANDALONE, ALARM]
+    assert [alert for alert in (CRITICAL, STANDALONE, ALARM) if route(alert, [only])] == [CRITICAL, STANDALONE, ALARM]
 
 
 def test_an_alarm_of_a_service_goes_where_the_service_goes() -> None:

@@ -95,8 +95,8 @@ def wait(world: World, seconds: float) -> None:
 
 
 def of_channels(channel: Recorder) -> list[tuple[Kind, str]]:
-    told = [(each.kind, each.incident.subject.text) for each in channel.told]
-    return [each for each in told if each[1].startswith("channel:")]
+    told = [(notification.kind, notification.incident.subject.text) for notification in channel.told]
+    return [notification for notification in told if notification[1].startswith("channel:")]
 
 
 def test_the_other_channels_report_a_failure_once_and_the_recovery_once() -> None:
@@ -124,7 +124,9 @@ def test_a_recovered_channel_gets_the_current_state_of_each_incident() -> None:
         assert not minute or world.slack.tried
     world.slack.failure = lambda: None
     wait(world, 20 * MINUTE)
-    assert [(each.kind, each.incident.count) for each in world.slack.told] == [(Kind.OPENED, 30)]
+    assert [(notification.kind, notification.incident.count) for notification in world.slack.told] == [
+        (Kind.OPENED, 30)
+    ]
 
 
 def test_a_revoked_webhook_is_reported_too() -> None:
@@ -133,7 +135,11 @@ def test_a_revoked_webhook_is_reported_too() -> None:
     world.receive(died("web", START))
     wait(world, 16 * MINUTE)
     assert of_channels(world.email) == [(Kind.OPENED, "channel:slack")]
-    (message,) = [each.message for each in world.email.told if each.incident.subject.text == "channel:slack"]
+    (message,) = [
+        notification.message
+        for notification in world.email.told
+        if notification.incident.subject.text == "channel:slack"
+    ]
     assert "Alert channel is failing" in message.title
     assert "404 no_service" in message.text
 
@@ -162,5 +168,5 @@ def test_the_report_contains_no_secret() -> None:
     world.receive(died("web", START))
     wait(world, 16 * MINUTE)
     assert of_channels(world.email)
-    assert not any("secret" in repr(each) for each in world.email.told)
+    assert not any("secret" in repr(notification) for notification in world.email.told)
     assert not any("T0/B0" in repr(item) for item in world.rows("channels"))

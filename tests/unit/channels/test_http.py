@@ -363,7 +363,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(
             "socket.getaddrinfo",
             lambda *_args, **_options: [
-                each for port in ports for each in known("127.0.0.1", port, 0, socket.SOCK_STREAM)
+                entry for port in ports for entry in known("127.0.0.1", port, 0, socket.SOCK_STREAM)
             ],
         )
 

@@ -226,13 +226,13 @@ def test_what_is_gone_is_replaced_by_a_new_message(world: MemoryWorld) -> None:
     world.wait(20 * MINUTE)
     assert world.chat.kinds == [OPENED, UPDATED, RESOLVED]
     assert world.chat.remembered == [{}, {}, {"id": "message-2"}]
-    assert [each["outcome"] for each in world.ledger("slack")] == [Outcome.SENT] * 3
+    assert [delivery["outcome"] for delivery in world.ledger("slack")] == [Outcome.SENT] * 3
 
 
 def test_a_new_message_that_is_gone_too_has_failed(world: MemoryWorld) -> None:
     world.chat.failure = lambda: RemoteGone("deleted")
     world.receive(crash("t1", START))
-    assert [each["outcome"] for each in world.ledger("slack")] == [Outcome.FAILED]
+    assert [delivery["outcome"] for delivery in world.ledger("slack")] == [Outcome.FAILED]
     assert world.chat.tried == 1  # without a memory there is nothing to leave out
     assert issubclass(RemoteGone, PermanentError)
 
@@ -302,11 +302,14 @@ def test_a_bundle_has_the_notifications_of_incidents_with_a_memory_and_replaces_
     world.receive(recovered("a", world.now), recovered("b", world.now))
     world.wait(20 * MINUTE)
     bundle = next(told for told in world.chat.told if told.bundled)
-    remembered = sorted(bundle.remembered, key=lambda each: each.incident.subject.name)
-    assert [(each.incident.subject.name, dict(each.remote), each.kind) for each in remembered] == [
+    remembered = sorted(bundle.remembered, key=lambda notification: notification.incident.subject.name)
+    assert [
+        (notification.incident.subject.name, dict(notification.remote), notification.kind)
+        for notification in remembered
+    ] == [
         ("a", {"id": "message-1"}, RESOLVED),
         ("b", {"id": "message-2"}, RESOLVED),
     ]
-    for each in bundle.remembered:
-        stored = world.history.state(each.incident.subject, world.now)
-        assert stored.outbox["slack"].remote == each.remote
+    for notification in bundle.remembered:
+        stored = world.history.state(notification.incident.subject, world.now)
+        assert stored.outbox["slack"].remote == notification.remote

@@ -340,7 +340,7 @@ CLASSIFIES = """
 def test_the_first_plugin_that_classifies_decides_before_the_core(
     answers: list[str], cause: str, directory: Directory
 ) -> None:
-    plugins = directory.load(**{f"p{place}": CLASSIFIES.format(answer=each) for place, each in enumerate(answers)})
+    plugins = directory.load(**{f"p{place}": CLASSIFIES.format(answer=answer) for place, answer in enumerate(answers)})
     (results,) = world_with(plugins).receive(events.task_stopped())
     assert results.routed is not None
     assert results.routed.alert.cause == cause
@@ -429,7 +429,7 @@ def test_the_documented_example_is_a_working_channel(
         (results,) = world.receive(events.task_stopped())
         ((head, body),) = server.requests
     assert (plugins.problems, config.problems) == ((), ())
-    assert [(each.dispatch.channel, each.outcome) for each in results.deliveries] == [("x", Outcome.SENT)]
+    assert [(delivery.dispatch.channel, delivery.outcome) for delivery in results.deliveries] == [("x", Outcome.SENT)]
     assert head.startswith("POST /hooks/xyz ")
     assert json.loads(body)["text"].startswith("**Container crashed: service web in prod**\n")
 

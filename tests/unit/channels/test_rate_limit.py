@@ -37,7 +37,7 @@ CHAT, PAGER = EndpointLimit("a", RateLimit(1, 1.0)), EndpointLimit("b", RateLimi
 
 
 def wanting(number: int, channel: str = "chat", first: int = 0) -> list[SendRequest]:
-    return [SendRequest((f"subject#{each}", "incident"), channel, (each,)) for each in range(first, first + number)]
+    return [SendRequest((f"subject#{place}", "incident"), channel, (place,)) for place in range(first, first + number)]
 
 
 def ask(
@@ -135,7 +135,7 @@ def test_channels_on_one_endpoint_share_its_rate_limit_and_neither_starves() -> 
         assert len(allocation.channel_states.sent_at["a"]) == 1
         channel_states, now = (
             allocation.channel_states,
-            min(each.at for each in allocation.channel_states.bundles.values()),
+            min(bundle.at for bundle in allocation.channel_states.bundles.values()),
         )
     assert heard["chat"] >= 2
     assert heard["chat-ja"] >= 2
@@ -160,9 +160,9 @@ def test_a_slow_channel_does_not_reduce_the_rate_limits_of_others() -> None:
     world = World()
 
     def together(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
-        done = [each for batch in serially(jobs, deadline) for each in batch]
+        done = [answer for batch in serially(jobs, deadline) for answer in batch]
         world.now += 0.9
-        yield [(job, each._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, each in done]
+        yield [(job, answer._replace(waited=0.0 if job.config.name == "email" else 0.9)) for job, answer in done]
 
     world.router = world.router._replace(deliver=together)
     world.receive(task_stopped())
@@ -231,7 +231,7 @@ def world() -> World:
 
 def say(channel: Recorder) -> list[tuple[Kind, int]]:
     """The kind of each message, and the number of its incidents."""
-    return [(each.kind, len(each.bundled) or 1) for each in channel.told]
+    return [(notification.kind, len(notification.bundled) or 1) for notification in channel.told]
 
 
 def test_openings_above_the_rate_limit_are_bundled_except_for_the_pager(world: World) -> None:
@@ -282,7 +282,7 @@ def test_an_incident_that_ends_before_its_bundle_is_reported_once_and_never_page
     world.now += 400  # no tick has come; the recovery is announced by now
     world.tick()
     assert [dispatch for dispatch in say(world.slack) if dispatch[0] is Kind.RESOLVED] == [(Kind.RESOLVED, 1)]
-    assert not any("api" in each.incident.subject.text for each in world.pager.told)
+    assert not any("api" in notification.incident.subject.text for notification in world.pager.told)
 
 
 def test_a_batch_without_anything_to_send_uses_no_grant_and_writes_no_channel_states(world: World) -> None:
@@ -308,7 +308,9 @@ def test_concurrent_lambdas_share_one_rate_limit() -> None:
     world.receive(died("web"))
     assert len(world.slack.told) == 1
     world.wait(HOUR)
-    told = {each.subject.text for message in world.slack.told for each in message.bundled or (message.incident,)}
+    told = {
+        incident.subject.text for message in world.slack.told for incident in message.bundled or (message.incident,)
+    }
     assert told == {"service:web", *(f"service:api-{number}" for number in range(4))}
     assert len(world.slack.told) == 2
 
@@ -334,7 +336,7 @@ def test_a_failed_bundle_is_retried_as_one_message_about_each_incident(world: Wo
     world.slack.failure = lambda: None
     world.wait(HOUR)
     assert say(world.slack) == [(Kind.OPENED, 8)]
-    ledger = [each for each in world.ledger("slack") if each["outcome"] == "sent"]
+    ledger = [delivery for delivery in world.ledger("slack") if delivery["outcome"] == "sent"]
     assert len(ledger) == 8
     assert all(item["gathered"] for item in ledger)
 

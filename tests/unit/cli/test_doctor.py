@@ -32,15 +32,15 @@ def run(*words: str) -> Result:
 
 
 def checks() -> dict[str, dict[str, Any]]:
-    return {(each := json.loads(line))["check"]: each for line in run("doctor", "--json").stdout.splitlines()}
+    return {(finding := json.loads(line))["check"]: finding for line in run("doctor", "--json").stdout.splitlines()}
 
 
 @pytest.mark.usefixtures("stage")
 def test_a_sound_stage_has_no_finding() -> None:
     """The function under test runs in this checkout, with the configuration of the tests."""
     found = checks()
-    assert [name for name, each in found.items() if not each["ok"]] == []
-    assert all(set(each) == {"check", "ok", "detail", "command"} for each in found.values())
+    assert [name for name, finding in found.items() if not finding["ok"]] == []
+    assert all(set(finding) == {"check", "ok", "detail", "command"} for finding in found.values())
     assert run("doctor").stderr == PLACE
 
 
@@ -107,7 +107,7 @@ def another_version(stage: Stage) -> None:
         (a_failing_function, "function", "npx osls logs -f router --stage blue --region eu-west-1"),
         (another_version, "version", "npx osls deploy --stage blue --region eu-west-1"),
     ],
-    ids=lambda each: getattr(each, "__name__", ""),
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_each_finding_says_what_to_type(
     broken: Callable[[Stage], None], check: str, command: str, stage: Stage

@@ -40,9 +40,9 @@ def prints(tree: ast.AST) -> list[str]:
                 found.append(f"click.{name}")
             case ast.Attribute(value=ast.Name(id="sys"), attr="stdout" | "stderr" as name):
                 found.append(f"sys.{name}")
-            case ast.ImportFrom(module="rich.console", names=names) if any(each.name == "Console" for each in names):
+            case ast.ImportFrom(module="rich.console", names=names) if any(alias.name == "Console" for alias in names):
                 found.append("rich.console.Console")
-            case ast.ImportFrom(module="rich", names=names) if any(each.name == "print" for each in names):
+            case ast.ImportFrom(module="rich", names=names) if any(alias.name == "print" for alias in names):
                 found.append("rich.print")
     return found
 

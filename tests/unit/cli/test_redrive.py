@@ -35,7 +35,7 @@ def redrive(account: Account, *words: str) -> Result:
 def outcomes(account: Account, *words: str) -> list[tuple[str, str]]:
     """(channel or event, outcome) of each line."""
     found = [json.loads(line) for line in redrive(account, "--json", *words).stdout.splitlines()]
-    return [(each["channel"] or each["what"], each["outcome"]) for each in found]
+    return [(delivery["channel"] or delivery["what"], delivery["outcome"]) for delivery in found]
 
 
 def broken_slack(account: Account, *raws: events.Raw) -> None:
@@ -46,7 +46,7 @@ def broken_slack(account: Account, *raws: events.Raw) -> None:
 
 
 def bury(account: Account, body: str, **notes: str) -> None:
-    attributes = {name: {"DataType": "String", "StringValue": each} for name, each in notes.items()}
+    attributes = {name: {"DataType": "String", "StringValue": note} for name, note in notes.items()}
     account.sqs.send_message(QueueUrl=account.dead_letter_url, MessageBody=body, MessageAttributes=attributes)
 
 
@@ -183,7 +183,10 @@ def test_an_event_announced_without_history_is_backfilled_and_nothing_is_sent(ac
     assert [channel.tried for channel in account.world.channels.values()] == [0, 0, 0]
     assert row_of(account, "t1")["decision"] == Decision.ANNOUNCED
     (incident,) = account.world.history.open_incidents(time.time())
-    told = {each["channel"]: each["outcome"] for each in account.world.history.deliveries(incident["id"], time.time())}
+    told = {
+        delivery["channel"]: delivery["outcome"]
+        for delivery in account.world.history.deliveries(incident["id"], time.time())
+    }
     assert told == {"slack": "sent", "email": "sent", "pager": "failed"}
 
 
@@ -320,7 +323,7 @@ def test_a_delivery_to_a_removed_channel_is_left_with_what_to_type(account: Acco
     account.world.now -= 600
     account.world.receive(died())
     config = account.world.router.config
-    channels = {name: each for name, each in config.channels.items() if name != "slack"}
+    channels = {name: channel for name, channel in config.channels.items() if name != "slack"}
     account.world.router = account.world.router._replace(config=config._replace(channels=channels))
     account.world.receive(steady())
     account.world.wait(400)

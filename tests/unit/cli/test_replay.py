@@ -120,7 +120,9 @@ def replayed(*found: Any, options: Sequence[str | Path] = ()) -> tuple[list[dict
 
 
 def of(channel: str, messages: Iterable[dict[str, Any]]) -> list[tuple[float, str, str]]:
-    return [(each["after"], each["kind"], each["reason"]) for each in messages if each["channel"] == channel]
+    return [
+        (message["after"], message["kind"], message["reason"]) for message in messages if message["channel"] == channel
+    ]
 
 
 def file(directory: Path, text: str, name: str = "alert-router.toml") -> Path:
@@ -148,7 +150,7 @@ def test_what_a_poll_found_is_replayed_and_resolved() -> None:
         return timed({**raw, "id": f"{value}-{after}"}, after)
 
     messages, _ = replayed(count("NONE_RUNNING", 0), count("ENOUGH", 1800))
-    assert [(each["kind"], each["after"]) for each in messages if each["channel"] == "slack"] == [
+    assert [(message["kind"], message["after"]) for message in messages if message["channel"] == "slack"] == [
         ("opened", 0.0),
         ("resolved", 2100.0),
     ]
@@ -186,7 +188,7 @@ def test_names_of_the_configuration_may_have_any_white_space(tmp_path: Path) -> 
     """Messages show them on one line, so the incident of a message is not the one that is stored."""
     rule = '[[rules]]\nname = "two  spaces"\nmatch = { cluster = "*" }\nseverity = "critical"\n'
     messages, _ = replayed(events.task_stopped(), options=("--config", file(tmp_path, SLACK + rule)))
-    assert [each["reason"] for each in messages] == ["first", "ended"]
+    assert [message["reason"] for message in messages] == ["first", "ended"]
 
 
 def test_a_copy_of_an_event_adds_no_row() -> None:
@@ -309,30 +311,36 @@ def test_without_an_envelope_time_an_event_arrives_at_its_own_time() -> None:
     first, second = crash(0), crash(100, service="api")
     del second["time"]
     messages, _ = replayed(first, second, options=["--for", "1m"])
-    assert [each for each, _, _ in of("slack", messages)] == [0, 100]
+    assert [after for after, _, _ in of("slack", messages)] == [0, 100]
 
 
 def test_without_any_time_an_event_arrives_with_the_one_before() -> None:
     undated = timed(events.event("ECS Something New", {"eventType": "ERROR", "eventName": "ODD"}), None)
     messages, _ = replayed(crash(0), crash(50, service="api"), undated, crash(90, service="x"), options=["--for", "1m"])
-    assert [(each["after"], each["cause"]) for each in messages if each["channel"] == "pagerduty"][2] == (50, "odd")
+    assert [(message["after"], message["cause"]) for message in messages if message["channel"] == "pagerduty"][2] == (
+        50,
+        "odd",
+    )
 
 
 def test_events_without_any_time_at_the_beginning_arrive_with_the_first_that_has_one() -> None:
     undated = timed(events.event("ECS Something New", {"eventType": "ERROR", "eventName": "ODD"}), None)
     messages, _ = replayed(undated, crash(50), options=["--for", "1m"])
-    assert {each["at"] for each in messages if each["channel"] == "email"} == {iso(START + 50)}
+    assert {message["at"] for message in messages if message["channel"] == "email"} == {iso(START + 50)}
 
 
 def test_a_file_of_events_without_any_time_still_has_an_outcome() -> None:
     undated = timed(events.event("ECS Something New", {"eventType": "ERROR", "eventName": "ODD"}), None)
     messages, _ = replayed(undated, options=["--for", "1m"])
-    assert [each["at"] for each in messages] == ["1970-01-01T00:00:00.000Z"] * 4
+    assert [message["at"] for message in messages] == ["1970-01-01T00:00:00.000Z"] * 4
 
 
 def test_the_clock_never_goes_back_so_an_earlier_event_arrives_late() -> None:
     messages, _ = replayed(crash(600), crash(0, service="late"), options=["--for", "1m"])
-    assert [each["subject"] for each in messages if each["channel"] == "email"] == ["service:web", "service:late"]
+    assert [message["subject"] for message in messages if message["channel"] == "email"] == [
+        "service:web",
+        "service:late",
+    ]
     assert of("email", messages) == [(0, "opened", "first")] * 2
 
 
@@ -457,7 +465,7 @@ def test_skipping_idle_minutes_changes_nothing(found: list[tuple[float, events.R
 
 def test_mail_webhooks_and_buses_take_part(tmp_path: Path) -> None:
     messages, _ = replayed(crash(0), options=["--config", file(tmp_path, OUTWARD), "--for", "1m"])
-    told = {(each["channel"], each["channel_kind"], each["kind"]) for each in messages}
+    told = {(message["channel"], message["channel_kind"], message["kind"]) for message in messages}
     assert told == {("mail", "ses", "opened"), ("programs", "webhook", "opened"), ("bus", "eventbridge", "opened")}
 
 
@@ -483,7 +491,7 @@ LIVING = """
 
 def test_messages_that_edit_or_reply_to_an_earlier_one_of_their_incident_continue_it(tmp_path: Path) -> None:
     messages, _ = replayed(crash(0), steady(300), options=["--config", file(tmp_path, LIVING), "--for", "30m"])
-    assert {(each["channel"], each["kind"], each["continues"]) for each in messages} == {
+    assert {(message["channel"], message["kind"], message["continues"]) for message in messages} == {
         ("bot", "opened", False),
         ("bot", "resolved", True),
         ("hook", "opened", False),
@@ -496,8 +504,8 @@ def test_messages_that_edit_or_reply_to_an_earlier_one_of_their_incident_continu
 def test_an_incident_that_was_only_in_a_bundle_has_no_message_to_continue(tmp_path: Path) -> None:
     crashes = [crash(0, service=f"web-{number}") for number in range(5)]
     messages, _ = replayed(*crashes, options=["--config", file(tmp_path, LIVING), "--for", "5m"])
-    assert any(each["bundled"] for each in messages)
-    assert not any(each["continues"] for each in messages)
+    assert any(message["bundled"] for message in messages)
+    assert not any(message["continues"] for message in messages)
 
 
 def test_the_table_marks_messages_that_continue_an_earlier_one(tmp_path: Path) -> None:
@@ -516,7 +524,7 @@ def test_the_table_marks_messages_that_continue_an_earlier_one(tmp_path: Path) -
 
 def test_every_channel_of_a_configuration_takes_part_under_its_own_name(tmp_path: Path) -> None:
     messages, summary = replayed(crash(0), options=["--config", file(tmp_path, SLACK), "--for", "1m"])
-    assert [(each["channel"], each["channel_kind"]) for each in messages] == [("chat", "slack")]
+    assert [(message["channel"], message["channel_kind"]) for message in messages] == [("chat", "slack")]
     assert summary["messages"] == {"chat": 1}
 
 
@@ -525,7 +533,8 @@ def test_channels_that_are_unset_share_no_rate_limit_unless_they_name_the_same_v
         other = SLACK.replace("chat", "other").replace("SLACK_WEBHOOK_URL", variable).partition("[[routes]]")[0]
         both = SLACK.replace('["chat"]', '["chat", "other"]') + other
         return [
-            each["after"] for each in replayed(crash(0), options=["--config", file(tmp_path, both), "--for", "5m"])[0]
+            notification["after"]
+            for notification in replayed(crash(0), options=["--config", file(tmp_path, both), "--for", "5m"])[0]
         ]
 
     assert times("OTHER_WEBHOOK_URL") == [0, 0]
@@ -566,8 +575,8 @@ def test_compare_keeps_the_messages_and_adds_the_differences(tmp_path: Path) -> 
     comparison = compared.pop("compare")
     assert (messages, compared) == (plain, summary)
     assert comparison["messages"] == {"chat": 2}
-    assert [each["channel"] for each in comparison["added"]] == ["chat", "chat"]
-    assert Counter(each["channel"] for each in comparison["removed"]) == dict.fromkeys(CHANNELS, 2)
+    assert [notification["channel"] for notification in comparison["added"]] == ["chat", "chat"]
+    assert Counter(notification["channel"] for notification in comparison["removed"]) == dict.fromkeys(CHANNELS, 2)
 
 
 def test_compare_with_itself_changes_nothing() -> None:
@@ -617,7 +626,7 @@ def test_history_is_replayed_in_the_order_of_arrival(recorded: World) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     *messages, last = map(json.loads, result.stdout.splitlines())
     assert last["summary"]["decisions"] == Counter(row["decision"] for row in rows_of(recorded))
-    assert {each["cause"] for each in messages} >= {"essential_container_exited"}
+    assert {message["cause"] for message in messages} >= {"essential_container_exited"}
     assert messages[0]["at"] == iso(began + 300)
 
 

@@ -82,7 +82,7 @@ def test_add_shows_the_open_incidents_that_it_matches(account: Account) -> None:
     assert "service:api" not in result.stdout
     assert listed() == []
     said = add("--service", "web", "--for", "1h")
-    assert [each.rpartition("-")[2] for each in said["incidents"]] == ["1"]
+    assert [incident.rpartition("-")[2] for incident in said["incidents"]] == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_list_shows_active_pending_and_expired_ones_in_this_order(account: Accou
     active = add("--service", "b", "--for", "1h")
     ended = add("--service", "c", "--for", "1h")
     assert run("end", ended["id"]).exit_code == 0
-    found = [(each["id"], each["status"]) for each in listed()]
+    found = [(item["id"], item["status"]) for item in listed()]
     assert found == [(active["id"], "active"), (pending["id"], "pending"), (ended["id"], "expired")]
     head, *lines = run("list").stdout.splitlines()
     assert head.split() == ["Silence", "Status", "From", "Until", "Matches", "Reason", "Author"]

@@ -161,7 +161,7 @@ def test_an_event_that_notifies_no_one_is_one_line_without_a_channel(event: Any,
 
 @pytest.mark.parametrize("rule", ["no tasks running", "too few tasks", "run overdue"])
 def test_what_a_poll_finds_is_simulated_like_any_other_event(rule: str) -> None:
-    (example,) = (each for each in EXAMPLES if each.rule == rule)
+    (example,) = (candidate for candidate in EXAMPLES if candidate.rule == rule)
     (line,) = told("--channel", "slack", event=example.event)
     assert (line["rule"], line["decision"], line["kind"]) == (rule, "announced", "opened")
 

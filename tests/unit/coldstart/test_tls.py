@@ -32,7 +32,9 @@ def attribute(
 BUNDLE = Path(certifi.where()).read_bytes()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # one has a serial number that is no longer allowed
-    CERTIFI = [each.subject for each in x509.load_pem_x509_certificates(BUNDLE)]
+    CERTIFI = [
+        load_pem_x509_certificate.subject for load_pem_x509_certificate in x509.load_pem_x509_certificates(BUNDLE)
+    ]
 IDENTIFIER = x509.SubjectKeyIdentifier.from_public_key(KEY.public_key())
 AUTHORITY = x509.Name([attribute(COMMON, "Tests")])
 
@@ -156,7 +158,7 @@ def test_an_authority_is_found_whatever_its_name(
     names: list[list[x509.NameAttribute[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSSL normalises case, spaces and the type of string before it hashes a name."""
-    name = x509.Name([x509.RelativeDistinguishedName(each) for each in names])
+    name = x509.Name([x509.RelativeDistinguishedName(name) for name in names])
     context = layer_of(authority(name), tmp_path, monkeypatch)
     assert verified(certificate(issuer=name), context, tmp_path) == ""
 

@@ -17,7 +17,9 @@ def checked(**tables: Any) -> tuple[list[str], list[str]]:
     """The problems and warnings of routes, rules and windows. They may name any channel."""
     table = {"routes": [{"channels": ["x"]}], **tables}
     config = parse(table, no_plugins(), {})
-    problems = [each for each in config.problems if ".channels: " not in each and "none of its channels" not in each]
+    problems = [
+        problem for problem in config.problems if ".channels: " not in problem and "none of its channels" not in problem
+    ]
     return problems, list(config.warnings)
 
 
@@ -51,8 +53,10 @@ NIGHT = {"hours": "22:00-06:00"}
 def test_a_route_behind_one_that_takes_all_of_its_alerts_is_never_reached(
     routes: list[dict[str, Any]], unreached: dict[int, list[int]]
 ) -> None:
-    found = {f"routes[{late}]": " and ".join(f"routes[{each}]" for each in by) for late, by in unreached.items()}
-    assert [each.split(" takes all of its alerts")[0] for each in routed(*routes)] == [
+    found = {
+        f"routes[{late}]": " and ".join(f"routes[{reported}]" for reported in by) for late, by in unreached.items()
+    }
+    assert [problem.split(" takes all of its alerts")[0] for problem in routed(*routes)] == [
         f"{late}: is never reached: {by}" for late, by in found.items()
     ]
 
@@ -74,7 +78,7 @@ def test_a_route_behind_one_that_takes_all_of_its_alerts_is_never_reached(
     ],
 )
 def test_any_other_route_may_be_reached(routes: list[dict[str, Any]]) -> None:
-    assert [each for each in routed(*routes) if "never reached" in each] == []
+    assert [problem for problem in routed(*routes) if "never reached" in problem] == []
 
 
 def test_names_that_differ_only_in_case_are_the_same() -> None:
@@ -202,14 +206,14 @@ def test_the_function_does_not_look_for_what_never_matches() -> None:
 
     table = {"routes": [{"channels": ["x"]}, {"channels": ["x"]}]}
     config = parse(table, no_plugins(), {}, Secrets(no_secret_client, no_secret_client, float))
-    assert [each for each in config.problems if "never reached" in each] == []
+    assert [problem for problem in config.problems if "never reached" in problem] == []
 
 
 def test_a_channel_that_gets_nothing_or_twice_is_a_warning() -> None:
     slack = {"kind": "slack", "webhook_url": "https://hooks.slack.com/services/T0/B0/x"}
     channels = {"one": slack, "two": slack, "spare": {**slack, "webhook_url": slack["webhook_url"] + "y"}}
     table = {"channels": channels, "routes": [{"channels": ["one", "two"]}]}
-    warnings = [each for each in parse(table, load(ROOT / "plugins"), {}).warnings if "literal" not in each]
+    warnings = [warning for warning in parse(table, load(ROOT / "plugins"), {}).warnings if "literal" not in warning]
     assert warnings == [
         "channels.spare: no route names it, so it gets nothing but reports about other channels",
         "routes[1].channels: one and two send to the same place, which gets each message twice",

@@ -46,4 +46,4 @@ def test_what_the_file_does_not_have_has_no_line() -> None:
 
 def test_problems_come_in_the_order_of_the_file() -> None:
     found = lines("routes[2].severity: b", "plugins/odd.py: z", "language: a")
-    assert [each.partition(":")[0] for each in found] == ["plugins/odd.py", "language", "routes[2].severity"]
+    assert [reported.partition(":")[0] for reported in found] == ["plugins/odd.py", "language", "routes[2].severity"]

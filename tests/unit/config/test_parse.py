@@ -134,7 +134,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float) -> None:
 def test_a_duration_that_is_too_long_to_be_meant_is_a_problem(table: dict[str, Any], problem: str) -> None:
     """Such as 15d for 15m: nobody would be told for two weeks."""
     found = parsed(table).problems
-    assert [each for each in found if each.startswith(problem)] if problem else found == ()
+    assert [reported for reported in found if reported.startswith(problem)] if problem else found == ()
 
 
 def test_history_is_kept_for_a_week_at_least() -> None:
@@ -339,7 +339,7 @@ def test_references_inside_of_an_options_table_are_resolved() -> None:
 def test_a_malformed_reference_disables_its_channel_alone() -> None:
     config = parsed(channels={"wrong": {"kind": "chat", "url": "ssm:slack"}})
     assert (list(config.channels), list(config.disabled)) == (["chat"], ["wrong"])
-    (problem,) = (each for each in config.problems if each.startswith("channels.wrong"))
+    (problem,) = (problem for problem in config.problems if problem.startswith("channels.wrong"))
     assert problem.startswith("channels.wrong.url: must be ssm: and the whole name of a parameter")
 
 
@@ -438,7 +438,7 @@ def test_production_refuses_a_literal_secret_and_other_stages_warn(stage: str, *
     }
     config = parse(table, plugins.load(ROOT / "plugins"), environ)
     reported, silent = (config.problems, config.warnings) if refused else (config.warnings, config.problems)
-    assert [each.split(": ")[:2] for each in reported] == [["channels.slack.webhook_url", "is a literal secret"]]
+    assert [problem.split(": ")[:2] for problem in reported] == [["channels.slack.webhook_url", "is a literal secret"]]
     assert silent == ()
     assert list(config.channels) == ["slack"]  # it still works at run time
 
@@ -471,7 +471,7 @@ def test_enrichment_is_configurable() -> None:
 )
 def test_problems_of_enrich_are_reported(wrong: dict[str, Any], problem: str) -> None:
     found = parse({"channels": {"chat": CHAT}, "routes": [TO_CHAT], "enrich": wrong}, PLUGINS, {})
-    assert [each.startswith(problem) for each in found.problems] == [True]
+    assert [reported.startswith(problem) for reported in found.problems] == [True]
 
 
 # --- remind, [poll] ---------------------------------------------------------------------------------------------------
@@ -576,7 +576,7 @@ def test_an_expected_run_has_an_interval_or_a_schedule() -> None:
 )
 def test_a_wrong_expected_run_is_a_problem_and_expects_nothing(fields: dict[str, str], problem: str) -> None:
     config = parsed({"expect": [{**NIGHTLY, **fields}]})
-    assert [each[: len(problem)] for each in config.problems] == [problem]
+    assert [reported[: len(problem)] for reported in config.problems] == [problem]
     assert config.expect == ()
 
 

@@ -91,7 +91,7 @@ def test_the_documented_rule_lowers_the_severity_and_adds_a_runbook() -> None:
 def test_an_invalid_rule_is_reported_with_its_place(fields: dict[str, Any], problem: str) -> None:
     rule_table = {"match": {"cluster": "prod"}, "cause": "mine", **fields}
     problems = parse({"rules": [rule_table]}, no_plugins(), {}).problems
-    assert [each for each in problems if each.startswith(problem)], problems
+    assert [reported for reported in problems if reported.startswith(problem)], problems
 
 
 def test_a_rule_that_changes_nothing_is_a_problem() -> None:
@@ -109,5 +109,5 @@ def test_a_rule_whose_match_is_wrong_changes_nothing(match: Any) -> None:
 
 def test_a_rule_for_everything_says_so() -> None:
     config = parse({"rules": [{"match": {"cluster": "*"}, "severity": "error"}]}, no_plugins(), {})
-    assert [each for each in config.problems if each.startswith("rules")] == []
+    assert [problem for problem in config.problems if problem.startswith("rules")] == []
     assert after(EXITED_WITH_1, *config.rules).severity is Severity.ERROR

@@ -61,13 +61,15 @@ def test_the_shipped_file_names_its_schema_and_is_valid() -> None:
 def test_every_key_is_described() -> None:
     def undescribed(schema: Any, path: str) -> list[str]:
         if isinstance(schema, list):
-            return [each for item in schema for each in undescribed(item, path)]
+            return [name for item in schema for name in undescribed(item, path)]
         if not isinstance(schema, dict):
             return []
         keys = schema.get("properties", {}).items()
         missing = [f"{path}.{name}" for name, key in keys if not key.get("description") and "const" not in key]
-        inner = [each for name, value in schema.items() if name != "properties" for each in undescribed(value, path)]
-        return missing + inner + [each for name, key in keys for each in undescribed(key, f"{path}.{name}")]
+        inner = [
+            member for name, value in schema.items() if name != "properties" for member in undescribed(value, path)
+        ]
+        return missing + inner + [item for name, key in keys for item in undescribed(key, f"{path}.{name}")]
 
     shipped = json.loads((ROOT / "alert-router.schema.json").read_text("utf-8"))
     assert [path for path in undescribed(shipped, "") if not path.endswith(".kind")] == []

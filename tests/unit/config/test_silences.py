@@ -415,8 +415,8 @@ def test_the_index_finds_the_same_silences_as_comparing_each(found: list[dict[st
         for number, match in enumerate(found)
     ]
     made = sample(service=name)
-    expected = {each.id for each in silences if matches(each.match, facts_of(made))}
-    assert {each.id for each in Matcher(silences).matching(made)} == expected
+    expected = {silence.id for silence in silences if matches(silence.match, facts_of(made))}
+    assert {silence.id for silence in Matcher(silences).matching(made)} == expected
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_each_configuration_is_a_working_one(block: str, plugins: Path) -> None:
     """With the secrets that it refers to."""
     table, loaded = tomllib.loads(block), load(plugins)
     assert parse(table, loaded, {}).problems == ()
-    set_up = parse(filled(table, lambda each: parse(each, loaded, {})), loaded, {})
+    set_up = parse(filled(table, lambda reference: parse(reference, loaded, {})), loaded, {})
     assert {*set_up.channels} == {*table["channels"]}
 
 

@@ -252,9 +252,11 @@ def test_every_aws_command_of_the_runbook_exists(line: str) -> None:
     _, service, operation, *words = shlex.split(line)
     session = botocore.session.get_session()
     model = session.get_service_model(service)
-    (name,) = [each for each in model.operation_names if xform_name(each, "-") == operation]
+    (name,) = [
+        operation_name for operation_name in model.operation_names if xform_name(operation_name, "-") == operation
+    ]
     shape = model.operation_model(name).input_shape
-    members = {xform_name(each, "-") for each in shape.members} if shape else set()
+    members = {xform_name(member, "-") for member in shape.members} if shape else set()
     assert {word.removeprefix("--") for word in words if word.startswith("--")} <= members
 
 
@@ -273,5 +275,5 @@ def test_every_alarm_is_in_the_runbook() -> None:
 def test_the_maintenance_window_of_the_runbook_is_read() -> None:
     (window,) = blocks("docs/operate.md", "toml")
     config = parse(tomllib.loads(window), no_plugins(), {})
-    assert [each for each in config.problems if each.startswith("maintenance")] == []
-    assert [each.id for each in config.maintenance] == ["patching"]
+    assert [problem for problem in config.problems if problem.startswith("maintenance")] == []
+    assert [window.id for window in config.maintenance] == ["patching"]

@@ -84,8 +84,8 @@ def command_names(command: click.Command, name: str) -> Iterator[str]:
     for parameter in command.params:
         yield from (option.strip("-") for option in (*parameter.opts, *parameter.secondary_opts))
     if isinstance(command, click.Group):
-        for key, each in command.commands.items():
-            yield from command_names(each, key)
+        for key, subcommand in command.commands.items():
+            yield from command_names(subcommand, key)
 
 
 MODULES = {path.relative_to(ROOT).as_posix(): path for package in PACKAGES for path in ROOT.glob(f"{package}/**/*.py")}

@@ -173,7 +173,7 @@ CODES = st.sampled_from([*STOP_CODES.values(), "SomeNewCode"])
 @given(containers=CONTAINERS, code=CODES, data=st.data())
 def test_the_order_of_containers_does_not_matter(containers: list[events.Raw], code: str, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(containers))
-    one, other = (told(events.task_stopped(code, "x", containers=each)) for each in (containers, shuffled))
+    one, other = (told(events.task_stopped(code, "x", containers=container)) for container in (containers, shuffled))
     assert (one.severity, one.cause) == (other.severity, other.cause)
 
 
@@ -194,4 +194,4 @@ def test_only_a_good_standalone_run_of_a_task_resolves(
     result = told(events.task_stopped(code, "x", containers=containers, service=service))
     if result.resolves:
         assert (result.cause, service, code) == ("task_completed", None, "EssentialContainerExited")
-        assert {each.get("exitCode") for each in containers} & {0} == {0}
+        assert {container.get("exitCode") for container in containers} & {0} == {0}

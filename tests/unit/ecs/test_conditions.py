@@ -111,7 +111,7 @@ class TestHooks:
 
     def test_a_steady_state_ends_no_hook(self) -> None:
         ended = effects(hook("SERVICE_STEADY_STATE", eventName="SERVICE_STEADY_STATE")).ends
-        assert [each.key for each in ended] == ["too_few_tasks"]
+        assert [condition.key for condition in ended] == ["too_few_tasks"]
 
 
 class TestDeployments:

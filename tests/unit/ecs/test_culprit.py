@@ -199,7 +199,7 @@ def test_after_an_unknown_stop_the_container_with_an_error_is_the_culprit() -> N
 
 
 def _stopped(containers: Sequence[dict[str, Any]], codes: dict[str, int], **detail: Any) -> dict[str, Any]:
-    listed = [{"lastStatus": "STOPPED", "exitCode": codes[each["name"]], **each} for each in containers]
+    listed = [{"lastStatus": "STOPPED", "exitCode": codes[container["name"]], **container} for container in containers]
     return {
         "source": "aws.ecs",
         "detail-type": "ECS Task State Change",
@@ -288,7 +288,7 @@ def _events() -> Iterator[tuple[str, dict[str, Any]]]:
             text = path.read_text(encoding="utf-8")
             lines = map(json.loads, text.splitlines()) if path.suffix == ".jsonl" else [json.loads(text)]
             for place, item in enumerate(
-                each for line in lines for each in (line if isinstance(line, list) else [line])
+                item for line in lines for item in (line if isinstance(line, list) else [line])
             ):
                 raw = item.get("event", item) if isinstance(item, dict) else {}
                 if _has_several_containers(raw):

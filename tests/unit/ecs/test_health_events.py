@@ -303,4 +303,4 @@ def test_the_issue_of_the_samples_opens_and_ends_one_incident() -> None:
     assert opened.occurrence != closed.occurrence
     begun = alert(opened, classify(opened)).effects.begins
     ended = alert(closed, classify(closed)).effects.ends
-    assert [each.key for each in begun] == [each.key for each in ended]
+    assert [condition.key for condition in begun] == [condition.key for condition in ended]

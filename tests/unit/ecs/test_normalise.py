@@ -154,7 +154,10 @@ def test_a_task_started_when_it_reached_running_which_is_not_when_it_was_created
 
 
 def test_the_order_in_which_ecs_lists_the_containers_has_no_meaning() -> None:
-    names = [each.name for each in normalise(events.task_event(containers=[{"name": "b"}, {"name": "a"}])).containers]
+    names = [
+        container.name
+        for container in normalise(events.task_event(containers=[{"name": "b"}, {"name": "a"}])).containers
+    ]
     assert names == ["a", "b"]
 
 

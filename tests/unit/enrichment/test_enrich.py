@@ -85,7 +85,7 @@ def test_what_is_left_behind_asks_nobody_later() -> None:
 
     definitions = TaskDefinitions(lambda _region: Ecs(), lambda: 0.0)
     enrich([DIED], 0.1, [hangs, from_task_definition(definitions)])
-    (thread,) = [each for each in threading.enumerate() if each.name == f"enrich-{DIED.id}"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == f"enrich-{DIED.id}"]
     release.set()
     thread.join(10)
     assert asked == []
@@ -114,9 +114,9 @@ def test_only_announced_alerts_are_enriched(enrichment: Enrichment | None) -> No
     asked: list[list[str]] = []
 
     def ask(alerts: Any, seconds: float) -> Mapping[str, Enrichment]:
-        asked.append([each.cause for each in alerts])
+        asked.append([alert.cause for alert in alerts])
         assert 0 < seconds < 60
-        return {each.id: enrichment for each in alerts if enrichment}
+        return {alert.id: enrichment for alert in alerts if enrichment}
 
     world = World()
     world.router = world.router._replace(enrich=ask)

@@ -61,8 +61,8 @@ def test_an_incident_is_one_message_that_shows_its_newest_state() -> None:
     with Double() as discord:
         chat = channel(discord.url)
         remote = chat.send(chat.render(OPENED)) or {}
-        for each in (UPDATED, RESOLVED):
-            payload = chat.render(replace(each, remote=remote, reason="digest"))  # type: ignore[arg-type]
+        for notification in (UPDATED, RESOLVED):
+            payload = chat.render(replace(notification, remote=remote, reason="digest"))  # type: ignore[arg-type]
             assert chat.send(payload) is None
         assert discord.posted == 1
         (message,) = discord.messages.values()

@@ -45,8 +45,8 @@ def test_google_chat_accepts_every_message(name: str) -> None:
 def test_an_incident_is_one_thread_although_nothing_is_remembered() -> None:
     with Double() as space:
         chat = channel(space.url)
-        for each in (OPENED, UPDATED, RESOLVED):
-            assert chat.send(chat.render(each)) is None  # type: ignore[func-returns-value]
+        for notification in (OPENED, UPDATED, RESOLVED):
+            assert chat.send(chat.render(notification)) is None  # type: ignore[func-returns-value]
         chat.send(chat.render(replace(OPENED, incident=replace(OPENED.incident, number=99))))
         assert [len(thread) for thread in space.threads.values()] == [3, 1]
         assert next(iter(space.threads)) == OPENED.incident.id

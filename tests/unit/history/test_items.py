@@ -118,7 +118,7 @@ def test_a_row_has_the_alert_and_the_decision() -> None:
         "ttl": TTL,
     }
     assert item.items() >= expected.items()
-    assert [(each["name"], each["exit_code"]) for each in item["containers"]] == [("app", 1)]
+    assert [(container["name"], container["exit_code"]) for container in item["containers"]] == [("app", 1)]
 
 
 def test_hot_index_keys_include_day_and_shard() -> None:
@@ -136,7 +136,7 @@ def test_the_day_is_that_of_the_event_not_of_its_arrival() -> None:
 def test_shards_are_even_and_stable() -> None:
     shards = [shard(str(number)) for number in range(10_000)]
     assert set(shards) == set(range(SHARDS))
-    assert all(800 < shards.count(each) < 1200 for each in range(SHARDS))
+    assert all(800 < shards.count(delivery) < 1200 for delivery in range(SHARDS))
     assert shard("0d6e3df3") == 1
 
 
@@ -421,7 +421,7 @@ def test_deliveries_are_stored_with_their_incident_in_order_of_time() -> None:
 def test_deliveries_recorded_together_are_one_item_and_are_read_separately() -> None:
     made = [delivery(channel=name) for name in ("email", "slack", "teams")]
     (item,) = delivery_items(SubjectState(SUBJECT, incident=OPEN), made, TTL, NOW)
-    assert [each["channel"] for each in each_delivery(stored(item))] == ["email", "slack", "teams"]
+    assert [delivery["channel"] for delivery in each_delivery(stored(item))] == ["email", "slack", "teams"]
 
 
 def test_only_failed_deliveries_are_in_the_index_of_failures_each_as_its_own_item() -> None:
@@ -431,8 +431,15 @@ def test_only_failed_deliveries_are_in_the_index_of_failures_each_as_its_own_ite
     index = INDEXES["failed_deliveries"]
     indexed = [item for item in items if index.partition in item]
     assert [item["channel"] for item in indexed] == ["slack", "teams"]
-    assert [item[index.partition] for item in indexed] == [f"failed#2024-08-08#{shard(each['sk'])}" for each in indexed]
-    assert [each["channel"] for item in items for each in each_delivery(item)] == ["slack", "teams", "email", "pager"]
+    assert [item[index.partition] for item in indexed] == [
+        f"failed#2024-08-08#{shard(delivery['sk'])}" for delivery in indexed
+    ]
+    assert [delivery["channel"] for item in items for delivery in each_delivery(item)] == [
+        "slack",
+        "teams",
+        "email",
+        "pager",
+    ]
 
 
 def test_a_delivery_without_an_incident_is_an_error() -> None:

@@ -50,8 +50,8 @@ def row(
 
 def history_with(*rows: AlertRecord, now: float = AT) -> History:
     history = History(MemoryTable(), RETENTION)
-    for each in rows:
-        history.commit(now, [each])
+    for item in rows:
+        history.commit(now, [item])
     return history
 
 
@@ -222,7 +222,7 @@ def test_due_subjects_are_found_with_the_longest_overdue_first() -> None:
         world.now += 1
     assert world.history.due(world.now) == []
     world.now += 30
-    assert [each.subject.text for each in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
+    assert [state.subject.text for state in world.history.due(world.now)] == [f"service:{name}" for name in SERVICES]
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------
@@ -426,7 +426,7 @@ def update_all(
         return Changes(changes, channel_states)
 
     outcomes = history.update_all(subjects, read, change, lambda: AT, pause)
-    return [part.name for part, each in zip(subjects, outcomes, strict=True) if isinstance(each, Stored)]
+    return [part.name for part, outcome in zip(subjects, outcomes, strict=True) if isinstance(outcome, Stored)]
 
 
 def watched() -> tuple[History, Watched]:
@@ -511,7 +511,7 @@ def test_what_does_not_fit_into_a_transaction_follows_the_one_that_charges_the_r
 
     table.refused[CHANNEL_STATES_KEY] = Conflict([CHANNEL_STATES_KEY])
     outcomes = history.update_all(subjects, lambda *_: None, change, lambda: AT, lambda _: None, tries=1)
-    assert not any(isinstance(each, Stored) for each in outcomes)
+    assert not any(isinstance(outcome, Stored) for outcome in outcomes)
     table.refused.clear()
     history.update_all(subjects, lambda *_: None, change, lambda: AT, lambda _: None, tries=1)
     assert [("channels" in commit, len(commit)) for commit in table.commits[1:]] == [(True, MAX_PUTS), (False, 2)]

@@ -71,8 +71,8 @@ def mappings(value: Any) -> Iterator[dict[str, Any]]:
     """Every record and mapping in it, itself first."""
     if isinstance(value, dict):
         yield value
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from mappings(each)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from mappings(item)
 
 
 MAPPINGS_OF_DATA = {
@@ -100,14 +100,14 @@ def records(value: Any) -> Iterator[dict[str, Any]]:
     """Every record in it: a structure with fields of its own, not a mapping whose keys are data."""
     if isinstance(value, dict):
         yield value
-        for name, each in value.items():
-            if name in MAPPINGS_OF_RECORDS and isinstance(each, dict):  # an incident's `tasks` is a list of ids
-                yield from (record for entry in each.values() for record in records(entry))
+        for name, member in value.items():
+            if name in MAPPINGS_OF_RECORDS and isinstance(member, dict):  # an incident's `tasks` is a list of ids
+                yield from (record for entry in member.values() for record in records(entry))
             elif name not in MAPPINGS_OF_DATA:
-                yield from records(each)
+                yield from records(member)
     elif isinstance(value, list):
-        for each in value:
-            yield from records(each)
+        for member in value:
+            yield from records(member)
 
 
 CHOICES = {"severity", "status", "last_kind_sent", "announced_severity", "outcome"}
@@ -149,13 +149,13 @@ def test_unknown_fields_survive_the_incident_and_are_not_in_the_next_one() -> No
     change_state(world, "service:web", add_unknown)
     world.receive(crash(number=2))
     world.wait(16 * MINUTE)
-    (item,) = [opened(each) for each in world.rows("subject#") if each["sk"] == "incident"]
+    (item,) = [opened(row) for row in world.rows("subject#") if row["sk"] == "incident"]
     state = item["state"]
     assert [place[NEW] for place in (item, state, state["incident"], state["outbox"]["slack"])] == [1, 2, 3, 4]
     world.receive(events.service_action(createdAt="2024-08-08T18:00:00Z"))
     world.wait(HOUR)
     world.receive(crash(number=3, stoppedAt="2024-08-10T18:00:00Z"))
-    found = {each["sk"]: opened(each) for each in world.rows("subject#") if each["sk"].startswith("incident")}
+    found = {row["sk"]: opened(row) for row in world.rows("subject#") if row["sk"].startswith("incident")}
     assert found["incident#000001"]["state"]["incident"][NEW] == 3
     newest = found["incident"]
     assert (newest[NEW], newest["state"][NEW]) == (1, 2)
@@ -177,7 +177,7 @@ def test_an_unknown_value_that_this_version_has_changed_does_not_reappear() -> N
         written = world.history.commit(world.now, state=state._replace(outbox={**state.outbox, "slack": entry}))
         assert written is not None
         state = written
-        (item,) = [each for each in world.rows("subject#") if each["sk"] == "incident"]
+        (item,) = [row for row in world.rows("subject#") if row["sk"] == "incident"]
         assert opened(item)["state"]["outbox"]["slack"]["outcome"] == text
 
 
@@ -273,7 +273,11 @@ def test_a_subject_of_a_newer_version_is_not_touched_and_others_are_handled() ->
     world.now += HOUR
     handle(TICK, world.router, world.deadline(), 5)
     assert [item for item in world.rows("subject#") if item.get("subject") == "service:web"] == untouched
-    assert {each.incident.subject.text for each in world.slack.told} == {"service:web", "service:api", "service:new"}
+    assert {notification.incident.subject.text for notification in world.slack.told} == {
+        "service:web",
+        "service:api",
+        "service:new",
+    }
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
@@ -322,8 +326,8 @@ def test_a_damaged_state_affects_only_its_subject_whose_next_alert_is_announced(
     for _ in range(3):
         world.now += MINUTE
         handle(TICK, world.router, world.deadline(), 5)
-    names = {each.incident.subject.text for each in world.slack.told}
-    names |= {incident.subject.text for each in world.slack.told for incident in each.bundled}
+    names = {notification.incident.subject.text for notification in world.slack.told}
+    names |= {incident.subject.text for notification in world.slack.told for incident in notification.bundled}
     assert names == {f"service:s{number}" for number in range(20) if number != 7}
     (copy,) = [item for item in world.rows("subject#") if item["sk"].startswith("damaged#")]
     assert copy["item"] == damaged
@@ -331,10 +335,14 @@ def test_a_damaged_state_affects_only_its_subject_whose_next_alert_is_announced(
     assert copy["ttl"] >= world.now + 29 * DAY
     world.receive(crash("s7", 107), *(crash(f"new{number}", 200 + number) for number in range(9)))
     world.wait(2 * MINUTE)
-    told = {incident.id for each in world.slack.told for incident in (each.incident, *each.bundled)}
+    told = {
+        incident.id for notification in world.slack.told for incident in (notification.incident, *notification.bundled)
+    }
     assert f"{damaged['pk'].partition('#')[2]}-2" in told
     assert {f"service:new{number}" for number in range(9)} <= {
-        incident.subject.text for each in world.slack.told for incident in (each.incident, *each.bundled)
+        incident.subject.text
+        for notification in world.slack.told
+        for incident in (notification.incident, *notification.bundled)
     }
     assert len(counted) == len([item for item in world.rows("subject#") if item["sk"].startswith("damaged#")])
 
@@ -379,15 +387,15 @@ def test_damaged_channel_states_are_set_aside_and_alerts_are_still_sent() -> Non
     world.table.commit([Put({**item, "sent_at": "now"})], world.now)
     world.receive(crash("api", 2))
     world.tick()
-    assert {each.incident.subject.text for each in world.slack.told} == {"service:web", "service:api"}
-    assert sorted(each["sk"].partition("#")[0] for each in world.rows("channels")) == ["condition", "damaged"]
+    assert {notification.incident.subject.text for notification in world.slack.told} == {"service:web", "service:api"}
+    assert sorted(row["sk"].partition("#")[0] for row in world.rows("channels")) == ["condition", "damaged"]
 
 
 def test_a_damaged_silence_silences_nothing_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     silence = world.silence(world.now + HOUR, service="web")
     world.silence(world.now + HOUR, id_="s2", service="api")
-    (item,) = [each for each in world.rows("silences") if each["id"] == silence.id]
+    (item,) = [row for row in world.rows("silences") if row["id"] == silence.id]
     world.table.commit([Put({**item, "starts_at": "soon"})], world.now)
     assert world.decisions(crash(), crash("api", 2)) == ["announced", "silenced"]
     assert "starts_at" in caplog.text or "soon" in caplog.text
@@ -431,7 +439,7 @@ def test_a_damaged_open_incident_is_listed_with_its_readable_fields() -> None:
 def test_unreadable_attempts_are_left_out(change: dict[str, Any]) -> None:
     world = World()
     world.receive(crash())
-    item, *_ = [each for each in world.rows("subject#") if each["sk"].startswith("delivery#")]
+    item, *_ = [row for row in world.rows("subject#") if row["sk"].startswith("delivery#")]
     before = world.history.deliveries(item["incident"], world.now)
     world.table.commit([Put({**item, **change})], world.now)
     assert world.history.deliveries(item["incident"], world.now) == before[1:]
@@ -445,7 +453,7 @@ def batch(*raws: events.Raw) -> dict[str, Any]:
 
 
 def stored_item(world: World, name: str) -> Item:
-    (item,) = [each for each in world.rows("subject#") if each["sk"] == "incident" and each["subject"] == name]
+    (item,) = [row for row in world.rows("subject#") if row["sk"] == "incident" and row["subject"] == name]
     return item
 
 

@@ -144,7 +144,7 @@ class TestFailingChannels:
         world.slack.failure = lambda: TransientError("503")
         world.receive(crash("t1", START))
         world.wait(25 * HOUR)
-        outcomes = [each["outcome"] for each in world.ledger("slack")]
+        outcomes = [delivery["outcome"] for delivery in world.ledger("slack")]
         assert outcomes[-1] == "failed"
         tried = world.slack.tried
         world.wait(HOUR)
@@ -314,7 +314,7 @@ class TestEnds:
         assert life.entry() == before
         life.answers(dispatch)
         assert (life.entry().is_behind, life.entry().due_at) == (True, START)
-        assert [each.kind for each in life.sends().values()] == [RESOLVED]
+        assert [send.kind for send in life.sends().values()] == [RESOLVED]
 
     def test_the_end_itself_is_followed_by_no_other_end(self, life: Life) -> None:
         life.gets(an_alert())
@@ -1018,7 +1018,7 @@ class TestOutage:
 
     def test_a_channel_that_was_not_told_has_failed(self, life: Life) -> None:
         deliveries = self.recorded(life, an_alert(), "slack")
-        assert [(each.dispatch.channel, each.outcome) for each in deliveries] == [
+        assert [(delivery.dispatch.channel, delivery.outcome) for delivery in deliveries] == [
             ("slack", Outcome.SENT),
             ("email", Outcome.FAILED),
             ("pager", Outcome.FAILED),
@@ -1072,7 +1072,7 @@ class TestOutage:
         life.gets(an_alert(at=START + 1), SLACK)
         before = life.entry()
         deliveries = self.recorded(life, an_alert(at=START + 2), "email", "pager")
-        assert [each.dispatch.channel for each in deliveries] == ["email", "pager"]
+        assert [delivery.dispatch.channel for delivery in deliveries] == ["email", "pager"]
         assert life.entry() == before._replace(suppressed=life.entry().suppressed)
 
     def test_a_channel_whose_message_failed_gets_the_alert_with_the_digest_of_its_window(self, life: Life) -> None:
@@ -1159,7 +1159,7 @@ class TestOutage:
         life.sends()
         life.now += DAY
         deliveries = self.recorded(life, an_alert(at=life.now), "slack")
-        assert [each.outcome for each in deliveries] == [Outcome.SENT, Outcome.FAILED, Outcome.FAILED]
+        assert [delivery.outcome for delivery in deliveries] == [Outcome.SENT, Outcome.FAILED, Outcome.FAILED]
         assert deliveries[0].dispatch.revision == 1
         assert life.incident.number == 2
 

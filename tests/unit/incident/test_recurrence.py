@@ -43,8 +43,8 @@ def begun(at: float, deployment: str = events.DEPLOYMENT) -> events.Raw:
 def state(*raws: events.Raw) -> SubjectState:
     """With each of them counted, or noted as a deployment."""
     made = SubjectState(of(died(START)).subject)
-    for each in map(of, raws):
-        made = record_deployment(made, each) if each.cause == BEGUN.lower()[8:] else count_occurrence(made, each)
+    for raw in map(of, raws):
+        made = record_deployment(made, raw) if raw.cause == BEGUN.lower()[8:] else count_occurrence(made, raw)
     return made
 
 

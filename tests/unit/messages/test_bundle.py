@@ -42,7 +42,7 @@ def test_the_worst_incidents_come_first_and_new_ones_before_ongoing_and_resolved
         part("service:dead"),
     ]
     told = bundle(parts, ENGLISH)
-    assert [each.subject.text for each in told.bundled] == [
+    assert [incident.subject.text for incident in told.bundled] == [
         "service:dead",
         "service:warned",
         "service:old",
@@ -158,7 +158,7 @@ def test_severities_are_those_of_the_incidents() -> None:
 def test_a_bundles_kind_is_that_of_its_worst_part_and_a_recovery_mentions_no_one(
     kinds: tuple[Kind, ...], kind: Kind, mention: str
 ) -> None:
-    told = bundle([part(f"service:{each}", kind=each) for each in kinds], ENGLISH)
+    told = bundle([part(f"service:{kind}", kind=kind) for kind in kinds], ENGLISH)
     assert (told.kind, told.mention) == (kind, mention)
 
 
@@ -205,7 +205,7 @@ def test_every_incident_is_named_or_counted_within_the_limit(
         r"(?m)^• .*?(?:, |・新規 |・継続中 |・解決済み )(\d+) (?:new|ongoing|resolved|件)", told.message.text
     )
     left = re.search(r"… (?:and|他) (\d+)", told.message.text)
-    names = "".join(each.subject.text for each in told.bundled)
+    names = "".join(incident.subject.text for incident in told.bundled)
     if not re.search(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029…]|\d ", names):
         assert sum(map(int, heads)) + (int(left[1]) if left else 0) == len(parts)
 

@@ -97,7 +97,7 @@ def test_the_worst_case_stays_below_64_kib() -> None:
         task_definition=text,
         subject=subject,
         containers=containers,
-        culprits=tuple(each.name for each in containers),
+        culprits=tuple(container.name for container in containers),
         runbook_url="https://example.com/" + "x" * 300_000,
     )
     causes = {wide * 255 + str(n): 2**31 for n in range(100)}

@@ -18,7 +18,7 @@ from router.ecs.normalise import normalise
 from router.ecs.stop_reason import _FAILURES, _TARGETS, NAME, parse
 from router.messages.hints import HINTS, Hint, Situation, hint, named, placeholders, worded
 
-ALL = [(cause, each) for cause, hints in HINTS.items() for each in hints]
+ALL = [(cause, entry) for cause, hints in HINTS.items() for entry in hints]
 KNOWN = {
     "container": "app",
     "image": "web:1.4.3",
@@ -85,7 +85,7 @@ def test_every_hint_can_be_reached(cause: str, each: Hint) -> None:
 
 @pytest.mark.parametrize("word", ["somebody", "whoever", "nobody", "look at", "mend", "permit", "for ever", "anew"])
 def test_hints_use_plain_technical_english(word: str) -> None:
-    assert not [each.en for _, each in ALL if re.search(rf"\b{word}\b", each.en, re.IGNORECASE)]
+    assert not [entry.en for _, entry in ALL if re.search(rf"\b{word}\b", entry.en, re.IGNORECASE)]
 
 
 # --- which one --------------------------------------------------------------------------------------------------------
@@ -428,7 +428,7 @@ def test_a_reason_of_any_length_is_parsed_quickly(cause: str) -> None:
 VOCABULARY = sorted(
     {word for _, phrases in chain(_FAILURES, _TARGETS) for phrase in phrases for word in phrase.split()}
     - {NAME, "resource:eni", "i/o"}
-    | {word for _, each in ALL for word in re.findall(r"[a-z]{3,}", each.en.lower())}
+    | {word for _, entry in ALL for word in re.findall(r"[a-z]{3,}", entry.en.lower())}
     | {"maintenance", "draining", "deregistration", "unhealthy", "scaling", "rebalancing", "oom-killed", "spot"}
     | {"outofmemoryerror", "cannotpullcontainererror", "resourceinitializationerror", "dockertimeouterror"}
 )

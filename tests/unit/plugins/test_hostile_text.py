@@ -84,13 +84,13 @@ def slack(payload: dict[str, Any]) -> Iterator[str]:
 def slack_texts(value: Any) -> Iterator[tuple[str, bool]]:
     """Every text that Slack shows, and whether it formats it."""
     if isinstance(value, list):
-        for each in value:
-            yield from slack_texts(each)
+        for member in value:
+            yield from slack_texts(member)
     elif isinstance(value, dict):
         if isinstance(value.get("text"), str):
             yield value["text"], value.get("type") != "plain_text"
-        for each in value.values():
-            yield from slack_texts(each)
+        for member in value.values():
+            yield from slack_texts(member)
 
 
 def teams(payload: dict[str, Any]) -> Iterator[str]:
@@ -203,13 +203,13 @@ class Told(NamedTuple):
 @st.composite
 def told(draw: st.DrawFn) -> Told:
     """Of one alert or of several, with hostile texts in the event, the log, and the names of account and log stream."""
-    about = [replace(each, runbook_url=RUNBOOK) for each in draw(st.lists(alerts(HOSTILE), min_size=1, max_size=3))]
+    about = [replace(alert, runbook_url=RUNBOOK) for alert in draw(st.lists(alerts(HOSTILE), min_size=1, max_size=3))]
     kind, language = draw(st.sampled_from(Kind)), draw(st.sampled_from(["en", "ja"]))
     config = ChannelConfig("chat", "chat", {}, language=language)
-    states = [SubjectState(each.subject, incident=incident_of(each, kind)) for each in about]
+    states = [SubjectState(alert.subject, incident=incident_of(alert, kind)) for alert in about]
     dispatches = [
-        Dispatch("chat", kind, 1, 1, is_first=True, severity=each.severity, suppressed={each.cause: 2})
-        for each in about
+        Dispatch("chat", kind, 1, 1, is_first=True, severity=alert.severity, suppressed={alert.cause: 2})
+        for alert in about
     ]
     if len(states) > 1:
         made_ = bundle(list(zip(states, dispatches, strict=True)), config)
@@ -218,7 +218,7 @@ def told(draw: st.DrawFn) -> Told:
         found = Enrichment(facts={name: fact}, log_excerpt=log, logs=(clean(name), clean(fact)), account_name=name)
         assert states[0].incident
         made_ = notification(dispatches[0], states[0].incident, config, found)
-    alarms = {each.alarm.runbook_url for each in about if each.alarm and each.alarm.runbook_url}
+    alarms = {alert.alarm.runbook_url for alert in about if alert.alarm and alert.alarm.runbook_url}
     return Told(made_, frozenset({RUNBOOK, *alarms}))
 
 
@@ -235,7 +235,7 @@ def incident_of(about: Alert, kind: Kind) -> Any:
 def is_known(url: str, runbooks: frozenset[str]) -> bool:
     """Whether a link leads to a console of AWS, to documentation, or to a runbook of the owner's."""
     host = urlsplit(url).hostname or ""
-    console = any(re.fullmatch(rf"[a-z0-9-]+\.{re.escape(each)}", host) for each in HOSTS.values())
+    console = any(re.fullmatch(rf"[a-z0-9-]+\.{re.escape(domain)}", host) for domain in HOSTS.values())
     return url.startswith("https://") and (url in runbooks or host in DOCUMENTATION or console)
 
 

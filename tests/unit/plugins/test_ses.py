@@ -74,7 +74,9 @@ def told(
 def mails() -> list[EmailMessage]:
     """What SES was given, read by the standard library as a mail client does."""
     sent = ses_backends["123456789012"][REGION].sent_messages
-    return [email.message_from_string(each.raw_data, EmailMessage, policy=policy.default) for each in sent]
+    return [
+        email.message_from_string(notification.raw_data, EmailMessage, policy=policy.default) for notification in sent
+    ]
 
 
 def mail(notification: Notification, channel: Ses | None = None, *, plain: bool = False) -> EmailMessage:
@@ -99,7 +101,7 @@ def visible(html: str) -> str:
 def test_the_mail_is_from_and_to_the_configured_addresses() -> None:
     message = mail(told())
     assert str(message["From"]) == '"ECS alerts" <alerts@example.com>' or str(message["From"]) == OPTIONS["from"]
-    assert [str(each) for each in message["To"].addresses] == OPTIONS["to"]
+    assert [str(address) for address in message["To"].addresses] == OPTIONS["to"]
     (sent,) = ses_backends["123456789012"][REGION].sent_messages
     assert (sent.source, {*sent.destinations}) == ("alerts@example.com", {*OPTIONS["to"]})
 
@@ -168,15 +170,17 @@ def life(language: str = "en") -> list[Notification]:
 )
 def test_the_subject_of_an_incident_never_changes(language: str, subject: str) -> None:
     """But for `Re:`, which Apple Mail wants and Gmail ignores."""
-    third = [replace(each, incident=replace(each.incident, number=3)) for each in life(language)]
-    subjects = [str(mail(each)["Subject"]) for each in third]
+    third = [
+        replace(notification, incident=replace(notification.incident, number=3)) for notification in life(language)
+    ]
+    subjects = [str(mail(notification)["Subject"]) for notification in third]
     assert subjects == [subject, f"Re: {subject}", f"Re: {subject}"]
 
 
 def test_all_mails_of_an_incident_refer_to_one_id() -> None:
     """Also the first one, and without any memory."""
-    for each in life():
-        message = mail(each)
+    for notification in life():
+        message = mail(notification)
         assert message["References"] == ROOT
         assert message["In-Reply-To"] == ROOT
 
@@ -188,8 +192,8 @@ def test_later_mails_reply_to_the_id_that_ses_gave_to_the_first() -> None:
     assert remembered is not None
     given = remembered["message_id"]
     assert re.fullmatch(rf"<[^<>@\s]+@{REGION}\.amazonses\.com>", given)
-    for each in later:
-        payload = channel.render(replace(each, remote=remembered))
+    for notification in later:
+        payload = channel.render(replace(notification, remote=remembered))
         assert channel.send(payload) is None  # what is remembered stays
         assert mails()[-1]["In-Reply-To"] == given
         assert str(mails()[-1]["References"]).split() == [ROOT, given]
@@ -217,7 +221,7 @@ def test_the_id_that_ses_gives_in_virginia_has_another_host(monkeypatch: pytest.
 
 
 def test_outlooks_thread_is_the_same_in_all_mails_and_another_in_the_next_incident() -> None:
-    indexes = {str(mail(each)["Thread-Index"]) for each in life()}
+    indexes = {str(mail(notification)["Thread-Index"]) for notification in life()}
     assert len(indexes) == 1
     raw = base64.b64decode(indexes.pop())
     assert (len(raw), raw[0]) == (22, 1)
@@ -226,7 +230,7 @@ def test_outlooks_thread_is_the_same_in_all_mails_and_another_in_the_next_incide
 
 def test_each_mail_has_a_message_id_of_its_own_and_its_attempts_share_it() -> None:
     """SES replaces it; a relay that does not would find repetitions by it."""
-    identities = [str(mail(each)["Message-ID"]) for each in (*life(), told())]
+    identities = [str(mail(notification)["Message-ID"]) for notification in (*life(), told())]
     assert len({*identities}) == 3
     assert identities[0] == identities[3]
 
@@ -280,7 +284,7 @@ def test_no_text_adds_a_header_or_a_part(text: str) -> None:
     assert set(message.keys()) == ALLOWED
     assert len(message.keys()) == len(ALLOWED)
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
-    assert [str(each) for each in message["To"].addresses] == OPTIONS["to"]
+    assert [str(address) for address in message["To"].addresses] == OPTIONS["to"]
 
 
 def test_an_encoded_word_in_a_subject_is_shown_as_it_is() -> None:
@@ -396,7 +400,7 @@ def test_what_is_no_address_is_refused(option: str, value: Any, why: str) -> Non
 
 def test_a_variable_may_hold_several_addresses() -> None:
     message = mail(told(), ses(to="ops@example.org, lead@example.net"))
-    assert [str(each) for each in message["To"].addresses] == ["ops@example.org", "lead@example.net"]
+    assert [str(address) for address in message["To"].addresses] == ["ops@example.org", "lead@example.net"]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def mrkdwn(value: Any) -> list[str]:
 
 
 def log_of(payload: dict[str, Any]) -> str:
-    (found,) = [each for each in texts(payload) if "```" in each]
+    (found,) = [text for text in texts(payload) if "```" in text]
     return found
 
 
@@ -130,12 +130,12 @@ def test_every_part_of_the_message_is_shown() -> None:
 def test_colours_distinguish_severities_and_the_end() -> None:
     """There are five different colours, and the end is always green."""
     looks = {
-        (SLACK.render(each)["attachments"][0]["color"], SLACK.render(each)["text"][0])
-        for each in [notification(severity=severity) for severity in Severity]
+        (SLACK.render(part)["attachments"][0]["color"], SLACK.render(part)["text"][0])
+        for part in [notification(severity=severity) for severity in Severity]
     }
     ends = {
-        (SLACK.render(each)["attachments"][0]["color"], SLACK.render(each)["text"][0])
-        for each in [notification(kind=Kind.RESOLVED, severity=severity) for severity in Severity]
+        (SLACK.render(part)["attachments"][0]["color"], SLACK.render(part)["text"][0])
+        for part in [notification(kind=Kind.RESOLVED, severity=severity) for severity in Severity]
     }
     assert ends == {("#2eb67d", "✅")}
     assert len({colour for colour, _ in looks | ends}) == len({sign for _, sign in looks | ends}) == 5
@@ -177,7 +177,7 @@ def test_slack_does_not_link_names() -> None:
     payload = render()
     objects = re.findall(r'\{"type": "mrkdwn"[^}]*\}', json.dumps(payload))
     assert len(objects) == 8
-    assert all('"verbatim": true' in each for each in objects)
+    assert all('"verbatim": true' in part for part in objects)
 
 
 def test_log_cannot_leave_its_fence() -> None:
@@ -331,8 +331,8 @@ def test_many_facts_share_the_space() -> None:
     """Ten to a section, twenty at most, each whole as long as there is room."""
     payload = render(facts=tuple((f"L{n}", "v" * 5000) for n in range(30)))
     fields = [block["fields"] for block in blocks(payload, "section") if "fields" in block]
-    assert [len(each) for each in fields] == [10, 10]
-    assert sum(len(field["text"]) for each in fields for field in each) <= 3000
+    assert [len(field) for field in fields] == [10, 10]
+    assert sum(len(field["text"]) for part in fields for field in part) <= 3000
     (only,) = [block["fields"] for block in blocks(render(facts=(("L", "v" * 1500),)), "section") if "fields" in block]
     assert only[0]["text"] == "*L*\n" + "v" * 1500
 

@@ -98,7 +98,7 @@ def test_the_end_turns_the_message_green_and_replies(slack: SlackApiDouble) -> N
     sent(slack, update(memory, kind=Kind.RESOLVED, reason=Reason.ENDED))
     (root,) = slack.workspace.roots()
     (reply,) = slack.workspace.replies(root.ts)
-    assert [each.attachments[0]["color"] for each in (root, reply)] == [GREEN, GREEN]
+    assert [sent_payload.attachments[0]["color"] for sent_payload in (root, reply)] == [GREEN, GREEN]
     assert not reply.broadcast
 
 
@@ -629,7 +629,7 @@ def test_a_message_that_somebody_deletes_is_posted_again_and_goes_on(world: Slac
     world.receive(steady(world.now))
     world.wait(20 * MINUTE)
     assert world.story == ["RESOLVED", "- RESOLVED"]
-    assert [each["outcome"] for each in world.ledger("slack")] == [Outcome.SENT] * 3
+    assert [delivery["outcome"] for delivery in world.ledger("slack")] == [Outcome.SENT] * 3
 
 
 def test_lost_answers_repeat_nothing(world: SlackWorld) -> None:
@@ -643,7 +643,7 @@ def test_lost_answers_repeat_nothing(world: SlackWorld) -> None:
     world.receive(steady(world.now))
     world.wait(20 * MINUTE)
     assert world.story == ["RESOLVED", "- CRITICAL, ongoing", "- RESOLVED"]
-    assert [each["outcome"] for each in world.ledger("slack")] == ["retry", "sent", "retry", "sent", "sent"]
+    assert [delivery["outcome"] for delivery in world.ledger("slack")] == ["retry", "sent", "retry", "sent", "sent"]
 
 
 def test_a_rejected_layout_is_plain_text_in_the_same_message(world: SlackWorld) -> None:
@@ -675,5 +675,5 @@ def test_two_incidents_that_end_together_are_green_in_their_own_messages(world: 
     world.receive(*ends)
     world.wait(20 * MINUTE)
     *own, both = world.double.workspace.roots()
-    assert [each.attachments[0]["color"] for each in own] == [GREEN, GREEN]
+    assert [sent_payload.attachments[0]["color"] for sent_payload in own] == [GREEN, GREEN]
     assert "2" in both.text

@@ -88,7 +88,7 @@ def assert_publishable(payload: dict[str, Any]) -> None:
         size += len(name) + len("String") + len(attribute["StringValue"].encode())
     assert size <= 256 * 1024
     unsupported = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-    assert not re.search(unsupported, message + "".join(each["StringValue"] for each in attributes.values()))
+    assert not re.search(unsupported, message + "".join(attribute["StringValue"] for attribute in attributes.values()))
     json.dumps(payload)
 
 
@@ -210,7 +210,7 @@ def test_large_mail_is_cut_between_characters(sns: Sns, char: str) -> None:
 def test_attributes_let_subscribers_filter(sns: Sns) -> None:
     """Severity, cause, cluster, service and kind are attributes if they are known."""
     full = sns.render(notification())["MessageAttributes"]
-    assert {name: each["StringValue"] for name, each in full.items()} == {
+    assert {name: attribute["StringValue"] for name, attribute in full.items()} == {
         "severity": "critical",
         "cause": "out_of_memory",
         "cluster": "prod",

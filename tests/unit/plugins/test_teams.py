@@ -83,13 +83,13 @@ def elements(value: Any, kind: str) -> Iterator[dict[str, Any]]:
 def lines(content: dict[str, Any], *, log: bool = False) -> list[str]:
     """The text of the blocks with the message's text, or with its log."""
     blocks = elements(content["body"], "TextBlock")
-    return [each["text"] for each in blocks if "spacing" in each and ("fontType" in each) == log]
+    return [block["text"] for block in blocks if "spacing" in block and ("fontType" in block) == log]
 
 
 def shown(content: dict[str, Any]) -> list[str]:
     """Every string in which a client reads formatting."""
-    facts = [text for each in elements(content, "FactSet") for fact in each["facts"] for text in fact.values()]
-    return [each["text"] for each in elements(content, "TextBlock")] + facts
+    facts = [text for element in elements(content, "FactSet") for fact in element["facts"] for text in fact.values()]
+    return [element["text"] for element in elements(content, "TextBlock")] + facts
 
 
 def size(payload: dict[str, Any]) -> int:
@@ -103,15 +103,15 @@ def test_every_part_of_the_message_is_shown() -> None:
     """Severity and title in the coloured box, then text, facts, log, place and id; a button for each link."""
     content = render()
     head, *_ = elements(content, "Container")
-    assert [each["text"] for each in head["items"]] == ["🔴 CRITICAL", MESSAGE.headline]
+    assert [item["text"] for item in head["items"]] == ["🔴 CRITICAL", MESSAGE.headline]
     assert lines(content) == MESSAGE.text.splitlines()
-    assert [(fact["title"], fact["value"]) for each in elements(content, "FactSet") for fact in each["facts"]] == [
-        *MESSAGE.facts
-    ]
+    assert [
+        (fact["title"], fact["value"]) for element in elements(content, "FactSet") for fact in element["facts"]
+    ] == [*MESSAGE.facts]
     assert lines(content, log=True) == ["java.lang.OutOfMemoryError: Java heap space", f"{NBSP * 4}at Main.main"]
     assert [block["text"] for block in elements(content, "TextBlock")][-4] == "Last log lines"
     assert content["body"][-1]["text"] == f"123456789012 · eu-west-1 · {INCIDENT.id}"
-    assert [(each["title"], each["url"]) for each in content["actions"]] == [*MESSAGE.links]
+    assert [(action["title"], action["url"]) for action in content["actions"]] == [*MESSAGE.links]
     assert content["fallbackText"] == f"🔴 CRITICAL: {MESSAGE.headline}"
 
 
@@ -146,7 +146,7 @@ def test_a_card_is_in_the_readers_language() -> None:
     """Severity, status and the log's heading come from the message."""
     content = render(status="重大・継続中", headline="メモリ不足", labels=PartLabels("概要", "理由", "対処", "ログ"))
     head, *_ = elements(content, "Container")
-    assert [each["text"] for each in head["items"]] == ["🔴 重大・継続中", "メモリ不足"]
+    assert [item["text"] for item in head["items"]] == ["🔴 重大・継続中", "メモリ不足"]
     assert "ログ" in [block["text"] for block in elements(content, "TextBlock")]
     assert not re.search("CRITICAL|log", json.dumps(content["body"]))
 
@@ -159,7 +159,7 @@ def test_every_line_wraps() -> None:
 def test_empty_parts_are_left_out() -> None:
     """An empty message shows the cause."""
     content = card(TEAMS.render(notification(Message(" \n", "\x00", (("", "x"), ("x", "\u202e")), (), " \n"))))
-    assert [each["text"] for each in elements(content, "TextBlock")][:2] == ["🔴", "out_of_memory"]
+    assert [element["text"] for element in elements(content, "TextBlock")][:2] == ["🔴", "out_of_memory"]
     assert len(content["body"]) == 2
     assert "actions" not in content
 
@@ -220,10 +220,10 @@ def test_no_text_formats_or_mentions(text: str) -> None:
     """For any input, no string of a card starts a mention, a link, an entity, a date or an emphasis."""
     labels = PartLabels(text, text, text, text)
     parts: dict[str, Any] = {"title": text, "headline": text, "text": text, "log_excerpt": text}
-    for each in shown(render(**parts, facts=((text, text),), status=f"x {text}", labels=labels)):
-        assert not re.search(r"</?[A-Za-z!?]|&[#A-Za-z]|\][(\[:]|\{\{|[*~`]|\\[!-/:-@\[-`{-~]", each)
-        assert not re.search(r"(?<!\w)_|_(?!\w|_|…)", each)
-        assert not re.match(r"[#>+=|-]|\d+[.)]|\s*$", each)
+    for text_part in shown(render(**parts, facts=((text, text),), status=f"x {text}", labels=labels)):
+        assert not re.search(r"</?[A-Za-z!?]|&[#A-Za-z]|\][(\[:]|\{\{|[*~`]|\\[!-/:-@\[-`{-~]", text_part)
+        assert not re.search(r"(?<!\w)_|_(?!\w|_|…)", text_part)
+        assert not re.match(r"[#>+=|-]|\d+[.)]|\s*$", text_part)
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_only_text_facts_and_log_are_shortened() -> None:
     links = tuple((f"Link {n}", f"https://a.example/{n}/" + "x" * 400) for n in range(6))
     content = render(text=big, facts=((big, big),) * 99, links=links, log_excerpt=big)
     assert next(elements(content, "Container"))["items"][1]["text"] == MESSAGE.headline
-    assert [(each["title"], each["url"]) for each in content["actions"]] == [*links]
+    assert [(action["title"], action["url"]) for action in content["actions"]] == [*links]
     assert re.fullmatch("語+…", lines(content)[0])
     assert re.fullmatch("…語+", lines(content, log=True)[0])
 
@@ -284,7 +284,7 @@ def test_text_that_just_fits_is_whole() -> None:
 def test_no_more_buttons_than_teams_shows() -> None:
     """Teams shows six."""
     content = render(links=tuple((f"L{n}", f"https://a.example/{n}") for n in range(9)))
-    assert [each["title"] for each in content["actions"]] == [f"L{n}" for n in range(6)]
+    assert [action["title"] for action in content["actions"]] == [f"L{n}" for n in range(6)]
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------

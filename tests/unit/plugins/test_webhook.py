@@ -86,9 +86,9 @@ def test_each_piece_of_news_has_an_id_of_its_own_and_its_attempts_share_it() -> 
         notification(Kind.RESOLVED, revision=2),
         notification(number=INCIDENT.number + 1),
     ]
-    ids = [webhook().render(each)["id"] for each in news]
+    ids = [webhook().render(new)["id"] for new in news]
     assert len({*ids}) == len(news)
-    assert not any("." in each for each in ids)
+    assert not any("." in id_ for id_ in ids)
     reworded = replace(news[0], message=Message("x", "3 minutes later"))
     assert webhook().render(reworded)["id"] == ids[0]
 

@@ -27,9 +27,9 @@ BEAT = {
 
 def receive(world: World, *beats: dict[str, Any]) -> list[str]:
     """The ids of the messages that are given back."""
-    records = [record(f"m{number}", each) for number, each in enumerate(beats)]
+    records = [record(f"m{number}", beat) for number, beat in enumerate(beats)]
     answer = handle({"Records": records}, world.router, world.deadline(), 5)
-    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def facts(notification: Notification) -> dict[str, str]:

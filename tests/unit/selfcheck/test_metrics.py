@@ -46,11 +46,11 @@ def told(*attempts: Attempt) -> MetricsRecorder:
     jobs = [job(channel) for channel, _, _ in attempts]
 
     def deliver(jobs: Sequence[Job], deadline: Deadline) -> Iterator[list[Answered]]:
-        for each, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
-            yield [(each, Delivery(each.dispatch, outcome, seconds=seconds))]
+        for attempt, (_, outcome, seconds) in zip(jobs, attempts, strict=True):
+            yield [(attempt, Delivery(attempt.dispatch, outcome, seconds=seconds))]
 
     meter = MetricsRecorder()
-    assert [each for done in meter.counting(deliver)(jobs, Deadline.after(60.0)) for each, _ in done] == jobs
+    assert [answer for done in meter.counting(deliver)(jobs, Deadline.after(60.0)) for answer, _ in done] == jobs
     return meter
 
 

@@ -64,5 +64,5 @@ def test_a_queue_cannot_ask_for_it(detail_type: str) -> None:
     event = {"source": OWN_SOURCE, "detail-type": detail_type, "detail": {}}
     assert receive(world, record("a", event)) == []
     ((body, reason),) = buried(world)
-    assert (json.loads(body), "only who may invoke the function" in str(reason)) == (event, True)
+    assert (json.loads(body), "only someone who may invoke the function" in str(reason)) == (event, True)
     assert world.slack.told == []

@@ -92,7 +92,7 @@ def test_the_next_page_continues_after_the_previous_one(world: World) -> None:
         more = [*more[:2], *result.stderr.removeprefix("More alerts: ").split()]
         more = more if result.stderr else []
     assert [len(page) for page in pages] == [7, 7, 7, 7, 2]
-    assert [each for page in pages for each in page] == [line["id"] for line in lines("list")]
+    assert [entry for page in pages for entry in page] == [line["id"] for line in lines("list")]
 
 
 def test_from_and_to_are_local_time_unless_they_say_otherwise(world: World) -> None:
@@ -203,7 +203,7 @@ def test_show_prints_everything_about_an_incident(world: World) -> None:
     (shown,) = lines("show", incident["id"])
     expected = {"id": incident["id"], "status": "open", "alerts": 2, "tasks": TASKS[1:3]}
     assert shown.items() >= expected.items()
-    told = {each["channel"]: (each["outcome"], each["answer"]) for each in shown["deliveries"]}
+    told = {delivery["channel"]: (delivery["outcome"], delivery["answer"]) for delivery in shown["deliveries"]}
     assert told == {"slack": ("sent", ""), "email": ("sent", ""), "pager": ("failed", "no such service")}
     text = run("show", incident["id"]).stdout
     assert all(word in text for word in (incident["id"], "service:web", *TASKS[1:3], "no such service"))

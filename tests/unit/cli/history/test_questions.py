@@ -153,7 +153,7 @@ def test_no_alerts_is_stated_in_text_and_not_in_json() -> None:
 
 
 def told(answer: dict[str, Any]) -> dict[str, tuple[bool, str]]:
-    return {each["channel"]: (each["notified"], each["why"]) for each in answer["channels"]}
+    return {channel["channel"]: (channel["notified"], channel["why"]) for channel in answer["channels"]}
 
 
 def test_why_explains_what_happened_what_was_decided_and_who_was_notified(world: World) -> None:
@@ -165,7 +165,7 @@ def test_why_explains_what_happened_what_was_decided_and_who_was_notified(world:
     assert told(answer) == dict.fromkeys(("slack", "email", "pager"), (True, "it opened the incident"))
     text = run("why", TASKS[1]).stdout
     assert all(word in text for word in ("exit code 137", OOM, "announced", "slack: notified", "incident "))
-    assert [each["id"] for each in lines("why", answer["id"])] == [answer["id"]]
+    assert [line["id"] for line in lines("why", answer["id"])] == [answer["id"]]
 
 
 def test_why_explains_a_window_and_the_digest_after_it(world: World) -> None:

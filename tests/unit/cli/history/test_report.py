@@ -101,7 +101,7 @@ def test_the_numbers_are_those_of_what_was_sent(week: Week) -> None:
     assert found["top_causes"][0] == {"cause": "essential_container_exited", "alerts": 3}
     assert found["median_recovery"] == pytest.approx(20 * MINUTE, abs=1)
     assert found["channels"]["pager"] == {"sent": 2, "failed": 1}
-    assert [each["fingerprint"].rpartition(":")[2] for each in found["incidents"]] == [HOSTILE, "api", "web"]
+    assert [incident["fingerprint"].rpartition(":")[2] for incident in found["incidents"]] == [HOSTILE, "api", "web"]
     assert len(found["still_open"]) == 2
 
 
@@ -287,4 +287,4 @@ def test_the_length_of_bars_is_proportional_to_their_numbers(opened: Browser, we
 
 
 def test_the_charts_show_the_severities_that_can_notify() -> None:
-    assert [str(each) for each in DRAWN] == ["critical", "error", "warning"]
+    assert [str(severity) for severity in DRAWN] == ["critical", "error", "warning"]
