@@ -6,10 +6,10 @@ import pytest
 
 from router.context import Answered, Job
 from router.deadline import Deadline
-from router.errors import PermanentError
+from router.errors import PermanentError, TransientError
 from router.model import Kind
-from tests.doubles.service_events import crash
-from tests.doubles.world import HOUR, START, Recorder, World, serially
+from tests.doubles.service_events import crash, steady
+from tests.doubles.world import HOUR, MINUTE, START, Recorder, World, serially
 
 
 class ManyHooks(World):
@@ -42,3 +42,22 @@ def test_more_deliveries_than_one_transaction_takes_are_all_recorded_and_none_is
     assert world.email.kinds == [Kind.OPENED]
     assert {name: len(world.ledger(name)) for name in world.channels} == dict.fromkeys(world.channels, 1)
     assert {hook.tried for name, hook in world.channels.items() if name != "email"} == {1}
+
+
+def test_an_end_that_is_being_sent_when_the_next_incident_opens_is_recorded_with_its_own_incident() -> None:
+    """Its retries outlast the four hours in which an alert would have opened the incident again."""
+    world = World()
+    world.receive(crash("t1", START))
+    world.slack.failure = lambda: TransientError("500", status=500)
+    world.receive(steady(START + MINUTE))
+    world.wait(6 * HOUR, step=5 * MINUTE)
+
+    def accept_while_it_fails_again() -> None:
+        world.slack.failure = lambda: None
+        world.receive(crash("t2", world.now))
+
+    world.slack.failure = accept_while_it_fails_again
+    world.wait(HOUR)
+    assert world.slack.kinds == [Kind.OPENED, Kind.OPENED, Kind.RESOLVED]  # the end arrives last, and once
+    sent = [delivery["incident"][-1] for delivery in world.ledger("slack") if delivery["outcome"] == "sent"]
+    assert sorted(sent) == ["1", "1", "2"]
