@@ -89,6 +89,9 @@ class Plan:
         verify: whether AWS is asked if conditions continue. blind: how often it does not answer.
         world: what is special about the run, if anything; see `WORLDS`.
         subjects: how many there are; 0 for a small random number.
+        fleet: how many tasks a large service has, in all of which a container dies; 0 for no such service. It is only
+            there if history is sound: of so many alerts, a state does not remember each whose row may be missing.
+        again: most subjects recover, fail and recover once more, after one of these times, in seconds.
         due_page: how many entries a query of the due index returns at most.
         contention: when another writer is faster.
         newer: rate of execution environments that run the next version of the router.
@@ -120,6 +123,8 @@ class Plan:
     blind: dict[str, float] = field(default_factory=dict)
     world: str = ""
     subjects: int = 0
+    fleet: int = 0
+    again: Sequence[float] = ()
     due_page: int = 100
     contention: Sequence[Contention] = ()
     newer: float = 0.0
@@ -150,8 +155,13 @@ def plan(seed: int) -> Plan:
         usual = _with_moods(usual, lambda mood: replace(mood, ends=min(mood.ends, mood.begins + 90 * MINUTE)))
     world = chance.choices([*WORLDS], [weight for weight, _ in WORLDS.values()])[0]
     if usual.steady and world not in _STEADY_WORLDS:
-        return usual
-    return replace(WORLDS[world][1](usual, chance), world=world)
+        return _with_fleet(usual)
+    return _with_fleet(replace(WORLDS[world][1](usual, chance), world=world))
+
+
+def _with_fleet(usual: Plan) -> Plan:
+    chance = Random(f"large service {usual.seed}")
+    return replace(usual, fleet=60) if chance.random() < 0.03 and usual.history_is_sound else usual
 
 
 def _with_moods(usual: Plan, change: Callable[[Mood], Mood]) -> Plan:
@@ -173,7 +183,7 @@ def _contended(usual: Plan, chance: Random) -> Plan:
 
 def _perhaps_sound(usual: Plan, chance: Random) -> Plan:
     """In half of the runs history works, which shows the effect of the world alone."""
-    return replace(usual, table={}, sqs={}, send={}, outages=()) if chance.random() < 0.5 else usual
+    return _sound(usual) if chance.random() < 0.5 else usual
 
 
 def _redriven(usual: Plan, chance: Random) -> Plan:
@@ -206,9 +216,35 @@ def _polled(usual: Plan, chance: Random) -> Plan:
     return replace(_perhaps_sound(usual, chance), storm=min(usual.storm, HOUR), polls=True, ecs=kinds)
 
 
+def _channel_outage(usual: Plan, chance: Random) -> Plan:
+    """A channel fails for hours: incidents return and end meanwhile, and the next ones open. Or when it is reminded."""
+    name, lasts = chance.choice(CHANNELS), chance.choice((3 * HOUR, 6 * HOUR, 12 * HOUR))
+    begins = chance.choice((chance.uniform(0, usual.storm), usual.storm + chance.uniform(0, HOUR), 23 * HOUR))
+    outage = Mood(begins, begins + lasts, chance.choice(("broken", "gone") if begins > 12 * HOUR else _OUTAGES))
+    again = (HOUR, 2 * HOUR, 4.5 * HOUR, 5 * HOUR, 6 * HOUR)
+    return replace(_sound(usual), moods={name: (outage,)}, subjects=5, again=again)
+
+
+def _silenced(usual: Plan, chance: Random) -> Plan:
+    """Operators silence what is open, and some of it continues when the silences end."""
+    silences = []
+    for name in _SUBJECTS:
+        begins = chance.uniform(0, usual.storm)
+        ends = begins + chance.choice((5 * MINUTE, 20 * MINUTE, HOUR))
+        silences.append(Muting(name, begins, ends, ends))
+    return replace(_sound(usual), silences=tuple(silences), subjects=5)
+
+
+def _sound(usual: Plan) -> Plan:
+    return replace(usual, table={}, sqs={}, send={}, outages=())
+
+
+_OUTAGES = ("broken", "broken", "gone", "deaf", "stuck", "mute", "late")
 _SUBJECTS = tuple(f"s{number}" for number in range(5))
 WORLDS: Mapping[str, tuple[int, Callable[[Plan, Random], Plan]]] = {
-    "": (12, lambda usual, _: usual),
+    "": (9, lambda usual, _: usual),
+    "channel outage": (2, _channel_outage),
+    "silenced": (1, _silenced),
     "contended": (2, _contended),
     "redriven": (2, _redriven),
     "two versions": (2, _two_versions),

@@ -138,7 +138,7 @@ class Simulation:
         self.table = SimulatedTable(self._boundary("table", self.plan.table), self._note_due)
         self.remotes = {name: self._remote(name) for name in CHANNELS}
         self.polled = polled(seed, START, self.plan.storm) if self.plan.world == "polled" else None
-        own = workload(seed, START, self.plan.storm, self.plan.subjects)
+        own = workload(seed, START, self.plan.storm, self.plan.subjects, self.plan.again, self.plan.fleet)
         load = own.joined(self.polled.arrivals, self.polled.lasting) if self.polled else own
         self.accepted: list[Arrival] = load.arrivals
         self.truth = load.truth

@@ -12,7 +12,7 @@ import pytest
 
 from router.model import Decision
 from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.plan import MOODS, RARE_MOODS, plan
+from tests.simulation.plan import MOODS, RARE_MOODS, WORLDS, plan
 from tests.simulation.promises import Outcome
 from tests.simulation.scheduler import Crashed, Process, QueueDouble, Scheduler, ThreadingDouble
 from tests.simulation.simulation import Simulation
@@ -88,6 +88,8 @@ _WANTED = (
     | {*MOODS, *RARE_MOODS.values(), "fine"}
     | {"CRASH", "TIME-OUT", "<answer lost>", "<hangs>", "history unavailable", "by SQS"}
     # rare worlds
+    | {*WORLDS}
+    | {"more than 50 conditions"}
     | {"a thread thaws", "another writer is faster", "announced without history is learned of", "put back by redrive"}
     | {"due again by redrive", "read from a newer version", "left to a newer version", "set aside", "50 subjects"}
     | {"the due index has more than a page", "given back within seconds"}
@@ -137,7 +139,9 @@ def _occurrences(outcome: Outcome) -> Iterator[str]:
 
 def _rare_occurrences(outcome: Outcome) -> Iterator[str]:
     run = outcome.run
+    yield run.plan.world
     happened = {
+        "more than 50 conditions": any(len(state.conditions) > 50 for _, state in outcome.stored_states),
         "a thread thaws": run.thawed,
         "announced without history is learned of": outcome.backfilled and run.backfills,
         "put back by redrive": run.redriven,

@@ -144,18 +144,25 @@ class Story:
             self.emit(events.task_stopped(*reasons, **fields))  # once more, with another id
 
 
-def workload(seed: int, start: float, storm: float, subjects: int = 0) -> Workload:
-    """`subjects` is how many there are; 0 for a small random number."""
+def workload(  # noqa: PLR0917 - what a plan says of it
+    seed: int, start: float, storm: float, subjects: int = 0, again: Sequence[float] = (), fleet: int = 0
+) -> Workload:
+    """`subjects` is how many there are; 0 for a small random number. The others are as in `Plan`."""
     chance = Random(f"workload {seed}")
     found: list[Arrival] = []
     lasting: list[Lasting] = []
     few = chance.choice((2, 6, 10, 10, 14))
     for number in range(subjects or few):
-        story = _story(chance, f"s{number}", start, storm)
+        story = _story(chance, f"s{number}", start, storm, again)
         lasting += story.lasting
         for happened, late, raw in story.emitted:
             if chance.random() >= _LOST:
                 found += ways(chance, happened + late, raw)
+    if fleet:
+        story = Story(Random(f"fleet {seed}"), "fleet", start)
+        _fleet(story, fleet)
+        lasting += story.lasting
+        found += _on_time(story)  # of so many tasks, the router does not remember for long which have stopped
     found += _steady_meanwhile(Random(f"steady {seed}"), lasting)
     if Random(f"another task {seed}").random() < 0.1:
         found += _stops_meanwhile(Random(f"stops {seed}"), lasting)
@@ -174,7 +181,7 @@ def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Ar
         if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
             story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
             steady(story)
-            yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
+            yield from _on_time(story)
 
 
 def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
@@ -183,7 +190,11 @@ def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arr
         if each.key.startswith("container/"):
             story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
             _scale_in(story)
-            yield from (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
+            yield from _on_time(story)
+
+
+def _on_time(story: Story) -> Iterator[Arrival]:
+    return (Arrival(happened + 1.0, json.dumps(raw), raw) for happened, _, raw in story.emitted)
 
 
 def ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
@@ -195,7 +206,7 @@ def ways(chance: Random, happened: float, raw: Raw) -> Iterator[Arrival]:
         yield replace(first, comes=first.comes + chance.choice((0.0, 0.01, 1.0, 400.0, 5000.0)))
 
 
-def _story(chance: Random, name: str, start: float, storm: float) -> Story:
+def _story(chance: Random, name: str, start: float, storm: float, again: Sequence[float]) -> Story:
     story = Story(chance, name, start + chance.uniform(0, storm / 4))
     plots = chance.choices((_OF_SERVICE, _OF_FAMILY, _OF_ALARM, _OF_INSTANCE), (12, 3, 4, 1))[0]
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
@@ -203,13 +214,27 @@ def _story(chance: Random, name: str, start: float, storm: float) -> Story:
         story.wait(1, 30, 200, 700, 2000)
         if story.now > start + storm:
             break
-    if chance.random() < 0.15:  # it fails again: some time later, or just when the incident lapses
+    if again and chance.random() < 0.8:
+        _recovers(story, plots)
+        _fails_again(story, plots, chance.choice(again))
+        _recovers(story, plots)
+    elif chance.random() < 0.15:  # some time later, or just when the incident lapses
         later = chance.choice((1.1, 24 + 0.03 * chance.random(), 24 + 0.03 * chance.random(), 26, 80))
-        # A service has one deployment at a time, so its next one comes after the approvals of this one.
-        over = (each.ends for each in story.lasting if each.key.startswith("hook/"))
-        story.now = max((*(happened for happened, *_ in story.emitted), *over), default=story.now) + later * HOUR
-        chance.choice(plots)(story)
+        _fails_again(story, plots, later * HOUR)
     return story
+
+
+def _recovers(story: Story, plots: "Sequence[_Plot]") -> None:
+    if plots is _OF_SERVICE:
+        story.wait(60, 600)
+        steady(story)
+
+
+def _fails_again(story: Story, plots: "Sequence[_Plot]", later: float) -> None:
+    # A service has one deployment at a time, so its next one comes after the approvals of this one.
+    over = (each.ends for each in story.lasting if each.key.startswith("hook/"))
+    story.now = max((*(happened for happened, *_ in story.emitted), *over), default=story.now) + later
+    story.chance.choice(plots)(story)
 
 
 # --- plots: services --------------------------------------------------------------------------------------------------
@@ -310,6 +335,20 @@ def _sidecar(story: Story) -> None:
     story.lasts(key, began, EndedBy.TASK_STOPPED)
     if story.chance.random() < 0.8:
         story.stopped(task, code, reason, events.container(exit_code=143), dead, service=story.name)
+
+
+def _fleet(story: Story, size: int) -> None:
+    """A container dies in every task of a large service. The tasks are replaced, the last ten of them hours later."""
+    tasks = {story.task(): story.now + number for number in range(size)}
+    for task, began in tasks.items():
+        story.now = began
+        _sidecar_is(story, task, events.container("sidecar", 1))
+    story.wait(900)
+    reason = "Scaling activity initiated by (deployment ecs-svc/1)"
+    for number, (task, began) in enumerate(tasks.items()):
+        story.now += 2 * HOUR if number == size - 10 else 1.0
+        story.lasts(f"container/{task}/sidecar", began, EndedBy.TASK_STOPPED)
+        story.stopped(task, "ServiceSchedulerInitiated", reason, events.container(exit_code=143), service=story.name)
 
 
 def _sidecar_is(story: Story, task: str, sidecar: Raw, **fields: Any) -> None:
