@@ -1,5 +1,6 @@
 """The promises (docs/reliability.md) as invariants of a finished run. Each yields its violations as sentences."""
 
+import math
 from bisect import bisect
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +25,14 @@ from router.history.items import (
 from router.history.table import Item
 from router.incident.outbox import NOT_SENT_DURING_OUTAGE, SENT_DURING_OUTAGE, WINDOW_STEPS
 from router.incident.recent import recent_id
-from router.incident.recovery import LAPSE_AFTER, QUIET_TIMES, VERIFY_EVERY
+from router.incident.recovery import LAPSE_AFTER, VERIFY_EVERY
 from router.incident.state import UNCERTAIN_FOR, UNSEEN_FOR, OutboxEntry, SubjectState
 from router.model import (
     OWN_SOURCE,
     Alert,
     Decision,
     DeploymentStep,
+    EndedBy,
     Incident,
     IncidentStatus,
     Kind,
@@ -43,7 +45,7 @@ from router.model import (
 from router.understand import understand
 from tests.doubles.ecs_account import service_arn
 from tests.simulation.neighbours import Write
-from tests.simulation.plan import BUDGETS, Muting
+from tests.simulation.plan import BUDGETS, MINUTE, Muting
 from tests.simulation.remotes import Try
 from tests.simulation.scheduler import Process
 from tests.simulation.simulation import DEDUP_WINDOW, MAX_RECEIVES, RESOLVE_AFTER, START, Simulation
@@ -55,7 +57,9 @@ SLACK = 12 * 60.0
 LONG = 30 * 86400.0
 """Seconds of retention: nothing expires in a run."""
 ENOUGH_PROCESSES = 4
-DAY = 86400.0
+HOUR, DAY = 3600.0, 86400.0
+_QUIET_TIMES = (RESOLVE_AFTER, HOUR, 4 * HOUR)
+"""Seconds without trouble before a recovery is announced: at first, and after the first and later returns."""
 _AT_ONCE = 60.0
 _LONGEST_RETRY = 15 * 60 * 1.2
 _CALLS = 4.0  # seconds: the calls to history between the time that a state starts from and its write
@@ -369,6 +373,25 @@ class Outcome:
             completed = (each for step, each in steps if step is DeploymentStep.COMPLETED)
             return any(each.at >= alert.at and each.deployment not in rollbacks for each in completed)
         return any(recovers_from(each) >= alert.at for each in rows if each.resolves and each.effects.ends_occurrences)
+
+    def told_to_end(self, row: Recorded, lasting: Lasting) -> float:
+        """When an event told first that a condition has ended which an alert reports; infinity if none did.
+
+        That a container runs counts only after the report that it had ended: every start of a task says the same, so
+        the router does not remember it.
+        """
+        since = row.at if lasting.by is EndedBy.CONTAINER_RUNNING else 0.0
+        told = self._ending[lasting.subject]
+        return min((comes for comes, alert in told if comes >= since and _ends(alert, lasting)), default=math.inf)
+
+    @cached_property
+    def _ending(self) -> dict[str, list[tuple[float, Alert]]]:
+        """When the events arrived that tell of the end of conditions, by the name of their subject."""
+        ending = defaultdict(list)
+        for arrival in self.run.accepted:
+            if arrival.raw is not None and (alert := self.understood[arrival.raw["id"]].alert).effects.ends:
+                ending[alert.subject.name].append((arrival.comes, alert))
+        return ending
 
     @property
     def incidents(self) -> Iterator[tuple[str, Incident, SubjectState]]:
@@ -719,10 +742,16 @@ def _told_without_history(outcome: Outcome, incident_id: str, channel: str) -> b
 
 
 def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
-    """An incident that is over is resolved on the stateful remote, unless the remote refused that."""
+    """An incident that is over is resolved on the stateful remote, unless the remote refused that very message."""
     pager = outcome.run.remotes["pager"]
-    for incident_id, channel, incident, entry in outcome.entries:
-        if channel == "pager" and incident.over and incident.dedup_key in pager.open and entry.outcome != "failed":
+    for incident_id, incident, state in outcome.incidents:
+        if not incident.over or incident.dedup_key not in pager.open:
+            continue
+        entry = state.outbox.get("pager")
+        own = [each for each in outcome.tries.get((incident_id, "pager"), ()) if each.dedup_key == incident.dedup_key]
+        opened_at = max((each.at for each in own if each.accepted and each.kind is not Kind.RESOLVED), default=0.0)
+        refused = any(each.kind is Kind.RESOLVED and each.at >= opened_at for each in own)
+        if not (refused and entry and entry.outcome is Sent.FAILED):
             yield f"{incident_id} is over, and stays open on the pager"
 
 
@@ -788,7 +817,7 @@ def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[s
     """An incident resolves after some time without alerts: the longer, the more often it has returned."""
     for incident_id, endings in outcome.endings.items():
         for at, incident in endings:
-            quiet = (RESOLVE_AFTER, *QUIET_TIMES)[min(incident.reopened, len(QUIET_TIMES))]
+            quiet = _QUIET_TIMES[min(incident.reopened, len(_QUIET_TIMES) - 1)]
             newest = max((row.at for row in outcome.rows_in[incident_id] if row.at <= at), default=0.0)
             if incident.status is IncidentStatus.RESOLVED and at < newest + quiet - _CALLS:
                 yield f"{incident_id}, reopened {incident.reopened} times, resolves after {at - newest:.0f} s"
@@ -796,21 +825,14 @@ def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[s
 
 def nothing_is_unconfirmed_whose_end_was_reported(outcome: Outcome) -> Iterator[str]:
     """An event that says what has ended counts, whether or not it has a row of its own."""
-    run = outcome.run
-    if not run.plan.history_is_sound:
+    if not outcome.run.plan.history_is_sound:
         return
-    arrived = [
-        (arrival.comes, outcome.understood[arrival.raw["id"]].alert)
-        for arrival in run.accepted
-        if arrival.raw is not None
-    ]
     for incident_id, endings in outcome.endings.items():
         for at, incident in endings:
             if incident.status is IncidentStatus.UNCONFIRMED:
-                conditions = [each for row in outcome.rows_in[incident_id] for each in outcome.lasting(row.alert)]
-                if conditions and all(
-                    any(_ends(alert, each) and comes < at - DAY for comes, alert in arrived) for each in conditions
-                ):
+                rows = outcome.rows_in[incident_id]
+                told = [outcome.told_to_end(row, each) for row in rows for each in outcome.lasting(row.alert)]
+                if told and max(told) < at - DAY:
                     yield f"{incident_id} is unconfirmed, although an event told of its end"
 
 
@@ -818,6 +840,51 @@ def _ends(alert: Alert, lasting: Lasting) -> bool:
     keys = {ended.key for ended in alert.effects.ends}
     named = lasting.key in keys or any(key.endswith("/") and lasting.key.startswith(key) for key in keys)
     return named and alert.subject.name == lasting.subject and alert.at >= lasting.ends - 1
+
+
+def what_an_event_ends_is_over_at_once(outcome: Outcome) -> Iterator[str]:
+    """A condition is not kept after the event that tells of its end, whichever of the two came first."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    for row in outcome.recorded:
+        for each in outcome.lasting(row.alert):
+            at = max(outcome.told_to_end(row, each), row.at) + outcome.promptly
+            state = outcome.state_at(row.alert.subject, at)
+            known = state.conditions.get(each.key) if state and at < math.inf else None
+            if known and known.reported_at <= each.ends:
+                yield f"{each.key} of {row.alert.subject.text} is kept, although an event told of its end"
+
+
+def what_lapsed_is_never_opened_again(outcome: Outcome) -> Iterator[str]:
+    """Only what was resolved can return. After any other end, the next problem has an incident of its own."""
+    for incident_id, endings in outcome.endings.items():
+        yield from (
+            f"{incident_id} was {incident.status} at {at - START:.0f}, and was opened again"
+            for at, incident in endings[:-1]
+            if incident.status is not IncidentStatus.RESOLVED
+        )
+
+
+def a_lapse_waits_for_no_channel_that_fails(outcome: Outcome) -> Iterator[str]:
+    """A day after its newest alert, an incident without a condition lapses, unless there is something new to send."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    for incident_id, rows in outcome.rows_in.items():
+        subject, newest = rows[0].alert.subject, max(row.at for row in rows)
+        at = newest + LAPSE_AFTER + SLACK
+        state = outcome.state_at(subject, at)
+        if outcome.silences_of(subject) or not state or not state.incident:
+            continue
+        incident = state.incident
+        if outcome.identity(incident.id, at) != incident_id or incident.status is not IncidentStatus.OPEN:
+            continue
+        if any(outcome.lasting(row.alert) for row in rows) or state.conditions:
+            continue
+        news = (each for channel in outcome.run.remotes for each in outcome.tries.get((incident_id, channel), ()))
+        if any(newest + LAPSE_AFTER - MINUTE <= each.at and each.dispatch.attempt == 1 for each in news):
+            continue
+        if all(entry.due_at is None or entry.attempt for entry in state.outbox.values()):
+            yield f"{incident_id} is open {at - newest:.0f} s after its newest alert"
 
 
 def an_end_is_told_only_after_it(outcome: Outcome) -> Iterator[str]:
@@ -912,6 +979,19 @@ def channels_are_reminded(outcome: Outcome) -> Iterator[str]:
                 known = [row for row in outcome.rows_in[incident_id] if row.at <= before.at]
                 if any(outcome.continues(row.alert, late) and not _is_silenced(outcome, row) for row in known):
                     yield f"{channel} is not reminded of {incident_id} for {after.at - before.at:.0f} s"
+
+
+def a_reminder_that_fails_waits_for_the_next_day(outcome: Outcome) -> Iterator[str]:
+    """Whether or not a channel takes it, there is one reminder a day, besides the retries of that."""
+    if not outcome.run.plan.history_is_sound:
+        return
+    for (incident_id, channel), tries in outcome.tries.items():
+        reminders = {
+            each.dispatch.revision: each.at for each in reversed(tries) if each.dispatch.reason is Reason.REMINDER
+        }
+        for before, after in pairwise(sorted(reminders.values())):
+            if after - before < DAY - 1:
+                yield f"{channel} is reminded of {incident_id} again after {after - before:.0f} s"
 
 
 def _is_silenced(outcome: Outcome, row: Recorded) -> bool:
@@ -1056,12 +1136,16 @@ PROMISES: tuple[Promise, ...] = (
     an_incident_ends_only_with_what_it_reported,
     a_recovery_is_announced_after_its_quiet_time,
     nothing_is_unconfirmed_whose_end_was_reported,
+    what_an_event_ends_is_over_at_once,
+    what_lapsed_is_never_opened_again,
+    a_lapse_waits_for_no_channel_that_fails,
     an_end_is_told_only_after_it,
     a_return_is_told_at_once,
     a_page_that_did_not_get_through_has_failed,
     a_condition_that_outlasts_a_silence_opens_an_incident,
     what_has_ended_is_found,
     channels_are_reminded,
+    a_reminder_that_fails_waits_for_the_next_day,
     silences_hold,
     silenced_alerts_name_a_matching_silence,
     an_incident_after_a_silence_has_its_original_start,
