@@ -454,7 +454,7 @@ class Outcome:
 
     def is_crowded(self, channel: str) -> bool:
         """Whether so many incidents wait for their turn that a message may come late."""
-        return self.run.plan.subjects > 0 and self.run.plan.budgets[channel] != BUDGETS[channel]
+        return self.run.plan.world == "crowd" and self.run.plan.budgets[channel] != BUDGETS[channel]
 
 
 def subject_of(attempt: Try) -> str:

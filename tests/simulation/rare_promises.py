@@ -16,7 +16,6 @@ from router.model import (
     EndedBy,
     Kind,
 )
-from router.poll.services import BELOW_FOR
 from tests.simulation.actors import NEW_ENDING, NEW_FIELD
 from tests.simulation.boundary import Invocation
 from tests.simulation.plan import MINUTE
@@ -30,6 +29,7 @@ from tests.simulation.promises import (
 )
 from tests.simulation.simulation import START
 
+_BELOW_FOR = 300.0  # seconds until a shortage is reported
 _TWO_ROUNDS = 2 * 300.0 + 60.0  # seconds: `[poll] every`, and a tick
 _SECONDS_TO_WAIT = 150.0  # until a record is received again, and for invocations before it
 
@@ -186,7 +186,7 @@ def a_service_below_its_count_is_reported(outcome: Outcome) -> Iterator[str]:
         yield from (
             f"{each.service} is reported after {row.at - each.begins:.0f} s"
             for row in own
-            if row.at < each.begins + BELOW_FOR - MINUTE
+            if row.at < each.begins + _BELOW_FOR - MINUTE
         )
         known_by = max(each.ends, faultless) + _TWO_ROUNDS + outcome.promptly
         subjects = {row.alert.subject for row in own}
