@@ -452,6 +452,10 @@ class Outcome:
         """Whether this channel's remote, history and the function had no fault in this run."""
         return self.run.plan.history_is_sound and not self.run.plan.moods.get(channel)
 
+    def is_slow(self, channel: str) -> bool:
+        """Whether a send may have been prepared for so long that it never reached the remote."""
+        return any(mood.name == "slow" for mood in self.run.plan.moods.get(channel, ()))
+
     def is_crowded(self, channel: str) -> bool:
         """Whether so many incidents wait for their turn that a message may come late."""
         return self.run.plan.world == "crowd" and self.run.plan.budgets[channel] != BUDGETS[channel]
@@ -695,7 +699,7 @@ def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
         if outcome.silences_of(row.routed.alert.subject):
             continue
         for channel in row.channels if row.number else ():
-            if outcome.is_crowded(channel):
+            if outcome.is_crowded(channel) or outcome.is_slow(channel):
                 continue
             tries = outcome.tries.get((row.incident, channel), [])
             before = [
@@ -719,20 +723,21 @@ def a_failed_send_starts_no_window(outcome: Outcome) -> Iterator[str]:
 def no_resolve_precedes_its_trigger(outcome: Outcome) -> Iterator[str]:
     """`resolved` follows an `opened`, or is the only message, which then reports both."""
     for (incident_id, channel), tries in outcome.tries.items():
-        opened, resolved, returned = _told_without_history(outcome, incident_id, channel), False, 0
+        opened, resolved, over = _told_without_history(outcome, incident_id, channel), False, 0
         in_doubt = not outcome.run.plan.history_is_sound  # a crash before the send looks like one after it
         in_doubt = in_doubt or any(name == tries[0].incident for _, name, _ in outcome.run.remotes[channel].prepared)
         for attempt in tries:
+            ended = sum(at <= attempt.at for at, _ in outcome.endings[incident_id])
             if attempt.kind is not Kind.RESOLVED and attempt.accepted:
                 opened, resolved = True, False
             elif attempt.kind is Kind.RESOLVED and not opened and channel == "pager" and not in_doubt:
                 yield f"pager gets the end of {incident_id}, which it never got"
             elif attempt.kind is Kind.RESOLVED and attempt.accepted:
-                if resolved and not in_doubt and (not attempt.dispatch.is_first or attempt.reopened == returned):
+                if resolved and not in_doubt and (not attempt.dispatch.is_first or ended == over):
                     yield f"{channel} gets the end of {incident_id} twice"
                 if not opened and not attempt.dispatch.is_first:
                     yield f"{channel} gets the end of {incident_id} before it was opened there"
-                resolved, returned = True, attempt.reopened
+                resolved, over = True, ended
             in_doubt = in_doubt or not attempt.answered or bool(attempt.invocation.troubles)
 
 
@@ -1028,25 +1033,29 @@ def silenced_alerts_name_a_matching_silence(outcome: Outcome) -> Iterator[str]:
 
 def an_incident_after_a_silence_has_its_original_start(outcome: Outcome) -> Iterator[str]:
     """The first alert after a silence opens the incident, with the time of the first unended alert it held back."""
-    since: dict[str, float] = {}
+    held_back: dict[str, list[Alert]] = defaultdict(list)
     if outcome.run.plan.retention < LONG:
         return
     for row in outcome.recorded:
         alert = row.routed.alert
         where = alert.subject.fingerprint
+        known = [other for other in held_back[where] if not _condition_is_over(outcome, other, row.at)]
         if row.decision is Decision.SILENCED:
-            since[where] = min(since.get(where, alert.at), alert.at)
+            known.append(alert)
         elif row.number != 1 and (row.decision is Decision.RESOLVING or alert.stopped):
-            since.pop(where, None)  # it may have ended the silenced problem
-        if row.number == 1 and where in since:
+            known = []  # it may have ended the silenced problem
+        if row.number == 1 and known:
+            since = min(other.at for other in known)
             incident = outcome.states[row.incident].incident
             assert incident
-            if incident.opened_at > since[where] + LAPSE_AFTER:
-                continue  # it had lapsed
-            if incident.opened_at > since[where]:
-                yield f"{row.incident} was opened at {incident.opened_at}, and held back since {since[where]}"
-        if row.number:
-            since.pop(where, None)
+            if since < incident.opened_at <= since + LAPSE_AFTER:  # else it had lapsed
+                yield f"{row.incident} was opened at {incident.opened_at}, and held back since {since}"
+        held_back[where] = [] if row.number else known
+
+
+def _condition_is_over(outcome: Outcome, alert: Alert, at: float) -> bool:
+    """Whether an alert reported a condition, and that has ended; the event that says so may have no row."""
+    return bool(outcome.lasting(alert)) and not outcome.continues(alert, at)
 
 
 def deliveries_are_recorded_with_their_incident(outcome: Outcome) -> Iterator[str]:
