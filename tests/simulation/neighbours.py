@@ -47,9 +47,9 @@ class _SharedTable(MemoryTable):
 def _stored(value: Any) -> Any:
     match value:
         case dict():
-            return {name: _stored(each) for name, each in value.items()}
+            return {name: _stored(member) for name, member in value.items()}
         case list() | tuple():
-            return [_stored(each) for each in value]
+            return [_stored(member) for member in value]
         case float():
             value = round(value, 3)
             return int(value) if value.is_integer() else value
@@ -124,7 +124,7 @@ class SimulatedTable:
             raise HistoryUnavailable(f"DynamoDB: {error}", answered=False) from error
 
     def _commit(self, puts: Sequence[Put], now: float) -> None:
-        if any(self._is_contended(each) for each in self._boundary.plan.contention):
+        if any(self._is_contended(period) for period in self._boundary.plan.contention):
             self._boundary.trouble()  # the result of a send may not be recorded in time
             self._let_another_write(puts, now)
         self._table.commit(puts, now)
@@ -160,7 +160,7 @@ class SimulatedTable:
     def _query_due(self, query: Query) -> Page:
         """The current content of the index, as far as one page shows it."""
         found = [(item, at) for item, at in self._due.values() if item["due_shard"] == query.partition]
-        found.sort(key=lambda each: (each[0]["due_at"], each[0]["pk"], each[0]["sk"]))
+        found.sort(key=lambda item: (item[0]["due_at"], item[0]["pk"], item[0]["sk"]))
         shown = (item for item, written in found if self._shows(item["due_at"], written))
         page = tuple(islice(shown, self._boundary.plan.due_page))
         if next(shown, None):

@@ -70,9 +70,9 @@ class Polled:
     def account(self, now: float) -> EcsAccount:
         """The ECS account at that time."""
         services: dict[str, dict[str, Any]] = {f"polled{number}": {} for number in range(_SERVICES)}
-        for each in self.shortages:
-            if each.begins <= now < each.ends:
-                services[each.service] = {"runningCount": each.running}
+        for shortage in self.shortages:
+            if shortage.begins <= now < shortage.ends:
+                services[shortage.service] = {"runningCount": shortage.running}
         account = EcsAccount(**{CLUSTER: services})
         for run in self.runs:
             if run.begins <= now < run.ends + _FORGOTTEN_AFTER:
@@ -90,7 +90,10 @@ def polled(seed: int, start: float, storm: float) -> Polled:
     for run in runs:
         _finish(run_story, run)
     missing = [due for before, after in pairwise(runs) for due in _missing(before, after)]
-    lasting = [Lasting(each.service, TOO_FEW_TASKS, each.begins, each.ends, EndedBy.ENOUGH_TASKS) for each in shortages]
+    lasting = [
+        Lasting(shortage.service, TOO_FEW_TASKS, shortage.begins, shortage.ends, EndedBy.ENOUGH_TASKS)
+        for shortage in shortages
+    ]
     for due in missing:
         ends = next(run.ends for run in runs if run.begins > due and run.succeeds)
         lasting.append(Lasting(FAMILY, f"{OVERDUE}{EXPECTED.name}", due - 1, ends, EndedBy.RUN_COMPLETED))
@@ -101,7 +104,12 @@ def polled(seed: int, start: float, storm: float) -> Polled:
     ]
     until = runs[-1].begins + 5 * MINUTE  # the last run has finished by then, and the next is not due yet
     return Polled(
-        shortages, runs, missing, arrivals, [*lasting, *(each for story in health for each in story.lasting)], until
+        shortages,
+        runs,
+        missing,
+        arrivals,
+        [*lasting, *(condition for story in health for condition in story.lasting)],
+        until,
     )
 
 

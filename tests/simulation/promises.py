@@ -240,7 +240,7 @@ class Outcome:
             return None
         incident, muted = state.incident, before.muted.alert
         known = before.incident.count if before.incident and before.incident.number == incident.number else 0
-        counted = [each for each in new if each.item["decision"] in _COUNTED and each.item["incident"] == incident.id]
+        counted = [row for row in new if row.item["decision"] in _COUNTED and row.item["incident"] == incident.id]
         if incident.count != known + len(counted) + 1:
             return None
         row = next(row for row in reversed(rows) if row.item["event_id"] == muted.event_id)
@@ -355,11 +355,11 @@ class Outcome:
     def lasting(self, alert: Alert) -> list[Lasting]:
         """The conditions that an alert reports, by the truth of the workload."""
         known = (self.run.truth.at(alert.subject.name, begun.key, alert.at + 0.01) for begun in alert.effects.begins)
-        return [each for each in known if each and alert.at <= each.ends]
+        return [entry for entry in known if entry and alert.at <= entry.ends]
 
     def continues(self, alert: Alert, at: float) -> bool:
         """Whether a condition that an alert reports continues in truth."""
-        return any(each.continues(at) for each in self.lasting(alert))
+        return any(condition.continues(at) for condition in self.lasting(alert))
 
     def has_ended(self, alert: Alert, at: float) -> bool:
         """Whether what an alert reports has ended, by the truth or by the events that were recorded by then."""
@@ -368,11 +368,11 @@ class Outcome:
         rows = [row.alert for row in self.rows_of[alert.subject.fingerprint] if row.at <= at]
         rows += [other for since, other in self.applied_only[alert.subject.fingerprint] if since <= at]
         if alert.effects.deployment is DeploymentStep.FAILED:
-            steps = [(each.effects.deployment, each) for each in rows]
-            rollbacks = {each.deployment for step, each in steps if step is DeploymentStep.ROLLING_BACK}
-            completed = (each for step, each in steps if step is DeploymentStep.COMPLETED)
-            return any(each.at >= alert.at and each.deployment not in rollbacks for each in completed)
-        return any(recovers_from(each) >= alert.at for each in rows if each.resolves and each.effects.ends_occurrences)
+            steps = [(row.effects.deployment, row) for row in rows]
+            rollbacks = {row.deployment for step, row in steps if step is DeploymentStep.ROLLING_BACK}
+            completed = (row for step, row in steps if step is DeploymentStep.COMPLETED)
+            return any(row.at >= alert.at and row.deployment not in rollbacks for row in completed)
+        return any(recovers_from(row) >= alert.at for row in rows if row.resolves and row.effects.ends_occurrences)
 
     def told_to_end(self, row: Recorded, lasting: Lasting) -> float:
         """When an event told first that a condition has ended which an alert reports; infinity if none did.
@@ -753,9 +753,15 @@ def nothing_stays_open_remotely(outcome: Outcome) -> Iterator[str]:
         if not incident.over or incident.dedup_key not in pager.open:
             continue
         entry = state.outbox.get("pager")
-        own = [each for each in outcome.tries.get((incident_id, "pager"), ()) if each.dedup_key == incident.dedup_key]
-        opened_at = max((each.at for each in own if each.accepted and each.kind is not Kind.RESOLVED), default=0.0)
-        refused = any(each.kind is Kind.RESOLVED and each.at >= opened_at for each in own)
+        own = [
+            attempt
+            for attempt in outcome.tries.get((incident_id, "pager"), ())
+            if attempt.dedup_key == incident.dedup_key
+        ]
+        opened_at = max(
+            (attempt.at for attempt in own if attempt.accepted and attempt.kind is not Kind.RESOLVED), default=0.0
+        )
+        refused = any(attempt.kind is Kind.RESOLVED and attempt.at >= opened_at for attempt in own)
         if not (refused and entry and entry.outcome is Sent.FAILED):
             yield f"{incident_id} is over, and stays open on the pager"
 
@@ -814,8 +820,10 @@ def an_incident_ends_only_with_what_it_reported(outcome: Outcome) -> Iterator[st
 
 def _cannot_be_known(outcome: Outcome, rows: Iterable[Recorded], at: float) -> bool:
     """Whether for a long time no event reported any of these conditions, or AWS itself cannot tell."""
-    lasting = [(each, row.at) for row in rows for each in outcome.lasting(row.alert) if each.continues(at)]
-    return all(at >= seen + UNSEEN_FOR or at >= each.unknown_from + UNCERTAIN_FOR for each, seen in lasting)
+    lasting = [
+        (condition, row.at) for row in rows for condition in outcome.lasting(row.alert) if condition.continues(at)
+    ]
+    return all(at >= seen + UNSEEN_FOR or at >= condition.unknown_from + UNCERTAIN_FOR for condition, seen in lasting)
 
 
 def a_recovery_is_announced_after_its_quiet_time(outcome: Outcome) -> Iterator[str]:
@@ -836,7 +844,7 @@ def nothing_is_unconfirmed_whose_end_was_reported(outcome: Outcome) -> Iterator[
         for at, incident in endings:
             if incident.status is IncidentStatus.UNCONFIRMED:
                 rows = outcome.rows_in[incident_id]
-                told = [outcome.told_to_end(row, each) for row in rows for each in outcome.lasting(row.alert)]
+                told = [outcome.told_to_end(row, condition) for row in rows for condition in outcome.lasting(row.alert)]
                 if told and max(told) < at - DAY:
                     yield f"{incident_id} is unconfirmed, although an event told of its end"
 
@@ -852,12 +860,12 @@ def what_an_event_ends_is_over_at_once(outcome: Outcome) -> Iterator[str]:
     if not outcome.run.plan.history_is_sound:
         return
     for row in outcome.recorded:
-        for each in outcome.lasting(row.alert):
-            at = max(outcome.told_to_end(row, each), row.at) + outcome.promptly
+        for condition in outcome.lasting(row.alert):
+            at = max(outcome.told_to_end(row, condition), row.at) + outcome.promptly
             state = outcome.state_at(row.alert.subject, at)
-            known = state.conditions.get(each.key) if state and at < math.inf else None
-            if known and known.reported_at <= each.ends:
-                yield f"{each.key} of {row.alert.subject.text} is kept, although an event told of its end"
+            known = state.conditions.get(condition.key) if state and at < math.inf else None
+            if known and known.reported_at <= condition.ends:
+                yield f"{condition.key} of {row.alert.subject.text} is kept, although an event told of its end"
 
 
 def what_lapsed_is_never_opened_again(outcome: Outcome) -> Iterator[str]:
@@ -885,8 +893,8 @@ def a_lapse_waits_for_no_channel_that_fails(outcome: Outcome) -> Iterator[str]:
             continue
         if any(outcome.lasting(row.alert) for row in rows) or state.conditions:
             continue
-        news = (each for channel in outcome.run.remotes for each in outcome.tries.get((incident_id, channel), ()))
-        if any(newest + LAPSE_AFTER - MINUTE <= each.at and each.dispatch.attempt == 1 for each in news):
+        news = (attempt for channel in outcome.run.remotes for attempt in outcome.tries.get((incident_id, channel), ()))
+        if any(newest + LAPSE_AFTER - MINUTE <= attempt.at and attempt.dispatch.attempt == 1 for attempt in news):
             continue
         if all(entry.due_at is None or entry.attempt for entry in state.outbox.values()):
             yield f"{incident_id} is open {at - newest:.0f} s after its newest alert"
@@ -941,7 +949,7 @@ def a_condition_that_outlasts_a_silence_opens_an_incident(outcome: Outcome) -> I
             continue
         ends = max(START + muting.ends for muting in mutings)
         at = ends + _TAKES_EFFECT + outcome.promptly
-        lasts = any(each.continues(at) and each.unknown_from > at for each in outcome.lasting(row.alert))
+        lasts = any(condition.continues(at) and condition.unknown_from > at for condition in outcome.lasting(row.alert))
         if not lasts or row.at > ends:
             continue
         state = outcome.state_at(row.alert.subject, at)
@@ -961,11 +969,11 @@ def what_has_ended_is_found(outcome: Outcome) -> Iterator[str]:
     if not plan.verify or plan.outages:
         return
     for row in outcome.recorded:
-        for each in outcome.lasting(row.alert) if row.number else ():
-            ended = max(each.ends, START + plan.storm, row.at)
+        for condition in outcome.lasting(row.alert) if row.number else ():
+            ended = max(condition.ends, START + plan.storm, row.at)
             state = outcome.state_at(row.alert.subject, ended + VERIFY_EVERY + SLACK)
-            if state and each.key in state.conditions and not _lasts_again(outcome, each, ended):
-                yield f"{each.key} of {row.incident} has ended at {each.ends - START:.0f}, and is kept"
+            if state and condition.key in state.conditions and not _lasts_again(outcome, condition, ended):
+                yield f"{condition.key} of {row.incident} has ended at {condition.ends - START:.0f}, and is kept"
 
 
 def _lasts_again(outcome: Outcome, lasting: Lasting, ended: float) -> bool:
@@ -992,7 +1000,9 @@ def a_reminder_that_fails_waits_for_the_next_day(outcome: Outcome) -> Iterator[s
         return
     for (incident_id, channel), tries in outcome.tries.items():
         reminders = {
-            each.dispatch.revision: each.at for each in reversed(tries) if each.dispatch.reason is Reason.REMINDER
+            attempt.dispatch.revision: attempt.at
+            for attempt in reversed(tries)
+            if attempt.dispatch.reason is Reason.REMINDER
         }
         for before, after in pairwise(sorted(reminders.values())):
             if after - before < DAY - 1:

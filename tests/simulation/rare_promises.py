@@ -63,7 +63,7 @@ def contention_is_no_outage(outcome: Outcome) -> Iterator[str]:
             came.setdefault(arrival.raw["id"], arrival.comes)
     for row in outcome.recorded:
         if (at := came.get(row.item["event_id"])) is not None and not row.unmuted:
-            ends = max([at, *(START + each.ends for each in plan.contention if START + each.begins <= row.at)])
+            ends = max([at, *(START + period.ends for period in plan.contention if START + period.begins <= row.at)])
             if row.at > ends + _SECONDS_TO_WAIT:
                 yield f"event {row.item['event_id']} is recorded {row.at - ends:.0f} s after the contention"
 
@@ -162,8 +162,10 @@ def a_damaged_item_affects_only_itself(outcome: Outcome) -> Iterator[str]:
                 continue
             routed = outcome.understood.get(row["event_id"])
             for target in routed.targets if routed else ():
-                tries = [each for each in run.remotes[target.channel].tries if pk == f"subject#{subject_of(each)}"]
-                if not run.plan.moods.get(target.channel) and not any(each.at >= write.at - 1 for each in tries):
+                tries = [
+                    attempt for attempt in run.remotes[target.channel].tries if pk == f"subject#{subject_of(attempt)}"
+                ]
+                if not run.plan.moods.get(target.channel) and not any(attempt.at >= write.at - 1 for attempt in tries):
                     yield f"{target.channel} is not told of {row['cause']} of {subject}, whose item was damaged"
 
 
@@ -177,23 +179,25 @@ def a_service_below_its_count_is_reported(outcome: Outcome) -> Iterator[str]:
         return
     rows = [row for row in outcome.recorded if row.alert.cause == "too_few_tasks" and row.alert.effects.begins]
     faultless = START + (plan.storm if plan.ecs or plan.tick_missing else 0.0)  # before that, polls may fail
-    for each in run.polled.shortages:
-        own = [row for row in rows if row.alert.subject.name == each.service and each.begins <= row.at]
-        own = [row for row in own if row.alert.at < each.ends]
-        latest = max(each.begins, faultless) + _TWO_ROUNDS + outcome.promptly
-        if latest < min(each.ends, run.polled.until) and not any(row.at <= latest for row in own):
-            yield f"{each.service} is below its count from {each.begins - START:.0f} on, and that is not reported"
+    for shortage in run.polled.shortages:
+        own = [row for row in rows if row.alert.subject.name == shortage.service and shortage.begins <= row.at]
+        own = [row for row in own if row.alert.at < shortage.ends]
+        latest = max(shortage.begins, faultless) + _TWO_ROUNDS + outcome.promptly
+        if latest < min(shortage.ends, run.polled.until) and not any(row.at <= latest for row in own):
+            yield f"{shortage.service} is below its count from {shortage.begins - START:.0f} s on, unreported"
         yield from (
-            f"{each.service} is reported after {row.at - each.begins:.0f} s"
+            f"{shortage.service} is reported after {row.at - shortage.begins:.0f} s"
             for row in own
-            if row.at < each.begins + _BELOW_FOR - MINUTE
+            if row.at < shortage.begins + _BELOW_FOR - MINUTE
         )
-        known_by = max(each.ends, faultless) + _TWO_ROUNDS + outcome.promptly
+        known_by = max(shortage.ends, faultless) + _TWO_ROUNDS + outcome.promptly
         subjects = {row.alert.subject for row in own}
         states = [state for subject in subjects if (state := outcome.state_at(subject, known_by))]
-        again = any(other.service == each.service and other.begins > each.begins for other in run.polled.shortages)
+        again = any(
+            other.service == shortage.service and other.begins > shortage.begins for other in run.polled.shortages
+        )
         if known_by < run.polled.until and not again and any(TOO_FEW_TASKS in state.conditions for state in states):
-            yield f"{each.service} runs enough tasks since {each.ends - START:.0f}, and that is not noticed"
+            yield f"{shortage.service} runs enough tasks since {shortage.ends - START:.0f}, and that is not noticed"
 
 
 def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]:
@@ -201,14 +205,14 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
     run, plan = outcome.run, outcome.run.plan
     if run.polled is None or not plan.polls or not plan.history_is_sound:
         return
-    due = [each.routed.event for each in outcome.recorded if each.alert.cause == "task_overdue" and not each.unmuted]
+    due = [item.routed.event for item in outcome.recorded if item.alert.cause == "task_overdue" and not item.unmuted]
     reported = Counter(math.floor(moment(event.details["dueAt"]) or 0) for event in due)
-    missing = {round(each) for each in run.polled.missing}
+    missing = {round(time) for time in run.polled.missing}
     on_time = not (plan.ecs or plan.tick_missing)
     # Without a tick in time, the router sees no run before the first one that it waits for, and counts from that tick.
     tolerance = 1.0 if on_time else 2 * MINUTE
     for at, count in reported.items():
-        if count > 1 or not any(abs(at - each) <= tolerance for each in missing):
+        if count > 1 or not any(abs(at - time) <= tolerance for time in missing):
             yield f"the run that was due at {at - START:.0f} is reported {count} times"
     for at in sorted(missing) if on_time else ():
         if not {at - 1, at, at + 1} & reported.keys():
@@ -218,8 +222,8 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
             state = outcome.state_at(row.alert.subject, row.at)
             late = [
                 key
-                for key, each in (state.conditions if state else {}).items()
-                if each.reported_at < recovers_from(row.alert)
+                for key, item in (state.conditions if state else {}).items()
+                if item.reported_at < recovers_from(row.alert)
             ]
             if late:
                 yield f"a run has completed at {row.alert.at - START:.0f}, and {late} continues"

@@ -81,10 +81,10 @@ def _delayed_by_polls(outcome: Outcome) -> list[str]:
         these, those = (
             {
                 incident: tries
-                for incident, tries in received(each, name).items()
+                for incident, tries in received(item, name).items()
                 if incident.rpartition("-")[0] not in polled
             }
-            for each in (run, without)
+            for item in (run, without)
         )
         if not _same(these, those) or _later(these, those):
             found.append(f"polls_delay_no_alert: {name} gets other messages, or later ones, because of polls")
@@ -123,17 +123,17 @@ def alike(these: Sequence[Try], those: Sequence[Try]) -> bool:
 def _without_races(messages: Sequence[Try]) -> Sequence[Try]:
     """The messages without the ends that were withdrawn at once, and without the returns that withdrew them."""
     raced = {
-        id(each)
+        id(item)
         for end, back in pairwise(messages)
         if end.kind is Kind.RESOLVED and back.dispatch.reason is Reason.RETURNED and back.at - end.at < _RACE
-        for each in (end, back)
+        for item in (end, back)
     }
-    return [each for each in messages if id(each) not in raced]
+    return [message for message in messages if id(message) not in raced]
 
 
 def _gist(messages: Sequence[Try]) -> tuple[Sequence[Kind], Sequence[int]]:
-    kinds = [each.kind for each in messages if each.kind is not Kind.UPDATED]
-    return kinds, [each.count for each in messages[-1:]]
+    kinds = [message.kind for message in messages if message.kind is not Kind.UPDATED]
+    return kinds, [message.count for message in messages[-1:]]
 
 
 def trace(run: Simulation) -> list[str]:

@@ -71,13 +71,13 @@ class Truth:
 
     def __init__(self, lasting: Sequence[Lasting]) -> None:
         self._lasting: dict[tuple[str, str], list[Lasting]] = defaultdict(list)
-        for each in sorted(lasting, key=lambda each: each.begins):
-            self._lasting[each.subject, each.key].append(each)
+        for condition in sorted(lasting, key=lambda condition: condition.begins):
+            self._lasting[condition.subject, condition.key].append(condition)
 
     def at(self, subject: str, key: str, now: float) -> Lasting | None:
         """The condition that had begun last by then; None if there was none."""
-        begun = (each for each in self._lasting.get((subject, key), ()) if each.begins <= now)
-        return max(begun, key=lambda each: each.begins, default=None)
+        begun = (condition for condition in self._lasting.get((subject, key), ()) if condition.begins <= now)
+        return max(begun, key=lambda condition: condition.begins, default=None)
 
     def answer(self, subject: str, key: str, now: float) -> dict[str, EndedBy | None]:
         """What AWS answers if it is asked about a condition: what ended it, or None if it continues."""
@@ -177,18 +177,26 @@ def _in_order(arrivals: Iterable[Arrival]) -> list[Arrival]:
 
 def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
     """Steady states of services while an exited container or a pending approval lasts; they end neither."""
-    for each in lasting:
-        if each.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
-            story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
+    for condition in lasting:
+        if condition.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
+            story = Story(
+                chance,
+                condition.subject,
+                condition.begins + min(condition.ends - condition.begins, HOUR) * chance.random(),
+            )
             steady(story)
             yield from _on_time(story)
 
 
 def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arrival]:
     """The stops of other tasks of services in which a container has exited. They do not end that condition."""
-    for each in lasting:
-        if each.key.startswith("container/"):
-            story = Story(chance, each.subject, each.begins + min(each.ends - each.begins, HOUR) * chance.random())
+    for condition in lasting:
+        if condition.key.startswith("container/"):
+            story = Story(
+                chance,
+                condition.subject,
+                condition.begins + min(condition.ends - condition.begins, HOUR) * chance.random(),
+            )
             _scale_in(story)
             yield from _on_time(story)
 
@@ -232,7 +240,7 @@ def _recovers(story: Story, plots: "Sequence[_Plot]") -> None:
 
 def _fails_again(story: Story, plots: "Sequence[_Plot]", later: float) -> None:
     # A service has one deployment at a time, so its next one comes after the approvals of this one.
-    over = (each.ends for each in story.lasting if each.key.startswith("hook/"))
+    over = (condition.ends for condition in story.lasting if condition.key.startswith("hook/"))
     story.now = max((*(happened for happened, *_ in story.emitted), *over), default=story.now) + later
     story.chance.choice(plots)(story)
 
