@@ -99,7 +99,7 @@ MUTANTS = (
         "incident/state.py",
         "return bool(self.lease_owner) and self.lease_ends_at > now",
         "return False",
-        first=853,
+        first=805,
     ),
     Mutant(
         "the window restarts with each alert",
@@ -295,7 +295,7 @@ MUTANTS = (
         "incident/recovery.py",
         "reported_at=known.reported_at if known and late else alert.at,",
         "reported_at=min(known.reported_at, alert.at) if known else alert.at,",
-        first=10,
+        first=232,
     ),
     Mutant(  # at a limit that a large service reaches: every task has a dead container
         "conditions beyond the limit are forgotten",
