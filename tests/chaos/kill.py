@@ -1,5 +1,6 @@
 """The function's process is killed after a channel has accepted a message, and before that is recorded."""
 
+import time
 from typing import NamedTuple
 
 from local_aws.stories import died
@@ -7,6 +8,7 @@ from tests.chaos.result import Result, dead_letters, misses_and_repeats, told_of
 from tests.chaos.stage import CHANNELS, Report, Stage, deployed
 
 _VISIBILITY = 70  # seconds instead of 360: a little more than the function's timeout
+_SLACKS_PERIOD = 1.5  # seconds: a little more than the one in which Slack takes one message
 _BEFORE_TIME_OUT = 10.0  # seconds; of a webhook, after which the answer that never comes is recorded as a retry
 
 
@@ -42,7 +44,13 @@ def run(report: Report) -> Result:
 
 
 def _kill(stage: Stage, kill: _Kill) -> int:
-    """Returns how many processes were killed."""
+    """Returns how many processes were killed.
+
+    A message that waits for Slack's rate limit when the process dies is sent by the next tick. By then the leases of
+    the services before have ended, and the next kill would also end the process that sends those again.
+    """
+    free_at = time.monotonic() + _SLACKS_PERIOD
+    stage.until("slack takes another message", lambda: time.monotonic() >= free_at)
     stage.double(kill.withholding).withhold_answer()
     stage.happen(died(kill.service))
     accepted = f"{kill.withholding} accepts a message about {kill.service}"
