@@ -205,7 +205,7 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
     run, plan = outcome.run, outcome.run.plan
     if run.polled is None or not plan.polls or not plan.history_is_sound:
         return
-    due = [item.routed.event for item in outcome.recorded if item.alert.cause == "task_overdue" and not item.unmuted]
+    due = [row.routed.event for row in outcome.recorded if row.alert.cause == "task_overdue" and not row.unmuted]
     reported = Counter(math.floor(moment(event.details["dueAt"]) or 0) for event in due)
     missing = {round(time) for time in run.polled.missing}
     on_time = not (plan.ecs or plan.tick_missing)
@@ -222,8 +222,8 @@ def a_run_that_does_not_come_is_reported_once(outcome: Outcome) -> Iterator[str]
             state = outcome.state_at(row.alert.subject, row.at)
             late = [
                 key
-                for key, item in (state.conditions if state else {}).items()
-                if item.reported_at < recovers_from(row.alert)
+                for key, condition in (state.conditions if state else {}).items()
+                if condition.reported_at < recovers_from(row.alert)
             ]
             if late:
                 yield f"a run has completed at {row.alert.at - START:.0f}, and {late} continues"

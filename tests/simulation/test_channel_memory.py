@@ -261,7 +261,7 @@ def broken(seed: int) -> list[str]:
     return [f"{promise.__name__}: {violation}" for promise in PROMISES for violation in promise(run)]
 
 
-@pytest.mark.parametrize("first", [0, *(pytest.param(value, marks=pytest.mark.check) for value in range(5, _SEEDS, 5))])
+@pytest.mark.parametrize("first", [0, *(pytest.param(seed, marks=pytest.mark.check) for seed in range(5, _SEEDS, 5))])
 def test_every_promise_is_kept(first: int) -> None:
     found = {seed: violations for seed in range(first, first + 5) if (violations := broken(seed))}
     assert not found

@@ -49,7 +49,7 @@ def times(lines: list[dict[str, Any]], channel: str) -> list[float]:
     return [START + line["after"] for line in lines if line["channel"] == channel]
 
 
-@pytest.mark.parametrize("down", [_DOWN[0], *(pytest.param(value, marks=pytest.mark.thorough) for value in _DOWN[1:])])
+@pytest.mark.parametrize("down", [_DOWN[0], *(pytest.param(share, marks=pytest.mark.thorough) for share in _DOWN[1:])])
 def test_a_subject_that_fails_at_least_every_four_hours_sends_six_messages_a_day_at_most(down: float) -> None:
     for number, minutes in enumerate(_OFTEN):
         if number % 2 == _DOWN.index(down) % 2:  # each period with two of the shares
@@ -58,7 +58,7 @@ def test_a_subject_that_fails_at_least_every_four_hours_sends_six_messages_a_day
                 assert most_in_a_day(times(lines, channel)) <= 6, f"every {minutes} minutes, on {channel}"
 
 
-@pytest.mark.parametrize("down", [_DOWN[0], *(pytest.param(value, marks=pytest.mark.thorough) for value in _DOWN[1:])])
+@pytest.mark.parametrize("down", [_DOWN[0], *(pytest.param(share, marks=pytest.mark.thorough) for share in _DOWN[1:])])
 def test_a_subject_that_fails_less_often_sends_twelve_messages_a_day_at_most(down: float) -> None:
     for minutes in _SELDOM:
         lines = told(minutes, down)

@@ -54,7 +54,7 @@ def _first_fingerprint(seed: int) -> str:
 
 @pytest.mark.xdist_group("replays")  # in one process, which runs each seed once for all of them
 @pytest.mark.parametrize(
-    "seed", [_EVENTFUL[0], *(pytest.param(value, marks=pytest.mark.check) for value in _EVENTFUL[1:])]
+    "seed", [_EVENTFUL[0], *(pytest.param(seed, marks=pytest.mark.check) for seed in _EVENTFUL[1:])]
 )
 def test_a_seed_replays_exactly(seed: int) -> None:
     assert _first_fingerprint(seed) == _fingerprint(seed)

@@ -81,10 +81,10 @@ def _delayed_by_polls(outcome: Outcome) -> list[str]:
         these, those = (
             {
                 incident: tries
-                for incident, tries in received(item, name).items()
+                for incident, tries in received(simulation, name).items()
                 if incident.rpartition("-")[0] not in polled
             }
-            for item in (run, without)
+            for simulation in (run, without)
         )
         if not _same(these, those) or _later(these, those):
             found.append(f"polls_delay_no_alert: {name} gets other messages, or later ones, because of polls")
@@ -123,10 +123,10 @@ def alike(these: Sequence[Try], those: Sequence[Try]) -> bool:
 def _without_races(messages: Sequence[Try]) -> Sequence[Try]:
     """The messages without the ends that were withdrawn at once, and without the returns that withdrew them."""
     raced = {
-        id(item)
+        id(message)
         for end, back in pairwise(messages)
         if end.kind is Kind.RESOLVED and back.dispatch.reason is Reason.RETURNED and back.at - end.at < _RACE
-        for item in (end, back)
+        for message in (end, back)
     }
     return [message for message in messages if id(message) not in raced]
 

@@ -179,11 +179,7 @@ def _steady_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Ar
     """Steady states of services while an exited container or a pending approval lasts; they end neither."""
     for condition in lasting:
         if condition.key.startswith(("container/", "hook/")) and chance.random() < 0.5:
-            story = Story(
-                chance,
-                condition.subject,
-                condition.begins + min(condition.ends - condition.begins, HOUR) * chance.random(),
-            )
+            story = _story_within_the_first_hour(chance, condition)
             steady(story)
             yield from _on_time(story)
 
@@ -192,13 +188,15 @@ def _stops_meanwhile(chance: Random, lasting: Sequence[Lasting]) -> Iterator[Arr
     """The stops of other tasks of services in which a container has exited. They do not end that condition."""
     for condition in lasting:
         if condition.key.startswith("container/"):
-            story = Story(
-                chance,
-                condition.subject,
-                condition.begins + min(condition.ends - condition.begins, HOUR) * chance.random(),
-            )
+            story = _story_within_the_first_hour(chance, condition)
             _scale_in(story)
             yield from _on_time(story)
+
+
+def _story_within_the_first_hour(chance: Random, condition: Lasting) -> Story:
+    """A story of the same subject that begins while the condition lasts."""
+    lasts = min(condition.ends - condition.begins, HOUR)
+    return Story(chance, condition.subject, condition.begins + lasts * chance.random())
 
 
 def _on_time(story: Story) -> Iterator[Arrival]:
