@@ -1,7 +1,7 @@
 # Every target sets up what it needs. You need Python 3.11 or newer, Node 20.19 or newer, git and make.
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help thorough demo demo-parts test-parts runtime layer test check lint types contracts soak mutants mutation chaos scale smoke release docs-pages docs-images clean
+.PHONY: help thorough demo demo-parts test-parts runtime layer test check lint types contracts all-checks soak mutants mutation chaos scale smoke release docs-pages docs-images clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,13 +85,13 @@ contracts: $(VENV)/.installed ## Checks the import rules
 
 check: export TESTS := check
 check: export SIMULATION_SEEDS := 40
-check: ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
-	@$(AT_ONCE) test-parts
-	@$(MAKE) --no-print-directory lint types contracts test
+check: all-checks ## Runs everything that must pass before a commit lands (template tests include cfn-lint)
 
 thorough: export TESTS := thorough
 thorough: export SIMULATION_SEEDS := 500
-thorough: ## Runs `check` with everything that takes long: before a release
+thorough: all-checks ## Runs `check` with everything that takes long: before a release
+
+all-checks:
 	@$(AT_ONCE) test-parts
 	@$(MAKE) --no-print-directory lint types contracts test
 
