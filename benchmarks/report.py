@@ -189,7 +189,7 @@ def money(measured: Mapping[str, Samples]) -> Iterator[Figure]:
 
 
 def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
-    """What an event uses of our function, and of the blog's."""
+    """The resources that our function and the blog variant use for one event, if every event is announced."""
     warm, calls = measured["warm"], measured["calls"]
     cpu, blog_cpu = warm.median("unlimited", "cpu") / 1000, warm.median("blog", "cpu") / 1000
     writes, reads = (calls.median("announced", quantity) for quantity in ("write", "read"))
@@ -200,7 +200,7 @@ def _quiet(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
 
 
 def _uneventful(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
-    """What an event uses of our function, and of the blog's."""
+    """The same for one event of deployments that succeed, of which the router announces none."""
     calls = measured["calls"]
     cpu, made, writes, reads = (calls.median("uneventful", measure) for measure in ("cpu", "calls", "write", "read"))
     blog_cpu, told = (calls.median("uneventful, blog", measure) for measure in ("cpu", "told"))
@@ -212,7 +212,7 @@ def _uneventful(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]
 
 
 def _stormy(measured: Mapping[str, Samples], memory: int) -> tuple[Use, Use]:
-    """What an event uses of our function, and of the blog's."""
+    """The same for one event of a storm, in which most events are held back."""
     warm, storm, batches = measured["warm"], measured["storm"], "batches, DynamoDB 0 ms"
     cpu, calls, writes, reads = (storm.median(batches, quantity) for quantity in ("cpu", "calls", "writes", "reads"))
     waiting = calls * REALISTIC["dynamodb"] + _ANNOUNCED * REALISTIC["teams"] / 10

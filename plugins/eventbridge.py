@@ -4,9 +4,9 @@
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html.
 
-No bus can cause a loop: the rules of the stack do not match `_SOURCE`, and the router could not read such an event if
-one reached it nevertheless, so it would alert nobody. EventBridge does not deduplicate: after an attempt without an
-answer, an event may be on the bus twice. Its `detail` then has the same incident id and revision.
+No bus can cause a loop: the rules of the stack do not match `_SOURCE`. If such an event did reach the router, it could
+not read the event and would alert nobody. EventBridge does not deduplicate events: after an attempt without an answer,
+an event may be on the bus twice. Both copies then have the same incident id and revision in their `detail`.
 """
 
 import json

@@ -17,7 +17,7 @@ LIMIT = 1024
 
 
 def memory_of(answer: object, channel: ConfiguredChannel) -> Mapping[str, str] | None:
-    """What the channel will remember; None if that does not change. Logs what cannot be kept."""
+    """Returns the memory to store for the channel, or None to keep what is stored. Logs what it cannot store."""
     if answer is None:
         return None
     try:

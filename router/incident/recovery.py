@@ -61,10 +61,15 @@ def continuing(state: SubjectState) -> dict[str, int]:
 
 
 def without_data_since(state: SubjectState) -> float | None:
-    """Clock time since which nothing is known of all that continues, such as an alarm without data; None if it is."""
-    since = [condition.uncertain_since for condition in state.conditions.values()]
-    known = [time for time in since if time is not None]
-    return None if not known or len(known) < len(since) or continuing_causes(state) else max(known)
+    """Clock time since which AWS has had no data about anything that continues, such as an alarm without data.
+
+    None if it has data about some of it, or if nothing continues.
+    """
+    times = [condition.uncertain_since for condition in state.conditions.values()]
+    without_data = [time for time in times if time is not None]
+    if not without_data or len(without_data) < len(times) or continuing_causes(state):
+        return None
+    return max(without_data)
 
 
 def continues(state: SubjectState, alert: Alert) -> bool:

@@ -46,7 +46,7 @@ class MemoryTable:
     def get(self, keys: Sequence[Key], now: float) -> dict[Key, Item]:
         with self._lock:
             stored = {key: self._stored[key] for key in keys if key in self._stored}
-            return {key: _again(item) for key, item in stored.items() if not expired(item, now)}
+            return {key: _copy_of_stored(item) for key, item in stored.items() if not expired(item, now)}
 
     def commit(self, puts: Sequence[Put], now: float) -> None:
         copies = [Put(_copy(put.item), put.version) for put in puts]
@@ -54,7 +54,9 @@ class MemoryTable:
         with self._lock:
             refused = [put.key for put in copies if not self._allows(put, now)]
             if refused:
-                raise Conflict(refused, {key: _again(self._stored[key]) for key in refused if key in self._stored})
+                raise Conflict(
+                    refused, {key: _copy_of_stored(self._stored[key]) for key in refused if key in self._stored}
+                )
             for put in copies:
                 self._store(put.item)
 
@@ -71,7 +73,7 @@ class MemoryTable:
             items = [item for key in keys if _matches(item := self._stored[key], query)]
             items.sort(key=lambda item: _sort_key(item, query.keys), reverse=query.newest_first)
             project = _projection(query.keys)
-            return query.page((_again(project(item)) for item in items), now)
+            return query.page((_copy_of_stored(project(item)) for item in items), now)
 
     def sweep(self, now: float) -> None:
         """Deletes expired items, as DynamoDB's TTL eventually does."""
@@ -82,7 +84,7 @@ class MemoryTable:
     def rows(self, prefix: str = "") -> list[Item]:
         """The items whose partition key has this prefix, expired or not, in the order of their keys."""
         with self._lock:
-            return [_again(self._stored[key]) for key in sorted(self._stored) if key[0].startswith(prefix)]
+            return [_copy_of_stored(self._stored[key]) for key in sorted(self._stored) if key[0].startswith(prefix)]
 
     def _store(self, item: Item) -> None:
         key = item["pk"], item["sk"]
@@ -113,13 +115,15 @@ def _partitions_of(item: Item) -> Iterator[_Partition]:
             yield name, item[index.partition]
 
 
-def _again(value: Any) -> Any:
+def _copy_of_stored(value: Any) -> Any:
     """A copy of what is stored, in which nothing that can be changed is shared."""
     kind = type(value)
     if kind is dict:
-        return {name: member if type(member) in _UNCHANGEABLE else _again(member) for name, member in value.items()}
+        return {
+            name: member if type(member) in _UNCHANGEABLE else _copy_of_stored(member) for name, member in value.items()
+        }
     if kind is list:
-        return [element if type(element) in _UNCHANGEABLE else _again(element) for element in value]
+        return [element if type(element) in _UNCHANGEABLE else _copy_of_stored(element) for element in value]
     return value if kind in _UNCHANGEABLE else _copy(value)
 
 
