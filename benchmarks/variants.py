@@ -36,7 +36,8 @@ def prepare() -> None:
     shutil.copy(ROOT / "alert-router.toml", package)
     shutil.copytree(ROOT / "benchmarks" / "references", WORK / "references", ignore=no_bytecode)
     shutil.copy(ROOT / "benchmarks" / "unlimited.py", WORK / "references")
-    compileall.compile_dir(WORK, quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+    compileall.compile_dir(WORK / "references", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+    subprocess.run([sys.executable, ROOT / "layer" / "compile_function.py", package], check=True)  # noqa: S603
     _install(ROOT / "layer" / "requirements.txt", STOCK)
 
 

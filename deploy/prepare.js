@@ -142,7 +142,7 @@ class Prepare {
 
   // The checkout's own bytecode is not packaged, because other processes can replace it at any time.
   addBytecode() {
-    this.run(this.python, [this.file('layer', 'function_bytecode.py'), this.serverless.service.package.artifact]);
+    this.run(this.python, [this.file('layer', 'compile_function.py'), this.serverless.service.package.artifact]);
   }
 
   // The existing table that HISTORY_TABLE names. If it is the stack's own table, which the command line finds by the same

@@ -32,13 +32,15 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 from ca_directory import write_ca_directory  # type: ignore[import-not-found]  # beside this script
-from function_bytecode import compiles  # type: ignore[import-not-found]  # as above
+from compile_function import compiles  # type: ignore[import-not-found]  # as above
+from precompile import write_table  # type: ignore[import-not-found]  # as above
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = (ROOT / "layer" / "requirements.txt", ROOT / "layer" / "plugins.txt")
-BOTOCORE = ROOT / "layer" / "botocore.txt"  # not shipped; the service models are extracted from it
+BOTOCORE = ROOT / "layer" / "botocore.txt"  # as in Lambda's runtime; the service models are extracted from it
 BUILD = ROOT / ".build"
 LAYER = BUILD / "layer"
+RUNTIME = BUILD / "botocore"  # as in Lambda's runtime; not shipped, but compile_function.py imports it
 FINGERPRINT = BUILD / "layer.fingerprint"  # outside the layer, because everything in the layer is shipped
 
 PLUGIN_GROUP = "ecs_alert_router"
@@ -67,6 +69,14 @@ CALLS = {  # the operations that the function calls; a test compares them with t
     "sqs": ("ChangeMessageVisibility", "SendMessage"),
     "ssm": ("GetParameter",),
 }
+
+IMPORTED = (  # what a first event imports, for the table that precompile.py writes
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics",
+    "botocore.session",
+    "pluggy",
+    "requests",
+)
 
 UNUSED = (
     # The function uses Powertools' Logger and metrics. Neither of them needs these two packages.
@@ -106,7 +116,7 @@ def build() -> bool:
     """Build the layer unless it and the bytes of its files are up to date; return whether it was built."""
     fingerprint = _fingerprint()
     stated = FINGERPRINT.read_text().split() if FINGERPRINT.is_file() else []
-    if LAYER.is_dir() and stated[:1] == [fingerprint]:
+    if LAYER.is_dir() and RUNTIME.is_dir() and stated[:1] == [fingerprint]:
         if stated[1:] == [_contents()]:
             return False
         _say("its files have changed since it was built, so it is built again")
@@ -119,11 +129,17 @@ def build() -> bool:
         shutil.rmtree(packages / "bin", ignore_errors=True)  # the packages' console scripts
         _forget_paths(packages)
         _index_plugins(packages)
-        _write_models(packages, Path(scratch, "botocore"))
+        runtime = Path(scratch, "botocore")
+        runtime.mkdir()
+        _download(runtime, [BOTOCORE])
+        _write_models(packages, runtime / "botocore" / "data")
         _write_certificates(packages)
         _compile(packages)
-        shutil.rmtree(LAYER, ignore_errors=True)
-        packages.parent.rename(LAYER)
+        if compiles():
+            write_table(IMPORTED, [packages, runtime])
+        for directory, built in ((LAYER, packages.parent), (RUNTIME, runtime)):
+            shutil.rmtree(directory, ignore_errors=True)
+            built.rename(directory)
     FINGERPRINT.write_text(f"{fingerprint}\n{_contents()}\n")
     return True
 
@@ -148,9 +164,10 @@ def _fingerprint() -> str:
 
 
 def _contents() -> str:
-    """Hash the names and bytes of all files in the layer, bytecode included: a changed file must not be shipped."""
-    files = sorted(path for path in LAYER.rglob("*") if path.is_file() or path.is_symlink())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(LAYER)}" for path in files]
+    """Hash the names and bytes of all files that were built, bytecode included: a changed file must not be shipped."""
+    found = (path for directory in (LAYER, RUNTIME) for path in directory.rglob("*"))
+    files = sorted(path for path in found if path.is_file() or path.is_symlink())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(BUILD)}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -200,15 +217,13 @@ def _drop_unused(packages: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _write_models(packages: Path, scratch: Path) -> None:
+def _write_models(packages: Path, data: Path) -> None:
     """Write the service models, reduced to the operations in `CALLS` and without documentation, which is 90 % of them.
 
     botocore needs less time and 12 MB less memory to read these (`router.coldstart`). Plugins that call other
     operations make their clients with boto3, which does not use these models. If botocore.txt names no botocore, no
     models are written and the function reads those of the runtime.
     """
-    _download(scratch, [BOTOCORE])
-    data = scratch / "botocore" / "data"
     if not data.is_dir():
         return
     for service, operations in CALLS.items():
@@ -222,6 +237,7 @@ def _write_models(packages: Path, scratch: Path) -> None:
     for partition in endpoints["partitions"]:
         partition["services"] = {}  # the rule sets have the endpoints; botocore only reads the regions from this file
     _write_json(packages / MODELS / "endpoints.json", endpoints)
+    shutil.rmtree(data)  # 27 MB, which nothing else needs
 
 
 def _write_certificates(packages: Path) -> None:

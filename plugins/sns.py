@@ -178,7 +178,14 @@ def _row(incident: Incident) -> str:
 
 def _is_shown(value: str, text: str) -> bool:
     """Tells whether the casefolded text contains the value as a separate word."""
-    return bool(re.search(rf"(?<!\w){re.escape(value[:_VALUE].casefold()[:_VALUE])}(?!\w)", text))
+    word = value[:_VALUE].casefold()[:_VALUE]
+    place = text.find(word)
+    while place >= 0:
+        end = place + len(word)
+        if not any(char.isalnum() or char == "_" for char in text[max(0, place - 1) : place] + text[end : end + 1]):
+            return True
+        place = text.find(word, place + 1)
+    return False
 
 
 def _table(facts: Sequence[tuple[str, str]]) -> str:

@@ -32,7 +32,7 @@ _RANDOM = (
 _METADATA = ipaddress.ip_network(
     "fd00:ec2::/32"
 )  # the metadata service by IPv6 (Amazon EC2 User Guide, instance metadata)
-_USERINFO = r"://[^/?#\s@]+@"
+_USERINFO = re.compile(r"://[^/?#\s@]+@")
 _LITERAL = "is a literal secret: refer to it by ssm:/path or secretsmanager:name"
 
 
@@ -141,7 +141,7 @@ def _is_secret(value: _Value, secret_options: frozenset[str] | None) -> bool:
     """
     if not _is_literal(value.text):
         return False
-    if value.path[0] in (secret_options or ()) or re.search(_USERINFO, value.text):
+    if value.path[0] in (secret_options or ()) or _USERINFO.search(value.text):
         return True
     if secret_options is None:
         return "://" in value.text or _looks_secret(value)

@@ -310,9 +310,12 @@ class _Arn(NamedTuple):
     path: tuple[str, ...] = ()
 
 
+_ARN = re.compile(r"arn:([^:]*):[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)")
+
+
 @lru_cache(maxsize=1024)  # an event contains each of its ARNs several times
 def _arn(text: str) -> _Arn:
-    match = re.fullmatch(r"arn:([^:]*):[^:]*:([^:]*):([^:]*):([^:/]+)[:/](.+)", text) if text else None
+    match = _ARN.fullmatch(text) if text else None
     if not match:
         return _Arn()
     partition, region, account, kind, path = match.groups()

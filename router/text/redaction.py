@@ -29,7 +29,12 @@ _ANY = r"[\w.~+/=-]"
 _HEX = "[0-9a-fA-F]"
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-# How a token begins, in its own case, and what must follow; all of the token is taken out.
+_IS_UUID = re.compile(_UUID)
+_END_OF_KEY = re.compile(r"PRIVATE KEY(?: BLOCK)?-{1,5}")
+_BASE64_LINE = re.compile(r"[^\n]{0,60}?[A-Za-z0-9+/=]{4,128}\s{0,3}")
+
+# How a token begins, in its own case, and what must follow; all of the token is taken out. What must follow is compiled
+# for the first text with the beginning, because texts with any of these are rare.
 _TOKENS: Mapping[str, str] = {
     **dict.fromkeys(("AKIA", "ASIA", "ABIA", "ACCA", "AIDA", "AROA", "A3T"), "[A-Z0-9]{16,17}"),
     "ABSK": r"[\w+/=]{40,400}",  # Bedrock
@@ -182,27 +187,30 @@ _COMPARED = (  # "secret" == password
 )
 
 # Tokens that are known by their shape alone, each with a text that every one of them holds.
-_SHAPES: tuple[tuple[str, str], ...] = (
-    ("-us", r"(?<![0-9a-zA-Z])[0-9a-z]{32}-us[0-9]{1,2}(?![0-9a-z])"),  # Mailchimp
-    ("Q~", r"(?<![\w.~-])[\w.~]{3}[0-9]Q~[\w.~-]{31,34}"),  # Azure AD
-    ("_mmk", r"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),  # MaxMind
-    (".atlasv1.", r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\."),  # Terraform Cloud
-    (":A", r"(?:(?<![0-9A-Za-z])|(?<=/bot))[0-9]{5,16}:A[\w-]{34}(?![\w-])"),  # Telegram
-    (".", r"(?<![\w.-])[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])"),  # Discord
-    ("|", r"(?<![0-9])[0-9]{15,16}\|[\w-]{27,40}(?![\w-])"),  # Facebook
-    ("%", r"(?<![0-9])[0-9]{15,16}%[\w-]{27,40}(?![\w-])"),
-    (":", r"(?<![0-9A-Za-z])[0-9]{8,10}:[\w-]{35}(?![\w-])"),
-    ("softlayer", r"softlayer\.com/soap/v3(?:\.1)?/([A-Za-z0-9]{64})"),
-    ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =\t]{0,8}[\"']?([^\s:\"']{0,100}:[^\s\"']{1,200})"),
-    ("aws", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
-    ("AWS", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
-    (
-        "%40",
-        r"(?i)%3A%2F%2F(?:[\w.~-]|%(?!3A|40)[0-9A-F]{2}){0,100}%3A((?:[^\s%&\"'<>]|%(?!40)[0-9A-F]{2}){1,200})%40",
-    ),
-    ("=", _COMPARED),
-    ("!", _COMPARED),
-    ("BEGIN", r"BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?"),
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (part, re.compile(pattern, re.ASCII))
+    for part, pattern in (
+        ("-us", r"(?<![0-9a-zA-Z])[0-9a-z]{32}-us[0-9]{1,2}(?![0-9a-z])"),  # Mailchimp
+        ("Q~", r"(?<![\w.~-])[\w.~]{3}[0-9]Q~[\w.~-]{31,34}"),  # Azure AD
+        ("_mmk", r"(?<![A-Za-z0-9])[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),  # MaxMind
+        (".atlasv1.", r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\."),  # Terraform Cloud
+        (":A", r"(?:(?<![0-9A-Za-z])|(?<=/bot))[0-9]{5,16}:A[\w-]{34}(?![\w-])"),  # Telegram
+        (".", r"(?<![\w.-])[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])"),  # Discord
+        ("|", r"(?<![0-9])[0-9]{15,16}\|[\w-]{27,40}(?![\w-])"),  # Facebook
+        ("%", r"(?<![0-9])[0-9]{15,16}%[\w-]{27,40}(?![\w-])"),
+        (":", r"(?<![0-9A-Za-z])[0-9]{8,10}:[\w-]{35}(?![\w-])"),
+        ("softlayer", r"softlayer\.com/soap/v3(?:\.1)?/([A-Za-z0-9]{64})"),
+        ("curl", r"(?:[ \t\n]-u|[ \t\n]--user)[ =\t]{0,8}[\"']?([^\s:\"']{0,100}:[^\s\"']{1,200})"),
+        ("aws", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
+        ("AWS", r"(?i:aws)[^\n\"']{0,40}[\"']([A-Za-z0-9/+]{40})[\"']"),
+        (
+            "%40",
+            r"(?i)%3A%2F%2F(?:[\w.~-]|%(?!3A|40)[0-9A-F]{2}){0,100}%3A((?:[^\s%&\"'<>]|%(?!40)[0-9A-F]{2}){1,200})%40",
+        ),
+        ("=", _COMPARED),
+        ("!", _COMPARED),
+        ("BEGIN", r"BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?"),
+    )
 )
 
 # --- secrets by the name before them ----------------------------------------------------------------------------------
@@ -327,9 +335,9 @@ _ORDINARY = _words(
 _REFERENCES = ("arn:", "ssm:", "secretsmanager:", "$", "{", "%", "<", "*", "[redacted", "projects/", "vault:")
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-$ñ")
-_NAME_WORD = r"[A-Z]?[a-zñ]{1,48}|[A-Z]{1,48}(?![a-z])|[0-9]{1,48}"
+_NAME_WORD = re.compile(r"[A-Z]?[a-zñ]{1,48}|[A-Z]{1,48}(?![a-z])|[0-9]{1,48}")
 # Between a name and its value. `bare`: only white space, as after `--password`.
-_OPERATOR = (
+_OPERATOR = re.compile(
     r"(?:\[[0-9]{0,12}\])?"
     r"(?P<closed>[\\\"'`\])}]{0,5})"
     r"(?:[ \t]{0,20}(?::?[ \t]{0,3}[Ss]tr(?:ing)?[ \t]{0,3}=|:{1,3}=|=>|->|=!|[!=]={1,2}|[?.+|]{0,2}=|\|\|:?"
@@ -342,39 +350,50 @@ _OPERATOR = (
     r"(?:[ \t]{0,3}[|>][+-]?[ \t]{0,4}\n[ \t]{1,40})?"
     r"(?P<open>[ \t=]{0,20}(?:[@bru]{0,2}[\\\"'`][\\\"'`= \t]{0,7})?)"
 )
-_GAP = r"[ \t][\w.-]{1,16}(?:[ \t][\w.-]{1,8})?(?=[\"'`\\ \t]{0,4}[:=])"
-_PLAIN_VALUE = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,200}"""
+_QUOTATION_MARK = re.compile(r"\\{0,7}[\"'`]")
+_GAP = re.compile(r"[ \t][\w.-]{1,16}(?:[ \t][\w.-]{1,8})?(?=[\"'`\\ \t]{0,4}[:=])", re.ASCII)
+_PLAIN_VALUE = re.compile(r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,200}""")
 _REPOSITORY = 400  # characters of a registry's host and of a repository's name, of which Amazon ECR allows 256
-_REGISTRY = r"(?:^|[\s\"'`(=])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9}(?::[0-9]{1,5})?/(?:[a-z0-9._-]{1,255}/){0,9}$"
-_TAG = r":\w[\w.-]{0,127}(?=[\s\"'`):,;@]|$)"
+_REGISTRY = re.compile(
+    r"(?:^|[\s\"'`(=])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9}(?::[0-9]{1,5})?/(?:[a-z0-9._-]{1,255}/){0,9}$", re.ASCII
+)
+_TAG = re.compile(r":\w[\w.-]{0,127}(?=[\s\"'`):,;@]|$)", re.ASCII)
 # "web(authorization:1.2) (STOPPED->RUNNING)": the agent's list of the containers that depend on each other.
-_TAG_OF_DEPENDENCY = r":\w[\w.-]{0,127}\) \([A-Z_]{1,24}->[A-Z_]{1,24}\)"
-_ASKING = (
+_TAG_OF_DEPENDENCY = re.compile(r":\w[\w.-]{0,127}\) \([A-Z_]{1,24}->[A-Z_]{1,24}\)")
+_ASKING = re.compile(
     r"(?i)(?:[\w$]{1,40}\.)?(?:get|fetch|load|read|find|put|create|describe|delete|update|list|retrieve|is|has|with)"
 )
-_CONTAINED = (
+_CONTAINED = re.compile(
     r"(?P<password>passw|passphrase|pwd|contrase|(?:db|database|key)[_.-]?pass)|secret|credential"
     r"|(?:api|auth|service|account|db|database|client|private|priv|access|signing|encryption)[_.-]?key"
 )
-_REST = r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,4000}"""
-_PROSE = r"(?:[A-Za-z]{1,20}|[A-Z][A-Za-z]{1,60}(?:Exception|Error|Failure|Fault))[.,:;!?]?"
-_HARMLESS = (
+_REST = re.compile(r"""[^\s"'`,;&<>(){}\[\]|\\、。」』\uff09】]{1,4000}""")
+_REST_OF_LINE = re.compile(r"""[^\n"'`]{1,4000}""")
+_NEXT_WORD = re.compile(r"[,.;:]?[ \t][A-Za-z]")
+_NUMBERS = re.compile(r"[0-9:.,-]{1,200}")
+_DIGIT = re.compile("[0-9=]")
+_LETTER_OR_DIGIT = re.compile("[A-Za-z0-9]")
+_PROSE = re.compile(r"(?:[A-Za-z]{1,20}|[A-Z][A-Za-z]{1,60}(?:Exception|Error|Failure|Fault))[.,:;!?]?")
+_HARMLESS = re.compile(
     r"0x[0-9a-fA-F]{1,32}|"
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].{0,40})?|/[\w.-]{1,60}/.{0,100}|\w{1,10}://.{0,190}"
-    r"|(?:[\w-]{1,63}\.){1,8}[a-z]{2,12}(?::[0-9]{1,5})?(?:/.{0,90})?|v?[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}"
+    r"|(?:[\w-]{1,63}\.){1,8}[a-z]{2,12}(?::[0-9]{1,5})?(?:/.{0,90})?|v?[0-9]{1,5}(?:\.[0-9]{1,5}){1,3}",
+    re.ASCII,
 )
 
 
-_USER_INFO = (
+_USER_INFO = re.compile(
     r"(?P<user>[^\s:/?#@\"'`<>\\]{0,200})"
-    r"(?::(?![0-9]{1,5}(?:[/?#\s\"']|$))(?P<password>[^\s\"'`<>\\]{1,500}))?@"
+    r"(?::(?![0-9]{1,5}(?:[/?#\s\"']|$))(?P<password>[^\s\"'`<>\\]{1,500}))?@",
+    re.ASCII,
 )
-_HEX_NAME = r"(?=.{0,199}[0-9])[0-9a-f]{8,200}"
-_SCHEME = (
+_HEX_NAME = re.compile(r"(?=.{0,199}[0-9])[0-9a-f]{8,200}")
+_SCHEME = re.compile(
     r"(?:(?i:bearer)[ \t:=]{1,4}(?![A-Za-z_]{1,40}=[^=])(?=[\w.~+/=-]{10})"
     r"(?!(?i:auth|token|scheme|realm|error|type|header|missing|invalid|require))"
     r"|(?i:negotiate)[ \t]{1,4}(?=[A-Za-z+/]{0,60}[0-9=])"
-    r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})"
+    r"|(?i:basic)[ \t]{1,4}(?=[a-z+/]{0,60}[0-9=A-Z]))[\"'\\]{0,3}([\w.~+/=-]{8,4000})",
+    re.ASCII,
 )
 
 
@@ -426,7 +445,7 @@ def _private_keys(text: str) -> Iterator[_Span]:
         position, closes = place + 1, text.find("-----", place, place + 30)
         start = text.rfind("-----BEGIN", max(0, place - 120), place)
         if start >= 0:
-            end = re.compile(r"PRIVATE KEY(?: BLOCK)?-{1,5}").search(text, closes + 5) if closes >= 0 else None
+            end = _END_OF_KEY.search(text, closes + 5) if closes >= 0 else None
             position = end.end() if end else len(text)
             yield _Span(start, position)
         elif (start := text.rfind("-----END", max(0, place - 120), place)) >= 0:
@@ -437,7 +456,7 @@ def _base64_before(text: str, end: int) -> int:
     """Where the lines of base64 before a position begin; one of them may be short."""
     start = end
     for line in reversed(text[max(0, end - 8192) : end].replace("\\n", "\n ").splitlines(keepends=True)):
-        if not re.fullmatch(r"[^\n]{0,60}?[A-Za-z0-9+/=]{4,128}\s{0,3}", line) or " " in line.strip():
+        if not _BASE64_LINE.fullmatch(line) or " " in line.strip():
             break
         start -= len(line)
     return start
@@ -464,7 +483,7 @@ def _begins_word(text: str, place: int) -> bool:
 def _shapes(text: str) -> Iterator[_Span]:
     for part, pattern in _SHAPES:
         if part in text:
-            for match in re.compile(pattern, re.ASCII).finditer(text):
+            for match in pattern.finditer(text):
                 yield _Span(*match.span(match.lastindex or 0))
 
 
@@ -473,9 +492,9 @@ def _in_urls(text: str) -> Iterator[_Span]:
     place = text.find("://")
     while place >= 0:
         place += 3
-        match = re.compile(_USER_INFO, re.ASCII).match(text, place)
-        if match and (match["password"] or _looks_random(match["user"]) or re.fullmatch(_HEX_NAME, match["user"])):
-            named = match["password"] and not re.fullmatch(_HEX_NAME, match["user"])
+        match = _USER_INFO.match(text, place)
+        if match and (match["password"] or _looks_random(match["user"]) or _HEX_NAME.fullmatch(match["user"])):
+            named = match["password"] and not _HEX_NAME.fullmatch(match["user"])
             span = match.span("password") if named else (place, match.end() - 1)
             yield _Span(*span)
             place = span[1]
@@ -485,7 +504,7 @@ def _in_urls(text: str) -> Iterator[_Span]:
 def _schemes(text: str, low: str) -> Iterator[_Span]:
     """`Bearer X` anywhere; the headers with credentials up to the end of the line or of their quotation marks."""
     if any(scheme in low for scheme in ("bearer", "basic", "negotiate")):
-        for match in re.compile(_SCHEME, re.ASCII).finditer(text):
+        for match in _SCHEME.finditer(text):
             yield _Span(*match.span(1))
 
 
@@ -503,10 +522,10 @@ def _named(text: str, low: str) -> Iterator[_Span]:
 
 def _is_repository(text: str, start: int, end: int) -> bool:
     """Whether the name and what follows are an image's repository and tag: an image may be called `authorization`."""
-    if re.compile(_TAG_OF_DEPENDENCY).match(text, end):
+    if _TAG_OF_DEPENDENCY.match(text, end):
         return True
     before = text[max(0, start - _REPOSITORY) : start]
-    return bool(re.search(_REGISTRY, before, re.ASCII) and re.compile(_TAG, re.ASCII).match(text, end))
+    return bool(_REGISTRY.search(before) and _TAG.match(text, end))
 
 
 def _names(text: str, low: str) -> list[tuple[int, int, _Kind]]:
@@ -548,13 +567,13 @@ def _name_around(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _kind(name: str) -> _Kind | None:
     """What a name says about its value; None if it does not say that the value is secret."""
-    words = [word.lower() for word in re.findall(_NAME_WORD, name)]
+    words = [word.lower() for word in _NAME_WORD.findall(name)]
     named = [word for word in words if not word.isdigit()]
     if named[-2:] == ["pass", "word"]:  # PassWord
         return _PASSWORD
     if not named or named[-1] in _ABOUT:
         return None
-    if (contained := re.search(_CONTAINED, name.lower())) and "public" not in named:
+    if (contained := _CONTAINED.search(name.lower())) and "public" not in named:
         return _PASSWORD if contained["password"] else _SECRET
     kinds = [kind for before, word in zip(["", *named], named, strict=False) if (kind := _kind_of(word, before, name))]
     return min(kinds, key=lambda kind: (kind.random, kind.least), default=None)
@@ -597,19 +616,19 @@ class _Context(NamedTuple):
 
 def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
     """The secret that follows the name, if one does."""
-    operator = re.compile(_OPERATOR).match(text, end)
+    operator = _OPERATOR.match(text, end)
     if operator is None or operator["bare"]:
-        gap = re.compile(_GAP, re.ASCII).match(text, end)
+        gap = _GAP.match(text, end)
         if gap:
-            operator, kind = re.compile(_OPERATOR).match(text, gap.end()), kind._replace(random=True, least=10)
+            operator, kind = _OPERATOR.match(text, gap.end()), kind._replace(random=True, least=10)
     if operator is None:
         return None
     begin = operator.end()
-    marks = re.findall(r"\\{0,7}[\"'`]", operator["open"])[-1:]
+    marks = _QUOTATION_MARK.findall(operator["open"])[-1:]
     if kind is _HEADER:
         return None if operator["bare"] else _header(text, begin, marks)
     close = _closing(text, begin, marks)
-    plain = re.compile(_PLAIN_VALUE).match(text, begin)
+    plain = _PLAIN_VALUE.match(text, begin)
     value = text[begin:close] if close > begin else plain[0] if plain else ""
     value = value[:_DECIDES]
     after = begin + len(value)
@@ -618,7 +637,7 @@ def _value(text: str, start: int, end: int, kind: _Kind) -> _Span | None:
         return None
     if close > begin:
         return _Span(begin, close)
-    rest = re.compile(_REST).match(text, begin)
+    rest = _REST.match(text, begin)
     return _Span(begin, rest.end() if rest else begin + len(value))
 
 
@@ -638,7 +657,7 @@ def _header(text: str, begin: int, opened: list[str]) -> _Span | None:
     """The rest of the line, or of what the quotation marks hold: schemes, parameters and cookies have many forms."""
     end = _closing(text, begin, opened)
     if end < 0:
-        rest = re.compile(r"""[^\n"'`]{1,4000}""").match(text, begin)
+        rest = _REST_OF_LINE.match(text, begin)
         end = rest.end() if rest else begin
     words = text[begin : min(end, begin + _DECIDES)].split()[:2]
     first = words[0].lower().strip(" .,;:") if words else ""
@@ -650,7 +669,7 @@ def _header(text: str, begin: int, opened: list[str]) -> _Span | None:
 
 def _is_token(word: str) -> bool:
     """Whether a word is no word of a sentence: it has a digit or an `=`, or is too long."""
-    return bool(re.search("[0-9=]", word)) or (len(word) > 20 and not word.endswith(":"))  # noqa: PLR2004
+    return bool(_DIGIT.search(word)) or (len(word) > 20 and not word.endswith(":"))  # noqa: PLR2004
 
 
 def _is_secret(value: str, kind: _Kind, name: str, context: _Context) -> bool:  # noqa: PLR0911 - one for each rule
@@ -663,7 +682,7 @@ def _is_secret(value: str, kind: _Kind, name: str, context: _Context) -> bool:  
         return (ended and not kind.random) or _looks_random(value, 32 if kind.random else 20)
     if kind is _VENDOR:
         return any(map(str.isdigit, value)) and not _is_harmless(value) and not re.search(r"\s", value)
-    if not kind.random and re.compile(_UUID).fullmatch(value):
+    if not kind.random and _IS_UUID.fullmatch(value):
         return True
     doubtful = (operator["comma"] and not name.startswith("-")) or (operator["element"] and "</" not in context.after)
     if kind.random or doubtful:
@@ -676,8 +695,8 @@ def _is_secret(value: str, kind: _Kind, name: str, context: _Context) -> bool:  
 def _is_secret_in_prose(value: str, kind: _Kind, context: _Context) -> bool:
     """Whether the value of `name: value` without quotation marks is one, and no sentence."""
     if kind.plain:
-        return not (_is_prose(value) and re.compile(r"[,.;:]?[ \t][A-Za-z]").match(context.after))
-    return not _is_prose(value) and not value.endswith(":") and not re.fullmatch(r"[0-9:.,-]{1,200}", value)
+        return not (_is_prose(value) and _NEXT_WORD.match(context.after))
+    return not _is_prose(value) and not value.endswith(":") and not _NUMBERS.fullmatch(value)
 
 
 def _is_ordinary(value: str, kind: _Kind, name: str, context: _Context) -> bool:
@@ -685,30 +704,30 @@ def _is_ordinary(value: str, kind: _Kind, name: str, context: _Context) -> bool:
     operator, word = context.operator, value.lower().strip(" .,;:!?*")
     attached = operator["colon"] and not operator["open"] and not operator["closed"]
     return bool(
-        not re.search("[A-Za-z0-9]", value)
+        not _LETTER_OR_DIGIT.search(value)
         or len(value) < kind.least
         or word in _ORDINARY
         or value.lower().startswith(_REFERENCES)
         or (name == "Key" and operator["colon"])
         or (name in {"PWD", "OLDPWD"} and value.startswith("/"))
         or (context.after[:1] in {"{", "("} and not context.quoted)
-        or (operator["call"] and re.match(_ASKING, name))
+        or (operator["call"] and _ASKING.match(name))
         or (attached and (kind.random or context.before == ":"))
     )
 
 
 def _is_prose(value: str) -> bool:
-    return bool(re.compile(_PROSE).fullmatch(value))
+    return bool(_PROSE.fullmatch(value))
 
 
 def _is_harmless(value: str) -> bool:
     """Times, paths, URLs, host names and versions."""
-    return bool(re.compile(_HARMLESS, re.ASCII).fullmatch(value))
+    return bool(_HARMLESS.fullmatch(value))
 
 
 def _looks_random(value: str, least: int = 16) -> bool:
     """Whether a word changes between digits, capitals and small letters more often than names and numbers do."""
-    if len(value) < least or re.compile(_UUID).fullmatch(value) or re.search(r"\s", value):
+    if len(value) < least or _IS_UUID.fullmatch(value) or re.search(r"\s", value):
         return False
     kinds = ["d" if char.isdigit() else "u" if char.isupper() else "l" if char.isalpha() else "" for char in value]
     changes = sum(bool(one and other and one != other) for one, other in pairwise(kinds))
@@ -768,7 +787,7 @@ def _url_parts(secret: str) -> Iterator[str]:
         return
     yield from (url.path, url.path.strip("/"), url.query, url.username or "", url.password or "")
     yield from url.path.split("/")
-    yield from re.split("[&=]", url.query)
+    yield from url.query.replace("=", "&").split("&")
     yield from (value for _, value in parse_qsl(url.query))
 
 

@@ -8,12 +8,15 @@ import sys
 import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
 from botocore import xform_name
 
+from local_aws.runtime import runtime_python
 from router.aws.clients import SERVICES
+from tests.doubles.lambda_environment import UNREACHABLE
 from tests.template.packaged import Packaged
 
 pytestmark = [pytest.mark.template, pytest.mark.xdist_group("template")]
@@ -24,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "deploy.md").read_text("utf-8")
 
 
+TABLE = "ecs_alert_router_precompiled.marshal"
+
+
 def test_the_function_contains_only_core_channels_and_configuration(packaged: Packaged) -> None:
     files = packaged.files(FUNCTION)
     assert {"router/handler.py", "alert-router.toml"} <= set(files)
@@ -31,7 +37,8 @@ def test_the_function_contains_only_core_channels_and_configuration(packaged: Pa
     others = [
         name for name in files if not re.fullmatch(r"(ecs_alert_)?router/.*\.pyc?|plugins/.*|alert-router\.toml", name)
     ]
-    assert others == []
+    assert others in ([TABLE], [])
+    assert others or sys.version_info[:2] != (3, 13)
 
 
 def test_the_command_line_is_not_shipped(packaged: Packaged) -> None:
@@ -200,6 +207,66 @@ def test_the_router_can_post_with_the_layers_packages_without_a_warning(packaged
     command = [sys.executable, "-S", "-X", "utf8", "-W", "error", "-c", program]  # -S: no packages but the layer's
     result = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("é None\n", "")
+
+
+START = """
+import json
+import sys
+from re import _compiler
+
+texts, compile_pattern = [], _compiler.compile
+
+
+def compile_and_count(pattern, flags=0):
+    texts.append(str(pattern))
+    return compile_pattern(pattern, flags)
+
+
+_compiler.compile = compile_and_count
+import router.handler
+from router.coldstart.precompiled import read
+
+classes = [value for module in list(sys.modules.values()) for value in vars(module).values() if isinstance(value, type)]
+fields = [value._fields for value in classes if issubclass(value, tuple) and value.__module__.startswith("router.")]
+tables = read(sys.path)
+print(json.dumps([texts, len(tables.patterns), fields, list(tables.methods)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def started(packaged: Packaged, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """How the packaged function starts: what it compiles, what its tables contain, and its named tuples."""
+    if sys.version_info[:2] != (3, 13):
+        pytest.skip("only Python 3.13, the function's own version, compiles for it")
+    directory = tmp_path_factory.mktemp("started")
+    for name in (LAYER, FUNCTION):
+        with zipfile.ZipFile(packaged.directory / name) as archive:
+            archive.extractall(directory)
+    environment = {
+        **UNREACHABLE,
+        "PYTHONPATH": f"{directory}:{directory / 'python'}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "PAGERDUTY_ROUTING_KEY": "0123456789abcdef0123456789abcdef",
+    }
+    command = [str(runtime_python()), "-c", START]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    values: list[Any] = json.loads(process.stdout.splitlines()[-1])
+    return values
+
+
+def test_the_function_starts_with_regular_expressions_that_are_compiled_already(started: list[Any]) -> None:
+    """Some are compiled nevertheless: those of Lambda's own modules, and those within functions."""
+    compiled, in_tables, *_ = started
+    assert in_tables > 200
+    assert len(compiled) < in_tables / 8, compiled
+
+
+def test_the_functions_table_has_the_methods_of_its_named_tuples(started: list[Any]) -> None:
+    *_, fields, methods = started
+    arguments = [", ".join(names) + ("," if len(names) == 1 else "") for names in fields]
+    expected = {f"lambda _cls, {names.rstrip(',')}: _tuple_new(_cls, ({names}))" for names in arguments}
+    assert len(expected) > 50
+    assert expected <= set(methods)
 
 
 def test_all_bytecode_in_the_layer_is_for_the_functions_python(packaged: Packaged) -> None:

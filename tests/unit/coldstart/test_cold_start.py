@@ -20,6 +20,7 @@ from benchmarks.events import batch, crash
 from benchmarks.servers import running
 from benchmarks.variants import function_environment
 from router.aws import clients
+from tests.doubles.lambda_environment import UNREACHABLE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -81,18 +82,7 @@ print(entry.make_router.cache_info().currsize)
 
 def started(variables: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
     """A process that imports the handler and prints how many routers it has made."""
-    environment = {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(ROOT),
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",  # nothing listens there, and nothing has to
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "HISTORY_TABLE": "history",
-        "DUE_QUEUE_URL": "https://sqs.invalid/due",
-        "DLQ_URL": "https://sqs.invalid/dead",
-        **variables,
-    }
+    environment = {**UNREACHABLE, "PATH": os.defpath, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-c", START]
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 

@@ -234,8 +234,11 @@ def repetitions(tree: Any) -> Iterator[tuple[int, bool]]:
 
 def patterns() -> list[str]:
     module = vars(router.text.redaction)
-    texts = [module[name] for name in module if re.fullmatch("_[A-Z_]+", name) and isinstance(module[name], str)]
-    return [*texts, *module["_TOKENS"].values(), *(pattern for _, pattern in module["_SHAPES"])]
+    constants = [module[name] for name in module if re.fullmatch("_[A-Z_]+", name)]
+    texts = [text for text in constants if isinstance(text, str)]
+    compiled = [text for text in constants if isinstance(text, re.Pattern)]
+    compiled += [pattern for _, pattern in module["_SHAPES"]]
+    return [*texts, *module["_TOKENS"].values(), *(pattern.pattern for pattern in compiled)]
 
 
 @pytest.mark.parametrize("pattern", patterns())
