@@ -79,12 +79,13 @@ IMPORTED = (  # what a first event imports, for the table that precompile.py wri
 )
 
 UNUSED = (
-    # The function uses Powertools' Logger and metrics. Neither of them needs these two packages.
+    # The function uses Powertools' Logger and metrics. They need no event handler, and only the utilities in `USED`.
     "aws_lambda_powertools/event_handler",
-    "aws_lambda_powertools/utilities/parser",
+    "aws_lambda_powertools/utilities/*",
     # With it, requests guesses the encoding of answers. Without it, requests assumes UTF-8.
     "charset_normalizer",
 )
+USED = {"jmespath_utils", "typing"}
 
 PLATFORMS = {"arm64": "manylinux2014_aarch64", "x86_64": "manylinux2014_x86_64"}  # by the names that Lambda uses
 ARCHITECTURE = os.environ.get("FUNCTION_ARCHITECTURE") or "arm64"
@@ -209,12 +210,13 @@ def _forget_paths(packages: Path) -> None:
 
 
 def _drop_unused(packages: Path) -> None:
-    """Remove the packages in `UNUSED`, except those that plugins.txt names."""
+    """Remove the packages in `UNUSED`, except those of distributions that plugins.txt names."""
     _, plugins = REQUIREMENTS
     required = re.sub("[-_.]+", "_", plugins.read_text().lower()) if plugins.is_file() else ""  # PEP 503: one spelling
-    for name in (package for package in UNUSED if package not in required):
-        for path in (packages / name, *packages.glob(f"{name}-*.dist-info")):
-            shutil.rmtree(path, ignore_errors=True)
+    for pattern in (pattern for pattern in UNUSED if pattern.partition("/")[0] not in required):
+        for path in (*packages.glob(pattern), *packages.glob(f"{pattern}-*.dist-info")):
+            if path.is_dir() and path.name not in USED:
+                shutil.rmtree(path)
 
 
 def _write_models(packages: Path, data: Path) -> None:

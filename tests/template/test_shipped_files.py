@@ -193,6 +193,11 @@ def test_the_layer_omits_packages_that_the_runtime_has(packaged: Packaged) -> No
     assert [name for name in files if name.startswith(("python/boto3", "python/botocore", "python/s3transfer"))] == []
 
 
+def test_of_powertools_utilities_the_layer_contains_what_logger_and_metrics_need(packaged: Packaged) -> None:
+    names = {name.split("/")[3] for name in packaged.files(LAYER) if "/aws_lambda_powertools/utilities/" in name}
+    assert {name for name in names if "." not in name} - {"__pycache__"} == {"jmespath_utils", "typing"}
+
+
 def test_the_router_can_post_with_the_layers_packages_without_a_warning(packaged: Packaged, tmp_path: Path) -> None:
     """The layer has no package that guesses encodings; an answer without one is read as UTF-8."""
     for name in (LAYER, FUNCTION):
