@@ -41,7 +41,7 @@ def test_what_a_question_reads_does_not_grow_with_the_table(question: str, seede
         assert (after, cost_after.items <= 52) == (50, True)
     else:
         assert (after, cost_after.items) == (before, cost_before.items)
-        assert cost_after.units <= cost_before.units + 1  # each query is rounded up to half a unit
+        assert cost_after.units <= 1.05 * cost_before.units + 1  # each of up to 80 queries is rounded up to half a unit
 
 
 def test_what_an_export_reads_grows_with_the_answer(seeded: tuple[Seeded, Costs, Costs]) -> None:
