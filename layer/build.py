@@ -43,6 +43,7 @@ LAYER = BUILD / "layer"
 RUNTIME = BUILD / "botocore"  # as in Lambda's runtime; not shipped, but compile_function.py imports it
 FINGERPRINT = BUILD / "layer.fingerprint"  # outside the layer, because everything in the layer is shipped
 
+UNPACKED = "/opt"  # the layer's directory in Lambda, for tracebacks
 PLUGIN_GROUP = "ecs_alert_router"
 PLUGIN_INDEX = "ecs_alert_router_plugins.json"  # router/channels/plugins.py looks for this name on sys.path
 
@@ -137,7 +138,7 @@ def build() -> bool:
         _write_certificates(packages)
         _compile(packages)
         if compiles():
-            write_table(IMPORTED, [packages, runtime])
+            write_table(IMPORTED, [packages, runtime], f"{UNPACKED}/python")
         for directory, built in ((LAYER, packages.parent), (RUNTIME, runtime)):
             shutil.rmtree(directory, ignore_errors=True)
             built.rename(directory)
@@ -336,7 +337,7 @@ def _compile(packages: Path) -> None:
         # A zip file loses the time stamps that Python compares by default. Unchecked hashes are also reproducible.
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
         stripdir=packages.parent,
-        prependdir="/opt",  # the layer's directory in Lambda, for tracebacks
+        prependdir=UNPACKED,
     )
 
 

@@ -1,9 +1,9 @@
 """Adds to the function's package what Python would compile: `python layer/compile_function.py PACKAGE.zip`.
 
-These are the bytecode of its modules, and what bytecode does not contain (`precompile`). Lambda's file system is
-read-only, so without them every cold start compiles everything. `deploy/prepare.js` runs this after the Serverless CLI
-has written the package; the layer must have been built. It compiles the modules in the package, not those of the
-checkout: other Python processes write to the `__pycache__` directories of the checkout at any time.
+These are a table of what a first event imports (`precompile`), and the bytecode of all other modules. Lambda's file
+system is read-only, so without them every cold start compiles everything. `deploy/prepare.js` runs this after the
+Serverless CLI has written the package; the layer must have been built. It compiles the modules in the package, not
+those of the checkout: other Python processes write to the `__pycache__` directories of the checkout at any time.
 """
 
 # ruff: noqa: INP001  a script that is run by its path, not a package
@@ -46,10 +46,10 @@ def compile_package(package: Path) -> None:
 
 
 def compile_directory(package: Path) -> None:
-    """Write the bytecode of the modules in a directory, and the table of what it does not contain.
+    """Write the table of a directory with modules, and the bytecode of those that it does not contain.
 
-    Python checks the bytecode against the source's hash, because a zip file loses the dates that are compared by
-    default.
+    The code of both is checked against the source's hash: somebody may edit the function in Lambda's console. A zip
+    file loses the dates that are compared by default.
     """
     compileall.compile_dir(
         package,
@@ -59,7 +59,7 @@ def compile_directory(package: Path) -> None:
         prependdir=UNPACKED,
     )
     plugins = [f"plugins.{path.stem}" for path in sorted(package.glob("plugins/*.py"))]
-    write_table(["router.handler", *plugins], [package, *BESIDE])
+    write_table(["router.handler", *plugins], [package, *BESIDE], UNPACKED, checked=True)
 
 
 if __name__ == "__main__":

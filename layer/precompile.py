@@ -1,4 +1,4 @@
-"""Compiles the texts that Python compiles while it imports modules, and writes the result into a table.
+"""Writes a table of the modules in a directory, and of what Python compiles while it imports them.
 
 `router/coldstart/precompiled.py` reads the table in Lambda and says what it contains, and why. The modules are imported
 in a process of its own, which finds nothing but Python's own modules and the given directories.
@@ -13,44 +13,64 @@ import marshal
 import subprocess
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import cache_from_source, source_hash
 from pathlib import Path
 from typing import Any
 
 TABLE = "ecs_alert_router_precompiled.marshal"  # router/coldstart/precompiled.py looks for this name on sys.path
+# Imported before the table is read, or not by Python's import: router/channels/plugins.py imports the plugins.
+_NOT_FOUND = ("router.coldstart", "plugins")
 _MARSHAL_VERSION = 2  # newer ones depend on how often an object is referred to, so that equal tables have other bytes
 
 
-def write_table(modules: Iterable[str], directories: Sequence[Path]) -> None:
-    """Write into the first directory what the modules need beyond the tables in the directories.
+def write_table(modules: Iterable[str], directories: Sequence[Path], unpacked: str, *, checked: bool = False) -> None:
+    """Write the table of the first directory, with what the modules import from it and compile, in place of bytecode.
 
-    A module that cannot be imported is left out.
+    Args:
+        modules: what is imported. A module that cannot be imported is left out.
+        directories: where they are found. What the tables of the others contain is left out.
+        unpacked: where the first directory will be, for tracebacks.
+        checked: whether the code of a module is ignored if its source is changed later.
     """
+    options = json.dumps([*modules]), unpacked, "checked" if checked else ""
     # -I -S: neither the environment nor installed packages change what is found.
-    command = [sys.executable, "-I", "-S", "-B", "-Wignore", __file__, json.dumps([*modules]), *map(str, directories)]
+    command = [sys.executable, "-I", "-S", "-B", "-Wignore", __file__, *options, *map(str, directories)]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a module may print anything
 
 
-def _write(modules: Sequence[str], directories: Sequence[str]) -> None:
+def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *, checked: bool) -> None:
     import _sre  # type: ignore[import-not-found]  # noqa: PLC0415 - private; any Python can import this module
 
     version = (*sys.version_info[:2], _sre.MAGIC, _sre.CODESIZE, sys.byteorder)
-    known: list[dict[Any, Any]] = [{}, {}]
-    for path in (Path(directory, TABLE) for directory in directories):
+    known: set[Any] = set()
+    for path in (Path(directory, TABLE) for directory in directories[1:]):
         if path.is_file():
-            known = [before | more for before, more in zip(known, marshal.loads(path.read_bytes())[1:], strict=True)]  # noqa: S302 - this script wrote it
+            known = known.union(*marshal.loads(path.read_bytes())[1:])  # noqa: S302 - this script wrote it
     patterns, methods = _record_patterns(), _record_methods()
     sys.path[:0] = directories
     for module in modules:
         with suppress(Exception):  # a plugin may do anything; `check_config.py` reports it
             import_module(module)
-    new = [
-        {key: value for key, value in sorted(table.items(), key=repr) if key not in before}
-        for table, before in zip((patterns, methods), known, strict=True)
-    ]
+    tables = dict(_modules(Path(directories[0]), unpacked, checked=checked)), patterns, methods
+    new = [{key: table[key] for key in sorted(table, key=repr) if key not in known} for table in tables]
     Path(directories[0], TABLE).write_bytes(marshal.dumps((version, *new), _MARSHAL_VERSION))
+
+
+def _modules(directory: Path, unpacked: str, *, checked: bool) -> Iterator[tuple[str, tuple[str, bool, bytes, bytes]]]:
+    """The modules of the directory that have been imported, as the table has them; removes their bytecode."""
+    for name, module in list(sys.modules.items()):
+        file, is_alias = Path(getattr(module, "__file__", None) or ""), getattr(module, "__name__", None) != name
+        if is_alias or file.suffix != ".py" or directory not in file.parents:
+            continue
+        if name == "router" or name.startswith(_NOT_FOUND):
+            continue
+        place, source = file.relative_to(directory).as_posix(), file.read_bytes()
+        code = compile(source, f"{unpacked}/{place}", "exec", dont_inherit=True)
+        yield name, (place, hasattr(module, "__path__"), source_hash(source) if checked else b"", marshal.dumps(code))
+        Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def _record_patterns() -> dict[Any, Any]:
@@ -83,19 +103,24 @@ def _parts(pattern: Any, flags: int) -> tuple[int, bytes, int, dict[str, int], t
     return int(flags | parsed.state.flags), code, parsed.state.groups - 1, numbers, tuple(names)
 
 
-def _record_methods() -> dict[str, Any]:
+def _record_methods() -> dict[str, bytes]:
     """A table of the methods that named tuples and dataclasses generate from now on."""
-    table: dict[str, Any] = {}
+    table: dict[str, bytes] = {}
 
-    def compiled(text: str, mode: str) -> Any:
-        table[text] = compile(text, "<string>", mode)  # the name that eval() and exec() use
-        return table[text]
+    def recording(run: Callable[..., Any], mode: str) -> Callable[..., Any]:
+        def recorded(text: str, *names: Any) -> Any:
+            code = compile(text, "<string>", mode)  # the name that eval() and exec() use
+            table[text] = marshal.dumps(code)
+            return run(code, *names)
+
+        return recorded
 
     # These modules find a global variable before the built-in function of the same name.
-    vars(collections)["eval"] = lambda text, *names: eval(compiled(text, "eval"), *names)  # noqa: S307
-    vars(dataclasses)["exec"] = lambda text, *names: exec(compiled(text, "exec"), *names)  # noqa: S102
+    vars(collections)["eval"] = recording(eval, "eval")
+    vars(dataclasses)["exec"] = recording(exec, "exec")
     return table
 
 
 if __name__ == "__main__":
-    _write(json.loads(sys.argv[1]), sys.argv[2:])
+    imported, place, check, *found_in = sys.argv[1:]
+    _write(json.loads(imported), place, found_in, checked=bool(check))

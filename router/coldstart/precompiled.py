@@ -1,12 +1,13 @@
-"""Takes from tables what Python would otherwise compile from texts while it imports modules.
+"""Takes from tables what Python would otherwise read from many files, or compile from texts, while it imports modules.
 
-Bytecode does not contain everything that is compiled. A first event needs some 250 regular expressions and 150 classes
-whose methods the standard library writes as texts: named tuples and dataclasses. Every cold start compiles them all.
-`layer/precompile.py` writes what the compiler makes of them into a table in the layer, and one in the function's
+A table contains the bytecode of those modules in its directory that a first event imports, some hundred, so that Python
+reads one file instead of searching for each. It also contains what bytecode does not: a first event needs some 250
+regular expressions, and 150 named tuples and dataclasses, whose methods the standard library writes as texts. Every
+cold start would compile them all. `layer/precompile.py` writes a table into the layer, and one into the function's
 package. Importing this module in Lambda begins to use them.
 
 The tables depend on private parts of Python, so each states the version that wrote it. A table of another version is
-ignored, and what is in no table is compiled as usual.
+ignored, and what is in no table is read and compiled as usual.
 """
 
 import _sre  # type: ignore[import-not-found]  # private
@@ -16,44 +17,83 @@ import marshal
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import source_hash, spec_from_file_location
 from re import _compiler  # type: ignore[attr-defined]  # private
 from types import CodeType
 from typing import Any, NamedTuple
 
 TABLE = "ecs_alert_router_precompiled.marshal"
-"""The file on sys.path that `layer/precompile.py` writes: the version, and the two members of `Tables`."""
+"""The file on sys.path that `layer/precompile.py` writes: the version, and the members of `Tables`."""
 VERSION = (*sys.version_info[:2], _sre.MAGIC, _sre.CODESIZE, sys.byteorder)
 
 
 class Tables(NamedTuple):
-    """Regular expressions by text and flags, and the code of generated methods by text.
+    """What the tables contain. All code is as `marshal` writes it.
 
-    A regular expression is its flags, those in the text included; its code; the number of its groups; the numbers of
-    its named groups; and the names of all its groups.
+    Attributes:
+        modules: by name, each module's file, whether it is a package, the hash of its source, and its code. Without a
+            hash, the code is used whatever the file contains.
+        patterns: by text and flags, each regular expression's flags, those in its text included; its code; the number
+            of its groups; the numbers of its named groups; and the names of all its groups.
+        methods: the code of generated methods by their texts.
     """
 
+    modules: Mapping[str, tuple[str, bool, bytes, bytes]]
     patterns: Mapping[tuple[str | bytes, int], tuple[int, bytes, int, dict[str, int], tuple[str | None, ...]]]
-    methods: Mapping[str, CodeType]
+    methods: Mapping[str, bytes]
 
 
 def read(directories: Iterable[str]) -> Tables:
-    """Everything that the tables in these directories contain; missing and damaged tables are skipped."""
-    patterns: dict[Any, Any] = {}
-    methods: dict[str, CodeType] = {}
-    for path in (os.path.join(directory, TABLE) for directory in directories):  # noqa: PTH118 - imports no pathlib yet
+    """Everything that the tables in these directories contain, the first one first; damaged tables are skipped."""
+    tables: tuple[dict[str, Any], dict[Any, Any], dict[str, bytes]] = ({}, {}, {})
+    for directory in directories:
+        path = os.path.join(directory, TABLE)  # noqa: PTH118 - pathlib is not imported yet
         with suppress(OSError, EOFError, TypeError, ValueError), open(path, "rb") as file:  # noqa: PTH123 - as above
-            version, *members = marshal.loads(file.read())  # noqa: S302 - as trusted as the bytecode beside it
+            version, modules, *others = marshal.loads(file.read())  # noqa: S302 - as trusted as the files beside it
             if version == VERSION:
-                patterns |= members[0]
-                methods |= members[1]
-    return Tables(patterns, methods)
+                files = {name: (os.path.join(directory, place), *rest) for name, (place, *rest) in modules.items()}  # noqa: PTH118
+                for table, more in zip(tables, (files, *others), strict=True):
+                    table.update({key: value for key, value in more.items() if key not in table})
+    return Tables(*tables)
+
+
+class Finder:
+    """Finds the modules of the tables, before Python searches its path."""
+
+    def __init__(self, modules: Mapping[str, tuple[str, bool, bytes, bytes]]) -> None:
+        self._modules = modules
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        """As Python calls it (importlib.abc.MetaPathFinder)."""
+        del path, target
+        if name not in self._modules:
+            return None
+        file, is_package, hashed, code = self._modules[name]
+        searched = [os.path.dirname(file)] if is_package else None  # noqa: PTH120 - as above
+        return spec_from_file_location(
+            name, file, loader=_Loader(name, file, hashed, code), submodule_search_locations=searched
+        )
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, file: str, hashed: bytes, code: bytes) -> None:
+        super().__init__(name, file)
+        self._hashed, self._code = hashed, code
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The code in the table, unless the source has been edited since."""
+        if self._hashed and self._hashed != source_hash(self.get_data(self.path)):
+            return super().get_code(fullname)
+        return marshal.loads(self._code)  # type: ignore[no-any-return]  # noqa: S302 - as above
 
 
 def use(tables: Tables) -> None:
-    """Makes `re`, `collections` and `dataclasses` take from the tables what they contain."""
-    patterns, methods = tables
+    """Makes Python's import, `re`, `collections` and `dataclasses` take from the tables what they contain."""
+    sys.meta_path.insert(0, Finder(tables.modules))
+    patterns, methods = tables.patterns, tables.methods
     compile_pattern = _compiler.compile
 
     def compiled(pattern: Any, flags: int = 0) -> "re.Pattern[Any]":
@@ -63,10 +103,13 @@ def use(tables: Tables) -> None:
         words = memoryview(code).cast("I").tolist()
         return _sre.compile(pattern, all_flags, words, groups, numbers, names)  # type: ignore[no-any-return]
 
+    def method(text: str) -> str | CodeType:
+        return marshal.loads(methods[text]) if text in methods else text  # noqa: S302 - as above
+
     _compiler.compile = compiled
     # These modules find a global variable before the built-in function of the same name.
-    vars(collections)["eval"] = lambda text, *names: eval(methods.get(text, text), *names)  # noqa: S307
-    vars(dataclasses)["exec"] = lambda text, *names: exec(methods.get(text, text), *names)  # noqa: S102
+    vars(collections)["eval"] = lambda text, *names: eval(method(text), *names)  # noqa: S307
+    vars(dataclasses)["exec"] = lambda text, *names: exec(method(text), *names)  # noqa: S102
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:

@@ -1,5 +1,8 @@
 """layer/precompile.py: it records what modules compile while they are imported."""
 
+import compileall
+import marshal
+from importlib.util import source_hash
 from pathlib import Path
 
 import pytest
@@ -26,14 +29,14 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_it_writes_the_patterns_and_the_generated_methods(directory: Path) -> None:
-    write_table(["good"], [directory])
-    patterns, methods = read([str(directory)])
+    write_table(["good"], [directory], "/opt")
+    _, patterns, methods = read([str(directory)])
     assert ("a+b", 2) in patterns
     assert "lambda _cls, one, two: _tuple_new(_cls, (one, two))" in methods
 
 
 def test_a_module_that_cannot_be_imported_does_not_stop_the_others(directory: Path) -> None:
-    write_table(["broken", "good", "missing"], [directory])
+    write_table(["broken", "good", "missing"], [directory], "/opt")
     assert {("a+b", 2), ("c+d", 0)} <= set(read([str(directory)]).patterns)
 
 
@@ -41,18 +44,52 @@ def test_what_the_table_of_another_directory_has_is_left_out(directory: Path, tm
     package = tmp_path / "package"
     package.mkdir()
     (package / "uses_good.py").write_text("import re, good\nre.compile('new')\n")
-    write_table(["good"], [directory])
-    write_table(["uses_good"], [package, directory])
-    patterns, methods = read([str(package)])
+    write_table(["good"], [directory], "/opt")
+    write_table(["uses_good"], [package, directory], "/var/task")
+    modules, patterns, methods = read([str(package)])
+    assert [*modules] == ["uses_good"]
     assert [pattern for pattern, _ in patterns] == ["new"]
     assert methods == {}
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_it_writes_the_code_of_the_modules_in_place_of_their_bytecode(directory: Path, *, checked: bool) -> None:
+    """With the place that the module has in Lambda, for tracebacks."""
+    compileall.compile_dir(directory, quiet=1)
+    write_table(["good"], [directory], "/var/task", checked=checked)
+    file, is_package, hashed, code = read([str(directory)]).modules["good"]
+    assert (file, is_package) == (str(directory / "good.py"), False)
+    assert hashed == (source_hash(MODULE.encode()) if checked else b"")
+    assert marshal.loads(code).co_filename == "/var/task/good.py"
+    assert [path.name.partition(".")[0] for path in directory.glob("__pycache__/*")] == ["broken"]
+
+
+def test_a_package_is_one_and_another_name_of_a_module_is_left_out(directory: Path) -> None:
+    """requests gives urllib3's modules other names, `requests.packages.urllib3` for example."""
+    (directory / "whole").mkdir()
+    (directory / "whole" / "__init__.py").write_text("import sys, whole.part\nsys.modules['alias'] = whole.part\n")
+    (directory / "whole" / "part.py").write_text("")
+    write_table(["whole"], [directory], "/opt")
+    modules = read([str(directory)]).modules
+    assert {name: is_package for name, (_, is_package, *_) in modules.items()} == {"whole": True, "whole.part": False}
+
+
+def test_what_is_imported_before_the_table_is_read_keeps_its_bytecode(directory: Path) -> None:
+    """The plugins too, which the router imports by their files."""
+    for name in ("router", "router/coldstart", "router/ecs", "plugins"):
+        (directory / name).mkdir()
+        (directory / name / "__init__.py").write_text("")
+    compileall.compile_dir(directory, quiet=1)
+    write_table(["router.coldstart", "router.ecs", "plugins"], [directory], "/var/task")
+    assert [*read([str(directory)]).modules] == ["router.ecs"]
+    assert len(list(directory.glob("**/__init__.*.pyc"))) == 3
 
 
 def test_nothing_else_that_is_installed_is_found(directory: Path) -> None:
     (directory / "asks.py").write_text(
         "import re\ntry:\n    import pluggy\nexcept ImportError:\n    re.compile('none')\n"
     )
-    write_table(["asks"], [directory])
+    write_table(["asks"], [directory], "/opt")
     assert ("none", 0) in read([str(directory)]).patterns
 
 
@@ -60,7 +97,7 @@ def test_equal_modules_make_equal_tables(directory: Path) -> None:
     """Python's hashes, and so the order of sets, differ between processes."""
     tables = set()
     for _ in range(3):
-        write_table(["good", "json", "email.message", "http.cookiejar", "dataclasses"], [directory])
+        write_table(["good", "json", "email.message", "http.cookiejar", "dataclasses"], [directory], "/opt")
         tables.add((directory / TABLE).read_bytes())
         (directory / TABLE).unlink()
     assert len(tables) == 1

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import marshal
 import re
 import subprocess
 import sys
@@ -49,17 +50,28 @@ def test_other_configurations_in_the_checkout_are_not_shipped(packaged: Packaged
     assert [name for name in packaged.files(FUNCTION) if name.endswith(".toml")] == ["alert-router.toml"]
 
 
+def precompiled_modules(packaged: Packaged, archive: str) -> dict[str, tuple[str, bool, bytes, bytes]]:
+    """The modules of the table in an archive, with their files in the archive."""
+    root = "python/" if archive == LAYER else ""
+    with zipfile.ZipFile(packaged.directory / archive) as opened:
+        if root + TABLE not in opened.namelist():
+            return {}
+        _, modules, *_ = marshal.loads(opened.read(root + TABLE))
+    return {name: (root + file, *rest) for name, (file, *rest) in modules.items()}
+
+
 def modules_and_bytecode(packaged: Packaged, archive: str) -> tuple[set[str], set[str], set[int]]:
-    """The modules of an archive, those that also have bytecode, and the flags of the bytecode (PEP 552)."""
+    """The modules of an archive, those that are compiled in it, and the flags of the bytecode (PEP 552)."""
     with zipfile.ZipFile(packaged.directory / archive) as opened:
         names = opened.namelist()
         bytecode = [name for name in names if name.endswith(".pyc")]
         flags = {int.from_bytes(opened.read(name)[4:8], "little") for name in bytecode}
     compiled = {re.sub(r"__pycache__/(.*)\.cpython-313\.pyc", r"\1.py", name) for name in bytecode}
+    compiled |= {file for file, *_ in precompiled_modules(packaged, archive).values()}
     return {name for name in names if name.endswith(".py")}, compiled, flags
 
 
-def test_the_function_contains_the_bytecode_of_exactly_its_modules(packaged: Packaged) -> None:
+def test_the_function_contains_the_code_of_exactly_its_modules(packaged: Packaged) -> None:
     """Flags 3 mean that a hash is checked; 0 would compare a date, and the zip does not keep dates."""
     modules, compiled, flags = modules_and_bytecode(packaged, FUNCTION)
     assert flags <= {3}
@@ -74,6 +86,15 @@ def test_packaging_neither_reads_nor_changes_the_bytecode_in_the_checkout(
     assert (packaged_again.directory / FUNCTION).read_bytes() == (packaged.directory / FUNCTION).read_bytes()
     for name in ("plugins", "router"):
         assert (checkout / name / "__pycache__" / "other.cpython-313.pyc").read_bytes() == b"of another process"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="only Python 3.13 compiles for the function")
+def test_the_tables_contain_the_modules_of_a_first_event(packaged: Packaged) -> None:
+    """The function's are checked against their sources, which somebody may edit in Lambda's console."""
+    function, layer = precompiled_modules(packaged, FUNCTION), precompiled_modules(packaged, LAYER)
+    assert {"router.handler", "router.pipeline", "router.deliver", "router.channels.http"} <= set(function)
+    assert {"requests.sessions", "urllib3.connectionpool", "pluggy._manager"} <= set(layer)
+    assert all(hashed for _, _, hashed, _ in function.values())
 
 
 @pytest.mark.parametrize("name", ["pluggy", "requests", "aws_lambda_powertools"])
