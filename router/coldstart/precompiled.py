@@ -61,17 +61,17 @@ def read(directories: Iterable[str]) -> Tables:
 
 
 class Finder:
-    """Finds the modules of the tables, before Python searches its path."""
+    """Finds the modules of the tables, before Python searches its path; each once, to free its memory."""
 
     def __init__(self, modules: Mapping[str, tuple[str, bool, bytes, bytes]]) -> None:
-        self._modules = modules
+        self._modules = dict(modules)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """As Python calls it (importlib.abc.MetaPathFinder)."""
         del path, target
         if name not in self._modules:
             return None
-        file, is_package, hashed, code = self._modules[name]
+        file, is_package, hashed, code = self._modules.pop(name)
         searched = [os.path.dirname(file)] if is_package else None  # noqa: PTH120 - as above
         return spec_from_file_location(
             name, file, loader=_Loader(name, file, hashed, code), submodule_search_locations=searched
@@ -81,19 +81,20 @@ class Finder:
 class _Loader(SourceFileLoader):
     def __init__(self, name: str, file: str, hashed: bytes, code: bytes) -> None:
         super().__init__(name, file)
-        self._hashed, self._code = hashed, code
+        self._hashed, self._code = hashed, code  # what is used is replaced by b"", to free its memory
 
     def get_code(self, fullname: str) -> CodeType | None:
         """The code in the table, unless the source has been edited since."""
-        if self._hashed and self._hashed != source_hash(self.get_data(self.path)):
+        code, self._code = self._code, b""
+        if not code or (self._hashed and self._hashed != source_hash(self.get_data(self.path))):
             return super().get_code(fullname)
-        return marshal.loads(self._code)  # type: ignore[no-any-return]  # noqa: S302 - as above
+        return marshal.loads(code)  # type: ignore[no-any-return]  # noqa: S302 - as above
 
 
 def use(tables: Tables) -> None:
     """Makes Python's import, `re`, `collections` and `dataclasses` take from the tables what they contain."""
     sys.meta_path.insert(0, Finder(tables.modules))
-    patterns, methods = tables.patterns, tables.methods
+    patterns, methods = tables.patterns, dict(tables.methods)
     compile_pattern = _compiler.compile
 
     def compiled(pattern: Any, flags: int = 0) -> "re.Pattern[Any]":
@@ -104,7 +105,7 @@ def use(tables: Tables) -> None:
         return _sre.compile(pattern, all_flags, words, groups, numbers, names)  # type: ignore[no-any-return]
 
     def method(text: str) -> str | CodeType:
-        return marshal.loads(methods[text]) if text in methods else text  # noqa: S302 - as above
+        return marshal.loads(methods.pop(text)) if text in methods else text  # noqa: S302 - as above
 
     _compiler.compile = compiled
     # These modules find a global variable before the built-in function of the same name.
