@@ -38,7 +38,11 @@ def write_table(modules: Iterable[str], directories: Sequence[Path], unpacked: s
     options = json.dumps([*modules]), unpacked, "checked" if checked else ""
     # -I -S: neither the environment nor installed packages change what is found.
     command = [sys.executable, "-I", "-S", "-B", "-Wignore", __file__, *options, *map(str, directories)]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - a module may print anything
+    result = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - a module may print anything
+    if result.returncode:
+        sys.stderr.write(
+            f"layer: no table of compiled modules in {directories[0]}; cold starts take some 40 ms longer\n"
+        )
 
 
 def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *, checked: bool) -> None:
@@ -52,15 +56,21 @@ def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *,
     patterns, methods = _record_patterns(), _record_methods()
     sys.path[:0] = directories
     for module in modules:
-        with suppress(Exception):  # a plugin may do anything; `check_config.py` reports it
+        with suppress(Exception, SystemExit):  # a plugin may do anything; `check_config.py` reports it
             import_module(module)
-    tables = dict(_modules(Path(directories[0]), unpacked, checked=checked)), patterns, methods
-    new = [{key: table[key] for key in sorted(table, key=repr) if key not in known} for table in tables]
-    Path(directories[0], TABLE).write_bytes(marshal.dumps((version, *new), _MARSHAL_VERSION))
+    directory = Path(directories[0])
+    imported = dict(_modules(directory, unpacked, checked=checked))
+    tables = [
+        {key: table[key] for key in sorted(table, key=repr) if key not in known}
+        for table in (imported, patterns, methods)
+    ]
+    (directory / TABLE).write_bytes(marshal.dumps((version, *tables), _MARSHAL_VERSION))
+    for file, *_ in imported.values():
+        Path(cache_from_source(str(directory / file))).unlink(missing_ok=True)
 
 
 def _modules(directory: Path, unpacked: str, *, checked: bool) -> Iterator[tuple[str, tuple[str, bool, bytes, bytes]]]:
-    """The modules of the directory that have been imported, as the table has them; removes their bytecode."""
+    """The modules of the directory that have been imported, as the table has them."""
     for name, module in list(sys.modules.items()):
         file, is_alias = Path(getattr(module, "__file__", None) or ""), getattr(module, "__name__", None) != name
         if is_alias or file.suffix != ".py" or directory not in file.parents:
@@ -70,7 +80,6 @@ def _modules(directory: Path, unpacked: str, *, checked: bool) -> Iterator[tuple
         place, source = file.relative_to(directory).as_posix(), file.read_bytes()
         code = compile(source, f"{unpacked}/{place}", "exec", dont_inherit=True)
         yield name, (place, hasattr(module, "__path__"), source_hash(source) if checked else b"", marshal.dumps(code))
-        Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def _record_patterns() -> dict[Any, Any]:

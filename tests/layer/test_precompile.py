@@ -36,8 +36,21 @@ def test_it_writes_the_patterns_and_the_generated_methods(directory: Path) -> No
 
 
 def test_a_module_that_cannot_be_imported_does_not_stop_the_others(directory: Path) -> None:
-    write_table(["broken", "good", "missing"], [directory], "/opt")
+    (directory / "exits.py").write_text("raise SystemExit(1)\n")
+    write_table(["broken", "exits", "good", "missing"], [directory], "/opt")
     assert {("a+b", 2), ("c+d", 0)} <= set(read([str(directory)]).patterns)
+
+
+def test_if_a_module_ends_the_process_the_modules_keep_their_bytecode(
+    directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The function works without the table, and a deployment does not fail because it would start faster."""
+    compileall.compile_dir(directory, quiet=1)
+    (directory / "kills.py").write_text("import os\nos._exit(1)\n")
+    write_table(["good", "kills"], [directory], "/opt")
+    assert capfd.readouterr().err.endswith("cold starts take some 40 ms longer\n")
+    assert not (directory / TABLE).exists()
+    assert list(directory.glob("__pycache__/good.*.pyc"))
 
 
 def test_what_the_table_of_another_directory_has_is_left_out(directory: Path, tmp_path: Path) -> None:
