@@ -500,14 +500,15 @@ Promise = Callable[[Outcome], Iterable[str]]
 
 def everything_is_accounted_for(outcome: Outcome) -> Iterator[str]:
     """An accepted event is in history or on the dead-letter queue."""
-    written = (write.item for write in outcome.run.table.writes)
-    rows = {key for item in written if is_row_key(key := (item["pk"], item["sk"]))}
+    written = [write.item for write in outcome.run.table.writes if is_row_key((write.item["pk"], write.item["sk"]))]
+    rows = {(item["pk"], item["sk"]) for item in written}
+    recorded = {item["event_id"] for item in written}  # the state may have given its alert another id
     buried = {letter.body for letter in outcome.run.buried}
     for arrival in outcome.run.accepted:
         if arrival.raw is None or arrival in outcome.run.dropped:
             continue
         alert = outcome.understood[arrival.raw["id"]].alert
-        if row_key(alert.id) not in rows and arrival.body not in buried:
+        if row_key(alert.id) not in rows and arrival.raw["id"] not in recorded and arrival.body not in buried:
             yield f"event {arrival.raw['id']} ({alert.cause} of {alert.subject.text}) was lost"
 
 
