@@ -38,6 +38,7 @@ from router.model import (
     Kind,
     Reason,
     Subject,
+    SubjectKind,
 )
 from router.model import (
     Outcome as Sent,
@@ -400,8 +401,11 @@ class Outcome:
         """When an event told first that a condition has ended which an alert reports; infinity if none did.
 
         That a container runs counts only after the report that it had ended: every start of a task says the same, so
-        the router does not remember it.
+        the router does not remember it. It counts no more once an event has told that it ended again.
         """
+        latest = self.run.truth.at(lasting.subject, lasting.key, math.inf)
+        if lasting.by is EndedBy.CONTAINER_RUNNING and latest and latest.begins > lasting.begins:
+            lasting = latest
         since = row.at if lasting.by is EndedBy.CONTAINER_RUNNING else 0.0
         told = self._ending[lasting.subject]
         return min((comes for comes, alert in told if comes >= since and _ends(alert, lasting)), default=math.inf)
@@ -569,7 +573,9 @@ def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
     lost = Counter(alert.subject.fingerprint for alert in outcome.unrecorded)
     lost += Counter(row.alert.subject.fingerprint for row in outcome.recorded if outcome.is_told_otherwise(row))
     for incident_id, incident, _ in outcome.incidents:
-        most = counted[incident_id] + lost[incident.subject.fingerprint]
+        # The next tick writes the record of a failing channel that could not be written, unless it works again by then.
+        own = incident.subject.kind is SubjectKind.CHANNEL and row_key(incident.alert.id) not in rows
+        most = counted[incident_id] + lost[incident.subject.fingerprint] + own
         if not counted[incident_id] <= incident.count <= most:
             yield f"{incident_id} counts {incident.count}, not {counted[incident_id]}"
 
@@ -935,6 +941,8 @@ def an_end_is_told_only_after_it(outcome: Outcome) -> Iterator[str]:
 
 def a_return_is_told_at_once(outcome: Outcome) -> Iterator[str]:
     """No channel's last message is `resolved` for more than a minute after a return was recorded."""
+    if outcome.run.plan.world == "crowd":
+        return  # a minute passes between two bundled messages
     for row in outcome.recorded:
         at = row.at + outcome.promptly
         if not row.number or outcome.silences_of(row.alert.subject):
