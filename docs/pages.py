@@ -91,7 +91,7 @@ severity = "error"
 _EXAMPLES_HEAD = """
 ## An event for each rule
 
-Every event is complete, and invented. The message above it is what a channel gets if a route matches.
+Every event is complete, and invented. The message above it is what a channel gets if the alert is announced.
 """
 
 
@@ -193,7 +193,8 @@ separately.
 
 ## Each cause
 
-Causes of severity info are recorded, and announced only if one of your routes asks for them."""
+Alerts of severity info are recorded and notify no one, whatever the routes say. Your own [rule](configuration.md#rules) can
+raise their severity."""
 
 _HINTS_HEAD = """
 ## Hints
