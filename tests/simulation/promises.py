@@ -277,6 +277,16 @@ class Outcome:
         alerts = (routed.alert for routed in self.understood.values())
         return (alert for alert in alerts if row_key(alert.id) not in rows)
 
+    @property
+    def renamed(self) -> set[tuple[str, str]]:
+        """The fingerprints of subjects, with the ids that their states have given to alerts."""
+        return {
+            (state.subject.fingerprint, entry.alert_id)
+            for _, state in self.stored_states
+            for entry in state.recent.values()
+            if entry.alert_id
+        }
+
     @cached_property
     def applied_only(self) -> dict[str, list[tuple[float, Alert]]]:
         """When a state came to know the alerts that have no row, by the fingerprint of their subject."""
@@ -572,6 +582,7 @@ def an_occurrence_is_counted_once(outcome: Outcome) -> Iterator[str]:
     counted = Counter(row.incident for row in outcome.recorded if row.number)
     lost = Counter(alert.subject.fingerprint for alert in outcome.unrecorded)
     lost += Counter(row.alert.subject.fingerprint for row in outcome.recorded if outcome.is_told_otherwise(row))
+    lost += Counter(fingerprint for fingerprint, alert_id in outcome.renamed if row_key(alert_id) not in rows)
     for incident_id, incident, _ in outcome.incidents:
         # The next tick writes the record of a failing channel that could not be written, unless it works again by then.
         own = incident.subject.kind is SubjectKind.CHANNEL and row_key(incident.alert.id) not in rows
