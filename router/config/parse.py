@@ -45,13 +45,23 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secr
     Raises:
         ConfigError: the file cannot be read, or no channel is usable.
     """
-    config = parse(read(path), plugins, environ, secrets)
+    content = read(path)
+    config = parse(content, plugins, environ, secrets)
     if config.problems:
         config = config._replace(problems=with_lines(config.problems, path.read_text("utf-8")))
     if not config.channels:
-        lacking = [f"channels.{name}: {option} is unset" for name, option in config.unset.items()]
+        channels = content.get("channels", {})
+        lacking = [
+            f"channels.{name}: {option} is unset{_remedy(channels.get(name, {}).get(option))}"
+            for name, option in config.unset.items()
+        ]
         raise ConfigError([f"{path}: no channel is usable: set the option of one of them", *lacking, *config.problems])
     return config
+
+
+def _remedy(reference: object) -> str:
+    is_variable = isinstance(reference, str) and reference.startswith("env:")
+    return f": set the environment variable {str(reference).removeprefix('env:')}" if is_variable else ""
 
 
 def _deployed(environ: Mapping[str, str]) -> ChannelConfig:

@@ -387,7 +387,7 @@ def test_no_usable_channel_stops_the_cold_start_and_names_the_options_to_set(tmp
         load(write(tmp_path, text), PLUGINS, {})
     told = "\n".join(caught.value.problems)
     assert "no channel is usable" in told
-    assert "channels.chat: url is unset" in told
+    assert "channels.chat: url is unset: set the environment variable " in told
     assert "channels.odd: its plugin raised RuntimeError" in told
     assert "color: is not a key" in told
 
