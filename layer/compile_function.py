@@ -15,7 +15,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from precompile import write_table  # type: ignore[import-not-found]  # beside this script
+from precompile import TABLE, write_table  # type: ignore[import-not-found]  # beside this script
 
 BUILD = Path(__file__).resolve().parent.parent / ".build"
 BESIDE = (BUILD / "layer" / "python", BUILD / "botocore")  # what the function finds in Lambda, made by build.py
@@ -36,10 +36,10 @@ def compile_package(package: Path) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch, ZipFile(package, "a") as archive:
         directory = Path(scratch)
-        archive.extractall(directory, [name for name in archive.namelist() if name.endswith(".py")])
-        sources = {*directory.rglob("*.py")}
+        archive.extractall(directory)  # with the data, which a plugin may read while it is imported
+        shipped = {*directory.rglob("*")}
         compile_directory(directory)
-        for file in sorted({path for path in directory.rglob("*") if path.is_file()} - sources):
+        for file in sorted({*directory.rglob("*.pyc"), *directory.glob(TABLE)} - shipped):
             entry = ZipInfo(file.relative_to(directory).as_posix(), EARLIEST)
             entry.external_attr = READABLE
             archive.writestr(entry, file.read_bytes(), ZIP_DEFLATED)
