@@ -142,7 +142,8 @@ class Prepare {
 
   // The checkout's own bytecode is not packaged, because other processes can replace it at any time.
   addBytecode() {
-    this.run(this.python, [this.file('layer', 'compile_function.py'), this.serverless.service.package.artifact]);
+    const { stderr } = this.run(this.python, [this.file('layer', 'compile_function.py'), this.serverless.service.package.artifact]);
+    if (stderr) this.log.notice(stderr.trim());
   }
 
   // The existing table that HISTORY_TABLE names. If it is the stack's own table, which the command line finds by the same

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from local_aws import DeployError, LocalAws
-from local_aws.deploy import run_osls
+from local_aws.deploy import VISIBLE, run_osls
 from router.config.production import is_production
 from tests.template.packaged import ENVIRONMENT, EVERYTHING, Packaged, package
 
@@ -488,3 +489,16 @@ def test_each_watched_service_has_an_alarm_that_reaches_the_router(everything: P
         }
     assert missing["Expression"] == "desired - FILL(running, 0)"
     assert (checkout["ComparisonOperator"], checkout["Threshold"]) == ("GreaterThanThreshold", 0)
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="only Python 3.13 compiles for the function")
+def test_packaging_says_if_the_function_gets_no_table_and_goes_on(local_aws: LocalAws, tmp_path: Path) -> None:
+    for name in {*VISIBLE, "node_modules"} - {"plugins"}:
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "plugins", tmp_path / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
+    ends = "import os, sys\nif sys.argv[0].endswith('precompile.py'):\n    os._exit(1)\n"
+    (tmp_path / "plugins" / "ends.py").write_text(ends)
+    words = ("package", "--package", str(tmp_path / "package"))
+    output = run_osls(local_aws, *words, environment=ENVIRONMENT, checkout=tmp_path)
+    assert "layer: no table of compiled modules" in output
+    assert "plugins/ends.py" in Packaged(tmp_path / "package").files("ecs-alert-router.zip")
