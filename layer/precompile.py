@@ -18,6 +18,7 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import cache_from_source, source_hash
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 TABLE = "ecs_alert_router_precompiled.marshal"  # router/coldstart/precompiled.py looks for this name on sys.path
@@ -72,14 +73,16 @@ def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *,
 def _modules(directory: Path, unpacked: str, *, checked: bool) -> Iterator[tuple[str, tuple[str, bool, bytes, bytes]]]:
     """The modules of the directory that have been imported, as the table has them."""
     for name, module in list(sys.modules.items()):
-        file, is_alias = Path(getattr(module, "__file__", None) or ""), getattr(module, "__name__", None) != name
+        # Not getattr(): a module that imports itself when it is used, as those of `six.moves`, may raise anything.
+        values = vars(module) if isinstance(module, ModuleType) else {}
+        file, is_alias = Path(values.get("__file__") or ""), values.get("__name__") != name
         if is_alias or file.suffix != ".py" or directory not in file.parents:
             continue
         if name == "router" or name.startswith(_NOT_FOUND):
             continue
         place, source = file.relative_to(directory).as_posix(), file.read_bytes()
         code = compile(source, f"{unpacked}/{place}", "exec", dont_inherit=True)
-        yield name, (place, hasattr(module, "__path__"), source_hash(source) if checked else b"", marshal.dumps(code))
+        yield name, (place, "__path__" in values, source_hash(source) if checked else b"", marshal.dumps(code))
 
 
 def _record_patterns() -> dict[Any, Any]:
@@ -91,7 +94,7 @@ def _record_patterns() -> dict[Any, Any]:
 
     def recorded(pattern: Any, flags: int = 0) -> Any:
         compiled = compile_pattern(pattern, flags)
-        if isinstance(pattern, str | bytes):
+        if type(pattern) in {str, bytes}:  # `marshal` refuses others, such as a member of a StrEnum
             table[pattern, int(flags)] = _parts(pattern, flags)
         return compiled
 

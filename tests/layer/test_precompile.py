@@ -65,6 +65,25 @@ def test_what_the_table_of_another_directory_has_is_left_out(directory: Path, tm
     assert methods == {}
 
 
+def test_a_pattern_that_is_a_text_of_another_type_is_left_out(directory: Path) -> None:
+    (directory / "enumeration.py").write_text(
+        "import enum, re\nclass Pattern(enum.StrEnum):\n    ONE = 'e+f'\nre.compile(Pattern.ONE)\n"
+    )
+    write_table(["enumeration", "good"], [directory], "/opt")
+    assert {pattern for pattern, _ in read([str(directory)]).patterns} >= {"a+b"}
+
+
+@pytest.mark.parametrize("base", ["types.ModuleType", "object"])
+def test_a_module_that_imports_itself_when_it_is_used_is_left_out(directory: Path, base: str) -> None:
+    """Those of `six.moves` do so, and some are not installed."""
+    (directory / "lazy.py").write_text(
+        f"import sys, types\nclass Lazy({base}):\n    def __getattr__(self, name):\n        raise ImportError(name)\n"
+        "sys.modules['late'] = Lazy(*['late'][:Lazy.__base__ is not object])\n"
+    )
+    write_table(["lazy", "good"], [directory], "/opt")
+    assert ("a+b", 2) in read([str(directory)]).patterns
+
+
 @pytest.mark.parametrize("checked", [True, False])
 def test_it_writes_the_code_of_the_modules_in_place_of_their_bytecode(directory: Path, *, checked: bool) -> None:
     """With the place that the module has in Lambda, for tracebacks."""
