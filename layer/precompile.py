@@ -53,19 +53,16 @@ def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *,
     known: set[Any] = set()
     for path in (Path(directory, TABLE) for directory in directories[1:]):
         if path.is_file():
-            known = known.union(*marshal.loads(path.read_bytes())[1:])  # noqa: S302 - this script wrote it
+            known = known.union(*marshal.loads(path.read_bytes())[2:])  # noqa: S302 - this script wrote it
     patterns, methods = _record_patterns(), _record_methods()
     sys.path[:0] = directories
     for module in modules:
         with suppress(Exception, SystemExit):  # a plugin may do anything; `check_config.py` reports it
             import_module(module)
     directory = Path(directories[0])
-    imported = dict(_modules(directory, unpacked, checked=checked))
-    tables = [
-        {key: table[key] for key in sorted(table, key=repr) if key not in known}
-        for table in (imported, patterns, methods)
-    ]
-    (directory / TABLE).write_bytes(marshal.dumps((version, *tables), _MARSHAL_VERSION))
+    imported = dict(sorted(_modules(directory, unpacked, checked=checked)))
+    tables = [{key: table[key] for key in sorted(table, key=repr) if key not in known} for table in (patterns, methods)]
+    (directory / TABLE).write_bytes(marshal.dumps((version, imported, *tables), _MARSHAL_VERSION))
     for file, *_ in imported.values():
         Path(cache_from_source(str(directory / file))).unlink(missing_ok=True)
 
@@ -78,7 +75,8 @@ def _modules(directory: Path, unpacked: str, *, checked: bool) -> Iterator[tuple
         file, is_alias = Path(values.get("__file__") or ""), values.get("__name__") != name
         if is_alias or file.suffix != ".py" or directory not in file.parents:
             continue
-        if name == "router" or name.startswith(_NOT_FOUND):
+        # Python itself finds what is in no package, as only it knows which one comes first on its path.
+        if "." not in name or name.startswith(_NOT_FOUND):
             continue
         place, source = file.relative_to(directory).as_posix(), file.read_bytes()
         code = compile(source, f"{unpacked}/{place}", "exec", dont_inherit=True)

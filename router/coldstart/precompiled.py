@@ -54,7 +54,8 @@ def read(directories: Iterable[str]) -> Tables:
         with suppress(OSError, EOFError, TypeError, ValueError), open(path, "rb") as file:  # noqa: PTH123 - as above
             version, modules, *others = marshal.loads(file.read())  # noqa: S302 - as trusted as the files beside it
             if version == VERSION:
-                files = {name: (os.path.join(directory, place), *rest) for name, (place, *rest) in modules.items()}  # noqa: PTH118
+                root = os.path.abspath(directory)  # noqa: PTH100 - as above
+                files = {name: (os.path.join(root, place), *rest) for name, (place, *rest) in modules.items()}  # noqa: PTH118
                 for table, more in zip(tables, (files, *others), strict=True):
                     table.update({key: value for key, value in more.items() if key not in table})
     return Tables(*tables)
@@ -68,27 +69,40 @@ class Finder:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """As Python calls it (importlib.abc.MetaPathFinder)."""
-        del path, target
-        if name not in self._modules:
+        del target
+        entry = self._modules.pop(name, None)
+        if entry is None:
             return None
-        file, is_package, hashed, code = self._modules.pop(name)
-        searched = [os.path.dirname(file)] if is_package else None  # noqa: PTH120 - as above
+        file, is_package, hashed, code = entry
+        directory = os.path.dirname(file)  # noqa: PTH120 - as above
+        # The package may be another one of its name, which comes first on sys.path: from another layer, for example.
+        is_of_package = (os.path.dirname(directory) if is_package else directory) in (path or ())  # noqa: PTH120
+        if not is_of_package or not _is_unchanged(file, hashed):
+            return None
+        searched = [directory] if is_package else None
         return spec_from_file_location(
-            name, file, loader=_Loader(name, file, hashed, code), submodule_search_locations=searched
+            name, file, loader=_Loader(name, file, code), submodule_search_locations=searched
         )
 
 
+def _is_unchanged(file: str, hashed: bytes) -> bool:
+    """Whether the source is the one that was compiled; it may also have been deleted."""
+    if not hashed:
+        return True
+    with suppress(OSError), open(file, "rb") as source:  # noqa: PTH123 - as above
+        return hashed == source_hash(source.read())
+    return False
+
+
 class _Loader(SourceFileLoader):
-    def __init__(self, name: str, file: str, hashed: bytes, code: bytes) -> None:
+    def __init__(self, name: str, file: str, code: bytes) -> None:
         super().__init__(name, file)
-        self._hashed, self._code = hashed, code  # what is used is replaced by b"", to free its memory
+        self._code = code  # replaced by b"" once it is used, to free its memory
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The code in the table, unless the source has been edited since."""
+        """The code in the table; when the module is loaded again, that of its source."""
         code, self._code = self._code, b""
-        if not code or (self._hashed and self._hashed != source_hash(self.get_data(self.path))):
-            return super().get_code(fullname)
-        return marshal.loads(code)  # type: ignore[no-any-return]  # noqa: S302 - as above
+        return marshal.loads(code) if code else super().get_code(fullname)  # noqa: S302 - as above
 
 
 def use(tables: Tables) -> None:
@@ -105,7 +119,8 @@ def use(tables: Tables) -> None:
         return _sre.compile(pattern, all_flags, words, groups, numbers, names)  # type: ignore[no-any-return]
 
     def method(text: str) -> str | CodeType:
-        return marshal.loads(methods.pop(text)) if text in methods else text  # noqa: S302 - as above
+        code = methods.pop(text, None)
+        return text if code is None else marshal.loads(code)  # noqa: S302 - as above
 
     _compiler.compile = compiled
     # These modules find a global variable before the built-in function of the same name.

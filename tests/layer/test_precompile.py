@@ -59,10 +59,21 @@ def test_what_the_table_of_another_directory_has_is_left_out(directory: Path, tm
     (package / "uses_good.py").write_text("import re, good\nre.compile('new')\n")
     write_table(["good"], [directory], "/opt")
     write_table(["uses_good"], [package, directory], "/var/task")
-    modules, patterns, methods = read([str(package)])
-    assert [*modules] == ["uses_good"]
+    _, patterns, methods = read([str(package)])
     assert [pattern for pattern, _ in patterns] == ["new"]
     assert methods == {}
+
+
+def test_a_module_that_hides_one_of_another_table_is_in_the_table(directory: Path, tmp_path: Path) -> None:
+    """It has another code."""
+    package = tmp_path / "package"
+    for place in (directory, package):
+        (place / "whole").mkdir(parents=True)
+        (place / "whole" / "__init__.py").write_text("import whole.part\n")
+        (place / "whole" / "part.py").write_text("")
+    write_table(["whole"], [directory], "/opt")
+    write_table(["whole"], [package, directory], "/var/task")
+    assert read([str(package)]).modules["whole.part"][0] == str(package / "whole" / "part.py")
 
 
 def test_a_pattern_that_is_a_text_of_another_type_is_left_out(directory: Path) -> None:
@@ -87,23 +98,38 @@ def test_a_module_that_imports_itself_when_it_is_used_is_left_out(directory: Pat
 @pytest.mark.parametrize("checked", [True, False])
 def test_it_writes_the_code_of_the_modules_in_place_of_their_bytecode(directory: Path, *, checked: bool) -> None:
     """With the place that the module has in Lambda, for tracebacks."""
+    (directory / "all").mkdir()
+    for name in ("good", "broken"):
+        (directory / f"{name}.py").rename(directory / "all" / f"{name}.py")
     compileall.compile_dir(directory, quiet=1)
-    write_table(["good"], [directory], "/var/task", checked=checked)
-    file, is_package, hashed, code = read([str(directory)]).modules["good"]
-    assert (file, is_package) == (str(directory / "good.py"), False)
+    write_table(["all.good"], [directory], "/var/task", checked=checked)
+    file, is_package, hashed, code = read([str(directory)]).modules["all.good"]
+    assert (file, is_package) == (str(directory / "all" / "good.py"), False)
     assert hashed == (source_hash(MODULE.encode()) if checked else b"")
-    assert marshal.loads(code).co_filename == "/var/task/good.py"
-    assert [path.name.partition(".")[0] for path in directory.glob("__pycache__/*")] == ["broken"]
+    assert marshal.loads(code).co_filename == "/var/task/all/good.py"
+    assert [path.name.partition(".")[0] for path in directory.glob("all/__pycache__/*")] == ["broken"]
+
+
+def test_what_is_in_no_package_keeps_its_bytecode(directory: Path) -> None:
+    """Python finds it: another directory may come first on its path and contain something of that name."""
+    compileall.compile_dir(directory, quiet=1)
+    write_table(["good"], [directory], "/opt")
+    assert read([str(directory)]).modules == {}
+    assert list(directory.glob("__pycache__/good.*.pyc"))
 
 
 def test_a_package_is_one_and_another_name_of_a_module_is_left_out(directory: Path) -> None:
     """requests gives urllib3's modules other names, `requests.packages.urllib3` for example."""
-    (directory / "whole").mkdir()
-    (directory / "whole" / "__init__.py").write_text("import sys, whole.part\nsys.modules['alias'] = whole.part\n")
-    (directory / "whole" / "part.py").write_text("")
+    (directory / "whole" / "half").mkdir(parents=True)
+    (directory / "whole" / "__init__.py").write_text(
+        "import sys, whole.half.part\nsys.modules['whole.alias'] = whole.half.part\n"
+    )
+    (directory / "whole" / "half" / "__init__.py").write_text("")
+    (directory / "whole" / "half" / "part.py").write_text("")
     write_table(["whole"], [directory], "/opt")
     modules = read([str(directory)]).modules
-    assert {name: is_package for name, (_, is_package, *_) in modules.items()} == {"whole": True, "whole.part": False}
+    packages = {name: is_package for name, (_, is_package, *_) in modules.items()}
+    assert packages == {"whole.half": True, "whole.half.part": False}
 
 
 def test_what_is_imported_before_the_table_is_read_keeps_its_bytecode(directory: Path) -> None:

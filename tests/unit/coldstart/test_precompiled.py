@@ -8,7 +8,7 @@ import importlib.resources
 import marshal
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from re import _compiler  # type: ignore[attr-defined]  # private, as in the module
 from typing import Any, NamedTuple
@@ -75,25 +75,26 @@ def test_a_damaged_table_is_ignored(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Iterator[Path]:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package in a directory with its table."""
-    (tmp_path / "shelf").mkdir()
-    (tmp_path / "shelf" / "__init__.py").write_text("import shelf.book\n")
+    (tmp_path / "shelf" / "box").mkdir(parents=True)
+    (tmp_path / "shelf" / "__init__.py").write_text("import shelf.book, shelf.box\n")
     (tmp_path / "shelf" / "book.py").write_text("TITLE = 'first'\ndef title():\n    return TITLE\n")
-    (tmp_path / "shelf" / "note.txt").write_text("a note")
+    (tmp_path / "shelf" / "box" / "__init__.py").write_text("")
+    (tmp_path / "shelf" / "box" / "note.txt").write_text("a note")
     precompile.write_table(["shelf"], [tmp_path], "/opt", checked=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith("shelf")]:
         del sys.modules[name]
 
 
 def test_a_module_of_the_table_is_imported_with_the_code_in_it(package: Path) -> None:
-    """Even though no directory of the path contains it."""
     precompiled.use(precompiled.read([str(package)]))
     shelf = importlib.import_module("shelf")
     assert shelf.book.TITLE == "first"
     assert shelf.book.__file__ == str(package / "shelf" / "book.py")
-    assert [*shelf.__path__] == [str(package / "shelf")]
+    assert [*shelf.box.__path__] == [str(package / "shelf" / "box")]
     assert shelf.book.title.__code__.co_filename == "/opt/shelf/book.py"
 
 
@@ -102,6 +103,71 @@ def test_a_source_that_was_edited_is_imported_instead(package: Path) -> None:
     (package / "shelf" / "book.py").write_text("TITLE = 'other'\n")
     precompiled.use(precompiled.read([str(package)]))
     assert importlib.import_module("shelf.book").TITLE == "other"
+
+
+def test_a_source_that_was_deleted_is_not_found(package: Path) -> None:
+    (package / "shelf" / "book.py").unlink()
+    precompiled.use(precompiled.read([str(package)]))
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("shelf.book")
+
+
+def test_a_module_that_became_a_package_is_one(package: Path) -> None:
+    (package / "shelf" / "book").mkdir()
+    (package / "shelf" / "book.py").rename(package / "shelf" / "book" / "__init__.py")
+    precompiled.use(precompiled.read([str(package)]))
+    assert [*importlib.import_module("shelf.book").__path__] == [str(package / "shelf" / "book")]
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_package_that_comes_first_on_the_path_has_its_own_modules(
+    package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, *, checked: bool
+) -> None:
+    """Another layer of the function may have a package of that name, in another version."""
+    precompile.write_table(["shelf"], [package], "/opt", checked=checked)
+    first = tmp_path_factory.mktemp("first")
+    for file, source in {"__init__.py": "", "book.py": "TITLE = 'other'\n", "box/__init__.py": "LID = True\n"}.items():
+        path = first / "shelf" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    monkeypatch.syspath_prepend(str(first))
+    precompiled.use(precompiled.read([str(package)]))
+    assert importlib.import_module("shelf.book").TITLE == "other"
+    assert importlib.import_module("shelf.box").LID
+
+
+def test_a_relative_path_is_that_of_the_directory_at_the_start(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python has it. A plugin may change the directory."""
+    monkeypatch.chdir(package)
+    precompiled.use(precompiled.read([""]))
+    monkeypatch.chdir("/")
+    assert importlib.import_module("shelf.book").title.__code__.co_filename == "/opt/shelf/book.py"
+
+
+class Raced(str):  # noqa: SLOT000 - one name for each test
+    """A name that another thread imports between the second look-up of it in a table and the first."""
+
+    meanwhile: Callable[[], object]
+    looked_up = 0
+
+    def __hash__(self) -> int:
+        self.looked_up += 1
+        if self.looked_up == 2:
+            self.meanwhile()
+        return super().__hash__()
+
+
+def test_two_threads_may_ask_for_the_same_module_or_method(package: Path) -> None:
+    finder = precompiled.Finder(precompiled.read([str(package)]).modules)
+    name = Raced("shelf.book")
+    name.meanwhile = lambda: finder.find_spec("shelf.book", [str(package / "shelf")])
+    assert finder.find_spec(name, [str(package / "shelf")])
+    code = marshal.dumps(compile("7", "<string>", "eval"))
+    precompiled.use(Tables({}, {}, {"3 + 4": code}))
+    evaluate: Any = vars(collections)["eval"]
+    text = Raced("3 + 4")
+    text.meanwhile = lambda: evaluate("3 + 4")
+    assert evaluate(text) == 7
 
 
 def test_without_a_hash_the_code_in_the_table_is_imported(package: Path) -> None:
@@ -131,7 +197,7 @@ def test_a_module_that_is_in_no_table_is_found_beside_those_that_are(package: Pa
 
 def test_a_package_of_the_table_reads_its_files(package: Path) -> None:
     precompiled.use(precompiled.read([str(package)]))
-    assert importlib.resources.files("shelf").joinpath("note.txt").read_text() == "a note"
+    assert importlib.resources.files("shelf.box").joinpath("note.txt").read_text() == "a note"
 
 
 # --- regular expressions ----------------------------------------------------------------------------------------------
