@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import json
 import marshal
+import os
 import subprocess
 import sys
 from array import array
@@ -134,3 +135,4 @@ def _record_methods() -> dict[str, bytes]:
 if __name__ == "__main__":
     imported, place, check, *found_in = sys.argv[1:]
     _write(json.loads(imported), place, found_in, checked=bool(check))
+    os._exit(0)  # a plugin may have started a thread that never ends

@@ -84,6 +84,12 @@ def test_a_pattern_that_is_a_text_of_another_type_is_left_out(directory: Path) -
     assert {pattern for pattern, _ in read([str(directory)]).patterns} >= {"a+b"}
 
 
+def test_a_module_may_start_a_thread_that_never_ends(directory: Path) -> None:
+    (directory / "starts.py").write_text("import threading\nthreading.Thread(target=threading.Event().wait).start()\n")
+    write_table(["starts", "good"], [directory], "/opt")
+    assert ("a+b", 2) in read([str(directory)]).patterns
+
+
 @pytest.mark.parametrize("base", ["types.ModuleType", "object"])
 def test_a_module_that_imports_itself_when_it_is_used_is_left_out(directory: Path, base: str) -> None:
     """Those of `six.moves` do so, and some are not installed."""
