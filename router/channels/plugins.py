@@ -243,7 +243,7 @@ def installed() -> list[Installed]:
 def _register(manager: pluggy.PluginManager, place: str, find: Callable[[], ModuleType]) -> None:
     try:
         module = find()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # one plugin must not end the function
         raise PluginError(f"{place}: cannot be imported: {type(error).__name__}: {error}") from error
     if manager.is_registered(module):
         raise PluginError(f"{place}: its module is a plugin already; announce it once")

@@ -149,6 +149,7 @@ def test_a_dataclass_in_a_plugin_finds_its_module(directory: Directory) -> None:
         ("import no_such_module", "plugins/bad.py: cannot be imported: ModuleNotFoundError"),
         ("def (", "plugins/bad.py: cannot be imported: SyntaxError"),
         ("1 / 0", "plugins/bad.py: cannot be imported: ZeroDivisionError"),
+        ("raise SystemExit(0)", "plugins/bad.py: cannot be imported: SystemExit"),
         (GOOD.replace("register_channels", "register_chanels"), "plugins/bad.py: not a hook of the router"),
         (GOOD.replace("(register)", "(registry)"), "plugins/bad.py: not a hook of the router"),
         (GOOD.replace("dict)", "1 / 0)"), "plugins/bad.py: register_channels raised ZeroDivisionError"),
