@@ -33,6 +33,7 @@ PERMITTED = {"sns": "topic_arn", "eventbridge": "bus_arn", "ses": "from"}
 
 def main() -> int:
     """Print every problem, one per line; return the exit code."""
+    answer, sys.stdout = sys.stdout, sys.stderr  # a plugin may print while it is imported
     sys.dont_write_bytecode = True  # the layer is shipped as it was built
     sys.path[:0] = [str(ROOT), str(ROOT / ".build" / "layer" / "python")]
     if importlib.util.find_spec("boto3") is None:
@@ -44,7 +45,8 @@ def main() -> int:
     problems, warnings, needs = _findings(Path(os.environ["ALERT_ROUTER_CONFIG"]))
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
-    json.dump(needs, sys.stdout)
+    json.dump(needs, answer)
+    answer.flush()
     return 1 if problems else 0
 
 
@@ -84,4 +86,4 @@ def _findings(file: Path) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, o
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # not sys.exit(): a plugin may have started a thread that never ends

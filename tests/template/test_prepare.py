@@ -491,6 +491,21 @@ def test_each_watched_service_has_an_alarm_that_reaches_the_router(everything: P
     assert (checkout["ComparisonOperator"], checkout["Threshold"]) == ("GreaterThanThreshold", 0)
 
 
+def test_a_plugin_may_print_and_start_a_thread_while_the_configuration_is_checked(tmp_path: Path) -> None:
+    """Other output than the answer goes to stderr, and the check does not wait for the thread."""
+    for name in ("deploy", "plugins"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "router").symlink_to(ROOT / "router")
+    noisy = "import threading\nprint('imported')\nthreading.Thread(target=threading.Event().wait).start()\n"
+    (tmp_path / "plugins" / "noisy.py").write_text(noisy)
+    check: list[str | Path] = [sys.executable, tmp_path / "deploy" / "check_config.py"]
+    topic = "arn:aws:sns:us-east-1:000000000000:alerts"
+    environment = {"ALERT_ROUTER_CONFIG": str(ROOT / "alert-router.toml"), "SNS_TOPIC_ARN": topic}
+    result = subprocess.run(check, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(result.stdout)["channels"]
+    assert "imported" in result.stderr
+
+
 @pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="only Python 3.13 compiles for the function")
 def test_packaging_says_if_the_function_gets_no_table_and_goes_on(local_aws: LocalAws, tmp_path: Path) -> None:
     for name in {*VISIBLE, "node_modules"} - {"plugins"}:
