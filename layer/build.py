@@ -119,7 +119,7 @@ def build() -> bool:
     fingerprint = _fingerprint()
     stated = FINGERPRINT.read_text().split() if FINGERPRINT.is_file() else []
     if LAYER.is_dir() and RUNTIME.is_dir() and stated[:1] == [fingerprint]:
-        if stated[1:] == [_contents()]:
+        if stated[1:] == [_contents(BUILD)]:
             return False
         _say("its files have changed since it was built, so it is built again")
     # Removed first, so that an interrupted build is not taken for a finished one.
@@ -139,10 +139,11 @@ def build() -> bool:
         _compile(packages)
         if compiles():
             write_table(IMPORTED, [packages, runtime], f"{UNPACKED}/python")
+        contents = _contents(Path(scratch))  # where no other process writes bytecode, as it may once they are moved
         for directory, built in ((LAYER, packages.parent), (RUNTIME, runtime)):
             shutil.rmtree(directory, ignore_errors=True)
             built.rename(directory)
-    FINGERPRINT.write_text(f"{fingerprint}\n{_contents()}\n")
+    FINGERPRINT.write_text(f"{fingerprint}\n{contents}\n")
     return True
 
 
@@ -165,11 +166,11 @@ def _fingerprint() -> str:
     return hashlib.sha256("\n".join([*files, ARCHITECTURE, str(compiles())]).encode()).hexdigest()
 
 
-def _contents() -> str:
+def _contents(root: Path) -> str:
     """Hash the names and bytes of all files that were built, bytecode included: a changed file must not be shipped."""
-    found = (path for directory in (LAYER, RUNTIME) for path in directory.rglob("*"))
+    found = (path for directory in (LAYER, RUNTIME) for path in (root / directory.name).rglob("*"))
     files = sorted(path for path in found if path.is_file() or path.is_symlink())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(BUILD)}" for path in files]
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()} {path.relative_to(root)}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

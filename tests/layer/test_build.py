@@ -107,6 +107,28 @@ def test_a_layer_whose_files_have_changed_is_built_again(checkout: Path, change:
     assert build(checkout)[1] == "layer: up to date\n"
 
 
+def test_a_file_that_is_added_while_the_layer_is_built_is_not_shipped(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process that imports modules of the layer writes bytecode as soon as it is there."""
+    require_nothing(checkout)
+    (checkout / ".build").mkdir()
+    monkeypatch.syspath_prepend(str(checkout / "layer"))
+    build_script = runpy.run_path(str(checkout / "layer" / "build.py"))
+    rename = Path.rename
+
+    def rename_and_add(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        (moved / "late.pyc").write_bytes(b"")
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename_and_add)
+    assert build_script["build"]()
+    assert (checkout / ".build" / "layer" / "late.pyc").exists()
+    build(checkout)
+    assert not (checkout / ".build" / "layer" / "late.pyc").exists()
+
+
 def test_a_change_of_the_requirements_builds_the_layer_again(checkout: Path) -> None:
     require_nothing(checkout)
     build(checkout)
