@@ -9,7 +9,7 @@ from router.config.forms import known, shown
 from router.config.globs import WILDCARDS, compiled
 from router.config.match import RULE_SEPARATOR, Match, split
 from router.ecs.classify import RULES
-from router.model import Severity, SubjectKind
+from router.model import CHANNEL_HEALTH, RUN_OVERDUE, SERVICE_COUNT, Severity, SubjectKind
 
 STOP_CODES = (
     "TaskFailedToStart",
@@ -35,7 +35,10 @@ DETAIL_TYPES = (
     "AWS API Call via CloudTrail",
     "AWS Health Event",
     "Container Exited",
-    "Channel Health",
+    "CloudWatch Alarm Contributor State Change",
+    CHANNEL_HEALTH,
+    SERVICE_COUNT,
+    RUN_OVERDUE,
 )
 EVENT_NAMES = ("RunTask", "StartTask", "AWS_ECS_TASK_PATCHING_RETIREMENT", "AWS_ECS_OPERATIONAL_ISSUE")
 """Event names that are not causes: API calls that CloudTrail records, and types of AWS Health events."""
@@ -59,8 +62,9 @@ class _Shape(NamedTuple):
     """The values that a fact can have.
 
     Attributes:
-        whole: regular expression for a value. characters: for the characters that it may have.
-        what: how to write it.
+        whole: a regular expression that matches every such value.
+        characters: a regular expression that matches each character of such a value.
+        what: how to write one, for the reader of an error.
     """
 
     whole: str

@@ -6,9 +6,9 @@ import pytest
 
 from router.causes import CAUSES
 from router.config.match import SILENCE_FACTS
-from router.config.unmatchable import STOP_CODES, Known, unmatchable
+from router.config.unmatchable import STOP_CODES, Known, doubtful, unmatchable
 from router.ecs.classify import RULES
-from router.model import Severity
+from router.model import OWN_DETAIL_TYPES, Severity
 
 ANY = Known(None, None)
 
@@ -106,3 +106,9 @@ def test_a_plugin_may_give_any_cause() -> None:
 def test_every_fact_may_match_anything() -> None:
     for fact in SILENCE_FACTS:
         assert list(unmatchable({fact: ("*",)})) == []
+
+
+@pytest.mark.parametrize("name", [*sorted(OWN_DETAIL_TYPES), "CloudWatch Alarm Contributor State Change"])
+def test_a_detail_type_that_the_router_reads_is_not_doubted(name: str) -> None:
+    """The names of the events that the router makes itself, too: a route may send overdue runs elsewhere."""
+    assert [*doubtful({"detail_type": (name,)})] == []
