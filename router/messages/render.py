@@ -133,12 +133,12 @@ def notification(
     """
     language, time_zone = dispatch.options.language or config.language, dispatch.options.time_zone or config.time_zone
     config = replace(config, language=language, time_zone=time_zone)
-    described = (dispatch.alert or incident.alert).id
+    alert = dispatch.alert or incident.alert
     wording = (
         dispatch.kind,
         dispatch.reason,
         dispatch.is_first,
-        described,
+        alert.id,
         tuple(dispatch.suppressed.items()),
         language,
         time_zone,
@@ -147,7 +147,6 @@ def notification(
     if wording not in messages:
         messages[wording] = _message(_MessageContext(dispatch, incident, config, enrichment or Enrichment()))
     mention = "" if dispatch.kind is Kind.RESOLVED else dispatch.options.mention  # a recovery mentions nobody
-    alert = dispatch.alert or incident.alert
     return cleaned(
         Notification(
             kind=dispatch.kind,
