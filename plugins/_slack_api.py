@@ -123,7 +123,15 @@ class Bot:
     """An app in a Slack workspace, which posts to one channel. Several channels may have the same token."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
-        """Options: `token`, `channel` (best its id), perhaps `api_url`. KeyError: one is missing. ValueError: wrong."""
+        """Checks the options.
+
+        Args:
+            options: `token`, `channel` (preferably its id), and perhaps `api_url`.
+
+        Raises:
+            KeyError: an option is missing.
+            ValueError: an option is wrong.
+        """
         token, self._channel = options["token"], options["channel"]
         if "webhook_url" in options:
             raise ValueError("webhook_url and token exclude each other: remove one of them")

@@ -384,7 +384,7 @@ class Ended(NamedTuple):
     """A condition that an event ends.
 
     Attributes:
-        key: if it ends with a slash, all keys that begin with it.
+        key: that of the condition; with a slash at its end, it stands for all keys that begin with it.
         until: event time up to which it ends what was reported; None for the event's own.
     """
 

@@ -18,11 +18,11 @@ _OF_EVERY_SERVICE: Errors = {
 
 
 def call(service: str, operation: Callable[..., Any], errors: Errors, **arguments: Any) -> Any:
-    """The response of a client's operation, called once.
+    """Calls a client's operation once, and returns the response.
 
     Args:
-        service: its name in errors, such as `SNS`.
-        errors: of the service; they come before those that all services have.
+        service: how error messages name the service, such as `SNS`.
+        errors: what the error codes of this service mean; asked before the codes that all services share.
 
     Raises:
         TransientError: AWS throttles, failed or is unreachable.

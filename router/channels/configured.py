@@ -213,9 +213,9 @@ def no_secret_client() -> Any:
 
 
 def without_values(text: str, options: Mapping[str, Any]) -> str:
-    """The text with the name of the option, `[webhook_url]`, in place of its value, which may be a secret.
+    """The text with each option's value, which may be a secret, replaced by the option's name: `[webhook_url]`.
 
-    The same for each part of a URL, whatever its case and spelling in the text.
+    The parts of a URL are replaced as well, in whatever case or spelling the text has them.
     """
     leaves = [leaf for name, option in options.items() for leaf in _leaves(name, option)]
     for name, value in sorted(leaves, key=lambda leaf: len(str(leaf[1])), reverse=True):

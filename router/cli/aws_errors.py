@@ -52,7 +52,7 @@ _NOT_FOUND = "{message}: check --stage and --region"
 
 
 def explained(error: BaseException, stage: str = "") -> str:
-    """What to do about an error of the AWS SDK, or about one that it caused, in one line; "" about any other."""
+    """One line that says what to do about an error of the AWS SDK, or an error that it caused; "" for other errors."""
     for cause in _causes(error):
         code, message = _answer(cause)
         text = _BY_TYPE.get(type(cause).__name__) or _BY_CODE.get(code)

@@ -32,7 +32,7 @@ class Ending(NamedTuple):
 
     Attributes:
         containers: all containers of the task.
-        over: whether the task has stopped; otherwise it runs on without the containers that have.
+        over: whether the whole task has stopped; otherwise it continues without the containers that have stopped.
         reason: the task's stopped reason, or "".
         decides: tells whether a reason names the error that decided the cause.
         health_check: whether ECS stopped the task because a health check failed.

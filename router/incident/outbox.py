@@ -61,7 +61,7 @@ def withdraw_end(entry: OutboxEntry, severity: Severity) -> OutboxEntry:
     """The entry of an incident that is open again: an end that nobody has begun to send is withdrawn.
 
     Args:
-        severity: the incident's before the alert that opens it again. What else there is to send stays due.
+        severity: that of the incident before the alert that opens it again. Anything else to be sent stays due.
     """
     untried = entry.is_behind and entry.knows_incident and not entry.attempt and not entry.lease_owner
     if not untried or entry.immediate or severity.worse_than(entry.announced_severity):

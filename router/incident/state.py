@@ -35,7 +35,7 @@ class RouteTarget(NamedTuple):
     Attributes:
         dedup_window: seconds; the length of the first window.
         stateful: see `router.channels.plugins.Channel`.
-        remind: seconds after its last message, after which the channel is reminded of what continues; 0.0 for never.
+        remind: seconds after its last message until the channel is reminded of what continues; 0.0 for never.
     """
 
     channel: str
@@ -439,7 +439,7 @@ class Delivery(NamedTuple):
         rejected: the remote refused the content of this message, which says nothing about the channel's health.
         seconds: how long rendering and sending took; None if the channel was not called or did not return.
         waited: seconds since then, spent waiting for other channels.
-        remote: what the channel is to remember of the incident from now on; None for what it remembers already.
+        remote: what the channel is to remember of the incident from now on; None if that does not change.
     """
 
     dispatch: Dispatch

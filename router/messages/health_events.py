@@ -55,7 +55,7 @@ def sentence(alert: Alert, language: str, clock: Clock) -> str:
 
 
 def pages_sentence(alert: Alert, language: str) -> str:
-    """The sentence that the list of what is affected is not complete; "" if it is."""
+    """A sentence that says that the list of what is affected is incomplete; "" if it is complete."""
     pages = alert.details.get("pages", "") if alert.subject.kind is SubjectKind.HEALTH_EVENT else ""
     return phrase("health_pages", language, count=pages) if pages else ""
 

@@ -224,9 +224,9 @@ class _Kind(NamedTuple):
     """What the name of a value says about it.
 
     Attributes:
-        least: characters of the shortest secret.
-        plain: letters alone are a secret, too, as in `password: hunter`.
-        random: only what looks random is a secret.
+        least: how many characters a secret has at least.
+        plain: a value of letters alone is a secret, too, as in `password: hunter`.
+        random: a value is a secret only if it looks random.
     """
 
     least: int

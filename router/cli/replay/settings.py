@@ -1,4 +1,4 @@
-"""The configuration of a replay: every channel takes part under its own name, set or not."""
+"""The configuration of a replay: every channel takes part under its own name, even if its options are not set."""
 
 import os
 from collections.abc import Mapping
