@@ -12,6 +12,6 @@ if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
 
 
 def resume() -> None:
-    """Collects again, except the objects that exist by now."""
+    """Ends the pause. Objects that exist by now are never collected."""
     gc.freeze()
     gc.enable()
