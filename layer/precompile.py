@@ -29,19 +29,22 @@ _MARSHAL_VERSION = 2  # newer ones depend on how often an object is referred to,
 
 
 def write_table(modules: Iterable[str], directories: Sequence[Path], unpacked: str, *, checked: bool = False) -> None:
-    """Write the table of the first directory, with what the modules import from it and compile, in place of bytecode.
+    """Write a table into the first directory: what the modules import from it, in place of bytecode, and compile.
 
     Args:
         modules: what is imported. A module that cannot be imported is left out.
-        directories: where they are found. What the tables of the others contain is left out.
+        directories: where they are found, the first one first. What they compile is left out if another table has it.
         unpacked: where the first directory will be, for tracebacks.
         checked: whether the code of a module is ignored if its source is changed later.
     """
+    table = directories[0] / TABLE
+    table.unlink(missing_ok=True)
     options = json.dumps([*modules]), unpacked, "checked" if checked else ""
+    found_in = [str(directory.absolute()) for directory in directories]  # as the modules' own paths are
     # -I -S: neither the environment nor installed packages change what is found.
-    command = [sys.executable, "-I", "-S", "-B", "-Wignore", __file__, *options, *map(str, directories)]
-    result = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - a module may print anything
-    if result.returncode:
+    command = [sys.executable, "-I", "-S", "-B", "-Wignore", __file__, *options, *found_in]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 - a module may print anything
+    if not table.is_file():  # a module may even end the process, with any exit code
         sys.stderr.write(
             f"layer: no table of compiled modules in {directories[0]}; cold starts take some 40 ms longer\n"
         )
@@ -54,7 +57,8 @@ def _write(modules: Sequence[str], unpacked: str, directories: Sequence[str], *,
     known: set[Any] = set()
     for path in (Path(directory, TABLE) for directory in directories[1:]):
         if path.is_file():
-            known = known.union(*marshal.loads(path.read_bytes())[2:])  # noqa: S302 - this script wrote it
+            _version, _modules_there, *others = marshal.loads(path.read_bytes())  # noqa: S302 - this script wrote it
+            known = known.union(*others)
     patterns, methods = _record_patterns(), _record_methods()
     sys.path[:0] = directories
     for module in modules:

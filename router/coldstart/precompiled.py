@@ -19,14 +19,17 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import source_hash, spec_from_file_location
 from re import _compiler  # type: ignore[attr-defined]  # private
 from types import CodeType
 from typing import Any, NamedTuple
 
 TABLE = "ecs_alert_router_precompiled.marshal"
-"""The file on sys.path that `layer/precompile.py` writes: the version, and the members of `Tables`."""
+"""The file on sys.path that `layer/precompile.py` writes: the version, and the members of `Tables`.
+
+If their form changes, so must the name: a deployment may run new code with the old layer for a moment.
+"""
 VERSION = (*sys.version_info[:2], _sre.MAGIC, _sre.CODESIZE, sys.byteorder)
 
 
@@ -49,13 +52,13 @@ class Tables(NamedTuple):
 def read(directories: Iterable[str]) -> Tables:
     """Everything that the tables in these directories contain, the first one first; damaged tables are skipped."""
     tables: tuple[dict[str, Any], dict[Any, Any], dict[str, bytes]] = ({}, {}, {})
-    for directory in directories:
+    for directory in map(os.path.abspath, directories):  # as Python states the directories of packages
         path = os.path.join(directory, TABLE)  # noqa: PTH118 - pathlib is not imported yet
-        with suppress(OSError, EOFError, TypeError, ValueError), open(path, "rb") as file:  # noqa: PTH123 - as above
-            version, modules, *others = marshal.loads(file.read())  # noqa: S302 - as trusted as the files beside it
+        with suppress(OSError, EOFError, TypeError, ValueError, AttributeError), open(path, "rb") as file:  # noqa: PTH123
+            version, *members = marshal.loads(file.read())  # noqa: S302 - as trusted as the files beside it
             if version == VERSION:
-                root = os.path.abspath(directory)  # noqa: PTH100 - as above
-                files = {name: (os.path.join(root, place), *rest) for name, (place, *rest) in modules.items()}  # noqa: PTH118
+                modules, *others = members
+                files = {name: (os.path.join(directory, place), *rest) for name, (place, *rest) in modules.items()}  # noqa: PTH118
                 for table, more in zip(tables, (files, *others), strict=True):
                     table.update({key: value for key, value in more.items() if key not in table})
     return Tables(*tables)
@@ -107,7 +110,8 @@ class _Loader(SourceFileLoader):
 
 def use(tables: Tables) -> None:
     """Makes Python's import, `re`, `collections` and `dataclasses` take from the tables what they contain."""
-    sys.meta_path.insert(0, Finder(tables.modules))
+    # After the finders of others, which may be tracers that wait for the import of certain modules.
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), Finder(tables.modules))
     patterns, methods = tables.patterns, dict(tables.methods)
     compile_pattern = _compiler.compile
 

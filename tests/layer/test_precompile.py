@@ -41,12 +41,13 @@ def test_a_module_that_cannot_be_imported_does_not_stop_the_others(directory: Pa
     assert {("a+b", 2), ("c+d", 0)} <= set(read([str(directory)]).patterns)
 
 
+@pytest.mark.parametrize("status", [0, 1])
 def test_if_a_module_ends_the_process_the_modules_keep_their_bytecode(
-    directory: Path, capfd: pytest.CaptureFixture[str]
+    directory: Path, capfd: pytest.CaptureFixture[str], status: int
 ) -> None:
     """The function works without the table, and a deployment does not fail because it would start faster."""
     compileall.compile_dir(directory, quiet=1)
-    (directory / "kills.py").write_text("import os\nos._exit(1)\n")
+    (directory / "kills.py").write_text(f"import os\nos._exit({status})\n")
     write_table(["good", "kills"], [directory], "/opt")
     assert capfd.readouterr().err.endswith("cold starts take some 40 ms longer\n")
     assert not (directory / TABLE).exists()
@@ -165,3 +166,12 @@ def test_equal_modules_make_equal_tables(directory: Path) -> None:
         tables.add((directory / TABLE).read_bytes())
         (directory / TABLE).unlink()
     assert len(tables) == 1
+
+
+def test_a_directory_may_be_named_by_a_relative_path(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "whole").mkdir()
+    (directory / "whole" / "__init__.py").write_text("import whole.part\n")
+    (directory / "whole" / "part.py").write_text("")
+    monkeypatch.chdir(directory.parent)
+    write_table(["whole"], [Path(directory.name)], "/opt")
+    assert [*read([str(directory)]).modules] == ["whole.part"]

@@ -9,6 +9,7 @@ import marshal
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from pathlib import Path
 from re import _compiler  # type: ignore[attr-defined]  # private, as in the module
 from typing import Any, NamedTuple
@@ -25,7 +26,8 @@ from router.coldstart.precompiled import TABLE, VERSION, Tables
 @pytest.fixture(autouse=True)
 def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Undoes what `use` changes."""
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    # Python's own finders: those of other tests' packages may find a module before the table does.
+    monkeypatch.setattr(sys, "meta_path", [BuiltinImporter, FrozenImporter, PathFinder])
     monkeypatch.setattr(_compiler, "compile", _compiler.compile)
     for module, name in ((collections, "eval"), (dataclasses, "exec")):
         monkeypatch.setitem(vars(module), name, getattr(builtins, name))
@@ -68,6 +70,12 @@ def test_a_table_of_another_version_is_ignored(tmp_path: Path, place: int) -> No
 @pytest.mark.parametrize("content", [b"", b"\0", b"not a table", marshal.dumps(7), marshal.dumps(())])
 def test_a_damaged_table_is_ignored(tmp_path: Path, content: bytes) -> None:
     (tmp_path / TABLE).write_bytes(content)
+    assert precompiled.read([str(tmp_path)]) == Tables({}, {}, {})
+
+
+@pytest.mark.parametrize("members", [(), ({}, {}), ({}, {}, {}, {}), (7, {}, {}), ({"m": 7}, {}, {}), ({}, 7, {})])
+def test_a_table_of_another_form_is_ignored(tmp_path: Path, members: tuple[Any, ...]) -> None:
+    (tmp_path / TABLE).write_bytes(marshal.dumps((VERSION, *members)))
     assert precompiled.read([str(tmp_path)]) == Tables({}, {}, {})
 
 
@@ -198,6 +206,21 @@ def test_a_module_that_is_in_no_table_is_found_beside_those_that_are(package: Pa
 def test_a_package_of_the_table_reads_its_files(package: Path) -> None:
     precompiled.use(precompiled.read([str(package)]))
     assert importlib.resources.files("shelf.box").joinpath("note.txt").read_text() == "a note"
+
+
+def test_finders_of_others_are_asked_before_the_table(package: Path) -> None:
+    """A tracer in another layer, for example, which must see that a module is imported."""
+    asked = []
+
+    class Tracer:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            asked.append(name)
+
+    sys.meta_path.insert(0, Tracer)
+    precompiled.use(precompiled.read([str(package)]))
+    importlib.import_module("shelf")
+    assert asked == ["shelf", "shelf.book", "shelf.box"]
 
 
 # --- regular expressions ----------------------------------------------------------------------------------------------
