@@ -3,6 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 
 from router.aws.queues import WITHOUT_HISTORY
 from router.ecs.conditions import TOO_FEW_TASKS
@@ -80,7 +81,8 @@ def what_was_announced_without_history_ends_with_its_incident(outcome: Outcome) 
         learned = (row.by, row.item["event_id"]) in backfills
         for channel in announced if row.number == 1 and learned else ():
             tries = outcome.tries.get((row.incident, channel), ())
-            if any(attempt.kind is Kind.OPENED and not attempt.reopened for attempt in tries):
+            before_its_end = takewhile(lambda attempt: attempt.kind is not Kind.RESOLVED, tries)
+            if any(attempt.kind is Kind.OPENED for attempt in before_its_end):
                 yield f"{channel} is told again that {row.incident} is open"
     left = {
         outcome.understood[event].alert.subject.key
