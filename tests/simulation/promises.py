@@ -635,10 +635,12 @@ def every_alert_is_notified(outcome: Outcome) -> Iterator[str]:
         if not row.number:
             continue
         incident_id = row.incident
+        # A later tick reports a failing channel again if its record could not be written.
+        since = 0.0 if row.alert.cause == "channel_failing" else row.at
         for channel in row.channels:
             notified = any(attempt.count >= row.number for attempt in outcome.accepted(incident_id, channel))
             over_before = channel == "pager" and not outcome.tries.get((incident_id, channel))
-            failed = outcome.failed.get((incident_id, channel), 0.0) >= row.at
+            failed = outcome.failed.get((incident_id, channel), 0.0) >= since
             if not (notified or over_before or failed):
                 yield f"{channel} is never notified of {row.item['cause']}, number {row.number} of {incident_id}"
 
