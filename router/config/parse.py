@@ -26,7 +26,7 @@ from router.config import production
 from router.config.forms import Place, known, read_table
 from router.config.lines import with_lines
 from router.config.match import accepts_all, everything
-from router.config.references import from_environment, problems_of
+from router.config.references import from_environment, problems_of, variable_of
 from router.config.rules import UserRule
 from router.config.settings import Config, EnrichSettings, Poll, Route
 from router.config.silences import Silence
@@ -59,9 +59,9 @@ def load(path: Path, plugins: Plugins, environ: Mapping[str, str], secrets: Secr
     return config
 
 
-def _remedy(reference: object) -> str:
-    is_variable = isinstance(reference, str) and reference.startswith("env:")
-    return f": set the environment variable {str(reference).removeprefix('env:')}" if is_variable else ""
+def _remedy(value: object) -> str:
+    variable = variable_of(value)
+    return f": set the environment variable {variable}" if variable is not None else ""
 
 
 def _deployed(environ: Mapping[str, str]) -> ChannelConfig:

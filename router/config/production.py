@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from router.channels.plugins import Plugins
 from router.channels.secrets import is_reference
+from router.config.references import from_environment, variable_of
 
 _NOT_PRODUCTION = ("dev", "test", "local")  # stages, unless PRODUCTION says otherwise
 # The function's variables that hold a secret, whether or not a channel refers to them.
@@ -76,7 +77,7 @@ def check(table: Mapping[str, Any], plugins: Plugins, environ: Mapping[str, str]
                 in_production.append(f"{name}: {problem}: use an https URL of the service")
             if _is_secret(value, _secret_options(declaring)):
                 in_production.append(f"{name}: {_LITERAL}")
-    referred = {text.removeprefix("env:") for text in _texts(table) if text.startswith("env:")}
+    referred = {variable for text in _texts(table) if (variable := variable_of(text)) is not None}
     in_production += [f"{variable}: {_LITERAL}" for variable in _exposed(environ) if variable not in referred]
     if is_production(environ):
         return Problems((*always, *in_production), ())
@@ -113,7 +114,7 @@ def _values(path: tuple[str, ...], node: Any, environ: Mapping[str, str]) -> Ite
         for member in node:
             yield from _values(path, member, environ)
     elif isinstance(node, str):
-        yield _Value(path, environ.get(node.removeprefix("env:"), "").strip() if node.startswith("env:") else node)
+        yield _Value(path, from_environment(node, environ))
 
 
 def _texts(node: Any) -> Iterator[str]:

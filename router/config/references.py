@@ -39,10 +39,16 @@ def problem_of(value: str) -> str:
     return "must be a reference of the form env:NAME, ssm:/path or secretsmanager:name, without spaces, in lower case"
 
 
+def variable_of(value: Any) -> str | None:
+    """The name of the environment variable that an `env:` reference refers to; None for any other value."""
+    return value.removeprefix("env:") if isinstance(value, str) and value.startswith("env:") else None
+
+
 def from_environment(value: Any, environ: Mapping[str, str]) -> Any:
     """The value with each `env:` reference replaced, also inside of tables and lists; "" for an unset variable."""
-    if isinstance(value, str) and value.startswith("env:"):
-        return environ.get(value.removeprefix("env:"), "").strip()
+    variable = variable_of(value)
+    if variable is not None:
+        return environ.get(variable, "").strip()
     if isinstance(value, Mapping):
         return {key: from_environment(option, environ) for key, option in value.items()}
     if isinstance(value, list):
