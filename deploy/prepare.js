@@ -40,7 +40,7 @@ class Prepare {
       initialize: () => this.useBucket(),
       'before:package:initialize': () => this.prepare(),
       'after:package:setupProviderConfiguration': () => this.narrowLogs(),
-      'after:package:createDeploymentArtifacts': () => this.addBytecode(),
+      'after:package:createDeploymentArtifacts': () => this.compileFunction(),
       'before:deploy:deploy': () => this.settings && this.keepPromises(),
       'after:deploy:deploy': () => this.settings && this.warnOfUnconfirmed(), // without settings, a package was deployed
     };
@@ -141,7 +141,7 @@ class Prepare {
   }
 
   // The checkout's own bytecode is not packaged, because other processes can replace it at any time.
-  addBytecode() {
+  compileFunction() {
     const { stderr } = this.run(this.python, [this.file('layer', 'compile_function.py'), this.serverless.service.package.artifact]);
     if (stderr) this.log.notice(stderr.trim());
   }

@@ -48,8 +48,8 @@ def compile_package(package: Path) -> None:
 def compile_directory(package: Path) -> None:
     """Write the table of a directory with modules, and the bytecode of those that it does not contain.
 
-    The code of both is checked against the source's hash: somebody may edit the function in Lambda's console. A zip
-    file loses the dates that are compared by default.
+    Both contain a hash of each source, so that the function notices when someone edits a source in the Lambda console.
+    The default, comparing dates, does not work, because a zip file does not keep them.
     """
     compileall.compile_dir(
         package,

@@ -106,7 +106,7 @@ def _record_patterns() -> dict[Any, Any]:
 
 
 def _parts(pattern: Any, flags: int) -> tuple[int, bytes, int, dict[str, int], tuple[str | None, ...]]:
-    """What `re` passes to `_sre.compile` after the pattern; the code as bytes."""
+    """The arguments that `re` passes to `_sre.compile` after the pattern, with the code as bytes."""
     from re import _compiler, _parser  # type: ignore[attr-defined]  # noqa: PLC0415 - private
 
     parsed = _parser.parse(pattern, flags)

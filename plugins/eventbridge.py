@@ -4,9 +4,10 @@
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html.
 
-No bus can cause a loop: the rules of the stack do not match `_SOURCE`. If such an event did reach the router, it could
-not read the event and would alert nobody. EventBridge does not deduplicate events: after an attempt without an answer,
-an event may be on the bus twice. Both copies then have the same incident id and revision in their `detail`.
+No bus can cause a loop: the rules of the stack do not match `_SOURCE`. If such an event reached the router anyway, the
+router could not read it and would alert no one. EventBridge does not deduplicate events. If it does not answer a
+request, the router repeats the request, and the event may be on the bus twice. Both copies then have the same incident
+id and revision in their `detail`.
 """
 
 import json

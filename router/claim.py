@@ -140,7 +140,7 @@ def _claims_of(group: _Group, outcome: Stored[_Claimed] | HistoryUnavailable) ->
 
 
 def _concerns_subject(routed: RoutedAlert) -> bool:
-    """Whether an alert can change its subject's state. The router only records all other alerts."""
+    """Whether an alert can change its subject's state. If it cannot, the router only records the alert."""
     alert, effects = routed.alert, routed.alert.effects
     begun = alert.cause == DEPLOYMENT_STARTED or effects.deployment is not None
     ends = alert.resolves or alert.stopped or bool(alert.exited or effects.ends or effects.uncertain)

@@ -34,7 +34,7 @@ VERSION = (*sys.version_info[:2], _sre.MAGIC, _sre.CODESIZE, sys.byteorder)
 
 
 class Tables(NamedTuple):
-    """What the tables contain. All code is as `marshal` writes it.
+    """The contents of the tables. All code is serialised by `marshal`.
 
     Attributes:
         modules: by name, each module's file, whether it is a package, the hash of its source, and its code. Without a
@@ -89,7 +89,7 @@ class Finder:
 
 
 def _is_unchanged(file: str, hashed: bytes) -> bool:
-    """Whether the source is the one that was compiled; it may also have been deleted."""
+    """Whether the source file still exists and has not changed since it was compiled. Always true without a hash."""
     if not hashed:
         return True
     with suppress(OSError), open(file, "rb") as source:  # noqa: PTH123 - as above

@@ -60,7 +60,7 @@ def test_a_package_gets_the_table_and_the_bytecode_of_what_is_not_in_it(script: 
 
 
 def test_the_code_is_checked_against_the_source(script: ModuleType, tmp_path: Path) -> None:
-    """Somebody may edit the function in Lambda's console."""
+    """Someone may edit the function in the Lambda console."""
     package = packaged(tmp_path / "package.zip")
     script.compile_package(package)
     with ZipFile(package) as archive:

@@ -90,7 +90,7 @@ def test_packaging_neither_reads_nor_changes_the_bytecode_in_the_checkout(
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 13), reason="only Python 3.13 compiles for the function")
 def test_the_tables_contain_the_modules_of_a_first_event(packaged: Packaged) -> None:
-    """The function's are checked against their sources, which somebody may edit in Lambda's console."""
+    """The function's modules contain a hash of their sources, which someone may edit in the Lambda console."""
     function, layer = precompiled_modules(packaged, FUNCTION), precompiled_modules(packaged, LAYER)
     assert {"router.handler", "router.pipeline", "router.deliver", "router.channels.http"} <= set(function)
     assert {"requests.sessions", "urllib3.connectionpool", "pluggy._manager"} <= set(layer)

@@ -107,7 +107,7 @@ def test_a_module_of_the_table_is_imported_with_the_code_in_it(package: Path) ->
 
 
 def test_a_source_that_was_edited_is_imported_instead(package: Path) -> None:
-    """As when somebody edits the function in Lambda's console; also if the length stays the same."""
+    """Someone may edit the function in the Lambda console, even without changing its length."""
     (package / "shelf" / "book.py").write_text("TITLE = 'other'\n")
     precompiled.use(precompiled.read([str(package)]))
     assert importlib.import_module("shelf.book").TITLE == "other"
@@ -179,7 +179,7 @@ def test_two_threads_may_ask_for_the_same_module_or_method(package: Path) -> Non
 
 
 def test_without_a_hash_the_code_in_the_table_is_imported(package: Path) -> None:
-    """The layer's sources are not read at all: nobody can edit them in Lambda."""
+    """The function never reads the layer's sources, because no one can edit them in Lambda."""
     precompile.write_table(["shelf"], [package], "/opt")
     (package / "shelf" / "book.py").unlink()
     precompiled.use(precompiled.read([str(package)]))
